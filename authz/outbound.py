@@ -1,0 +1,412 @@
+"""The one door out (law 6): every request that this server makes to somebody else goes through `fetch`.
+
+https only; the name is resolved once, every address it has is checked, and the connection goes to a checked address,
+while SNI, certificate and Host stay the name's. No redirects, no proxies, no environment, no compression. Size and time
+are capped by the role of the call: one deadline covers resolving, connecting, TLS, headers and body. It fails closed.
+
+> Authorization servers MUST validate that the Client ID Metadata Document URL does not resolve to special-use IP
+> addresses as defined in RFC 6890 (draft-ietf-oauth-client-id-metadata-document §6.5)
+
+`GATEHOUSE_OUTBOUND_ALLOWED_HOSTS` names host:port pairs that may have private addresses, and plain http on loopback.
+"""
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from authz.conf import conf
+from authz.protocol.redirect_uris import is_host
+from authz.transactions import in_settled
+
+
+class Cause(StrEnum):
+    """Why nothing came back. For administrators only: a stranger learns nothing of it (the wire says one sentence)."""
+
+    sentence: str
+
+    def __new__(cls, value: str, sentence: str) -> "Cause":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.sentence = sentence
+        return member
+
+    URL = "url", "The URL is not one that this server fetches (https, a plain host name, no user name, no fragment)."
+    DNS = "dns", "The host name could not be resolved."
+    ADDRESS_FORBIDDEN = "address_forbidden", "The host has an address that is not on the public Internet."
+    CONNECT = "connect", "The host did not accept a connection."
+    TLS = "tls", "No trusted TLS connection could be made (certificate, name or protocol)."
+    TIMEOUT = "timeout", "The answer did not arrive in time."
+    PROTOCOL = "protocol", "The host did not answer in well-formed HTTP."
+    REDIRECT = "redirect", "The host answered with a redirect, which is never followed."
+    STATUS = "status", "The host answered with a status other than 200."
+    CONTENT_TYPE = "content_type", "The answer has the wrong content type."
+    ENCODING = "encoding", "The answer is compressed, although it was asked not to be."
+    TOO_LARGE = "too_large", "The answer is too large."
+
+
+class OutboundError(Exception):
+    """Nothing usable came back. `status` is the HTTP status where there was one; `detail` never holds a body."""
+
+    def __init__(self, cause: Cause, *, status: int | None = None, detail: str = "") -> None:
+        super().__init__(cause.value)
+        self.cause = cause
+        self.status = status
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a role may receive: bytes, media types (a regular expression of the whole), and seconds for everything."""
+
+    max_bytes: int
+    accept: str
+    media_type: str
+    seconds: float
+
+
+_JSON = r"application/(?:json|[a-z0-9!#$&^_.+\-]+\+json)"
+
+
+class Role(StrEnum):
+    """What a call is for. There is no other way out, so this is the list of what the server ever fetches."""
+
+    limits: Limits
+
+    def __new__(cls, value: str, limits: Limits) -> "Role":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.limits = limits
+        return member
+
+    # > The recommended maximum response size for client metadata documents is 5 kilobytes. (CIMD §6.6)
+    CLIENT_METADATA_DOCUMENT = (
+        "client_metadata_document",
+        Limits(5 * 1024, "application/json, application/*+json;q=0.9", _JSON, 5.0),
+    )
+    CLIENT_LOGO = (
+        "client_logo",
+        Limits(256 * 1024, "image/png, image/jpeg, image/webp, image/gif", r"image/(?:png|jpeg|webp|gif)", 5.0),
+    )
+    CLIENT_KEYS = "client_keys", Limits(64 * 1024, "application/jwk-set+json, application/json", _JSON, 5.0)
+    ISSUER_METADATA = "issuer_metadata", Limits(64 * 1024, "application/json", _JSON, 5.0)
+    ISSUER_KEYS = "issuer_keys", Limits(256 * 1024, "application/jwk-set+json, application/json", _JSON, 5.0)
+    RESOURCE_METADATA = "resource_metadata", Limits(64 * 1024, "application/json", _JSON, 5.0)
+    WEBHOOK = "webhook", Limits(4 * 1024, "*/*", r".*", 5.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """`headers` have lower-case names, repeated ones joined by a comma; `elapsed` is in seconds."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    address: str
+    elapsed: float
+
+
+def fetch(role: Role, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Response:
+    """GET `url` (POST if there is a `body`) and return its 200 response, or the 304 that `headers` asked for.
+
+    Raises `OutboundError` for everything else, and RuntimeError inside `settled()`: no network while a transaction is
+    open (law 2).
+    """
+    if in_settled():
+        raise RuntimeError("no network inside settled() (law 2)")
+    deadline = time.monotonic() + role.limits.seconds
+    target = _parse(url)
+    addresses = _checked(target, _resolve(target, deadline))
+    request = _prepare(target, role.limits, headers or {}, body)
+    for attempt, address in enumerate(addresses, start=1):
+        try:
+            return _exchange(request, role.limits, _PinnedAdapter(target, address, deadline))
+        except OutboundError as error:
+            # Only a host that cannot be reached is tried at its next address; an answer is an answer.
+            if error.cause is not Cause.CONNECT or attempt == len(addresses):
+                raise
+    raise OutboundError(Cause.DNS)
+
+
+# --- The URL and its addresses ----------------------------------------------------------------------------------------
+
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?::(?P<port>[0-9]{1,5}))?(?P<path>/[^?]*)?(?P<query>\?.*)?"
+)
+_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]{1,2048}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    url: str
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def is_allow_listed(self) -> bool:
+        return (self.host.strip("[]"), self.port) in conf.outbound_allowed_hosts
+
+
+def _parse(url: str) -> _Target:
+    """One strict reading of the URL, so that no two parsers can disagree about its host."""
+    parts = _URL.fullmatch(url) if _CHARACTERS.fullmatch(url) else None
+    # A trailing dot, a decimal or an octal address is a name that only some would read as an address.
+    if parts is None or not is_host(parts["host"]):
+        raise OutboundError(Cause.URL)
+    port = int(parts["port"] or (443 if parts["scheme"] == "https" else 80))
+    target = _Target(url, parts["scheme"], parts["host"].lower(), port)
+    if not 0 < port <= 65535 or (target.scheme != "https" and not target.is_allow_listed):
+        raise OutboundError(Cause.URL)
+    return target
+
+
+# A resolver cannot be interrupted, so it runs beside us; a hanging one must not eat threads without limit.
+_resolvers = threading.BoundedSemaphore(64)
+
+
+def _resolve(target: _Target, deadline: float) -> list[str]:
+    """Every address of the host, resolved once."""
+    if not _resolvers.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        raise OutboundError(Cause.TIMEOUT, detail="resolving")
+    answers: SimpleQueue[list[str] | None] = SimpleQueue()
+
+    def resolve() -> None:
+        try:
+            found = socket.getaddrinfo(target.host.strip("[]"), target.port, type=socket.SOCK_STREAM)
+            answers.put(list(dict.fromkeys(str(entry[4][0]) for entry in found)))
+        except (OSError, UnicodeError):
+            answers.put(None)
+        finally:
+            _resolvers.release()
+
+    threading.Thread(target=resolve, name="resolve", daemon=True).start()
+    try:
+        addresses = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+    except Empty:
+        raise OutboundError(Cause.TIMEOUT, detail="resolving") from None
+    if not addresses:
+        raise OutboundError(Cause.DNS)
+    return addresses
+
+
+def _checked(target: _Target, addresses: list[str]) -> list[str]:
+    """The addresses, if all of them may be connected to: one forbidden among many is a rebinding attack."""
+    for text in addresses:
+        address = ip_address(text)
+        allowed = is_public(address) if not target.is_allow_listed else target.scheme == "https" or address.is_loopback
+        if not allowed:
+            raise OutboundError(Cause.ADDRESS_FORBIDDEN, detail=text)
+    return addresses[:4]
+
+
+_NAT64 = IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+# Global unicast by number, but not public: Teredo and other IETF protocol assignments, documentation, 6to4.
+_SPECIAL_V6 = (
+    IPv6Network("2001::/23"),
+    IPv6Network("2001:db8::/32"),
+    IPv6Network("2002::/16"),
+    IPv6Network("3fff::/20"),
+)
+_SPECIAL_V4 = (
+    IPv4Network("192.0.0.0/24"),  # IETF protocol assignments, of which Python knows only a part
+    IPv4Network("192.88.99.0/24"),  # 6to4 relays
+    IPv4Network("168.63.129.16/32"),  # Azure's wire server, which every virtual machine there can reach
+)
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether an address is on the public Internet (RFC 6890), also when it is an IPv4 address inside an IPv6 one."""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+        if address in _NAT64:
+            return is_public(IPv4Address(address.packed[-4:]))
+        # Python counts site-local and unassigned space as global; global unicast is 2000::/3 and nothing else.
+        return address in _GLOBAL_UNICAST and not any(address in network for network in _SPECIAL_V6)
+    return address.is_global and not address.is_multicast and not any(address in network for network in _SPECIAL_V4)
+
+
+# --- The exchange -----------------------------------------------------------------------------------------------------
+
+
+def _prepare(
+    target: _Target, limits: Limits, headers: Mapping[str, str], body: bytes | None
+) -> requests.PreparedRequest:
+    request = requests.Request(
+        "GET" if body is None else "POST",
+        target.url,
+        headers={
+            "Accept": limits.accept,
+            "Accept-Encoding": "identity",
+            "User-Agent": "Gatehouse",
+            "Connection": "close",
+            **headers,
+        },
+        data=body,
+    ).prepare()
+    request.url = target.url  # byte for byte; requests would tidy it up
+    return request
+
+
+def _exchange(request: requests.PreparedRequest, limits: Limits, adapter: "_PinnedAdapter") -> Response:
+    watchdog = threading.Timer(adapter.remaining(), adapter.cut)
+    watchdog.daemon = True
+    watchdog.start()
+    ends = ExitStack()
+    ends.callback(adapter.close)
+    ends.callback(watchdog.cancel)
+    try:
+        timeout, verify = max(0.001, adapter.remaining()), conf.outbound_ca_bundle or True
+        reply = ends.enter_context(adapter.send(request, stream=True, timeout=timeout, verify=verify))
+        adapter.check_deadline()  # headers that the watchdog cut look like shorter headers
+        received = {name.lower(): value for name, value in reply.headers.items()}
+        if reply.status_code != 304:
+            _check_head(limits, reply.status_code, received, is_answer=request.method == "GET")
+        elif not _is_conditional(request):
+            # Nobody asked whether it changed: an unsolicited 304 would confirm what we never had (attack 9).
+            raise OutboundError(Cause.STATUS, status=304)
+        body = b"" if reply.status_code == 304 else _read(reply.raw, limits.max_bytes)
+        adapter.check_deadline()  # a body without a length ends where the watchdog cut it
+        elapsed = limits.seconds - adapter.remaining()
+        return Response(status=reply.status_code, headers=received, body=body, address=adapter.address, elapsed=elapsed)
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        raise OutboundError(Cause.TIMEOUT if adapter.remaining() <= 0 else _cause(error)) from error
+    finally:
+        ends.close()
+
+
+def _check_head(limits: Limits, status: int, headers: Mapping[str, str], *, is_answer: bool) -> None:
+    # > The authorization server MUST NOT automatically follow HTTP redirects (CIMD §4)
+    if 300 <= status < 400:
+        raise OutboundError(Cause.REDIRECT, status=status)
+    # > A successful response MUST use the 200 OK HTTP status code. (CIMD §4)
+    if status != 200 and (is_answer or not 200 <= status < 300):
+        raise OutboundError(Cause.STATUS, status=status)
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise OutboundError(Cause.ENCODING, status=status)
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not re.fullmatch(limits.media_type, media_type):
+        raise OutboundError(Cause.CONTENT_TYPE, status=status, detail=media_type[:80])
+    length = headers.get("content-length", "")
+    if length.isascii() and length.isdecimal() and int(length[:20]) > limits.max_bytes:
+        raise OutboundError(Cause.TOO_LARGE, status=status)
+
+
+def _read(raw: urllib3.response.BaseHTTPResponse, max_bytes: int) -> bytes:
+    body = bytearray()
+    for chunk in raw.stream(4096, decode_content=False):
+        body += chunk
+        if len(body) > max_bytes:
+            raise OutboundError(Cause.TOO_LARGE)
+    return bytes(body)
+
+
+def _is_conditional(request: requests.PreparedRequest) -> bool:
+    return "If-None-Match" in request.headers or "If-Modified-Since" in request.headers
+
+
+def _cause(error: Exception) -> Cause:
+    if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+        return Cause.TLS
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+        return Cause.TIMEOUT
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    if isinstance(reason, urllib3.exceptions.NewConnectionError):
+        return Cause.CONNECT
+    return Cause.PROTOCOL
+
+
+class _PinnedAdapter(HTTPAdapter):
+    """A transport whose one connection goes to a given address, while everything else is the name's."""
+
+    def __init__(self, target: _Target, address: str, deadline: float) -> None:
+        super().__init__(max_retries=0)
+        self.address = address
+        self.deadline = deadline
+        self.connections: list[_PinnedHTTPConnection | _PinnedHTTPSConnection] = []
+        is_https = target.scheme == "https"
+        self.pool = (HTTPSConnectionPool if is_https else HTTPConnectionPool)(target.host, target.port)
+        pinned = _PinnedHTTPSConnection if is_https else _PinnedHTTPConnection
+
+        def connection(*args: Any, **kwargs: Any) -> HTTPConnection:
+            made = pinned(*args, **kwargs)
+            made.adapter = self
+            self.connections.append(made)
+            return made
+
+        self.pool.ConnectionCls = connection  # type: ignore[assignment]  # a factory is all that the pool needs
+
+    def get_connection_with_tls_context(self, *_: Any, **__: Any) -> HTTPConnectionPool:
+        return self.pool
+
+    def remaining(self) -> float:
+        """Seconds until the deadline; not positive once it has passed."""
+        return self.deadline - time.monotonic()
+
+    def connect(self, connection: HTTPConnection) -> socket.socket:
+        sock = socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(max(0.001, self.remaining()))
+            sock.connect((self.address, connection.port))
+            sock.settimeout(max(0.001, self.remaining()))  # the TLS handshake has what connecting has left
+        except OSError as error:
+            sock.close()
+            raise urllib3.exceptions.NewConnectionError(connection, "no connection") from error
+        return sock
+
+    def check_deadline(self) -> None:
+        if self.remaining() <= 0:
+            raise TimeoutError
+
+    def cut(self) -> None:
+        """End the connection now: a server that drips headers byte by byte never runs into a socket's own timeout."""
+        for connection in self.connections:
+            if isinstance(connection.sock, socket.socket):
+                try:
+                    # The TLS layer's own shutdown is not safe beside a reading thread; the socket's is.
+                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+                except OSError:
+                    continue  # it has ended already
+
+    def close(self) -> None:
+        for connection in self.connections:
+            connection.close()
+        self.pool.close()
+        super().close()
+
+
+class _PinnedHTTPConnection(HTTPConnection):
+    adapter: _PinnedAdapter
+
+    def _new_conn(self) -> socket.socket:
+        return self.adapter.connect(self)
+
+    def connect(self) -> None:
+        super().connect()
+        self.adapter.check_deadline()  # the watchdog may have fired when there was nothing to cut
+
+
+class _PinnedHTTPSConnection(HTTPSConnection):
+    adapter: _PinnedAdapter
+
+    def _new_conn(self) -> socket.socket:
+        return self.adapter.connect(self)
+
+    def connect(self) -> None:
+        super().connect()
+        self.adapter.check_deadline()  # the watchdog may have fired when there was nothing to cut

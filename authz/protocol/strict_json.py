@@ -1,0 +1,106 @@
+"""JSON from strangers (RFC 8259), read in the one way that leaves no two readers with two meanings.
+
+Duplicate names, NaN and Infinity, numbers out of range, deep nesting, a byte order mark, lone surrogates and anything
+that is not UTF-8 are refused, each with its own problem.
+"""
+
+import json
+import math
+from enum import StrEnum
+from typing import Any
+
+MAX_DEPTH = 12
+
+
+class Problem(StrEnum):
+    """What is wrong with a JSON text; `sentence` says it to its author."""
+
+    sentence: str
+
+    def __new__(cls, value: str, sentence: str) -> "Problem":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.sentence = sentence
+        return member
+
+    BYTE_ORDER_MARK = "byte_order_mark", "It begins with a byte order mark."
+    NOT_UTF8 = "not_utf8", "It is not UTF-8."
+    SYNTAX = "syntax", "It is not well-formed JSON."
+    DUPLICATE_NAME = "duplicate_name", "An object has two members of the same name."
+    NUMBER = "number", "It has NaN, Infinity or a number out of range."
+    TOO_DEEP = "too_deep", f"It is nested more than {MAX_DEPTH} levels deep."
+    TEXT = "text", "A string in it holds NUL or half a surrogate pair."
+    NOT_AN_OBJECT = "not_an_object", "It is not a JSON object."
+
+
+class StrictJsonError(ValueError):
+    """A JSON text that is not read. Carries the problem, and never the text."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.value)
+        self.problem = problem
+
+
+def read_object(raw: bytes) -> dict[str, Any]:
+    """The object that `raw` is. Raises `StrictJsonError`."""
+    # > Implementations MUST NOT add a byte order mark (RFC 8259 §8.1)
+    if raw.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise StrictJsonError(Problem.BYTE_ORDER_MARK)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise StrictJsonError(Problem.NOT_UTF8) from None
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_bounded
+        )
+    except StrictJsonError:
+        raise
+    except RecursionError:
+        raise StrictJsonError(Problem.TOO_DEEP) from None
+    except ValueError:
+        raise StrictJsonError(Problem.SYNTAX) from None
+    if not isinstance(value, dict):
+        raise StrictJsonError(Problem.NOT_AN_OBJECT)
+    _check(value, MAX_DEPTH)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # > The names within an object SHOULD be unique. (RFC 8259 §4) Otherwise readers disagree which one counts.
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise StrictJsonError(Problem.DUPLICATE_NAME)
+    return members
+
+
+def _no_constant(_: str) -> None:
+    raise StrictJsonError(Problem.NUMBER)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise StrictJsonError(Problem.NUMBER)
+    return number
+
+
+def _bounded(text: str) -> int:
+    # > [-(2**53)+1, (2**53)-1] … implementations will agree exactly on their numeric values (RFC 8259 §6)
+    if len(text) > 17 or abs(int(text)) >= 2**53:
+        raise StrictJsonError(Problem.NUMBER)
+    return int(text)
+
+
+def _check(value: object, levels: int) -> None:
+    if isinstance(value, dict | list):
+        if levels == 0:
+            raise StrictJsonError(Problem.TOO_DEEP)
+        for member in value.values() if isinstance(value, dict) else value:
+            _check(member, levels - 1)
+        if isinstance(value, dict):
+            for name in value:
+                _check(name, 0)
+    elif isinstance(value, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+        # PostgreSQL keeps no NUL, and a lone surrogate cannot be written as UTF-8: each would be a crash further on.
+        raise StrictJsonError(Problem.TEXT)
