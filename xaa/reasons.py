@@ -1,0 +1,110 @@
+"""Why this room refuses. Many precise reasons for the operator; few codes and fixed sentences for the wire (law 8).
+
+Whatever is wrong with an assertion, its issuer or the person that it speaks of is one and the same `invalid_grant`: an
+attacker who tries assertions must not learn which issuers are trusted, who has an account, or who is denied.
+"""
+
+from authz.protocol.errors import ONE_INVALID_GRANT, RefusalReason
+from authz.protocol.jwts import JwtProblem
+
+INVALID_GRANT = ("invalid_grant", ONE_INVALID_GRANT)
+
+
+class Reason(RefusalReason):
+    """Why an assertion is not believed, or a cross-app request not granted."""
+
+    # The assertion, in the order in which it is judged.
+    ASSERTION_MALFORMED = "assertion_malformed", *INVALID_GRANT
+    ASSERTION_HEADER = "assertion_header", *INVALID_GRANT
+    ASSERTION_TYP = "assertion_typ", *INVALID_GRANT
+    ASSERTION_ALGORITHM = "assertion_algorithm", *INVALID_GRANT
+    ISSUER_MISSING = "issuer_missing", *INVALID_GRANT
+    ISSUER_UNTRUSTED = "issuer_untrusted", *INVALID_GRANT
+    ISSUER_DISABLED = "issuer_disabled", *INVALID_GRANT
+    ISSUER_NOT_FOR_THIS = "issuer_not_for_this", *INVALID_GRANT
+    ISSUER_IS_OURSELVES = "issuer_is_ourselves", *INVALID_GRANT
+    ISSUER_KEYS_UNAVAILABLE = "issuer_keys_unavailable", *INVALID_GRANT
+    ASSERTION_KEY_UNKNOWN = "assertion_key_unknown", *INVALID_GRANT
+    ASSERTION_SIGNATURE = "assertion_signature", *INVALID_GRANT
+    ASSERTION_AUDIENCE = "assertion_audience", *INVALID_GRANT
+    ASSERTION_CLIENT_MISSING = "assertion_client_missing", *INVALID_GRANT
+    ASSERTION_OF_ANOTHER_CLIENT = "assertion_of_another_client", *INVALID_GRANT
+    ASSERTION_TIME = "assertion_time", *INVALID_GRANT
+    ASSERTION_EXPIRED = "assertion_expired", *INVALID_GRANT
+    ASSERTION_NOT_YET_VALID = "assertion_not_yet_valid", *INVALID_GRANT
+    ASSERTION_LIFETIME = "assertion_lifetime", *INVALID_GRANT
+    ASSERTION_SUBJECT = "assertion_subject", *INVALID_GRANT
+    ASSERTION_JTI = "assertion_jti", *INVALID_GRANT
+    ASSERTION_CLAIM = "assertion_claim", *INVALID_GRANT
+    ASSERTION_KEY_BOUND = "assertion_key_bound", *INVALID_GRANT
+    ASSERTION_TENANT = "assertion_tenant", *INVALID_GRANT
+    ASSERTION_REPLAYED = "assertion_replayed", *INVALID_GRANT
+
+    # The client, and what it asks for.
+    CLIENT_IS_PUBLIC = (
+        "client_is_public",
+        "unauthorized_client",
+        "A client must authenticate to use an identity assertion.",
+    )
+    CLIENT_IS_NOT_A_WORKLOAD = (
+        "client_is_not_a_workload",
+        "unauthorized_client",
+        "The client may not use this assertion.",
+    )
+    CLIENT_UNKNOWN_TO_TARGET = (
+        "client_unknown_to_target",
+        "unauthorized_client",
+        "The client has no client_id at the requested audience.",
+    )
+    AUTHORIZATION_DETAILS = (
+        "authorization_details",
+        "invalid_authorization_details",
+        "authorization_details are not supported.",
+    )
+    ASSERTION_RESOURCE_MISSING = (
+        "assertion_resource_missing",
+        "invalid_target",
+        "The assertion must name the resource.",
+    )
+    REQUESTED_TOKEN_TYPE = (
+        "requested_token_type",
+        "invalid_request",
+        "The requested_token_type must be urn:ietf:params:oauth:token-type:id-jag.",
+    )
+    SUBJECT_TOKEN_TYPE = (
+        "subject_token_type",
+        "invalid_request",
+        "The subject_token_type must be that of an ID token or a refresh token.",
+    )
+    ACTOR_TOKEN = "actor_token", "invalid_request", "actor_token is not supported."
+    AUDIENCE_SEVERAL = "audience_several", "invalid_target", "An ID-JAG is for one audience; the request names several."
+    AUDIENCE_UNKNOWN = "audience_unknown", "invalid_target", "The audience or the resource is not known."
+
+    # The person.
+    SUBJECT_NOT_LINKED = "subject_not_linked", *INVALID_GRANT
+    SUBJECT_AMBIGUOUS = "subject_ambiguous", *INVALID_GRANT
+    SUBJECT_LINKED_OTHERWISE = "subject_linked_otherwise", *INVALID_GRANT
+    WORKLOAD_UNKNOWN = "workload_unknown", *INVALID_GRANT
+
+    # What a subject token rests on.
+    SUBJECT_TOKEN_WITHOUT_SIGN_IN = "subject_token_without_sign_in", *INVALID_GRANT
+    SESSION_ENDED = "session_ended", *INVALID_GRANT
+    LINEAGE_ENDED = "lineage_ended", *INVALID_GRANT
+
+
+BY_JWT_PROBLEM: dict[JwtProblem, Reason] = {
+    JwtProblem.MALFORMED: Reason.ASSERTION_MALFORMED,
+    JwtProblem.TOO_LARGE: Reason.ASSERTION_MALFORMED,
+    JwtProblem.HEADER_REFUSED: Reason.ASSERTION_HEADER,
+    JwtProblem.CRITICAL: Reason.ASSERTION_HEADER,
+    JwtProblem.ALGORITHM: Reason.ASSERTION_ALGORITHM,
+    JwtProblem.TYP: Reason.ASSERTION_TYP,
+    JwtProblem.NO_KEY: Reason.ASSERTION_KEY_UNKNOWN,
+    JwtProblem.SIGNATURE: Reason.ASSERTION_SIGNATURE,
+    JwtProblem.KEY_SET: Reason.ISSUER_KEYS_UNAVAILABLE,
+    JwtProblem.TIME_MISSING: Reason.ASSERTION_TIME,
+    JwtProblem.TIME_MALFORMED: Reason.ASSERTION_TIME,
+    JwtProblem.EXPIRED: Reason.ASSERTION_EXPIRED,
+    JwtProblem.NOT_YET_VALID: Reason.ASSERTION_NOT_YET_VALID,
+    JwtProblem.LIFETIME: Reason.ASSERTION_LIFETIME,
+}
