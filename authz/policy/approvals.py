@@ -1,0 +1,44 @@
+"""An approval: what a human answered to an access request, for a time.
+
+It lifts `require_approval` for exactly its client, subject, resource, grant types and scopes, and nothing else: no
+deny, and no other person's or agent's ask. It ends by itself.
+"""
+
+from dataclasses import dataclass
+
+from authz.policy.ask import Ask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """One answered access request.
+
+    subject       as in the ask: None for a machine.
+    resource      as in the ask; "" where only identity scopes were asked for.
+    scopes        what was approved, by exact name.
+    declined      what was asked for and left out by the approver: it isn't asked again while this lives. A request
+                  denied as a whole is an approval of nothing that declines everything.
+    grant_types   exact names, or "*" for any.
+    not_before, expires   seconds since the epoch: from, and up to but without.
+    """
+
+    id: str
+    client_id: str
+    subject: str | None
+    resource: str
+    scopes: tuple[str, ...]
+    declined: tuple[str, ...] = ()
+    grant_types: tuple[str, ...]
+    not_before: float
+    expires: float
+
+    def is_live(self, now: float) -> bool:
+        return self.not_before <= now < self.expires
+
+    def is_for(self, ask: Ask) -> bool:
+        """Whether it speaks of the ask's client, subject and grant (and says nothing yet of resource and scopes)."""
+        return (
+            self.client_id == ask.client_id
+            and self.subject == ask.subject
+            and ("*" in self.grant_types or ask.grant_type in self.grant_types)
+        )

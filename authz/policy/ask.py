@@ -1,0 +1,81 @@
+"""An ask: everything that one decision may depend on, as one frozen value.
+
+Every grant, the consent page, CIMD admission, a refresh and the console's simulator put the same question in this
+shape. Who puts it has already authenticated the client and the person, resolved the resource to its canonical URI and
+parted the identity scopes (`part_scopes`) from the resource's own.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+# Scopes of this server itself (OpenID Connect Core §5.4 and §11), never of a protected resource.
+IDENTITY_SCOPES = ("openid", "profile", "email", "groups", "offline_access")
+
+
+class ClientStatus(StrEnum):
+    """Where an agent stands in its life. Only an approved one gets anything."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    SUSPENDED = "suspended"
+    RETIRED = "retired"
+
+
+class ClientKind(StrEnum):
+    """How a client came to be known: by hand, by RFC 7591, by its metadata document, or as a workload."""
+
+    REGISTERED = "registered"
+    DYNAMIC = "dynamic"
+    CIMD = "cimd"
+    WORKLOAD = "workload"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One ask. An empty string, an empty tuple or None says that the fact isn't known; it never says "any".
+
+    client_host     the host of a CIMD client's URL, "" for every other client. Case, port and final dot don't matter.
+    client_tags, client_owner, client_environment   what an administrator wrote on the client, never what it says.
+    subject         the person's username, as rules write it; None when the client asks for itself.
+    groups          the person's groups; without a subject they count for nothing.
+    grant_type      the grant that the authorization comes from. A refresh keeps it and sets `refresh`: it is then
+                    spoken of by rules that name the original grant and by rules that name `refresh_token`.
+    resource        the canonical URI of the protected resource.
+    scopes          what is asked for, in the request's order: (name, sensitivity); sensitivity "" if it isn't known.
+    acr, amr, auth_time   how and when (seconds since the epoch) the person signed in.
+    address         the IP address that the request came from.
+    """
+
+    client_id: str
+    client_status: ClientStatus
+    client_kind: ClientKind
+    client_host: str = ""
+    client_tags: tuple[str, ...] = ()
+    client_owner: str = ""
+    client_environment: str = ""
+    subject: str | None = None
+    groups: tuple[str, ...] = ()
+    grant_type: str
+    refresh: bool = False
+    resource: str
+    scopes: tuple[tuple[str, str], ...]
+    acr: str | None = None
+    amr: tuple[str, ...] = ()
+    auth_time: float | None = None
+    address: str | None = None
+
+    def scope_names(self) -> tuple[str, ...]:
+        """The names asked for, each once, in the request's order."""
+        return tuple(dict.fromkeys(name for name, _ in self.scopes))
+
+    def grant_names(self) -> tuple[str, ...]:
+        """The grant types by which rules may speak of this ask."""
+        return (self.grant_type, "refresh_token") if self.refresh else (self.grant_type,)
+
+
+def part_scopes(names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(identity scopes, the resource's scopes), each in the order given and without repetitions."""
+    unique = tuple(dict.fromkeys(names))
+    identity = tuple(name for name in unique if name in IDENTITY_SCOPES)
+    return identity, tuple(name for name in unique if name not in IDENTITY_SCOPES)

@@ -1,0 +1,285 @@
+"""The circumstances under which a rule applies, and whether an ask is in them: yes, no, or not established.
+
+A condition that is left out, null or an empty list asks for nothing. (This differs from the lists of who and what,
+where an empty list names nobody: those permit, these only restrict.) The entries of a list are alternatives.
+
+What isn't known counts for the restriction: an allow needs YES, a deny or require_approval is kept off only by NO. Two
+conditions need more words:
+
+amr             is YES when every method listed was used, NO when none was, and not established in between: so
+                `amr: [pwd, otp]` permits only a sign-in with both and denies a sign-in with either.
+max_auth_age    is a demand and never NO: a person can always wait until a sign-in is old, and must not escape a
+                restriction by that.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from authz.policy.ask import Ask
+from authz.policy.parsing import RuleError, mapping, moment, text, texts, whole_number
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+_CLOCK_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
+
+# How far in the future (seconds) a sign-in may lie, since an issuer's clock may be ahead of ours.
+CLOCK_SKEW = 60
+
+
+class Verdict(Enum):
+    YES = "yes"
+    NO = "no"
+    NOT_ESTABLISHED = "not established"
+
+
+YES, NO, NOT_ESTABLISHED = Verdict.YES, Verdict.NO, Verdict.NOT_ESTABLISHED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """Hours of the day, `start` included and `end` not; over midnight if it ends before it starts.
+
+    start, end   minutes since midnight by the clock of `timezone` (an IANA name); end may be 1440.
+    days         the days on which such hours begin; empty: every day.
+    """
+
+    start: int
+    end: int
+    days: tuple[str, ...] = ()
+    timezone: str = "UTC"
+
+    def hold(self, now: float) -> bool:
+        there = datetime.fromtimestamp(now, _zone(self.timezone))
+        minute = there.hour * 60 + there.minute
+        if self.start < self.end:
+            return self.start <= minute < self.end and self._begin_on(there.weekday())
+        if minute >= self.start:
+            return self._begin_on(there.weekday())
+        return minute < self.end and self._begin_on((there.weekday() - 1) % 7)
+
+    def _begin_on(self, weekday: int) -> bool:
+        return not self.days or DAYS[weekday] in self.days
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """max_auth_age in seconds; not_before and not_after in seconds since the epoch (from, and up to but without)."""
+
+    max_auth_age: int | None = None
+    acr: tuple[str, ...] = ()
+    amr: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
+    environments: tuple[str, ...] = ()
+    not_before: float | None = None
+    not_after: float | None = None
+    hours: Hours | None = None
+
+    @classmethod
+    def from_mapping(cls, data: object, field: str = "conditions") -> "Conditions":
+        """Conditions from their shape in YAML or JSON. Raises RuleError."""
+        given = {key: value for key, value in mapping(data, field, _FIELDS).items() if value is not None}
+        read = cls(
+            max_auth_age=whole_number(given["max_auth_age"], f"{field}.max_auth_age")
+            if "max_auth_age" in given
+            else None,
+            acr=texts(given.get("acr", ()), f"{field}.acr"),
+            amr=texts(given.get("amr", ()), f"{field}.amr"),
+            networks=tuple(
+                _network(network, f"{field}.networks[{position}]")
+                for position, network in enumerate(texts(given.get("networks", ()), f"{field}.networks"))
+            ),
+            environments=texts(given.get("environments", ()), f"{field}.environments"),
+            not_before=_moment(given, field, "not_before"),
+            not_after=_moment(given, field, "not_after"),
+            hours=_hours(given["hours"], f"{field}.hours") if "hours" in given else None,
+        )
+        for name in ("acr", "amr", "environments"):
+            for position, value in enumerate(getattr(read, name)):
+                if "*" in value:
+                    raise RuleError(f"{field}.{name}[{position}]", "is exact; to ask for nothing leave the field out.")
+        if read.not_before is not None and read.not_after is not None and read.not_before >= read.not_after:
+            raise RuleError(f"{field}.not_after", "must be later than not_before.")
+        return read
+
+    def to_mapping(self) -> dict[str, object]:
+        """The shape that `from_mapping` reads, without the fields that ask for nothing."""
+        shape: dict[str, object] = {
+            "max_auth_age": self.max_auth_age,
+            "acr": list(self.acr),
+            "amr": list(self.amr),
+            "networks": [str(network) for network in self.networks],
+            "environments": list(self.environments),
+            "not_before": None if self.not_before is None else iso(self.not_before),
+            "not_after": None if self.not_after is None else iso(self.not_after),
+            "hours": None if self.hours is None else _hours_shape(self.hours),
+        }
+        return {key: value for key, value in shape.items() if value not in (None, [])}
+
+
+UNCONDITIONAL = Conditions()
+
+_FIELDS = ("max_auth_age", "acr", "amr", "networks", "environments", "not_before", "not_after", "hours")
+
+
+def verdicts_on_circumstances(
+    conditions: Conditions, ask: Ask, now: float, in_force_at: float
+) -> list[tuple[str, Verdict]]:
+    """(field, verdict) of each condition that is set and doesn't speak of the sign-in.
+
+    `in_force_at` is the moment that the rule's validity is judged at; it differs from `now` only when a change is tried
+    on past asks.
+    """
+    found: list[tuple[str, Verdict]] = []
+    if conditions.not_before is not None:
+        found.append(("not_before", YES if conditions.not_before <= in_force_at else NO))
+    if conditions.not_after is not None:
+        found.append(("not_after", YES if in_force_at < conditions.not_after else NO))
+    if conditions.environments:
+        found.append(("environments", _one_of(ask.client_environment, conditions.environments)))
+    if conditions.networks:
+        found.append(("networks", _within(ask.address, conditions.networks)))
+    if conditions.hours is not None:
+        found.append(("hours", YES if conditions.hours.hold(now) else NO))
+    return found
+
+
+def verdicts_on_authentication(conditions: Conditions, ask: Ask, now: float) -> list[tuple[str, Verdict]]:
+    """(field, verdict) of each condition that is set and that a new sign-in could meet."""
+    found: list[tuple[str, Verdict]] = []
+    if conditions.acr:
+        found.append(("acr", _one_of(ask.acr, conditions.acr)))
+    if conditions.amr:
+        found.append(("amr", _methods(ask.amr, conditions.amr)))
+    if conditions.max_auth_age is not None:
+        found.append(("max_auth_age", _recent(ask.auth_time, conditions.max_auth_age, now)))
+    return found
+
+
+def together(found: list[tuple[str, Verdict]]) -> Verdict:
+    """NO if any is NO, or else NOT_ESTABLISHED if any is, or else YES."""
+    all_of = YES
+    for _, verdict in found:
+        if verdict is NO:
+            return NO
+        if verdict is NOT_ESTABLISHED:
+            all_of = NOT_ESTABLISHED
+    return all_of
+
+
+def iso(moment_: float) -> str:
+    """A moment as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(moment_, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _one_of(value: str | None, wanted: tuple[str, ...]) -> Verdict:
+    if not value:
+        return NOT_ESTABLISHED
+    return YES if value in wanted else NO
+
+
+def _methods(used: tuple[str, ...], wanted: tuple[str, ...]) -> Verdict:
+    shared = sum(method in used for method in wanted)
+    if shared == len(wanted):
+        return YES
+    return NOT_ESTABLISHED if shared or not used else NO
+
+
+def _recent(auth_time: float | None, max_auth_age: int, now: float) -> Verdict:
+    if auth_time is None or auth_time > now + CLOCK_SKEW:
+        return NOT_ESTABLISHED
+    return YES if now - auth_time <= max_auth_age else NOT_ESTABLISHED
+
+
+def _within(address: str | None, networks: tuple[Network, ...]) -> Verdict:
+    known = parsed_address(address or "")
+    if known is None:
+        return NOT_ESTABLISHED
+    return YES if any(known in network for network in networks) else NO
+
+
+@lru_cache(maxsize=4096)
+def parsed_address(address: str) -> Address | None:
+    """The address, an IPv4 one also when it comes dressed as IPv6 (::ffff:192.0.2.1); None if it is none."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        return parsed.ipv4_mapped
+    return parsed
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def _moment(given: Mapping[str, object], field: str, name: str) -> float | None:
+    if name not in given:
+        return None
+    return moment(given[name], f"{field}.{name}", end_of_day=name == "not_after")
+
+
+def _network(value: str, field: str) -> Network:
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError as error:
+        raise RuleError(field, f"is not a network in CIDR notation: {error}.") from None
+    # Addresses dressed as IPv6 are undressed before they are compared, so such a network would never match.
+    if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped is not None:
+        raise RuleError(field, "must be written as an IPv4 network.")
+    return network
+
+
+def _hours(data: object, field: str) -> Hours:
+    """From {days: [mon, …], from: "08:00", to: "18:00", timezone: Europe/Berlin}."""
+    given = mapping(data, field, ("days", "from", "to", "timezone"))
+    for name in ("from", "to"):
+        if name not in given:
+            raise RuleError(f"{field}.{name}", "is required.")
+    days = texts(given.get("days", ()), f"{field}.days")
+    for position, day in enumerate(days):
+        if day not in DAYS:
+            raise RuleError(f"{field}.days[{position}]", f"must be one of {', '.join(DAYS)}.")
+    timezone = text(given.get("timezone", "UTC"), f"{field}.timezone")
+    try:
+        _zone(timezone)
+    except (ValueError, OSError, KeyError):
+        raise RuleError(f"{field}.timezone", "is not a known time zone, such as Europe/Berlin.") from None
+    start, end = _minutes(given["from"], f"{field}.from"), _minutes(given["to"], f"{field}.to")
+    if start == end:
+        raise RuleError(f"{field}.to", "must differ from “from”.")
+    return Hours(start=start, end=end, days=tuple(day for day in DAYS if day in days), timezone=timezone)
+
+
+def _minutes(value: object, field: str) -> int:
+    """Minutes since midnight of "HH:MM"."""
+    if value == "24:00" and field.endswith(".to"):
+        return 24 * 60
+    # YAML 1.1 reads 18:00 without quotes as the number 1080, and 08:00 as text.
+    if not isinstance(value, str) or not _CLOCK_TIME.fullmatch(value):
+        raise RuleError(field, "must be a time such as “08:00”, in quotes.")
+    return int(value[:2]) * 60 + int(value[3:])
+
+
+def _hours_shape(hours: Hours) -> dict[str, object]:
+    shape: dict[str, object] = {
+        "from": clock_time(hours.start),
+        "to": clock_time(hours.end),
+        "timezone": hours.timezone,
+    }
+    return {"days": list(hours.days), **shape} if hours.days else shape
+
+
+def clock_time(minutes: int) -> str:
+    """Minutes since midnight as "HH:MM"."""
+    return f"{minutes // 60:02}:{minutes % 60:02}"

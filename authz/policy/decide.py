@@ -1,0 +1,366 @@
+"""The decision on one ask. Every grant, the consent page, a refresh and the simulator ask this function.
+
+Nothing is allowed unless a rule allows it, and each scope is judged by itself:
+
+1. a client that isn't approved gets nothing;
+2. a scope that a deny speaks about is taken away, whatever else is said about it;
+3. a scope that a require_approval speaks about waits for a human, unless a live approval covers it. A require_approval
+   is also a permission under that condition: with the approval it needs no allow beside it;
+4. any other scope is granted if an allow speaks about it;
+5. what isn't granted is left out (narrowing), and nothing left is a refusal.
+
+One scope that waits makes the whole ask wait: require_approval outweighs allow, and a token with less than was asked
+for would hide the access request from who asked. What an approver has declined doesn't wait; it is left out.
+
+A rule that restricts counts unless it surely doesn't apply; a rule that permits counts only if it surely does. So a
+require_approval whose conditions aren't established makes an ask wait, but doesn't permit it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import reduce
+from operator import or_
+
+from authz.policy.approvals import Approval
+from authz.policy.ask import IDENTITY_SCOPES, Ask, ClientStatus
+from authz.policy.compiled import RuleSet, positions, union
+from authz.policy.conditions import (
+    NO,
+    YES,
+    together,
+    verdicts_on_authentication,
+    verdicts_on_circumstances,
+)
+from authz.policy.rules import Effect, Rule
+
+
+class Outcome(StrEnum):
+    ALLOW = "allow"
+    DENY = "deny"
+    PENDING = "pending"
+
+
+class DecisionReason(StrEnum):
+    """Why a decision came out as it did; closed."""
+
+    ALLOWED = "allowed"
+    NARROWED = "narrowed"
+    APPROVAL_NEEDED = "approval_needed"
+    APPROVAL_DECLINED = "approval_declined"
+    DENIED_BY_RULE = "denied_by_rule"
+    NO_RULE_ALLOWS = "no_rule_allows"
+    STEP_UP_NEEDED = "step_up_needed"
+    CLIENT_NOT_APPROVED = "client_not_approved"
+    NOTHING_ASKED = "nothing_asked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepUp:
+    """The sign-in that would have made `rule` permit more (RFC 9470 §3): all of it is needed; acr are alternatives."""
+
+    rule: str
+    max_auth_age: int | None
+    acr: tuple[str, ...]
+    amr: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The answer to one ask.
+
+    scopes        granted, in the request's order; empty unless the effect is allow.
+    waiting       scopes that wait for an approval, in the request's order; empty unless the effect is pending.
+    lifetime      seconds that what is issued may live at most; None if no rule says so. Nothing outlives the approval
+                  or the rule that it stands on.
+    rules         names of the rules that made it: those that permitted, or that made it wait, or that denied.
+    narrowed_by   names of the denies that took scopes away from an ask that was allowed or waits.
+    approvals     ids of the approvals it stands on.
+    step_up       set whenever a better sign-in could get more, also beside a narrowed allow.
+    ruleset       the version of the rules.
+    """
+
+    effect: Outcome
+    reason: DecisionReason
+    scopes: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    lifetime: int | None = None
+    rules: tuple[str, ...] = ()
+    narrowed_by: tuple[str, ...] = ()
+    approvals: tuple[str, ...] = ()
+    step_up: StepUp | None = None
+    ruleset: str = ""
+
+
+def decide(ask: Ask, rules: RuleSet, now: float, approvals: Sequence[Approval] = ()) -> Decision:
+    """The decision on an ask for a resource's scopes. `now` is in seconds since the epoch."""
+    return judge(ask, rules, now, approvals, in_force_at=now)
+
+
+def judge(
+    ask: Ask,
+    rules: RuleSet,
+    now: float,
+    approvals: Sequence[Approval] = (),
+    *,
+    in_force_at: float,
+    hopeful: bool = False,
+) -> Decision:
+    """`decide`, for those who try things out.
+
+    in_force_at   when the rules' own validity is judged.
+    hopeful       takes whatever isn't established, and every approval, for granted: what could be reached at best.
+    """
+    refusal = _refusal_before_rules(ask, rules)
+    if refusal is not None:
+        return refusal
+    spoken = [(name, *rules.speaking_of_scope(name, sensitivity)) for name, sensitivity in _asked(ask).items()]
+    found = rules.speaking_of_client(ask) & rules.speaking_of_grant(ask) & rules.speaking_of_resource(ask.resource)
+    found &= rules.speaking_of_subject(ask) & reduce(or_, (possibly for _, _, possibly in spoken))
+    standing = _stand(found, ask, rules, now, in_force_at, hopeful=hopeful)
+    denying = standing.restricting & rules.effects[Effect.DENY]
+    holding = 0 if hopeful else standing.restricting & rules.effects[Effect.REQUIRE_APPROVAL]
+    permitting = standing.permitting & ~rules.effects[Effect.DENY]
+    retrying = standing.retrying & ~rules.effects[Effect.DENY]
+    live = [a for a in approvals if a.is_live(now) and a.resource == ask.resource and a.is_for(ask)] if holding else []
+
+    tally = _Tally()
+    for name, surely, possibly in spoken:
+        denied = denying & (surely if hopeful else possibly)
+        permits = permitting & (possibly if hopeful else surely)
+        held = holding & possibly
+        if denied:
+            tally.deny(denied)
+        elif not permits:
+            tally.miss(retrying & surely)
+        elif held:
+            tally.hold(name, permits | held, held, [a for a in live if name in a.scopes], live)
+        else:
+            tally.grant(name, permits)
+    return tally.decision(ask, rules, now, in_force_at)
+
+
+def decide_sign_in(ask: Ask, rules: RuleSet, now: float, approvals: Sequence[Approval] = ()) -> Decision:
+    """The decision on signing a person in to a client, with the identity scopes among `ask.scopes`.
+
+    The caller asks for the identity scopes that the client is registered for; other names, and `ask.resource`, count
+    for nothing. A person may sign in if a rule permits anything through this client by the authorization code grant,
+    unless denies take all of that away again (or, where it stands on an approval, none is live).
+
+    An identity scope is taken away by a deny that names it, and all of them by a deny that names `openid` or that
+    speaks about every scope of every resource. A require_approval that does the same makes the sign-in wait: for an
+    approval of the scope where it names one, and for any approval of this person and client otherwise.
+    """
+    refusal = _refusal_before_rules(ask, rules)
+    if refusal is not None:
+        return refusal
+    if ask.subject is None or ask.grant_type != "authorization_code":
+        return Decision(effect=Outcome.DENY, reason=DecisionReason.NO_RULE_ALLOWS, ruleset=rules.version)
+    found = rules.speaking_of_client(ask) & rules.speaking_of_grant(ask) & rules.speaking_of_subject(ask)
+    standing = _stand(found, ask, rules, now, now, hopeful=False)
+    answered = [a for a in approvals if a.is_live(now) and a.is_for(ask)]
+    live = [a for a in answered if a.scopes]
+    denying = standing.restricting & rules.effects[Effect.DENY]
+    holding = standing.restricting & rules.effects[Effect.REQUIRE_APPROVAL]
+    hoped = _left_over(standing.permitting & ~rules.effects[Effect.DENY] & rules.substantial, denying, rules)
+    retrying = _left_over(standing.retrying & ~rules.effects[Effect.DENY] & rules.substantial, denying, rules)
+    permits = hoped if live else hoped & rules.effects[Effect.ALLOW]
+
+    total = rules.scopes.get("*", 0) & rules.resources.get("*", 0) & rules.any_sensitivity
+    tally = _Tally()
+    for name in (name for name in ask.scope_names() if name in IDENTITY_SCOPES):
+        naming = union(rules.scopes, ("openid", name))
+        denied, held = denying & (naming | total), holding & (naming | total)
+        if denied:
+            tally.deny(denied)
+        elif not permits and not held & hoped:
+            tally.miss(retrying)
+        elif held:
+            covering = [a for a in live if name in a.scopes] if held & naming else live
+            tally.hold(name, permits | held, held, covering, answered)
+        else:
+            tally.grant(name, permits)
+    return tally.decision(ask, rules, now, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Which of the rules found count: as restrictions, as permissions, and as permissions after a better sign-in."""
+
+    restricting: int
+    permitting: int
+    retrying: int
+
+
+def _stand(found: int, ask: Ask, rules: RuleSet, now: float, in_force_at: float, *, hopeful: bool) -> _Standing:
+    restricting = permitting = found & ~rules.conditional
+    retrying = 0
+    for position in positions(found & rules.conditional):
+        conditions = rules.rules[position].conditions
+        circumstances = together(verdicts_on_circumstances(conditions, ask, now, in_force_at))
+        if circumstances is NO:
+            continue
+        bit = 1 << position
+        authentication = together(verdicts_on_authentication(conditions, ask, now))
+        established = circumstances is YES and authentication is YES
+        if established or hopeful:
+            permitting |= bit
+        if established or (authentication is not NO and not hopeful):
+            restricting |= bit
+        if circumstances is YES and authentication is not YES and ask.subject is not None:
+            retrying |= bit
+    return _Standing(restricting, permitting, retrying)
+
+
+class _Tally:
+    """What became of each scope, and the rules that made it so."""
+
+    def __init__(self) -> None:
+        self.granted: list[str] = []
+        self.waiting: list[str] = []
+        self.permitting = 0
+        self.holding = 0
+        self.denying = 0
+        self.retrying: list[int] = []
+        self.approvals: list[Approval] = []
+        self.declining: list[Approval] = []
+
+    def grant(self, name: str, permits: int) -> None:
+        self.granted.append(name)
+        self.permitting |= permits
+
+    def deny(self, denied: int) -> None:
+        self.denying |= denied
+
+    def miss(self, retrying: int) -> None:
+        if retrying:
+            self.retrying.append(retrying)
+
+    def hold(self, name: str, permits: int, held: int, covering: list[Approval], answered: list[Approval]) -> None:
+        """Grants a scope that needs an approval if one covers it, leaves it out if one declines it, or lets it wait."""
+        declining = [approval for approval in answered if name in approval.declined]
+        if covering:
+            self.grant(name, permits)
+            self.approvals.append(max(covering, key=lambda approval: (approval.expires, approval.id)))
+        elif declining:
+            self.declining.extend(declining)
+        else:
+            self.waiting.append(name)
+            self.holding |= held
+
+    def decision(self, ask: Ask, rules: RuleSet, now: float, in_force_at: float) -> Decision:
+        denying, step_up = _names(self.denying, rules), _step_up(self.retrying, rules)
+        if self.waiting:
+            return Decision(
+                effect=Outcome.PENDING,
+                reason=DecisionReason.APPROVAL_NEEDED,
+                waiting=tuple(self.waiting),
+                rules=_names(self.holding, rules),
+                narrowed_by=denying,
+                step_up=step_up,
+                ruleset=rules.version,
+            )
+        if self.granted:
+            whole = len(self.granted) == len(ask.scope_names())
+            return Decision(
+                effect=Outcome.ALLOW,
+                reason=DecisionReason.ALLOWED if whole else DecisionReason.NARROWED,
+                scopes=tuple(self.granted),
+                lifetime=_lifetime(self.permitting, self.approvals, rules, now, in_force_at),
+                rules=_names(self.permitting, rules),
+                narrowed_by=denying,
+                approvals=_ids(self.approvals),
+                step_up=step_up,
+                ruleset=rules.version,
+            )
+        if step_up is not None:
+            reason = DecisionReason.STEP_UP_NEEDED
+        elif denying:
+            reason = DecisionReason.DENIED_BY_RULE
+        elif self.declining:
+            reason = DecisionReason.APPROVAL_DECLINED
+        else:
+            reason = DecisionReason.NO_RULE_ALLOWS
+        return Decision(
+            effect=Outcome.DENY,
+            reason=reason,
+            rules=denying,
+            approvals=_ids(self.declining),
+            step_up=step_up,
+            ruleset=rules.version,
+        )
+
+
+def _refusal_before_rules(ask: Ask, rules: RuleSet) -> Decision | None:
+    if ask.client_status != ClientStatus.APPROVED:
+        return Decision(effect=Outcome.DENY, reason=DecisionReason.CLIENT_NOT_APPROVED, ruleset=rules.version)
+    if not ask.scopes:
+        return Decision(effect=Outcome.DENY, reason=DecisionReason.NOTHING_ASKED, ruleset=rules.version)
+    return None
+
+
+def _asked(ask: Ask) -> dict[str, str]:
+    """The sensitivity of each scope, in the request's order; not known if the ask contradicts itself."""
+    asked: dict[str, str] = {}
+    for name, sensitivity in ask.scopes:
+        asked[name] = sensitivity if asked.get(name, sensitivity) == sensitivity else ""
+    return asked
+
+
+def _left_over(permitting: int, denying: int, rules: RuleSet) -> int:
+    """The permitting rules of which denies leave anything at all, whatever the sensitivity of scopes."""
+    denying &= rules.any_sensitivity
+    if not denying:
+        return permitting
+    left = 0
+    for position in positions(permitting):
+        rule = rules.rules[position]
+        if any(
+            not denying & rules.speaking_of_resource(resource) & union(rules.scopes, ("*", scope))
+            for resource in rule.resources
+            for scope in rule.scopes
+        ):
+            left |= 1 << position
+    return left
+
+
+def _names(bits: int, rules: RuleSet) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(rules.rules[position].name for position in positions(bits)))
+
+
+def _ids(approvals: Iterable[Approval]) -> tuple[str, ...]:
+    return tuple(sorted({approval.id for approval in approvals}))
+
+
+def _lifetime(bits: int, approvals: Iterable[Approval], rules: RuleSet, now: float, in_force_at: float) -> int | None:
+    """The smallest cap: of the rules, of what is left of their validity, and of what is left of the approvals."""
+    caps: list[float] = [approval.expires - now for approval in approvals]
+    for position in positions(bits):
+        rule = rules.rules[position]
+        if rule.max_lifetime is not None:
+            caps.append(rule.max_lifetime)
+        if rule.conditions.not_after is not None:
+            caps.append(rule.conditions.not_after - in_force_at)
+    return max(1, int(min(caps))) if caps else None
+
+
+def _step_up(retrying: list[int], rules: RuleSet) -> StepUp | None:
+    """The mildest of the sign-ins that would get the most of the scopes that were missed."""
+    if not retrying:
+        return None
+    gains = {at: sum(bits >> at & 1 for bits in retrying) for at in positions(reduce(or_, retrying))}
+    best = min(gains, key=lambda position: (-gains[position], *_demand(rules.rules[position]), position))
+    rule = rules.rules[best]
+    return StepUp(
+        rule=rule.name,
+        max_auth_age=rule.conditions.max_auth_age,
+        acr=rule.conditions.acr,
+        amr=rule.conditions.amr,
+    )
+
+
+def _demand(rule: Rule) -> tuple[int, float]:
+    """How much a rule asks of a sign-in: kinds of proof first, then how recent."""
+    conditions = rule.conditions
+    age = conditions.max_auth_age
+    return bool(conditions.acr) + len(conditions.amr), 0.0 if age is None else 1 / age

@@ -1,0 +1,523 @@
+"""`decide`, as a table: what is ruled, what is asked, what comes out. One row, one idea.
+
+Bob is in engineering. `read` has low sensitivity, `write` and `delete` have high, and of `odd` nobody knows.
+"""
+
+import dataclasses
+
+import pytest
+
+from authz import policy
+from authz.policy import ClientKind, ClientStatus
+
+from .cast import NOTES, NOW, PAYROLL, allow, approval, ask, cimd, deny, machine, require, told
+
+OFFICE, ELSEWHERE = "10.1.2.3", "192.0.2.7"
+HOUR = 3600
+REFRESH = {"refresh": True}
+ID_JAG = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+# idea · rules · ask · what comes out
+NOTHING_BY_DEFAULT = [
+    ("without rules nothing is allowed", [], ask(), "no_rule_allows"),
+    ("without rules a machine gets nothing", [], machine(), "no_rule_allows"),
+    ("a deny alone allows nothing", [deny("write")], ask("read"), "no_rule_allows"),
+    ("a rule for everything allows what is asked", [allow()], ask("read"), "allowed: read"),
+    ("it allows several scopes in the order of the request", [allow()], ask("write read"), "allowed: write read"),
+    ("a scope asked twice is granted once", [allow()], ask("read write read"), "allowed: read write"),
+    ("who asks for no scope gets none", [allow()], ask(""), "nothing_asked"),
+    ("a rule that is switched off allows nothing", [allow(enabled=False)], ask(), "no_rule_allows"),
+    ("a deny that is switched off denies nothing", [allow(), deny(enabled=False)], ask(), "allowed: read"),
+]
+
+EMPTY_LISTS = [
+    ("no clients is no client", [allow(clients=[])], ask(), "no_rule_allows"),
+    ("no groups is nobody", [allow(groups=[])], ask(), "no_rule_allows"),
+    ("no users is nobody", [allow(users=[])], ask(), "no_rule_allows"),
+    ("no users is not a machine either", [allow(users=[])], machine(), "no_rule_allows"),
+    ("no groups is not a machine either", [allow(groups=[])], machine(), "no_rule_allows"),
+    ("no users beside a group leaves the group", [allow(users=[], groups=["engineering"])], ask(), "allowed: read"),
+    ("no grant types is no grant", [allow(grant_types=[])], ask(), "no_rule_allows"),
+    ("no resources is no resource", [allow(resources=[])], ask(), "no_rule_allows"),
+    ("no scopes is no scope", [allow("")], ask(), "no_rule_allows"),
+    ("no sensitivities is no scope", [allow(sensitivities=[])], ask(), "no_rule_allows"),
+    ("a deny of no scopes denies nothing", [allow(), deny("")], ask(), "allowed: read"),
+    ("a deny for no clients denies nothing", [allow(), deny(clients=[])], ask(), "allowed: read"),
+    ("empty conditions ask for nothing", [allow(acr=[], amr=[], networks=[], environments=[])], ask(), "allowed: read"),
+    ("conditions of null ask for nothing", [allow(max_auth_age=None, not_after=None)], ask(), "allowed: read"),
+]
+
+STATUS = [
+    ("a pending client gets nothing", [allow()], ask(client_status=ClientStatus.PENDING), "client_not_approved"),
+    ("a suspended client gets nothing", [allow()], ask(client_status=ClientStatus.SUSPENDED), "client_not_approved"),
+    ("a retired client gets nothing", [allow()], ask(client_status=ClientStatus.RETIRED), "client_not_approved"),
+    ("a status from nowhere gets nothing", [allow()], ask(client_status="APPROVED"), "client_not_approved"),
+    ("an empty status gets nothing", [allow()], ask(client_status=""), "client_not_approved"),
+    (
+        "a suspended machine gets nothing",
+        [allow(groups=None)],
+        machine(client_status=ClientStatus.SUSPENDED),
+        "client_not_approved",
+    ),
+]
+
+CLIENTS = [
+    ("the client named", [allow(clients=["agent"])], ask(), "allowed: read"),
+    ("one of the clients named", [allow(clients=["other", "agent"])], ask(), "allowed: read"),
+    ("another client", [allow(clients=["other"])], ask(), "no_rule_allows"),
+    ("a client_id is compared with its case", [allow(clients=["Agent"])], ask(), "no_rule_allows"),
+    ("the beginning of a client_id is not it", [allow(clients=["agen"])], ask(), "no_rule_allows"),
+    (
+        "a CIMD client by its whole URL",
+        [allow(clients=["https://a.example.com/client.json"])],
+        cimd("a.example.com"),
+        "allowed: read",
+    ),
+    ("a host by name", [allow(clients=["host:a.example.com"])], cimd("a.example.com"), "allowed: read"),
+    ("a host ignores case", [allow(clients=["host:A.Example.com"])], cimd("a.EXAMPLE.com"), "allowed: read"),
+    (
+        "a host ignores the ask's port",
+        [allow(clients=["host:a.example.com"])],
+        cimd("a.example.com:8443"),
+        "allowed: read",
+    ),
+    ("a host ignores the final dot", [allow(clients=["host:a.example.com."])], cimd("a.example.com."), "allowed: read"),
+    ("a host is not the one below it", [allow(clients=["host:example.com"])], cimd("a.example.com"), "no_rule_allows"),
+    ("hosts below a domain", [allow(clients=["host:*.example.com"])], cimd("a.example.com"), "allowed: read"),
+    ("hosts far below a domain", [allow(clients=["host:*.example.com"])], cimd("a.b.example.com"), "allowed: read"),
+    ("hosts below, on a port", [allow(clients=["host:*.example.com"])], cimd("a.example.com:444"), "allowed: read"),
+    ("not the domain itself", [allow(clients=["host:*.example.com"])], cimd("example.com"), "no_rule_allows"),
+    (
+        "not a domain that begins alike",
+        [allow(clients=["host:*.example.com"])],
+        cimd("a.example.com.evil.org"),
+        "no_rule_allows",
+    ),
+    (
+        "not a domain that ends alike",
+        [allow(clients=["host:*.example.com"])],
+        cimd("evilexample.com"),
+        "no_rule_allows",
+    ),
+    ("a loopback address is a host", [allow(clients=["host:127.0.0.1"])], cimd("127.0.0.1:9100"), "allowed: read"),
+    ("an IPv6 address is a host", [allow(clients=["host:[::1]"])], cimd("[::1]:9100"), "allowed: read"),
+    ("another address is not", [allow(clients=["host:127.0.0.1"])], cimd("127.0.0.2"), "no_rule_allows"),
+    ("a client without a host has no host", [allow(clients=["host:*.example.com"])], ask(), "no_rule_allows"),
+    (
+        "a registered client that calls itself like a host pattern",
+        [allow(clients=["host:a.example.com"])],
+        ask(client_id="host:a.example.com"),
+        "no_rule_allows",
+    ),
+    ("a tag", [allow(clients=["tag:trusted"])], ask(client_tags=("x", "trusted")), "allowed: read"),
+    ("another tag", [allow(clients=["tag:trusted"])], ask(client_tags=("x",)), "no_rule_allows"),
+    (
+        "a client that calls itself like a tag",
+        [allow(clients=["tag:trusted"])],
+        ask(client_id="tag:trusted"),
+        "no_rule_allows",
+    ),
+    ("a client that calls itself *", [allow(clients=["agent"])], ask(client_id="*"), "no_rule_allows"),
+    ("an owner", [allow(clients=["owner:alice"])], ask(client_owner="alice"), "allowed: read"),
+    ("another owner", [allow(clients=["owner:alice"])], ask(client_owner="charlie"), "no_rule_allows"),
+    ("an owner is not a tag", [allow(clients=["owner:alice"])], ask(client_tags=("alice",)), "no_rule_allows"),
+    ("no owner is not an owner", [allow(clients=["owner:alice"])], ask(), "no_rule_allows"),
+    (
+        "an environment",
+        [allow(clients=["environment:production"])],
+        ask(client_environment="production"),
+        "allowed: read",
+    ),
+    (
+        "another environment",
+        [allow(clients=["environment:production"])],
+        ask(client_environment="staging"),
+        "no_rule_allows",
+    ),
+    ("a kind", [allow(clients=["kind:dynamic"])], ask(client_kind=ClientKind.DYNAMIC), "allowed: read"),
+    ("another kind", [allow(clients=["kind:dynamic"])], ask(), "no_rule_allows"),
+    (
+        "workloads",
+        [allow(clients=["kind:workload"], groups=None)],
+        machine(client_kind=ClientKind.WORKLOAD),
+        "allowed: read",
+    ),
+    ("a deny by kind", [allow(), deny(clients=["kind:cimd"])], cimd("a.example.com"), "denied_by_rule"),
+    ("a deny by host", [allow(), deny(clients=["host:*.evil.org"])], cimd("a.evil.org:8443"), "denied_by_rule"),
+]
+
+SUBJECTS = [
+    ("a person by name", [allow(users=["bob"])], ask(), "allowed: read"),
+    ("another person", [allow(users=["bob"])], ask(subject="charlie"), "no_rule_allows"),
+    ("a name is compared with its case", [allow(users=["Bob"])], ask(), "no_rule_allows"),
+    ("a group", [allow(groups=["engineering"])], ask(), "allowed: read"),
+    ("another group", [allow(groups=["finance"])], ask(), "no_rule_allows"),
+    ("one of several groups", [allow(groups=["finance"])], ask(groups=("engineering", "finance")), "allowed: read"),
+    (
+        "a user named like a group",
+        [allow(groups=["engineering"])],
+        ask(subject="engineering", groups=()),
+        "no_rule_allows",
+    ),
+    ("a group named like a user", [allow(users=["bob"])], ask(subject="charlie", groups=("bob",)), "no_rule_allows"),
+    ("by group though not by name", [allow(users=["alice"], groups=["engineering"])], ask(), "allowed: read"),
+    ("by name though not by group", [allow(users=["bob"], groups=["finance"])], ask(), "allowed: read"),
+    ("anybody signed in, by groups", [allow(groups=["*"])], ask(groups=()), "allowed: read"),
+    ("anybody signed in, by users", [allow(users=["*"])], ask(groups=()), "allowed: read"),
+    ("anybody signed in is no machine", [allow(groups=["*"])], machine(), "no_rule_allows"),
+    ("any user is no machine", [allow(users=["*"])], machine(), "no_rule_allows"),
+    ("a rule without persons is for machines", [allow(groups=None)], machine(), "allowed: read"),
+    ("and for no person", [allow(groups=None)], ask(), "no_rule_allows"),
+    ("groups of a machine count for nothing", [allow()], machine(groups=("engineering",)), "no_rule_allows"),
+    ("a deny for machines denies no person", [allow(), deny(groups=None)], ask(), "allowed: read"),
+    ("a deny for persons denies no machine", [allow(groups=None), deny()], machine(), "allowed: read"),
+    ("a deny for machines", [allow(groups=None), deny(groups=None)], machine(), "denied_by_rule"),
+    ("a deny for one person", [allow(), deny(users=["charlie"])], ask(subject="charlie"), "denied_by_rule"),
+    ("leaves the others", [allow(), deny(users=["charlie"])], ask(), "allowed: read"),
+]
+
+GRANTS = [
+    ("the grant named", [allow(grant_types=["authorization_code"])], ask(), "allowed: read"),
+    ("another grant", [allow(grant_types=["client_credentials"])], ask(), "no_rule_allows"),
+    ("a grant by its URI", [allow(grant_types=[ID_JAG])], ask(grant_type=ID_JAG), "allowed: read"),
+    (
+        "a refresh by the grant it comes from",
+        [allow(grant_types=["authorization_code"])],
+        ask(**REFRESH),
+        "allowed: read",
+    ),
+    ("a refresh by name", [allow(grant_types=["refresh_token"])], ask(**REFRESH), "allowed: read"),
+    ("what isn't a refresh is none", [allow(grant_types=["refresh_token"])], ask(), "no_rule_allows"),
+    (
+        "a refresh of another grant",
+        [allow(grant_types=["authorization_code"])],
+        ask(grant_type=ID_JAG, **REFRESH),
+        "no_rule_allows",
+    ),
+    ("refreshing can be denied", [allow(), deny(grant_types=["refresh_token"])], ask(**REFRESH), "denied_by_rule"),
+    ("which leaves the first token", [allow(), deny(grant_types=["refresh_token"])], ask(), "allowed: read"),
+    ("a grant can be denied", [allow(), deny(grant_types=[ID_JAG])], ask(grant_type=ID_JAG), "denied_by_rule"),
+]
+
+RESOURCES = [
+    ("the resource named", [allow(resources=[NOTES])], ask(), "allowed: read"),
+    ("another resource", [allow(resources=[PAYROLL])], ask(), "no_rule_allows"),
+    ("one of several", [allow(resources=[PAYROLL, NOTES])], ask(), "allowed: read"),
+    ("a path below is another resource", [allow(resources=[NOTES])], ask(resource=NOTES + "/x"), "no_rule_allows"),
+    ("a path above is another resource", [allow(resources=[NOTES])], ask(resource=NOTES[:-4]), "no_rule_allows"),
+    (
+        "a resource is compared letter by letter",
+        [allow(resources=[NOTES])],
+        ask(resource=NOTES + "/"),
+        "no_rule_allows",
+    ),
+    ("an ask for * is no wildcard", [allow(resources=[NOTES])], ask(resource="*"), "no_rule_allows"),
+    ("a deny elsewhere", [allow(), deny(resources=[PAYROLL])], ask(), "allowed: read"),
+    ("a deny here", [allow(), deny(resources=[PAYROLL])], ask(resource=PAYROLL), "denied_by_rule"),
+]
+
+SCOPES = [
+    ("only what is allowed", [allow("read")], ask("read write"), "narrowed: read"),
+    ("in the order of the request", [allow("read write")], ask("delete write read"), "narrowed: write read"),
+    ("nothing left is a refusal", [allow("read")], ask("write"), "no_rule_allows"),
+    (
+        "two rules together",
+        [allow("read", name="a"), allow("write", name="b")],
+        ask("read write"),
+        "allowed: read write",
+    ),
+    ("a rule allows no more than is asked", [allow("read write delete")], ask("read"), "allowed: read"),
+    ("an ask for * is no wildcard", [allow("read")], ask("*"), "no_rule_allows"),
+    ("scopes are compared with their case", [allow("Read")], ask("read"), "no_rule_allows"),
+    ("a deny of one scope leaves the others", [allow(), deny("write")], ask("read write"), "narrowed: read"),
+    ("a deny of what isn't asked", [allow(), deny("write")], ask("read"), "allowed: read"),
+    ("a deny of all that is asked", [allow(), deny("read write")], ask("read write"), "denied_by_rule"),
+    ("a deny of every scope", [allow(), deny("*")], ask("read write"), "denied_by_rule"),
+    ("a deny outweighs a more exact allow", [allow("read", users=["bob"]), deny("*")], ask(), "denied_by_rule"),
+    (
+        "two denies together",
+        [allow(), deny("read", name="a"), deny("write", name="b")],
+        ask("read write"),
+        "denied_by_rule",
+    ),
+    ("denied here, unheard of there", [allow("read"), deny("read")], ask("read write"), "denied_by_rule"),
+]
+
+SENSITIVITY = [
+    ("scopes of a sensitivity", [allow(sensitivities=["low"])], ask("read write"), "narrowed: read"),
+    ("of one of several", [allow(sensitivities=["low", "high"])], ask("read write"), "allowed: read write"),
+    ("of none of them", [allow(sensitivities=["medium"])], ask("read"), "no_rule_allows"),
+    (
+        "names and sensitivities together",
+        [allow("read write", sensitivities=["high"])],
+        ask("read write"),
+        "narrowed: write",
+    ),
+    ("names are not enough", [allow("read", sensitivities=["high"])], ask("read write"), "no_rule_allows"),
+    ("a deny of high sensitivity", [allow(), deny(sensitivities=["high"])], ask("read write delete"), "narrowed: read"),
+    ("an unknown sensitivity isn't allowed", [allow(sensitivities=["low"])], ask("odd"), "no_rule_allows"),
+    ("an unknown sensitivity is denied", [allow(), deny(sensitivities=["high"])], ask("read odd"), "narrowed: read"),
+    (
+        "it is denied only where the name fits",
+        [allow(), deny("write", sensitivities=["high"])],
+        ask("odd"),
+        "allowed: odd",
+    ),
+    ("unknown is no obstacle for other rules", [allow()], ask("odd"), "allowed: odd"),
+    ("an unknown one beside a known one", [allow(sensitivities=["low"])], ask("odd read"), "narrowed: read"),
+    (
+        "an ask that contradicts itself isn't believed",
+        [allow(), deny(sensitivities=["high"])],
+        dataclasses.replace(ask(), scopes=(("write", "low"), ("write", "high"))),
+        "denied_by_rule",
+    ),
+    ("high sensitivity waits", [allow(), require(sensitivities=["high"])], ask("write"), "waits: write"),
+    ("an unknown sensitivity waits", [allow(), require(sensitivities=["high"])], ask("odd"), "waits: odd"),
+    (
+        "an unknown one isn't even waited for without an allow",
+        [require(sensitivities=["high"])],
+        ask("odd"),
+        "no_rule_allows",
+    ),
+]
+
+PLACES_AND_TIMES = [
+    ("within a network", [allow(networks=["10.0.0.0/8"])], ask(address=OFFICE), "allowed: read"),
+    ("outside it", [allow(networks=["10.0.0.0/8"])], ask(address=ELSEWHERE), "no_rule_allows"),
+    ("in one of two", [allow(networks=["10.0.0.0/8", "192.0.2.0/24"])], ask(address=ELSEWHERE), "allowed: read"),
+    ("from nowhere known", [allow(networks=["10.0.0.0/8"])], ask(), "no_rule_allows"),
+    ("from no address at all", [allow(networks=["10.0.0.0/8"])], ask(address="office"), "no_rule_allows"),
+    ("IPv4 dressed as IPv6", [allow(networks=["10.0.0.0/8"])], ask(address="::ffff:10.1.2.3"), "allowed: read"),
+    ("IPv6", [allow(networks=["2001:db8::/32"])], ask(address="2001:db8::7"), "allowed: read"),
+    ("other IPv6", [allow(networks=["2001:db8::/32"])], ask(address="2001:db9::7"), "no_rule_allows"),
+    ("IPv6 isn't in an IPv4 network", [allow(networks=["0.0.0.0/0"])], ask(address="2001:db8::7"), "no_rule_allows"),
+    ("one address is a network", [allow(networks=["192.0.2.7"])], ask(address=ELSEWHERE), "allowed: read"),
+    ("a deny within", [allow(), deny(networks=["192.0.2.0/24"])], ask(address=ELSEWHERE), "denied_by_rule"),
+    ("a deny outside", [allow(), deny(networks=["192.0.2.0/24"])], ask(address=OFFICE), "allowed: read"),
+    ("a deny from nowhere known holds", [allow(), deny(networks=["192.0.2.0/24"])], ask(), "denied_by_rule"),
+    (
+        "the right environment",
+        [allow(environments=["production"])],
+        ask(client_environment="production"),
+        "allowed: read",
+    ),
+    ("one of two", [allow(environments=["test", "production"])], ask(client_environment="production"), "allowed: read"),
+    ("the wrong one", [allow(environments=["production"])], ask(client_environment="staging"), "no_rule_allows"),
+    ("none", [allow(environments=["production"])], ask(), "no_rule_allows"),
+    ("a deny elsewhere", [allow(), deny(environments=["production"])], ask(client_environment="test"), "allowed: read"),
+    ("a deny without one holds", [allow(), deny(environments=["production"])], ask(), "denied_by_rule"),
+    ("already valid", [allow(not_before="2027-01-15T08:00:00Z")], ask(), "allowed: read"),
+    ("not yet valid", [allow(not_before="2027-01-15T08:00:01Z")], ask(), "no_rule_allows"),
+    ("still valid", [allow(not_after="2027-01-15T08:00:01Z")], ask(), "allowed: read"),
+    ("no longer valid", [allow(not_after="2027-01-15T08:00:00Z")], ask(), "no_rule_allows"),
+    ("valid all day", [allow(not_before="2027-01-15", not_after="2027-01-15")], ask(), "allowed: read"),
+    ("valid until yesterday", [allow(not_after="2027-01-14")], ask(), "no_rule_allows"),
+    ("valid from tomorrow", [allow(not_before="2027-01-16")], ask(), "no_rule_allows"),
+    ("an offset counts", [allow(not_before="2027-01-15T09:30:00+02:00")], ask(), "allowed: read"),
+    ("a deny that has ended", [allow(), deny(not_after="2027-01-15T08:00:00Z")], ask(), "allowed: read"),
+    ("a deny that hasn't begun", [allow(), deny(not_before="2027-01-16")], ask(), "allowed: read"),
+    ("within hours", [allow(hours={"from": "08:00", "to": "18:00"})], ask(), "allowed: read"),
+    ("hours end without their end", [allow(hours={"from": "07:00", "to": "08:00"})], ask(), "no_rule_allows"),
+    ("up to their last minute", [allow(hours={"from": "07:00", "to": "08:01"})], ask(), "allowed: read"),
+    ("before hours", [allow(hours={"from": "08:01", "to": "18:00"})], ask(), "no_rule_allows"),
+    (
+        "hours elsewhere",
+        [allow(hours={"from": "09:00", "to": "10:00", "timezone": "Europe/Berlin"})],
+        ask(),
+        "allowed: read",
+    ),
+    ("hours until midnight", [allow(hours={"from": "08:00", "to": "24:00"})], ask(), "allowed: read"),
+    ("hours of this day", [allow(hours={"from": "08:00", "to": "18:00", "days": ["fri"]})], ask(), "allowed: read"),
+    (
+        "hours of another day",
+        [allow(hours={"from": "08:00", "to": "18:00", "days": ["mon", "sat"]})],
+        ask(),
+        "no_rule_allows",
+    ),
+    ("hours over midnight", [allow(hours={"from": "22:00", "to": "09:00"})], ask(), "allowed: read"),
+    ("over midnight, past their end", [allow(hours={"from": "22:00", "to": "08:00"})], ask(), "no_rule_allows"),
+    ("over midnight, begun tonight", [allow(hours={"from": "08:00", "to": "07:00"})], ask(), "allowed: read"),
+    ("begun the day before", [allow(hours={"from": "22:00", "to": "09:00", "days": ["thu"]})], ask(), "allowed: read"),
+    ("begin only today", [allow(hours={"from": "22:00", "to": "09:00", "days": ["fri"]})], ask(), "no_rule_allows"),
+    ("begun today", [allow(hours={"from": "08:00", "to": "07:00", "days": ["fri"]})], ask(), "allowed: read"),
+    ("began only yesterday", [allow(hours={"from": "08:00", "to": "07:00", "days": ["thu"]})], ask(), "no_rule_allows"),
+    ("a deny outside hours", [allow(), deny(hours={"from": "18:00", "to": "06:00"})], ask(), "allowed: read"),
+    ("a deny within hours", [allow(), deny(hours={"from": "18:00", "to": "09:00"})], ask(), "denied_by_rule"),
+]
+
+SIGN_INS = [
+    ("recent enough", [allow(max_auth_age=HOUR)], ask(auth_time=NOW - HOUR), "allowed: read"),
+    ("too old", [allow(max_auth_age=HOUR)], ask(auth_time=NOW - HOUR - 1), "step_up_needed"),
+    ("nobody knows when", [allow(max_auth_age=HOUR)], ask(), "step_up_needed"),
+    ("a clock slightly ahead", [allow(max_auth_age=HOUR)], ask(auth_time=NOW + 60), "allowed: read"),
+    ("a sign-in in the future", [allow(max_auth_age=HOUR)], ask(auth_time=NOW + 61), "step_up_needed"),
+    ("the right acr", [allow(acr=["gold"])], ask(acr="gold"), "allowed: read"),
+    ("one of two acr", [allow(acr=["gold", "silver"])], ask(acr="silver"), "allowed: read"),
+    ("the wrong acr", [allow(acr=["gold"])], ask(acr="silver"), "step_up_needed"),
+    ("no acr", [allow(acr=["gold"])], ask(), "step_up_needed"),
+    ("an empty acr", [allow(acr=["gold"])], ask(acr=""), "step_up_needed"),
+    ("every method", [allow(amr=["pwd", "otp"])], ask(amr=("otp", "pwd", "hwk")), "allowed: read"),
+    ("one method of two", [allow(amr=["pwd", "otp"])], ask(amr=("pwd",)), "step_up_needed"),
+    ("no such method", [allow(amr=["otp"])], ask(amr=("pwd",)), "step_up_needed"),
+    ("nobody knows how", [allow(amr=["otp"])], ask(), "step_up_needed"),
+    (
+        "stale for one scope",
+        [allow("read", name="a"), allow("write", name="b", max_auth_age=60)],
+        ask("read write"),
+        "narrowed: read",
+    ),
+    (
+        "a better sign-in wouldn't help elsewhere",
+        [allow(acr=["gold"], networks=["10.0.0.0/8"])],
+        ask(address=ELSEWHERE),
+        "no_rule_allows",
+    ),
+    ("nor from nowhere known", [allow(acr=["gold"], networks=["10.0.0.0/8"])], ask(), "no_rule_allows"),
+    ("but it would help here", [allow(acr=["gold"], networks=["10.0.0.0/8"])], ask(address=OFFICE), "step_up_needed"),
+    ("it wouldn't get other scopes", [allow("write", acr=["gold"])], ask("read"), "no_rule_allows"),
+    ("nor what is denied", [allow(acr=["gold"]), deny()], ask(), "denied_by_rule"),
+    ("nor what nobody else could", [allow(acr=["gold"], users=["alice"])], ask(), "no_rule_allows"),
+    (
+        "one denied, one after a better sign-in",
+        [allow(acr=["gold"]), deny("write")],
+        ask("read write"),
+        "step_up_needed",
+    ),
+    ("a deny of an acr", [allow(), deny(acr=["weak"])], ask(acr="weak"), "denied_by_rule"),
+    ("spares other acr", [allow(), deny(acr=["weak"])], ask(acr="gold"), "allowed: read"),
+    ("but not an unknown acr", [allow(), deny(acr=["weak"])], ask(), "denied_by_rule"),
+    ("a deny of methods", [allow(), deny(amr=["pwd", "sms"])], ask(amr=("pwd",)), "denied_by_rule"),
+    ("spares other methods", [allow(), deny(amr=["pwd", "sms"])], ask(amr=("hwk",)), "allowed: read"),
+    ("but not unknown methods", [allow(), deny(amr=["pwd"])], ask(), "denied_by_rule"),
+    (
+        "not known here, but surely not there",
+        [allow(), deny(acr=["weak"], networks=["192.0.2.0/24"])],
+        ask(address=OFFICE),
+        "allowed: read",
+    ),
+    ("an old sign-in escapes no approval", [allow(), require(max_auth_age=60)], ask(auth_time=NOW - 61), "waits: read"),
+    ("approval after a better sign-in", [require(max_auth_age=60)], ask(auth_time=NOW - 61), "step_up_needed"),
+    ("approval of the sign-in it asks for", [require(max_auth_age=60)], ask(auth_time=NOW - 59), "waits: read"),
+]
+
+APPROVALS = [
+    ("it waits", [require()], ask(), [], "waits: read"),
+    ("an allow beside it doesn't help", [allow(), require()], ask(), [], "waits: read"),
+    ("approved", [require()], ask(), [approval("read")], "allowed: read"),
+    ("approved beside an allow", [allow(), require()], ask(), [approval("read")], "allowed: read"),
+    ("a deny outweighs it", [require(), deny()], ask(), [], "denied_by_rule"),
+    ("a deny outweighs the approval", [require(), deny()], ask(), [approval("read")], "denied_by_rule"),
+    ("an approval alone allows nothing", [], ask(), [approval("read")], "no_rule_allows"),
+    ("an approval widens no allow", [allow("read")], ask("read write"), [approval("read write")], "narrowed: read"),
+    ("one scope waits, so all wait", [allow(), require("write")], ask("read write"), [], "waits: write"),
+    ("what doesn't need it goes on", [allow(), require("write")], ask("read"), [], "allowed: read"),
+    ("only what is missing waits", [require()], ask("read write"), [approval("read")], "waits: write"),
+    (
+        "two approvals together",
+        [require()],
+        ask("read write"),
+        [approval("read"), approval("write", id="b")],
+        "allowed: read write",
+    ),
+    ("narrower than asked", [require()], ask("read write"), [approval("read", declined=("write",))], "narrowed: read"),
+    (
+        "declined as a whole",
+        [require()],
+        ask("read write"),
+        [approval("", declined=("read", "write"))],
+        "approval_declined",
+    ),
+    (
+        "declined, then approved",
+        [require()],
+        ask(),
+        [approval("", declined=("read",)), approval("read", id="b")],
+        "allowed: read",
+    ),
+    ("declined, but nothing was needed", [allow()], ask(), [approval("", declined=("read",))], "allowed: read"),
+    ("a decline that has ended", [require()], ask(), [approval("", declined=("read",), expires=NOW)], "waits: read"),
+    ("denied and waiting", [require(), deny("write")], ask("read write"), [], "waits: read"),
+    ("approved for another client", [require()], ask(), [approval("read", client_id="other")], "waits: read"),
+    ("approved for another person", [require()], ask(), [approval("read", subject="alice")], "waits: read"),
+    ("approved for a machine", [require()], ask(), [approval("read", subject=None)], "waits: read"),
+    ("approved for another resource", [require()], ask(), [approval("read", resource=PAYROLL)], "waits: read"),
+    ("approved for another scope", [require()], ask(), [approval("write")], "waits: read"),
+    ("an approval of * is of no scope", [require()], ask(), [approval("*")], "waits: read"),
+    ("approved for another grant", [require()], ask(), [approval("read", grant_types=(ID_JAG,))], "waits: read"),
+    ("approved for no grant", [require()], ask(), [approval("read", grant_types=())], "waits: read"),
+    ("approved for any grant", [require()], ask(), [approval("read", grant_types=("*",))], "allowed: read"),
+    ("approved, and refreshed", [require()], ask(**REFRESH), [approval("read")], "allowed: read"),
+    ("approved for later", [require()], ask(), [approval("read", not_before=NOW + 1)], "waits: read"),
+    ("approved from now", [require()], ask(), [approval("read", not_before=NOW)], "allowed: read"),
+    ("no longer approved", [require()], ask(), [approval("read", expires=NOW)], "waits: read"),
+    ("a machine waits", [require(groups=None)], machine(), [], "waits: read"),
+    (
+        "a machine's approval",
+        [require(groups=None)],
+        machine(),
+        [approval("read", subject=None, grant_types=("*",))],
+        "allowed: read",
+    ),
+    (
+        "a suspended client's approval",
+        [require()],
+        ask(client_status=ClientStatus.SUSPENDED),
+        [approval("read")],
+        "client_not_approved",
+    ),
+    (
+        "it waits only in the network",
+        [allow(), require(networks=["192.0.2.0/24"])],
+        ask(address=OFFICE),
+        [],
+        "allowed: read",
+    ),
+    ("it waits from nowhere known", [allow(), require(networks=["192.0.2.0/24"])], ask(), [], "waits: read"),
+    (
+        "from nowhere known it permits nothing",
+        [require(networks=["192.0.2.0/24"])],
+        ask(),
+        [approval("read")],
+        "no_rule_allows",
+    ),
+    (
+        "but lifts what an allow permits",
+        [allow(), require(networks=["192.0.2.0/24"])],
+        ask(),
+        [approval("read")],
+        "allowed: read",
+    ),
+    ("switched off", [allow(), require(enabled=False)], ask(), [], "allowed: read"),
+]
+
+TABLE = [
+    *NOTHING_BY_DEFAULT,
+    *EMPTY_LISTS,
+    *STATUS,
+    *CLIENTS,
+    *SUBJECTS,
+    *GRANTS,
+    *RESOURCES,
+    *SCOPES,
+    *SENSITIVITY,
+    *PLACES_AND_TIMES,
+    *SIGN_INS,
+]
+
+
+def test_the_table_is_as_long_as_it_should_be() -> None:
+    assert len(TABLE) + len(APPROVALS) >= 150
+
+
+@pytest.mark.parametrize(("idea", "rules", "asked", "expected"), TABLE, ids=[row[0] for row in TABLE])
+def test_it_decides(idea: str, rules: list[policy.Rule], asked: policy.Ask, expected: str) -> None:
+    assert told(policy.decide(asked, policy.compile(rules), NOW)) == expected
+
+
+@pytest.mark.parametrize(
+    ("idea", "rules", "asked", "approvals", "expected"), APPROVALS, ids=[row[0] for row in APPROVALS]
+)
+def test_it_decides_with_approvals(
+    idea: str, rules: list[policy.Rule], asked: policy.Ask, approvals: list[policy.Approval], expected: str
+) -> None:
+    assert told(policy.decide(asked, policy.compile(rules), NOW, approvals)) == expected
