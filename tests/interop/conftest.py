@@ -1,0 +1,150 @@
+"""A running Gatehouse, a real MCP server, and the environments of the clients that meet them.
+
+These tests start programs and need the clients' SDKs, so they run only when asked for: `make interop`.
+"""
+
+import base64
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.browser import Person
+from demo.gatehouse import Gatehouse
+from demo.processes import ROOT, Server, environment, free_port
+from tests.interop import environments
+from tests.interop.configuration import PASSWORD, REDIRECT_URI, Scene
+
+HERE = Path(__file__).resolve().parent
+SCRIPT_PATIENCE = 90  # seconds
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if collection_path.name.startswith("test_") and config.option.markexpr != "interop":
+        return True
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("interop")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One Gatehouse with one MCP server in front of it."""
+
+    gatehouse: Gatehouse
+    scene: Scene
+    directory: Path
+
+    @property
+    def issuer(self) -> str:
+        return self.gatehouse.issuer
+
+    def ask(self, client_id: str, method: str, **more: Any) -> dict[str, Any]:
+        """What a client script is told, as JSON on its command line."""
+        ask = {
+            "issuer": self.issuer,
+            "mcp_server": self.scene.mcp_server,
+            "client_id": client_id,
+            "method": method,
+            "redirect_uri": REDIRECT_URI,
+            "username": "bob",
+            "password": PASSWORD,
+        }
+        if method.startswith("client_secret"):
+            ask["client_secret"] = self.scene.secret(client_id)
+        if method == "private_key_jwt":
+            key = self.scene.key(client_id)
+            ask |= {"private_key": key.private_pem, "algorithm": key.algorithm}
+        return ask | more
+
+    def person(self, username: str = "bob", **more: Any) -> Person:
+        return Person(username, PASSWORD, **more)
+
+
+@pytest.fixture(scope="session", params=["/o", ""], ids=["issuer with path", "issuer without path"])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    directory = tmp_path_factory.mktemp("world")
+    port = free_port()
+    scene = Scene(mcp_server=f"http://127.0.0.1:{port}/mcp")
+    with Gatehouse(directory, path=request.param) as gatehouse:
+        gatehouse.apply(scene.yaml())
+        with Server(
+            name="notes",
+            command=[str(environments.python("mcp2")), "-m", "demo.notes_server", str(port), gatehouse.metadata_url],
+            ready=scene.mcp_server,
+            log=directory / "notes.log",
+            env=environment(),
+        ):
+            yield World(gatehouse, scene, directory)
+
+
+@pytest.fixture(scope="session")
+def mcp2() -> Path:
+    return environments.python("mcp2")
+
+
+@pytest.fixture(scope="session")
+def mcp1() -> Path:
+    return environments.python("mcp1")
+
+
+@pytest.fixture(scope="session")
+def node() -> Path:
+    return environments.node()
+
+
+def run(program: Path, script: str, ask: dict[str, Any], *, person: Person | None = None, **env: str) -> dict[str, Any]:
+    """Run a client script to its end; the JSON of its last line. Where it prints `OPEN url`, `person` goes there."""
+    command = [str(program), str(HERE / script), json.dumps(ask)]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment(PYTHONPATH=str(ROOT), **env),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        typed = None
+        if person is not None:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            if first.startswith("OPEN "):
+                typed = person.authorize(first.removeprefix("OPEN ").strip()) + "\n"
+        try:
+            out, err = process.communicate(typed, timeout=SCRIPT_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            pytest.fail(f"{script} did not end:\n{out}\n{err}")
+    assert process.returncode == 0, f"{script} ended with {process.returncode}:\n{out}\n{err}"
+    answer: dict[str, Any] = json.loads(out.splitlines()[-1])
+    return answer
+
+
+def claims(access_token: str) -> dict[str, Any]:
+    """What stands in a JWT. Its signature is the MCP server's affair."""
+    payload = access_token.split(".")[1]
+    document: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return document
+
+
+def assert_read_the_notes(answer: dict[str, Any], world: World, client_id: str) -> None:
+    """The MCP server took the token, and the token says what RFC 9068 and RFC 8707 ask of it."""
+    assert answer["tool"]["notes"]
+    assert answer["tool"]["caller"]["client_id"] == client_id
+    token = claims(answer["access_token"])
+    assert token["iss"] == world.issuer
+    assert token["aud"] == world.scene.mcp_server
+    assert token["client_id"] == client_id
+    assert token["scope"] == "mcp:read"
+    assert token["exp"] > time.time()

@@ -1,0 +1,82 @@
+"""The clients' own environments: `.venv-mcp2`, `.venv-mcp1` and tests/interop/node_modules, made from their lock files.
+
+    python -m tests.interop.environments [mcp2] [mcp1] [node]
+
+Each is made once, and again when its lock file changes. Only `make interop`, `make demo` and CI come here.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+JAVASCRIPT = ROOT / "tests/interop"
+NODE_NEEDED = 22  # the conformance suite and the Inspector ask for it
+
+
+def python(line: str) -> Path:
+    """The interpreter that has `mcp` of this line ("mcp1" or "mcp2")."""
+    home, lock = ROOT / f".venv-{line}", ROOT / f"requirements/interop-{line}.txt"
+    interpreter = home / "bin/python"
+    if not _made(home, lock):
+        shutil.rmtree(home, ignore_errors=True)
+        _run(sys.executable, "-m", "venv", str(home))
+        _run(
+            str(interpreter),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--require-hashes",
+            "-r",
+            str(lock),
+        )
+        _remember(home, lock)
+    return interpreter
+
+
+def node() -> Path:
+    """A node that is new enough: this machine's, or the one in the lock file. Its packages are installed beside it."""
+    home, lock = JAVASCRIPT / "node_modules", JAVASCRIPT / "package-lock.json"
+    if not _made(home, lock):
+        _run("npm", "ci", "--silent", cwd=JAVASCRIPT)
+        _remember(home, lock)
+    locked = sorted(home.glob("node-linux-*/bin/node"))
+    if locked:
+        return locked[0]
+    installed = shutil.which("node")
+    if installed is None or _major(installed) < NODE_NEEDED:
+        raise RuntimeError(
+            f"node {NODE_NEEDED} or newer is needed, and there is none in the lock file for this machine"
+        )
+    return Path(installed)
+
+
+def _major(installed: str) -> int:
+    version = subprocess.run([installed, "--version"], capture_output=True, text=True, check=True).stdout
+    return int(version.removeprefix("v").partition(".")[0])
+
+
+def _stamp(home: Path) -> Path:
+    return home / ".made-from"
+
+
+def _made(home: Path, lock: Path) -> bool:
+    stamp = _stamp(home)
+    return stamp.exists() and stamp.read_text() == hashlib.sha256(lock.read_bytes()).hexdigest()
+
+
+def _remember(home: Path, lock: Path) -> None:
+    _stamp(home).write_text(hashlib.sha256(lock.read_bytes()).hexdigest())
+
+
+def _run(*command: str, cwd: Path = ROOT) -> None:
+    subprocess.run(command, cwd=cwd, check=True, timeout=900)
+
+
+if __name__ == "__main__":
+    for wanted in sys.argv[1:] or ["mcp2", "mcp1", "node"]:
+        print(node() if wanted == "node" else python(wanted))

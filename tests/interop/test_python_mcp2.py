@@ -1,0 +1,36 @@
+"""The official Python SDK, 2.x (the MCP 2026-07-28 specification)."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.interop.conftest import World, assert_read_the_notes, claims, run
+
+
+@pytest.mark.parametrize(
+    ("client_id", "method"),
+    [
+        ("machine-basic", "client_secret_basic"),
+        ("machine-post", "client_secret_post"),
+        ("machine-rs256", "private_key_jwt"),
+        ("machine-es256", "private_key_jwt"),
+        ("machine-eddsa", "private_key_jwt"),
+    ],
+)
+def test_a_machine_reads_the_notes(world: World, mcp2: Path, client_id: str, method: str) -> None:
+    answer = run(mcp2, "python_mcp2/machine.py", world.ask(client_id, method))
+    assert_read_the_notes(answer, world, client_id)
+
+
+@pytest.mark.parametrize(
+    ("client_id", "method"),
+    [("person-none", "none"), ("person-basic", "client_secret_basic"), ("person-post", "client_secret_post")],
+)
+def test_bob_signs_in_once_and_his_client_refreshes(world: World, mcp2: Path, client_id: str, method: str) -> None:
+    answer = run(mcp2, "python_mcp2/person.py", world.ask(client_id, method))
+    assert_read_the_notes(answer, world, client_id)
+    assert answer["tool_again"] == answer["tool"]
+    assert answer["sign_ins"] == 1
+    first, second = claims(answer["access_token"]), claims(answer["refreshed_access_token"])
+    assert first["jti"] != second["jti"]
+    assert first["sub"] == second["sub"]
