@@ -8,30 +8,48 @@ No Django, no I/O, no clock: models, approvals and requests stand beside it, not
 
 from authz.policy.approvals import Approval
 from authz.policy.ask import IDENTITY_SCOPES, Ask, ClientKind, ClientStatus, part_scopes
+from authz.policy.compare import Change, Direction, compare
 from authz.policy.compiled import RuleSet, compile
 from authz.policy.conditions import Conditions, Hours
 from authz.policy.decide import Decision, DecisionReason, Outcome, StepUp, decide, decide_sign_in
+from authz.policy.explain import Explanation, Mismatch, RuleTrace, ScopeTrace, explain
 from authz.policy.parsing import RuleError
+from authz.policy.reach import Agent, Person, Reach, Server, reach
 from authz.policy.rules import Effect, Rule
+from authz.policy.sentences import sentence
 
 __all__ = [
     "IDENTITY_SCOPES",
+    "Agent",
     "Approval",
     "Ask",
+    "Change",
     "ClientKind",
     "ClientStatus",
     "Conditions",
     "Decision",
     "DecisionReason",
+    "Direction",
     "Effect",
+    "Explanation",
     "Hours",
+    "Mismatch",
     "Outcome",
+    "Person",
+    "Reach",
     "Rule",
     "RuleError",
     "RuleSet",
+    "RuleTrace",
+    "ScopeTrace",
+    "Server",
     "StepUp",
+    "compare",
     "compile",
     "decide",
     "decide_sign_in",
+    "explain",
     "part_scopes",
+    "reach",
+    "sentence",
 ]

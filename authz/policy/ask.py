@@ -69,6 +69,13 @@ class Ask:
         """The names asked for, each once, in the request's order."""
         return tuple(dict.fromkeys(name for name, _ in self.scopes))
 
+    def sensitivities(self) -> dict[str, str]:
+        """The sensitivity of each scope, in the request's order; "" also where the ask contradicts itself."""
+        asked: dict[str, str] = {}
+        for name, sensitivity in self.scopes:
+            asked[name] = sensitivity if asked.get(name, sensitivity) == sensitivity else ""
+        return asked
+
     def grant_names(self) -> tuple[str, ...]:
         """The grant types by which rules may speak of this ask."""
         return (self.grant_type, "refresh_token") if self.refresh else (self.grant_type,)

@@ -114,7 +114,7 @@ def judge(
     refusal = _refusal_before_rules(ask, rules)
     if refusal is not None:
         return refusal
-    spoken = [(name, *rules.speaking_of_scope(name, sensitivity)) for name, sensitivity in _asked(ask).items()]
+    spoken = [(name, *rules.speaking_of_scope(name, sensitivity)) for name, sensitivity in ask.sensitivities().items()]
     found = rules.speaking_of_client(ask) & rules.speaking_of_grant(ask) & rules.speaking_of_resource(ask.resource)
     found &= rules.speaking_of_subject(ask) & reduce(or_, (possibly for _, _, possibly in spoken))
     standing = _stand(found, ask, rules, now, in_force_at, hopeful=hopeful)
@@ -297,14 +297,6 @@ def _refusal_before_rules(ask: Ask, rules: RuleSet) -> Decision | None:
     if not ask.scopes:
         return Decision(effect=Outcome.DENY, reason=DecisionReason.NOTHING_ASKED, ruleset=rules.version)
     return None
-
-
-def _asked(ask: Ask) -> dict[str, str]:
-    """The sensitivity of each scope, in the request's order; not known if the ask contradicts itself."""
-    asked: dict[str, str] = {}
-    for name, sensitivity in ask.scopes:
-        asked[name] = sensitivity if asked.get(name, sensitivity) == sensitivity else ""
-    return asked
 
 
 def _left_over(permitting: int, denying: int, rules: RuleSet) -> int:

@@ -6,10 +6,12 @@ that is not UTF-8 are refused, each with its own problem.
 
 import json
 import math
+import re
 from enum import StrEnum
 from typing import Any
 
 MAX_DEPTH = 12
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Problem(StrEnum):
@@ -101,6 +103,6 @@ def _check(value: object, levels: int) -> None:
         if isinstance(value, dict):
             for name in value:
                 _check(name, 0)
-    elif isinstance(value, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+    elif isinstance(value, str) and _UNWRITABLE.search(value):
         # PostgreSQL keeps no NUL, and a lone surrogate cannot be written as UTF-8: each would be a crash further on.
         raise StrictJsonError(Problem.TEXT)

@@ -1,0 +1,62 @@
+# Gatehouse. `make` alone prints this help.
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+PORT ?= 8000
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help env run serve test lint demo bench interop e2e lock prepare clean
+
+help: ## Print this help
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+env: $(STAMP) ## Make the environment in .venv from the lock file, and nothing else
+
+$(STAMP): requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed (set PYTHON=…)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+prepare: env # migrations and signing keys; quick when there is nothing to do
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py keys ensure
+
+run: prepare ## Host a demo server on 127.0.0.1:8000: one person, one MCP server, one agent
+	@PORT=$(PORT) $(BIN)/python manage.py seed_demo
+	@$(MAKE) --no-print-directory serve PORT=$(PORT)
+
+serve: prepare ## Serve on 127.0.0.1:PORT with the environment as given, without demo data
+	@PORT=$(PORT) WORKERS=$(WORKERS) exec $(BIN)/python -m authz.serve
+
+test: env ## Run the tests; needs no service
+	$(BIN)/python -m pytest
+
+lint: env ## Format, style, types, import walls, missing migrations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/mypy
+
+demo: env ## Watch real MCP clients get tokens here and call a real MCP server
+	$(BIN)/python demo/run.py
+
+interop: env ## Run the official SDKs and the conformance suite against a running server (needs Node >= 20 for npm)
+	$(BIN)/python -m pytest -m interop tests/interop
+
+e2e: env ## Drive a real browser (Debian's Chromium) through sign-in, consent and console
+	$(BIN)/python -m pytest -m e2e tests/e2e
+
+bench: env ## Measure beside a ceiling in one run (needs wrk)
+	$(BIN)/python -m tests.bench
+
+lock: ## Pin all requirements by hash (needs uv)
+	for name in runtime dev interop-mcp1 interop-mcp2; do \
+	  uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	    --custom-compile-command "make lock" requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+
+clean: ## Remove the environment and the demo's data
+	rm -rf $(VENV) var

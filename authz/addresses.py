@@ -1,0 +1,45 @@
+"""The address a request came from."""
+
+from collections.abc import Mapping
+from functools import cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from authz.conf import conf
+
+
+def client_address(meta: Mapping[str, Any]) -> str:
+    """The peer's address; behind trusted proxies (`GATEHOUSE_TRUSTED_PROXIES`) the nearest that is none of them.
+
+    `X-Forwarded-For` is read from the right and only as far as trusted hands wrote it: what a stranger put into it on the
+    left is never believed.
+    """
+    peer = str(meta.get("REMOTE_ADDR", ""))
+    if not conf.trusted_proxies or not _is_trusted(peer):
+        return peer
+    for hop in reversed([hop.strip() for hop in str(meta.get("HTTP_X_FORWARDED_FOR", "")).split(",") if hop.strip()]):
+        if not _is_address(hop):
+            return peer
+        peer = hop
+        if not _is_trusted(hop):
+            break
+    return peer
+
+
+@cache
+def _networks(proxies: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(proxy) for proxy in proxies)
+
+
+def _is_trusted(address: str) -> bool:
+    if not _is_address(address):
+        return False
+    return any(ip_address(address) in network for network in _networks(conf.trusted_proxies))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

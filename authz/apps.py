@@ -1,0 +1,24 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class AuthzConfig(AppConfig):
+    name = "authz"
+    verbose_name = "Authorization server"
+
+    # Tables whose rows decide what is allowed: every change to one moves the generation (authz/snapshot.py).
+    CONFIGURATION_MODELS = (
+        "Client",
+        "ProtectedResource",
+        "Scope",
+        "SigningKey",
+        "Rule",
+    )
+    # Tables whose rows are never changed or removed.
+    APPEND_ONLY_MODELS = ("AuditEvent",)
+
+    def ready(self) -> None:
+        from authz import checks  # noqa: F401  registers the system checks
+        from authz.models.triggers import install
+
+        post_migrate.connect(install, sender=self, dispatch_uid="authz.triggers")

@@ -1,0 +1,104 @@
+"""System checks, each with an id of its own. Errors stop the server; deploy checks speak in `check --deploy`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError
+
+from authz import registry
+from authz.conf import conf
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+SHORTEST_SECRET_KEY = 32
+
+
+@register()
+def issuer(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """authz.E001, E002: the issuer is an https URL without query or fragment (RFC 8414 §2)."""
+    parts = urlsplit(conf.issuer)
+    if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc or parts.scheme not in {"http", "https"}:
+        return [Error(f"GATEHOUSE_ISSUER is not an issuer: {conf.issuer!r}", id="authz.E001")]
+    # > The authorization server's issuer identifier, which is a URL that uses the "https" scheme (RFC 8414 §2)
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        return [Error(f"GATEHOUSE_ISSUER must be https off loopback: {conf.issuer!r}", id="authz.E002")]
+    return []
+
+
+@register()
+def atomic_requests(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """authz.E003: ATOMIC_REQUESTS would roll back what a refused request wrote (law 1)."""
+    return [
+        Error(f"ATOMIC_REQUESTS must be off for the database {alias!r}", id="authz.E003")
+        for alias, database in settings.DATABASES.items()
+        if database.get("ATOMIC_REQUESTS")
+    ]
+
+
+@register()
+def parts(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """authz.E004 to E006: everything that settings plug in can be loaded and has the right shape."""
+    messages: list[CheckMessage] = []
+    sockets: Sequence[tuple[str, str, Callable[[], Any], tuple[str, ...]]] = (
+        ("GRANTS", "authz.E004", registry.grants, ("GRANT_TYPE", "PARAMETERS", "redeem")),
+        ("CLIENT_AUTH_METHODS", "authz.E005", registry.client_auth_methods, ("METHOD", "is_used", "client_id", "authenticate")),
+        ("CLIENT_RESOLVERS", "authz.E006", registry.client_resolvers, ("recognises", "resolve")),
+        ("ENDPOINTS", "authz.E007", registry.endpoints, ("urlpatterns",)),
+    )
+    for name, check_id, load, members in sockets:
+        try:
+            loaded = load()
+        except (ImportError, AttributeError) as error:
+            messages.append(Error(f"GATEHOUSE[{name!r}] cannot be loaded: {error}", id=check_id))
+            continue
+        for part in loaded.values() if isinstance(loaded, dict) else loaded:
+            missing = [member for member in members if not hasattr(part, member)]
+            if missing:
+                messages.append(Error(f"{part.__name__} has no {', '.join(missing)}", id=check_id))
+    return messages
+
+
+@register(Tags.security, deploy=True)
+def debug(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """authz.E010: DEBUG shows secrets to strangers."""
+    return [Error("DEBUG must be off", id="authz.E010")] if settings.DEBUG else []
+
+
+@register(Tags.security, deploy=True)
+def secret_key(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """authz.E011: the secret that everything at rest is encrypted under is long."""
+    if len(settings.SECRET_KEY) < SHORTEST_SECRET_KEY:
+        return [Error(f"GATEHOUSE_SECRET_KEY needs at least {SHORTEST_SECRET_KEY} characters", id="authz.E011")]
+    return []
+
+
+@register(Tags.database, deploy=True)
+def signing_keys(app_configs: Any, databases: Any = None, **_: Any) -> list[CheckMessage]:
+    """authz.E012, E013: there is a key for each algorithm, and this secret key opens them."""
+    from authz import keys, snapshot
+    from authz.endpoints.machine import now
+    from authz.protocol.errors import OAuthError
+    from authz.secrets_at_rest import WrongKeyError
+
+    snapshot.forget()
+    messages: list[CheckMessage] = []
+    for alg in keys.ALGORITHMS:
+        try:
+            keys.signing_key(alg, now())
+        except OAuthError:
+            messages.append(Error(f"there is no signing key for {alg}", hint="manage.py keys ensure", id="authz.E012"))
+        except WrongKeyError:
+            return [Error("GATEHOUSE_SECRET_KEY does not open the signing keys", id="authz.E013")]
+        except DatabaseError as error:
+            return [Error(f"the database does not answer: {error}", hint="manage.py migrate", id="authz.E014")]
+    return messages
+
+
+@register(Tags.security, deploy=True)
+def production_database(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """authz.W001: several machines need PostgreSQL."""
+    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        return [Warning("SQLite serves one machine; use PostgreSQL for several", id="authz.W001")]
+    return []

@@ -1,0 +1,39 @@
+"""Client authentication (RFC 6749 §2.3): exactly one mechanism, and the registered one."""
+
+from authz import clients, registry
+from authz.models import Client
+from authz.protocol.errors import OAuthError, Reason
+from authz.registry import Credentials
+
+NONE = "none"
+
+
+def authenticate(credentials: Credentials) -> tuple[Client, str]:
+    """The client of a request and the method that proved it. Raises `OAuthError`."""
+    methods = registry.client_auth_methods()
+    used = [method for name, method in methods.items() if name != NONE and method.is_used(credentials)]
+    # > The client MUST NOT use more than one authentication method in each request. (RFC 6749 §2.3)
+    if len(used) > 1:
+        raise OAuthError(Reason.CLIENT_AUTHENTICATION_MIXED)
+    method = used[0] if used else methods.get(NONE)
+    if method is None or (not used and credentials.authorization):
+        # An Authorization header that no method reads must not count as no authentication.
+        raise OAuthError(Reason.CLIENT_AUTHENTICATION_MALFORMED)
+    claimed = method.client_id(credentials)
+    in_body = credentials.params.get("client_id")
+    if in_body is not None and in_body != claimed:
+        raise OAuthError(Reason.CLIENT_ID_MISMATCH)
+    client = clients.find(claimed)
+    # The registered method, not whichever the request happens to bring: a confidential client whose id is known must
+    # not be impersonated as a public one.
+    if client.token_endpoint_auth_method != method.METHOD:
+        raise OAuthError(Reason.CLIENT_AUTHENTICATION_WRONG_METHOD, detail=method.METHOD)
+    method.authenticate(credentials, client)
+    return client, method.METHOD
+
+
+def authenticate_approved(credentials: Credentials) -> tuple[Client, str]:
+    """As `authenticate`, and the client may act at all."""
+    client, method = authenticate(credentials)
+    clients.require_approved(client)
+    return client, method

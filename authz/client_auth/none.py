@@ -1,0 +1,23 @@
+"""`none`: public clients name themselves and prove nothing (RFC 7591 §2). PKCE and redirect URIs protect them."""
+
+from authz.models import Client
+from authz.protocol.errors import OAuthError, Reason
+from authz.registry import Credentials
+
+METHOD = "none"
+
+
+def is_used(credentials: Credentials) -> bool:
+    return "client_id" in credentials.params
+
+
+def client_id(credentials: Credentials) -> str:
+    # > A public client MUST … include the "client_id" parameter (RFC 6749 §3.2.1, §4.1.3)
+    try:
+        return credentials.params["client_id"]
+    except KeyError:
+        raise OAuthError(Reason.CLIENT_AUTHENTICATION_MISSING) from None
+
+
+def authenticate(credentials: Credentials, client: Client) -> None:
+    """Nothing to prove; that this is the registered method has been checked."""

@@ -1,0 +1,42 @@
+"""Finding clients: the registry first, then the resolvers that settings name."""
+
+from authz import registry, snapshot
+from authz.models import Client
+from authz.protocol.errors import OAuthError, Reason
+
+# A client_id is a short opaque string or a URL; nothing longer is looked up.
+MAXIMUM_LENGTH = 1024
+
+
+def find(client_id: str) -> Client:
+    """The client, whatever its status. Raises `OAuthError` for one that nobody knows or that a resolver refuses.
+
+    The row is shared by all requests until configuration changes: treat it as read-only.
+    """
+    if not client_id or len(client_id) > MAXIMUM_LENGTH or "\0" in client_id:
+        raise OAuthError(Reason.CLIENT_UNKNOWN)
+    # A resolver goes first for the ids that it recognises, since it keeps their rows fresh; it never takes over a
+    # registered client of the same id (attack 8), which `registered` would find.
+    for resolver in registry.client_resolvers():
+        if resolver.recognises(client_id):
+            client = resolver.resolve(client_id)
+            if client is not None:
+                return client
+    client = registered(client_id)
+    if client is None:
+        raise OAuthError(Reason.CLIENT_UNKNOWN)
+    return client
+
+
+def registered(client_id: str) -> Client | None:
+    """The client's row, or None. What is not there is not remembered, or strangers could fill the cache."""
+    try:
+        return snapshot.cached(("client", client_id), lambda: Client.objects.select_related("owner").get(client_id=client_id))
+    except Client.DoesNotExist:
+        return None
+
+
+def require_approved(client: Client) -> None:
+    """A client that is not approved gets nothing, at any endpoint that issues."""
+    if client.status != Client.Status.APPROVED:
+        raise OAuthError(Reason.CLIENT_NOT_APPROVED, detail=client.status)

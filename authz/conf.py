@@ -1,0 +1,79 @@
+"""Gatehouse's settings, read once and typed. Everything else asks here; only settings.py reads the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conf:
+    """`issuer` is the one string that metadata, redirects and tokens carry, byte for byte (law 7)."""
+
+    issuer: str
+    require_resource: bool
+    refresh_reuse_window: int
+    outbound_allowed_hosts: frozenset[tuple[str, int]]
+    outbound_ca_bundle: str | None
+    trusted_proxies: tuple[str, ...]
+    grants: tuple[str, ...]
+    client_auth_methods: tuple[str, ...]
+    client_resolvers: tuple[str, ...]
+    token_response_extensions: tuple[str, ...]
+    endpoints: tuple[str, ...]
+    configuration_sections: tuple[str, ...]
+
+    @property
+    def issuer_path(self) -> str:
+        """The issuer's path without a trailing slash: `""` or `"/o"`. Endpoints live under it."""
+        return urlsplit(self.issuer).path.rstrip("/")
+
+    @property
+    def origin(self) -> str:
+        parts = urlsplit(self.issuer)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def endpoint(self, name: str) -> str:
+        """The absolute URL of an endpoint, such as `token`."""
+        return f"{self.issuer.rstrip('/')}/{name}"
+
+
+def read(values: Mapping[str, Any]) -> Conf:
+    """From the `GATEHOUSE` setting. An unknown or a missing name is a mistake (TypeError, KeyError)."""
+    names = {field.name.upper(): field for field in fields(Conf)}
+    if unknown := set(values) - set(names):
+        raise TypeError(f"unknown GATEHOUSE settings: {', '.join(sorted(unknown))}")
+    typed = {
+        name.lower(): frozenset(value)
+        if name == "OUTBOUND_ALLOWED_HOSTS"
+        else tuple(value)
+        if isinstance(value, list)
+        else value
+        for name, value in values.items()
+    }
+    return Conf(**typed)
+
+
+@cache
+def current() -> Conf:
+    return read(settings.GATEHOUSE)
+
+
+class _Current:
+    """`conf.issuer` and so on, always of the settings in force (tests override them)."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(current(), name)
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting == "GATEHOUSE":
+        current.cache_clear()
+
+
+setting_changed.connect(_forget)
+conf: Conf = _Current()  # type: ignore[assignment]  # stands for Conf, attribute by attribute

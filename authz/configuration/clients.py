@@ -1,0 +1,178 @@
+"""`clients:` the agents that an administrator registers."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError as ModelValidationError
+from rest_framework import serializers
+
+from authz import registry
+from authz.models import Client, User
+from authz.protocol import jwts, redirect_uris, scopes
+from authz.protocol.errors import OAuthError
+
+KEY = "clients"
+SECRET = frozenset({"client_secret"})
+SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
+
+
+class ClientSerializer(serializers.Serializer[Any]):
+    """RFC 7591 §2's names and defaults, with what the organisation says of an agent beside them."""
+
+    client_id = serializers.RegexField(r"^[\x21-\x7e]+$", max_length=1024)
+    client_name = serializers.CharField(max_length=255, default="", allow_blank=True)
+    status = serializers.ChoiceField(choices=Client.Status.values, default=Client.Status.PENDING)
+    owner = serializers.SlugRelatedField(
+        slug_field="username", queryset=User.objects.all(), default=None, allow_null=True
+    )
+    grant_types = serializers.ListField(child=serializers.CharField(), default=lambda: ["authorization_code"])
+    token_endpoint_auth_method = serializers.CharField(default="client_secret_basic")
+    client_secret = serializers.CharField(required=False, max_length=512, write_only=True, trim_whitespace=False)
+    client_secret_env = serializers.CharField(required=False, write_only=True)
+    jwks = serializers.JSONField(default=None, allow_null=True)
+    jwks_uri = serializers.CharField(max_length=1024, default="", allow_blank=True)
+    redirect_uris = serializers.ListField(child=serializers.CharField(max_length=2048), default=list)
+    post_logout_redirect_uris = serializers.ListField(child=serializers.CharField(max_length=2048), default=list)
+    scope = serializers.CharField(default=None, allow_null=True)
+    environment = serializers.CharField(max_length=64, default="", allow_blank=True)
+    tags = serializers.ListField(child=serializers.CharField(max_length=64), default=list)
+    client_uri = serializers.CharField(max_length=1024, default="", allow_blank=True)
+    reuse_assertions = serializers.BooleanField(default=False)
+
+    def validate_grant_types(self, value: list[str]) -> list[str]:
+        for grant_type in value:
+            if grant_type not in registry.grants():
+                raise serializers.ValidationError(f"{grant_type} is not a grant type of this server")
+        return value
+
+    def validate_token_endpoint_auth_method(self, value: str) -> str:
+        if value not in registry.client_auth_methods():
+            raise serializers.ValidationError(f"{value} is not a client authentication method of this server")
+        return value
+
+    def validate_jwks(self, value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            if not isinstance(value, dict) or not jwts.keys_from_jwks(value):
+                raise serializers.ValidationError("holds no public key that can sign here")
+        except jwts.JwtError:
+            raise serializers.ValidationError("is not a set of public keys (private and symmetric ones are refused)") from None
+        return value
+
+    def validate_redirect_uris(self, value: list[str]) -> list[str]:
+        return _checked_redirect_uris(value)
+
+    def validate_post_logout_redirect_uris(self, value: list[str]) -> list[str]:
+        return _checked_redirect_uris(value)
+
+    def validate_scope(self, value: str | None) -> str | None:
+        try:
+            scopes.parse(value)
+        except OAuthError as error:
+            raise serializers.ValidationError(error.sentence) from None
+        return value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        method = attrs["token_endpoint_auth_method"]
+        if name := attrs.pop("client_secret_env", None):
+            if not os.environ.get(name):
+                raise serializers.ValidationError({"client_secret_env": f"{name} is not set in the environment"})
+            attrs["client_secret"] = os.environ[name]
+        if "client_secret" in attrs and method not in SECRET_METHODS:
+            raise serializers.ValidationError({"client_secret": f"has no use with {method}"})
+        if bool(attrs["jwks"]) and bool(attrs["jwks_uri"]):
+            # > The "jwks_uri" and "jwks" parameters MUST NOT both be present in the same request (RFC 7591 §2)
+            raise serializers.ValidationError({"jwks_uri": "either jwks or jwks_uri, not both"})
+        if method == "private_key_jwt" and not attrs["jwks"] and not attrs["jwks_uri"]:
+            raise serializers.ValidationError({"token_endpoint_auth_method": "private_key_jwt needs jwks or jwks_uri"})
+        if method == "none" and "client_credentials" in attrs["grant_types"]:
+            # > The client credentials grant type MUST only be used by confidential clients. (RFC 6749 §4.4)
+            raise serializers.ValidationError({"grant_types": "client_credentials needs a client that authenticates"})
+        if "authorization_code" in attrs["grant_types"] and not attrs["redirect_uris"]:
+            raise serializers.ValidationError({"redirect_uris": "authorization_code needs at least one redirect URI"})
+        return attrs
+
+
+SERIALIZER = ClientSerializer
+
+
+def _checked_redirect_uris(uris: list[str]) -> list[str]:
+    for uri in uris:
+        # An administrator names the private-use scheme by writing it down; documents and strangers may not (cimd/).
+        scheme = uri.partition(":")[0].lower()
+        problem = redirect_uris.problem(uri, custom_schemes=frozenset({scheme}))
+        if problem is not None:
+            raise serializers.ValidationError(f"{uri[:200]}: {problem.sentence}")
+    return uris
+
+
+def natural_key(item: Mapping[str, Any]) -> str:
+    return str(item["client_id"])
+
+
+def current() -> dict[str, dict[str, Any]]:
+    """Registered clients only: those that introduced themselves are the business of their rooms."""
+    rows = Client.objects.filter(registration_source=Client.RegistrationSource.MANUAL).select_related("owner")
+    return {row.client_id: as_item(row) for row in rows.order_by("client_id")}
+
+
+def as_item(row: Client) -> dict[str, Any]:
+    """A client in the file's form; the secret as its digest, which is never shown."""
+    return {
+        "client_id": row.client_id,
+        "client_name": row.name,
+        "status": row.status,
+        "owner": row.owner.username if row.owner else None,
+        "grant_types": row.grant_types,
+        "token_endpoint_auth_method": row.token_endpoint_auth_method,
+        "client_secret": row.secret_digest,
+        "jwks": row.client_jwks,
+        "jwks_uri": row.client_jwks_uri,
+        "redirect_uris": row.redirect_uri_list,
+        "post_logout_redirect_uris": row.post_logout_redirect_uris.split(),
+        "scope": scopes.join(row.scope) if row.scope is not None else None,
+        "environment": row.environment,
+        "tags": row.tags,
+        "client_uri": row.client_uri,
+        "reuse_assertions": row.reuse_assertions,
+    }
+
+
+def write(item: Mapping[str, Any]) -> None:
+    row = Client.objects.filter(client_id=item["client_id"]).first() or Client(client_id=item["client_id"])
+    # A file that names a client takes it into the registry, whatever it was before.
+    row.registration_source = Client.RegistrationSource.MANUAL
+    row.name = item["client_name"]
+    row.status = item["status"]
+    row.owner = item["owner"]
+    row.grant_types = item["grant_types"]
+    row.token_endpoint_auth_method = item["token_endpoint_auth_method"]
+    row.client_jwks = item["jwks"]
+    row.client_jwks_uri = item["jwks_uri"]
+    row.redirect_uris = "\n".join(item["redirect_uris"])
+    row.post_logout_redirect_uris = "\n".join(item["post_logout_redirect_uris"])
+    row.scope = list(scopes.parse(item["scope"])) if item["scope"] is not None else None
+    row.environment = item["environment"]
+    row.tags = item["tags"]
+    row.client_uri = item["client_uri"]
+    row.reuse_assertions = item["reuse_assertions"]
+    _write_secret(row, item)
+    row.save()
+
+
+def _write_secret(row: Client, item: Mapping[str, Any]) -> None:
+    if item["token_endpoint_auth_method"] not in SECRET_METHODS:
+        row.secret_digest = ""
+    elif "client_secret" in item:
+        try:
+            row.set_secret(item["client_secret"])
+        except ModelValidationError as error:
+            raise serializers.ValidationError(error.message_dict) from None
+    elif not row.secret_digest:
+        raise serializers.ValidationError({"client_secret": "is needed: this client has none yet"})
+
+
+def remove(key: str) -> None:
+    Client.objects.get(client_id=key).delete()

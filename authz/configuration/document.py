@@ -1,0 +1,89 @@
+"""Reading a configuration file so that every mistake can be named by its line."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+Path = tuple[str | int, ...]
+MAXIMUM_SIZE = 10 * 1024 * 1024
+
+
+class ConfigurationError(Exception):
+    """A mistake in the file: where (`line` counts from 1; 0 where no line can be named), and what is wrong."""
+
+    def __init__(self, path: Path, problem: str, line: int = 0) -> None:
+        where = ".".join(str(part) for part in path) or "the file"
+        super().__init__(f"line {line}: {where}: {problem}" if line else f"{where}: {problem}")
+        self.path = path
+        self.problem = problem
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The data of a file, and the line that each path of it stands on."""
+
+    data: Mapping[str, Any]
+    lines: Mapping[Path, int]
+
+    def line(self, path: Path) -> int:
+        """The line of a path, or of the nearest thing around it that has one."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 0)
+
+
+def read(text: str) -> Document:
+    """Parse YAML (or JSON) safely: no tags that build objects, no duplicate keys, no aliases that multiply."""
+    if len(text) > MAXIMUM_SIZE:
+        raise ConfigurationError((), "is too large")
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise ConfigurationError((), f"is not well-formed YAML: {error.problem}", line) from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigurationError((), f"is not well-formed YAML: {error}") from None
+    if node is None:
+        return Document({}, {})
+    lines: dict[Path, int] = {}
+    data = _value(node, (), lines, frozenset())
+    if not isinstance(data, dict):
+        raise ConfigurationError((), "must be a mapping of sections", 1)
+    return Document(data, lines)
+
+
+def _value(node: yaml.Node, path: Path, lines: dict[Path, int], above: frozenset[int]) -> Any:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if id(node) in above:
+        raise ConfigurationError(path, "contains itself", node.start_mark.line + 1)
+    above |= {id(node)}
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, lines, above)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, (*path, index), lines, above) for index, item in enumerate(node.value)]
+    return _scalar(node, path)
+
+
+def _mapping(node: yaml.MappingNode, path: Path, lines: dict[Path, int], above: frozenset[int]) -> dict[str, Any]:
+    mapping: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key = _scalar(key_node, path)
+        line = key_node.start_mark.line + 1
+        if not isinstance(key, str):
+            raise ConfigurationError(path, "has a key that is not text", line)
+        if key in mapping:
+            raise ConfigurationError((*path, key), "is there twice", line)
+        lines[(*path, key)] = line
+        mapping[key] = _value(value_node, (*path, key), lines, above)
+    return mapping
+
+
+def _scalar(node: yaml.Node, path: Path) -> Any:
+    try:
+        loader = yaml.SafeLoader("")
+        return loader.construct_object(node, deep=True)
+    except yaml.YAMLError:
+        raise ConfigurationError(path, f"has a value of unknown kind {node.tag}", node.start_mark.line + 1) from None

@@ -1,0 +1,143 @@
+"""`resources:` the MCP servers, with their scopes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from authz.models import Client, ProtectedResource, Scope
+from authz.protocol import resources
+from authz.protocol.errors import OAuthError
+from authz.protocol.scopes import IDENTITY_SCOPES, is_scope_token
+
+KEY = "resources"
+SECRET: frozenset[str] = frozenset()
+
+
+class ScopeSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=255)
+    description = serializers.CharField(max_length=255, default="", allow_blank=True)
+    sensitivity = serializers.ChoiceField(choices=Scope.Sensitivity.values, default=Scope.Sensitivity.LOW)
+
+    def validate_name(self, value: str) -> str:
+        if not is_scope_token(value):
+            raise serializers.ValidationError("is not a scope token (RFC 6749 §3.3)")
+        if value in IDENTITY_SCOPES:
+            raise serializers.ValidationError("is a scope of the authorization server itself")
+        return value
+
+
+class ResourceSerializer(serializers.Serializer[Any]):
+    identifier = serializers.CharField(max_length=1024)
+    name = serializers.CharField(max_length=255, default="", allow_blank=True)
+    default = serializers.BooleanField(default=False)
+    active = serializers.BooleanField(default=True)
+    owner = serializers.CharField(default=None, allow_null=True)
+    access_token_lifetime = serializers.IntegerField(default=600, min_value=30, max_value=86_400)
+    access_token_signing_alg = serializers.ChoiceField(
+        choices=ProtectedResource.Algorithm.values, default=ProtectedResource.Algorithm.RS256
+    )
+    introspection_clients = serializers.ListField(child=serializers.CharField(), default=list)
+    scopes = ScopeSerializer(many=True, default=list)
+
+    def validate_identifier(self, value: str) -> str:
+        try:
+            resources.canonical(value)
+        except OAuthError:
+            raise serializers.ValidationError(
+                "is not a resource indicator: an https URI (http only on loopback) without fragment (RFC 8707 §2)"
+            ) from None
+        return value
+
+
+SERIALIZER = ResourceSerializer
+
+
+def natural_key(item: Mapping[str, Any]) -> str:
+    return str(item["identifier"])
+
+
+def current() -> dict[str, dict[str, Any]]:
+    rows = ProtectedResource.objects.select_related("owner").prefetch_related("scopes", "introspection_clients")
+    return {
+        row.identifier: {
+            "identifier": row.identifier,
+            "name": row.name,
+            "default": row.is_default,
+            "active": row.is_active,
+            "owner": row.owner.username if row.owner else None,
+            "access_token_lifetime": row.access_token_lifetime,
+            "access_token_signing_alg": row.access_token_signing_alg,
+            "introspection_clients": sorted(client.client_id for client in row.introspection_clients.all()),
+            "scopes": [
+                {"name": scope.name, "description": scope.description, "sensitivity": scope.sensitivity}
+                for scope in row.scopes.all()
+            ],
+        }
+        for row in rows.order_by("identifier")
+    }
+
+
+def write(item: Mapping[str, Any]) -> None:
+    _refuse_twin(item["identifier"])
+    if item["default"]:
+        others = ProtectedResource.objects.filter(is_default=True).exclude(identifier=item["identifier"])
+        # At most one: the file that names another default means it.
+        others.update(is_default=False)
+    row, _ = ProtectedResource.objects.update_or_create(
+        identifier=item["identifier"],
+        defaults={
+            "name": item["name"] or item["identifier"],
+            "is_default": item["default"],
+            "is_active": item["active"],
+            "owner": _owner(item["owner"]),
+            "access_token_lifetime": item["access_token_lifetime"],
+            "access_token_signing_alg": item["access_token_signing_alg"],
+        },
+    )
+    row.introspection_clients.set([_client(client_id) for client_id in item["introspection_clients"]])
+    _write_scopes(row, item["scopes"])
+
+
+def _refuse_twin(identifier: str) -> None:
+    for other in ProtectedResource.objects.exclude(identifier=identifier).values_list("identifier", flat=True):
+        if resources.canonical(other) == resources.canonical(identifier):
+            raise serializers.ValidationError({"identifier": f"is the same resource as {other}"})
+
+
+def _write_scopes(row: ProtectedResource, wanted: list[dict[str, Any]]) -> None:
+    names = [scope["name"] for scope in wanted]
+    if len(names) != len(set(names)):
+        raise serializers.ValidationError({"scopes": "names one scope twice"})
+    row.scopes.exclude(name__in=names).delete()
+    for scope in wanted:
+        Scope.objects.update_or_create(
+            resource=row,
+            name=scope["name"],
+            defaults={"description": scope["description"], "sensitivity": scope["sensitivity"]},
+        )
+
+
+def _owner(username: str | None) -> Any:
+    from authz.models import User
+
+    if username is None:
+        return None
+    owner = User.objects.filter(username=username).first()
+    if owner is None:
+        raise serializers.ValidationError({"owner": f"there is no user {username}"})
+    return owner
+
+
+def _client(client_id: str) -> Client:
+    client = Client.objects.filter(client_id=client_id).first()
+    if client is None:
+        raise serializers.ValidationError({"introspection_clients": f"there is no client {client_id}"})
+    # Public clients prove nothing, so they may learn nothing (RFC 7662 §2.1).
+    if not client.is_confidential:
+        raise serializers.ValidationError({"introspection_clients": f"{client_id} does not authenticate"})
+    return client
+
+
+def remove(key: str) -> None:
+    ProtectedResource.objects.get(identifier=key).delete()

@@ -1,0 +1,77 @@
+"""`rules:` the organisation's policy, in the form that authz/policy/ reads."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from authz.models import Rule
+from authz.policy import Rule as PolicyRule
+from authz.policy import RuleError
+
+KEY = "rules"
+SECRET: frozenset[str] = frozenset()
+
+
+class RuleSerializer(serializers.Serializer[Any]):
+    """The shape is the policy engine's to judge (`Rule.from_mapping`); here are only the names of its members."""
+
+    name = serializers.CharField(max_length=255)
+    effect = serializers.ChoiceField(choices=Rule.Effect.values)
+    enabled = serializers.BooleanField(required=False)
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        for member in dataclasses.fields(PolicyRule):
+            if member.name not in {"id", "version"}:  # ours to give
+                fields.setdefault(member.name, serializers.JSONField(required=False, allow_null=True))
+        return fields
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        # Left out, it speaks of every grant; an empty list would speak of none.
+        attrs.setdefault("grant_types", ["*"])
+        try:
+            PolicyRule.from_mapping(attrs)
+        except RuleError as error:
+            raise serializers.ValidationError(_nested(error.field, error.problem)) from None
+        return attrs
+
+
+SERIALIZER = RuleSerializer
+
+
+def _nested(field: str, problem: str) -> Any:
+    """`conditions.networks[1]` as DRF nests errors, so that the line can be found."""
+    detail: Any = [problem]
+    parts = [part for part in field.replace("[", ".").replace("]", "").split(".") if part]
+    for part in reversed(parts):
+        detail = {int(part) if part.isdecimal() else part: detail}
+    return detail
+
+
+def natural_key(item: Mapping[str, Any]) -> str:
+    return str(item["name"])
+
+
+def current() -> dict[str, dict[str, Any]]:
+    return {row.name: as_item(row) for row in Rule.objects.order_by("id")}
+
+
+def as_item(row: Rule) -> dict[str, Any]:
+    item = {"name": row.name, "effect": row.effect, **row.definition}
+    return item if row.enabled else {**item, "enabled": False}
+
+
+def write(item: Mapping[str, Any]) -> None:
+    definition = {
+        name: value for name, value in item.items() if name not in {"name", "effect", "enabled"} and value is not None
+    }
+    Rule.objects.update_or_create(
+        name=item["name"],
+        defaults={"effect": item["effect"], "enabled": item.get("enabled", True), "definition": definition},
+    )
+
+
+def remove(key: str) -> None:
+    Rule.objects.get(name=key).delete()

@@ -1,0 +1,63 @@
+"""`users:` local accounts. In production people sign in through the organisation's identity provider."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import Group
+from rest_framework import serializers
+
+from authz.models import User
+
+KEY = "users"
+SECRET = frozenset({"password"})
+
+
+class UserSerializer(serializers.Serializer[Any]):
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=128, required=False, write_only=True)
+    email = serializers.EmailField(default="", allow_blank=True)
+    groups = serializers.ListField(child=serializers.CharField(max_length=150), default=list)
+    role = serializers.ChoiceField(choices=User.Role.values, default=User.Role.NONE)
+    active = serializers.BooleanField(default=True)
+
+
+SERIALIZER = UserSerializer
+
+
+def natural_key(item: Mapping[str, Any]) -> str:
+    return str(item["username"])
+
+
+def current() -> dict[str, dict[str, Any]]:
+    users = User.objects.prefetch_related("groups").order_by("username")
+    return {
+        user.username: {
+            "username": user.username,
+            "password": user.password if user.has_usable_password() else "",
+            "email": user.email,
+            "groups": sorted(group.name for group in user.groups.all()),
+            "role": user.role,
+            "active": user.is_active,
+        }
+        for user in users
+    }
+
+
+def write(item: Mapping[str, Any]) -> None:
+    user = User.objects.filter(username=item["username"]).first() or User(username=item["username"])
+    user.email = item["email"]
+    user.role = item["role"]
+    user.is_active = item["active"]
+    password = item.get("password")
+    # Hashed anew only if it differs, so that applying twice changes nothing.
+    if password is None:
+        if not user.pk:
+            user.set_unusable_password()
+    elif not user.check_password(password):
+        user.set_password(password)
+    user.save()
+    user.groups.set([Group.objects.get_or_create(name=name)[0] for name in item["groups"]])
+
+
+def remove(key: str) -> None:
+    User.objects.get(username=key).delete()

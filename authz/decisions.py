@@ -1,0 +1,128 @@
+"""Asking the organisation's policy, the same question of the same function from every place (authz/policy/)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from authz import snapshot
+from authz.models import Client, ProtectedResource, Rule, User
+from authz.policy import Ask, ClientKind, ClientStatus, Decision, Outcome, RuleSet, decide, decide_sign_in
+from authz.policy import Rule as PolicyRule
+from authz.policy import compile as compile_rules
+from authz.protocol.errors import OAuthError, Reason
+from authz.resources import scopes_of
+
+
+def rule_set() -> RuleSet:
+    """All enabled rules, compiled once a generation."""
+    return snapshot.cached("rules", _load)
+
+
+def _load() -> RuleSet:
+    return compile_rules([as_policy_rule(row) for row in Rule.objects.filter(enabled=True)])
+
+
+def as_policy_rule(row: Rule) -> PolicyRule:
+    """A stored rule as the policy engine reads it. Raises `RuleError`."""
+    return PolicyRule.from_mapping({"name": row.name, "effect": row.effect, **row.definition})
+
+
+def ask(
+    *,
+    client: Client,
+    user: User | None,
+    grant_type: str,
+    resource: ProtectedResource | None,
+    scopes: Sequence[str],
+    refresh: bool = False,
+    auth_time: float | None = None,
+    acr: str = "",
+    amr: Iterable[str] = (),
+    address: str = "",
+) -> Ask:
+    """The question: may this client, for this person (or for itself), reach this resource with these scopes?"""
+    known = scopes_of(resource) if resource else {}
+    return Ask(
+        client_id=client.client_id,
+        client_status=ClientStatus(client.status),
+        client_kind=ClientKind(client.kind),
+        client_host=client.host,
+        client_tags=tuple(client.tags),
+        client_owner=client.owner.username if client.owner else "",
+        client_environment=client.environment,
+        subject=user.username if user else None,
+        groups=groups_of(user) if user else (),
+        grant_type=grant_type,
+        refresh=refresh,
+        resource=resource.identifier if resource else "",
+        scopes=tuple((name, known[name].sensitivity if name in known else "") for name in scopes),
+        acr=acr or None,
+        amr=tuple(amr),
+        auth_time=auth_time,
+        address=address or None,
+    )
+
+
+def groups_of(user: User) -> tuple[str, ...]:
+    """The names of a person's groups, as they are now: membership is never cached."""
+    return tuple(user.groups.values_list("name", flat=True))
+
+
+def judge(question: Ask, now: float) -> Decision:
+    """The decision on an ask for a protected resource."""
+    return decide(question, rule_set(), now)
+
+
+def judge_sign_in(question: Ask, now: float) -> Decision:
+    """The decision on identity scopes, which are this server's own."""
+    return decide_sign_in(question, rule_set(), now)
+
+
+def require(question: Ask, now: float) -> Decision:
+    """The decision, if it allows anything; a refusal otherwise. Without a resource it is one on a sign-in.
+
+    At the token endpoint a denied person and an unknown one get the same answer (law 8), so a refusal that concerns a
+    person is always `invalid_grant`; one that concerns only a client says so.
+    """
+    decision = judge(question, now) if question.resource else judge_sign_in(question, now)
+    if decision.effect is Outcome.ALLOW:
+        return decision
+    raise refusal(question, decision)
+
+
+def refusal(question: Ask, decision: Decision) -> OAuthError:
+    """The wire's answer to a decision that allows nothing."""
+    if decision.effect is Outcome.PENDING:
+        return OAuthError(Reason.APPROVAL_PENDING, detail=decision.reason)
+    reason = Reason.SUBJECT_DENIED if question.subject is not None else Reason.DENIED_BY_POLICY
+    return OAuthError(reason, detail=decision.reason)
+
+
+def still_allowed(question: Ask, *, issued_at: float, now: float) -> bool:
+    """Whether what was issued at `issued_at` would still be allowed as a whole, for introspection.
+
+    The sign-in is as old as it was then, and where the request came from is not asked again: the resource server that
+    introspects stands elsewhere. All else (rules, groups, status, approvals) is judged as of now.
+    """
+    aged = question.auth_time + (now - issued_at) if question.auth_time is not None else None
+    at_issue = replace(question, auth_time=aged)
+    decide_now = decide if question.resource else decide_sign_in
+    return set(at_issue.scope_names()) <= set(decide_now(at_issue, standing_rules(), now).scopes)
+
+
+def standing_rules() -> RuleSet:
+    """The rules without their network conditions: an allow holds wherever it is used, a deny for some networks does not
+    reach back to what was issued elsewhere."""
+    return snapshot.cached("standing rules", _load_standing)
+
+
+def _load_standing() -> RuleSet:
+    standing = []
+    for row in Rule.objects.filter(enabled=True):
+        definition = dict(row.definition)
+        conditions = dict(definition.get("conditions") or {})
+        if conditions.pop("networks", None) and row.effect != Rule.Effect.ALLOW:
+            continue
+        if "conditions" in definition:
+            definition["conditions"] = conditions
+        standing.append(PolicyRule.from_mapping({"name": row.name, "effect": row.effect, **definition}))
+    return compile_rules(standing)

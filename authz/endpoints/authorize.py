@@ -1,0 +1,370 @@
+"""The authorization endpoint (RFC 6749 §3.1; OAuth 2.1 §4.1): sign-in, consent, and the way back to the client.
+
+GET can be repeated and changes nothing but the person's own session (interop 9). The consent form posts back to the same
+address, so the request is read and judged again from the URL, and nothing of it travels in hidden fields.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlencode, urlsplit
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.shortcuts import render
+from django.urls import path, reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+from oauth2_provider.http import OAuth2ResponseRedirect
+
+from authz import audit, clients, codes, consents, decisions, registry, resources, sign_in, snapshot
+from authz.addresses import client_address
+from authz.conf import conf
+from authz.endpoints.content_security_policy import POLICY
+from authz.endpoints.machine import now, request_id
+from authz.models import Client, ProtectedResource, User
+from authz.policy import Decision, Outcome
+from authz.protocol import authorization_request, redirect_uris, scopes
+from authz.protocol.authorization_request import AuthorizationRequest
+from authz.protocol.errors import OAuthError, Reason
+from authz.protocol.params import Params, parse_query, required
+from authz.refusals import record_unauthenticated
+from authz.sign_in import SignIn
+from authz.transactions import settled
+
+GRANT_TYPE = "authorization_code"
+_IDENTITY_IN_WORDS = {
+    "openid": "Know who you are",
+    "profile": "See your name",
+    "email": "See your e-mail address",
+    "groups": "See which groups you belong to",
+    "offline_access": "Stay connected while you are away",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One authorization request on its way: what was asked for, by which client, at which resource, and when."""
+
+    client: Client
+    request: AuthorizationRequest
+    resource: ProtectedResource | None
+    now: float
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def authorize(request: HttpRequest) -> HttpResponse:
+    with audit.origin(client_address(request.META), request_id(request.META)):
+        snapshot.begin()
+        try:
+            params = parse_query(request.META.get("QUERY_STRING", "").encode("utf-8", "replace"))
+            client = clients.find(required(params, "client_id"))
+            redirect_uri = authorization_request.redirect_uri(params, client.redirect_uri_list)
+        except OAuthError as error:
+            return _stopped(request, error)
+        if client.status == Client.Status.PENDING:
+            return _waiting(request, client)
+        try:
+            clients.require_approved(client)
+            return _answer(request, client, params, redirect_uri)
+        except OAuthError as error:
+            record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
+            return _back(redirect_uri, _error_parameters(error, params.get("state", "")))
+
+
+def _answer(request: HttpRequest, client: Client, params: Params, redirect_uri: str) -> HttpResponse:
+    wanted = authorization_request.read(params, redirect_uri=redirect_uri, grant_types=client.grant_types)
+    resource = None if wanted.is_sign_in_only else resources.requested(wanted.resource)
+    asked = Asked(client=client, request=wanted, resource=resource, now=now())
+    user = request.user
+    if not isinstance(user, User):
+        return _to_sign_in(request, asked)
+    signed_in = sign_in.current(request)
+    if _is_too_old(request, asked, signed_in):
+        return _to_sign_in(request, asked)
+    return _decide(request, asked, user, signed_in)
+
+
+# --- Signing in --------------------------------------------------------------------------------------------------------
+
+
+def _to_sign_in(request: HttpRequest, asked: Asked) -> HttpResponse:
+    # > none: The Authorization Server MUST NOT display any authentication or consent user interface pages. An error is
+    # > returned if an End-User is not already Authenticated (OpenID Connect Core §3.1.2.1)
+    if "none" in asked.request.prompt:
+        raise OAuthError(Reason.LOGIN_REQUIRED)
+    if "login" in asked.request.prompt:
+        request.session[_asked_at_key(request)] = int(asked.now)
+    back_here = request.get_full_path()
+    if request.user.is_authenticated:
+        return redirect_to_login(back_here, reverse("account_reauthenticate"))
+    login = QueryDict(mutable=True)
+    login["next"] = back_here
+    if asked.request.login_hint:
+        login["login_hint"] = asked.request.login_hint
+    return HttpResponseRedirect(f"{reverse('account_login')}?{login.urlencode(safe='/')}")
+
+
+def _is_too_old(request: HttpRequest, asked: Asked, signed_in: SignIn) -> bool:
+    # > login: The Authorization Server SHOULD prompt the End-User for reauthentication. (OpenID Connect Core §3.1.2.1)
+    # When it was asked for is kept in the session; taking `prompt` out of the URL would be the person's own doing.
+    if "login" in asked.request.prompt and signed_in.auth_time < request.session.get(_asked_at_key(request), asked.now):
+        return True
+    # > If the elapsed time is greater than this value, the OP MUST attempt to actively re-authenticate the End-User.
+    # > (OpenID Connect Core §3.1.2.1)
+    max_age = asked.request.max_age
+    return max_age is not None and asked.now - signed_in.auth_time > max_age
+
+
+def _asked_at_key(request: HttpRequest) -> str:
+    return "sign-in asked at " + hashlib.sha256(request.get_full_path().encode()).hexdigest()
+
+
+# --- Deciding and consenting -------------------------------------------------------------------------------------------
+
+
+def _decide(request: HttpRequest, asked: Asked, user: User, signed_in: SignIn) -> HttpResponse:
+    decision = _decision(asked, user, signed_in, request)
+    identity = _identity_scopes(asked, user, signed_in, request)
+    if decision.effect is not Outcome.ALLOW:
+        return _not_allowed(request, asked, decision, signed_in)
+    wanted = (*(decision.scopes if asked.resource else ()), *identity)
+    is_covered = consents.covers(
+        user=user,
+        client=asked.client,
+        resource=asked.resource,
+        redirect_uri=asked.request.redirect_uri,
+        scopes=wanted,
+    )
+    if request.method == "POST":
+        if not request.POST.get("allow"):
+            return _denied(asked, user)
+        return _allowed(request, asked, user, signed_in, decision, identity, has_consented=True)
+    if is_covered and "consent" not in asked.request.prompt:
+        return _allowed(request, asked, user, signed_in, decision, identity, has_consented=False)
+    if "none" in asked.request.prompt:
+        raise OAuthError(Reason.CONSENT_REQUIRED)
+    return _consent_page(request, asked, user, wanted)
+
+
+def _decision(asked: Asked, user: User, signed_in: SignIn, request: HttpRequest) -> Decision:
+    if asked.resource is None:
+        names: Sequence[str] = scopes.registered(asked.client.scope, asked.request.identity_scopes)
+    else:
+        known = scopes.registered(asked.client.scope, resources.scopes_of(asked.resource))
+        names = scopes.narrow(asked.request.scopes, known)
+    question = _question(asked, user, signed_in, request, asked.resource, names)
+    return decisions.judge(question, asked.now) if asked.resource else decisions.judge_sign_in(question, asked.now)
+
+
+def _identity_scopes(asked: Asked, user: User, signed_in: SignIn, request: HttpRequest) -> tuple[str, ...]:
+    """The identity scopes that this server offers, the client is registered for, and the rules leave."""
+    offered = {*registry.metadata().get("scopes_supported", ()), "offline_access"}
+    names = scopes.registered(asked.client.scope, [name for name in asked.request.identity_scopes if name in offered])
+    if not names:
+        return ()
+    question = _question(asked, user, signed_in, request, asked.resource, names)
+    return decisions.judge_sign_in(question, asked.now).scopes
+
+
+def _question(
+    asked: Asked,
+    user: User,
+    signed_in: SignIn,
+    request: HttpRequest,
+    resource: ProtectedResource | None,
+    names: Sequence[str],
+) -> decisions.Ask:
+    return decisions.ask(
+        client=asked.client,
+        user=user,
+        grant_type=GRANT_TYPE,
+        resource=resource,
+        scopes=names,
+        auth_time=signed_in.auth_time,
+        acr=signed_in.acr,
+        amr=signed_in.amr,
+        address=client_address(request.META),
+    )
+
+
+def _not_allowed(request: HttpRequest, asked: Asked, decision: Decision, signed_in: SignIn) -> HttpResponse:
+    if decision.effect is Outcome.PENDING:
+        return _waiting(request, asked.client, asked.resource)
+    step_up = decision.step_up
+    if step_up is None:
+        raise OAuthError(Reason.ACCESS_DENIED_BY_POLICY, detail=decision.reason)
+    # A more recent sign-in can be had here and now; another kind of sign-in cannot.
+    is_old = step_up.max_auth_age is not None and asked.now - signed_in.auth_time > step_up.max_auth_age
+    if is_old and (not step_up.acr or signed_in.acr in step_up.acr) and set(step_up.amr) <= set(signed_in.amr):
+        return _to_sign_in(request, asked)
+    raise OAuthError(Reason.AUTHENTICATION_UNMET, detail=decision.reason)
+
+
+def _allowed(
+    request: HttpRequest,
+    asked: Asked,
+    user: User,
+    signed_in: SignIn,
+    decision: Decision,
+    identity: tuple[str, ...],
+    *,
+    has_consented: bool,
+) -> HttpResponse:
+    with settled():
+        if has_consented:
+            _remember(asked, user, decision, identity)
+        code = codes.issue(
+            request=asked.request,
+            client=asked.client,
+            user=user,
+            resource=asked.resource,
+            decision=decision,
+            sign_in=signed_in,
+            identity_scopes=identity,
+            now=asked.now,
+        )
+    request.session.pop(_asked_at_key(request), None)
+    return _back(asked.request.redirect_uri, {"code": code, "state": asked.request.state})
+
+
+def _remember(asked: Asked, user: User, decision: Decision, identity: tuple[str, ...]) -> None:
+    allowed = [*(decision.scopes if asked.resource else ()), *identity]
+    consents.remember(
+        user=user,
+        client=asked.client,
+        resource=asked.resource,
+        redirect_uri=asked.request.redirect_uri,
+        scopes=allowed,
+        now=datetime.fromtimestamp(asked.now, UTC),
+    )
+    audit.record(
+        audit.Event.CONSENT_GIVEN,
+        client_id=asked.client.client_id,
+        subject=str(user.subject),
+        resource=asked.resource.identifier if asked.resource else "",
+        detail={"scope": scopes.join(allowed), "redirect_origin": consents.origin_of(asked.request.redirect_uri)},
+    )
+
+
+def _denied(asked: Asked, user: User) -> HttpResponse:
+    error = OAuthError(Reason.CONSENT_DENIED)
+    audit.record(
+        audit.Event.CONSENT_DENIED,
+        reason=error.reason,
+        client_id=asked.client.client_id,
+        subject=str(user.subject),
+        resource=asked.resource.identifier if asked.resource else "",
+    )
+    return _back(asked.request.redirect_uri, _error_parameters(error, asked.request.state))
+
+
+# --- Answers -----------------------------------------------------------------------------------------------------------
+
+
+def _error_parameters(error: OAuthError, state: str) -> dict[str, str]:
+    # > state: REQUIRED if a "state" parameter was present in the client authorization request (RFC 6749 §4.1.2.1)
+    return {"error": error.code, "error_description": error.sentence, "state": state}
+
+
+def _back(redirect_uri: str, parameters: dict[str, str]) -> HttpResponse:
+    """Send the person back to the client.
+
+    > the authorization server … MUST include the "iss" parameter in … authorization responses, error responses included
+    > (RFC 9207 §2)
+    """
+    answer = {name: value for name, value in (parameters | {"iss": conf.issuer}).items() if value}
+    # > The endpoint URI MAY include … query component, which MUST be retained (RFC 6749 §3.1.2)
+    separator = "&" if "?" in redirect_uri else "?"
+    return OAuth2ResponseRedirect(
+        f"{redirect_uri}{separator}{urlencode(answer)}", allowed_schemes=[urlsplit(redirect_uri).scheme]
+    )
+
+
+def _stopped(request: HttpRequest, error: OAuthError) -> HttpResponse:
+    """A page and no redirect: whoever sent the person here is not to be trusted with one (attack 28)."""
+    record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error)
+    context = {
+        "what": _STOPPED.get(error.reason, "The request is not well-formed."),
+        "correlation_id": audit.current_origin().request_id,
+    }
+    return render(request, "authorize/error.html", context, status=400)
+
+
+_STOPPED = {
+    Reason.CLIENT_UNKNOWN: "The application that sent you here is not known to this server.",
+    Reason.REDIRECT_URI_UNREGISTERED: "The application asked to be answered at an address that it has not registered.",
+    Reason.DUPLICATE_PARAMETER: "The request says one thing twice, so it cannot be trusted.",
+}
+
+
+def _waiting(request: HttpRequest, client: Client, resource: ProtectedResource | None = None) -> HttpResponse:
+    error = OAuthError(Reason.CLIENT_NOT_APPROVED if resource is None else Reason.APPROVAL_PENDING)
+    record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
+    context = {
+        "client": {"name": client.name, "host": client.host},
+        "resource": resource,
+        "approvers": User.objects.filter(role=User.Role.ADMINISTRATOR, is_active=True).values_list("email", flat=True)[:3],
+        "request_id": audit.current_origin().request_id,
+    }
+    return render(request, "authorize/waiting.html", context, status=403)
+
+
+def _consent_page(request: HttpRequest, asked: Asked, user: User, wanted: Sequence[str]) -> HttpResponse:
+    shown = redirect_uris.display(asked.request.redirect_uri)
+    client = asked.client
+    registered = [redirect_uris.display(uri) for uri in client.redirect_uri_list]
+    context = {
+        "client": {
+            "name": client.name or client.client_id,
+            "client_id": client.client_id,
+            "host": client.host,
+            "host_note": "",
+            "is_loopback_only": all(uri.is_loopback for uri in registered),
+            "logo_url": "",
+        },
+        "resource": asked.resource,
+        "scopes": _in_words(asked.resource, wanted),
+        "redirect": {"host": shown.host, "scheme": shown.scheme, "is_loopback": shown.is_loopback},
+        "subject": user,
+        "warnings": [],
+    }
+    response = render(request, "authorize/consent.html", context)
+    # Browsers apply form-action to the redirect that answers a form, so the client's address has to be in it.
+    target = f"{shown.scheme}://{urlsplit(asked.request.redirect_uri).netloc}" if shown.host else f"{shown.scheme}:"
+    response["Content-Security-Policy"] = f"{POLICY}; form-action 'self' {target}"
+    return response
+
+
+def _in_words(resource: ProtectedResource | None, wanted: Sequence[str]) -> list[dict[str, object]]:
+    known = resources.scopes_of(resource) if resource else {}
+    in_words: list[dict[str, object]] = []
+    for name in wanted:
+        scope = known.get(name)
+        in_words.append(
+            {
+                "name": name,
+                "description": scope.description if scope else _IDENTITY_IN_WORDS.get(name, name),
+                "sensitivity": scope.sensitivity if scope else "low",
+                "is_identity": scope is None,
+            }
+        )
+    return in_words
+
+
+def metadata() -> dict[str, object]:
+    return {
+        "authorization_endpoint": conf.endpoint("authorize"),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "authorization_response_iss_parameter_supported": True,
+        "prompt_values_supported": sorted(authorization_request.PROMPTS - {"select_account"}),
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+    }
+
+
+METADATA = metadata
+urlpatterns = [path("authorize", authorize, name="authorize")]

@@ -1,0 +1,117 @@
+"""Introspection (RFC 7662): answered from the signature and from the authorization's live state."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from authz import audit, client_auth, clients, decisions, refresh_tokens, registry, resources, tokens
+from authz.conf import conf
+from authz.endpoints.machine import form, json_response, machine_endpoint, now
+from authz.models import Authorization, Client, ProtectedResource
+from authz.protocol import jwts
+from authz.protocol.errors import OAuthError, Reason
+from authz.protocol.params import required
+from authz.registry import Credentials
+
+INACTIVE = {"active": False}
+
+
+# > To prevent token scanning attacks, the endpoint MUST also require some form of authorization to access this endpoint
+# > (RFC 7662 §2.1). POST only: a token in a URL is in logs.
+@machine_endpoint("POST", refused=audit.Event.INTROSPECTION_REFUSED, cors=False)
+def introspect(request: HttpRequest) -> HttpResponse:
+    params = form(request)
+    moment = now()
+    credentials = Credentials(request.META.get("HTTP_AUTHORIZATION", ""), params, moment)
+    client, _ = client_auth.authenticate_approved(credentials)
+    # Public clients prove nothing, so they learn nothing.
+    if not client.is_confidential:
+        raise OAuthError(Reason.CLIENT_AUTHENTICATION_WRONG_METHOD, detail="none")
+    answer = introspection(required(params, "token"), client, moment)
+    audit.record(
+        audit.Event.TOKEN_INTROSPECTED,
+        client_id=client.client_id,
+        subject=str(answer.get("sub", "")),
+        resource=str(answer.get("aud", "")),
+        authorization=answer.get("authorization"),
+        detail={"active": answer["active"], **({"jti": answer["jti"]} if "jti" in answer else {})},
+    )
+    return json_response(answer)
+
+
+def introspection(token: str, caller: Client, moment: float) -> dict[str, Any]:
+    """What `caller` may learn about `token`; for everything it may not learn about, `{"active": false}` alone.
+
+    > If … the protected resource is not allowed to introspect this particular token, then the authorization server MUST
+    > return an introspection response with the "active" field set to "false" (RFC 7662 §2.2)
+    """
+    if refresh_tokens.looks_like_one(token):
+        return INACTIVE  # a refresh token never concerns a protected resource
+    try:
+        claims = tokens.read(token, now=moment)
+    except jwts.JwtError:
+        return INACTIVE
+    resource = _resource_of(claims)
+    if resource is None or not _may_introspect(caller, resource):
+        return INACTIVE
+    username = _live(claims, resource, moment)
+    if username is None:
+        return INACTIVE
+    answer = {"active": True, "token_type": "Bearer", **claims}
+    if username:
+        answer["username"] = username
+    return answer
+
+
+def _resource_of(claims: dict[str, Any]) -> ProtectedResource | None:
+    for resource in resources.all_active().values():
+        if resource.identifier == claims["aud"]:
+            return resource
+    return None
+
+
+def _may_introspect(caller: Client, resource: ProtectedResource) -> bool:
+    return any(named.pk == caller.pk for named in resource.introspection_clients.all())
+
+
+def _live(claims: dict[str, Any], resource: ProtectedResource, moment: float) -> str | None:
+    """The person's username (`""` for a machine), or None: revoked, suspended, deactivated or no longer allowed."""
+    authorization = (
+        Authorization.objects.filter(pk=claims["authorization"], revoked=None, resource=resource.pk)
+        .select_related("user")
+        .first()
+    )
+    client = clients.registered(claims["client_id"])
+    if authorization is None or client is None or authorization.client_id != client.pk:
+        return None
+    if client.status != Client.Status.APPROVED or authorization.client_digest != client.consent_digest:
+        return None
+    user = authorization.user
+    if user is not None and not user.is_active:
+        return None
+    question = decisions.ask(
+        client=client,
+        user=user,
+        grant_type=authorization.grant_type,
+        resource=resource,
+        scopes=str(claims["scope"]).split(),
+        auth_time=authorization.auth_time,
+        acr=authorization.acr,
+        amr=authorization.amr,
+    )
+    if not decisions.still_allowed(question, issued_at=claims["iat"], now=moment):
+        return None
+    return user.username if user else ""
+
+
+def metadata() -> dict[str, object]:
+    confidential = [name for name in registry.client_auth_methods() if name != client_auth.NONE]
+    return {
+        "introspection_endpoint": conf.endpoint("introspect"),
+        "introspection_endpoint_auth_methods_supported": confidential,
+    }
+
+
+METADATA = metadata
+urlpatterns = [path("introspect", introspect, name="introspect")]

@@ -1,0 +1,54 @@
+"""Authorization server metadata (RFC 8414) and OpenID discovery: computed from what is plugged in, so it cannot lie."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+
+from authz import keys, registry, resources, snapshot
+from authz.conf import conf
+from authz.endpoints.machine import json_response, machine_endpoint
+from authz.protocol.scopes import IDENTITY_SCOPES
+
+
+def document() -> dict[str, Any]:
+    """The metadata of this server, with what each plugged-in part adds."""
+    return snapshot.cached("metadata", _document)
+
+
+def _document() -> dict[str, Any]:
+    parts = registry.metadata()
+    # offline_access is honoured but not advertised: with it Python's SDK asks for consent every time (interop 7).
+    identity = [scope for scope in IDENTITY_SCOPES if scope in parts.get("scopes_supported", ())]
+    return {
+        "issuer": conf.issuer,
+        **parts,
+        "scopes_supported": [*resources.all_scopes(), *identity],
+        "access_token_signing_alg_values_supported": list(keys.ALGORITHMS),
+    }
+
+
+@machine_endpoint("GET", "HEAD")
+def metadata(request: HttpRequest) -> HttpResponse:
+    """Clients may keep it for five minutes."""
+    return json_response(document(), cache="public, max-age=300")
+
+
+def well_known() -> list[URLPattern]:
+    """Every address that the documents are looked for at, issuers with a path included.
+
+    RFC 8414 §3.1 inserts `/.well-known/…` before the issuer's path; OpenID Connect Discovery §4 appends it; MCP clients
+    try all three (MCP authorization, “Authorization Server Metadata Discovery”).
+    """
+    inserted = conf.issuer_path
+    # > any terminating "/" MUST be removed before inserting "/.well-known/" (RFC 8414 §3.1)
+    addresses = [
+        f".well-known/oauth-authorization-server{inserted}",
+        f".well-known/openid-configuration{inserted}",
+    ]
+    if inserted:
+        addresses += [
+            f"{inserted[1:]}/.well-known/openid-configuration",
+            f"{inserted[1:]}/.well-known/oauth-authorization-server",
+        ]
+    return [path(address, metadata) for address in addresses]

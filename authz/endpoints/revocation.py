@@ -1,0 +1,70 @@
+"""Revocation (RFC 7009): a client ends an authorization of its own."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from authz import audit, authorizations, client_auth, refresh_tokens, registry, tokens
+from authz.conf import conf
+from authz.endpoints.machine import form, json_response, machine_endpoint, now
+from authz.models import Authorization
+from authz.protocol import jwts
+from authz.protocol.errors import OAuthError, Reason
+from authz.protocol.params import required
+from authz.registry import Credentials
+from authz.transactions import settled
+
+
+@machine_endpoint("POST", refused=audit.Event.REVOCATION_REFUSED)
+def revoke(request: HttpRequest) -> HttpResponse:
+    """End the authorization behind a token, with every token under it, refresh and access alike.
+
+    > If the particular token is a refresh token and the authorization server supports the revocation of access tokens,
+    > then the authorization server SHOULD also invalidate all access tokens based on the same authorization grant
+    > (RFC 7009 §2.1)
+    """
+    params = form(request)
+    moment = now()
+    credentials = Credentials(request.META.get("HTTP_AUTHORIZATION", ""), params, moment)
+    # Also a suspended client may give up what it holds.
+    client, _ = client_auth.authenticate(credentials)
+    authorization_id = _authorization_of(required(params, "token"), moment)
+    # > invalid tokens do not cause an error response since the client cannot handle such an error (RFC 7009 §2.2)
+    if authorization_id is None:
+        return json_response({})
+    authorization = Authorization.objects.filter(pk=authorization_id).first()
+    if authorization is None:
+        return json_response({})
+    # > the authorization server … verifies whether the token was issued to the client making the revocation request. If
+    # > this validation fails, the request is refused (RFC 7009 §2.1)
+    if authorization.client_id != client.pk:
+        raise OAuthError(Reason.TOKEN_OF_ANOTHER_CLIENT)
+    with settled():
+        authorizations.end(
+            Authorization.objects.filter(pk=authorization_id),
+            reason="revoked by the client",
+            now=datetime.fromtimestamp(moment, UTC),
+        )
+    return json_response({})
+
+
+def _authorization_of(token: str, moment: float) -> UUID | None:
+    try:
+        if refresh_tokens.looks_like_one(token):
+            return refresh_tokens.read(token).authorization
+        return UUID(tokens.read(token, now=moment)["authorization"])
+    except (OAuthError, jwts.JwtError):
+        return None
+
+
+def metadata() -> dict[str, object]:
+    return {
+        "revocation_endpoint": conf.endpoint("revoke"),
+        "revocation_endpoint_auth_methods_supported": list(registry.client_auth_methods()),
+    }
+
+
+METADATA = metadata
+urlpatterns = [path("revoke", revoke, name="revoke")]

@@ -1,0 +1,45 @@
+"""The token endpoint (RFC 6749 §3.2): HTTP in, HTTP out."""
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from authz import audit, client_auth, registry
+from authz.addresses import client_address
+from authz.conf import conf
+from authz.endpoints.machine import form, json_response, machine_endpoint, now
+from authz.protocol.params import required
+from authz.registry import Credentials, TokenRequest
+
+
+@machine_endpoint("POST", refused=audit.Event.TOKEN_REFUSED)
+def token(request: HttpRequest) -> HttpResponse:
+    """Authenticate the client, find its grant, redeem."""
+    params = form(request)
+    request.claimed_client_id = params.get("client_id", "")  # type: ignore[attr-defined]  # for the audit of a refusal
+    grant_type = required(params, "grant_type")
+    credentials = Credentials(request.META.get("HTTP_AUTHORIZATION", ""), params, now())
+    client, method = client_auth.authenticate_approved(credentials)
+    request.claimed_client_id = client.client_id  # type: ignore[attr-defined]
+    grant = registry.grant_for(grant_type, client)
+    body = grant.redeem(
+        TokenRequest(
+            client=client,
+            auth_method=method,
+            params=params,
+            now=credentials.now,
+            address=client_address(request.META),
+        )
+    )
+    return json_response(body)
+
+
+def metadata() -> dict[str, object]:
+    return {
+        "token_endpoint": conf.endpoint("token"),
+        "grant_types_supported": list(registry.grants()),
+        "token_endpoint_auth_methods_supported": list(registry.client_auth_methods()),
+    }
+
+
+METADATA = metadata
+urlpatterns = [path("token", token, name="token")]

@@ -1,0 +1,1 @@
+"""One module per grant type: `GRANT_TYPE`, `PARAMETERS`, `redeem()`. settings.GATEHOUSE["GRANTS"] plugs them in."""

@@ -1,0 +1,167 @@
+"""`authorization_code`: a person's consent becomes a token (RFC 6749 §4.1.3; OAuth 2.1 §4.1.3; RFC 7636)."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from authz import authorizations, decisions, refresh_tokens, registry, resources, tokens
+from authz.models import Authorization, AuthorizationCode, ProtectedResource
+from authz.models.client import digest
+from authz.policy import Decision
+from authz.protocol import params, pkce
+from authz.protocol import resources as resource_rules
+from authz.protocol.errors import OAuthError, Reason
+from authz.registry import Issuance, TokenRequest
+from authz.transactions import settled
+
+GRANT_TYPE = "authorization_code"
+PARAMETERS = frozenset({"grant_type", "code", "redirect_uri", "client_id", "code_verifier", "resource"})
+METADATA = {"code_challenge_methods_supported": [pkce.METHOD]}
+
+REFRESH_TOKEN_IDLE = timedelta(days=30)
+REFRESH_TOKEN_LONGEST = timedelta(days=180)
+MAXIMUM_CODE = 256
+
+
+def redeem(request: TokenRequest) -> dict[str, Any]:
+    """Exchange a code for a token, once. A code presented again ends what it led to."""
+    code = _find(request)
+    _check(code, request)
+    resource = _resource(code, request)
+    decision = _decide(code, resource, request)
+    authorization = _authorization(code, resource, decision, request)
+    token = tokens.mint(
+        authorization=authorization.pk,
+        client_id=request.client.client_id,
+        subject=str(code.user.subject),
+        resource=resource,
+        scope=decision.scopes if resource else code.identity_scopes,
+        now=request.now,
+        lifetime_cap=decision.lifetime,
+        auth_time=code.auth_time,
+        acr=code.acr,
+        amr=code.amr,
+    )
+    response = token.response() | {"scope": " ".join([*authorization.scopes, *authorization.identity_scopes])}
+    if authorization.expires:
+        response["refresh_token"] = refresh_tokens.write(authorization.pk, authorization.generation)
+    issuance = Issuance(
+        client=request.client,
+        user=code.user,
+        authorization=authorization,
+        resource=resource,
+        identity_scopes=authorization.identity_scopes,
+        access_token=token.jwt,
+        nonce=code.nonce,
+        now=request.now,
+    )
+    for extension in registry.token_response_extensions():
+        response |= extension.extend(issuance)
+    with settled():
+        # One conditional statement decides among racers; the others are replays (law 3).
+        consumed = AuthorizationCode.objects.filter(digest=code.digest, used=None).update(
+            used=authorization.created, authorization_id=authorization.pk
+        )
+        if not consumed:
+            _refuse_replay(code, authorization.created)
+        authorization.save(force_insert=True)
+        tokens.record(token, request=request, grant_type=GRANT_TYPE, decision=decision, **code.lineage)
+    return response
+
+
+def _find(request: TokenRequest) -> AuthorizationCode:
+    presented = params.required(request.params, "code")
+    if len(presented) > MAXIMUM_CODE:
+        raise OAuthError(Reason.CODE_UNKNOWN)
+    code = (
+        AuthorizationCode.objects.select_related("user", "client").filter(digest=digest(presented)).first()
+    )
+    if code is None:
+        raise OAuthError(Reason.CODE_UNKNOWN)
+    # > ensure that the authorization code was issued to the authenticated confidential client, or if the client is
+    # > public, ensure that the code was issued to "client_id" in the request (RFC 6749 §4.1.3)
+    if code.client_id != request.client.pk:
+        raise OAuthError(Reason.CODE_OF_ANOTHER_CLIENT)
+    return code
+
+
+def _check(code: AuthorizationCode, request: TokenRequest) -> None:
+    now = datetime.fromtimestamp(request.now, UTC)
+    if code.used is not None:
+        with settled():
+            _refuse_replay(code, now)
+    if now >= code.expires:
+        raise OAuthError(Reason.CODE_EXPIRED)
+    # > ensure that the "redirect_uri" parameter is present if [it] was included in the initial authorization request …
+    # > and if included ensure that their values are identical (RFC 6749 §4.1.3). OAuth 2.1 §4.1.3 drops the parameter,
+    # since PKCE does its work; if a client sends it, it must be the same.
+    redirect_uri = request.params.get("redirect_uri")
+    if redirect_uri is not None and redirect_uri != code.redirect_uri:
+        raise OAuthError(Reason.CODE_REDIRECT_URI_MISMATCH)
+    # > the authorization server … MUST verify the code_verifier (OAuth 2.1 §4.1.3); every code has a challenge.
+    if not pkce.verifies(params.required(request.params, "code_verifier"), code.code_challenge):
+        raise OAuthError(Reason.CODE_VERIFIER_WRONG)
+    # What was consented to was this client as it then was (attack 7: changed between authorize and token).
+    if code.client_digest != request.client.consent_digest:
+        raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="client changed")
+    if not code.user.is_active:
+        raise OAuthError(Reason.SUBJECT_INACTIVE)
+
+
+def _refuse_replay(code: AuthorizationCode, now: datetime) -> None:
+    # > If an authorization code is used more than once, the authorization server MUST deny the request and SHOULD revoke
+    # > (when possible) all tokens previously issued based on that authorization code. (RFC 6749 §4.1.2)
+    led_to = Authorization.objects.filter(authorizationcode__digest=code.digest)
+    authorizations.end(led_to, reason=Reason.CODE_REPLAYED.value, now=now)
+    raise OAuthError(Reason.CODE_REPLAYED)
+
+
+def _resource(code: AuthorizationCode, request: TokenRequest) -> ProtectedResource | None:
+    granted = resources.by_id(code.resource_id) if code.resource_id is not None else None
+    if code.resource_id is not None and granted is None:
+        raise OAuthError(Reason.RESOURCE_UNKNOWN)
+    asked = resource_rules.single(request.params.get("resource"))
+    # > the requested resource … MUST … be part of what was granted: invalid_target (RFC 8707 §2.2)
+    if asked is not None and (granted is None or asked != resource_rules.canonical(granted.identifier)):
+        raise OAuthError(Reason.RESOURCE_NOT_GRANTED)
+    return granted
+
+
+def _decide(code: AuthorizationCode, resource: ProtectedResource | None, request: TokenRequest) -> Decision:
+    question = decisions.ask(
+        client=request.client,
+        user=code.user,
+        grant_type=GRANT_TYPE,
+        resource=resource,
+        scopes=code.scopes if resource else code.identity_scopes,
+        auth_time=code.auth_time,
+        acr=code.acr,
+        amr=code.amr,
+        address=request.address,
+    )
+    return decisions.require(question, request.now)
+
+
+def _authorization(
+    code: AuthorizationCode, resource: ProtectedResource | None, decision: Decision, request: TokenRequest
+) -> Authorization:
+    now = datetime.fromtimestamp(request.now, UTC)
+    refreshable = request.client.allows_grant_type("refresh_token")
+    return Authorization(
+        id=uuid.uuid4(),
+        client=request.client,
+        user=code.user,
+        resource=resource,
+        grant_type=GRANT_TYPE,
+        scopes=list(decision.scopes) if resource else [],
+        identity_scopes=code.identity_scopes,
+        created=now,
+        expires=now + REFRESH_TOKEN_IDLE if refreshable else None,
+        auth_time=code.auth_time,
+        acr=code.acr,
+        amr=code.amr,
+        session_digest=code.session_digest,
+        redirect_uri=code.redirect_uri,
+        client_digest=code.client_digest,
+        lineage=code.lineage | {"rules": list(decision.rules)},
+    )

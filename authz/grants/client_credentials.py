@@ -1,0 +1,41 @@
+"""`client_credentials`: an agent acts for itself (RFC 6749 §4.4; MCP oauth-client-credentials, SEP-1046)."""
+
+from typing import Any
+
+from authz import authorizations, decisions, resources, tokens
+from authz.client_auth import NONE
+from authz.protocol import scopes
+from authz.protocol.errors import OAuthError, Reason
+from authz.registry import TokenRequest
+from authz.transactions import settled
+
+GRANT_TYPE = "client_credentials"
+PARAMETERS = frozenset({"grant_type", "scope", "resource"})
+
+
+def redeem(request: TokenRequest) -> dict[str, Any]:
+    """A token for the client itself. No refresh token: it can always ask again (RFC 6749 §4.4.3)."""
+    client = request.client
+    # > The client credentials grant type MUST only be used by confidential clients. (RFC 6749 §4.4)
+    if request.auth_method == NONE:
+        raise OAuthError(Reason.CLIENT_AUTHENTICATION_WRONG_METHOD, detail=NONE)
+    resource = resources.requested(request.params.get("resource"))
+    known = scopes.registered(client.scope, resources.scopes_of(resource))
+    asked = scopes.narrow(scopes.parse(request.params.get("scope")), known)
+    question = decisions.ask(
+        client=client, user=None, grant_type=GRANT_TYPE, resource=resource, scopes=asked, address=request.address
+    )
+    decision = decisions.require(question, request.now)
+    authorization = authorizations.for_machine(client, resource, GRANT_TYPE, decision.scopes)
+    token = tokens.mint(
+        authorization=authorization,
+        client_id=client.client_id,
+        subject=client.client_id,
+        resource=resource,
+        scope=decision.scopes,
+        now=request.now,
+        lifetime_cap=decision.lifetime,
+    )
+    with settled():
+        tokens.record(token, request=request, grant_type=GRANT_TYPE, decision=decision)
+    return token.response()

@@ -1,0 +1,163 @@
+"""`refresh_token`: a new access token under a standing authorization (RFC 6749 §6; OAuth 2.1 §4.3; RFC 9700 §4.14)."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+from django.db.models import F
+
+from authz import audit, authorizations, decisions, refresh_tokens, registry, resources, tokens
+from authz.conf import conf
+from authz.grants.authorization_code import REFRESH_TOKEN_IDLE, REFRESH_TOKEN_LONGEST
+from authz.models import Authorization
+from authz.policy import Decision
+from authz.protocol import params, scopes
+from authz.protocol import resources as resource_rules
+from authz.protocol.errors import OAuthError, Reason
+from authz.refresh_tokens import RefreshToken
+from authz.registry import Issuance, TokenRequest
+from authz.transactions import settled
+
+GRANT_TYPE = "refresh_token"
+PARAMETERS = frozenset({"grant_type", "refresh_token", "scope", "resource", "client_id"})
+
+
+def redeem(request: TokenRequest) -> dict[str, Any]:
+    """Rotate, and mint. Of many at once one rotates; the others get the same successor within the window."""
+    presented = refresh_tokens.read(params.required(request.params, "refresh_token"))
+    now = datetime.fromtimestamp(request.now, UTC)
+    authorization = _find(presented, request)
+    _check(authorization, presented, request, now)
+    decision = _decide(authorization, request)
+    token = tokens.mint(
+        authorization=authorization.pk,
+        client_id=request.client.client_id,
+        subject=str(authorization.user.subject) if authorization.user else request.client.client_id,
+        resource=authorization.resource,
+        scope=decision.scopes if authorization.resource else authorization.identity_scopes,
+        now=request.now,
+        lifetime_cap=decision.lifetime,
+        auth_time=authorization.auth_time,
+        acr=authorization.acr,
+        amr=authorization.amr,
+    )
+    response = token.response()
+    response["refresh_token"] = refresh_tokens.write(authorization.pk, presented.generation + 1)
+    granted = decision.scopes if authorization.resource else ()
+    response["scope"] = scopes.join([*granted, *authorization.identity_scopes])
+    for extension in registry.token_response_extensions():
+        response |= extension.extend(_issuance(authorization, token, request))
+    with settled():
+        if not _rotate(authorization, presented, now):
+            # Somebody was faster. What they left decides: the same retry, or a replay.
+            authorization.refresh_from_db(fields=["generation", "rotated", "revoked"])
+            _require_live(authorization)
+            _require_current(authorization, presented, now)
+        tokens.record(
+            token, request=request, grant_type=GRANT_TYPE, decision=decision, generation=presented.generation + 1
+        )
+    return response
+
+
+def _find(presented: RefreshToken, request: TokenRequest) -> Authorization:
+    authorization = (
+        Authorization.objects.select_related("user").filter(pk=presented.authorization).first()
+    )
+    if authorization is None:
+        raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="removed")
+    # > the authorization server MUST … ensure that the refresh token was issued to the authenticated client (RFC 6749 §6)
+    if authorization.client_id != request.client.pk:
+        raise OAuthError(Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT)
+    if authorization.resource_id is not None:
+        resource = resources.by_id(authorization.resource_id)
+        if resource is None:
+            raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="resource removed")
+        authorization.resource = resource
+    return authorization
+
+
+def _check(authorization: Authorization, presented: RefreshToken, request: TokenRequest, now: datetime) -> None:
+    _require_live(authorization)
+    if presented.generation != authorization.generation:
+        with settled():
+            _require_current(authorization, presented, now)
+    if authorization.expires is None or now >= authorization.expires:
+        raise OAuthError(Reason.REFRESH_TOKEN_EXPIRED)
+    # A client whose keys or redirect URIs changed is not the one that was consented to (attack 7).
+    if authorization.client_digest != request.client.consent_digest:
+        raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="client changed")
+    if authorization.user is not None and not authorization.user.is_active:
+        raise OAuthError(Reason.SUBJECT_INACTIVE)
+    asked = resource_rules.single(request.params.get("resource"))
+    granted = authorization.resource
+    if asked is not None and (granted is None or asked != resource_rules.canonical(granted.identifier)):
+        raise OAuthError(Reason.RESOURCE_NOT_GRANTED)
+
+
+def _require_live(authorization: Authorization) -> None:
+    if authorization.revoked is not None:
+        raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail=authorization.revoked_reason)
+
+
+def _require_current(authorization: Authorization, presented: RefreshToken, now: datetime) -> None:
+    """A token one behind is a retry while the window lasts; anything else is a replay and ends the family."""
+    window = timedelta(seconds=conf.refresh_reuse_window)
+    one_behind = presented.generation == authorization.generation - 1
+    if one_behind and window and authorization.rotated is not None and now - authorization.rotated < window:
+        return
+    _refuse_replay(authorization, presented, now)
+
+
+def _refuse_replay(authorization: Authorization, presented: RefreshToken, now: datetime) -> NoReturn:
+    # > the authorization server … MUST revoke the active refresh token, since it cannot determine which party submitted
+    # > the invalid refresh token (RFC 9700 §4.14.2)
+    authorizations.end(
+        Authorization.objects.filter(pk=authorization.pk), reason=Reason.REFRESH_TOKEN_REPLAYED.value, now=now
+    )
+    audit.record(
+        audit.Event.FAMILY_REVOKED,
+        reason=Reason.REFRESH_TOKEN_REPLAYED,
+        authorization=authorization.pk,
+        detail={"presented": presented.generation, "current": authorization.generation},
+    )
+    raise OAuthError(Reason.REFRESH_TOKEN_REPLAYED)
+
+
+def _rotate(authorization: Authorization, presented: RefreshToken, now: datetime) -> bool:
+    """Compare and swap. False: another request has rotated, or revoked, in between."""
+    expires = min(now + REFRESH_TOKEN_IDLE, authorization.created + REFRESH_TOKEN_LONGEST)
+    changed = Authorization.objects.filter(
+        pk=authorization.pk, generation=presented.generation, revoked=None
+    ).update(generation=F("generation") + 1, rotated=now, expires=expires)
+    return changed == 1
+
+
+def _decide(authorization: Authorization, request: TokenRequest) -> Decision:
+    asked, _ = scopes.split(scopes.parse(request.params.get("scope")))
+    wanted = scopes.within(asked, authorization.scopes) if authorization.resource else authorization.identity_scopes
+    question = decisions.ask(
+        client=request.client,
+        user=authorization.user,
+        grant_type=authorization.grant_type,
+        refresh=True,
+        resource=authorization.resource,
+        scopes=wanted,
+        auth_time=authorization.auth_time,
+        acr=authorization.acr,
+        amr=authorization.amr,
+        address=request.address,
+    )
+    return decisions.require(question, request.now)
+
+
+def _issuance(authorization: Authorization, token: tokens.AccessToken, request: TokenRequest) -> Issuance:
+    assert authorization.user is not None  # noqa: S101  only grants for a person have refresh tokens
+    return Issuance(
+        client=request.client,
+        user=authorization.user,
+        authorization=authorization,
+        resource=authorization.resource,
+        identity_scopes=authorization.identity_scopes,
+        access_token=token.jwt,
+        nonce="",
+        now=request.now,
+    )

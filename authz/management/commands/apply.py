@@ -1,0 +1,33 @@
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from authz.configuration import ConfigurationError, apply
+
+
+class Command(BaseCommand):
+    help = "Make the configuration be what a YAML file says: one transaction, idempotent, audited."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", help="a YAML file, or - for standard input")
+        parser.add_argument("--prune", action="store_true", help="remove what the file's sections do not name")
+        parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        name = options["file"]
+        try:
+            text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(f"{name} cannot be read: {error}") from None
+        try:
+            changes = apply(text, prune=options["prune"], dry_run=options["dry_run"])
+        except ConfigurationError as error:
+            raise CommandError(f"{name}: {error}. Nothing was changed.") from None
+        for change in changes:
+            for line in change.lines():
+                self.stdout.write(line)
+        verb = "would change" if options["dry_run"] else "changed"
+        self.stdout.write(f"{len(changes)} {verb}." if changes else "Nothing to change.")

@@ -1,0 +1,12 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from authz.configuration import export
+
+
+class Command(BaseCommand):
+    help = "Write the configuration as the YAML that `apply` reads, without secrets."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout.write(export(), ending="")

@@ -1,0 +1,61 @@
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from authz import keys
+from authz.models import SigningKey
+
+
+class Command(BaseCommand):
+    help = "Signing keys: list them, make the missing ones, rotate, retire."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        actions.add_parser("list", help="every key, and what it does now")
+        actions.add_parser("ensure", help="make a key for each algorithm that has none")
+        rotate = actions.add_parser("rotate", help="publish a successor, which signs when verifiers have seen it")
+        rotate.add_argument("alg", choices=keys.ALGORITHMS, nargs="?", help="left out: every algorithm")
+        rotate.add_argument("--now", action="store_true", help="let it sign at once (verifiers may need a moment)")
+        retire = actions.add_parser("retire", help="stop signing with a key")
+        retire.add_argument("kid")
+        retire.add_argument("--compromised", action="store_true", help="take it out of the JWKS at once")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        getattr(self, options["action"])(options, datetime.now(UTC))
+
+    def list(self, options: dict[str, Any], now: datetime) -> None:
+        for key in SigningKey.objects.all():
+            self.stdout.write(f"{key.alg:6} {key.kid} {state(key, now)}")
+
+    def ensure(self, options: dict[str, Any], now: datetime) -> None:
+        for key in keys.ensure(now):
+            self.stdout.write(f"made {key.alg} {key.kid}")
+
+    def rotate(self, options: dict[str, Any], now: datetime) -> None:
+        for alg in [options["alg"]] if options["alg"] else keys.ALGORITHMS:
+            key = keys.rotate(alg, now=now, at_once=options["now"])
+            self.stdout.write(f"published {key.alg} {key.kid}, signs from {key.signs_from:%Y-%m-%d %H:%M:%S} UTC")
+
+    def retire(self, options: dict[str, Any], now: datetime) -> None:
+        kid = options["kid"]
+        try:
+            key = keys.retire(kid, now=now, compromised=options["compromised"])
+        except SigningKey.DoesNotExist:
+            raise CommandError(f"there is no key {kid}") from None
+        self.stdout.write(f"retired {key.alg} {key.kid}, published until {key.expires:%Y-%m-%d %H:%M:%S} UTC")
+        if not SigningKey.objects.filter(alg=key.alg, retired=None).exists():
+            self.stdout.write(f"no {key.alg} key is left to sign with: run `keys ensure` or `keys rotate {key.alg} --now`")
+
+
+def state(key: SigningKey, now: datetime) -> str:
+    """Where a key stands in its life."""
+    if key.expires is not None and key.expires <= now:
+        return "gone"
+    if key.retired is not None and key.retired <= now:
+        return f"retired, published until {key.expires:%Y-%m-%d %H:%M} UTC"
+    if key.signs_from > now:
+        return f"published, signs from {key.signs_from:%Y-%m-%d %H:%M} UTC"
+    until = f" until {key.retired:%Y-%m-%d %H:%M} UTC" if key.retired else ""
+    return f"signing{until}"

@@ -1,0 +1,26 @@
+"""What is stored. One file per idea; see docs/architecture.md for how they hang together."""
+
+from authz.models.audit_event import AuditEvent
+from authz.models.authorization import Authorization, AuthorizationCode, Consent
+from authz.models.client import Client
+from authz.models.generation import Generation
+from authz.models.protected_resource import ProtectedResource, Scope
+from authz.models.rule import Rule
+from authz.models.signing_key import SigningKey
+from authz.models.used_assertion import UsedAssertion
+from authz.models.user import User
+
+__all__ = [
+    "AuditEvent",
+    "Authorization",
+    "AuthorizationCode",
+    "Client",
+    "Consent",
+    "Generation",
+    "ProtectedResource",
+    "Rule",
+    "Scope",
+    "SigningKey",
+    "UsedAssertion",
+    "User",
+]

@@ -1,0 +1,116 @@
+"""Standing grants and the codes that lead to them."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+
+class Authorization(models.Model):
+    """One standing grant: client × subject × resource × scopes, with where it came from and what it led to.
+
+    A refresh token is `id.generation.MAC`: rotating is one compare-and-swap of `generation` (authz/refresh_tokens.py).
+    Every access token carries the id in its `authorization` claim, so ending the row ends everything under it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    client = models.ForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE)
+    resource = models.ForeignKey("authz.ProtectedResource", null=True, on_delete=models.CASCADE)
+    grant_type = models.CharField(max_length=64)
+    scopes = models.JSONField(default=list)
+    identity_scopes = models.JSONField(default=list)
+    created = models.DateTimeField()
+    expires = models.DateTimeField(null=True, help_text="When its refresh tokens end; empty: it has none.")
+    generation = models.PositiveIntegerField(default=0)
+    rotated = models.DateTimeField(null=True)
+    revoked = models.DateTimeField(null=True)
+    revoked_reason = models.CharField(max_length=64, blank=True, default="")
+    # The sign-in that it rests on (OpenID Connect Core §2) and the browser session, as a digest.
+    auth_time = models.BigIntegerField(null=True)
+    acr = models.CharField(max_length=255, blank=True, default="")
+    amr = models.JSONField(default=list)
+    session_digest = models.CharField(max_length=64, blank=True, default="")
+    # What the person was shown when consenting, and what it came from (rules, CIMD digest, ID-JAG).
+    redirect_uri = models.TextField(blank=True, default="")
+    client_digest = models.CharField(max_length=64, blank=True, default="")
+    lineage = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [
+            # One live authorization of a client at a resource without a person (authz/authorizations.py).
+            models.UniqueConstraint(
+                fields=["client", "resource", "grant_type"],
+                condition=models.Q(user=None, revoked=None),
+                name="authz_one_live_machine_authorization",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["user", "client", "resource"]),
+            models.Index(fields=["session_digest"]),
+            models.Index(fields=["created"]),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Consent(models.Model):
+    """What a person has allowed a client, as it was shown: remembered per client, resource, scopes and redirect host.
+
+    Holds for the redirect URI's scheme and host, and for the client's security-relevant metadata (`client_digest`).
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="consents")
+    client = models.ForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE)
+    resource = models.ForeignKey("authz.ProtectedResource", null=True, on_delete=models.CASCADE)
+    redirect_origin = models.CharField(max_length=512)
+    client_digest = models.CharField(max_length=64, blank=True, default="")
+    scopes = models.JSONField(default=list)
+    given = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "client", "resource", "redirect_origin"],
+                name="authz_one_consent",
+            ),
+            # A database takes two NULLs for different, so a consent without a resource needs a line of its own.
+            models.UniqueConstraint(
+                fields=["user", "client", "redirect_origin"],
+                condition=models.Q(resource=None),
+                name="authz_one_identity_consent",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.client_id} {self.resource_id}"
+
+
+class AuthorizationCode(models.Model):
+    """A code, by its digest. A used one is kept until it expires, so that a replay is recognised (law 3)."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    client = models.ForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    resource = models.ForeignKey("authz.ProtectedResource", null=True, on_delete=models.CASCADE)
+    redirect_uri = models.TextField()
+    redirect_uri_sent = models.BooleanField(default=True)
+    code_challenge = models.CharField(max_length=128)
+    scopes = models.JSONField(default=list)
+    identity_scopes = models.JSONField(default=list)
+    nonce = models.CharField(max_length=512, blank=True, default="")
+    auth_time = models.BigIntegerField(null=True)
+    acr = models.CharField(max_length=255, blank=True, default="")
+    amr = models.JSONField(default=list)
+    session_digest = models.CharField(max_length=64, blank=True, default="")
+    client_digest = models.CharField(max_length=64, blank=True, default="")
+    lineage = models.JSONField(default=dict)
+    created = models.DateTimeField()
+    expires = models.DateTimeField(db_index=True)
+    used = models.DateTimeField(null=True)
+    # Set when the code is redeemed: what a replay revokes.
+    authorization = models.ForeignKey(Authorization, null=True, on_delete=models.CASCADE)
+
+    def __str__(self) -> str:
+        return self.digest[:8]

@@ -1,0 +1,126 @@
+"""Clients: what asks for tokens. The console calls them agents."""
+
+import hashlib
+import hmac
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from oauth2_provider.models import AbstractApplication
+
+from authz.protocol import jwts
+
+MINIMUM_SECRET_LENGTH = 32
+
+
+class Client(AbstractApplication):  # type: ignore[misc]  # the toolkit is untyped
+    """A client, on the toolkit's application model.
+
+    `token_endpoint_auth_method`, `client_jwks` and `client_jwks_uri` have the names that the toolkit 4.0 will use. Of the
+    inherited fields, `client_secret` stays empty (a secret is kept as a digest), and `grant_types` stands for
+    `authorization_grant_type`, since a client may have several.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Pending"
+        APPROVED = "approved", "Approved"
+        SUSPENDED = "suspended", "Suspended"
+        RETIRED = "retired", "Retired"
+
+    client_id = models.CharField(max_length=1024, unique=True)
+    client_secret = models.CharField(max_length=1, blank=True, default="", editable=False)
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.PENDING)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="owned_clients"
+    )
+    grant_types = models.JSONField(default=list, blank=True)
+    token_endpoint_auth_method = models.CharField(max_length=32, default="none")
+    secret_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
+    client_jwks = models.JSONField(null=True, blank=True)
+    client_jwks_uri = models.CharField(max_length=1024, blank=True, default="")
+    reuse_assertions = models.BooleanField(
+        default=False,
+        help_text="Let one client assertion authenticate several requests until it expires (static providers).",
+    )
+    scope = models.JSONField(
+        null=True, blank=True, default=None, help_text="The scopes it is registered for; empty: whatever rules allow."
+    )
+    environment = models.CharField(max_length=64, blank=True, default="")
+    tags = models.JSONField(default=list, blank=True)
+    client_uri = models.CharField(max_length=1024, blank=True, default="")
+    metadata_digest = models.CharField(
+        max_length=64, blank=True, default="", editable=False, help_text="The document version it was made from (CIMD)."
+    )
+    consent_digest = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="What consents and refresh tokens are bound to: changes when the client's security does.",
+    )
+
+    class Meta(AbstractApplication.Meta):
+        verbose_name = "agent"
+        verbose_name_plural = "agents"
+        indexes = [models.Index(fields=["status"]), models.Index(fields=["registration_source"])]
+
+    def set_secret(self, secret: str) -> None:
+        """Keep a secret's digest. Secrets are long and random, so a fast digest is as good as a slow one; a slow one
+        would hand every stranger a way to burn our CPU (docs/decisions/0005-client-secrets.md)."""
+        if len(secret) < MINIMUM_SECRET_LENGTH:
+            raise ValidationError({"client_secret": f"A client secret has at least {MINIMUM_SECRET_LENGTH} characters."})
+        self.secret_digest = digest(secret)
+
+    def has_secret(self, secret: str) -> bool:
+        return bool(self.secret_digest) and hmac.compare_digest(self.secret_digest, digest(secret))
+
+    @cached_property
+    def keys(self) -> tuple[jwts.Key, ...]:
+        """The keys registered by value (`jwks`, RFC 7591 §2). Raises `jwts.JwtError` for a set not fit to be believed."""
+        return jwts.keys_from_jwks(self.client_jwks or {"keys": []})
+
+    @property
+    def kind(self) -> str:
+        """`registered`, `dynamic`, `cimd` or `workload`, as rules name it."""
+        if self.token_endpoint_auth_method == "none" and self.grant_types == [JWT_BEARER]:  # noqa: S105 not a secret
+            return "workload"
+        kinds = {self.RegistrationSource.CIMD: "cimd", self.RegistrationSource.DCR: "dynamic"}
+        return kinds.get(self.registration_source, "registered")
+
+    @property
+    def host(self) -> str:
+        """The host that vouches for a client named by a URL (CIMD); `""` for any other."""
+        is_cimd = self.registration_source == self.RegistrationSource.CIMD
+        return (urlsplit(self.client_id).hostname or "") if is_cimd else ""
+
+    @property
+    def redirect_uri_list(self) -> list[str]:
+        uris: str = self.redirect_uris
+        return uris.split()
+
+    @property
+    def is_confidential(self) -> bool:
+        return self.token_endpoint_auth_method != "none"  # noqa: S105 not a secret
+
+    def allows_grant_type(self, *grant_types: str) -> bool:
+        return any(grant_type in self.grant_types for grant_type in grant_types)
+
+    def clean(self) -> None:
+        # The toolkit's clean() asks for one grant type; ours are checked by authz/protocol/client_metadata.py.
+        pass
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.client_type = self.CLIENT_CONFIDENTIAL if self.is_confidential else self.CLIENT_PUBLIC
+        self.hash_client_secret = False
+        super().save(*args, **kwargs)
+
+
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+
+def digest(secret: str) -> str:
+    """The SHA-256 of a high-entropy secret, as 64 hexadecimal digits."""
+    return hashlib.sha256(secret.encode()).hexdigest()

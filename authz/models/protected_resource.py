@@ -1,0 +1,59 @@
+"""Protected resources: MCP servers, named by their canonical URI (RFC 9728, RFC 8707), and their scopes."""
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+
+class ProtectedResource(models.Model):
+    """An MCP server. An access token is for exactly one."""
+
+    class Algorithm(models.TextChoices):
+        RS256 = "RS256"
+        ES256 = "ES256"
+        EDDSA = "EdDSA"
+
+    identifier = models.CharField(max_length=1024, unique=True, help_text="The canonical URI, in tokens as `aud`.")
+    name = models.CharField(max_length=255)
+    is_default = models.BooleanField(default=False, help_text="Used when a request names no resource.")
+    is_active = models.BooleanField(default=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="owned_resources"
+    )
+    access_token_lifetime = models.PositiveIntegerField(
+        default=600, validators=[MinValueValidator(30), MaxValueValidator(86_400)], help_text="Seconds."
+    )
+    access_token_signing_alg = models.CharField(max_length=8, choices=Algorithm.choices, default=Algorithm.RS256)
+    introspection_clients = models.ManyToManyField("authz.Client", blank=True, related_name="introspects")
+
+    class Meta:
+        verbose_name = "MCP server"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_default"], condition=models.Q(is_default=True), name="authz_one_default_resource"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.identifier
+
+
+class Scope(models.Model):
+    """A scope of one protected resource, in words that a person consents to."""
+
+    class Sensitivity(models.TextChoices):
+        LOW = "low", "Low"
+        MEDIUM = "medium", "Medium"
+        HIGH = "high", "High"
+
+    resource = models.ForeignKey(ProtectedResource, on_delete=models.CASCADE, related_name="scopes")
+    name = models.CharField(max_length=255)
+    description = models.CharField(max_length=255, blank=True, default="")
+    sensitivity = models.CharField(max_length=8, choices=Sensitivity.choices, default=Sensitivity.LOW)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["resource", "name"], name="authz_scope_once_per_resource")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,74 @@
+"""What a change of the rules would have changed over past asks, before it is saved."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from authz.policy.approvals import Approval
+from authz.policy.ask import Ask
+from authz.policy.compiled import RuleSet
+from authz.policy.decide import Decision, Outcome, judge
+
+
+class Direction(StrEnum):
+    """MORE and LESS where everything that differs points one way; OTHER where something is won and something lost."""
+
+    MORE = "more"
+    LESS = "less"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A past ask (put `at` that time, in seconds since the epoch) that other rules would have answered differently."""
+
+    ask: Ask
+    at: float
+    before: Decision
+    after: Decision
+    direction: Direction
+
+
+def compare(
+    old: RuleSet,
+    new: RuleSet,
+    asks: Iterable[tuple[Ask, float]],
+    now: float,
+    approvals: Sequence[Approval] = (),
+) -> tuple[Change, ...]:
+    """The past asks (each with its time) that the new rules answer differently than the old ones, in their order.
+
+    Both sets are taken as they are in force `now`, as if they had been so all the time; how old a sign-in was, the hour
+    of the day and which approvals lived are those of the ask's own time.
+    """
+    changes: list[Change] = []
+    for ask, at in asks:
+        before = judge(ask, old, at, approvals, in_force_at=now)
+        after = judge(ask, new, at, approvals, in_force_at=now)
+        direction = _direction(before, after)
+        if direction is not None:
+            changes.append(Change(ask=ask, at=at, before=before, after=after, direction=direction))
+    return tuple(changes)
+
+
+def _direction(before: Decision, after: Decision) -> Direction | None:
+    """None if nothing differs that the asker could notice."""
+    was, becomes = _worth(before), _worth(after)
+    if was == becomes:
+        return None
+    if all(becomes.get(name, _NOTHING) >= worth for name, worth in was.items()):
+        return Direction.MORE
+    if all(was.get(name, _NOTHING) >= worth for name, worth in becomes.items()):
+        return Direction.LESS
+    return Direction.OTHER
+
+
+_NOTHING = (0, 0.0)
+
+
+def _worth(decision: Decision) -> dict[str, tuple[int, float]]:
+    """What each scope is worth to the asker: granted (and for how long), or waiting."""
+    if decision.effect is Outcome.ALLOW:
+        lifetime = float("inf") if decision.lifetime is None else float(decision.lifetime)
+        return dict.fromkeys(decision.scopes, (2, lifetime))
+    return dict.fromkeys(decision.waiting, (1, 0.0))

@@ -1,0 +1,219 @@
+"""Why a decision came out as it did: each rule, whether it matched, and if not, on which field.
+
+This walks the rules one by one and asks each field by itself, so it is slower than `decide` and says more. The decision
+is that of `decide`; a test holds the two together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from authz.policy.approvals import Approval
+from authz.policy.ask import Ask
+from authz.policy.clients import client_keys, pattern_key
+from authz.policy.compiled import RuleSet
+from authz.policy.conditions import (
+    NO,
+    NOT_ESTABLISHED,
+    YES,
+    Verdict,
+    iso,
+    together,
+    verdicts_on_authentication,
+    verdicts_on_circumstances,
+)
+from authz.policy.decide import Decision, decide
+from authz.policy.rules import Effect, Rule
+from authz.policy.sentences import (
+    clients_phrase,
+    condition_phrases,
+    grants_phrase,
+    resources_phrase,
+    scopes_phrase,
+    sentence,
+    subjects_phrase,
+)
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """A field on which a rule didn't surely match: what the ask has and what the rule wants, in words.
+
+    established   False where the ask doesn't say: such a field keeps an allow off, but not a deny.
+    """
+
+    field: str
+    asked: str
+    wanted: str
+    established: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleTrace:
+    """One rule on one ask.
+
+    verdict     "yes" if it speaks of the ask, "no", or "not established".
+    restricts   scopes that it denies or holds until they are approved.
+    permits     scopes that it allows, or would allow once they are approved.
+    """
+
+    name: str
+    id: str
+    effect: Effect
+    sentence: str
+    verdict: Verdict
+    mismatches: tuple[Mismatch, ...]
+    restricts: tuple[str, ...]
+    permits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeTrace:
+    """One scope of one ask: the names of the rules that denied it, held it, and permitted it."""
+
+    name: str
+    sensitivity: str
+    denied_by: tuple[str, ...]
+    held_by: tuple[str, ...]
+    permitted_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """The path to a decision. Rules that speak of the ask come first, then those that missed by the fewest fields."""
+
+    ask: Ask
+    decision: Decision
+    scopes: tuple[ScopeTrace, ...]
+    rules: tuple[RuleTrace, ...]
+
+
+def explain(ask: Ask, rules: RuleSet, now: float, approvals: Sequence[Approval] = ()) -> Explanation:
+    """The decision on an ask, and what each rule had to do with it."""
+    traces = [_trace(rule, ask, now) for rule in rules.rules]
+    return Explanation(
+        ask=ask,
+        decision=decide(ask, rules, now, approvals),
+        scopes=tuple(_scope_trace(name, sensitivity, traces) for name, sensitivity in ask.sensitivities().items()),
+        rules=tuple(sorted(traces, key=lambda trace: len(trace.mismatches))),
+    )
+
+
+def _scope_trace(name: str, sensitivity: str, traces: list[RuleTrace]) -> ScopeTrace:
+    restricting = [trace for trace in traces if name in trace.restricts]
+    return ScopeTrace(
+        name=name,
+        sensitivity=sensitivity,
+        denied_by=tuple(trace.name for trace in restricting if trace.effect is Effect.DENY),
+        held_by=tuple(trace.name for trace in restricting if trace.effect is Effect.REQUIRE_APPROVAL),
+        permitted_by=tuple(trace.name for trace in traces if name in trace.permits),
+    )
+
+
+def _trace(rule: Rule, ask: Ask, now: float) -> RuleTrace:
+    scopes = {name: _on_scope(rule, name, sensitivity) for name, sensitivity in ask.sensitivities().items()}
+    found = [
+        ("enabled", YES if rule.enabled else NO),
+        ("clients", _yes(any(pattern_key(pattern) in client_keys(ask) for pattern in rule.clients))),
+        ("subject", _yes(_speaks_of_subject(rule, ask))),
+        ("grant_types", _yes("*" in rule.grant_types or any(name in rule.grant_types for name in ask.grant_names()))),
+        ("resources", _yes("*" in rule.resources or ask.resource in rule.resources)),
+        ("scopes", _best(list(scopes.values()))),
+        *verdicts_on_circumstances(rule.conditions, ask, now, now),
+        *verdicts_on_authentication(rule.conditions, ask, now),
+    ]
+    beside_scopes = together([(field, verdict) for field, verdict in found if field != "scopes"])
+    possibly = tuple(name for name, verdict in scopes.items() if verdict is not NO and beside_scopes is not NO)
+    surely = tuple(name for name, verdict in scopes.items() if verdict is YES and beside_scopes is YES)
+    return RuleTrace(
+        name=rule.name,
+        id=rule.id,
+        effect=rule.effect,
+        sentence=sentence(rule),
+        verdict=together(found),
+        mismatches=tuple(
+            Mismatch(
+                field=field,
+                asked=_asked(field, ask, now),
+                wanted=_wanted(field, rule),
+                established=verdict is NO,
+            )
+            for field, verdict in found
+            if verdict is not YES
+        ),
+        restricts=() if rule.effect is Effect.ALLOW else possibly,
+        permits=() if rule.effect is Effect.DENY else surely,
+    )
+
+
+def _yes(matches: bool) -> Verdict:
+    return YES if matches else NO
+
+
+def _best(verdicts: list[Verdict]) -> Verdict:
+    return next((verdict for verdict in (YES, NOT_ESTABLISHED) if verdict in verdicts), NO)
+
+
+def _speaks_of_subject(rule: Rule, ask: Ask) -> bool:
+    if rule.for_machines or ask.subject is None:
+        return rule.for_machines and ask.subject is None
+    users, groups = rule.users or (), rule.groups or ()
+    return "*" in users or "*" in groups or ask.subject in users or any(group in groups for group in ask.groups)
+
+
+def _on_scope(rule: Rule, name: str, sensitivity: str) -> Verdict:
+    if "*" not in rule.scopes and name not in rule.scopes:
+        return NO
+    if rule.sensitivities is None:
+        return YES
+    if not sensitivity:
+        return NOT_ESTABLISHED
+    return _yes(sensitivity in rule.sensitivities)
+
+
+def _asked(field: str, ask: Ask, now: float) -> str:
+    match field:
+        case "clients":
+            keys = [key.removeprefix("id:") for key in client_keys(ask) if key != "*" and not key.startswith("under:")]
+            return ", ".join(keys)
+        case "subject":
+            if ask.subject is None:
+                return "a machine"
+            return f"{ask.subject}, member of {', '.join(ask.groups)}" if ask.groups else f"{ask.subject}, in no group"
+        case "grant_types":
+            return ", ".join(ask.grant_names())
+        case "resources":
+            return ask.resource
+        case "scopes":
+            return ", ".join(f"{name} ({sensitivity or UNKNOWN})" for name, sensitivity in ask.scopes)
+        case "environments":
+            return ask.client_environment or UNKNOWN
+        case "networks":
+            return ask.address or UNKNOWN
+        case "acr":
+            return ask.acr or UNKNOWN
+        case "amr":
+            return ", ".join(ask.amr) or UNKNOWN
+        case "max_auth_age":
+            return UNKNOWN if ask.auth_time is None else f"signed in {now - ask.auth_time:.0f} seconds ago"
+        case _:
+            return iso(now)
+
+
+def _wanted(field: str, rule: Rule) -> str:
+    match field:
+        case "enabled":
+            return "the rule is switched off"
+        case "clients":
+            return clients_phrase(rule) if rule.clients else "no agent"
+        case "subject":
+            return subjects_phrase(rule)
+        case "grant_types":
+            return grants_phrase(rule) if rule.grant_types else "no grant"
+        case "resources":
+            return resources_phrase(rule) if rule.resources else "no server"
+        case "scopes":
+            return scopes_phrase(rule) if rule.scopes and rule.sensitivities != () else "no scope"
+        case _:
+            return condition_phrases(rule.conditions, rule.effect)[field]

@@ -1,0 +1,184 @@
+"""Who can reach what: over many agents, persons and servers at once.
+
+    reach(rules, agents, persons, [server], now)     who can reach this server, through which agents, with which scopes?
+    reach(rules, [agent], persons, servers, now)     what can this agent reach, and for whom?
+
+Agents that the same rules speak of get the same answer, and so do persons; each such class is decided once, so ten
+thousand agents cost as much as there are differences between them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from authz.policy.approvals import Approval
+from authz.policy.ask import Ask, ClientKind, ClientStatus
+from authz.policy.compiled import RuleSet
+from authz.policy.decide import Outcome, decide, judge
+from authz.policy.rules import Effect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """A client as its row says; the fields are those of `Ask`. grant_types: those it is registered for."""
+
+    client_id: str
+    status: ClientStatus
+    kind: ClientKind
+    host: str = ""
+    tags: tuple[str, ...] = ()
+    owner: str = ""
+    environment: str = ""
+    grant_types: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    username: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A protected resource. scopes: (name, sensitivity) of all it has."""
+
+    identifier: str
+    scopes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """Any of these clients, for any of these subjects (None: for itself), at this server, by any of these grants.
+
+    scopes        granted now, whatever the sign-in and the network.
+    waiting       granted once somebody approves.
+    conditional   granted at best: after the right sign-in, from the right network (and, it may be, an approval).
+    """
+
+    clients: tuple[str, ...]
+    subjects: tuple[str | None, ...]
+    resource: str
+    grant_types: tuple[str, ...]
+    scopes: tuple[str, ...]
+    waiting: tuple[str, ...]
+    conditional: tuple[str, ...]
+
+
+def reach(
+    rules: RuleSet,
+    agents: Iterable[Agent],
+    persons: Iterable[Person],
+    servers: Sequence[Server],
+    now: float,
+    *,
+    approvals: Sequence[Approval] = (),
+) -> tuple[Reach, ...]:
+    """What is in reach, a row for each class of agents, class of subjects and server. No row: out of reach."""
+    rows: list[Reach] = []
+    agent_classes = _agent_classes(rules, agents, approvals)
+    subject_classes = _subject_classes(rules, persons, approvals)
+    permitting = rules.effects[Effect.ALLOW] | rules.effects[Effect.REQUIRE_APPROVAL]
+    for (agent_bits, *_), alike in agent_classes.items():
+        for (subject_bits, _), subjects in subject_classes.items():
+            both = agent_bits & subject_bits & permitting
+            for server in servers:
+                if both & rules.speaking_of_resource(server.identifier):
+                    rows.extend(_rows(rules, alike, subjects, server, now=now, approvals=approvals))
+    return tuple(rows)
+
+
+def _agent_classes(
+    rules: RuleSet, agents: Iterable[Agent], approvals: Sequence[Approval]
+) -> dict[tuple[int, str, tuple[str, ...], str], list[Agent]]:
+    """Approved agents by what decisions on them may depend on; who has an approval is alone."""
+    approved = {approval.client_id for approval in approvals}
+    classes: dict[tuple[int, str, tuple[str, ...], str], list[Agent]] = defaultdict(list)
+    for agent in agents:
+        if agent.status == ClientStatus.APPROVED:
+            bits = rules.speaking_of_client(_ask(agent, None, "", ""))
+            alone = agent.client_id if agent.client_id in approved else ""
+            classes[(bits, agent.environment, tuple(sorted(agent.grant_types)), alone)].append(agent)
+    return classes
+
+
+def _subject_classes(
+    rules: RuleSet, persons: Iterable[Person], approvals: Sequence[Approval]
+) -> dict[tuple[int, str], list[Person | None]]:
+    approved = {approval.subject for approval in approvals}
+    classes: dict[tuple[int, str], list[Person | None]] = defaultdict(list)
+    classes[(rules.machines, "machines")].append(None)
+    for person in persons:
+        bits = rules.speaking_of_subject(_ask(_ANY_AGENT, person, "", ""))
+        alone = f"person {person.username}" if person.username in approved else "persons"
+        classes[(bits, alone)].append(person)
+    return classes
+
+
+def _rows(
+    rules: RuleSet,
+    alike: list[Agent],
+    subjects: list[Person | None],
+    server: Server,
+    *,
+    now: float,
+    approvals: Sequence[Approval],
+) -> Iterator[Reach]:
+    agent, subject = alike[0], subjects[0]
+    by_answer: dict[tuple[tuple[str, ...], ...], list[str]] = defaultdict(list)
+    for grant_type in _grants(agent, subject):
+        ask = _ask(agent, subject, server.identifier, grant_type)
+        by_answer[_answer(ask, rules, server, now, approvals)].append(grant_type)
+    for (scopes, waiting, conditional), grant_types in by_answer.items():
+        if scopes or waiting or conditional:
+            yield Reach(
+                clients=tuple(sorted(each.client_id for each in alike)),
+                subjects=tuple(None if each is None else each.username for each in subjects),
+                resource=server.identifier,
+                grant_types=tuple(grant_types),
+                scopes=scopes,
+                waiting=waiting,
+                conditional=conditional,
+            )
+
+
+def _answer(
+    ask: Ask, rules: RuleSet, server: Server, now: float, approvals: Sequence[Approval]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """(granted, waiting, granted at best): each scope asked for by itself, so that none waits for another."""
+    granted, waiting, conditional = [], [], []
+    for scope in server.scopes:
+        single = replace(ask, scopes=(scope,))
+        effect = decide(single, rules, now, approvals).effect
+        if effect is Outcome.ALLOW:
+            granted.append(scope[0])
+        elif effect is Outcome.PENDING:
+            waiting.append(scope[0])
+        elif judge(single, rules, now, in_force_at=now, hopeful=True).effect is Outcome.ALLOW:
+            conditional.append(scope[0])
+    return tuple(granted), tuple(waiting), tuple(conditional)
+
+
+def _grants(agent: Agent, subject: Person | None) -> list[str]:
+    """The grants by which such a subject can come; a refresh only goes on with one of them."""
+    other = "authorization_code" if subject is None else "client_credentials"
+    return [name for name in sorted(agent.grant_types) if name not in (other, "refresh_token")]
+
+
+def _ask(agent: Agent, person: Person | None, resource: str, grant_type: str) -> Ask:
+    return Ask(
+        client_id=agent.client_id,
+        client_status=agent.status,
+        client_kind=agent.kind,
+        client_host=agent.host,
+        client_tags=agent.tags,
+        client_owner=agent.owner,
+        client_environment=agent.environment,
+        subject=None if person is None else person.username,
+        groups=() if person is None else person.groups,
+        grant_type=grant_type,
+        resource=resource,
+        scopes=(),
+    )
+
+
+_ANY_AGENT = Agent(client_id="", status=ClientStatus.APPROVED, kind=ClientKind.REGISTERED, grant_types=())

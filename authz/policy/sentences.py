@@ -1,0 +1,155 @@
+"""A rule as an English sentence, and the phrases it is made of, for the console, the terminal and explanations."""
+
+from collections.abc import Iterable, Sequence
+
+from authz.policy.conditions import Conditions, Hours, clock_time, iso
+from authz.policy.rules import Effect, Rule
+
+_SELECTED = {
+    "tag": "agents tagged {}",
+    "owner": "agents owned by {}",
+    "environment": "agents in {}",
+}
+_KINDS = {
+    "kind:registered": "agents registered by hand",
+    "kind:dynamic": "agents that registered themselves",
+    "kind:cimd": "agents with a client ID metadata document",
+    "kind:workload": "workloads",
+}
+_GRANTS = {
+    "authorization_code": "the authorization code grant",
+    "client_credentials": "client credentials",
+    "refresh_token": "refreshing",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer": "an identity assertion",
+    "urn:ietf:params:oauth:grant-type:token-exchange": "token exchange",
+}
+_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+def sentence(rule: Rule) -> str:
+    """What the rule says, such as "Members of engineering may get the scope read at … through any agent."."""
+    off = "" if rule.enabled else "(Switched off.) "
+    for field in ("clients", "grant_types", "resources", "scopes", "sensitivities"):
+        if getattr(rule, field) == ():
+            return f"{off}Speaks about nothing, since its list of {field.replace('_', ' ')} is empty."
+    if not rule.for_machines and not rule.users and not rule.groups:
+        return f"{off}Speaks about nobody, since it names neither a user nor a group."
+    what = f"{scopes_phrase(rule)} at {resources_phrase(rule)}"
+    by = "" if "*" in rule.grant_types else f" by {grants_phrase(rule)}"
+    if rule.for_machines:
+        said = f"{clients_phrase(rule)} {_VERBS[rule.effect]} {what} for themselves{by}"
+    else:
+        said = f"{subjects_phrase(rule)} {_VERBS[rule.effect]} {what} through {clients_phrase(rule)}{by}"
+    return off + _capital(said) + "".join(_endings(rule)) + "."
+
+
+def clients_phrase(rule: Rule) -> str:
+    return any_of(_client(pattern) for pattern in rule.clients)
+
+
+def subjects_phrase(rule: Rule) -> str:
+    if rule.for_machines:
+        return "machines"
+    users, groups = rule.users or (), rule.groups or ()
+    if "*" in users or "*" in groups:
+        return "anybody signed in"
+    named = list(users)
+    if groups:
+        named.append(f"members of {any_of(groups)}")
+    return any_of(named) if named else "nobody"
+
+
+def grants_phrase(rule: Rule) -> str:
+    return "any grant" if "*" in rule.grant_types else any_of(_GRANTS.get(name, name) for name in rule.grant_types)
+
+
+def resources_phrase(rule: Rule) -> str:
+    return "any server" if "*" in rule.resources else any_of(rule.resources)
+
+
+def scopes_phrase(rule: Rule) -> str:
+    if "*" in rule.scopes:
+        named = "every scope"
+    else:
+        named = f"{'the scope' if len(rule.scopes) == 1 else 'the scopes'} {_list(rule.scopes, 'and')}"
+    return named if rule.sensitivities is None else f"{named} of {any_of(rule.sensitivities)} sensitivity"
+
+
+def condition_phrases(conditions: Conditions, effect: Effect) -> dict[str, str]:
+    """For each condition that is set, what it asks for."""
+    phrases: dict[str, str] = {}
+    if conditions.max_auth_age is not None:
+        phrases["max_auth_age"] = f"the sign-in is at most {duration(conditions.max_auth_age)} old"
+    if conditions.acr:
+        phrases["acr"] = f"the sign-in’s acr is {any_of(conditions.acr)}"
+    if conditions.amr:
+        joined = _list(conditions.amr, "and" if effect is Effect.ALLOW else "or")
+        phrases["amr"] = f"the sign-in used {joined}"
+    if conditions.networks:
+        phrases["networks"] = f"the request comes from {any_of(map(str, conditions.networks))}"
+    if conditions.environments:
+        phrases["environments"] = f"the agent is in {any_of(conditions.environments)}"
+    if conditions.hours is not None:
+        phrases["hours"] = f"it is {hours_phrase(conditions.hours)}"
+    if conditions.not_before is not None:
+        phrases["not_before"] = f"from {iso(conditions.not_before)}"
+    if conditions.not_after is not None:
+        phrases["not_after"] = f"until {iso(conditions.not_after)}"
+    return phrases
+
+
+def hours_phrase(hours: Hours) -> str:
+    days = f" on {any_of(hours.days)}" if hours.days else ""
+    return f"between {clock_time(hours.start)} and {clock_time(hours.end)} in {hours.timezone}{days}"
+
+
+def duration(seconds: int) -> str:
+    """Seconds in the largest unit that they fill without a rest: 600 is "10 minutes", 90 is "90 seconds"."""
+    size, unit = next((size, unit) for size, unit in _UNITS if seconds % size == 0)
+    count = seconds // size
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+def any_of(items: Iterable[str]) -> str:
+    return _list(list(items), "or")
+
+
+_VERBS = {Effect.ALLOW: "may get", Effect.DENY: "may not get", Effect.REQUIRE_APPROVAL: "need an approval to get"}
+
+
+def _endings(rule: Rule) -> Iterable[str]:
+    phrases = condition_phrases(rule.conditions, rule.effect)
+    validity = [phrases.pop(name) for name in ("not_before", "not_after") if name in phrases]
+    if phrases:
+        # What isn't known counts for the restriction.
+        also = "" if rule.effect is Effect.ALLOW else " (or that isn’t known)"
+        yield f", if {_list(list(phrases.values()), 'and')}{also}"
+    if validity:
+        yield f", {' '.join(validity)}"
+    if rule.max_lifetime is not None:
+        yield f", for at most {duration(rule.max_lifetime)} a token"
+
+
+def _client(pattern: str) -> str:
+    selector, _, value = pattern.partition(":")
+    if pattern == "*":
+        return "any agent"
+    if pattern in _KINDS:
+        return _KINDS[pattern]
+    if pattern.startswith("host:*."):
+        return f"agents of hosts below {pattern.removeprefix('host:*.')}"
+    if selector == "host":
+        return f"agents of {value}"
+    return _SELECTED[selector].format(value) if selector in _SELECTED else pattern
+
+
+def _list(items: Sequence[str], word: str) -> str:
+    if len(items) == 1:
+        return items[0]
+    return f"{', '.join(items[:-1])} {word} {items[-1]}"
+
+
+def _capital(said: str) -> str:
+    # A name keeps the letters that it is compared by.
+    first = said.partition(" ")[0]
+    return said[0].upper() + said[1:] if first in ("any", "anybody", "agents", "members", "workloads") else said

@@ -1,0 +1,307 @@
+"""Client metadata (RFC 7591 §2) from somebody we do not know: judged member by member, and narrowed to what we keep.
+
+The same judgement serves Client ID Metadata Documents and dynamic registration; they differ in `Terms`. A judgement is
+a list of checks, so that whoever wrote the metadata can be told what the server thinks of it, and why. What cannot be
+meant badly is narrowed away, not refused: a grant that the client cannot have, a scheme that policy does not allow.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from authz.protocol import redirect_uris
+from authz.protocol.display_names import imitates_a_host, mixes_scripts, shortened, visible
+from authz.protocol.jwts import JwtError, keys_from_jwks
+
+SHARED_SECRETS = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
+PUBLIC_GRANT_TYPES = frozenset({"authorization_code", "refresh_token"})
+MAX_REDIRECT_URIS = 32
+MAX_URL = 1024
+
+# > scope-token = 1*( %x21 / %x23-5B / %x5D-7E ) (RFC 6749 §3.3)
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")
+
+
+class Verdict(StrEnum):
+    """What one check came to."""
+
+    PASSED = "passed"
+    NARROWED = "narrowed"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at: the member or rule, the verdict, and a sentence for whoever wrote the metadata."""
+
+    name: str
+    verdict: Verdict
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What this server offers a client of this kind. `auth_methods` begin with the strongest.
+
+    `host` is the host that vouches for the client, `""` for none. `redirect_hosts` are host patterns beside it that
+    https redirect URIs may be on; None: any host.
+    """
+
+    grant_types: frozenset[str]
+    auth_methods: Sequence[str]
+    signing_algorithms: frozenset[str]
+    default_auth_method: str
+    required: frozenset[str]
+    custom_schemes: frozenset[str] = frozenset()
+    host: str = ""
+    redirect_hosts: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientMetadata:
+    """What is kept of a client's metadata. Empty strings and None stand for members that are absent."""
+
+    client_name: str
+    redirect_uris: tuple[str, ...]
+    grant_types: tuple[str, ...]
+    token_endpoint_auth_method: str
+    scope: tuple[str, ...] | None
+    client_uri: str
+    logo_uri: str
+    jwks: Mapping[str, Any] | None
+    jwks_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`metadata` is None if any check refused."""
+
+    metadata: ClientMetadata | None
+    checks: tuple[Check, ...]
+
+    @property
+    def refusals(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if check.verdict is Verdict.REFUSED)
+
+
+def judge(members: Mapping[str, Any], terms: Terms) -> Judgement:
+    """Judge a client's metadata. Members that RFC 7591 does not know are ignored, as it says."""
+    judge = _Judge({name: value for name, value in members.items() if value is not None}, terms)
+    method = judge.auth_method()
+    grant_types = judge.grant_types(method)
+    metadata = ClientMetadata(
+        client_name=judge.client_name(),
+        redirect_uris=judge.redirect_uris(grant_types),
+        grant_types=grant_types,
+        token_endpoint_auth_method=method,
+        scope=judge.scope(),
+        client_uri=judge.url("client_uri", same_host=True),
+        logo_uri=judge.url("logo_uri"),
+        jwks=judge.members.get("jwks") if method == "private_key_jwt" else None,
+        jwks_uri=str(judge.members.get("jwks_uri", "")) if method == "private_key_jwt" else "",
+    )
+    is_refused = any(check.verdict is Verdict.REFUSED for check in judge.checks)
+    return Judgement(None if is_refused else metadata, tuple(judge.checks))
+
+
+class _Judge:
+    """The members, the terms, and the checks so far."""
+
+    def __init__(self, members: Mapping[str, Any], terms: Terms) -> None:
+        self.members = members
+        self.terms = terms
+        self.checks: list[Check] = []
+
+    def passed(self, name: str, explanation: str) -> None:
+        self.checks.append(Check(name, Verdict.PASSED, explanation))
+
+    def narrowed(self, name: str, explanation: str) -> None:
+        self.checks.append(Check(name, Verdict.NARROWED, explanation))
+
+    def refused(self, name: str, explanation: str) -> None:
+        self.checks.append(Check(name, Verdict.REFUSED, explanation))
+
+    def strings(self, name: str, default: list[str]) -> list[str] | None:
+        """A member that is a list of strings; None (and refused) if it is something else."""
+        value = self.members.get(name, default)
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return list(dict.fromkeys(value))
+        self.refused(name, "It must be a list of strings.")
+        return None
+
+    def client_name(self) -> str:
+        name = self.members.get("client_name", "")
+        if not isinstance(name, str):
+            self.refused("client_name", "It must be a string.")
+            return ""
+        shown = visible(name)
+        if not shown:
+            if "client_name" in self.terms.required:
+                self.refused("client_name", "It is required, so that people see whom they let in.")
+            return ""
+        # The host is what vouches for a client; its name must not look like another host's (attack 11).
+        if self.terms.host and imitates_a_host(name, self.terms.host):
+            self.narrowed(
+                "client_name", "It looks like a URL or another host's name: people are shown the host instead."
+            )
+            return ""
+        if mixes_scripts(name):
+            self.narrowed("client_name", "It mixes letters of scripts that look alike: people are not shown it.")
+            return ""
+        if shown != name or len(shown) > len(shortened(shown)):
+            self.narrowed("client_name", "It is shown on one line, shortened, with unseen characters spelt out.")
+        else:
+            self.passed("client_name", f"“{shown}”")
+        return shortened(shown)
+
+    def redirect_uris(self, grant_types: tuple[str, ...]) -> tuple[str, ...]:
+        uris = self.strings("redirect_uris", [])
+        if uris is None:
+            return ()
+        if len(uris) > MAX_REDIRECT_URIS:
+            self.refused("redirect_uris", f"There are more than {MAX_REDIRECT_URIS}.")
+            return ()
+        kept = [uri for uri in uris if self._keeps_redirect_uri(uri)]
+        if uris and len(kept) == len(uris):
+            self.passed("redirect_uris", ", ".join(kept))
+        # > Clients using flows with redirection MUST register their redirection URI values. (RFC 7591 §2)
+        if not kept and "authorization_code" in grant_types:
+            self.refused("redirect_uris", "There is none that this server could send a person back to.")
+        return tuple(kept)
+
+    def _keeps_redirect_uri(self, uri: str) -> bool:
+        problem = redirect_uris.problem(uri, custom_schemes=self.terms.custom_schemes)
+        if problem is redirect_uris.Problem.SCHEME_NOT_ALLOWED:
+            self.narrowed("redirect_uris", f"{visible(uri)}: {problem.sentence}")
+            return False
+        if problem is not None:
+            self.refused("redirect_uris", f"{shortened(visible(uri))}: {problem.sentence}")
+            return False
+        shown = redirect_uris.display(uri)
+        if shown.scheme == "https" and not self._is_allowed_host(shown.host):
+            self.narrowed("redirect_uris", f"{uri}: its host is neither the client's own nor one that policy allows.")
+            return False
+        return True
+
+    def _is_allowed_host(self, host: str) -> bool:
+        patterns = self.terms.redirect_hosts
+        if patterns is None:
+            return True
+        own = (self.terms.host, f"*.{self.terms.host}")
+        return any(matches_host(pattern, host) for pattern in (*own, *patterns))
+
+    def grant_types(self, method: str) -> tuple[str, ...]:
+        asked = self.strings("grant_types", ["authorization_code"])
+        if asked is None:
+            return ()
+        # A client that cannot authenticate gets only what a person's browser vouches for.
+        offered = self.terms.grant_types & PUBLIC_GRANT_TYPES if method == "none" else self.terms.grant_types
+        kept = tuple(grant_type for grant_type in asked if grant_type in offered)
+        if dropped := [grant_type for grant_type in asked if grant_type not in offered]:
+            self.narrowed(
+                "grant_types", f"Left out, since it cannot have them here: {visible(', '.join(dropped))[:200]}"
+            )
+        if not set(kept) - {"refresh_token"}:
+            self.refused("grant_types", "There is none by which it could get a first token here.")
+        elif not dropped:
+            self.passed("grant_types", ", ".join(kept))
+        response_types = self.strings("response_types", ["code"])
+        # > the response_types and grant_types … SHOULD NOT … be inconsistent (RFC 7591 §2.1)
+        if response_types is not None and "authorization_code" in kept and "code" not in response_types:
+            self.refused("response_types", "The grant type authorization_code needs the response type code.")
+        return kept
+
+    def auth_method(self) -> str:
+        """The declared method, or else the strongest of those that the client offers, if both sides can do it."""
+        declared = self.members.get("token_endpoint_auth_method", "")
+        choices = self.strings("token_endpoint_auth_methods_supported", [])
+        if not isinstance(declared, str) or choices is None:
+            self.refused("token_endpoint_auth_method", "It must be a string, and the choices a list of strings.")
+            return self.terms.default_auth_method
+        offered = [declared, *choices] if declared else choices or [self.terms.default_auth_method]
+        strongest_first = sorted(self.terms.auth_methods, key=lambda method: method != declared)
+        # > the token_endpoint_auth_method property MUST NOT include client_secret_post, client_secret_basic,
+        # > client_secret_jwt, or any other method based around a shared symmetric secret (CIMD §4.1)
+        if declared in SHARED_SECRETS and declared not in self.terms.auth_methods:
+            self.refused("token_endpoint_auth_method", f"{declared} needs a shared secret, which cannot be published.")
+            return self.terms.default_auth_method
+        keys_problem = self._keys_problem()
+        for method in strongest_first:
+            if method not in offered or (method == "private_key_jwt" and keys_problem):
+                continue
+            if declared and method != declared:
+                self.narrowed(
+                    "token_endpoint_auth_method", f"{visible(declared)} is not usable here: {method} instead."
+                )
+            else:
+                self.passed("token_endpoint_auth_method", method)
+            return method
+        problem = keys_problem if "private_key_jwt" in offered else "It is not supported here."
+        self.refused("token_endpoint_auth_method", problem or "It is not supported here.")
+        return self.terms.default_auth_method
+
+    def _keys_problem(self) -> str:
+        """Why private_key_jwt cannot be used with these keys; `""` if it can. Bad keys refuse the whole."""
+        jwks, jwks_uri = self.members.get("jwks"), self.members.get("jwks_uri")
+        # > The "jwks_uri" and "jwks" parameters MUST NOT both be present (RFC 7591 §2)
+        if jwks is not None and jwks_uri is not None:
+            self.refused("jwks", "jwks and jwks_uri must not both be present.")
+            return "Its keys are ambiguous."
+        algorithm = self.members.get("token_endpoint_auth_signing_alg")
+        if algorithm is not None and algorithm not in self.terms.signing_algorithms:
+            return "Its token_endpoint_auth_signing_alg is not supported here."
+        if jwks_uri is not None:
+            return self._jwks_uri_problem(jwks_uri)
+        if jwks is None:
+            return "private_key_jwt needs jwks or jwks_uri."
+        try:
+            keys = keys_from_jwks(jwks) if isinstance(jwks, dict) else ()
+        except JwtError:
+            # A private key in public is nobody's secret any more.
+            self.refused("jwks", "It is not a set of sound public keys (private, symmetric, weak or malformed).")
+            return "Its keys cannot be used."
+        return "" if keys else "jwks has no key that this server can verify with."
+
+    def _jwks_uri_problem(self, jwks_uri: object) -> str:
+        if not isinstance(jwks_uri, str) or not is_web_url(jwks_uri):
+            self.refused("jwks_uri", "It must be an https URL.")
+            return "Its keys cannot be fetched."
+        return ""
+
+    def scope(self) -> tuple[str, ...] | None:
+        scope = self.members.get("scope")
+        if scope is None or scope == "":
+            return None
+        if not isinstance(scope, str) or not _SCOPE.fullmatch(scope):
+            self.refused("scope", "It must be a string of scopes separated by single spaces.")
+            return None
+        self.passed("scope", scope[:200])
+        return tuple(dict.fromkeys(scope.split(" ")))
+
+    def url(self, name: str, *, same_host: bool = False) -> str:
+        """A page or picture of the client's: left out if it is not a plain https URL (attack 11)."""
+        value = self.members.get(name, "")
+        if value == "":
+            return ""
+        if not isinstance(value, str) or not is_web_url(value):
+            self.narrowed(name, "It is not an https URL that this server would show or fetch: left out.")
+            return ""
+        if same_host and self.terms.host and not matches_host(self.terms.host, redirect_uris.display(value).host):
+            self.narrowed(name, "It is on another host than the client: left out.")
+            return ""
+        self.passed(name, shortened(value))
+        return value
+
+
+def is_web_url(url: str) -> bool:
+    """Whether `url` is an absolute https URL that every reader reads alike."""
+    return len(url) <= MAX_URL and url.startswith("https://") and redirect_uris.problem(url) is None
+
+
+def matches_host(pattern: str, host: str) -> bool:
+    """Whether `host` is `pattern`, or under it where the pattern begins with `*.`. Neither has a port."""
+    if pattern.startswith("*."):
+        return host.endswith(pattern[1:]) and host != pattern[1:]
+    return bool(pattern) and host == pattern

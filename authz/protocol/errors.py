@@ -1,0 +1,200 @@
+"""Refusals: one closed vocabulary for operators, the RFCs' few codes and fixed sentences for the wire.
+
+`Reason` says precisely what was wrong; it goes to the audit and the log. On the wire a refusal is the pair
+(`code`, `sentence`) that its reason maps to. Reasons that an attacker could tell apart share one pair: an unknown code, a
+code of another client and a denied person are all `invalid_grant` with the same sentence.
+"""
+
+from enum import Enum
+
+ONE_INVALID_GRANT = "The grant is invalid, expired, revoked, or was not issued to this client."
+ONE_INVALID_CLIENT = "Client authentication failed."
+
+
+class RefusalReason(str, Enum):
+    """The shape of a vocabulary of reasons: a value for the operator, a code and a sentence for the wire.
+
+    Each room of the house (`authz`, `cimd`, `xaa`) has one enum of this shape.
+    """
+
+    code: str
+    sentence: str
+
+    def __new__(cls, value: str, code: str, sentence: str) -> "RefusalReason":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.code = code
+        member.sentence = sentence
+        return member
+
+
+class Reason(RefusalReason):
+    """Why the core refuses (RFC 6749 §4.1.2.1 and §5.2, RFC 8707 §2, RFC 7009 §2.2.1)."""
+
+    # The request itself.
+    METHOD_NOT_ALLOWED = "method_not_allowed", "invalid_request", "This endpoint does not answer that method."
+    UNSUPPORTED_MEDIA_TYPE = (
+        "unsupported_media_type",
+        "invalid_request",
+        "The body must be application/x-www-form-urlencoded.",
+    )
+    MALFORMED_BODY = "malformed_body", "invalid_request", "The body is not well-formed form data in UTF-8."
+    BODY_TOO_LARGE = "body_too_large", "invalid_request", "The body is too large."
+    DUPLICATE_PARAMETER = "duplicate_parameter", "invalid_request", "A parameter was sent more than once."
+    MISSING_PARAMETER = "missing_parameter", "invalid_request", "A required parameter is missing."
+    MALFORMED_PARAMETER = "malformed_parameter", "invalid_request", "A parameter is malformed."
+    REQUEST_OBJECT = "request_object", "request_not_supported", "Request objects are not supported."
+    REQUEST_URI = "request_uri", "request_uri_not_supported", "Request objects by reference are not supported."
+
+    # The client.
+    CLIENT_UNKNOWN = "client_unknown", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_NOT_APPROVED = "client_not_approved", "unauthorized_client", "The client is not approved."
+    CLIENT_AUTHENTICATION_MISSING = "client_authentication_missing", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_AUTHENTICATION_MALFORMED = "client_authentication_malformed", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_AUTHENTICATION_MIXED = (
+        "client_authentication_mixed",
+        "invalid_request",
+        "More than one way of client authentication was used.",
+    )
+    CLIENT_AUTHENTICATION_WRONG_METHOD = "client_authentication_wrong_method", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_SECRET_WRONG = "client_secret_wrong", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_ID_MISMATCH = "client_id_mismatch", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_ASSERTION_MALFORMED = "client_assertion_malformed", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_ASSERTION_WRONG_TYPE = "client_assertion_wrong_type", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_ASSERTION_ALGORITHM = "client_assertion_algorithm", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_ASSERTION_SIGNATURE = "client_assertion_signature", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_ASSERTION_ISSUER = "client_assertion_issuer", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_ASSERTION_AUDIENCE = "client_assertion_audience", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_ASSERTION_EXPIRED = "client_assertion_expired", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_ASSERTION_NOT_YET_VALID = "client_assertion_not_yet_valid", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_ASSERTION_LIFETIME = "client_assertion_lifetime", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_ASSERTION_JTI_MISSING = "client_assertion_jti_missing", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_ASSERTION_REPLAYED = "client_assertion_replayed", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_KEYS_UNAVAILABLE = "client_keys_unavailable", "invalid_client", ONE_INVALID_CLIENT
+
+    # The grant.
+    GRANT_TYPE_UNSUPPORTED = (
+        "grant_type_unsupported",
+        "unsupported_grant_type",
+        "The authorization server does not support this grant type.",
+    )
+    GRANT_TYPE_NOT_REGISTERED = (
+        "grant_type_not_registered",
+        "unauthorized_client",
+        "The client is not registered for this grant type.",
+    )
+    CODE_UNKNOWN = "code_unknown", "invalid_grant", ONE_INVALID_GRANT
+    CODE_EXPIRED = "code_expired", "invalid_grant", ONE_INVALID_GRANT
+    CODE_REPLAYED = "code_replayed", "invalid_grant", ONE_INVALID_GRANT
+    CODE_OF_ANOTHER_CLIENT = "code_of_another_client", "invalid_grant", ONE_INVALID_GRANT
+    CODE_REDIRECT_URI_MISMATCH = "code_redirect_uri_mismatch", "invalid_grant", ONE_INVALID_GRANT
+    CODE_VERIFIER_WRONG = "code_verifier_wrong", "invalid_grant", ONE_INVALID_GRANT
+    REFRESH_TOKEN_MALFORMED = "refresh_token_malformed", "invalid_grant", ONE_INVALID_GRANT
+    REFRESH_TOKEN_OF_ANOTHER_CLIENT = "refresh_token_of_another_client", "invalid_grant", ONE_INVALID_GRANT
+    REFRESH_TOKEN_REPLAYED = "refresh_token_replayed", "invalid_grant", ONE_INVALID_GRANT
+    REFRESH_TOKEN_EXPIRED = "refresh_token_expired", "invalid_grant", ONE_INVALID_GRANT
+    AUTHORIZATION_REVOKED = "authorization_revoked", "invalid_grant", ONE_INVALID_GRANT
+    SUBJECT_INACTIVE = "subject_inactive", "invalid_grant", ONE_INVALID_GRANT
+    SUBJECT_DENIED = "subject_denied", "invalid_grant", ONE_INVALID_GRANT
+
+    # What is asked for.
+    RESOURCE_MALFORMED = "resource_malformed", "invalid_target", "The resource is not a valid resource indicator."
+    RESOURCE_UNKNOWN = "resource_unknown", "invalid_target", "The resource is unknown to this authorization server."
+    RESOURCE_MISSING = "resource_missing", "invalid_target", "The request must name one resource."
+    RESOURCE_SEVERAL = "resource_several", "invalid_target", "A token is for one resource; the request names several."
+    RESOURCE_NOT_GRANTED = "resource_not_granted", "invalid_target", "The grant does not cover this resource."
+    SCOPE_MALFORMED = "scope_malformed", "invalid_scope", "The scope is malformed."
+    SCOPE_UNKNOWN = "scope_unknown", "invalid_scope", "None of the requested scopes exists at this resource."
+    SCOPE_NOT_GRANTED = "scope_not_granted", "invalid_scope", "The scope exceeds what was granted."
+    DENIED_BY_POLICY = "denied_by_policy", "unauthorized_client", "The organisation's policy does not allow this."
+    APPROVAL_PENDING = "approval_pending", "authorization_pending", "The request waits for an approval."
+    STEP_UP_REQUIRED = (
+        "step_up_required",
+        "insufficient_user_authentication",
+        "The organisation's policy asks for a stronger or more recent sign-in.",
+    )
+
+    # The authorization endpoint.
+    REDIRECT_URI_UNREGISTERED = (
+        "redirect_uri_unregistered",
+        "invalid_request",
+        "The redirect URI is not registered for this client.",
+    )
+    RESPONSE_TYPE_UNSUPPORTED = (
+        "response_type_unsupported",
+        "unsupported_response_type",
+        "Only the response type code is supported.",
+    )
+    PKCE_MISSING = "pkce_missing", "invalid_request", "PKCE is required: send code_challenge."
+    PKCE_METHOD_UNSUPPORTED = (
+        "pkce_method_unsupported",
+        "invalid_request",
+        "Only the code_challenge_method S256 is supported.",
+    )
+    PKCE_MALFORMED = "pkce_malformed", "invalid_request", "The code_challenge or code_verifier is malformed."
+    CONSENT_DENIED = "consent_denied", "access_denied", "The person denied the request."
+    ACCESS_DENIED_BY_POLICY = "access_denied_by_policy", "access_denied", "The organisation's policy does not allow this."
+    LOGIN_REQUIRED = "login_required", "login_required", "The person must sign in."
+    CONSENT_REQUIRED = "consent_required", "consent_required", "The person must consent."
+    AUTHENTICATION_UNMET = (
+        "authentication_unmet",
+        "unmet_authentication_requirements",
+        "The requested authentication context cannot be met.",
+    )
+
+    # Introspection and revocation.
+    TOKEN_OF_ANOTHER_CLIENT = "token_of_another_client", "invalid_grant", ONE_INVALID_GRANT
+
+    # The server.
+    SIGNING_KEY_MISSING = "signing_key_missing", "server_error", "The authorization server cannot sign at present."
+    RATE_LIMITED = "rate_limited", "temporarily_unavailable", "Too many requests; try again later."
+    UNAVAILABLE = "unavailable", "temporarily_unavailable", "The authorization server cannot answer at present."
+
+
+# > The authorization server MAY return an HTTP 401 (Unauthorized) status code to indicate which HTTP authentication
+# > schemes are supported. (RFC 6749 §5.2)
+_STATUS = {"invalid_client": 401, "server_error": 500, "temporarily_unavailable": 503}
+_STATUS_OF_REASON: dict[RefusalReason, int] = {
+    Reason.METHOD_NOT_ALLOWED: 405,
+    Reason.UNSUPPORTED_MEDIA_TYPE: 415,
+    Reason.BODY_TOO_LARGE: 413,
+    Reason.RATE_LIMITED: 429,
+}
+
+
+class OAuthError(Exception):
+    """A refusal. It is an answer, not a crash: what the refused request wrote stays written (law 1).
+
+    `reason` is for the operator; `code` and `sentence` are for the wire (RFC 6749 §5.2). `detail` adds to the audit
+    (never a secret or token); `parameters` adds members to the body on the wire (such as RFC 9470's `max_age`).
+    """
+
+    def __init__(
+        self,
+        reason: RefusalReason,
+        *,
+        detail: str = "",
+        parameters: dict[str, str | int] | None = None,
+    ) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.detail = detail
+        self.parameters = parameters or {}
+
+    @property
+    def code(self) -> str:
+        return self.reason.code
+
+    @property
+    def sentence(self) -> str:
+        return self.reason.sentence
+
+    @property
+    def status(self) -> int:
+        """The HTTP status for a machine endpoint."""
+        by_reason = _STATUS_OF_REASON.get(self.reason)
+        return by_reason if by_reason is not None else _STATUS.get(self.code, 400)
+
+    def body(self) -> dict[str, str | int]:
+        """The error response's JSON object (RFC 6749 §5.2)."""
+        return {"error": self.code, "error_description": self.sentence, **self.parameters}

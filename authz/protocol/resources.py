@@ -1,0 +1,50 @@
+"""Resource indicators in MCP's canonical form (RFC 8707 §2; MCP authorization, “Canonical Server URI”)."""
+
+import re
+from urllib.parse import urlsplit
+
+from authz.protocol.errors import OAuthError, Reason
+
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\<>\"{}|^`]|[^\x00-\x7f]")
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_DEFAULT_PORT = {"https": 443, "http": 80}
+
+
+def canonical(uri: str) -> str:
+    """A resource's canonical URI: scheme and host in lower case, no default port, no slash alone as a path.
+
+    Raises `OAuthError` (invalid_target) for what cannot name a protected resource.
+    """
+    # > Its value MUST be an absolute URI, as specified by Section 4.3 of [RFC3986]. (RFC 8707 §2)
+    if len(uri) > 1024 or _FORBIDDEN.search(uri):
+        raise OAuthError(Reason.RESOURCE_MALFORMED)
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError:
+        raise OAuthError(Reason.RESOURCE_MALFORMED) from None
+    host = parts.hostname
+    # > The URI MUST NOT include a fragment component. (RFC 8707 §2)
+    if "#" in uri or not host or "@" in parts.netloc:
+        raise OAuthError(Reason.RESOURCE_MALFORMED)
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
+        raise OAuthError(Reason.RESOURCE_MALFORMED)
+    authority = f"[{host}]" if ":" in host else host
+    if port is not None and port != _DEFAULT_PORT[parts.scheme]:
+        authority += f":{port}"
+    # MCP: "both with and without a trailing slash are technically valid"; implementations SHOULD use the form without.
+    path = "" if parts.path == "/" else parts.path
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{authority}{path}{query}"
+
+
+def single(resource: str | None) -> str | None:
+    """The one resource a request names, in canonical form; None where it names none.
+
+    A token is for exactly one resource, so naming several is refused (RFC 8707 §2 leaves that to the server).
+    """
+    if resource is None:
+        return None
+    if " " in resource:
+        raise OAuthError(Reason.RESOURCE_SEVERAL)
+    return canonical(resource)

@@ -1,0 +1,71 @@
+"""Scopes (RFC 6749 §3.3)."""
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+
+from authz.protocol.errors import OAuthError, Reason
+
+# > scope-token = 1*( %x21 / %x23-5B / %x5D-7E ) (RFC 6749 §3.3)
+_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+MAXIMUM_SCOPES = 200
+
+# These belong to the authorization server itself, not to a protected resource (OpenID Connect Core §5.4, §11).
+IDENTITY_SCOPES = ("openid", "profile", "email", "groups", "offline_access")
+
+
+def parse(scope: str | None) -> tuple[str, ...]:
+    """The scope parameter as names in their order, each once; `()` where there is none."""
+    if not scope:
+        return ()
+    names = tuple(dict.fromkeys(scope.split(" ")))
+    if len(names) > MAXIMUM_SCOPES or not all(_SCOPE_TOKEN.fullmatch(name) for name in names):
+        raise OAuthError(Reason.SCOPE_MALFORMED)
+    return names
+
+
+def is_scope_token(name: str) -> bool:
+    return bool(_SCOPE_TOKEN.fullmatch(name))
+
+
+def split(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(the resource's scopes, identity scopes)."""
+    return (
+        tuple(name for name in names if name not in IDENTITY_SCOPES),
+        tuple(name for name in names if name in IDENTITY_SCOPES),
+    )
+
+
+def registered(own: Sequence[str] | None, known: Iterable[str]) -> tuple[str, ...]:
+    """The known scopes that a client is registered for; all of them where its registration names none."""
+    return tuple(name for name in known if own is None or name in own)
+
+
+def narrow(asked: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+    """Down-scope: what was asked and exists, in the order asked; asking for nothing asks for all.
+
+    Real clients ask for everything that metadata lists (interop 3, 7), so what is too much is left out rather than
+    refused (RFC 6749 §3.3); if nothing is left, that is a refusal.
+    """
+    if not asked:
+        return tuple(known)
+    kept = tuple(name for name in asked if name in known)
+    if not kept:
+        raise OAuthError(Reason.SCOPE_UNKNOWN)
+    return kept
+
+
+def within(asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
+    """The scopes of a refresh: no more than was granted.
+
+    > The requested scope MUST NOT include any scope not originally granted by the resource owner (RFC 6749 §6)
+    """
+    if not asked:
+        return tuple(granted)
+    if any(name not in granted for name in asked):
+        raise OAuthError(Reason.SCOPE_NOT_GRANTED)
+    return tuple(asked)
+
+
+def join(names: Collection[str]) -> str:
+    """As it stands in responses and tokens: separated by single spaces."""
+    return " ".join(names)

@@ -1,0 +1,165 @@
+"""The sockets of the server, and what settings plug into them.
+
+A part is a module of the right shape: no base class, no registration call. `GATEHOUSE` in settings.py lists the parts, as
+`MIDDLEWARE` does, and the metadata is computed from the same lists, so it cannot claim what is not plugged in.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from django.core.signals import setting_changed
+from django.urls import URLPattern
+
+from authz.conf import conf
+from authz.protocol.errors import OAuthError, Reason
+
+if TYPE_CHECKING:
+    from authz.models import Authorization, Client, ProtectedResource, User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRequest:
+    """A token request whose client is known: what a grant is given. `now` is seconds since the epoch."""
+
+    client: "Client"
+    auth_method: str
+    params: Mapping[str, str]
+    now: float
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuance:
+    """What a grant has just issued, for extensions that add to the response (such as an ID token)."""
+
+    client: "Client"
+    user: "User"
+    authorization: "Authorization"
+    resource: "ProtectedResource | None"
+    identity_scopes: Sequence[str]
+    access_token: str
+    nonce: str
+    now: float
+
+
+class Grant(Protocol):
+    """A grant type (RFC 6749 §1.3). `redeem` returns the response's JSON object or raises `OAuthError`."""
+
+    GRANT_TYPE: str
+    PARAMETERS: frozenset[str]
+
+    def redeem(self, request: TokenRequest) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request brings to authenticate its client: headers and body, undecided."""
+
+    authorization: str
+    params: Mapping[str, str]
+    now: float
+
+
+class ClientAuthMethod(Protocol):
+    """A `token_endpoint_auth_method` (RFC 7591 §2).
+
+    `is_used` says whether the request uses this mechanism; `client_id` whom it claims to be; `authenticate` proves it or
+    raises `OAuthError`.
+    """
+
+    METHOD: str
+
+    def is_used(self, credentials: Credentials) -> bool: ...
+    def client_id(self, credentials: Credentials) -> str: ...
+    def authenticate(self, credentials: Credentials, client: "Client") -> None: ...
+
+
+class ClientResolver(Protocol):
+    """Knows clients that are not registered (such as by a metadata document's URL).
+
+    `resolve` returns None for a client that it does not know, and raises `OAuthError` for one that it refuses.
+    """
+
+    def recognises(self, client_id: str) -> bool: ...
+    def resolve(self, client_id: str) -> "Client | None": ...
+
+
+class Endpoint(Protocol):
+    """Endpoints under the issuer's path, and what they add to the metadata."""
+
+    urlpatterns: Sequence[URLPattern]
+
+
+class TokenResponseExtension(Protocol):
+    """Adds members to a token response, inside the transaction that issues it."""
+
+    def extend(self, issuance: Issuance) -> dict[str, Any]: ...
+
+
+
+
+def _modules(paths: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(import_module(path) for path in paths)
+
+
+@cache
+def grants() -> Mapping[str, Grant]:
+    return {module.GRANT_TYPE: module for module in _modules(conf.grants)}
+
+
+@cache
+def client_auth_methods() -> Mapping[str, ClientAuthMethod]:
+    return {module.METHOD: module for module in _modules(conf.client_auth_methods)}
+
+
+@cache
+def client_resolvers() -> tuple[ClientResolver, ...]:
+    return cast(tuple[ClientResolver, ...], _modules(conf.client_resolvers))
+
+
+@cache
+def endpoints() -> tuple[Endpoint, ...]:
+    return cast(tuple[Endpoint, ...], _modules(conf.endpoints))
+
+
+@cache
+def token_response_extensions() -> tuple[TokenResponseExtension, ...]:
+    return cast(tuple[TokenResponseExtension, ...], _modules(conf.token_response_extensions))
+
+
+def grant_for(grant_type: str, client: "Client") -> Grant:
+    """The grant, if it is plugged in and the client is registered for it."""
+    grant = grants().get(grant_type)
+    if grant is None:
+        raise OAuthError(Reason.GRANT_TYPE_UNSUPPORTED)
+    if not client.allows_grant_type(grant_type):
+        raise OAuthError(Reason.GRANT_TYPE_NOT_REGISTERED)
+    return grant
+
+
+def metadata() -> dict[str, Any]:
+    """What the plugged-in parts add to the server's metadata: each part's `METADATA`, in the order of settings."""
+    parts = (
+        *grants().values(),
+        *client_auth_methods().values(),
+        *client_resolvers(),
+        *endpoints(),
+        *token_response_extensions(),
+    )
+    merged: dict[str, Any] = {}
+    for part in parts:
+        addition = getattr(part, "METADATA", {})
+        merged |= addition() if callable(addition) else addition
+    return merged
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting == "GATEHOUSE":
+        for socket in (grants, client_auth_methods, client_resolvers, endpoints, token_response_extensions):
+            socket.cache_clear()
+
+
+setting_changed.connect(_forget)

@@ -1,0 +1,28 @@
+"""Once means once (law 3): an assertion is claimed by one INSERT whose row count is the answer."""
+
+import hashlib
+from datetime import UTC, datetime
+
+from django.db import connection
+
+_CLAIM = "INSERT INTO authz_usedassertion (digest, expires) VALUES (%s, %s) ON CONFLICT (digest) DO NOTHING"
+
+
+def claim(issuer: str, jti: str, expires: float) -> bool:
+    """Claim (`issuer`, `jti`) until `expires` (seconds since the epoch). False: it was used before.
+
+    Claim last, when everything else about the request has been found good: a request that fails must not burn an
+    assertion that somebody else may still present. Call it inside `settled()`, with what it allows.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, (_digest(issuer, jti), _stored(expires)))
+        return bool(cursor.rowcount == 1)
+
+
+def _digest(issuer: str, jti: str) -> str:
+    # The length keeps ("a", "bc") and ("ab", "c") apart.
+    return hashlib.sha256(f"{len(issuer)}:{issuer}{jti}".encode()).hexdigest()
+
+
+def _stored(seconds: float) -> object:
+    return connection.ops.adapt_datetimefield_value(datetime.fromtimestamp(seconds, UTC))

@@ -1,0 +1,56 @@
+"""The protected resources as requests see them."""
+
+from collections.abc import Mapping
+
+from authz import snapshot
+from authz.conf import conf
+from authz.models import ProtectedResource, Scope
+from authz.protocol import resources
+from authz.protocol.errors import OAuthError, Reason
+
+
+def all_active() -> Mapping[str, ProtectedResource]:
+    """By canonical URI; each with its `scopes` prefetched. Shared by all requests: read-only."""
+    return snapshot.cached("resources", _load)
+
+
+def _load() -> Mapping[str, ProtectedResource]:
+    rows = ProtectedResource.objects.filter(is_active=True).prefetch_related("scopes", "introspection_clients")
+    return {resources.canonical(row.identifier): row for row in rows}
+
+
+def requested(resource: str | None) -> ProtectedResource:
+    """The resource that a request's `resource` parameter names, or the default one where it names none."""
+    uri = resources.single(resource)
+    if uri is None:
+        return default()
+    # > The authorization server MUST reject … if the resource is invalid, missing, unknown, or malformed: invalid_target
+    # > (RFC 8707 §2)
+    found = all_active().get(uri)
+    if found is None:
+        raise OAuthError(Reason.RESOURCE_UNKNOWN)
+    return found
+
+
+def default() -> ProtectedResource:
+    """The default resource (real clients often name none, interop 7), unless settings ask that each request name one."""
+    if not conf.require_resource:
+        for row in all_active().values():
+            if row.is_default:
+                return row
+    raise OAuthError(Reason.RESOURCE_MISSING)
+
+
+def by_id(pk: int) -> ProtectedResource | None:
+    """The active resource of a stored grant; None where it was removed or switched off."""
+    return snapshot.cached("resources by id", lambda: {row.pk: row for row in all_active().values()}).get(pk)
+
+
+def scopes_of(resource: ProtectedResource) -> dict[str, Scope]:
+    """A resource's scopes by name, in their order."""
+    return {scope.name: scope for scope in resource.scopes.all()}
+
+
+def all_scopes() -> list[str]:
+    """Every scope of every resource, once, for the metadata."""
+    return list(dict.fromkeys(name for resource in all_active().values() for name in scopes_of(resource)))

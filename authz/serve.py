@@ -1,0 +1,29 @@
+"""Serve with granian: `python -m authz.serve` (`make serve`). PORT, HOST, WORKERS and THREADS come from the environment."""
+
+import os
+
+from granian import Granian
+from granian.constants import Interfaces
+
+# A thread waits while a document or key set is fetched, so there are more of them than cores; a fetch budget keeps
+# some free (cimd/discovery.py).
+THREADS = 32
+
+
+def main() -> None:
+    Granian(
+        "authz.wsgi:application",
+        address=os.environ.get("HOST", "127.0.0.1"),
+        port=int(os.environ.get("PORT", "8000")),
+        interface=Interfaces.WSGI,
+        workers=int(os.environ.get("WORKERS", "2")),
+        blocking_threads=int(os.environ.get("THREADS", str(THREADS))),
+        backlog=1024,
+        # A worker that dies is replaced; requests in flight elsewhere go on.
+        respawn_failed_workers=True,
+        log_access=False,
+    ).serve()
+
+
+if __name__ == "__main__":
+    main()

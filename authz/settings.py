@@ -1,0 +1,263 @@
+"""The environment is read here and nowhere else; the server's parts are listed here (`GATEHOUSE`).
+
+docs/settings.md describes every name for operators.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def env_list(name: str) -> list[str]:
+    return [item.strip() for item in os.environ.get(name, "").split(",") if item.strip()]
+
+
+def env_switch(name: str) -> bool:
+    value = os.environ.get(name, "0")
+    if value not in {"0", "1"}:
+        raise ImproperlyConfigured(f"{name} must be 1 or 0, not {value!r}")
+    return value == "1"
+
+
+def env_seconds(name: str, default: int) -> int:
+    value = os.environ.get(name, str(default))
+    if not value.isdecimal():
+        raise ImproperlyConfigured(f"{name} must be a whole number of seconds, not {value!r}")
+    return int(value)
+
+
+def host_and_port(item: str) -> tuple[str, int]:
+    host, _, port = item.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ImproperlyConfigured(f"GATEHOUSE_OUTBOUND_ALLOWED_HOSTS takes host:port pairs, not {item!r}")
+    return host.strip("[]").lower(), int(port)
+
+
+def secret_key() -> str:
+    """The key from the environment; for a first try on one machine, a key file that only the owner can read."""
+    if key := os.environ.get("GATEHOUSE_SECRET_KEY"):
+        return key
+    path = BASE_DIR / "var" / "secret-key"
+    path.parent.mkdir(exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key := secrets.token_urlsafe(48))
+    return key
+
+
+DEBUG = env_switch("GATEHOUSE_DEBUG")
+SECRET_KEY = secret_key()
+ISSUER = os.environ.get("GATEHOUSE_ISSUER") or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/o"
+_issuer = urlsplit(ISSUER)
+_origin = f"{_issuer.scheme}://{_issuer.netloc}"
+_https = _issuer.scheme == "https"
+
+GATEHOUSE = {
+    "ISSUER": ISSUER,
+    "REQUIRE_RESOURCE": env_switch("GATEHOUSE_REQUIRE_RESOURCE"),
+    "REFRESH_REUSE_WINDOW": env_seconds("GATEHOUSE_REFRESH_REUSE_WINDOW", 30),
+    "OUTBOUND_ALLOWED_HOSTS": [host_and_port(item) for item in env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")],
+    "OUTBOUND_CA_BUNDLE": os.environ.get("GATEHOUSE_OUTBOUND_CA_BUNDLE") or None,
+    "TRUSTED_PROXIES": env_list("GATEHOUSE_TRUSTED_PROXIES"),
+    # The parts of the server. What is not listed here does not exist, and the metadata does not claim it.
+    "GRANTS": [
+        "authz.grants.authorization_code",
+        "authz.grants.refresh_token",
+        "authz.grants.client_credentials",
+    ],
+    "CLIENT_AUTH_METHODS": [
+        "authz.client_auth.none",
+        "authz.client_auth.client_secret_basic",
+        "authz.client_auth.client_secret_post",
+        "authz.client_auth.private_key_jwt",
+    ],
+    "CLIENT_RESOLVERS": [],
+    "TOKEN_RESPONSE_EXTENSIONS": [],
+    "ENDPOINTS": [
+        "authz.endpoints.authorize",
+        "authz.endpoints.token",
+        "authz.endpoints.introspection",
+        "authz.endpoints.revocation",
+        "authz.endpoints.jwks",
+    ],
+    "CONFIGURATION_SECTIONS": [
+        "authz.configuration.users",
+        "authz.configuration.clients",
+        "authz.configuration.resources",
+        "authz.configuration.rules",
+    ],
+}
+
+# The hosts that people's pages answer to. Machine endpoints ignore the Host header altogether (law 7).
+ALLOWED_HOSTS = sorted({_issuer.hostname or "127.0.0.1", "127.0.0.1", "localhost", "[::1]"})
+CSRF_TRUSTED_ORIGINS = [_origin]
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "authz",
+    "cimd",
+    "xaa",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "oauth2_provider",
+    "rest_framework",
+    "drf_spectacular",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+]
+
+# These serve people's pages only; authz/wsgi.py answers machine endpoints without any of them.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "authz.endpoints.content_security_policy.middleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+ROOT_URLCONF = "authz.urls"
+WSGI_APPLICATION = "authz.wsgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Storage -------------------------------------------------------------------------------------------------------
+
+DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'var' / 'gatehouse.sqlite3'}"
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    (BASE_DIR / "var").mkdir(exist_ok=True)
+    DATABASES["default"]["OPTIONS"] = {
+        # A write transaction takes its lock at the start: it waits for its turn instead of failing half way.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        # WAL with synchronous=NORMAL: a committed row survives a killed process; a power cut may take the last
+        # moments, but never the database (docs/decisions/0004-durability.md).
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"
+        " PRAGMA mmap_size=134217728; PRAGMA cache_size=-16000;",
+    }
+DATABASES["default"]["ATOMIC_REQUESTS"] = False  # Law 1: a refusal keeps what it wrote.
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CACHE_URL = os.environ.get("CACHE_URL", "")
+if CACHE_URL and not CACHE_URL.startswith(("redis://", "rediss://", "unix://")):
+    raise ImproperlyConfigured("CACHE_URL must be a redis://, rediss:// or unix:// URL (Redis or Valkey)")
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
+    if CACHE_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "gatehouse"}
+}
+
+# --- django-oauth-toolkit: the client registry (docs/decisions/0002-django-oauth-toolkit.md) -------------------------
+
+OAUTH2_PROVIDER_APPLICATION_MODEL = "authz.Client"
+OAUTH2_PROVIDER = {
+    "OIDC_ISS_ENDPOINT": ISSUER,
+    "PKCE_REQUIRED": True,
+    # None of the toolkit's own views is mounted, so these only keep anybody who mounts one from falling below us.
+    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
+    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
+    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+}
+
+# --- People sign in -------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "authz.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/account/"
+ACCOUNT_ADAPTER = "authz.sign_in.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_RATE_LIMITS = {"login": "600/m/ip", "login_failed": "30/m/ip,10/5m/key"}
+SOCIALACCOUNT_ONLY = False
+SOCIALACCOUNT_AUTO_SIGNUP = False
+
+SESSION_COOKIE_NAME = "__Host-gatehouse-session" if _https else "gatehouse-session"
+CSRF_COOKIE_NAME = "__Host-gatehouse-csrf" if _https else "gatehouse-csrf"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"  # Strict would lose the session on the way back to /authorize.
+SESSION_COOKIE_AGE = 12 * 3600
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "no-referrer"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+
+# --- The rest ---------------------------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "var" / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+SILENCED_SYSTEM_CHECKS = [
+    "security.W008",  # TLS may end at a proxy; authz.E002 holds the issuer to https
+    "oauth2_provider.W008",  # loopback redirects are http (RFC 8252 §7.3); protocol/redirect_uris.py judges them
+    # On loopback the issuer may be http; on https these settings follow it.
+    *([] if _https else ["security.W004", "security.W012", "security.W016"]),
+]
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+}

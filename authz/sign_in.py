@@ -1,0 +1,46 @@
+"""Who is signed in, since when and how: what allauth's session says, in OpenID Connect's words."""
+
+import hashlib
+from dataclasses import dataclass
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.authentication import get_authentication_records
+from django.http import HttpRequest
+
+# RFC 8176 values for allauth's methods.
+_AMR = {"password": "pwd", "totp": "otp", "webauthn": "hwk", "recovery_codes": "kba", "code": "otp"}
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
+    """People are made by administrators, by `apply` or by a trusted issuer; nobody signs up."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A person's sign-in: `auth_time` in seconds since the epoch, `amr` as RFC 8176, the session as a digest."""
+
+    auth_time: int
+    acr: str
+    amr: tuple[str, ...]
+    session_digest: str
+
+
+def current(request: HttpRequest) -> SignIn:
+    """The sign-in of a request whose person is signed in."""
+    records = get_authentication_records(request)
+    methods = tuple(dict.fromkeys(_AMR.get(record["method"], record["method"]) for record in records))
+    several = len({"pwd"} & set(methods)) and len(set(methods) - {"pwd"})
+    return SignIn(
+        auth_time=int(max((record["at"] for record in records), default=0)),
+        acr=request.session.get("acr", ""),
+        amr=(*methods, "mfa") if several else methods,
+        session_digest=session_digest(request.session.session_key or ""),
+    )
+
+
+def session_digest(session_key: str) -> str:
+    """A session as it is stored beside grants: enough to end what rests on it, not enough to take it over."""
+    return hashlib.sha256(session_key.encode()).hexdigest() if session_key else ""

@@ -1,0 +1,39 @@
+"""The only transaction: what a request settles is committed together, and a refusal keeps what it wrote (law 1)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from django.db import transaction
+
+from authz.protocol.errors import OAuthError
+
+_settling: ContextVar[bool] = ContextVar("settling", default=False)
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """Commit on success and on an `OAuthError`; roll back on anything else.
+
+    A code burnt, a family revoked or a jti claimed by a refused request stays so. It may not be nested, for then an
+    inner refusal could be undone by an outer crash.
+    """
+    if _settling.get():
+        raise RuntimeError("settled() is not nested")
+    token = _settling.set(True)
+    refusal: OAuthError | None = None
+    try:
+        with transaction.atomic():
+            try:
+                yield
+            except OAuthError as error:
+                refusal = error
+    finally:
+        _settling.reset(token)
+    if refusal is not None:
+        raise refusal
+
+
+def in_settled() -> bool:
+    """Whether a transaction of ours is open here; `outbound` refuses to run in one (law 2)."""
+    return _settling.get()
