@@ -229,7 +229,7 @@ def test_a_name_that_rebinds_is_resolved_once(names: dict[str, list[str]], monke
 def test_a_host_that_cannot_be_reached_is_tried_at_its_next_address(
     host: DocumentHost, names: dict[str, list[str]]
 ) -> None:
-    names["localhost"] = ["127.0.0.9", "127.0.0.1"]
+    names["localhost"] = ["::1", "127.0.0.1"]
     assert fetch(DOCUMENT, host.serve("/client.json", reply(OK))).address == "127.0.0.1"
 
 

@@ -250,7 +250,7 @@ class _Judge:
             self.refused("jwks", "jwks and jwks_uri must not both be present.")
             return "Its keys are ambiguous."
         algorithm = self.members.get("token_endpoint_auth_signing_alg")
-        if algorithm is not None and algorithm not in self.terms.signing_algorithms:
+        if algorithm is not None and str(algorithm) not in self.terms.signing_algorithms:
             return "Its token_endpoint_auth_signing_alg is not supported here."
         if jwks_uri is not None:
             return self._jwks_uri_problem(jwks_uri)

@@ -14,7 +14,7 @@ _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _MAX_MARKS = 2  # on one letter; more of them paint over the lines around the name
 _CONFUSABLE_SCRIPTS = frozenset({"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})
 _OTHER_DOTS = str.maketrans(dict.fromkeys("\u3002\uff61\u2024\ua4f8\u0701\u0702\u06d4\u0660\u06f0\u00b7\u30fb", "."))
-_HOST_LIKE = re.compile(r"[\w\-]+(?:\s*\.\s*[\w\-]+)*\s*\.\s*[^\W\d_]{2,}")
+_HOST_LIKE = re.compile(r"[\w\-]+(?:\.[\w\-]+)*\.[^\W\d_]{2,}")
 
 
 def visible(text: str) -> str:
@@ -41,11 +41,7 @@ def imitates_a_host(name: str, host: str) -> bool:
     folded = unicodedata.normalize("NFKC", name).casefold().translate(_OTHER_DOTS)
     if "://" in folded or "@" in folded or "//" in folded:
         return True
-    for match in _HOST_LIKE.finditer(folded):
-        named = "".join(match[0].split())
-        if host != named and not host.endswith(f".{named}"):
-            return True
-    return False
+    return any(host != match[0] and not host.endswith(f".{match[0]}") for match in _HOST_LIKE.finditer(folded))
 
 
 def mixes_scripts(name: str) -> bool:

@@ -1,0 +1,49 @@
+"""The document at a client identifier: strict JSON that names its own URL, then client metadata (CIMD §4.1).
+
+> The client metadata document MUST contain a client_id property whose value MUST match the URL of the document using
+> simple string comparison as defined in RFC 3986 §6.2.1.
+"""
+
+import hashlib
+from typing import Any
+
+from authz.protocol import client_metadata, strict_json
+from authz.protocol.client_metadata import Check, Judgement, Terms, Verdict
+
+# MCP 2026-07-28, client registration: the document MUST include at least these.
+REQUIRED = frozenset({"client_id", "client_name", "redirect_uris"})
+_FORBIDDEN = ("client_secret", "client_secret_expires_at")
+
+
+def judge(client_id: str, body: bytes, terms: Terms) -> Judgement:
+    """What the server makes of `body`, fetched from `client_id`: metadata, or the checks that refused it."""
+    try:
+        members = strict_json.read_object(body)
+    except strict_json.StrictJsonError as error:
+        return Judgement(None, (Check("json", Verdict.REFUSED, error.problem.sentence),))
+    own = (Check("json", Verdict.PASSED, "It is a JSON object."), *_own_checks(client_id, members))
+    judged = client_metadata.judge(members, terms)
+    is_refused = any(check.verdict is Verdict.REFUSED for check in own)
+    return Judgement(None if is_refused else judged.metadata, (*own, *judged.checks))
+
+
+def _own_checks(client_id: str, members: dict[str, Any]) -> list[Check]:
+    checks = []
+    named = members.get("client_id")
+    if named == client_id:
+        checks.append(Check("client_id", Verdict.PASSED, "It is the document's URL."))
+    else:
+        explanation = "It must be the document's URL, character by character."
+        checks.append(Check("client_id", Verdict.REFUSED, explanation))
+    # > the client_secret and client_secret_expires_at properties MUST NOT be used (CIMD §4.1)
+    checks += [
+        Check(name, Verdict.REFUSED, "A document that anybody can read cannot hold a secret: it must not be there.")
+        for name in _FORBIDDEN
+        if name in members
+    ]
+    return checks
+
+
+def digest(body: bytes) -> str:
+    """What a version of a document is known by: its SHA-256, as 64 hexadecimal digits."""
+    return hashlib.sha256(body).hexdigest()

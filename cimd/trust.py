@@ -1,0 +1,49 @@
+"""Whom we believe at once, whom never, and who waits until somebody approves (CIMD §6.8).
+
+Patterns name a host (`vscode.dev`), all under one (`*.example.com`), or everybody (`*`). An empty list is nobody.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from authz.protocol.client_metadata import matches_host
+from authz.protocol.redirect_uris import is_host
+
+
+class Standing(StrEnum):
+    """What a host may do: introduce its clients at once, never, or after approval."""
+
+    TRUSTED = "trusted"
+    BLOCKED = "blocked"
+    WAITS = "waits"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Host patterns. Blocked outweighs trusted."""
+
+    trusted: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
+
+
+def standing(host: str, policy: Policy) -> Standing:
+    """`host` is in small letters and has no port."""
+    if _is_any(policy.blocked, host):
+        return Standing.BLOCKED
+    return Standing.TRUSTED if _is_any(policy.trusted, host) else Standing.WAITS
+
+
+def is_pattern(text: str) -> bool:
+    """Whether `text` is a host pattern: no port, no scheme, no other wildcard; `*.com` names nobody's hosts."""
+    if text == "*":
+        return True
+    host = text.removeprefix("*.")
+    if text != text.lower() or not is_host(host):
+        return False
+    return not text.startswith("*.") or ("." in host and re.search(r"[a-z]", host.rpartition(".")[2]) is not None)
+
+
+def _is_any(patterns: Iterable[str], host: str) -> bool:
+    return any(pattern == "*" or matches_host(pattern, host) for pattern in patterns)

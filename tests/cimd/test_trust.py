@@ -1,0 +1,48 @@
+"""Trust in hosts: an empty list is nobody, and blocked outweighs trusted."""
+
+import pytest
+
+from cimd.trust import Policy, Standing, is_pattern, standing
+
+
+@pytest.mark.parametrize(
+    ("host", "trusted", "blocked", "expected"),
+    [
+        ("app.example.com", (), (), Standing.WAITS),
+        ("app.example.com", ("*.example.com",), (), Standing.TRUSTED),
+        ("app.example.com", ("app.example.com",), (), Standing.TRUSTED),
+        ("example.com", ("*.example.com",), (), Standing.WAITS),
+        ("evilexample.com", ("*.example.com",), (), Standing.WAITS),
+        ("app.example.com.evil.example", ("*.example.com",), (), Standing.WAITS),
+        ("app.example.com", ("*.example.com",), ("app.example.com",), Standing.BLOCKED),
+        ("app.example.com", ("app.example.com",), ("*",), Standing.BLOCKED),
+        ("anybody.example", ("*",), (), Standing.TRUSTED),
+        ("anybody.example", ("*",), ("*.example.com",), Standing.TRUSTED),
+    ],
+)
+def test_standing(host: str, trusted: tuple[str, ...], blocked: tuple[str, ...], expected: Standing) -> None:
+    assert standing(host, Policy(trusted, blocked)) is expected
+
+
+@pytest.mark.parametrize("text", ["*", "vscode.dev", "*.example.com", "localhost", "127.0.0.1", "[::1]"])
+def test_patterns(text: str) -> None:
+    assert is_pattern(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "*.",
+        "*.com",
+        "*example.com",
+        "a.*.com",
+        "Example.com",
+        "example.com:443",
+        "https://example.com",
+        "a b",
+        "*.1.2",
+    ],
+)
+def test_what_is_no_pattern(text: str) -> None:
+    assert not is_pattern(text)
