@@ -43,6 +43,11 @@ class _Budget:
 _budget = _Budget()
 
 
+def reset() -> None:
+    """A full budget again (tests)."""
+    _budget.__init__()  # type: ignore[misc]  # there is one, shared by reference
+
+
 def record_unauthenticated(event: StrEnum, error: OAuthError, *, client_id: str = "") -> None:
     """Record a refusal, if the budget allows. A refusal stands even if it cannot be recorded: it issued nothing."""
     left_out = _budget.take()

@@ -102,8 +102,6 @@ ALLOWED_HOSTS = sorted({_issuer.hostname or "127.0.0.1", "127.0.0.1", "localhost
 CSRF_TRUSTED_ORIGINS = [_origin]
 
 INSTALLED_APPS = [
-    "unfold",
-    "unfold.contrib.filters",
     "authz",
     "cimd",
     "xaa",
@@ -161,7 +159,6 @@ TEMPLATES = [
 DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'var' / 'gatehouse.sqlite3'}"
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    (BASE_DIR / "var").mkdir(exist_ok=True)
     DATABASES["default"]["OPTIONS"] = {
         # A write transaction takes its lock at the start: it waits for its turn instead of failing half way.
         "transaction_mode": "IMMEDIATE",
@@ -202,7 +199,10 @@ OAUTH2_PROVIDER = {
 # --- People sign in -------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "authz.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = [
+    "allauth.account.auth_backends.AuthenticationBackend",
+    "authz.console.roles.RoleBackend",  # signs nobody in: it answers what a role may do in the console
+]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -230,7 +230,8 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"  # Strict would lose the 
 SESSION_COOKIE_AGE = 12 * 3600
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
-SECURE_REFERRER_POLICY = "no-referrer"
+# Under no-referrer browsers send `Origin: null` with a form, and the CSRF check would refuse every sign-in.
+SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 
@@ -241,7 +242,8 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "var" / "static"
+STATIC_ROOT = BASE_DIR / "var" / "static"  # only for a front server that wants the files collected
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},

@@ -1,10 +1,10 @@
 """All addresses: machine endpoints under the issuer's path, well-known documents at the root, people's pages beside."""
 
-from django.contrib import admin
 from django.urls import include, path
 
 from authz import registry
 from authz.conf import conf
+from authz.console import pages
 from authz.endpoints import home, metadata
 
 
@@ -18,5 +18,6 @@ urlpatterns = [
     *machine_urlpatterns(),
     path("", home.home, name="home"),
     path("accounts/", include("allauth.urls")),
-    path("console/", admin.site.urls),
+    path("account/", include("authz.console.account_urls")),
+    path("console/", pages.console.urls),
 ]

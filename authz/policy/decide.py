@@ -74,8 +74,8 @@ class Decision:
     lifetime      seconds that what is issued may live at most; None if no rule says so. Nothing outlives the approval
                   or the rule that it stands on.
     rules         names of the rules that made it: those that permitted, or that made it wait, or that denied.
-    narrowed_by   names of the denies that took scopes away from an ask that was allowed or waits.
-    approvals     ids of the approvals it stands on.
+    narrowed_by   names of the denies that took scopes away, where they aren't why the ask was refused.
+    approvals     ids of the approvals it stands on, or that declined it.
     step_up       set whenever a better sign-in could get more, also beside a narrowed allow.
     ruleset       the version of the rules.
     """
@@ -284,7 +284,8 @@ class _Tally:
         return Decision(
             effect=Outcome.DENY,
             reason=reason,
-            rules=denying,
+            rules=denying if reason is DecisionReason.DENIED_BY_RULE else (),
+            narrowed_by=denying if reason is not DecisionReason.DENIED_BY_RULE else (),
             approvals=_ids(self.declining),
             step_up=step_up,
             ruleset=rules.version,

@@ -1,0 +1,71 @@
+"""What all tests share. Nobody reaches the network; the cast is Alice (administrator), Bob (allowed), Charlie (never)."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection
+
+from authz import keys, refusals, snapshot
+from authz.models import triggers
+from tests.support import world
+
+
+def pytest_configure() -> None:
+    # Argon2 is slow on purpose; tests sign in hundreds of times.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> None:
+    """The tests' database, without the triggers that would keep test tables from being emptied."""
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        drop_append_only_triggers()
+
+
+def drop_append_only_triggers() -> None:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("DROP TRIGGER IF EXISTS authz_auditevent_append_only ON authz_auditevent")
+        else:
+            for operation in ("update", "delete"):
+                cursor.execute(f"DROP TRIGGER IF EXISTS authz_auditevent_append_only_{operation}")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_process_state() -> Iterator[None]:
+    """What a process remembers is forgotten between tests."""
+    snapshot.forget()
+    cache.clear()
+    refusals.reset()
+    yield
+    snapshot.forget()
+
+
+@pytest.fixture
+def install_triggers(transactional_db: None) -> Iterator[None]:
+    """The append-only triggers, for the tests that are about them."""
+    triggers.install(using="default")
+    yield
+    drop_append_only_triggers()
+
+
+@pytest.fixture
+def gatehouse(db: None) -> world.World:
+    """A server with signing keys, people, an MCP server, agents and rules (tests/support/world.py)."""
+    return make_world()
+
+
+@pytest.fixture
+def committed_gatehouse(transactional_db: None) -> world.World:
+    """The same, committed, so that other threads and processes see it."""
+    triggers.install(using="default")
+    drop_append_only_triggers()
+    return make_world()
+
+
+def make_world() -> world.World:
+    keys.ensure(datetime.now(UTC))
+    return world.build()
