@@ -11,8 +11,8 @@ from authz.conf import conf
 def client_address(meta: Mapping[str, Any]) -> str:
     """The peer's address; behind trusted proxies (`GATEHOUSE_TRUSTED_PROXIES`) the nearest that is none of them.
 
-    `X-Forwarded-For` is read from the right and only as far as trusted hands wrote it: what a stranger put into it on the
-    left is never believed.
+    `X-Forwarded-For` is read from the right and only as far as trusted hands wrote it: what a stranger put into it on
+    the left is never believed.
     """
     peer = str(meta.get("REMOTE_ADDR", ""))
     if not conf.trusted_proxies or not _is_trusted(peer):

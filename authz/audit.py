@@ -109,7 +109,9 @@ def record(
         cursor.execute(_INSERT, values)
 
 
-def record_refusal(event: StrEnum, error: OAuthError, *, client_id: str = "", resource: str = "", **detail: str) -> None:
+def record_refusal(
+    event: StrEnum, error: OAuthError, *, client_id: str = "", resource: str = "", **detail: str
+) -> None:
     """Append a refusal with its precise reason."""
     if error.detail:
         detail["detail"] = error.detail

@@ -1,5 +1,6 @@
 """System checks, each with an id of its own. Errors stop the server; deploy checks speak in `check --deploy`."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +20,13 @@ SHORTEST_SECRET_KEY = 32
 def issuer(app_configs: Any, **_: Any) -> list[CheckMessage]:
     """authz.E001, E002: the issuer is an https URL without query or fragment (RFC 8414 §2)."""
     parts = urlsplit(conf.issuer)
-    if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc or parts.scheme not in {"http", "https"}:
+    if (
+        not parts.hostname
+        or parts.query
+        or parts.fragment
+        or "@" in parts.netloc
+        or parts.scheme not in {"http", "https"}
+    ):
         return [Error(f"GATEHOUSE_ISSUER is not an issuer: {conf.issuer!r}", id="authz.E001")]
     # > The authorization server's issuer identifier, which is a URL that uses the "https" scheme (RFC 8414 §2)
     if parts.scheme != "https" and parts.hostname not in LOOPBACK:
@@ -43,7 +50,12 @@ def parts(app_configs: Any, **_: Any) -> list[CheckMessage]:
     messages: list[CheckMessage] = []
     sockets: Sequence[tuple[str, str, Callable[[], Any], tuple[str, ...]]] = (
         ("GRANTS", "authz.E004", registry.grants, ("GRANT_TYPE", "PARAMETERS", "redeem")),
-        ("CLIENT_AUTH_METHODS", "authz.E005", registry.client_auth_methods, ("METHOD", "is_used", "client_id", "authenticate")),
+        (
+            "CLIENT_AUTH_METHODS",
+            "authz.E005",
+            registry.client_auth_methods,
+            ("METHOD", "is_used", "client_id", "authenticate"),
+        ),
         ("CLIENT_RESOLVERS", "authz.E006", registry.client_resolvers, ("recognises", "resolve")),
         ("ENDPOINTS", "authz.E007", registry.endpoints, ("urlpatterns",)),
     )
@@ -78,7 +90,6 @@ def secret_key(app_configs: Any, **_: Any) -> list[CheckMessage]:
 def signing_keys(app_configs: Any, databases: Any = None, **_: Any) -> list[CheckMessage]:
     """authz.E012, E013: there is a key for each algorithm, and this secret key opens them."""
     from authz import keys, snapshot
-    from authz.endpoints.machine import now
     from authz.protocol.errors import OAuthError
     from authz.secrets_at_rest import WrongKeyError
 
@@ -86,7 +97,7 @@ def signing_keys(app_configs: Any, databases: Any = None, **_: Any) -> list[Chec
     messages: list[CheckMessage] = []
     for alg in keys.ALGORITHMS:
         try:
-            keys.signing_key(alg, now())
+            keys.signing_key(alg, time.time())
         except OAuthError:
             messages.append(Error(f"there is no signing key for {alg}", hint="manage.py keys ensure", id="authz.E012"))
         except WrongKeyError:

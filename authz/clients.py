@@ -31,7 +31,9 @@ def find(client_id: str) -> Client:
 def registered(client_id: str) -> Client | None:
     """The client's row, or None. What is not there is not remembered, or strangers could fill the cache."""
     try:
-        return snapshot.cached(("client", client_id), lambda: Client.objects.select_related("owner").get(client_id=client_id))
+        return snapshot.cached(
+            ("client", client_id), lambda: Client.objects.select_related("owner").get(client_id=client_id)
+        )
     except Client.DoesNotExist:
         return None
 

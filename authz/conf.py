@@ -47,7 +47,7 @@ def read(values: Mapping[str, Any]) -> Conf:
     names = {field.name.upper(): field for field in fields(Conf)}
     if unknown := set(values) - set(names):
         raise TypeError(f"unknown GATEHOUSE settings: {', '.join(sorted(unknown))}")
-    typed = {
+    typed: dict[str, Any] = {
         name.lower(): frozenset(value)
         if name == "OUTBOUND_ALLOWED_HOSTS"
         else tuple(value)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from authz.models import Client, Consent, ProtectedResource, User
 from authz.protocol import redirect_uris
@@ -35,7 +36,8 @@ def remember(
     now: datetime,
 ) -> None:
     """Keep a consent; what was allowed before to the same client as it is now stays allowed. Inside `settled()`."""
-    key = {"user": user, "client": client, "resource": resource, "redirect_origin": origin_of(redirect_uri)}
+    origin = origin_of(redirect_uri)
+    key: dict[str, Any] = {"user": user, "client": client, "resource": resource, "redirect_origin": origin}
     before = Consent.objects.filter(**key, client_digest=client.consent_digest).first()
     together = list(dict.fromkeys([*(before.scopes if before else []), *scopes]))
     Consent.objects.update_or_create(

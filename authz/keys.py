@@ -104,9 +104,7 @@ def _retire(key: SigningKey, *, at: datetime, expires: datetime | None = None) -
     key.retired = at
     key.expires = expires if expires is not None else at + LONGEST_TOKEN
     key.save(update_fields=["retired", "expires"])
-    audit.record(
-        audit.Event.KEY_RETIRED, detail={"kid": key.kid, "alg": key.alg, "retired": at.isoformat()}
-    )
+    audit.record(audit.Event.KEY_RETIRED, detail={"kid": key.kid, "alg": key.alg, "retired": at.isoformat()})
 
 
 def all_keys() -> tuple[Signing, ...]:

@@ -1,8 +1,8 @@
 """Refresh tokens: opaque and stateless, `authorization.generation.MAC`.
 
-Nothing of them is stored but a number on the authorization's row. Rotating is one compare-and-swap of that number, so of
-many refreshes at once exactly one moves it; the successor is a function of the row, so a client that lost the answer gets
-the same successor when it tries again within the window; and anything older is a replay, which ends the family
+Nothing of them is stored but a number on the authorization's row. Rotating is one compare-and-swap of that number, so
+of many refreshes at once exactly one moves it; the successor is a function of the row, so a client that lost the answer
+gets the same successor when it tries again within the window; and anything older is a replay, which ends the family
 (RFC 9700 §4.14.2).
 """
 

@@ -1,7 +1,7 @@
 """The sockets of the server, and what settings plug into them.
 
-A part is a module of the right shape: no base class, no registration call. `GATEHOUSE` in settings.py lists the parts, as
-`MIDDLEWARE` does, and the metadata is computed from the same lists, so it cannot claim what is not plugged in.
+A part is a module of the right shape: no base class, no registration call. `GATEHOUSE` in settings.py lists the parts,
+as `MIDDLEWARE` does, and the metadata is computed from the same lists, so it cannot claim what is not plugged in.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,10 @@ from authz.protocol.errors import OAuthError, Reason
 
 if TYPE_CHECKING:
     from authz.models import Authorization, Client, ProtectedResource, User
+
+
+# The token_endpoint_auth_method of public clients (RFC 7591 §2), which proves nothing.
+PUBLIC = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,7 @@ class Grant(Protocol):
     GRANT_TYPE: str
     PARAMETERS: frozenset[str]
 
+    # A grant may have `client_id(params) -> str | None` too: whose client a request stands for that names none.
     def redeem(self, request: TokenRequest) -> dict[str, Any]: ...
 
 
@@ -66,8 +71,8 @@ class Credentials:
 class ClientAuthMethod(Protocol):
     """A `token_endpoint_auth_method` (RFC 7591 §2).
 
-    `is_used` says whether the request uses this mechanism; `client_id` whom it claims to be; `authenticate` proves it or
-    raises `OAuthError`.
+    `is_used` says whether the request uses this mechanism; `client_id` whom it claims to be; `authenticate` proves it
+    or raises `OAuthError`.
     """
 
     METHOD: str
@@ -97,8 +102,6 @@ class TokenResponseExtension(Protocol):
     """Adds members to a token response, inside the transaction that issues it."""
 
     def extend(self, issuance: Issuance) -> dict[str, Any]: ...
-
-
 
 
 def _modules(paths: Sequence[str]) -> tuple[Any, ...]:
@@ -138,6 +141,12 @@ def grant_for(grant_type: str, client: "Client") -> Grant:
     if not client.allows_grant_type(grant_type):
         raise OAuthError(Reason.GRANT_TYPE_NOT_REGISTERED)
     return grant
+
+
+def client_named_by_grant(params: Mapping[str, str]) -> str | None:
+    """The client that a request's grant names where the request itself names none (a workload's assertion does)."""
+    names = getattr(grants().get(params.get("grant_type", "")), "client_id", None)
+    return names(params) if names is not None else None
 
 
 def metadata() -> dict[str, Any]:

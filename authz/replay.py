@@ -24,5 +24,5 @@ def _digest(issuer: str, jti: str) -> str:
     return hashlib.sha256(f"{len(issuer)}:{issuer}{jti}".encode()).hexdigest()
 
 
-def _stored(seconds: float) -> object:
+def _stored(seconds: float) -> str | None:
     return connection.ops.adapt_datetimefield_value(datetime.fromtimestamp(seconds, UTC))

@@ -24,8 +24,8 @@ def requested(resource: str | None) -> ProtectedResource:
     uri = resources.single(resource)
     if uri is None:
         return default()
-    # > The authorization server MUST reject … if the resource is invalid, missing, unknown, or malformed: invalid_target
-    # > (RFC 8707 §2)
+    # > The authorization server MUST reject … if the resource is invalid, missing, unknown, or malformed:
+    # > invalid_target (RFC 8707 §2)
     found = all_active().get(uri)
     if found is None:
         raise OAuthError(Reason.RESOURCE_UNKNOWN)
@@ -33,7 +33,9 @@ def requested(resource: str | None) -> ProtectedResource:
 
 
 def default() -> ProtectedResource:
-    """The default resource (real clients often name none, interop 7), unless settings ask that each request name one."""
+    """The default resource (real clients often name none, interop 7), unless settings ask that each request name
+    one.
+    """
     if not conf.require_resource:
         for row in all_active().values():
             if row.is_default:

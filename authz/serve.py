@@ -1,4 +1,6 @@
-"""Serve with granian: `python -m authz.serve` (`make serve`). PORT, HOST, WORKERS and THREADS come from the environment."""
+"""Serve with granian: `python -m authz.serve` (`make serve`). PORT, HOST, WORKERS and THREADS come from the
+environment.
+"""
 
 import os
 

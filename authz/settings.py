@@ -73,6 +73,8 @@ GATEHOUSE = {
         "authz.grants.authorization_code",
         "authz.grants.refresh_token",
         "authz.grants.client_credentials",
+        "xaa.token_exchange",
+        "xaa.jwt_bearer",
     ],
     "CLIENT_AUTH_METHODS": [
         "authz.client_auth.none",
@@ -81,18 +83,22 @@ GATEHOUSE = {
         "authz.client_auth.private_key_jwt",
     ],
     "CLIENT_RESOLVERS": [],
-    "TOKEN_RESPONSE_EXTENSIONS": [],
+    "TOKEN_RESPONSE_EXTENSIONS": ["xaa.openid.id_token"],
     "ENDPOINTS": [
         "authz.endpoints.authorize",
         "authz.endpoints.token",
         "authz.endpoints.introspection",
         "authz.endpoints.revocation",
         "authz.endpoints.jwks",
+        "xaa.openid.userinfo",
+        "xaa.openid.logout",
     ],
     "CONFIGURATION_SECTIONS": [
         "authz.configuration.users",
         "authz.configuration.clients",
         "authz.configuration.resources",
+        "xaa.configuration.trusted_issuers",
+        "xaa.configuration.resource_authorization_servers",
         "authz.configuration.rules",
     ],
 }

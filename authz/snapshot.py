@@ -1,10 +1,10 @@
 """Configuration as each request sees it: cached in the process, and never older than the request.
 
-Clients, resources, rules and signing keys change rarely and are asked for with every token. The database keeps one value,
-the generation, that triggers change with every write to a configuration table, in the same transaction
-(authz/models/triggers.py). A request begins by reading it: one statement of microseconds. If it is still the value that the
-cache was filled under, the cache holds; if not, all of it is forgotten. So no process decides by an old rule once the
-change is committed, on any node, without messages between them (docs/decisions/0003-snapshot.md).
+Clients, resources, rules and signing keys change rarely and are asked for with every token. The database keeps one
+value, the generation, that triggers change with every write to a configuration table, in the same transaction
+(authz/models/triggers.py). A request begins by reading it: one statement of microseconds. If it is still the value
+that the cache was filled under, the cache holds; if not, all of it is forgotten. So no process decides by an old rule
+once the change is committed, on any node, without messages between them (docs/decisions/0003-snapshot.md).
 """
 
 from collections.abc import Callable, Hashable

@@ -10,13 +10,13 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz.settings")
 
-from django.core.handlers.exception import convert_exception_to_response  # noqa: E402  settings come first
-from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
-from django.core.wsgi import get_wsgi_application  # noqa: E402
+from django.core.handlers.exception import convert_exception_to_response
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.wsgi import get_wsgi_application
 
 people = get_wsgi_application()
 
-from authz.conf import conf  # noqa: E402  needs the app registry
+from authz.conf import conf
 
 
 class MachineHandler(WSGIHandler):
@@ -26,15 +26,13 @@ class MachineHandler(WSGIHandler):
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
         self._exception_middleware: list[Any] = []
-        self._middleware_chain = convert_exception_to_response(self._get_response)
+        self._middleware_chain = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]  # not in the stubs
 
 
 machine = MachineHandler()
 
 # Named one by one: what is not in this list goes the long way, which is always right.
-_MACHINE = frozenset(
-    f"{conf.issuer_path}/{name}" for name in ("token", "introspect", "revoke", "jwks")
-)
+_MACHINE = frozenset(f"{conf.issuer_path}/{name}" for name in ("token", "introspect", "revoke", "jwks"))
 _SCHEME = conf.issuer.partition(":")[0]
 
 

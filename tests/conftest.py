@@ -1,4 +1,6 @@
-"""What all tests share. Nobody reaches the network; the cast is Alice (administrator), Bob (allowed), Charlie (never)."""
+"""What all tests share. Nobody reaches the network; the cast is Alice (administrator), Bob (allowed), Charlie
+(never).
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

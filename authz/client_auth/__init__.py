@@ -5,17 +5,15 @@ from authz.models import Client
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Credentials
 
-NONE = "none"
-
 
 def authenticate(credentials: Credentials) -> tuple[Client, str]:
     """The client of a request and the method that proved it. Raises `OAuthError`."""
     methods = registry.client_auth_methods()
-    used = [method for name, method in methods.items() if name != NONE and method.is_used(credentials)]
+    used = [method for name, method in methods.items() if name != registry.PUBLIC and method.is_used(credentials)]
     # > The client MUST NOT use more than one authentication method in each request. (RFC 6749 §2.3)
     if len(used) > 1:
         raise OAuthError(Reason.CLIENT_AUTHENTICATION_MIXED)
-    method = used[0] if used else methods.get(NONE)
+    method = used[0] if used else methods.get(registry.PUBLIC)
     if method is None or (not used and credentials.authorization):
         # An Authorization header that no method reads must not count as no authentication.
         raise OAuthError(Reason.CLIENT_AUTHENTICATION_MALFORMED)

@@ -1,5 +1,6 @@
 """`none`: public clients name themselves and prove nothing (RFC 7591 §2). PKCE and redirect URIs protect them."""
 
+from authz import registry
 from authz.models import Client
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Credentials
@@ -13,10 +14,10 @@ def is_used(credentials: Credentials) -> bool:
 
 def client_id(credentials: Credentials) -> str:
     # > A public client MUST … include the "client_id" parameter (RFC 6749 §3.2.1, §4.1.3)
-    try:
-        return credentials.params["client_id"]
-    except KeyError:
-        raise OAuthError(Reason.CLIENT_AUTHENTICATION_MISSING) from None
+    named = credentials.params.get("client_id") or registry.client_named_by_grant(credentials.params)
+    if named is None:
+        raise OAuthError(Reason.CLIENT_AUTHENTICATION_MISSING)
+    return named
 
 
 def authenticate(credentials: Credentials, client: Client) -> None:

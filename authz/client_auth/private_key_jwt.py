@@ -1,7 +1,7 @@
 """`private_key_jwt`: an assertion signed with the client's key (RFC 7523 §2.2, §3; OpenID Connect Core §9; SEP-1046).
 
-Found good in this order: shape, client, algorithm and signature, issuer and subject, audience, times; and last of all the
-`jti` is claimed, so that nothing that fails burns one.
+Found good in this order: shape, client, algorithm and signature, issuer and subject, audience, times; and last of all
+the `jti` is claimed, so that nothing that fails burns one.
 """
 
 from typing import Any
@@ -33,7 +33,8 @@ def is_used(credentials: Credentials) -> bool:
 
 
 def client_id(credentials: Credentials) -> str:
-    # > The value of the "client_assertion_type" is "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" (RFC 7523 §2.2)
+    # > The value of the "client_assertion_type" is "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" (RFC 7523
+    # > §2.2)
     if credentials.params.get("client_assertion_type") != ASSERTION_TYPE:
         raise OAuthError(Reason.CLIENT_ASSERTION_WRONG_TYPE)
     subject = _parsed(credentials).claims.get("sub")

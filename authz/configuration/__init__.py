@@ -1,9 +1,10 @@
 """Configuration as code: `manage.py apply` and `export` (docs/configuration.md).
 
-A file says what there shall be; applying it is one transaction, changes nothing the second time, prints what it changed,
-and records each change. Each section of the file is a module (settings.GATEHOUSE["CONFIGURATION_SECTIONS"]).
+A file says what there shall be; applying it is one transaction, changes nothing the second time, prints what it
+changed, and records each change. Each section of the file is a module (settings.GATEHOUSE["CONFIGURATION_SECTIONS"]).
 """
 
-from authz.configuration.engine import Change, ConfigurationError, Section, apply, export
+from authz.configuration.document import ConfigurationError
+from authz.configuration.engine import Change, Section, apply, export
 
 __all__ = ["Change", "ConfigurationError", "Section", "apply", "export"]

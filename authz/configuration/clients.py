@@ -58,7 +58,9 @@ class ClientSerializer(serializers.Serializer[Any]):
             if not isinstance(value, dict) or not jwts.keys_from_jwks(value):
                 raise serializers.ValidationError("holds no public key that can sign here")
         except jwts.JwtError:
-            raise serializers.ValidationError("is not a set of public keys (private and symmetric ones are refused)") from None
+            raise serializers.ValidationError(
+                "is not a set of public keys (private and symmetric ones are refused)"
+            ) from None
         return value
 
     def validate_redirect_uris(self, value: list[str]) -> list[str]:

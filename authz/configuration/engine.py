@@ -203,5 +203,10 @@ def _record(change: Change) -> None:
         _EVENTS[change.action],
         client_id=change.key if change.section == "clients" else "",
         resource=change.key if change.section == "resources" else "",
-        detail={"section": change.section, "key": change.key, "before": dict(change.before), "after": dict(change.after)},
+        detail={
+            "section": change.section,
+            "key": change.key,
+            "before": dict(change.before),
+            "after": dict(change.after),
+        },
     )

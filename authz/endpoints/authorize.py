@@ -1,7 +1,7 @@
 """The authorization endpoint (RFC 6749 §3.1; OAuth 2.1 §4.1): sign-in, consent, and the way back to the client.
 
-GET can be repeated and changes nothing but the person's own session (interop 9). The consent form posts back to the same
-address, so the request is read and judged again from the URL, and nothing of it travels in hidden fields.
+GET can be repeated and changes nothing but the person's own session (interop 9). The consent form posts back to the
+same address, so the request is read and judged again from the URL, and nothing of it travels in hidden fields.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from authz.conf import conf
 from authz.endpoints.content_security_policy import POLICY
 from authz.endpoints.machine import now, request_id
 from authz.models import Client, ProtectedResource, User
-from authz.policy import Decision, Outcome
+from authz.policy import Ask, Decision, Outcome
 from authz.protocol import authorization_request, redirect_uris, scopes
 from authz.protocol.authorization_request import AuthorizationRequest
 from authz.protocol.errors import OAuthError, Reason
@@ -45,12 +45,28 @@ _IDENTITY_IN_WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One authorization request on its way: what was asked for, by which client, at which resource, and when."""
+    """One authorization request: what was asked for, by which client, at which resource, from where, and when."""
 
     client: Client
     request: AuthorizationRequest
     resource: ProtectedResource | None
+    address: str
     now: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a person who is signed in may hand on: the decision on the resource, and the identity scopes beside it."""
+
+    user: User
+    signed_in: SignIn
+    decision: Decision
+    scopes: tuple[str, ...]
+    identity_scopes: tuple[str, ...]
+
+    @property
+    def all_scopes(self) -> tuple[str, ...]:
+        return (*self.scopes, *self.identity_scopes)
 
 
 @never_cache
@@ -76,8 +92,13 @@ def authorize(request: HttpRequest) -> HttpResponse:
 
 def _answer(request: HttpRequest, client: Client, params: Params, redirect_uri: str) -> HttpResponse:
     wanted = authorization_request.read(params, redirect_uri=redirect_uri, grant_types=client.grant_types)
-    resource = None if wanted.is_sign_in_only else resources.requested(wanted.resource)
-    asked = Asked(client=client, request=wanted, resource=resource, now=now())
+    asked = Asked(
+        client=client,
+        request=wanted,
+        resource=None if wanted.is_sign_in_only else resources.requested(wanted.resource),
+        address=client_address(request.META),
+        now=now(),
+    )
     user = request.user
     if not isinstance(user, User):
         return _to_sign_in(request, asked)
@@ -87,7 +108,7 @@ def _answer(request: HttpRequest, client: Client, params: Params, redirect_uri: 
     return _decide(request, asked, user, signed_in)
 
 
-# --- Signing in --------------------------------------------------------------------------------------------------------
+# --- Signing in ------------------------------------------------------------------------------------------------------
 
 
 def _to_sign_in(request: HttpRequest, asked: Asked) -> HttpResponse:
@@ -122,71 +143,70 @@ def _asked_at_key(request: HttpRequest) -> str:
     return "sign-in asked at " + hashlib.sha256(request.get_full_path().encode()).hexdigest()
 
 
-# --- Deciding and consenting -------------------------------------------------------------------------------------------
+# --- Deciding and consenting ---------------------------------------------------------------------------------------
 
 
 def _decide(request: HttpRequest, asked: Asked, user: User, signed_in: SignIn) -> HttpResponse:
-    decision = _decision(asked, user, signed_in, request)
-    identity = _identity_scopes(asked, user, signed_in, request)
+    decision = _decision(asked, user, signed_in)
     if decision.effect is not Outcome.ALLOW:
         return _not_allowed(request, asked, decision, signed_in)
-    wanted = (*(decision.scopes if asked.resource else ()), *identity)
-    is_covered = consents.covers(
+    offer = Offer(
         user=user,
-        client=asked.client,
-        resource=asked.resource,
-        redirect_uri=asked.request.redirect_uri,
-        scopes=wanted,
+        signed_in=signed_in,
+        decision=decision,
+        scopes=decision.scopes if asked.resource else (),
+        identity_scopes=_identity_scopes(asked, user, signed_in),
     )
     if request.method == "POST":
         if not request.POST.get("allow"):
             return _denied(asked, user)
-        return _allowed(request, asked, user, signed_in, decision, identity, has_consented=True)
-    if is_covered and "consent" not in asked.request.prompt:
-        return _allowed(request, asked, user, signed_in, decision, identity, has_consented=False)
+        return _allowed(request, asked, offer, has_consented=True)
+    if _is_consented(asked, offer) and "consent" not in asked.request.prompt:
+        return _allowed(request, asked, offer, has_consented=False)
     if "none" in asked.request.prompt:
         raise OAuthError(Reason.CONSENT_REQUIRED)
-    return _consent_page(request, asked, user, wanted)
+    return _consent_page(request, asked, offer)
 
 
-def _decision(asked: Asked, user: User, signed_in: SignIn, request: HttpRequest) -> Decision:
+def _decision(asked: Asked, user: User, signed_in: SignIn) -> Decision:
     if asked.resource is None:
-        names: Sequence[str] = scopes.registered(asked.client.scope, asked.request.identity_scopes)
-    else:
-        known = scopes.registered(asked.client.scope, resources.scopes_of(asked.resource))
-        names = scopes.narrow(asked.request.scopes, known)
-    question = _question(asked, user, signed_in, request, asked.resource, names)
-    return decisions.judge(question, asked.now) if asked.resource else decisions.judge_sign_in(question, asked.now)
+        names = scopes.registered(asked.client.scope, asked.request.identity_scopes)
+        return decisions.judge_sign_in(_question(asked, user, signed_in, names), asked.now)
+    known = scopes.registered(asked.client.scope, resources.scopes_of(asked.resource))
+    names = scopes.narrow(asked.request.scopes, known)
+    return decisions.judge(_question(asked, user, signed_in, names), asked.now)
 
 
-def _identity_scopes(asked: Asked, user: User, signed_in: SignIn, request: HttpRequest) -> tuple[str, ...]:
+def _identity_scopes(asked: Asked, user: User, signed_in: SignIn) -> tuple[str, ...]:
     """The identity scopes that this server offers, the client is registered for, and the rules leave."""
     offered = {*registry.metadata().get("scopes_supported", ()), "offline_access"}
     names = scopes.registered(asked.client.scope, [name for name in asked.request.identity_scopes if name in offered])
     if not names:
         return ()
-    question = _question(asked, user, signed_in, request, asked.resource, names)
-    return decisions.judge_sign_in(question, asked.now).scopes
+    return decisions.judge_sign_in(_question(asked, user, signed_in, names), asked.now).scopes
 
 
-def _question(
-    asked: Asked,
-    user: User,
-    signed_in: SignIn,
-    request: HttpRequest,
-    resource: ProtectedResource | None,
-    names: Sequence[str],
-) -> decisions.Ask:
+def _question(asked: Asked, user: User, signed_in: SignIn, names: Sequence[str]) -> Ask:
     return decisions.ask(
         client=asked.client,
         user=user,
         grant_type=GRANT_TYPE,
-        resource=resource,
+        resource=asked.resource,
         scopes=names,
         auth_time=signed_in.auth_time,
         acr=signed_in.acr,
         amr=signed_in.amr,
-        address=client_address(request.META),
+        address=asked.address,
+    )
+
+
+def _is_consented(asked: Asked, offer: Offer) -> bool:
+    return consents.covers(
+        user=offer.user,
+        client=asked.client,
+        resource=asked.resource,
+        redirect_uri=asked.request.redirect_uri,
+        scopes=offer.all_scopes,
     )
 
 
@@ -203,49 +223,42 @@ def _not_allowed(request: HttpRequest, asked: Asked, decision: Decision, signed_
     raise OAuthError(Reason.AUTHENTICATION_UNMET, detail=decision.reason)
 
 
-def _allowed(
-    request: HttpRequest,
-    asked: Asked,
-    user: User,
-    signed_in: SignIn,
-    decision: Decision,
-    identity: tuple[str, ...],
-    *,
-    has_consented: bool,
-) -> HttpResponse:
+def _allowed(request: HttpRequest, asked: Asked, offer: Offer, *, has_consented: bool) -> HttpResponse:
     with settled():
         if has_consented:
-            _remember(asked, user, decision, identity)
+            _remember(asked, offer)
         code = codes.issue(
             request=asked.request,
             client=asked.client,
-            user=user,
+            user=offer.user,
             resource=asked.resource,
-            decision=decision,
-            sign_in=signed_in,
-            identity_scopes=identity,
+            decision=offer.decision,
+            sign_in=offer.signed_in,
+            identity_scopes=offer.identity_scopes,
             now=asked.now,
         )
     request.session.pop(_asked_at_key(request), None)
     return _back(asked.request.redirect_uri, {"code": code, "state": asked.request.state})
 
 
-def _remember(asked: Asked, user: User, decision: Decision, identity: tuple[str, ...]) -> None:
-    allowed = [*(decision.scopes if asked.resource else ()), *identity]
+def _remember(asked: Asked, offer: Offer) -> None:
     consents.remember(
-        user=user,
+        user=offer.user,
         client=asked.client,
         resource=asked.resource,
         redirect_uri=asked.request.redirect_uri,
-        scopes=allowed,
+        scopes=offer.all_scopes,
         now=datetime.fromtimestamp(asked.now, UTC),
     )
     audit.record(
         audit.Event.CONSENT_GIVEN,
         client_id=asked.client.client_id,
-        subject=str(user.subject),
+        subject=str(offer.user.subject),
         resource=asked.resource.identifier if asked.resource else "",
-        detail={"scope": scopes.join(allowed), "redirect_origin": consents.origin_of(asked.request.redirect_uri)},
+        detail={
+            "scope": scopes.join(offer.all_scopes),
+            "redirect_origin": consents.origin_of(asked.request.redirect_uri),
+        },
     )
 
 
@@ -261,7 +274,8 @@ def _denied(asked: Asked, user: User) -> HttpResponse:
     return _back(asked.request.redirect_uri, _error_parameters(error, asked.request.state))
 
 
-# --- Answers -----------------------------------------------------------------------------------------------------------
+# --- Answers
+# -----------------------------------------------------------------------------------------------------------
 
 
 def _error_parameters(error: OAuthError, state: str) -> dict[str, str]:
@@ -278,25 +292,26 @@ def _back(redirect_uri: str, parameters: dict[str, str]) -> HttpResponse:
     answer = {name: value for name, value in (parameters | {"iss": conf.issuer}).items() if value}
     # > The endpoint URI MAY include … query component, which MUST be retained (RFC 6749 §3.1.2)
     separator = "&" if "?" in redirect_uri else "?"
-    return OAuth2ResponseRedirect(
-        f"{redirect_uri}{separator}{urlencode(answer)}", allowed_schemes=[urlsplit(redirect_uri).scheme]
+    response: HttpResponse = OAuth2ResponseRedirect(
+        f"{redirect_uri}{separator}{urlencode(answer)}", [urlsplit(redirect_uri).scheme]
     )
+    return response
 
 
 def _stopped(request: HttpRequest, error: OAuthError) -> HttpResponse:
     """A page and no redirect: whoever sent the person here is not to be trusted with one (attack 28)."""
     record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error)
     context = {
-        "what": _STOPPED.get(error.reason, "The request is not well-formed."),
+        "what": _STOPPED.get(error.reason.value, "The request is not well-formed."),
         "correlation_id": audit.current_origin().request_id,
     }
     return render(request, "authorize/error.html", context, status=400)
 
 
 _STOPPED = {
-    Reason.CLIENT_UNKNOWN: "The application that sent you here is not known to this server.",
-    Reason.REDIRECT_URI_UNREGISTERED: "The application asked to be answered at an address that it has not registered.",
-    Reason.DUPLICATE_PARAMETER: "The request says one thing twice, so it cannot be trusted.",
+    Reason.CLIENT_UNKNOWN.value: "The application that sent you here is not known to this server.",
+    Reason.REDIRECT_URI_UNREGISTERED.value: "The application asked to be answered at an address that is not its own.",
+    Reason.DUPLICATE_PARAMETER.value: "The request says one thing twice, so it cannot be trusted.",
 }
 
 
@@ -306,13 +321,15 @@ def _waiting(request: HttpRequest, client: Client, resource: ProtectedResource |
     context = {
         "client": {"name": client.name, "host": client.host},
         "resource": resource,
-        "approvers": User.objects.filter(role=User.Role.ADMINISTRATOR, is_active=True).values_list("email", flat=True)[:3],
+        "approvers": User.objects.filter(role=User.Role.ADMINISTRATOR, is_active=True).values_list("email", flat=True)[
+            :3
+        ],
         "request_id": audit.current_origin().request_id,
     }
     return render(request, "authorize/waiting.html", context, status=403)
 
 
-def _consent_page(request: HttpRequest, asked: Asked, user: User, wanted: Sequence[str]) -> HttpResponse:
+def _consent_page(request: HttpRequest, asked: Asked, offer: Offer) -> HttpResponse:
     shown = redirect_uris.display(asked.request.redirect_uri)
     client = asked.client
     registered = [redirect_uris.display(uri) for uri in client.redirect_uri_list]
@@ -326,9 +343,9 @@ def _consent_page(request: HttpRequest, asked: Asked, user: User, wanted: Sequen
             "logo_url": "",
         },
         "resource": asked.resource,
-        "scopes": _in_words(asked.resource, wanted),
+        "scopes": _in_words(asked.resource, offer.all_scopes),
         "redirect": {"host": shown.host, "scheme": shown.scheme, "is_loopback": shown.is_loopback},
-        "subject": user,
+        "subject": offer.user,
         "warnings": [],
     }
     response = render(request, "authorize/consent.html", context)

@@ -106,7 +106,7 @@ def _live(claims: dict[str, Any], resource: ProtectedResource, moment: float) ->
 
 
 def metadata() -> dict[str, object]:
-    confidential = [name for name in registry.client_auth_methods() if name != client_auth.NONE]
+    confidential = [name for name in registry.client_auth_methods() if name != registry.PUBLIC]
     return {
         "introspection_endpoint": conf.endpoint("introspect"),
         "introspection_endpoint_auth_methods_supported": confidential,

@@ -33,15 +33,16 @@ _PREFLIGHT = {
     "Access-Control-Allow-Headers": "authorization, content-type, dpop, mcp-protocol-version",
     "Access-Control-Max-Age": "3600",
 }
-# > The authorization server MUST include the HTTP "Cache-Control" response header field with a value of "no-store" in any
-# > response containing tokens, credentials, or other sensitive information (RFC 6749 §5.1)
+# > The authorization server MUST include the HTTP "Cache-Control" response header field with a value of "no-store" in
+# > any response containing tokens, credentials, or other sensitive information (RFC 6749 §5.1)
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-_HARDENING = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+_HARDENING = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
 
 
-def machine_endpoint(
-    *methods: str, refused: StrEnum | None = None, cors: bool = True
-) -> Callable[[View], View]:
+def machine_endpoint(*methods: str, refused: StrEnum | None = None, cors: bool = True) -> Callable[[View], View]:
     """Make a view a machine endpoint. `refused` is the audit event of a refusal; None where there is none to record."""
 
     def decorate(view: View) -> View:
@@ -91,8 +92,8 @@ def _refusal(request: HttpRequest, error: OAuthError, refused: StrEnum | None) -
         record_unauthenticated(refused, error, client_id=getattr(request, "claimed_client_id", ""))
     headers = {}
     # > If the client attempted to authenticate via the "Authorization" request header field, the authorization server
-    # > MUST respond with an HTTP 401 (Unauthorized) status code and include the "WWW-Authenticate" response header field
-    # > matching the authentication scheme used by the client. (RFC 6749 §5.2)
+    # > MUST respond with an HTTP 401 (Unauthorized) status code and include the "WWW-Authenticate" response header
+    # > field matching the authentication scheme used by the client. (RFC 6749 §5.2)
     if error.status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="gatehouse", charset="UTF-8"'
     return json_response(error.body(), status=error.status, headers=headers)

@@ -73,9 +73,7 @@ def _find(request: TokenRequest) -> AuthorizationCode:
     presented = params.required(request.params, "code")
     if len(presented) > MAXIMUM_CODE:
         raise OAuthError(Reason.CODE_UNKNOWN)
-    code = (
-        AuthorizationCode.objects.select_related("user", "client").filter(digest=digest(presented)).first()
-    )
+    code = AuthorizationCode.objects.select_related("user", "client").filter(digest=digest(presented)).first()
     if code is None:
         raise OAuthError(Reason.CODE_UNKNOWN)
     # > ensure that the authorization code was issued to the authenticated confidential client, or if the client is
@@ -109,8 +107,8 @@ def _check(code: AuthorizationCode, request: TokenRequest) -> None:
 
 
 def _refuse_replay(code: AuthorizationCode, now: datetime) -> None:
-    # > If an authorization code is used more than once, the authorization server MUST deny the request and SHOULD revoke
-    # > (when possible) all tokens previously issued based on that authorization code. (RFC 6749 §4.1.2)
+    # > If an authorization code is used more than once, the authorization server MUST deny the request and SHOULD
+    # > revoke (when possible) all tokens previously issued based on that authorization code. (RFC 6749 §4.1.2)
     led_to = Authorization.objects.filter(authorizationcode__digest=code.digest)
     authorizations.end(led_to, reason=Reason.CODE_REPLAYED.value, now=now)
     raise OAuthError(Reason.CODE_REPLAYED)

@@ -3,10 +3,9 @@
 from typing import Any
 
 from authz import authorizations, decisions, resources, tokens
-from authz.client_auth import NONE
 from authz.protocol import scopes
 from authz.protocol.errors import OAuthError, Reason
-from authz.registry import TokenRequest
+from authz.registry import PUBLIC, TokenRequest
 from authz.transactions import settled
 
 GRANT_TYPE = "client_credentials"
@@ -17,8 +16,8 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     """A token for the client itself. No refresh token: it can always ask again (RFC 6749 §4.4.3)."""
     client = request.client
     # > The client credentials grant type MUST only be used by confidential clients. (RFC 6749 §4.4)
-    if request.auth_method == NONE:
-        raise OAuthError(Reason.CLIENT_AUTHENTICATION_WRONG_METHOD, detail=NONE)
+    if request.auth_method == PUBLIC:
+        raise OAuthError(Reason.CLIENT_AUTHENTICATION_WRONG_METHOD, detail=PUBLIC)
     resource = resources.requested(request.params.get("resource"))
     known = scopes.registered(client.scope, resources.scopes_of(resource))
     asked = scopes.narrow(scopes.parse(request.params.get("scope")), known)

@@ -59,12 +59,11 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
 
 
 def _find(presented: RefreshToken, request: TokenRequest) -> Authorization:
-    authorization = (
-        Authorization.objects.select_related("user").filter(pk=presented.authorization).first()
-    )
+    authorization = Authorization.objects.select_related("user").filter(pk=presented.authorization).first()
     if authorization is None:
         raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="removed")
-    # > the authorization server MUST … ensure that the refresh token was issued to the authenticated client (RFC 6749 §6)
+    # > the authorization server MUST … ensure that the refresh token was issued to the authenticated client (RFC 6749
+    # > §6)
     if authorization.client_id != request.client.pk:
         raise OAuthError(Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT)
     if authorization.resource_id is not None:
@@ -125,9 +124,9 @@ def _refuse_replay(authorization: Authorization, presented: RefreshToken, now: d
 def _rotate(authorization: Authorization, presented: RefreshToken, now: datetime) -> bool:
     """Compare and swap. False: another request has rotated, or revoked, in between."""
     expires = min(now + REFRESH_TOKEN_IDLE, authorization.created + REFRESH_TOKEN_LONGEST)
-    changed = Authorization.objects.filter(
-        pk=authorization.pk, generation=presented.generation, revoked=None
-    ).update(generation=F("generation") + 1, rotated=now, expires=expires)
+    changed = Authorization.objects.filter(pk=authorization.pk, generation=presented.generation, revoked=None).update(
+        generation=F("generation") + 1, rotated=now, expires=expires
+    )
     return changed == 1
 
 

@@ -11,283 +11,611 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Generation',
+            name="Generation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('value', models.BigIntegerField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("value", models.BigIntegerField()),
             ],
         ),
         migrations.CreateModel(
-            name='Rule',
+            name="Rule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=255, unique=True)),
-                ('effect', models.CharField(choices=[('allow', 'Allow'), ('deny', 'Deny'), ('require_approval', 'Require approval')], max_length=32)),
-                ('enabled', models.BooleanField(default=True)),
-                ('definition', models.JSONField(help_text='clients, users, groups, grant_types, resources, scopes, conditions, …')),
-                ('created', models.DateTimeField(auto_now_add=True)),
-                ('updated', models.DateTimeField(auto_now=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=255, unique=True)),
+                (
+                    "effect",
+                    models.CharField(
+                        choices=[("allow", "Allow"), ("deny", "Deny"), ("require_approval", "Require approval")],
+                        max_length=32,
+                    ),
+                ),
+                ("enabled", models.BooleanField(default=True)),
+                (
+                    "definition",
+                    models.JSONField(help_text="clients, users, groups, grant_types, resources, scopes, conditions, …"),
+                ),
+                ("created", models.DateTimeField(auto_now_add=True)),
+                ("updated", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='SigningKey',
+            name="SigningKey",
             fields=[
-                ('kid', models.CharField(help_text='The RFC 7638 thumbprint.', max_length=64, primary_key=True, serialize=False)),
-                ('alg', models.CharField(max_length=8)),
-                ('public_jwk', models.JSONField()),
-                ('encrypted', models.BinaryField()),
-                ('published', models.DateTimeField()),
-                ('signs_from', models.DateTimeField()),
-                ('retired', models.DateTimeField(help_text='When it stopped signing.', null=True)),
-                ('expires', models.DateTimeField(help_text='When it leaves the JWKS.', null=True)),
+                (
+                    "kid",
+                    models.CharField(
+                        help_text="The RFC 7638 thumbprint.", max_length=64, primary_key=True, serialize=False
+                    ),
+                ),
+                ("alg", models.CharField(max_length=8)),
+                ("public_jwk", models.JSONField()),
+                ("encrypted", models.BinaryField()),
+                ("published", models.DateTimeField()),
+                ("signs_from", models.DateTimeField()),
+                ("retired", models.DateTimeField(help_text="When it stopped signing.", null=True)),
+                ("expires", models.DateTimeField(help_text="When it leaves the JWKS.", null=True)),
             ],
             options={
-                'ordering': ['signs_from'],
+                "ordering": ["signs_from"],
             },
         ),
         migrations.CreateModel(
-            name='UsedAssertion',
+            name="UsedAssertion",
             fields=[
-                ('digest', models.CharField(help_text='SHA-256 of issuer and jti.', max_length=64, primary_key=True, serialize=False)),
-                ('expires', models.DateTimeField(db_index=True)),
+                (
+                    "digest",
+                    models.CharField(
+                        help_text="SHA-256 of issuer and jti.", max_length=64, primary_key=True, serialize=False
+                    ),
+                ),
+                ("expires", models.DateTimeField(db_index=True)),
             ],
         ),
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('username', models.CharField(error_messages={'unique': 'A user with that username already exists.'}, help_text='Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.', max_length=150, unique=True, validators=[django.contrib.auth.validators.UnicodeUsernameValidator()], verbose_name='username')),
-                ('first_name', models.CharField(blank=True, max_length=150, verbose_name='first name')),
-                ('last_name', models.CharField(blank=True, max_length=150, verbose_name='last name')),
-                ('email', models.EmailField(blank=True, max_length=254, verbose_name='email address')),
-                ('is_staff', models.BooleanField(default=False, help_text='Designates whether the user can log into this admin site.', verbose_name='staff status')),
-                ('is_active', models.BooleanField(default=True, help_text='Designates whether this user should be treated as active. Unselect this instead of deleting accounts.', verbose_name='active')),
-                ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date joined')),
-                ('subject', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('role', models.CharField(choices=[('none', 'None'), ('developer', 'Developer'), ('auditor', 'Auditor'), ('approver', 'Approver'), ('administrator', 'Administrator')], default='none', max_length=16)),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                (
+                    "username",
+                    models.CharField(
+                        error_messages={"unique": "A user with that username already exists."},
+                        help_text="Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.",
+                        max_length=150,
+                        unique=True,
+                        validators=[django.contrib.auth.validators.UnicodeUsernameValidator()],
+                        verbose_name="username",
+                    ),
+                ),
+                ("first_name", models.CharField(blank=True, max_length=150, verbose_name="first name")),
+                ("last_name", models.CharField(blank=True, max_length=150, verbose_name="last name")),
+                ("email", models.EmailField(blank=True, max_length=254, verbose_name="email address")),
+                (
+                    "is_staff",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates whether the user can log into this admin site.",
+                        verbose_name="staff status",
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Designates whether this user should be treated as active. Unselect this instead of deleting accounts.",
+                        verbose_name="active",
+                    ),
+                ),
+                ("date_joined", models.DateTimeField(default=django.utils.timezone.now, verbose_name="date joined")),
+                ("subject", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("none", "None"),
+                            ("developer", "Developer"),
+                            ("auditor", "Auditor"),
+                            ("approver", "Approver"),
+                            ("administrator", "Administrator"),
+                        ],
+                        default="none",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'person',
-                'verbose_name_plural': 'people',
-                'abstract': False,
+                "verbose_name": "person",
+                "verbose_name_plural": "people",
+                "abstract": False,
             },
             managers=[
-                ('objects', django.contrib.auth.models.UserManager()),
+                ("objects", django.contrib.auth.models.UserManager()),
             ],
         ),
         migrations.CreateModel(
-            name='AuditEvent',
+            name="AuditEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('time', models.DateTimeField(db_index=True)),
-                ('event', models.CharField(max_length=64)),
-                ('reason', models.CharField(blank=True, default='', max_length=64)),
-                ('client_id', models.CharField(blank=True, default='', max_length=1024)),
-                ('subject', models.CharField(blank=True, default='', max_length=255)),
-                ('resource', models.CharField(blank=True, default='', max_length=1024)),
-                ('authorization', models.CharField(blank=True, default='', max_length=36)),
-                ('address', models.CharField(blank=True, default='', max_length=45)),
-                ('request_id', models.CharField(blank=True, default='', max_length=55)),
-                ('detail', models.JSONField(default=dict)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("time", models.DateTimeField(db_index=True)),
+                ("event", models.CharField(max_length=64)),
+                ("reason", models.CharField(blank=True, default="", max_length=64)),
+                ("client_id", models.CharField(blank=True, default="", max_length=1024)),
+                ("subject", models.CharField(blank=True, default="", max_length=255)),
+                ("resource", models.CharField(blank=True, default="", max_length=1024)),
+                ("authorization", models.CharField(blank=True, default="", max_length=36)),
+                ("address", models.CharField(blank=True, default="", max_length=45)),
+                ("request_id", models.CharField(blank=True, default="", max_length=55)),
+                ("detail", models.JSONField(default=dict)),
             ],
             options={
-                'ordering': ['-id'],
-                'indexes': [models.Index(fields=['event', 'id'], name='authz_audit_event_b7bbfd_idx'), models.Index(fields=['client_id', 'id'], name='authz_audit_client__fa640a_idx'), models.Index(fields=['subject', 'id'], name='authz_audit_subject_63b714_idx'), models.Index(fields=['authorization', 'id'], name='authz_audit_authori_79f797_idx')],
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(fields=["event", "id"], name="authz_audit_event_b7bbfd_idx"),
+                    models.Index(fields=["client_id", "id"], name="authz_audit_client__fa640a_idx"),
+                    models.Index(fields=["subject", "id"], name="authz_audit_subject_63b714_idx"),
+                    models.Index(fields=["authorization", "id"], name="authz_audit_authori_79f797_idx"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Client',
+            name="Client",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('redirect_uris', models.TextField(blank=True, help_text='Allowed URIs list, space separated', verbose_name='redirect URIs')),
-                ('post_logout_redirect_uris', models.TextField(blank=True, default='', help_text='Allowed Post Logout URIs list, space separated', verbose_name='post logout redirect URIs')),
-                ('client_type', models.CharField(choices=[('confidential', 'Confidential'), ('public', 'Public')], max_length=32, verbose_name='client type')),
-                ('authorization_grant_type', models.CharField(choices=[('authorization-code', 'Authorization code'), ('urn:ietf:params:oauth:grant-type:device_code', 'Device Code'), ('implicit', 'Implicit'), ('password', 'Resource owner password-based'), ('client-credentials', 'Client credentials'), ('openid-hybrid', 'OpenID connect hybrid')], max_length=44, verbose_name='authorization grant type')),
-                ('hash_client_secret', models.BooleanField(default=True, verbose_name='hash client secret')),
-                ('name', models.CharField(blank=True, max_length=255, verbose_name='name')),
-                ('skip_authorization', models.BooleanField(default=False, verbose_name='skip authorization')),
-                ('created', models.DateTimeField(auto_now_add=True, verbose_name='created')),
-                ('updated', models.DateTimeField(auto_now=True, verbose_name='updated')),
-                ('algorithm', models.CharField(blank=True, choices=[('', 'No OIDC support'), ('RS256', 'RSA with SHA-2 256'), ('HS256', 'HMAC with SHA-2 256')], default='', max_length=5, verbose_name='algorithm')),
-                ('allowed_origins', models.TextField(blank=True, default='', help_text='Allowed origins list to enable CORS, space separated', verbose_name='allowed origins')),
-                ('registration_source', models.CharField(choices=[('manual', 'Manual'), ('dcr', 'Dynamic Client Registration'), ('cimd', 'Client ID Metadata Document')], default='manual', help_text='How this application was registered (manual, DCR per RFC 7591, or CIMD)', max_length=32, verbose_name='registration source')),
-                ('cimd_expires_at', models.DateTimeField(blank=True, default=None, help_text='When the cached Client ID Metadata Document should be re-fetched', null=True, verbose_name='CIMD expires at')),
-                ('client_id', models.CharField(max_length=1024, unique=True)),
-                ('client_secret', models.CharField(blank=True, default='', editable=False, max_length=1)),
-                ('status', models.CharField(choices=[('pending', 'Pending'), ('approved', 'Approved'), ('suspended', 'Suspended'), ('retired', 'Retired')], default='pending', max_length=16)),
-                ('grant_types', models.JSONField(blank=True, default=list)),
-                ('token_endpoint_auth_method', models.CharField(default='none', max_length=32)),
-                ('secret_digest', models.CharField(blank=True, default='', editable=False, max_length=64)),
-                ('client_jwks', models.JSONField(blank=True, null=True)),
-                ('client_jwks_uri', models.CharField(blank=True, default='', max_length=1024)),
-                ('reuse_assertions', models.BooleanField(default=False, help_text='Let one client assertion authenticate several requests until it expires (static providers).')),
-                ('scope', models.JSONField(blank=True, default=None, help_text='The scopes it is registered for; empty: whatever rules allow.', null=True)),
-                ('environment', models.CharField(blank=True, default='', max_length=64)),
-                ('tags', models.JSONField(blank=True, default=list)),
-                ('client_uri', models.CharField(blank=True, default='', max_length=1024)),
-                ('metadata_digest', models.CharField(blank=True, default='', editable=False, help_text='The document version it was made from (CIMD).', max_length=64)),
-                ('consent_digest', models.CharField(blank=True, default='', editable=False, help_text="What consents and refresh tokens are bound to: changes when the client's security does.", max_length=64)),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='owned_clients', to=settings.AUTH_USER_MODEL)),
-                ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='%(app_label)s_%(class)s', to=settings.AUTH_USER_MODEL, verbose_name='user')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "redirect_uris",
+                    models.TextField(
+                        blank=True, help_text="Allowed URIs list, space separated", verbose_name="redirect URIs"
+                    ),
+                ),
+                (
+                    "post_logout_redirect_uris",
+                    models.TextField(
+                        blank=True,
+                        default="",
+                        help_text="Allowed Post Logout URIs list, space separated",
+                        verbose_name="post logout redirect URIs",
+                    ),
+                ),
+                (
+                    "client_type",
+                    models.CharField(
+                        choices=[("confidential", "Confidential"), ("public", "Public")],
+                        max_length=32,
+                        verbose_name="client type",
+                    ),
+                ),
+                (
+                    "authorization_grant_type",
+                    models.CharField(
+                        choices=[
+                            ("authorization-code", "Authorization code"),
+                            ("urn:ietf:params:oauth:grant-type:device_code", "Device Code"),
+                            ("implicit", "Implicit"),
+                            ("password", "Resource owner password-based"),
+                            ("client-credentials", "Client credentials"),
+                            ("openid-hybrid", "OpenID connect hybrid"),
+                        ],
+                        max_length=44,
+                        verbose_name="authorization grant type",
+                    ),
+                ),
+                ("hash_client_secret", models.BooleanField(default=True, verbose_name="hash client secret")),
+                ("name", models.CharField(blank=True, max_length=255, verbose_name="name")),
+                ("skip_authorization", models.BooleanField(default=False, verbose_name="skip authorization")),
+                ("created", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                ("updated", models.DateTimeField(auto_now=True, verbose_name="updated")),
+                (
+                    "algorithm",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "No OIDC support"),
+                            ("RS256", "RSA with SHA-2 256"),
+                            ("HS256", "HMAC with SHA-2 256"),
+                        ],
+                        default="",
+                        max_length=5,
+                        verbose_name="algorithm",
+                    ),
+                ),
+                (
+                    "allowed_origins",
+                    models.TextField(
+                        blank=True,
+                        default="",
+                        help_text="Allowed origins list to enable CORS, space separated",
+                        verbose_name="allowed origins",
+                    ),
+                ),
+                (
+                    "registration_source",
+                    models.CharField(
+                        choices=[
+                            ("manual", "Manual"),
+                            ("dcr", "Dynamic Client Registration"),
+                            ("cimd", "Client ID Metadata Document"),
+                        ],
+                        default="manual",
+                        help_text="How this application was registered (manual, DCR per RFC 7591, or CIMD)",
+                        max_length=32,
+                        verbose_name="registration source",
+                    ),
+                ),
+                (
+                    "cimd_expires_at",
+                    models.DateTimeField(
+                        blank=True,
+                        default=None,
+                        help_text="When the cached Client ID Metadata Document should be re-fetched",
+                        null=True,
+                        verbose_name="CIMD expires at",
+                    ),
+                ),
+                ("client_id", models.CharField(max_length=1024, unique=True)),
+                ("client_secret", models.CharField(blank=True, default="", editable=False, max_length=1)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("approved", "Approved"),
+                            ("suspended", "Suspended"),
+                            ("retired", "Retired"),
+                        ],
+                        default="pending",
+                        max_length=16,
+                    ),
+                ),
+                ("grant_types", models.JSONField(blank=True, default=list)),
+                ("token_endpoint_auth_method", models.CharField(default="none", max_length=32)),
+                ("secret_digest", models.CharField(blank=True, default="", editable=False, max_length=64)),
+                ("client_jwks", models.JSONField(blank=True, null=True)),
+                ("client_jwks_uri", models.CharField(blank=True, default="", max_length=1024)),
+                (
+                    "reuse_assertions",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Let one client assertion authenticate several requests until it expires (static providers).",
+                    ),
+                ),
+                (
+                    "scope",
+                    models.JSONField(
+                        blank=True,
+                        default=None,
+                        help_text="The scopes it is registered for; empty: whatever rules allow.",
+                        null=True,
+                    ),
+                ),
+                ("environment", models.CharField(blank=True, default="", max_length=64)),
+                ("tags", models.JSONField(blank=True, default=list)),
+                ("client_uri", models.CharField(blank=True, default="", max_length=1024)),
+                (
+                    "metadata_digest",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        editable=False,
+                        help_text="The document version it was made from (CIMD).",
+                        max_length=64,
+                    ),
+                ),
+                (
+                    "consent_digest",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        editable=False,
+                        help_text="What consents and refresh tokens are bound to: changes when the client's security does.",
+                        max_length=64,
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="owned_clients",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="%(app_label)s_%(class)s",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'agent',
-                'verbose_name_plural': 'agents',
-                'abstract': False,
+                "verbose_name": "agent",
+                "verbose_name_plural": "agents",
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Authorization',
+            name="Authorization",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('grant_type', models.CharField(max_length=64)),
-                ('scopes', models.JSONField(default=list)),
-                ('identity_scopes', models.JSONField(default=list)),
-                ('created', models.DateTimeField()),
-                ('expires', models.DateTimeField(help_text='When its refresh tokens end; empty: it has none.', null=True)),
-                ('generation', models.PositiveIntegerField(default=0)),
-                ('rotated', models.DateTimeField(null=True)),
-                ('revoked', models.DateTimeField(null=True)),
-                ('revoked_reason', models.CharField(blank=True, default='', max_length=64)),
-                ('auth_time', models.BigIntegerField(null=True)),
-                ('acr', models.CharField(blank=True, default='', max_length=255)),
-                ('amr', models.JSONField(default=list)),
-                ('session_digest', models.CharField(blank=True, default='', max_length=64)),
-                ('redirect_uri', models.TextField(blank=True, default='')),
-                ('client_digest', models.CharField(blank=True, default='', max_length=64)),
-                ('lineage', models.JSONField(default=dict)),
-                ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL)),
-                ('client', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.OAUTH2_PROVIDER_APPLICATION_MODEL)),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("grant_type", models.CharField(max_length=64)),
+                ("scopes", models.JSONField(default=list)),
+                ("identity_scopes", models.JSONField(default=list)),
+                ("created", models.DateTimeField()),
+                (
+                    "expires",
+                    models.DateTimeField(help_text="When its refresh tokens end; empty: it has none.", null=True),
+                ),
+                ("generation", models.PositiveIntegerField(default=0)),
+                ("rotated", models.DateTimeField(null=True)),
+                ("revoked", models.DateTimeField(null=True)),
+                ("revoked_reason", models.CharField(blank=True, default="", max_length=64)),
+                ("auth_time", models.BigIntegerField(null=True)),
+                ("acr", models.CharField(blank=True, default="", max_length=255)),
+                ("amr", models.JSONField(default=list)),
+                ("session_digest", models.CharField(blank=True, default="", max_length=64)),
+                ("redirect_uri", models.TextField(blank=True, default="")),
+                ("client_digest", models.CharField(blank=True, default="", max_length=64)),
+                ("lineage", models.JSONField(default=dict)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "client",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to=settings.OAUTH2_PROVIDER_APPLICATION_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ProtectedResource',
+            name="ProtectedResource",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('identifier', models.CharField(help_text='The canonical URI, in tokens as `aud`.', max_length=1024, unique=True)),
-                ('name', models.CharField(max_length=255)),
-                ('is_default', models.BooleanField(default=False, help_text='Used when a request names no resource.')),
-                ('is_active', models.BooleanField(default=True)),
-                ('access_token_lifetime', models.PositiveIntegerField(default=600, help_text='Seconds.', validators=[django.core.validators.MinValueValidator(30), django.core.validators.MaxValueValidator(86400)])),
-                ('access_token_signing_alg', models.CharField(choices=[('RS256', 'Rs256'), ('ES256', 'Es256'), ('EdDSA', 'Eddsa')], default='RS256', max_length=8)),
-                ('introspection_clients', models.ManyToManyField(blank=True, related_name='introspects', to=settings.OAUTH2_PROVIDER_APPLICATION_MODEL)),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='owned_resources', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "identifier",
+                    models.CharField(help_text="The canonical URI, in tokens as `aud`.", max_length=1024, unique=True),
+                ),
+                ("name", models.CharField(max_length=255)),
+                ("is_default", models.BooleanField(default=False, help_text="Used when a request names no resource.")),
+                ("is_active", models.BooleanField(default=True)),
+                (
+                    "access_token_lifetime",
+                    models.PositiveIntegerField(
+                        default=600,
+                        help_text="Seconds.",
+                        validators=[
+                            django.core.validators.MinValueValidator(30),
+                            django.core.validators.MaxValueValidator(86400),
+                        ],
+                    ),
+                ),
+                (
+                    "access_token_signing_alg",
+                    models.CharField(
+                        choices=[("RS256", "Rs256"), ("ES256", "Es256"), ("EdDSA", "Eddsa")],
+                        default="RS256",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "introspection_clients",
+                    models.ManyToManyField(
+                        blank=True, related_name="introspects", to=settings.OAUTH2_PROVIDER_APPLICATION_MODEL
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="owned_resources",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'MCP server',
+                "verbose_name": "MCP server",
             },
         ),
         migrations.CreateModel(
-            name='Consent',
+            name="Consent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('redirect_origin', models.CharField(max_length=512)),
-                ('client_digest', models.CharField(blank=True, default='', max_length=64)),
-                ('scopes', models.JSONField(default=list)),
-                ('given', models.DateTimeField()),
-                ('client', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.OAUTH2_PROVIDER_APPLICATION_MODEL)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='consents', to=settings.AUTH_USER_MODEL)),
-                ('resource', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to='authz.protectedresource')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("redirect_origin", models.CharField(max_length=512)),
+                ("client_digest", models.CharField(blank=True, default="", max_length=64)),
+                ("scopes", models.JSONField(default=list)),
+                ("given", models.DateTimeField()),
+                (
+                    "client",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to=settings.OAUTH2_PROVIDER_APPLICATION_MODEL
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="consents",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "resource",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.CASCADE, to="authz.protectedresource"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='AuthorizationCode',
+            name="AuthorizationCode",
             fields=[
-                ('digest', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('redirect_uri', models.TextField()),
-                ('redirect_uri_sent', models.BooleanField(default=True)),
-                ('code_challenge', models.CharField(max_length=128)),
-                ('scopes', models.JSONField(default=list)),
-                ('identity_scopes', models.JSONField(default=list)),
-                ('nonce', models.CharField(blank=True, default='', max_length=512)),
-                ('auth_time', models.BigIntegerField(null=True)),
-                ('acr', models.CharField(blank=True, default='', max_length=255)),
-                ('amr', models.JSONField(default=list)),
-                ('session_digest', models.CharField(blank=True, default='', max_length=64)),
-                ('client_digest', models.CharField(blank=True, default='', max_length=64)),
-                ('lineage', models.JSONField(default=dict)),
-                ('created', models.DateTimeField()),
-                ('expires', models.DateTimeField(db_index=True)),
-                ('used', models.DateTimeField(null=True)),
-                ('authorization', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to='authz.authorization')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL)),
-                ('client', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.OAUTH2_PROVIDER_APPLICATION_MODEL)),
-                ('resource', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to='authz.protectedresource')),
+                ("digest", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("redirect_uri", models.TextField()),
+                ("redirect_uri_sent", models.BooleanField(default=True)),
+                ("code_challenge", models.CharField(max_length=128)),
+                ("scopes", models.JSONField(default=list)),
+                ("identity_scopes", models.JSONField(default=list)),
+                ("nonce", models.CharField(blank=True, default="", max_length=512)),
+                ("auth_time", models.BigIntegerField(null=True)),
+                ("acr", models.CharField(blank=True, default="", max_length=255)),
+                ("amr", models.JSONField(default=list)),
+                ("session_digest", models.CharField(blank=True, default="", max_length=64)),
+                ("client_digest", models.CharField(blank=True, default="", max_length=64)),
+                ("lineage", models.JSONField(default=dict)),
+                ("created", models.DateTimeField()),
+                ("expires", models.DateTimeField(db_index=True)),
+                ("used", models.DateTimeField(null=True)),
+                (
+                    "authorization",
+                    models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to="authz.authorization"),
+                ),
+                ("user", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL)),
+                (
+                    "client",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to=settings.OAUTH2_PROVIDER_APPLICATION_MODEL
+                    ),
+                ),
+                (
+                    "resource",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.CASCADE, to="authz.protectedresource"
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='authorization',
-            name='resource',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to='authz.protectedresource'),
+            model_name="authorization",
+            name="resource",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.CASCADE, to="authz.protectedresource"
+            ),
         ),
         migrations.CreateModel(
-            name='Scope',
+            name="Scope",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=255)),
-                ('description', models.CharField(blank=True, default='', max_length=255)),
-                ('sensitivity', models.CharField(choices=[('low', 'Low'), ('medium', 'Medium'), ('high', 'High')], default='low', max_length=8)),
-                ('resource', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='scopes', to='authz.protectedresource')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=255)),
+                ("description", models.CharField(blank=True, default="", max_length=255)),
+                (
+                    "sensitivity",
+                    models.CharField(
+                        choices=[("low", "Low"), ("medium", "Medium"), ("high", "High")], default="low", max_length=8
+                    ),
+                ),
+                (
+                    "resource",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="scopes", to="authz.protectedresource"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.AddIndex(
-            model_name='client',
-            index=models.Index(fields=['status'], name='authz_clien_status_24a952_idx'),
+            model_name="client",
+            index=models.Index(fields=["status"], name="authz_clien_status_24a952_idx"),
         ),
         migrations.AddIndex(
-            model_name='client',
-            index=models.Index(fields=['registration_source'], name='authz_clien_registr_62093c_idx'),
+            model_name="client",
+            index=models.Index(fields=["registration_source"], name="authz_clien_registr_62093c_idx"),
         ),
         migrations.AddConstraint(
-            model_name='protectedresource',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_default', True)), fields=('is_default',), name='authz_one_default_resource'),
+            model_name="protectedresource",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_default", True)), fields=("is_default",), name="authz_one_default_resource"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='consent',
-            constraint=models.UniqueConstraint(fields=('user', 'client', 'resource', 'redirect_origin'), name='authz_one_consent'),
+            model_name="consent",
+            constraint=models.UniqueConstraint(
+                fields=("user", "client", "resource", "redirect_origin"), name="authz_one_consent"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='consent',
-            constraint=models.UniqueConstraint(condition=models.Q(('resource', None)), fields=('user', 'client', 'redirect_origin'), name='authz_one_identity_consent'),
+            model_name="consent",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("resource", None)),
+                fields=("user", "client", "redirect_origin"),
+                name="authz_one_identity_consent",
+            ),
         ),
         migrations.AddIndex(
-            model_name='authorization',
-            index=models.Index(fields=['user', 'client', 'resource'], name='authz_autho_user_id_f3f371_idx'),
+            model_name="authorization",
+            index=models.Index(fields=["user", "client", "resource"], name="authz_autho_user_id_f3f371_idx"),
         ),
         migrations.AddIndex(
-            model_name='authorization',
-            index=models.Index(fields=['session_digest'], name='authz_autho_session_ff8453_idx'),
+            model_name="authorization",
+            index=models.Index(fields=["session_digest"], name="authz_autho_session_ff8453_idx"),
         ),
         migrations.AddIndex(
-            model_name='authorization',
-            index=models.Index(fields=['created'], name='authz_autho_created_8b28bf_idx'),
+            model_name="authorization",
+            index=models.Index(fields=["created"], name="authz_autho_created_8b28bf_idx"),
         ),
         migrations.AddConstraint(
-            model_name='authorization',
-            constraint=models.UniqueConstraint(condition=models.Q(('revoked', None), ('user', None)), fields=('client', 'resource', 'grant_type'), name='authz_one_live_machine_authorization'),
+            model_name="authorization",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("revoked", None), ("user", None)),
+                fields=("client", "resource", "grant_type"),
+                name="authz_one_live_machine_authorization",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='scope',
-            constraint=models.UniqueConstraint(fields=('resource', 'name'), name='authz_scope_once_per_resource'),
+            model_name="scope",
+            constraint=models.UniqueConstraint(fields=("resource", "name"), name="authz_scope_once_per_resource"),
         ),
     ]

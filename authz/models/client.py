@@ -16,11 +16,11 @@ from authz.protocol import jwts
 MINIMUM_SECRET_LENGTH = 32
 
 
-class Client(AbstractApplication):  # type: ignore[misc]  # the toolkit is untyped
+class Client(AbstractApplication):
     """A client, on the toolkit's application model.
 
-    `token_endpoint_auth_method`, `client_jwks` and `client_jwks_uri` have the names that the toolkit 4.0 will use. Of the
-    inherited fields, `client_secret` stays empty (a secret is kept as a digest), and `grant_types` stands for
+    `token_endpoint_auth_method`, `client_jwks` and `client_jwks_uri` have the names that the toolkit 4.0 will use. Of
+    the inherited fields, `client_secret` stays empty (a secret is kept as a digest), and `grant_types` stands for
     `authorization_grant_type`, since a client may have several.
     """
 
@@ -71,7 +71,9 @@ class Client(AbstractApplication):  # type: ignore[misc]  # the toolkit is untyp
         """Keep a secret's digest. Secrets are long and random, so a fast digest is as good as a slow one; a slow one
         would hand every stranger a way to burn our CPU (docs/decisions/0005-client-secrets.md)."""
         if len(secret) < MINIMUM_SECRET_LENGTH:
-            raise ValidationError({"client_secret": f"A client secret has at least {MINIMUM_SECRET_LENGTH} characters."})
+            raise ValidationError(
+                {"client_secret": f"A client secret has at least {MINIMUM_SECRET_LENGTH} characters."}
+            )
         self.secret_digest = digest(secret)
 
     def has_secret(self, secret: str) -> bool:
@@ -79,7 +81,9 @@ class Client(AbstractApplication):  # type: ignore[misc]  # the toolkit is untyp
 
     @cached_property
     def keys(self) -> tuple[jwts.Key, ...]:
-        """The keys registered by value (`jwks`, RFC 7591 §2). Raises `jwts.JwtError` for a set not fit to be believed."""
+        """The keys registered by value (`jwks`, RFC 7591 §2). Raises `jwts.JwtError` for a set not fit to be
+        believed.
+        """
         return jwts.keys_from_jwks(self.client_jwks or {"keys": []})
 
     @property
@@ -87,8 +91,7 @@ class Client(AbstractApplication):  # type: ignore[misc]  # the toolkit is untyp
         """`registered`, `dynamic`, `cimd` or `workload`, as rules name it."""
         if self.token_endpoint_auth_method == "none" and self.grant_types == [JWT_BEARER]:  # noqa: S105 not a secret
             return "workload"
-        kinds = {self.RegistrationSource.CIMD: "cimd", self.RegistrationSource.DCR: "dynamic"}
-        return kinds.get(self.registration_source, "registered")
+        return _KINDS.get(self.registration_source, "registered")
 
     @property
     def host(self) -> str:
@@ -118,6 +121,7 @@ class Client(AbstractApplication):  # type: ignore[misc]  # the toolkit is untyp
         super().save(*args, **kwargs)
 
 
+_KINDS = {"cimd": "cimd", "dcr": "dynamic"}
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 

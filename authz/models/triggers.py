@@ -40,9 +40,7 @@ def _tables(app: AppConfig, attribute: str) -> list[str]:
     return [model._meta.db_table for model in models] + joins
 
 
-_FIRST_GENERATION = (
-    "INSERT INTO authz_generation (id, value) SELECT 1, 0 WHERE NOT EXISTS (SELECT 1 FROM authz_generation WHERE id = 1)"
-)
+_FIRST_GENERATION = "INSERT INTO authz_generation (id, value) VALUES (1, 0) ON CONFLICT (id) DO NOTHING"
 # A random value rather than a counter: no restore, rollback or race can ever bring an old value back.
 _NEW_VALUE = {"sqlite": "random()", "postgresql": "floor((random() - 0.5) * 9e18)::bigint"}
 
@@ -92,6 +90,7 @@ def _append_only(connection: BaseDatabaseWrapper, table: str) -> list[str]:
         name = f"{table}_append_only_{operation.lower()}"
         statements += [
             f"DROP TRIGGER IF EXISTS {name}",
-            f"CREATE TRIGGER {name} BEFORE {operation} ON {table} BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
+            f"CREATE TRIGGER {name} BEFORE {operation} ON {table}"
+            f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
         ]
     return statements

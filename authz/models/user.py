@@ -23,7 +23,7 @@ class User(AbstractUser):
     subject = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.NONE)
 
-    class Meta(AbstractUser.Meta):
+    class Meta:
         verbose_name = "person"
         verbose_name_plural = "people"
 

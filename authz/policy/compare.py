@@ -67,8 +67,8 @@ _NOTHING = (0, 0.0)
 
 
 def _worth(decision: Decision) -> dict[str, tuple[int, float]]:
-    """What each scope is worth to the asker: granted (and for how long), or waiting."""
+    """What each scope is worth to the asker: granted (and for how long), to be had alone, or waiting."""
     if decision.effect is Outcome.ALLOW:
         lifetime = float("inf") if decision.lifetime is None else float(decision.lifetime)
-        return dict.fromkeys(decision.scopes, (2, lifetime))
-    return dict.fromkeys(decision.waiting, (1, 0.0))
+        return dict.fromkeys(decision.scopes, (3, lifetime))
+    return {**dict.fromkeys(decision.scopes, (2, 0.0)), **dict.fromkeys(decision.waiting, (1, 0.0))}

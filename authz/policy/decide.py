@@ -9,8 +9,9 @@ Nothing is allowed unless a rule allows it, and each scope is judged by itself:
 4. any other scope is granted if an allow speaks about it;
 5. what isn't granted is left out (narrowing), and nothing left is a refusal.
 
-One scope that waits makes the whole ask wait: require_approval outweighs allow, and a token with less than was asked
-for would hide the access request from who asked. What an approver has declined doesn't wait; it is left out.
+One scope that waits makes the whole ask wait: a token with less than was asked for would hide the access request from
+who asked. The decision says which scopes an ask for them alone would get at once. What an approver has declined doesn't
+wait; it is left out.
 
 A rule that restricts counts unless it surely doesn't apply; a rule that permits counts only if it surely does. So a
 require_approval whose conditions aren't established makes an ask wait, but doesn't permit it.
@@ -69,7 +70,8 @@ class StepUp:
 class Decision:
     """The answer to one ask.
 
-    scopes        granted, in the request's order; empty unless the effect is allow.
+    scopes        granted, in the request's order. Beside a wait: those that need no approval, which an ask for them
+                  alone would get at once.
     waiting       scopes that wait for an approval, in the request's order; empty unless the effect is pending.
     lifetime      seconds that what is issued may live at most; None if no rule says so. Nothing outlives the approval
                   or the rule that it stands on.
@@ -254,6 +256,7 @@ class _Tally:
             return Decision(
                 effect=Outcome.PENDING,
                 reason=DecisionReason.APPROVAL_NEEDED,
+                scopes=tuple(self.granted),
                 waiting=tuple(self.waiting),
                 rules=_names(self.holding, rules),
                 narrowed_by=denying,

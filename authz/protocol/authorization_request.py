@@ -47,12 +47,13 @@ def redirect_uri(params: Params, registered: Sequence[str]) -> str:
     """
     asked = params.get("redirect_uri")
     if asked is None:
-        # > If only one redirect URI is registered, it may be left out (OAuth 2.1 §4.1.1). A loopback one has no port yet.
+        # > If only one redirect URI is registered, it may be left out (OAuth 2.1 §4.1.1). A loopback one has no port
+        # > yet.
         if len(registered) == 1 and not redirect_uris.display(registered[0]).is_loopback:
             return registered[0]
         raise OAuthError(Reason.MISSING_PARAMETER, detail="redirect_uri")
-    # > authorization servers MUST utilize exact string matching except for port numbers in localhost redirection URIs of
-    # > native apps (RFC 9700 §2.1)
+    # > authorization servers MUST utilize exact string matching except for port numbers in localhost redirection URIs
+    # > of native apps (RFC 9700 §2.1)
     if not any(redirect_uris.matches(uri, asked) for uri in registered):
         raise OAuthError(Reason.REDIRECT_URI_UNREGISTERED)
     return asked

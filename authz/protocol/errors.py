@@ -1,8 +1,8 @@
 """Refusals: one closed vocabulary for operators, the RFCs' few codes and fixed sentences for the wire.
 
 `Reason` says precisely what was wrong; it goes to the audit and the log. On the wire a refusal is the pair
-(`code`, `sentence`) that its reason maps to. Reasons that an attacker could tell apart share one pair: an unknown code, a
-code of another client and a denied person are all `invalid_grant` with the same sentence.
+(`code`, `sentence`) that its reason maps to. Reasons that an attacker could tell apart share one pair: an unknown
+code, a code of another client and a denied person are all `invalid_grant` with the same sentence.
 """
 
 from enum import Enum
@@ -11,7 +11,7 @@ ONE_INVALID_GRANT = "The grant is invalid, expired, revoked, or was not issued t
 ONE_INVALID_CLIENT = "Client authentication failed."
 
 
-class RefusalReason(str, Enum):
+class RefusalReason(str, Enum):  # noqa: UP042  StrEnum cannot carry members beside the value
     """The shape of a vocabulary of reasons: a value for the operator, a code and a sentence for the wire.
 
     Each room of the house (`authz`, `cimd`, `xaa`) has one enum of this shape.
@@ -133,7 +133,11 @@ class Reason(RefusalReason):
     )
     PKCE_MALFORMED = "pkce_malformed", "invalid_request", "The code_challenge or code_verifier is malformed."
     CONSENT_DENIED = "consent_denied", "access_denied", "The person denied the request."
-    ACCESS_DENIED_BY_POLICY = "access_denied_by_policy", "access_denied", "The organisation's policy does not allow this."
+    ACCESS_DENIED_BY_POLICY = (
+        "access_denied_by_policy",
+        "access_denied",
+        "The organisation's policy does not allow this.",
+    )
     LOGIN_REQUIRED = "login_required", "login_required", "The person must sign in."
     CONSENT_REQUIRED = "consent_required", "consent_required", "The person must consent."
     AUTHENTICATION_UNMET = (

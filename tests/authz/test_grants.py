@@ -114,7 +114,11 @@ def test_consent_is_remembered_for_what_was_shown(gatehouse: World) -> None:
     gatehouse.authorize()
     assert gatehouse.browser.get(gatehouse.authorize_url()).status_code == 302
     # More scopes, another redirect host, or a client that insists: the person is asked again.
-    for changes in ({"scope": "mcp:read mcp:write"}, {"redirect_uri": "http://127.0.0.1:7777/callback"}, {"prompt": "consent"}):
+    for changes in (
+        {"scope": "mcp:read mcp:write"},
+        {"redirect_uri": "http://127.0.0.1:7777/callback"},
+        {"prompt": "consent"},
+    ):
         assert gatehouse.browser.get(gatehouse.authorize_url(**changes)).status_code == 200
 
 

@@ -46,7 +46,9 @@ class Command(BaseCommand):
             raise CommandError(f"there is no key {kid}") from None
         self.stdout.write(f"retired {key.alg} {key.kid}, published until {key.expires:%Y-%m-%d %H:%M:%S} UTC")
         if not SigningKey.objects.filter(alg=key.alg, retired=None).exists():
-            self.stdout.write(f"no {key.alg} key is left to sign with: run `keys ensure` or `keys rotate {key.alg} --now`")
+            self.stdout.write(
+                f"no {key.alg} key is left to sign with: run `keys ensure` or `keys rotate {key.alg} --now`"
+            )
 
 
 def state(key: SigningKey, now: datetime) -> str:
