@@ -1,0 +1,515 @@
+"""Agents: every client, however it came to be known, and the switch above it."""
+
+import secrets
+import string
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.views.decorators.cache import never_cache
+
+from authz import audit, authorizations, decisions, registry, snapshot
+from authz.console.display import STATUS_TONES, chip, foreign, when
+from authz.console.events import Event
+from authz.console.model_admin import ConsoleAdmin, Form, Tool, person
+from authz.console.roles import APPROVE_AGENTS
+from authz.console.site import console
+from authz.models import AuditEvent, Authorization, Client, User
+from authz.policy.compiled import positions
+from authz.policy.sentences import sentence
+from authz.protocol import jwts, redirect_uris
+from authz.transactions import settled
+
+Status = Client.Status
+SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
+# What the switch does: target status → (from which, the button, what follows from it, event).
+SWITCH = {
+    Status.APPROVED: (
+        {Status.PENDING, Status.SUSPENDED, Status.RETIRED},
+        "Approve",
+        "It may ask for tokens from now on. What it gets is decided by the rules.",
+        Event.AGENT_APPROVED,
+    ),
+    Status.SUSPENDED: (
+        {Status.PENDING, Status.APPROVED},
+        "Suspend",
+        "It gets no more tokens, and introspection calls the ones it holds inactive. What people allowed it stays, for"
+        " the day you approve it again.",
+        Event.AGENT_SUSPENDED,
+    ),
+    Status.RETIRED: (
+        {Status.PENDING, Status.APPROVED, Status.SUSPENDED},
+        "Retire",
+        "It gets no more tokens, and everything that people allowed it ends for good.",
+        Event.AGENT_RETIRED,
+    ),
+}
+DONE = {Status.APPROVED: "approved", Status.SUSPENDED: "suspended", Status.RETIRED: "retired"}
+
+
+def switch(client: Client, to: str, *, by: User, now: datetime) -> bool:
+    """Move an agent to another status; False if it was no longer where it may be moved from (somebody else was first).
+
+    The one UPDATE is the decision, so that nobody decides twice (law 3).
+    """
+    allowed_from, _, _, event = SWITCH[Status(to)]
+    with settled():
+        moved = Client.objects.filter(pk=client.pk, status__in=allowed_from).update(status=to)
+        if not moved:
+            return False
+        ended = 0
+        if to == Status.RETIRED:
+            ended = authorizations.end(Authorization.objects.filter(client=client), reason="client_retired", now=now)
+        audit.record(
+            event,
+            client_id=client.client_id,
+            subject=str(by.subject),
+            detail={"by": by.username, "was": client.status, **({"ended": ended} if ended else {})},
+        )
+    return True
+
+
+def new_client_id() -> str:
+    """Of characters that no percent-encoding touches (interop 4)."""
+    return "agent-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(20))
+
+
+class LinesField(forms.CharField):
+    """A list of words, one a line (or separated by spaces)."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> list[str]:
+        return str(super().clean(value) or "").split()
+
+
+class KeysField(forms.JSONField):
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
+
+class AgentForm(Form):
+    name = forms.CharField(max_length=255, help_text="What people read on the consent page.")
+    client_id = forms.CharField(
+        max_length=255, required=False, help_text="Left empty, one is made. It never changes afterwards."
+    )
+    grant_types = forms.MultipleChoiceField(
+        choices=(), widget=forms.CheckboxSelectMultiple, help_text="How it may ask for tokens."
+    )
+    token_endpoint_auth_method = forms.ChoiceField(
+        choices=(), label="How it proves who it is", help_text="“none” is for programs on people's own devices."
+    )
+    redirect_uris = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 3}),
+        label="Redirect URIs",
+        help_text="One a line, for agents that sign people in. Loopback ones match any port.",
+    )
+    client_jwks = KeysField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 5}),
+        label="Public keys (JWKS)",
+        help_text="For private_key_jwt: the public half only.",
+    )
+    client_jwks_uri = forms.CharField(
+        required=False,
+        max_length=1024,
+        label="Or the address of its JWKS",
+        help_text="For private_key_jwt: an https URL.",
+    )
+    scope = LinesField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 3}),
+        label="At most these scopes",
+        help_text="One a line. Left empty: whatever the rules allow.",
+    )
+    tags = LinesField(
+        required=False, widget=forms.TextInput(), help_text="Words, separated by spaces. Rules can name them."
+    )
+
+    class Meta:
+        model = Client
+        fields = (
+            "name", "client_id", "owner", "environment", "tags", "client_uri", "grant_types", "redirect_uris",
+            "token_endpoint_auth_method", "client_jwks", "client_jwks_uri", "reuse_assertions", "scope",
+        )  # fmt: skip
+        labels: ClassVar = {
+            "client_uri": "Home page",
+            "reuse_assertions": "May use one client assertion several times",
+            "token_endpoint_auth_method": "How it proves who it is",
+            "client_jwks_uri": "Address of its JWKS",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field, choices in (
+            ("grant_types", registry.grants()),
+            ("token_endpoint_auth_method", registry.client_auth_methods()),
+        ):
+            if field in self.fields:
+                self.fields[field].choices = [(name, name) for name in choices]  # type: ignore[attr-defined]
+        if "tags" in self.fields and isinstance(self.initial.get("tags"), list):
+            self.initial["tags"] = " ".join(self.initial["tags"])
+
+    def clean_client_id(self) -> str:
+        client_id = self.cleaned_data["client_id"] or new_client_id()
+        # An id that is a URL belongs to its document: a registration must not take one over (attack 8).
+        if not all(character in string.ascii_letters + string.digits + "-_." for character in client_id):
+            raise forms.ValidationError("Letters, digits, “-”, “_” and “.” only.")
+        return str(client_id)
+
+    def clean_redirect_uris(self) -> str:
+        uris = self.cleaned_data["redirect_uris"].split()
+        for uri in uris:
+            if problem := redirect_uris.problem(uri):
+                raise forms.ValidationError(f"{uri}: {problem.sentence}")
+        return " ".join(uris)
+
+    def clean_client_jwks(self) -> Any:
+        value = self.cleaned_data["client_jwks"]
+        if value is None:
+            return None
+        try:
+            found = jwts.keys_from_jwks(value)
+        except jwts.JwtError as error:
+            raise forms.ValidationError(
+                "Not a usable set of public keys. Private and symmetric keys are never taken."
+            ) from error
+        if not found:
+            raise forms.ValidationError("There is no key in it that can verify a signature.")
+        return value
+
+    def clean_client_jwks_uri(self) -> str:
+        value = str(self.cleaned_data["client_jwks_uri"])
+        if value and not value.startswith("https://"):
+            raise forms.ValidationError("It must be an https URL.")
+        return value
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        method = cleaned.get("token_endpoint_auth_method", self.instance.token_endpoint_auth_method)
+        grants = cleaned.get("grant_types") or []
+        has_key_errors = {"client_jwks", "client_jwks_uri"} & set(self.errors)
+        has_one = bool(cleaned.get("client_jwks")) != bool(cleaned.get("client_jwks_uri"))
+        if method == "private_key_jwt" and "client_jwks" in self.fields and not has_one and not has_key_errors:
+            self.add_error("client_jwks", "private_key_jwt needs either its keys or their address.")
+        if "authorization_code" in grants and not cleaned.get("redirect_uris") and "redirect_uris" not in self.errors:
+            self.add_error("redirect_uris", "The authorization code grant needs at least one.")
+        # > The client credentials grant type MUST only be used by confidential clients. (RFC 6749 §4.4)
+        if "client_credentials" in grants and method == "none":
+            self.add_error(
+                "token_endpoint_auth_method", "The client credentials grant needs an agent that proves who it is."
+            )
+        return cleaned
+
+
+class KindFilter(admin.SimpleListFilter):
+    title = "kind"
+    parameter_name = "kind"
+    KINDS = (("manual", "Registered"), ("dcr", "Registered itself"), ("cimd", "By its document (CIMD)"))
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return self.KINDS
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
+        return queryset.filter(registration_source=self.value()) if self.value() else queryset
+
+
+@admin.register(Client, site=console)
+class AgentAdmin(ConsoleAdmin):
+    nav = ("Access", "agent")
+    introduction = (
+        "Everything that asks for tokens: programs that you registered, that registered themselves, and that introduce"
+        " themselves by a document."
+    )
+    empty_text = "Add an agent, or let one introduce itself by its metadata document."
+    form = AgentForm
+    change_form_template = "console/agent.html"
+    list_display = ("agent", "status_chip", "kind_text", "owner_name", "environment", "last_seen")
+    list_filter = ("status", KindFilter)
+    list_select_related = ("owner",)
+    search_fields = ("name", "client_id")
+    search_help_text = "Name or client_id"
+    ordering = ("-id",)
+    autocomplete_fields = ("owner",)
+    actions = ("approve_selected", "suspend_selected", "retire_selected")
+
+    fieldsets = (
+        (None, {"fields": ("name", "client_id", "owner", ("environment", "tags"), "client_uri")}),
+        ("How it gets tokens", {"fields": ("grant_types", "redirect_uris", "scope")}),
+        (
+            "How it proves who it is",
+            {"fields": ("token_endpoint_auth_method", "client_jwks", "client_jwks_uri", "reuse_assertions")},
+        ),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
+        if obj is None or (obj.kind != "cimd" and self.has_change_permission(request, obj)):
+            return super().get_fieldsets(request, obj)
+        return (
+            (None, {"fields": ("client_id", "owner", ("environment", "tags"), "scope", "reuse_assertions")}),
+            (
+                "What it says of itself",
+                {
+                    "fields": (
+                        "name",
+                        "client_uri",
+                        "grants_text",
+                        "redirects_text",
+                        "token_endpoint_auth_method",
+                        "keys_text",
+                    )
+                },
+            ),
+        )
+
+    @admin.display(description="How it asks for tokens")
+    def grants_text(self, client: Client) -> str:
+        return ", ".join(client.grant_types)
+
+    @admin.display(description="Redirect URIs")
+    def redirects_text(self, client: Client) -> SafeString | str:
+        return format_html_join("", "<code>{}</code><br>", ((uri,) for uri in client.redirect_uri_list)) or "—"
+
+    @admin.display(description="Its keys")
+    def keys_text(self, client: Client) -> str:
+        inline = (client.client_jwks or {}).get("keys", [])
+        return client.client_jwks_uri or (f"{len(inline)} registered here" if inline else "—")
+
+    # --- the list
+
+    @admin.display(description="agent", ordering="name")
+    def agent(self, client: Client) -> SafeString:
+        return foreign(client.name or client.client_id, sub=client.host or client.client_id)
+
+    @admin.display(description="status", ordering="status")
+    def status_chip(self, client: Client) -> SafeString:
+        return chip(client.get_status_display(), STATUS_TONES[client.status])
+
+    @admin.display(description="kind")
+    def kind_text(self, client: Client) -> str:
+        return {
+            "registered": "Registered",
+            "dynamic": "Registered itself",
+            "cimd": "By its document",
+            "workload": "Workload",
+        }[client.kind]
+
+    @admin.display(description="owner")
+    def owner_name(self, client: Client) -> str:
+        return client.owner.username if client.owner else "—"
+
+    @admin.display(description="last seen")
+    def last_seen(self, client: Any) -> SafeString | str:
+        return when(client.last_event)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
+        queryset = super().get_queryset(request)
+        if person(request).role == User.Role.DEVELOPER:
+            queryset = queryset.filter(owner=person(request))
+        latest = AuditEvent.objects.filter(client_id=OuterRef("client_id")).order_by("-id").values("time")[:1]
+        rows: QuerySet[Client] = queryset.annotate(last_event=Subquery(latest))
+        return rows
+
+    def waiting(self, request: HttpRequest) -> int:
+        """How many agents wait for an approval, for the navigation."""
+        if not request.user.has_perm(APPROVE_AGENTS):
+            return 0
+        return Client.objects.filter(status=Status.PENDING)[:100].count()
+
+    # --- the form
+
+    SHOWN = ("grants_text", "redirects_text", "keys_text")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Client | None = None) -> tuple[str, ...]:
+        if obj is None:
+            return ("owner",) if person(request).role == User.Role.DEVELOPER else ()
+        if obj.kind == "cimd":
+            # What its document says is changed in its document.
+            return ("client_id", "name", "client_uri", "token_endpoint_auth_method", *self.SHOWN)
+        return ("client_id",) if self.has_change_permission(request, obj) else ("client_id", *self.SHOWN)
+
+    def has_change_permission(self, request: HttpRequest, obj: Client | None = None) -> bool:
+        if not super().has_change_permission(request, obj):
+            return False
+        # A developer shapes an agent until somebody has approved it: afterwards it is what was approved.
+        developer = person(request).role == User.Role.DEVELOPER
+        return obj is None or not developer or (obj.owner_id == request.user.pk and obj.status == Status.PENDING)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Client | None = None) -> bool:
+        # Retiring keeps what the audit points at.
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
+        if not change and person(request).role == User.Role.DEVELOPER:
+            obj.owner = person(request)
+            obj.status = Status.PENDING
+        super().save_model(request, obj, form, change)
+
+    def response_add(self, request: HttpRequest, obj: Client, post_url_continue: str | None = None) -> HttpResponse:
+        if obj.token_endpoint_auth_method in SECRET_METHODS:
+            messages.success(request, "The agent is registered. It needs a secret now.")
+            return HttpResponseRedirect(reverse("admin:authz_client_secret", args=[obj.pk]))
+        return HttpResponseRedirect(reverse("admin:authz_client_change", args=[obj.pk]))
+
+    def tools(self, request: HttpRequest, obj: Client | None) -> Sequence[Tool]:
+        if obj is None:
+            return ()
+        found = []
+        if request.user.has_perm(APPROVE_AGENTS):
+            found = [
+                Tool(
+                    button,
+                    reverse("admin:authz_client_switch", args=[obj.pk, to]),
+                    "" if to == Status.APPROVED else "danger" if to == Status.RETIRED else "plain",
+                )
+                for to, (allowed_from, button, _, _) in SWITCH.items()
+                if obj.status in allowed_from
+            ]
+        if self._may_make_secret(request, obj):
+            found.append(Tool("New secret", reverse("admin:authz_client_secret", args=[obj.pk])))
+        return found
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = dict(extra_context or {})
+        client = self.get_object(request, object_id)
+        if client is not None:
+            context |= {
+                "client": client,
+                "live_authorizations": Authorization.objects.filter(client=client, revoked=None)
+                .select_related("user", "resource")
+                .order_by("-created")[:8],
+                "recent_events": AuditEvent.objects.filter(client_id=client.client_id)[:8]
+                if request.user.has_perm("authz.view_auditevent")
+                else (),
+                "reach": reach(client) if request.user.has_perm("authz.view_rule") else None,
+                "status_chip": self.status_chip(client),
+                "kind": self.kind_text(client),
+            }
+        return super().change_view(request, object_id, form_url, context)
+
+    # --- the switch and the secret
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:pk>/switch/<str:to>/", wrap(self.switch_view), name="authz_client_switch"),
+            path("<int:pk>/secret/", wrap(never_cache(self.secret_view)), name="authz_client_secret"),
+            *super().get_urls(),
+        ]
+
+    def switch_view(self, request: HttpRequest, pk: int, to: str) -> HttpResponse:
+        if not request.user.has_perm(APPROVE_AGENTS):
+            raise PermissionDenied
+        if to not in SWITCH:
+            return HttpResponseRedirect(reverse("admin:authz_client_change", args=[pk]))
+        client = get_object_or_404(self.get_queryset(request), pk=pk)
+        if request.method == "POST":
+            if switch(client, to, by=person(request), now=datetime.now(UTC)):
+                messages.success(request, f"“{client.name or client.client_id}” is {DONE[Status(to)]}.")
+            else:
+                messages.warning(request, "Somebody else was quicker: its status had changed already.")
+            return HttpResponseRedirect(reverse("admin:authz_client_change", args=[pk]))
+        return self._confirm(request, to, [client])
+
+    def _confirm(self, request: HttpRequest, to: str, clients: Sequence[Client]) -> HttpResponse:
+        _, button, consequence, _ = SWITCH[Status(to)]
+        many = len(clients) > 1
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"{button} {len(clients)} agents?" if many else f"{button} this agent?",
+            "button": button,
+            "consequence": consequence.replace("It ", "They ").replace("it again", "them again")
+            if many
+            else consequence,
+            "clients": clients,
+            "to": to,
+            "is_bulk": bool(request.POST.get("action")),
+            "reach": reach(clients[0]) if not many and to == Status.APPROVED else None,
+        }
+        return TemplateResponse(request, "console/agent_switch.html", context)
+
+    def _switch_selected(self, request: HttpRequest, queryset: QuerySet[Client], to: str) -> HttpResponse | None:
+        if not request.user.has_perm(APPROVE_AGENTS):
+            raise PermissionDenied
+        clients = list(queryset.order_by("pk")[:500])
+        if not request.POST.get("post"):
+            return self._confirm(request, to, clients)
+        now = datetime.now(UTC)
+        moved = sum(switch(client, to, by=person(request), now=now) for client in clients)
+        messages.success(request, f"{moved} of {len(clients)} {DONE[Status(to)]}.")
+        return None
+
+    @admin.action(description="Approve", permissions=["approve"])
+    def approve_selected(self, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse | None:
+        return self._switch_selected(request, queryset, Status.APPROVED)
+
+    @admin.action(description="Suspend", permissions=["approve"])
+    def suspend_selected(self, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse | None:
+        return self._switch_selected(request, queryset, Status.SUSPENDED)
+
+    @admin.action(description="Retire", permissions=["approve"])
+    def retire_selected(self, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse | None:
+        return self._switch_selected(request, queryset, Status.RETIRED)
+
+    def has_approve_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(APPROVE_AGENTS)
+
+    def _may_make_secret(self, request: HttpRequest, client: Client) -> bool:
+        return (
+            client.token_endpoint_auth_method in SECRET_METHODS
+            and client.kind != "cimd"
+            and (request.user.is_superuser or client.owner_id == request.user.pk)
+        )
+
+    def secret_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        client = get_object_or_404(self.get_queryset(request), pk=pk)
+        if not self._may_make_secret(request, client):
+            raise PermissionDenied
+        secret = ""
+        if request.method == "POST":
+            secret = secrets.token_urlsafe(36)
+            with settled():
+                client.set_secret(secret)
+                client.save(update_fields=["secret_digest"])
+                audit.record(
+                    Event.AGENT_SECRET_MADE,
+                    client_id=client.client_id,
+                    subject=str(person(request).subject),
+                    detail={"by": request.user.get_username()},
+                )
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "The agent's new secret" if secret else "Make a new secret?",
+            "client": client,
+            "secret": secret,
+        }
+        return TemplateResponse(request, "console/agent_secret.html", context)
+
+
+def reach(client: Client) -> list[tuple[str, str]]:
+    """What the enabled rules say of an agent: (effect, sentence), denials first."""
+    snapshot.begin()
+    rules = decisions.rule_set()
+    question = decisions.ask(client=client, user=None, grant_type="", resource=None, scopes=())
+    found = [
+        (rules.rules[position].effect.value, rules.rules[position])
+        for position in positions(rules.speaking_of_client(question))
+    ]
+    order = ("deny", "require_approval", "allow")
+    return [(effect, sentence(rule)) for effect, rule in sorted(found, key=lambda pair: order.index(pair[0]))]

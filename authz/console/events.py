@@ -1,0 +1,11 @@
+"""What people do in the console, as the audit names it. What they change in configuration is a core event."""
+
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    AGENT_APPROVED = "agent:status:approved"
+    AGENT_SUSPENDED = "agent:status:suspended"
+    AGENT_RETIRED = "agent:status:retired"
+    AGENT_SECRET_MADE = "agent:secret:made"  # noqa: S105  not a secret
+    AUDIT_EXPORTED = "audit:events:exported"

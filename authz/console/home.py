@@ -1,0 +1,200 @@
+"""The console's home: what needs me, and what happens."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.cache import cache
+from django.db.models import CharField, Count, F, Q, TextField
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Substr
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from authz import audit
+from authz.console import charts
+from authz.console.model_admin import person
+from authz.console.roles import APPROVE_AGENTS
+from authz.console.site import console
+from authz.models import AuditEvent, Authorization, Client, ProtectedResource, Rule, SigningKey
+
+# name → (length, step, how a step is labelled, how many characters of an ISO time name a step)
+PERIODS = {
+    "24h": (timedelta(hours=24), timedelta(hours=1), "%H:00", 13),
+    "7d": (timedelta(days=7), timedelta(days=1), "%a %d", 10),
+    "30d": (timedelta(days=30), timedelta(days=1), "%d %b", 10),
+}
+# Figures of a long period are counted once a while, not once a visitor.
+REMEMBERED = {"24h": 15, "7d": 60, "30d": 300}
+SERIES = 5
+OLD_KEY = timedelta(days=180)
+ISSUED = {"event": audit.Event.TOKEN_ISSUED.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something that waits for a human."""
+
+    text: str
+    url: str
+    button: str
+    icon: str = "warning"
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    period = request.GET.get("period", "24h")
+    period = period if period in PERIODS else "24h"
+    context: dict[str, Any] = {
+        **console.each_context(request),
+        "title": "Home",
+        "period": period,
+        "periods": tuple(PERIODS),
+    }
+    context["tasks"] = tasks(request, datetime.now(UTC))
+    if request.user.has_perm("authz.view_auditevent"):
+        key = f"console:home:{period}"
+        figures = cache.get(key)
+        if figures is None:
+            figures = happened(period, datetime.now(UTC))
+            cache.set(key, figures, REMEMBERED[period])
+        context |= figures
+    else:
+        context["own_agents"] = Client.objects.filter(owner=person(request)).order_by("-id")[:20]
+    return TemplateResponse(request, "console/home.html", context)
+
+
+def tasks(request: HttpRequest, now: datetime) -> list[Task]:
+    found = []
+    agents = reverse("admin:authz_client_changelist")
+    if request.user.has_perm(APPROVE_AGENTS):
+        waiting = Client.objects.filter(status=Client.Status.PENDING)[:100].count()
+        if waiting:
+            many = f"{waiting}{'+' if waiting == 100 else ''} agents wait" if waiting > 1 else "1 agent waits"
+            found.append(Task(f"{many} for approval", f"{agents}?status__exact=pending", "Decide", "inbox"))
+    if request.user.is_superuser:
+        found += _setting_up(now)
+    return found
+
+
+def _setting_up(now: datetime) -> list[Task]:
+    """What an empty server needs first, and keys that grow old."""
+    found = []
+    if not ProtectedResource.objects.exists():
+        found.append(
+            Task("No MCP server is registered yet", reverse("admin:authz_protectedresource_add"), "Add one", "server")
+        )
+    if not Rule.objects.exists():
+        found.append(
+            Task("There is no rule yet, so nobody gets anything", reverse("admin:authz_rule_add"), "Write one", "rule")
+        )
+    signing = list(SigningKey.objects.filter(retired=None).values_list("alg", "signs_from"))
+    keys = reverse("admin:authz_signingkey_changelist")
+    if not signing:
+        found.append(Task("There is no signing key, so no token can be issued", keys, "See the keys", "key"))
+    for alg, signs_from in signing:
+        if signs_from < now - OLD_KEY:
+            found.append(
+                Task(f"The {alg} key has been signing for more than {OLD_KEY.days} days", keys, "Rotate it", "key")
+            )
+    return found
+
+
+def happened(period: str, now: datetime) -> dict[str, Any]:
+    """Figures and charts of a period. Every number comes with the address of the list behind it."""
+    length, step, label, characters = PERIODS[period]
+    last = now.replace(minute=0, second=0, microsecond=0)
+    last = last if step < timedelta(days=1) else last.replace(hour=0)
+    steps = [last - step * i for i in range(int(length / step) - 1, -1, -1)]
+    since = steps[0]
+    events = AuditEvent.objects.filter(time__gte=since)
+    # The text of a time begins with its day and hour on both databases: grouping by it needs no function call a row.
+    slot = Substr(Cast("time", TextField()), 1, characters, output_field=CharField())
+    issued = (
+        events.filter(event=audit.Event.TOKEN_ISSUED)
+        .annotate(slot=slot, grant=KT("detail__grant_type"))
+        .values_list("slot", "grant")
+        .order_by()
+        .annotate(n=Count("id"))
+    )
+    chart, total = _tokens(list(issued), steps, step, label, characters)
+    explorer = reverse("admin:authz_auditevent_changelist")
+    in_period = {"time__gte": since.isoformat()}
+
+    def ranked(column: str, **only: Any) -> list[dict[str, Any]]:
+        rows = list(
+            events.filter(**only)
+            .exclude(**{column: ""})
+            .values(value=F(column))
+            .order_by()
+            .annotate(n=Count("id"))
+            .order_by("-n")[:6]
+        )
+        top = rows[0]["n"] if rows else 1
+        return [
+            {**row, "top": top, "url": f"{explorer}?{urlencode({column: row['value'], **in_period, **only})}"}
+            for row in rows
+        ]
+
+    refusals = ranked("reason")
+    refused = events.exclude(reason="").count()
+    live = Authorization.objects.filter(revoked=None).filter(Q(expires=None) | Q(expires__gt=now))[:10_001].count()
+    return {
+        "chart": chart,
+        "figures": [
+            {
+                "n": total,
+                "name": "tokens issued",
+                "url": f"{explorer}?{urlencode({'event': audit.Event.TOKEN_ISSUED.value, **in_period})}",
+            },
+            {
+                "n": refused,
+                "name": "requests refused",
+                "url": f"{explorer}?{urlencode({'outcome': 'refused', **in_period})}",
+                "tone": "refused",
+            },
+            {
+                "n": f"{live:,}" if live <= 10_000 else "10,000+",
+                "name": "live authorizations",
+                "url": f"{reverse('admin:authz_authorization_changelist')}?state=live",
+            },
+            {
+                "n": Client.objects.filter(status=Client.Status.APPROVED).count(),
+                "name": "approved agents",
+                "url": f"{reverse('admin:authz_client_changelist')}?status__exact=approved",
+            },
+        ],
+        "refusals": refusals,
+        "top_agents": ranked("client_id", event=audit.Event.TOKEN_ISSUED.value),
+        "top_resources": ranked("resource", event=audit.Event.TOKEN_ISSUED.value),
+        "newest": list(Client.objects.order_by("-id")[:5]),
+        "since": since,
+    }
+
+
+def _tokens(
+    rows: Sequence[tuple[str, str | None, int]], steps: Sequence[datetime], step: timedelta, label: str, characters: int
+) -> tuple[charts.Chart, int]:
+    by_grant: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for slot, grant, n in rows:
+        by_grant[short(grant or "other")][slot.replace("T", " ")] += n
+    ordered = sorted(by_grant, key=lambda grant: -sum(by_grant[grant].values()))
+    slots = [f"{moment:%Y-%m-%d %H}"[:characters] for moment in steps]
+    series = {grant: [by_grant[grant][slot] for slot in slots] for grant in ordered[:SERIES]}
+    if rest := ordered[SERIES:]:
+        series["others"] = [sum(by_grant[grant][slot] for grant in rest) for slot in slots]
+    explorer = reverse("admin:authz_auditevent_changelist")
+    urls = [
+        f"{explorer}?{urlencode({**ISSUED, 'time__gte': moment.isoformat(), 'time__lt': (moment + step).isoformat()})}"
+        for moment in steps
+    ]
+    chart = charts.stacked([f"{moment:{label}}" for moment in steps], series, urls=urls)
+    return chart, sum(sum(values) for values in series.values())
+
+
+def short(grant: str) -> str:
+    """`urn:ietf:params:oauth:grant-type:jwt-bearer` → `jwt-bearer`."""
+    return grant.rpartition(":")[2]

@@ -1,0 +1,158 @@
+"""MCP servers: what agents reach, with their scopes in words, and how to protect one."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from authz import outbound
+from authz.conf import conf
+from authz.console import resource_check, snippets
+from authz.console.display import chip, foreign
+from authz.console.model_admin import ConsoleAdmin, Form, Tool
+from authz.console.site import console
+from authz.models import ProtectedResource, Scope
+from authz.protocol import resources, strict_json
+from authz.protocol.errors import OAuthError
+
+if TYPE_CHECKING:
+    ScopeInlineBase = admin.TabularInline[Scope, ProtectedResource]
+else:
+    ScopeInlineBase = admin.TabularInline
+
+
+class ResourceForm(Form):
+    class Meta:
+        model = ProtectedResource
+        fields = (
+            "name", "identifier", "owner", "is_active", "is_default", "access_token_lifetime",
+            "access_token_signing_alg", "introspection_clients",
+        )  # fmt: skip
+
+    def clean_identifier(self) -> str:
+        given = str(self.cleaned_data["identifier"])
+        try:
+            canonical = resources.canonical(given)
+        except OAuthError as error:
+            raise forms.ValidationError("An https URL without a fragment (plain http only on loopback).") from error
+        if canonical != given:
+            raise forms.ValidationError(f"Write it in its canonical form: {canonical}")
+        return given
+
+
+class ScopeInline(ScopeInlineBase):
+    model = Scope
+    fields = ("name", "description", "sensitivity")
+    extra = 2
+    verbose_name_plural = "scopes"
+
+
+@admin.register(ProtectedResource, site=console)
+class ResourceAdmin(ConsoleAdmin):
+    nav = ("Access", "server")
+    introduction = "What agents reach. A token is for exactly one of them."
+    empty_text = "Add the first MCP server that this gate protects."
+    form = ResourceForm
+    inlines = (ScopeInline,)
+    list_display = ("server", "state", "scope_count", "owner_name", "token_settings")
+    list_filter = ("is_active",)
+    list_select_related = ("owner",)
+    search_fields = ("name", "identifier")
+    search_help_text = "Name or identifier"
+    ordering = ("name",)
+    autocomplete_fields = ("owner", "introspection_clients")
+    fieldsets = (
+        (None, {"fields": ("name", "identifier", "owner", ("is_active", "is_default"))}),
+        ("Tokens", {"fields": (("access_token_lifetime", "access_token_signing_alg"), "introspection_clients")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProtectedResource]:
+        rows: QuerySet[ProtectedResource] = super().get_queryset(request).annotate(scope_total=Count("scopes"))
+        return rows
+
+    @admin.display(description="MCP server", ordering="name")
+    def server(self, row: ProtectedResource) -> SafeString:
+        return foreign(row.name, sub=row.identifier)
+
+    @admin.display(description="state")
+    def state(self, row: ProtectedResource) -> SafeString:
+        active = chip("Active", "good") if row.is_active else chip("Switched off", "bad")
+        return format_html("{} {}", active, chip("Default")) if row.is_default else active
+
+    @admin.display(description="scopes", ordering="scope_total")
+    def scope_count(self, row: Any) -> int:
+        return int(row.scope_total)
+
+    @admin.display(description="owner")
+    def owner_name(self, row: ProtectedResource) -> str:
+        return row.owner.username if row.owner else "—"
+
+    @admin.display(description="tokens")
+    def token_settings(self, row: ProtectedResource) -> str:
+        return f"{row.access_token_signing_alg}, {row.access_token_lifetime} s"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
+        # Deleting would take its authorizations along, and with them what the audit points at: switch it off instead.
+        return False
+
+    def tools(self, request: HttpRequest, obj: ProtectedResource | None) -> Sequence[Tool]:
+        if obj is None:
+            return ()
+        return (Tool("Protect your server", reverse("admin:authz_protectedresource_protect", args=[obj.pk]), ""),)
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:pk>/protect/", wrap(self.protect_view), name="authz_protectedresource_protect"),
+            *super().get_urls(),
+        ]
+
+    def protect_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        row = get_object_or_404(self.get_queryset(request).prefetch_related("scopes"), pk=pk)
+        names = [scope.name for scope in row.scopes.all()]
+        checked: list[resource_check.Finding] | None = None
+        # A POST, since it sends a request to somebody else; and only for those who may change what it is about.
+        may_check = request.user.has_perm("authz.change_protectedresource") or row.owner_id == request.user.pk
+        if request.method == "POST" and may_check:
+            checked = check(row.identifier, names)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"Protect {row.name}",
+            "row": row,
+            "snippets": snippets.protect(
+                snippets.Values(
+                    issuer=conf.issuer,
+                    jwks_uri=conf.endpoint("jwks"),
+                    identifier=row.identifier,
+                    algorithm=row.access_token_signing_alg,
+                    scopes=names,
+                )
+            ),
+            "metadata_address": snippets.metadata_address(row.identifier),
+            "findings": checked,
+            "may_check": may_check,
+        }
+        return TemplateResponse(request, "console/protect.html", context)
+
+
+def check(identifier: str, scopes: Sequence[str]) -> list[resource_check.Finding]:
+    """Fetch a resource's metadata through the one door out, and say what is wrong with it."""
+    try:
+        response = outbound.fetch(outbound.Role.RESOURCE_METADATA, snippets.metadata_address(identifier))
+    except outbound.OutboundError as error:
+        status = f" (HTTP {error.status})" if error.status else ""
+        return [resource_check.Finding("error", f"{error.cause.sentence}{status}")]
+    try:
+        document = strict_json.read_object(response.body)
+    except ValueError:
+        return [resource_check.Finding("error", "The document is not strict JSON.")]
+    return resource_check.findings(document, identifier=identifier, issuer=conf.issuer, scopes=scopes)

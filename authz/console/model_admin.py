@@ -1,0 +1,134 @@
+"""What every list and form of the console shares: bounded lists, tools, and an audit record for each change."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.forms import ModelForm, Textarea
+from django.http import HttpRequest, HttpResponse
+
+from authz import audit
+from authz.console.paging import CappedPaginator
+from authz.models import User
+
+# Generic for the type checker only.
+if TYPE_CHECKING:
+    Base = admin.ModelAdmin[Any]
+    Form = ModelForm[Any]
+else:
+    Base = admin.ModelAdmin
+    Form = ModelForm
+
+
+def person(request: HttpRequest) -> User:
+    """Who is asking. The console's frame has let nobody in who is not signed in."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A button above a page. `style` is one of the design's button styles."""
+
+    title: str
+    url: str
+    style: str = "plain"
+
+
+class ConsoleAdmin(Base):
+    """`nav` is (group, icon) in the navigation; `introduction` and `empty_text` are sentences for the list."""
+
+    nav: tuple[str, str] = ("", "list")
+    introduction = ""
+    empty_text = ""
+    list_per_page = 50
+    list_max_show_all = 0
+    show_full_result_count = False
+    paginator = CappedPaginator
+    preserve_filters = True
+    actions_on_top = True
+    save_as_continue = False
+    formfield_overrides: ClassVar[Mapping[Any, Any]] = {
+        models.JSONField: {"widget": Textarea(attrs={"class": "code", "rows": 6, "spellcheck": "false"})},
+    }
+
+    def tools(self, request: HttpRequest, obj: Any | None) -> Sequence[Tool]:
+        """Buttons above an object's page, or above the list where `obj` is None."""
+        return ()
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {"tools": self.tools(request, None), **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        # One form at a time: no pop-up that makes another object beside it.
+        for name in ("can_add_related", "can_change_related", "can_delete_related", "can_view_related"):
+            if field is not None and hasattr(field.widget, name):
+                setattr(field.widget, name, False)
+        return field
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        obj = kwargs.get("obj")
+        context["tools"] = self.tools(request, obj) if obj is not None else ()
+        # "Save and add another" is one button too many for objects that are made with thought.
+        context["show_save_and_add_another"] = False
+        context["adminform"].form.label_suffix = ""
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        record(request, audit.Event.CONFIGURATION_CREATED, obj)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        record(request, audit.Event.CONFIGURATION_CHANGED, obj, changed=changed_fields(message))
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        for obj in queryset:
+            record(request, audit.Event.CONFIGURATION_REMOVED, obj)
+        return super().log_deletions(request, queryset)
+
+
+def record(request: HttpRequest, event: audit.Event, obj: models.Model, **detail: object) -> None:
+    """Record a change of configuration: who, what, and the names of the changed fields. Their values may be secret."""
+    audit.record(
+        event,
+        subject=str(person(request).subject),
+        detail={
+            "kind": obj._meta.model_name,
+            "id": str(obj.pk),
+            "name": str(obj)[:200],
+            "by": request.user.get_username(),
+            **detail,
+        },
+    )
+
+
+def changed_fields(message: Any) -> list[str]:
+    """The names of changed fields in Django's structured change message."""
+    if not isinstance(message, list):
+        return []
+    names: list[str] = []
+    for part in message:
+        for verb, content in part.items():
+            fields = content.get("fields") or [f"{verb} {content.get('name', '')} {content.get('object', '')}".strip()]
+            names.extend(str(field) for field in fields)
+    return names
+
+
+class ReadOnlyAdmin(ConsoleAdmin):
+    """Rows that the server writes and people only read."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
+        return False

@@ -1,0 +1,86 @@
+"""People and groups: who has which role, and whom rules speak of."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from authz.console.display import chip, foreign, when
+from authz.console.model_admin import ConsoleAdmin, Form, Tool
+from authz.console.site import console
+from authz.models import User
+
+
+class PersonForm(Form):
+    groups = forms.ModelMultipleChoiceField(
+        queryset=Group.objects.order_by("name"), required=False, widget=forms.CheckboxSelectMultiple
+    )
+
+    class Meta:
+        model = User
+        fields = ("username", "email", "first_name", "last_name", "is_active", "role", "groups")
+
+
+@admin.register(User, site=console)
+class PersonAdmin(ConsoleAdmin):
+    nav = ("People", "person")
+    introduction = "Everybody who may sign in. What agents may do for them is decided by rules over their groups."
+    form = PersonForm
+    list_display = ("person", "role_chip", "is_on", "signed_in")
+    list_filter = ("role", "is_active", "groups")
+    search_fields = ("username", "email", "first_name", "last_name")
+    search_help_text = "Name or email"
+    ordering = ("username",)
+    fieldsets = (
+        (None, {"fields": ("username", "email", ("first_name", "last_name"))}),
+        ("What they may do", {"fields": ("role", "groups", "is_active")}),
+    )
+
+    @admin.display(description="person", ordering="username")
+    def person(self, user: User) -> SafeString:
+        return foreign(user.username, sub=user.email)
+
+    @admin.display(description="role", ordering="role")
+    def role_chip(self, user: User) -> SafeString | str:
+        return "—" if user.role == User.Role.NONE else chip(user.get_role_display(), "good")
+
+    @admin.display(description="account", ordering="is_active")
+    def is_on(self, user: User) -> SafeString:
+        return chip("Active", "good") if user.is_active else chip("Switched off", "bad")
+
+    @admin.display(description="signed in", ordering="last_login")
+    def signed_in(self, user: User) -> SafeString | str:
+        return when(user.last_login)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
+        # A subject is never reassigned (RFC 9068 §5): people are switched off, not removed.
+        return False
+
+    def tools(self, request: HttpRequest, obj: User | None) -> Sequence[Tool]:
+        if obj is None or not request.user.has_perm("authz.view_auditevent"):
+            return ()
+        return (Tool("Their whole story", f"{reverse('admin:story')}?subject={obj.subject}"),)
+
+
+@admin.register(Group, site=console)
+class GroupAdmin(ConsoleAdmin):
+    nav = ("People", "list")
+    introduction = "Groups are what rules speak of."
+    list_display = ("name", "members")
+    search_fields = ("name",)
+    search_help_text = "Name"
+    fields = ("name",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        rows: QuerySet[Group] = super().get_queryset(request).annotate(member_count=Count("user"))
+        return rows
+
+    @admin.display(description="members", ordering="member_count")
+    def members(self, group: Any) -> int:
+        return int(group.member_count)

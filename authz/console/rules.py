@@ -1,0 +1,231 @@
+"""Rules: read as sentences, written with a form, judged by the same engine that reads the configuration file."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from authz import audit, registry
+from authz.console.agents import LinesField
+from authz.console.display import chip
+from authz.console.model_admin import ConsoleAdmin, Form, Tool, record
+from authz.console.site import console
+from authz.models import ProtectedResource, Rule, Scope
+from authz.policy import Rule as PolicyRule
+from authz.policy import RuleError
+from authz.policy.sentences import sentence
+
+EFFECT_TONES = {"allow": "good", "deny": "bad", "require_approval": "caution"}
+
+
+def sentence_of(row: Rule) -> str:
+    try:
+        return sentence(PolicyRule.from_mapping({**row.definition, "name": row.name, "effect": row.effect}))
+    except RuleError as error:
+        return f"This rule cannot be read: {error}"
+
+
+def choices(known: Iterable[str], present: Iterable[str], every: str) -> list[tuple[str, str]]:
+    """What may be ticked: everything, what the server knows, and what the rule already names."""
+    names = dict.fromkeys([*known, *(name for name in present if name != "*")])
+    return [("*", every), *((name, name) for name in names)]
+
+
+class RuleForm(Form):
+    effect = forms.ChoiceField(
+        choices=(("allow", "Allow"), ("deny", "Deny"), ("require_approval", "Ask a human first")),
+        widget=forms.RadioSelect,
+    )
+    clients = LinesField(
+        widget=forms.Textarea(attrs={"class": "code", "rows": 3}),
+        label="Agents",
+        help_text="One a line: a client_id, host:*.example.com, tag:finance, owner:alice, environment:production, "
+        "kind:cimd, or * for every one.",
+    )
+    grant_types = forms.MultipleChoiceField(choices=(), widget=forms.CheckboxSelectMultiple, label="Ways to ask")
+    whom = forms.ChoiceField(
+        choices=(("machine", "For itself (machine to machine)"), ("people", "For people")),
+        widget=forms.RadioSelect,
+        label="For whom",
+        help_text="One rule never speaks about both.",
+    )
+    groups = forms.MultipleChoiceField(choices=(), required=False, widget=forms.CheckboxSelectMultiple)
+    users = LinesField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
+        label="And these people",
+        help_text="User names, one a line.",
+    )
+    resources = forms.MultipleChoiceField(choices=(), widget=forms.CheckboxSelectMultiple, label="MCP servers")
+    scopes = forms.MultipleChoiceField(choices=(), widget=forms.CheckboxSelectMultiple)
+    sensitivities = forms.MultipleChoiceField(
+        choices=Scope.Sensitivity.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="Of these, only with sensitivity",
+        help_text="Nothing ticked: whatever their sensitivity.",
+    )
+    max_lifetime = forms.IntegerField(
+        required=False,
+        min_value=1,
+        label="Tokens live at most",
+        help_text="Seconds. Left empty: as the MCP server says.",
+    )
+    max_auth_age = forms.IntegerField(
+        required=False, min_value=1, label="Signed in no longer ago than", help_text="Seconds."
+    )
+    acr = LinesField(
+        required=False, widget=forms.TextInput(attrs={"class": "mono"}), label="Sign-in level (acr), one of"
+    )
+    amr = LinesField(
+        required=False, widget=forms.TextInput(attrs={"class": "mono"}), label="Sign-in methods (amr), all of"
+    )
+    networks = LinesField(
+        required=False,
+        widget=forms.TextInput(attrs={"class": "mono"}),
+        help_text="Such as 10.0.0.0/8, separated by spaces.",
+    )
+    environments = LinesField(required=False, widget=forms.TextInput(attrs={"class": "mono"}))
+    not_before = forms.CharField(required=False, label="From", help_text="Such as 2026-12-31T18:00:00Z.")
+    not_after = forms.CharField(required=False, label="Until")
+
+    class Meta:
+        model = Rule
+        fields = ("name", "effect", "enabled")
+
+    OF_CONDITIONS = ("max_auth_age", "acr", "amr", "networks", "environments", "not_before", "not_after")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        definition: dict[str, Any] = self.instance.definition or {}
+        conditions: dict[str, Any] = definition.get("conditions") or {}
+        if self.instance.pk:
+            self.initial["whom"] = "people" if "users" in definition or "groups" in definition else "machine"
+        for field in (
+            "clients",
+            "grant_types",
+            "groups",
+            "users",
+            "resources",
+            "scopes",
+            "sensitivities",
+            "max_lifetime",
+        ):
+            if field in definition:
+                self.initial.setdefault(field, definition[field])
+        for field in self.OF_CONDITIONS:
+            value = conditions.get(field)
+            if value not in (None, []):
+                self.initial.setdefault(field, " ".join(value) if isinstance(value, list) else value)
+        for field, known, every in (
+            ("grant_types", registry.grants(), "Every way"),
+            ("groups", Group.objects.order_by("name").values_list("name", flat=True), "Anybody who signs in"),
+            (
+                "resources",
+                ProtectedResource.objects.order_by("identifier").values_list("identifier", flat=True)[:500],
+                "Every MCP server",
+            ),
+            ("scopes", Scope.objects.order_by("name").values_list("name", flat=True).distinct()[:500], "Every scope"),
+        ):
+            if field in self.fields:
+                self.fields[field].choices = choices(known, definition.get(field) or (), every)  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if self.errors:
+            return cleaned
+        definition: dict[str, Any] = {
+            field: cleaned[field] for field in ("clients", "grant_types", "resources", "scopes")
+        }
+        if cleaned["whom"] == "people":
+            if not cleaned["groups"] and not cleaned["users"]:
+                self.add_error("groups", "Name a group or a person: an empty list would mean nobody.")
+                return cleaned
+            definition |= {field: cleaned[field] for field in ("groups", "users") if cleaned[field]}
+        elif cleaned["groups"] or cleaned["users"]:
+            self.add_error("whom", "A rule for machines names no people. Make a second rule for them.")
+            return cleaned
+        if cleaned["sensitivities"]:
+            definition["sensitivities"] = cleaned["sensitivities"]
+        if cleaned["max_lifetime"]:
+            definition["max_lifetime"] = cleaned["max_lifetime"]
+        conditions = {field: cleaned[field] for field in self.OF_CONDITIONS if cleaned[field]}
+        # What the form has no field for stays as the configuration file wrote it.
+        if hours := (self.instance.definition or {}).get("conditions", {}).get("hours"):
+            conditions["hours"] = hours
+        if conditions:
+            definition["conditions"] = conditions
+        try:
+            rule = PolicyRule.from_mapping({**definition, "name": cleaned["name"], "effect": cleaned["effect"]})
+        except RuleError as error:
+            field = error.field.removeprefix("conditions.").partition("[")[0]
+            self.add_error(field if field in self.fields else None, error.problem)
+            return cleaned
+        shape = rule.to_mapping()
+        self.instance.definition = {key: shape[key] for key in shape if key not in ("name", "effect", "enabled")}
+        return cleaned
+
+
+@admin.register(Rule, site=console)
+class RuleAdmin(ConsoleAdmin):
+    nav = ("Access", "rule")
+    introduction = "Nothing is allowed unless a rule allows it; a denial outweighs any permission."
+    empty_text = "Until there is a rule, nobody gets anything."
+    form = RuleForm
+    change_form_template = "console/rule.html"
+    list_display = ("name", "effect_chip", "in_words", "is_on")
+    list_filter = ("effect", "enabled")
+    search_fields = ("name",)
+    search_help_text = "Name"
+    fieldsets = (
+        (None, {"fields": ("name", "effect", "enabled")}),
+        ("Which agents, and how they ask", {"fields": ("clients", "grant_types")}),
+        ("For whom", {"fields": ("whom", "groups", "users")}),
+        ("To what", {"fields": ("resources", "scopes", "sensitivities", "max_lifetime")}),
+        (
+            "Only when",
+            {"fields": (("max_auth_age", "environments"), ("acr", "amr"), "networks", ("not_before", "not_after"))},
+        ),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> Any:
+        if self.has_change_permission(request, obj) or self.has_add_permission(request):
+            return super().get_fieldsets(request, obj)
+        return ((None, {"fields": ("name", "effect", "enabled", "in_words")}),)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Rule | None = None) -> tuple[str, ...]:
+        return () if self.has_change_permission(request, obj) else ("in_words",)
+
+    @admin.display(description="effect", ordering="effect")
+    def effect_chip(self, rule: Rule) -> SafeString:
+        return chip(rule.get_effect_display(), EFFECT_TONES[rule.effect])
+
+    @admin.display(description="in words")
+    def in_words(self, rule: Rule) -> SafeString:
+        return format_html('<span class="sentence">{}</span>', sentence_of(rule))
+
+    @admin.display(description="in force", boolean=False, ordering="enabled")
+    def is_on(self, rule: Rule) -> str:
+        return "yes" if rule.enabled else "switched off"
+
+    def tools(self, request: HttpRequest, obj: Rule | None) -> Sequence[Tool]:
+        return (Tool("Simulator", reverse("admin:simulator")),)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        rule = self.get_object(request, object_id)
+        context = {"sentence": sentence_of(rule) if rule else "", **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
+
+    def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
+        before = Rule.objects.get(pk=obj.pk) if change else None
+        super().save_model(request, obj, form, change)
+        if before is not None and before.definition != obj.definition:
+            record(request, audit.Event.CONFIGURATION_CHANGED, obj, before=before.definition, after=obj.definition)

@@ -1,0 +1,95 @@
+"""Signing keys: which are published, which sign, which are on their way out."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from authz import keys
+from authz.console.display import chip, when
+from authz.console.model_admin import ReadOnlyAdmin, Tool
+from authz.console.site import console
+from authz.models import SigningKey
+
+
+@admin.register(SigningKey, site=console)
+class SigningKeyAdmin(ReadOnlyAdmin):
+    nav = ("Trust", "key")
+    introduction = (
+        "A new key is published before it signs, and stays published until the last token it signed has expired."
+    )
+    list_display = ("key", "stage", "published_when", "signs_when", "retired_when", "gone_when")
+    list_filter = ("alg",)
+    ordering = ("-published",)
+    fields = ("kid", "alg", "stage", "published", "signs_from", "retired", "expires", "public_jwk")
+    readonly_fields = ("stage",)
+
+    @admin.display(description="key", ordering="alg")
+    def key(self, row: SigningKey) -> SafeString:
+        return format_html('{}<span class="sub mono">{}</span>', row.alg, row.kid)
+
+    @admin.display(description="stage")
+    def stage(self, row: SigningKey) -> SafeString:
+        now = datetime.now(UTC)
+        if row.expires and row.expires <= now:
+            return chip("Gone")
+        if row.retired and row.retired <= now:
+            return chip("Retired, still published", "caution")
+        return chip("Signing", "good") if row.signs_from <= now else chip("Published, signs soon", "caution")
+
+    @admin.display(description="published", ordering="published")
+    def published_when(self, row: SigningKey) -> SafeString | str:
+        return when(row.published)
+
+    @admin.display(description="signs from")
+    def signs_when(self, row: SigningKey) -> SafeString | str:
+        return when(row.signs_from)
+
+    @admin.display(description="stops signing")
+    def retired_when(self, row: SigningKey) -> SafeString | str:
+        return when(row.retired, never="—")
+
+    @admin.display(description="leaves the JWKS")
+    def gone_when(self, row: SigningKey) -> SafeString | str:
+        return when(row.expires, never="—")
+
+    def tools(self, request: HttpRequest, obj: SigningKey | None) -> Sequence[Tool]:
+        if obj is None and request.user.is_superuser:
+            return [
+                Tool(f"Rotate {alg}", reverse("admin:authz_signingkey_rotate", args=[alg])) for alg in keys.ALGORITHMS
+            ]
+        return ()
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            path("rotate/<str:alg>/", self.admin_site.admin_view(self.rotate_view), name="authz_signingkey_rotate"),
+            *super().get_urls(),
+        ]
+
+    def rotate_view(self, request: HttpRequest, alg: str) -> HttpResponse:
+        if not request.user.is_superuser:
+            raise PermissionDenied
+        if alg not in keys.ALGORITHMS:
+            return HttpResponseRedirect(reverse("admin:authz_signingkey_changelist"))
+        if request.method == "POST":
+            successor = keys.rotate(alg, now=datetime.now(UTC))
+            messages.success(
+                request, f"A new {alg} key is published. It signs from {successor.signs_from:%H:%M} UTC on."
+            )
+            return HttpResponseRedirect(reverse("admin:authz_signingkey_changelist"))
+        hours = int(keys.PUBLISHED_AHEAD.total_seconds() // 3600)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"Rotate the {alg} key?",
+            "consequence": f"A new key is published now and signs in {hours} hours, when every MCP server has read it."
+            " The old one stays published until its last token has expired.",
+            "button": "Rotate",
+        }
+        return TemplateResponse(request, "console/confirm.html", context)

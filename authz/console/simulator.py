@@ -1,0 +1,95 @@
+"""The simulator: who could reach this, and why not? The same function that every grant asks, on a made-up ask."""
+
+import time
+from typing import Any
+
+from django import forms
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from authz import decisions, registry, snapshot
+from authz.console.site import console
+from authz.models import Client, ProtectedResource, User
+from authz.policy.explain import explain
+
+REASONS = {
+    "allowed": "Rules allow all of it.",
+    "narrowed": "Rules allow a part of it; the rest is left out.",
+    "approval_needed": "A rule asks a human first.",
+    "approval_declined": "An approver has declined it.",
+    "denied_by_rule": "A rule denies it.",
+    "no_rule_allows": "No rule allows it, and what no rule allows is denied.",
+    "step_up_needed": "Rules would allow it after a stronger or fresher sign-in.",
+    "client_not_approved": "The agent is not approved, so no rule is asked.",
+    "nothing_asked": "The ask names no scope of this MCP server.",
+}
+
+
+class AskForm(forms.Form):
+    client_id = forms.CharField(label="Agent", max_length=1024, help_text="Its client_id.")
+    username = forms.CharField(
+        label="For whom", max_length=255, required=False, help_text="A user name. Left empty: for itself."
+    )
+    resource = forms.ChoiceField(label="MCP server")
+    grant_type = forms.ChoiceField(label="How it asks")
+    scope = forms.CharField(label="Scopes", required=False, help_text="Separated by spaces. Left empty: all of them.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rows = ProtectedResource.objects.filter(is_active=True).order_by("name")[:500]
+        self.fields["resource"].choices = [(row.identifier, row.name) for row in rows]  # type: ignore[attr-defined]
+        self.fields["grant_type"].choices = [(name, name) for name in registry.grants()]  # type: ignore[attr-defined]
+
+    def clean_client_id(self) -> Client:
+        client = Client.objects.select_related("owner").filter(client_id=self.cleaned_data["client_id"]).first()
+        if client is None:
+            raise forms.ValidationError("No agent has this client_id.")
+        return client
+
+    def clean_username(self) -> User | None:
+        if not self.cleaned_data["username"]:
+            return None
+        user = User.objects.filter(username=self.cleaned_data["username"]).first()
+        if user is None:
+            raise forms.ValidationError("Nobody has this user name.")
+        return user
+
+
+def simulator(request: HttpRequest) -> HttpResponse:
+    if not request.user.has_perm("authz.view_rule"):
+        raise PermissionDenied
+    form = AskForm(request.GET if "client_id" in request.GET else None)
+    context: dict[str, Any] = {**console.each_context(request), "title": "Simulator", "form": form}
+    if form.is_bound and form.is_valid():
+        context |= answer(form.cleaned_data, time.time())
+    return TemplateResponse(request, "console/simulator.html", context)
+
+
+def answer(asked: dict[str, Any], now: float) -> dict[str, Any]:
+    """The decision on a made-up ask, with its rules as sentences."""
+    snapshot.begin()
+    resource = ProtectedResource.objects.prefetch_related("scopes").get(identifier=asked["resource"])
+    known = [scope.name for scope in resource.scopes.all()]
+    wanted = asked["scope"].split() or known
+    question = decisions.ask(
+        client=asked["client_id"],
+        user=asked["username"],
+        grant_type=asked["grant_type"],
+        resource=resource,
+        scopes=wanted,
+        # As if the person had just signed in: what a rule demands beyond that shows as a step up.
+        auth_time=int(now) if asked["username"] else None,
+    )
+    explanation = explain(question, decisions.rule_set(), now)
+    decision = explanation.decision
+    named = {*decision.rules, *decision.narrowed_by}
+    return {
+        "decision": decision,
+        "tone": "require_approval" if decision.effect == "pending" else decision.effect.value,
+        "because": REASONS.get(decision.reason.value, decision.reason.value),
+        "left_out": [name for name in wanted if name not in decision.scopes],
+        "rules": [trace for trace in explanation.rules if trace.name in named],
+        # The nearest misses say what would have to be different.
+        "missed": [trace for trace in explanation.rules if trace.name not in named and trace.mismatches][:5],
+    }

@@ -1,0 +1,110 @@
+"""The console's frame: who gets in, and what is where."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.contrib.admin import AdminSite
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import resolve_url
+from django.urls import URLPattern, URLResolver, path, reverse
+
+# The order of the navigation's groups; a room's own group comes after them.
+GROUPS = ("Decide", "Access", "Trust", "Evidence", "People")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    title: str
+    url: str
+    icon: str
+    current: bool = False
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    title: str
+    items: tuple[Item, ...]
+
+
+class Console(AdminSite):
+    """Django's admin site with our navigation and home page, and django-allauth's sign-in instead of its own."""
+
+    site_header = "Gatehouse console"
+    site_title = "Gatehouse console"
+    index_title = "Home"
+    enable_nav_sidebar = False
+    empty_value_display = "—"
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_active and request.user.is_staff)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        # One place signs people in: there are its rate limits, its second factor and its audit.
+        if request.user.is_authenticated:
+            raise PermissionDenied("This account has no role in the console.")
+        return redirect_to_login(request.GET.get("next") or reverse("admin:index"), resolve_url("account_login"))
+
+    def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        return HttpResponseRedirect(reverse("account_logout"))
+
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        return HttpResponseRedirect(reverse("account_change_password"))
+
+    def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        from authz.console.home import home
+
+        return home(request)
+
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> Any:
+        return HttpResponseRedirect(reverse("admin:index"))
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        from authz.console import account, simulator, story
+
+        own = [
+            path("simulator/", self.admin_view(simulator.simulator), name="simulator"),
+            path("story/", self.admin_view(story.story), name="story"),
+            path("end/<uuid:pk>/", self.admin_view(account.end_any), name="end_authorization"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        context = super().each_context(request)
+        context["navigation"] = self.navigation(request) if context["has_permission"] else ()
+        return context
+
+    def navigation(self, request: HttpRequest) -> tuple[Group, ...]:
+        groups: dict[str, list[Item]] = defaultdict(list)
+        for model, model_admin in self._registry.items():
+            if not model_admin.has_view_permission(request) or not getattr(model_admin, "in_navigation", True):
+                continue
+            group, icon = getattr(model_admin, "nav", ("", "list"))
+            url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+            waiting = model_admin.waiting(request) if hasattr(model_admin, "waiting") else 0
+            plural = str(model._meta.verbose_name_plural)
+            groups[group or str(apps.get_app_config(model._meta.app_label).verbose_name)].append(
+                Item(
+                    title=plural.capitalize() if plural.islower() else plural,
+                    url=url,
+                    icon=icon,
+                    current=request.path.startswith(url),
+                    count=waiting,
+                )
+            )
+        if request.user.has_perm("authz.view_rule"):
+            url = reverse("admin:simulator")
+            groups["Access"].append(Item("Simulator", url, "check", current=request.path.startswith(url)))
+        home = reverse("admin:index")
+        ordered = sorted(groups, key=lambda title: (GROUPS.index(title) if title in GROUPS else len(GROUPS), title))
+        return (
+            Group("", (Item("Home", home, "home", current=request.path == home),)),
+            *(Group(title, tuple(groups[title])) for title in ordered),
+        )
+
+
+console = Console(name="admin")

@@ -1,0 +1,174 @@
+"""Code to copy that protects an MCP server, with this server's real values (pure)."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    title: str
+    note: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """This server's real values. `identifier` is the resource's canonical URI, the tokens' `aud`."""
+
+    issuer: str
+    jwks_uri: str
+    identifier: str
+    algorithm: str
+    scopes: Sequence[str]
+
+    @property
+    def base(self) -> str:
+        parts = urlsplit(self.identifier)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.identifier).path or "/"
+
+    @property
+    def required(self) -> str:
+        """The first scope, as a list that is written the same in Python and JavaScript."""
+        return json.dumps(list(self.scopes[:1]))
+
+
+def protect(values: Values) -> list[Snippet]:
+    """What the author of a resource server copies."""
+    return [
+        Snippet("Python: fastmcp", "pip install fastmcp", _fastmcp(values)),
+        Snippet("Python: the official SDK", "pip install mcp pyjwt[crypto]", _python_sdk(values)),
+        Snippet("TypeScript: the official SDK", "npm i @modelcontextprotocol/sdk jose express", _typescript(values)),
+        Snippet("Any other server", "its metadata document", _metadata(values)),
+    ]
+
+
+def metadata_address(identifier: str) -> str:
+    """Where a protected resource publishes its metadata.
+
+    > … formed by inserting a well-known URI string into the protected resource's resource identifier between the host
+    > component and the path and/or query components (RFC 9728 §3)
+    """
+    parts = urlsplit(identifier)
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path.rstrip('/')}{query}"
+
+
+def _fastmcp(values: Values) -> str:
+    return f"""\
+from fastmcp import FastMCP
+from fastmcp.server.auth import RemoteAuthProvider
+from fastmcp.server.auth.providers.jwt import JWTVerifier
+
+verifier = JWTVerifier(
+    jwks_uri="{values.jwks_uri}",
+    issuer="{values.issuer}",
+    audience="{values.identifier}",
+    algorithm="{values.algorithm}",
+    required_scopes={values.required},
+)
+# A str, not AnyHttpUrl(...): that would add a slash, and clients would refuse the issuer.
+auth = RemoteAuthProvider(
+    token_verifier=verifier,
+    authorization_servers=["{values.issuer}"],
+    base_url="{values.base}",
+)
+mcp = FastMCP("My server", auth=auth)
+
+if __name__ == "__main__":
+    mcp.run(transport="http", path="{values.path}")
+"""
+
+
+def _python_sdk(values: Values) -> str:
+    return f"""\
+import jwt
+from mcp.server.auth.provider import AccessToken, TokenVerifier
+from mcp.server.auth.settings import AuthSettings
+from mcp.server.fastmcp import FastMCP
+
+keys = jwt.PyJWKClient("{values.jwks_uri}")
+
+
+class Verifier(TokenVerifier):
+    async def verify_token(self, token: str) -> AccessToken | None:
+        try:
+            claims = jwt.decode(
+                token,
+                keys.get_signing_key_from_jwt(token).key,
+                algorithms=["{values.algorithm}"],
+                issuer="{values.issuer}",
+                audience="{values.identifier}",
+                options={{"require": ["exp", "iss", "aud", "client_id"]}},
+            )
+        except jwt.PyJWTError:
+            return None
+        return AccessToken(
+            token=token,
+            client_id=claims["client_id"],
+            scopes=claims.get("scope", "").split(),
+            expires_at=claims["exp"],
+            resource="{values.identifier}",
+        )
+
+
+auth = AuthSettings(
+    issuer_url="{values.issuer}",
+    resource_server_url="{values.identifier}",
+    required_scopes={values.required},
+)
+mcp = FastMCP("My server", token_verifier=Verifier(), auth=auth)
+"""
+
+
+def _typescript(values: Values) -> str:
+    return f"""\
+import express from 'express';
+import {{ createRemoteJWKSet, jwtVerify }} from 'jose';
+import {{ requireBearerAuth }} from '@modelcontextprotocol/sdk/server/auth/middleware/bearerAuth.js';
+import {{ InvalidTokenError }} from '@modelcontextprotocol/sdk/server/auth/errors.js';
+
+const keys = createRemoteJWKSet(new URL('{values.jwks_uri}'));
+const verifier = {{
+  async verifyAccessToken(token) {{
+    try {{
+      const {{ payload }} = await jwtVerify(token, keys, {{
+        issuer: '{values.issuer}',
+        audience: '{values.identifier}',
+        algorithms: ['{values.algorithm}'],
+        typ: 'at+jwt',
+      }});
+      const scopes = (payload.scope ?? '').split(' ').filter(Boolean);
+      return {{ token, clientId: payload.client_id, scopes, expiresAt: payload.exp }};
+    }} catch {{
+      throw new InvalidTokenError('The access token is not valid.');
+    }}
+  }},
+}};
+
+const app = express();
+app.get('{urlsplit(metadata_address(values.identifier)).path}', (_, response) =>
+  response.json({{ resource: '{values.identifier}', authorization_servers: ['{values.issuer}'] }}));
+app.use('{values.path}', requireBearerAuth({{
+  verifier,
+  requiredScopes: {values.required},
+  resourceMetadataUrl: '{metadata_address(values.identifier)}',
+}}));
+"""
+
+
+def _metadata(values: Values) -> str:
+    return json.dumps(
+        {
+            "resource": values.identifier,
+            "authorization_servers": [values.issuer],
+            "scopes_supported": list(values.scopes),
+            "bearer_methods_supported": ["header"],
+        },
+        indent=2,
+    )

@@ -1,0 +1,87 @@
+"""Authorizations: who lets which agent reach what, and ending it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from authz.console.display import chip, foreign, when
+from authz.console.model_admin import ReadOnlyAdmin, Tool
+from authz.console.roles import END_AUTHORIZATIONS
+from authz.console.site import console
+from authz.models import Authorization
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return (("live", "Live"), ("ended", "Ended"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Authorization]) -> QuerySet[Authorization]:
+        if self.value() == "live":
+            return queryset.filter(revoked=None).filter(Q(expires=None) | Q(expires__gt=datetime.now(UTC)))
+        if self.value() == "ended":
+            return queryset.exclude(revoked=None)
+        return queryset
+
+
+@admin.register(Authorization, site=console)
+class AuthorizationAdmin(ReadOnlyAdmin):
+    nav = ("Access", "link")
+    introduction = "Standing grants: one agent, for one person or for itself, at one MCP server."
+    empty_text = "They appear when an agent gets its first token."
+    list_display = ("what", "for_whom", "scope_text", "grant_type", "made", "state")
+    list_filter = (StateFilter, "grant_type")
+    list_select_related = ("client", "user", "resource")
+    ordering = ("-created",)
+    search_fields = ("client__client_id", "client__name", "user__username")
+    search_help_text = "Agent or person"
+    fields = (
+        "id", "client", "user", "resource", "grant_type", "scope_text", "made", "expires", "state", "revoked_reason",
+        "redirect_uri", "acr", "amr", "lineage",
+    )  # fmt: skip
+    readonly_fields = ("scope_text", "made", "state")
+
+    @admin.display(description="agent at MCP server", ordering="client__name")
+    def what(self, row: Authorization) -> SafeString:
+        return foreign(
+            row.client.name or row.client.client_id, sub=f"at {row.resource.name}" if row.resource else "sign-in only"
+        )
+
+    @admin.display(description="for", ordering="user__username")
+    def for_whom(self, row: Authorization) -> str:
+        return row.user.username if row.user else "itself"
+
+    @admin.display(description="scopes")
+    def scope_text(self, row: Authorization) -> SafeString:
+        return format_html("<code>{}</code>", " ".join([*row.scopes, *row.identity_scopes]) or "—")
+
+    @admin.display(description="since", ordering="created")
+    def made(self, row: Authorization) -> SafeString | str:
+        return when(row.created)
+
+    @admin.display(description="state", ordering="revoked")
+    def state(self, row: Authorization) -> SafeString:
+        if row.revoked:
+            return chip(f"Ended: {row.revoked_reason.replace('_', ' ')}" if row.revoked_reason else "Ended", "bad")
+        if row.expires and row.expires <= datetime.now(UTC):
+            return chip("Expired")
+        return chip("Live", "good")
+
+    def tools(self, request: HttpRequest, obj: Authorization | None) -> Sequence[Tool]:
+        if obj is None:
+            return ()
+        tools = []
+        if request.user.has_perm("authz.view_auditevent"):
+            tools.append(Tool("Its whole story", f"{reverse('admin:story')}?authorization={obj.pk}"))
+        if obj.revoked is None and request.user.has_perm(END_AUTHORIZATIONS):
+            tools.append(Tool("End it", reverse("admin:end_authorization", args=[obj.pk]), "danger"))
+        return tools
