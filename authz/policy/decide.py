@@ -164,19 +164,21 @@ def decide_sign_in(ask: Ask, rules: RuleSet, now: float, approvals: Sequence[App
     live = [a for a in answered if a.scopes]
     denying = standing.restricting & rules.effects[Effect.DENY]
     holding = standing.restricting & rules.effects[Effect.REQUIRE_APPROVAL]
-    hoped = _left_over(standing.permitting & ~rules.effects[Effect.DENY] & rules.substantial, denying, rules)
+    permitting = _left_over(standing.permitting & ~rules.effects[Effect.DENY] & rules.substantial, denying, rules)
     retrying = _left_over(standing.retrying & ~rules.effects[Effect.DENY] & rules.substantial, denying, rules)
-    permits = hoped if live else hoped & rules.effects[Effect.ALLOW]
+    opening = rules.effects[Effect.ALLOW] | (rules.effects[Effect.REQUIRE_APPROVAL] if live else 0)
 
     total = rules.scopes.get("*", 0) & rules.resources.get("*", 0) & rules.any_sensitivity
     tally = _Tally()
     for name in (name for name in ask.scope_names() if name in IDENTITY_SCOPES):
         naming = union(rules.scopes, ("openid", name))
-        denied, held = denying & (naming | total), holding & (naming | total)
+        speaking = naming | total
+        denied, held = denying & speaking, holding & speaking
+        permits = permitting & (opening | speaking)
         if denied:
             tally.deny(denied)
-        elif not permits and not held & hoped:
-            tally.miss(retrying)
+        elif not permits:
+            tally.miss(retrying & (opening | speaking))
         elif held:
             covering = [a for a in live if name in a.scopes] if held & naming else live
             tally.hold(name, permits | held, held, covering, answered)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from authz.policy.clients import pattern_key
 from authz.policy.conditions import Conditions, Hours, clock_time, iso
 from authz.policy.rules import Effect, Rule
 
@@ -23,6 +24,7 @@ _GRANTS = {
     "urn:ietf:params:oauth:grant-type:jwt-bearer": "an identity assertion",
     "urn:ietf:params:oauth:grant-type:token-exchange": "token exchange",
 }
+_NOBODY = {"any agent": "no agent", "anybody signed in": "nobody signed in"}
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -36,11 +38,17 @@ def sentence(rule: Rule) -> str:
         return f"{off}Speaks about nobody, since it names neither a user nor a group."
     what = f"{scopes_phrase(rule)} at {resources_phrase(rule)}"
     by = "" if "*" in rule.grant_types else f" by {grants_phrase(rule)}"
-    if rule.for_machines:
-        said = f"{clients_phrase(rule)} {_VERBS[rule.effect]} {what} for themselves{by}"
+    who = clients_phrase(rule) if rule.for_machines else subjects_phrase(rule)
+    through = "for themselves" if rule.for_machines else f"through {clients_phrase(rule)}"
+    if rule.effect is not Effect.DENY:
+        may = f"{who} may get"
+    elif who in _NOBODY:
+        may = f"{_NOBODY[who]} may get"
     else:
-        said = f"{subjects_phrase(rule)} {_VERBS[rule.effect]} {what} through {clients_phrase(rule)}{by}"
-    return off + _capital(said) + "".join(_endings(rule)) + "."
+        may = f"{who} may not get"
+    said = f"{may} {what} {through}{by}" + "".join(_endings(rule))
+    # A name keeps the letters that it is compared by.
+    return f"{off}{said if _begins_with_a_name(rule) else said[0].upper() + said[1:]}."
 
 
 def clients_phrase(rule: Rule) -> str:
@@ -69,7 +77,7 @@ def resources_phrase(rule: Rule) -> str:
 
 def scopes_phrase(rule: Rule) -> str:
     if "*" in rule.scopes:
-        named = "every scope"
+        named = "any scope" if rule.effect is Effect.DENY else "every scope"
     else:
         named = f"{'the scope' if len(rule.scopes) == 1 else 'the scopes'} {_list(rule.scopes, 'and')}"
     return named if rule.sensitivities is None else f"{named} of {any_of(rule.sensitivities)} sensitivity"
@@ -114,10 +122,9 @@ def any_of(items: Iterable[str]) -> str:
     return _list(list(items), "or")
 
 
-_VERBS = {Effect.ALLOW: "may get", Effect.DENY: "may not get", Effect.REQUIRE_APPROVAL: "need an approval to get"}
-
-
 def _endings(rule: Rule) -> Iterable[str]:
+    if rule.effect is Effect.REQUIRE_APPROVAL:
+        yield ", but only once somebody has approved it"
     phrases = condition_phrases(rule.conditions, rule.effect)
     validity = [phrases.pop(name) for name in ("not_before", "not_after") if name in phrases]
     if phrases:
@@ -149,7 +156,7 @@ def _list(items: Sequence[str], word: str) -> str:
     return f"{', '.join(items[:-1])} {word} {items[-1]}"
 
 
-def _capital(said: str) -> str:
-    # A name keeps the letters that it is compared by.
-    first = said.partition(" ")[0]
-    return said[0].upper() + said[1:] if first in ("any", "anybody", "agents", "members", "workloads") else said
+def _begins_with_a_name(rule: Rule) -> bool:
+    if rule.for_machines:
+        return pattern_key(rule.clients[0]).startswith("id:")
+    return bool(rule.users) and "*" not in (*(rule.users or ()), *(rule.groups or ()))

@@ -1,0 +1,148 @@
+"""Asks, rules and approvals of every kind, over so few names that they often meet."""
+
+from itertools import permutations
+
+from hypothesis import strategies as st
+
+from authz.policy import Approval, Ask, ClientKind, ClientStatus, Rule, RuleError
+
+from .cast import NOTES, NOW, PAYROLL
+
+CLIENTS = ("agent", "other", "https://a.b.example.com/c.json")
+PATTERNS = (
+    "*",
+    "agent",
+    "https://a.b.example.com/c.json",
+    "host:a.b.example.com",
+    "host:*.example.com",
+    "host:*.evil.org",
+    "tag:x",
+    "owner:alice",
+    "environment:test",
+    "kind:cimd",
+    "kind:workload",
+)
+USERS, GROUPS = ("alice", "bob"), ("engineering", "finance")
+GRANTS = ("authorization_code", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer")
+SCOPES = ("read", "write", "delete", "openid", "email")
+SENSITIVITIES = ("low", "high")
+NETWORKS = ("10.0.0.0/8", "192.0.2.0/24", "2001:db8::/32")
+
+
+def some(values: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
+    """Up to two of the values, in any order; chosen in one draw, since a rule needs many."""
+    return st.sampled_from([list(chosen) for size in range(3) for chosen in permutations(values, size)])
+
+
+def maybe_all(values: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
+    return st.just(["*"]) | some(values)
+
+
+hours = st.fixed_dictionaries(
+    {"from": st.just("07:00"), "to": st.sampled_from(("06:00", "08:00", "09:00"))},
+    optional={"days": some(("thu", "fri")), "timezone": st.sampled_from(("UTC", "Europe/Berlin"))},
+)
+
+conditions = st.fixed_dictionaries(
+    {},
+    optional={
+        "max_auth_age": st.sampled_from((60, 3600)),
+        "acr": some(("gold", "silver")),
+        "amr": some(("pwd", "otp")),
+        "networks": some(NETWORKS),
+        "environments": some(("test", "production")),
+        "not_before": st.sampled_from(("2027-01-15T07:59:59Z", "2027-01-15T08:00:00Z", "2027-01-15T08:00:01Z")),
+        "not_after": st.sampled_from(("2027-01-15T08:00:02Z", "2027-01-16")),
+        "hours": hours,
+    },
+)
+
+
+@st.composite
+def _rules(draw: st.DrawFn, effects: tuple[str, ...]) -> Rule:
+    shape: dict[str, object] = {
+        "name": draw(st.sampled_from("abcdefgh")),
+        "effect": draw(st.sampled_from(effects)),
+        "clients": draw(maybe_all(PATTERNS)),
+        "grant_types": draw(maybe_all((*GRANTS, "refresh_token"))),
+        "resources": draw(maybe_all((NOTES, PAYROLL))),
+        "scopes": draw(maybe_all(SCOPES)),
+        "enabled": draw(st.sampled_from((True, True, True, False))),
+    }
+    for field, values in (("users", (*USERS, "*")), ("groups", GROUPS)):
+        if draw(st.booleans()):
+            shape[field] = draw(maybe_all(values) if field == "groups" else some(values))
+    if draw(st.integers(0, 3)) == 0:
+        shape["sensitivities"] = draw(some(SENSITIVITIES))
+    if draw(st.booleans()):
+        shape["conditions"] = draw(conditions)
+    if draw(st.booleans()):
+        shape["max_lifetime"] = draw(st.sampled_from((1, 60, 600)))
+    # What has no meaning together is left out, as its author would after the error.
+    while True:
+        try:
+            return Rule.from_mapping(shape)
+        except RuleError as error:
+            top, _, inner = error.field.partition(".")
+            if inner:
+                shape[top] = {key: value for key, value in dict(shape[top]).items() if key != inner}  # type: ignore[call-overload] # conditions are a mapping
+            else:
+                del shape[top]
+
+
+rules = _rules(("allow", "allow", "deny", "require_approval"))
+allows = _rules(("allow",))
+denies = _rules(("deny",))
+requirements = _rules(("require_approval",))
+rule_lists = st.lists(rules, max_size=6)
+
+
+@st.composite
+def _asks(draw: st.DrawFn) -> Ask:
+    subject = draw(st.sampled_from((None, *USERS)))
+    client_id = draw(st.sampled_from(CLIENTS))
+    cimd = client_id.startswith("https:")
+    statuses = (*[ClientStatus.APPROVED] * 9, ClientStatus.SUSPENDED)
+    kinds = (ClientKind.CIMD,) if cimd else (ClientKind.REGISTERED, ClientKind.DYNAMIC, ClientKind.WORKLOAD)
+    return Ask(
+        client_id=client_id,
+        client_status=draw(st.sampled_from(statuses)),
+        client_kind=draw(st.sampled_from(kinds)),
+        client_host=draw(st.sampled_from(("a.b.example.com", "A.b.example.com:8443"))) if cimd else "",
+        client_tags=tuple(draw(some(("x", "y")))),
+        client_owner=draw(st.sampled_from(("", "alice"))),
+        client_environment=draw(st.sampled_from(("", "test", "production"))),
+        subject=subject,
+        groups=tuple(draw(some(GROUPS))),
+        grant_type=draw(st.sampled_from(GRANTS)),
+        refresh=draw(st.booleans()),
+        resource=draw(st.sampled_from((NOTES, PAYROLL))),
+        scopes=tuple(
+            draw(st.lists(st.tuples(st.sampled_from(SCOPES), st.sampled_from(("", *SENSITIVITIES))), max_size=4))
+        ),
+        acr=draw(st.sampled_from((None, "gold", "silver", "bronze"))),
+        amr=tuple(draw(some(("pwd", "otp", "hwk")))),
+        auth_time=draw(st.sampled_from((None, NOW - 30, NOW - 600, NOW - 7200, NOW + 600))),
+        address=draw(st.sampled_from((None, "10.1.2.3", "192.0.2.1", "::ffff:10.0.0.1", "2001:db8::1", "nowhere"))),
+    )
+
+
+asks = _asks()
+
+
+@st.composite
+def _approvals(draw: st.DrawFn) -> Approval:
+    return Approval(
+        id=draw(st.sampled_from(("1", "2", "3"))),
+        client_id=draw(st.sampled_from(CLIENTS)),
+        subject=draw(st.sampled_from((None, *USERS))),
+        resource=draw(st.sampled_from((NOTES, PAYROLL))),
+        scopes=tuple(draw(some(SCOPES))),
+        declined=tuple(draw(some(SCOPES))),
+        grant_types=tuple(draw(maybe_all(GRANTS))),
+        not_before=NOW + draw(st.sampled_from((-60, 0, 60))),
+        expires=NOW + draw(st.sampled_from((0, 1, 600))),
+    )
+
+
+approvals = st.lists(_approvals(), max_size=3)

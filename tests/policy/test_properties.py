@@ -1,0 +1,194 @@
+"""The laws of deciding, over asks and rules of every kind."""
+
+import dataclasses
+import random
+
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from authz import policy
+from authz.policy import Approval, Ask, Outcome, Rule, decide, decide_sign_in
+
+from . import strategies as any_
+from .cast import NOW
+from .reference import outcome
+
+# The machine may be busy, so no example has a deadline.
+SOME, MANY = settings(max_examples=60, deadline=None), settings(max_examples=250, deadline=None)
+
+
+def at_best(decision: policy.Decision) -> set[str]:
+    """The scopes that are granted or may still be."""
+    return {*decision.scopes, *decision.waiting}
+
+
+@MANY
+@given(any_.asks, any_.rule_lists, any_.approvals)
+def test_the_compiled_rules_agree_with_the_law_as_plainly_as_it_can_be_said(
+    ask: Ask, rules: list[Rule], approvals: list[Approval]
+) -> None:
+    decision = decide(ask, policy.compile(rules), NOW, approvals)
+    event(f"{decision.effect} {decision.reason}")
+    assert (decision.effect, decision.waiting or decision.scopes) == outcome(ask, rules, NOW, approvals)
+
+
+@SOME
+@given(any_.asks, any_.rule_lists, any_.denies, any_.approvals)
+def test_adding_a_deny_never_allows_more(ask: Ask, rules: list[Rule], deny: Rule, approvals: list[Approval]) -> None:
+    for ask_it in (decide, decide_sign_in):
+        before = ask_it(ask, policy.compile(rules), NOW, approvals)
+        after = ask_it(ask, policy.compile([*rules, deny]), NOW, approvals)
+        assert set(after.scopes) <= set(before.scopes)
+        assert at_best(after) <= at_best(before)
+
+
+@SOME
+@given(any_.asks, any_.rule_lists, any_.allows, any_.approvals)
+def test_adding_an_allow_never_allows_less(ask: Ask, rules: list[Rule], allow: Rule, approvals: list[Approval]) -> None:
+    for ask_it in (decide, decide_sign_in):
+        before = ask_it(ask, policy.compile(rules), NOW, approvals)
+        after = ask_it(ask, policy.compile([*rules, allow]), NOW, approvals)
+        assert set(after.scopes) >= set(before.scopes)
+        assert at_best(after) >= at_best(before)
+
+
+@SOME
+@given(any_.asks, any_.rule_lists, any_.requirements)
+def test_adding_a_requirement_never_grants_without_an_approval(ask: Ask, rules: list[Rule], requirement: Rule) -> None:
+    for ask_it in (decide, decide_sign_in):
+        before = ask_it(ask, policy.compile(rules), NOW)
+        after = ask_it(ask, policy.compile([*rules, requirement]), NOW)
+        assert set(after.scopes) <= set(before.scopes)
+
+
+@SOME
+@given(any_.asks, any_.rule_lists, any_.approvals, st.randoms(use_true_random=False))
+def test_order_never_matters(ask: Ask, rules: list[Rule], approvals: list[Approval], chance: random.Random) -> None:
+    shuffled, answers = chance.sample(rules, len(rules)), chance.sample(approvals, len(approvals))
+    for ask_it in (decide, decide_sign_in):
+        before = ask_it(ask, policy.compile(rules), NOW, approvals)
+        after = ask_it(ask, policy.compile(shuffled), NOW, answers)
+        assert before == after
+
+
+@SOME
+@given(any_.asks, any_.rule_lists, any_.approvals)
+def test_no_decision_grants_what_was_not_asked(ask: Ask, rules: list[Rule], approvals: list[Approval]) -> None:
+    asked = list(ask.scope_names())
+    for ask_it in (decide, decide_sign_in):
+        decision = ask_it(ask, policy.compile(rules), NOW, approvals)
+        assert list(decision.scopes) == [name for name in asked if name in decision.scopes]
+        assert list(decision.waiting) == [name for name in asked if name in decision.waiting]
+
+
+@SOME
+@given(any_.asks, any_.rule_lists, any_.approvals)
+def test_a_decision_never_contradicts_itself(ask: Ask, rules: list[Rule], approvals: list[Approval]) -> None:
+    names = {rule.name for rule in rules if rule.enabled}
+    for ask_it in (decide, decide_sign_in):
+        decision = ask_it(ask, policy.compile(rules), NOW, approvals)
+        assert decision.scopes or decision.effect is not Outcome.ALLOW
+        assert not decision.scopes or decision.effect is not Outcome.DENY
+        assert not {*decision.scopes} & {*decision.waiting}
+        assert bool(decision.waiting) == (decision.effect is Outcome.PENDING)
+        assert decision.lifetime is None or (decision.lifetime >= 1 and decision.effect is Outcome.ALLOW)
+        assert {*decision.rules, *decision.narrowed_by} <= names
+        assert {*decision.approvals} <= {approval.id for approval in approvals}
+        if decision.effect is not Outcome.DENY:
+            assert decision.rules
+            assert ask.client_status == "approved"
+
+
+@SOME
+@given(any_.asks, any_.rule_lists, any_.approvals)
+def test_nothing_outlives_the_approvals_and_rules_it_stands_on(
+    ask: Ask, rules: list[Rule], approvals: list[Approval]
+) -> None:
+    decision = decide(ask, policy.compile(rules), NOW, approvals)
+    if decision.lifetime is not None and decision.lifetime > 1:
+        later = NOW + decision.lifetime - 1
+        # Hours and the age of a sign-in go on; what a human or a rule's validity ended must not.
+        timeless = [
+            dataclasses.replace(rule, conditions=dataclasses.replace(rule.conditions, hours=None, max_auth_age=None))
+            for rule in rules
+            if rule.effect != "deny"
+        ]
+        reborn = decide(ask, policy.compile(timeless), later, approvals)
+        assert set(decision.scopes) <= set(reborn.scopes)
+
+
+@SOME
+@given(any_.asks, any_.rule_lists)
+def test_the_step_up_that_is_named_is_the_one_that_helps(ask: Ask, rules: list[Rule]) -> None:
+    for ask_it in (decide, decide_sign_in):
+        decision = ask_it(ask, policy.compile(rules), NOW)
+        if decision.step_up is None:
+            continue
+        # Denies and requirements may look differently at another sign-in; what is promised is that the rule permits.
+        permitting = [rule for rule in rules if rule.name == decision.step_up.rule and rule.effect != "deny"]
+        demanding = [
+            rule
+            for rule in permitting
+            if (rule.conditions.max_auth_age, rule.conditions.acr, rule.conditions.amr)
+            == (decision.step_up.max_auth_age, decision.step_up.acr, decision.step_up.amr)
+        ]
+        better = dataclasses.replace(
+            ask,
+            auth_time=NOW,
+            acr=decision.step_up.acr[0] if decision.step_up.acr else ask.acr,
+            amr=tuple({*ask.amr, *decision.step_up.amr}),
+        )
+        assert any(ask_it(better, policy.compile([rule]), NOW).effect is not Outcome.DENY for rule in demanding)
+
+
+@SOME
+@given(any_.asks, any_.rule_lists, any_.approvals)
+def test_an_explanation_agrees_with_the_decision(ask: Ask, rules: list[Rule], approvals: list[Approval]) -> None:
+    compiled = policy.compile(rules)
+    explanation = policy.explain(ask, compiled, NOW, approvals)
+    assert explanation.decision == decide(ask, compiled, NOW, approvals)
+    assert len(explanation.rules) == len(rules)
+    assert [scope.name for scope in explanation.scopes] == list(ask.scope_names())
+    if ask.client_status != "approved":
+        return
+    for scope in explanation.scopes:
+        if scope.denied_by or not scope.permitted_by:
+            assert scope.name not in at_best(explanation.decision)
+        elif not scope.held_by:
+            assert scope.name in explanation.decision.scopes
+    for trace in explanation.rules:
+        assert (trace.verdict.value == "yes") == (not trace.mismatches)
+        assert bool(trace.restricts or trace.permits) == (
+            trace.verdict.value == "yes" or (trace.verdict.value == "not established" and trace.effect != "allow")
+        )
+
+
+@SOME
+@given(any_.asks, any_.rule_lists, any_.approvals)
+def test_hope_never_falls_short_of_the_decision(ask: Ask, rules: list[Rule], approvals: list[Approval]) -> None:
+    from authz.policy.decide import judge
+
+    compiled = policy.compile(rules)
+    decision = decide(ask, compiled, NOW, approvals)
+    hoped = judge(ask, compiled, NOW, in_force_at=NOW, hopeful=True)
+    assert at_best(decision) <= set(hoped.scopes)
+    assert hoped.effect is not Outcome.PENDING
+
+
+@SOME
+@given(any_.rule_lists, any_.rule_lists, st.lists(any_.asks, max_size=3))
+def test_a_comparison_agrees_with_the_decisions(old: list[Rule], new: list[Rule], asks: list[Ask]) -> None:
+    one, two = policy.compile(old), policy.compile(new)
+    changes = policy.compare(one, two, [(ask, NOW) for ask in asks], NOW)
+    expected = []
+    for ask in asks:
+        before, after = decide(ask, one, NOW), decide(ask, two, NOW)
+        same = (before.effect, before.scopes, before.waiting, before.lifetime) == (
+            after.effect,
+            after.scopes,
+            after.waiting,
+            after.lifetime,
+        )
+        if not same:
+            expected.append((ask, before, after))
+    assert [(change.ask, change.before, change.after) for change in changes] == expected

@@ -1,0 +1,146 @@
+"""Rules as sentences."""
+
+import dataclasses
+
+import pytest
+
+from authz import policy
+
+from .cast import NOTES, PAYROLL, allow, deny, require
+
+HOURS = {"from": "22:00", "to": "06:30", "timezone": "Europe/Berlin"}
+JWT_BEARER, TOKEN_EXCHANGE = (f"urn:ietf:params:oauth:grant-type:{name}" for name in ("jwt-bearer", "token-exchange"))
+
+SENTENCES = [
+    (allow(), "Anybody signed in may get every scope at any server through any agent."),
+    (allow(users=["*"]), "Anybody signed in may get every scope at any server through any agent."),
+    (deny(), "Nobody signed in may get any scope at any server through any agent."),
+    (
+        require(),
+        "Anybody signed in may get every scope at any server through any agent,"
+        " but only once somebody has approved it.",
+    ),
+    (allow(groups=None), "Any agent may get every scope at any server for themselves."),
+    (deny(groups=None), "No agent may get any scope at any server for themselves."),
+    (allow(enabled=False), "(Switched off.) Anybody signed in may get every scope at any server through any agent."),
+    (
+        allow("mcp:read", groups=["engineering"], resources=[NOTES], max_lifetime=600),
+        f"Members of engineering may get the scope mcp:read at {NOTES} through any agent,"
+        " for at most 10 minutes a token.",
+    ),
+    (
+        deny("read write delete", users=["bob", "alice"], groups=["law", "tax", "audit"], resources=[NOTES, PAYROLL]),
+        "bob, alice or members of law, tax or audit may not get the scopes read, write and delete"
+        f" at {NOTES} or {PAYROLL} through any agent.",
+    ),
+    (
+        allow("read write", users=["members"], sensitivities=["low", "medium"]),
+        "members may get the scopes read and write of low or medium sensitivity at any server through any agent.",
+    ),
+    (deny(users=["bob"]), "bob may not get any scope at any server through any agent."),
+    (
+        allow(clients=["nightly-report"], groups=None, grant_types=["client_credentials"]),
+        "nightly-report may get every scope at any server for themselves by client credentials.",
+    ),
+    (
+        allow(clients=["host:*.example.com", "host:app.example.org", "tag:office", "owner:alice", "environment:test"]),
+        "Anybody signed in may get every scope at any server through agents of hosts below example.com,"
+        " agents of app.example.org, agents tagged office, agents owned by alice or agents in test.",
+    ),
+    (
+        allow(clients=["kind:registered", "kind:dynamic", "kind:cimd"]),
+        "Anybody signed in may get every scope at any server through agents registered by hand,"
+        " agents that registered themselves or agents with a client ID metadata document.",
+    ),
+    (
+        deny(clients=["kind:workload"], groups=None),
+        "Workloads may not get any scope at any server for themselves.",
+    ),
+    (
+        allow(clients=["https://a.example.com/c.json"], grant_types=["authorization_code", "refresh_token"]),
+        "Anybody signed in may get every scope at any server through https://a.example.com/c.json"
+        " by the authorization code grant or refreshing.",
+    ),
+    (
+        allow(grant_types=[JWT_BEARER, TOKEN_EXCHANGE, "urn:example:grant"]),
+        "Anybody signed in may get every scope at any server through any agent"
+        " by an identity assertion, token exchange or urn:example:grant.",
+    ),
+    (
+        allow(max_auth_age=3600, acr=["gold", "silver"], amr=["pwd", "otp"]),
+        "Anybody signed in may get every scope at any server through any agent, if the sign-in is at most 1 hour old,"
+        " the sign-in’s acr is gold or silver and the sign-in used pwd and otp.",
+    ),
+    (
+        deny(amr=["pwd", "sms"]),
+        "Nobody signed in may get any scope at any server through any agent,"
+        " if the sign-in used pwd or sms (or that isn’t known).",
+    ),
+    (
+        require(networks=["10.0.0.0/8", "192.0.2.0/24"]),
+        "Anybody signed in may get every scope at any server through any agent, but only once somebody has approved it,"
+        " if the request comes from 10.0.0.0/8 or 192.0.2.0/24 (or that isn’t known).",
+    ),
+    (
+        allow(environments=["production"], hours=HOURS),
+        "Anybody signed in may get every scope at any server through any agent,"
+        " if the agent is in production and it is between 22:00 and 06:30 in Europe/Berlin.",
+    ),
+    (
+        deny(hours={**HOURS, "days": ["sat", "sun"], "to": "24:00"}),
+        "Nobody signed in may get any scope at any server through any agent,"
+        " if it is between 22:00 and 24:00 in Europe/Berlin on sat or sun (or that isn’t known).",
+    ),
+    (
+        allow(not_before="2027-01-01", not_after="2027-01-31"),
+        "Anybody signed in may get every scope at any server through any agent,"
+        " from 2027-01-01T00:00:00Z until 2027-02-01T00:00:00Z.",
+    ),
+    (
+        deny(not_after="2027-01-31", acr=["weak"]),
+        "Nobody signed in may get any scope at any server through any agent,"
+        " if the sign-in’s acr is weak (or that isn’t known), until 2027-02-01T00:00:00Z.",
+    ),
+    (allow(clients=[]), "Speaks about nothing, since its list of clients is empty."),
+    (allow(grant_types=[]), "Speaks about nothing, since its list of grant types is empty."),
+    (allow(resources=[]), "Speaks about nothing, since its list of resources is empty."),
+    (allow(""), "Speaks about nothing, since its list of scopes is empty."),
+    (allow(sensitivities=[]), "Speaks about nothing, since its list of sensitivities is empty."),
+    (allow(groups=[]), "Speaks about nobody, since it names neither a user nor a group."),
+    (allow(users=[], groups=[]), "Speaks about nobody, since it names neither a user nor a group."),
+    (allow(users=[], groups=["law"]), "Members of law may get every scope at any server through any agent."),
+    (
+        deny(groups=[], enabled=False),
+        "(Switched off.) Speaks about nobody, since it names neither a user nor a group.",
+    ),
+    (
+        deny(clients=[], enabled=False),
+        "(Switched off.) Speaks about nothing, since its list of clients is empty.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("rule", "expected"), SENTENCES, ids=[row[1][:60] for row in SENTENCES])
+def test_a_rule_reads_as_a_sentence(rule: policy.Rule, expected: str) -> None:
+    assert policy.sentence(rule) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (1, "1 second"),
+        (59, "59 seconds"),
+        (60, "1 minute"),
+        (90, "90 seconds"),
+        (3540, "59 minutes"),
+        (3600, "1 hour"),
+        (5400, "90 minutes"),
+        (86_400, "1 day"),
+        (90_000, "25 hours"),
+        (172_800, "2 days"),
+    ],
+)
+def test_durations(seconds: int, said: str) -> None:
+    assert policy.sentence(dataclasses.replace(allow(), max_lifetime=seconds)).endswith(
+        f", for at most {said} a token."
+    )
