@@ -42,10 +42,10 @@ lint: env ## Format, style, types, import walls, missing migrations
 	$(BIN)/mypy
 
 demo: env ## Watch real MCP clients get tokens here and call a real MCP server
-	$(BIN)/python demo/run.py
+	$(BIN)/python -m demo.run
 
 interop: env ## Run the official SDKs and the conformance suite against a running server (needs Node >= 20 for npm)
-	$(BIN)/python -m pytest -m interop tests/interop
+	$(BIN)/python -m pytest -m interop tests/interop -p no:xdist -p no:randomly
 
 e2e: env ## Drive a real browser (Debian's Chromium) through sign-in, consent and console
 	$(BIN)/python -m pytest -m e2e tests/e2e
@@ -53,7 +53,8 @@ e2e: env ## Drive a real browser (Debian's Chromium) through sign-in, consent an
 bench: env ## Measure beside a ceiling in one run (needs wrk)
 	$(BIN)/python -m tests.bench
 
-lock: ## Pin all requirements by hash (needs uv)
+lock: ## Pin all requirements by hash (needs uv and npm)
+	cd tests/interop && npm install --package-lock-only
 	for name in runtime dev interop-mcp1 interop-mcp2; do \
 	  uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	    --custom-compile-command "make lock" requirements/$$name.in -o requirements/$$name.txt || exit 1; done

@@ -12,6 +12,7 @@ from authz.models import Client
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Credentials
+from authz.transactions import settled
 
 METHOD = "private_key_jwt"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -114,5 +115,6 @@ def _claim(claims: dict[str, Any], client: Client) -> None:
     # > "jti": REQUIRED. … These tokens MUST only be used once (OpenID Connect Core §9)
     if not isinstance(jti, str) or not 0 < len(jti) <= MAXIMUM_JTI:
         raise OAuthError(Reason.CLIENT_ASSERTION_JTI_MISSING)
-    if not replay.claim(f"client:{client.client_id}", jti, claims["exp"] + LEEWAY):
-        raise OAuthError(Reason.CLIENT_ASSERTION_REPLAYED)
+    with settled():
+        if not replay.claim(f"client:{client.client_id}", jti, claims["exp"] + LEEWAY):
+            raise OAuthError(Reason.CLIENT_ASSERTION_REPLAYED)
