@@ -4,3 +4,12 @@ from django.apps import AppConfig
 class XaaConfig(AppConfig):
     name = "xaa"
     verbose_name = "Cross-app access"
+
+    # Tables whose rows decide what is allowed: every change to one moves the generation (authz/snapshot.py).
+    CONFIGURATION_MODELS = ("TrustedIssuer", "WorkloadBinding", "ResourceAuthorizationServer", "TargetResource")
+
+    def ready(self) -> None:
+        from xaa import lineage, sessions
+
+        lineage.connect()
+        sessions.connect()

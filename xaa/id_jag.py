@@ -96,7 +96,7 @@ def judge(presented: Presented) -> IdJag:
     )
 
 
-# --- The processing rules, in their order -----------------------------------------------------------------------------
+# --- The processing rules, in their order ---------------------------------------------------------------------------
 
 
 def it_is_typed(presented: Presented) -> None:
@@ -281,7 +281,7 @@ def _is_time(value: object) -> bool:
     return not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value < 2**53
 
 
-# --- Building one ----------------------------------------------------------------------------------------------------
+# --- Building one ---------------------------------------------------------------------------------------------------
 
 
 def build(

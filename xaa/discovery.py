@@ -1,0 +1,99 @@
+"""Where a trusted issuer publishes its keys (OpenID Connect Discovery §4, RFC 8414 §3).
+
+Asked for when the issuer's configuration names no `jwks_uri`; kept in the process between bounds, errors for a short
+while only. The host is the administrator's choice, yet it is asked through the one door out like everybody else's.
+"""
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from authz.outbound import Cause, OutboundError, Role, fetch
+from authz.protocol import strict_json
+
+# Seconds.
+FRESH = 3600.0
+RETRY = 10.0
+GRACE = 3600.0  # how long a known address serves after it went stale while the issuer's host is down
+MAX_ENTRIES = 1000
+
+
+class DiscoveryError(Exception):
+    """The issuer's metadata cannot be used. The text is the cause, for operators."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    jwks_uri: str
+    failure: str
+    until: float
+    learnt: float
+
+
+_UNREACHABLE = frozenset(f"metadata_{cause.value}" for cause in (Cause.DNS, Cause.CONNECT, Cause.TLS, Cause.TIMEOUT))
+_found: dict[str, _Found] = {}
+_lock = threading.Lock()
+
+
+def jwks_uri(issuer: str) -> str:
+    """The `jwks_uri` of the issuer's metadata. Raises DiscoveryError."""
+    known = _found.get(issuer)
+    if known is None or time.time() >= known.until:
+        # One at a time: many requests for an issuer that is slow to answer must not become many fetches.
+        with _lock:
+            known = _found.get(issuer)
+            if known is None or time.time() >= known.until:
+                known = _renewed(known, _ask(issuer))
+                if len(_found) >= MAX_ENTRIES:
+                    _found.clear()
+                _found[issuer] = known
+    if known.failure:
+        raise DiscoveryError(known.failure)
+    return known.jwks_uri
+
+
+def _renewed(known: _Found | None, answer: _Found) -> _Found:
+    """The answer, or for a while what was known before, if the host did not answer at all."""
+    unreachable = answer.failure in _UNREACHABLE
+    if unreachable and known is not None and known.jwks_uri and time.time() < known.learnt + FRESH + GRACE:
+        return replace(known, until=time.time() + RETRY)
+    return answer
+
+
+def forget(issuer: str) -> None:
+    _found.pop(issuer, None)
+
+
+def metadata_addresses(issuer: str) -> tuple[str, ...]:
+    """Where the metadata of an issuer may stand, in the order of asking."""
+    parts = urlsplit(issuer)
+    # > any terminating "/" MUST be removed (RFC 8414 §3.1; OpenID Connect Discovery §4.1 says the same)
+    path = parts.path.rstrip("/")
+    origin = f"{parts.scheme}://{parts.netloc}"
+    appended = f"{origin}{path}/.well-known/openid-configuration"
+    inserted = f"{origin}/.well-known/oauth-authorization-server{path}"
+    return appended, inserted
+
+
+def _ask(issuer: str) -> _Found:
+    failure = ""
+    for address in metadata_addresses(issuer):
+        try:
+            metadata = strict_json.read_object(fetch(Role.ISSUER_METADATA, address).body)
+        except OutboundError as error:
+            failure = failure or f"metadata_{error.cause.value}"
+            continue
+        except strict_json.StrictJsonError:
+            failure = "metadata_malformed"
+            continue
+        # > The issuer value returned MUST be identical to the Issuer URL that was directly used to retrieve the
+        # > configuration information. (OpenID Connect Discovery §4.3)
+        if metadata.get("issuer") != issuer:
+            failure = "metadata_of_another_issuer"
+            continue
+        found = metadata.get("jwks_uri")
+        if isinstance(found, str) and found:
+            return _Found(found, "", time.time() + FRESH, time.time())
+        failure = "metadata_without_jwks_uri"
+    return _Found("", failure, time.time() + RETRY, 0.0)

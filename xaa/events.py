@@ -1,0 +1,12 @@
+"""What this room records (authz/audit.py)."""
+
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    ID_JAG_ISSUED = "token:id_jag:issued"
+    SUBJECT_LINKED = "subject:link:created"
+    SUBJECT_UNLINKED = "subject:link:removed"
+    SUBJECT_CREATED = "subject:person:created"
+    SUBJECT_GROUPS_CHANGED = "subject:groups:changed"
+    SESSION_ENDED = "person:sign_in:ended"

@@ -1,0 +1,191 @@
+"""Identity assertions: the `subject_token` of a token exchange, and whom and which sign-in it speaks of.
+
+Three kinds: an ID token of ours, an ID token of a trusted issuer whose audience stands for the authenticated client,
+and our refresh token (ID-JAG §4.3.3). The kind is what `subject_token_type` says, and a token of another kind is not
+taken for it (attack 22).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from authz import keys, refresh_tokens
+from authz.conf import conf
+from authz.models import Authorization, Client, User
+from authz.protocol import jwts
+from authz.protocol.errors import OAuthError
+from authz.protocol.errors import Reason as CoreReason
+from authz.protocol.jwts import JwtError, Key, Unverified
+from xaa import sessions, subject_resolution, trusted_issuers
+from xaa.reasons import BY_JWT_PROBLEM, Reason
+from xaa.trusted_issuers import Use
+
+ID_TOKEN: Final = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105  an identifier, not a secret
+REFRESH_TOKEN: Final = "urn:ietf:params:oauth:token-type:refresh_token"  # noqa: S105
+CLOCK_SKEW: Final = 30
+# Seconds. ID tokens of other issuers live an hour, seldom a day; what is older is no evidence of a sign-in.
+LONGEST_LIFETIME: Final = 24 * 3600
+# > typ: OpenID Connect never gave ID tokens one of their own. Kinds that have one are no ID tokens (RFC 8725 §3.11).
+TYPES: Final = frozenset({None, "JWT", "jwt"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """Who signed in, when and how, and what that can be traced by. `auth_time` in seconds since the epoch."""
+
+    user: User
+    auth_time: int | None
+    acr: str
+    amr: tuple[str, ...]
+    lineage: Mapping[str, object]
+
+
+def read(token: str, token_type: str, client: Client, now: float) -> SignIn:
+    """The sign-in behind a subject token that `client` may use. Raises OAuthError."""
+    if token_type == REFRESH_TOKEN:
+        return _refresh_token(token, client, now)
+    if token_type != ID_TOKEN:
+        raise OAuthError(Reason.SUBJECT_TOKEN_TYPE)
+    try:
+        unverified = jwts.parse(token)
+    except JwtError as error:
+        raise OAuthError(BY_JWT_PROBLEM[error.problem]) from None
+    if unverified.claims.get("iss") == conf.issuer:
+        return _own_id_token(unverified, client, now)
+    return _foreign_id_token(unverified, client, now)
+
+
+# --- The rules for ID tokens: pure ----------------------------------------------------------------------------------
+
+
+def judge(
+    token: Unverified, verification_keys: Sequence[Key], *, issuer: str, audiences: Sequence[str], now: float
+) -> dict[str, Any]:
+    """The claims of an ID token (OpenID Connect Core §3.1.3.7) issued for one of `audiences` and for nobody else."""
+    try:
+        claims = jwts.verify(token, verification_keys, typ=TYPES).claims
+        jwts.check_times(claims, now, leeway=CLOCK_SKEW, max_lifetime=LONGEST_LIFETIME, require=("exp", "iat"))
+    except JwtError as error:
+        raise OAuthError(BY_JWT_PROBLEM[error.problem]) from None
+    if claims.get("iss") != issuer:
+        raise OAuthError(Reason.ISSUER_UNTRUSTED)
+    # > the IdP MUST validate that the audience of the assertion (e.g. the `aud` claim of the ID Token) matches the
+    # > `client_id` of the client authentication of the request (ID-JAG §4.3.3). Alone: whoever else it was given to
+    # > could
+    # bring it here, too (attack 22).
+    audience = _single(claims.get("aud"))
+    if audience is None or audience not in audiences:
+        raise OAuthError(Reason.ASSERTION_AUDIENCE)
+    # > If an azp (authorized party) Claim is present, [verify] that its Client ID is the Claim Value (Core §3.1.3.7).
+    if claims.get("azp", audience) != audience:
+        raise OAuthError(Reason.ASSERTION_OF_ANOTHER_CLIENT, detail="azp")
+    if not _is_text(claims.get("sub")):
+        raise OAuthError(Reason.ASSERTION_SUBJECT)
+    if "cnf" in claims:
+        raise OAuthError(Reason.ASSERTION_KEY_BOUND)
+    _check_authentication(claims)
+    return claims
+
+
+def _single(audience: object) -> str | None:
+    if isinstance(audience, list) and len(audience) == 1:
+        audience = audience[0]
+    return audience if isinstance(audience, str) else None
+
+
+def _check_authentication(claims: Mapping[str, Any]) -> None:
+    auth_time = claims.get("auth_time", 0)
+    if isinstance(auth_time, bool) or not isinstance(auth_time, int | float) or not 0 <= auth_time < 2**53:
+        raise OAuthError(Reason.ASSERTION_CLAIM, detail="auth_time")
+    if not isinstance(claims.get("acr", ""), str):
+        raise OAuthError(Reason.ASSERTION_CLAIM, detail="acr")
+    amr = claims.get("amr", [])
+    if not isinstance(amr, list) or len(amr) > 20 or not all(_is_text(method) for method in amr):
+        raise OAuthError(Reason.ASSERTION_CLAIM, detail="amr")
+    if "tenant" in claims and not _is_text(claims["tenant"]):
+        raise OAuthError(Reason.ASSERTION_TENANT)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 255
+
+
+# --- Around them ----------------------------------------------------------------------------------------------------
+
+
+def _own_id_token(token: Unverified, client: Client, now: float) -> SignIn:
+    claims = judge(token, keys.verification_keys(now), issuer=conf.issuer, audiences=(client.client_id,), now=now)
+    authorization = _authorization(claims.get("authorization"), client)
+    if authorization.user is None or str(authorization.user.subject) != claims["sub"]:
+        raise OAuthError(Reason.LINEAGE_ENDED, detail="subject")
+    if not sessions.is_alive(authorization.session_digest, authorization.user):
+        raise OAuthError(Reason.SESSION_ENDED)
+    return _sign_in(authorization, kind="id_token", jti=claims.get("jti", ""))
+
+
+def _foreign_id_token(token: Unverified, client: Client, now: float) -> SignIn:
+    trust = trusted_issuers.require(trusted_issuers.of(token), Use.ID_TOKEN)
+    audiences = tuple(theirs for theirs, ours in trust.client_ids.items() if ours == client.client_id)
+    # Asked before the keys are, so that a client that nothing stands for cannot make us fetch.
+    if not audiences:
+        raise OAuthError(Reason.ASSERTION_AUDIENCE, detail="no audience stands for the client")
+    claims = judge(token, trusted_issuers.keys_for(trust, token), issuer=trust.issuer, audiences=audiences, now=now)
+    user = subject_resolution.resolve(trust, claims)
+    return SignIn(
+        user=user,
+        auth_time=int(claims["auth_time"]) if "auth_time" in claims else None,
+        acr=claims.get("acr", ""),
+        amr=tuple(claims.get("amr", ())),
+        lineage={"subject_token": "id_token", "issuer": trust.issuer, "sub": claims["sub"]},
+    )
+
+
+def _refresh_token(token: str, client: Client, now: float) -> SignIn:
+    # > validate it the same way it would for a standard `refresh_token` grant [...]: the token is issued by the IdP,
+    # > bound to the authenticated client, unexpired, not revoked (ID-JAG §4.3.3). It is not used up: it stands for the
+    # > sign-in.
+    presented = refresh_tokens.read(token)
+    authorization = _authorization(str(presented.authorization), client)
+    if presented.generation != authorization.generation:
+        raise OAuthError(CoreReason.REFRESH_TOKEN_REPLAYED)
+    if authorization.expires is None or datetime.fromtimestamp(now, UTC) >= authorization.expires:
+        raise OAuthError(CoreReason.REFRESH_TOKEN_EXPIRED)
+    # A refresh token for a protected resource alone says nothing of a sign-in to the client.
+    if authorization.user is None or "openid" not in authorization.identity_scopes:
+        raise OAuthError(Reason.SUBJECT_TOKEN_WITHOUT_SIGN_IN)
+    # > offline_access [...] even when the End-User is not present (not logged in) (OpenID Connect Core §11)
+    is_offline = "offline_access" in authorization.identity_scopes
+    if not is_offline and not sessions.is_alive(authorization.session_digest, authorization.user):
+        raise OAuthError(Reason.SESSION_ENDED)
+    return _sign_in(authorization, kind="refresh_token", generation=presented.generation)
+
+
+def _authorization(pk: object, client: Client) -> Authorization:
+    """The live authorization that a token of ours names, if it is this client's as the client is now."""
+    try:
+        found = Authorization.objects.select_related("user").get(pk=UUID(str(pk)))
+    except (ValueError, Authorization.DoesNotExist):
+        raise OAuthError(Reason.LINEAGE_ENDED, detail="authorization") from None
+    if found.client_id != client.pk:
+        raise OAuthError(CoreReason.REFRESH_TOKEN_OF_ANOTHER_CLIENT)
+    if found.revoked is not None or found.client_digest != client.consent_digest:
+        raise OAuthError(Reason.LINEAGE_ENDED, detail=found.revoked_reason or "client changed")
+    return found
+
+
+def _sign_in(authorization: Authorization, **traced: object) -> SignIn:
+    assert authorization.user is not None  # noqa: S101  both callers have looked
+    return SignIn(
+        user=authorization.user,
+        auth_time=authorization.auth_time,
+        acr=authorization.acr,
+        amr=tuple(authorization.amr),
+        lineage={
+            "subject_token": traced.pop("kind"),
+            "authorization": str(authorization.pk),
+            "session": authorization.session_digest,
+            **traced,
+        },
+    )

@@ -1,0 +1,217 @@
+"""Redemption of an assertion as a grant (RFC 7523 §2.1): an ID-JAG for a person, a workload's for itself.
+
+    parse · typ says which · trusted issuer · its keys · signature · audience · client · times · resource · scopes
+    · who it is · policy · jti claimed, once and last · minted
+
+No refresh token: the assertion takes its place (ID-JAG §4.4.3). Nothing here tells a stranger which of these failed.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from authz import authorizations, decisions, registry, replay, resources, tokens
+from authz.conf import conf
+from authz.models import Authorization, ProtectedResource, User
+from authz.policy import Decision
+from authz.protocol import jwts, params, scopes
+from authz.protocol import resources as resource_rules
+from authz.protocol.errors import OAuthError
+from authz.protocol.errors import Reason as CoreReason
+from authz.protocol.jwts import JwtError, Unverified
+from authz.registry import TokenRequest
+from authz.transactions import settled
+from xaa import id_jag, lineage, subject_resolution, trusted_issuers, workloads
+from xaa.id_jag import IdJag
+from xaa.reasons import BY_JWT_PROBLEM, Reason
+from xaa.trusted_issuers import Use
+
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+PARAMETERS = frozenset({"grant_type", "assertion", "scope", "resource", "client_id"})
+# > A Resource Authorization Server [...] SHOULD include the following value (ID-JAG §7.2)
+METADATA = {"authorization_grant_profiles_supported": [id_jag.GRANT_PROFILE]}
+
+
+def redeem(request: TokenRequest) -> dict[str, Any]:
+    """An access token for the one resource that the assertion names (an ID-JAG) or the request does (a workload)."""
+    token = parsed(request.params)
+    if token.typ == id_jag.TYP:
+        return _redeem_id_jag(token, request)
+    return _redeem_workload(token, request)
+
+
+def client_id(request_params: Mapping[str, str]) -> str | None:
+    """The client that a request stands for which names none: a workload's assertion says whose it is (SEP-1933).
+
+    Not yet believed: redeeming verifies the assertion for just this client.
+    """
+    token = parsed(request_params)
+    if token.typ == id_jag.TYP:
+        return None
+    trust = trusted_issuers.require(trusted_issuers.of(token), Use.WORKLOAD)
+    clients = workloads.clients_of(trust.workloads, token.claims)
+    if len(clients) != 1:
+        raise OAuthError(Reason.WORKLOAD_UNKNOWN, detail=f"{len(clients)} clients")
+    return clients[0]
+
+
+def parsed(request_params: Mapping[str, str]) -> Unverified:
+    try:
+        return jwts.parse(params.required(request_params, "assertion"))
+    except JwtError as error:
+        raise OAuthError(BY_JWT_PROBLEM[error.problem]) from None
+
+
+# --- An ID-JAG ------------------------------------------------------------------------------------------------------
+
+
+def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:
+    # Before anything is fetched: a client that proves nothing may not make us work.
+    if request.auth_method == registry.PUBLIC:
+        raise OAuthError(Reason.CLIENT_IS_PUBLIC)
+    if token.claims.get("iss") == conf.issuer:
+        raise OAuthError(Reason.ISSUER_IS_OURSELVES)
+    trust = trusted_issuers.require(trusted_issuers.of(token), Use.ID_JAG)
+    granted = id_jag.judge(
+        id_jag.Presented(
+            token=token,
+            keys=trusted_issuers.keys_for(trust, token),
+            issuer=trust.issuer,
+            audience=conf.issuer,
+            client_id=request.client.client_id,
+            authenticated=True,
+            now=request.now,
+        )
+    )
+    resource = granted_resource(granted, request.params.get("resource"))
+    wanted = granted_scopes(granted, resource, request)
+    user = subject_resolution.resolve(trust, granted.claims)
+    decision = _decide(request, user, resource, wanted, granted)
+    authorization = _authorization(request, user, resource, decision, granted)
+    minted = tokens.mint(
+        authorization=authorization.pk,
+        client_id=request.client.client_id,
+        subject=str(user.subject),
+        resource=resource,
+        scope=decision.scopes,
+        now=request.now,
+        lifetime_cap=decision.lifetime,
+        auth_time=granted.auth_time,
+        acr=granted.acr,
+        amr=granted.amr,
+        extra={"act": granted.act} if granted.act else None,
+    )
+    with settled():
+        # Last of all, and in the transaction that issues: of many at once exactly one goes on (attack 15).
+        if not replay.claim(f"assertion:{granted.issuer}", granted.jti, granted.expires):
+            raise OAuthError(Reason.ASSERTION_REPLAYED)
+        authorization.save(force_insert=True)
+        tokens.record(minted, request=request, grant_type=GRANT_TYPE, decision=decision, **authorization.lineage)
+    return minted.response()
+
+
+def granted_resource(granted: IdJag, asked: str | None) -> ProtectedResource:
+    """The one resource of ours that the ID-JAG and, if it names one, the request agree on.
+
+    > The granted resources MAY be a subset of the resources in the ID-JAG (ID-JAG §4.4.1): one, since a token is for
+    > one.
+    """
+    named = tuple(dict.fromkeys(resource_rules.canonical(uri) for uri in granted.resources))
+    wanted = resource_rules.single(asked)
+    if wanted is not None and wanted not in named:
+        raise OAuthError(CoreReason.RESOURCE_NOT_GRANTED)
+    if wanted is None and len(named) > 1:
+        raise OAuthError(CoreReason.RESOURCE_SEVERAL)
+    return resources.requested(wanted or named[0])
+
+
+def granted_scopes(granted: IdJag, resource: ProtectedResource, request: TokenRequest) -> tuple[str, ...]:
+    """What was asked for, no more than the ID-JAG grants, and of that what exists here and the client may have."""
+    asked, _ = scopes.split(scopes.parse(request.params.get("scope")))
+    at_the_most = asked if granted.scopes is None else scopes.within(asked, granted.scopes)
+    known = scopes.registered(request.client.scope, resources.scopes_of(resource))
+    return scopes.narrow(at_the_most, known)
+
+
+def _decide(
+    request: TokenRequest, user: User, resource: ProtectedResource, wanted: Sequence[str], granted: IdJag
+) -> Decision:
+    question = decisions.ask(
+        client=request.client,
+        user=user,
+        grant_type=GRANT_TYPE,
+        resource=resource,
+        scopes=wanted,
+        auth_time=granted.auth_time,
+        acr=granted.acr,
+        amr=granted.amr,
+        address=request.address,
+    )
+    return decisions.require(question, request.now)
+
+
+def _authorization(
+    request: TokenRequest, user: User, resource: ProtectedResource, decision: Decision, granted: IdJag
+) -> Authorization:
+    return Authorization(
+        id=uuid.uuid4(),
+        client=request.client,
+        user=user,
+        resource=resource,
+        grant_type=GRANT_TYPE,
+        scopes=list(decision.scopes),
+        created=datetime.fromtimestamp(request.now, UTC),
+        auth_time=granted.auth_time,
+        acr=granted.acr,
+        amr=list(granted.amr),
+        client_digest=request.client.consent_digest,
+        lineage=lineage.of_id_jag(granted),
+    )
+
+
+# --- A workload -----------------------------------------------------------------------------------------------------
+
+
+def _redeem_workload(token: Unverified, request: TokenRequest) -> dict[str, Any]:
+    """The workload's own token: its client is the subject, and no person is involved."""
+    trust = trusted_issuers.require(trusted_issuers.of(token), Use.WORKLOAD)
+    workload = workloads.judge(
+        token,
+        trusted_issuers.keys_for(trust, token),
+        trust.workloads,
+        issuer=trust.issuer,
+        audience=conf.issuer,
+        client_id=request.client.client_id,
+        now=request.now,
+    )
+    resource = resources.requested(request.params.get("resource"))
+    known = scopes.registered(request.client.scope, resources.scopes_of(resource))
+    wanted = scopes.narrow(scopes.parse(request.params.get("scope")), known)
+    question = decisions.ask(
+        client=request.client,
+        user=None,
+        grant_type=GRANT_TYPE,
+        resource=resource,
+        scopes=wanted,
+        address=request.address,
+    )
+    decision = decisions.require(question, request.now)
+    authorization = authorizations.for_machine(request.client, resource, GRANT_TYPE, decision.scopes)
+    minted = tokens.mint(
+        authorization=authorization,
+        client_id=request.client.client_id,
+        subject=request.client.client_id,
+        resource=resource,
+        scope=decision.scopes,
+        now=request.now,
+        lifetime_cap=decision.lifetime,
+    )
+    traced = {"issuer": workload.issuer, "workload": workload.subject, "assertion_jti": workload.jti}
+    with settled():
+        # A platform that projects one token for an hour needs its client to be allowed to use it again.
+        is_once_only = not request.client.reuse_assertions
+        if is_once_only and not replay.claim(f"assertion:{workload.issuer}", workload.jti, workload.expires):
+            raise OAuthError(Reason.ASSERTION_REPLAYED)
+        tokens.record(minted, request=request, grant_type=GRANT_TYPE, decision=decision, **traced)
+    return minted.response()

@@ -1,0 +1,41 @@
+"""Where the ID-JAGs that we issue may go."""
+
+from django.db import models
+
+
+class ResourceAuthorizationServer(models.Model):
+    """An authorization server in another trust domain that takes our ID-JAGs, by its issuer identifier."""
+
+    issuer = models.CharField(max_length=512, unique=True, help_text="As it stands in `aud`, byte for byte.")
+    name = models.CharField(max_length=255)
+    enabled = models.BooleanField(default=True)
+    client_ids = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="Our client ids and what the same clients are called there. A metadata document's URL is itself.",
+    )
+
+    class Meta:
+        ordering = ["issuer"]
+        verbose_name = "resource authorization server"
+
+    def __str__(self) -> str:
+        return self.name or self.issuer
+
+
+class TargetResource(models.Model):
+    """A protected resource behind another authorization server, with the scopes that may be asked for."""
+
+    server = models.ForeignKey(ResourceAuthorizationServer, on_delete=models.CASCADE, related_name="resources")
+    identifier = models.CharField(max_length=1024)
+    scopes = models.JSONField(default=list, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name = "resource"
+        constraints = [
+            models.UniqueConstraint(fields=["server", "identifier"], name="xaa_resource_once_per_server"),
+        ]
+
+    def __str__(self) -> str:
+        return self.identifier

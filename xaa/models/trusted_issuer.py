@@ -1,0 +1,80 @@
+"""Foreign issuers whose assertions we believe, each only for what its row names."""
+
+from django.db import models
+
+
+class TrustedIssuer(models.Model):
+    """An issuer, by its identifier, byte for byte. What `accepts` does not name, it is not believed for (law 5)."""
+
+    class Use(models.TextChoices):
+        ID_JAG = "id-jag", "ID-JAGs"
+        ID_TOKEN = "id_token", "ID tokens"
+        WORKLOAD = "workload", "Workload assertions"
+
+    class Match(models.TextChoices):
+        SUB = "sub", "Linked subject"
+        EMAIL = "email", "Verified email"
+
+    issuer = models.CharField(max_length=512, unique=True, help_text="As it stands in `iss`.")
+    name = models.CharField(max_length=255)
+    enabled = models.BooleanField(default=True)
+    jwks_uri = models.CharField(
+        max_length=1024, blank=True, default="", help_text="Empty: discovered from the issuer's metadata."
+    )
+    accepts = models.JSONField(default=list, help_text="Any of id-jag, id_token and workload; nothing if empty.")
+    match = models.JSONField(
+        default=list, blank=True, help_text="How (iss, sub) becomes a person: sub (linked), email (only if verified)."
+    )
+    create = models.BooleanField(default=False, help_text="Make a person at the first assertion about them.")
+    groups_claim = models.CharField(
+        max_length=64, blank=True, default="", help_text="The claim whose values are a person's groups; empty: none."
+    )
+    tenants = models.JSONField(
+        default=list, blank=True, help_text="Of a multi-tenant issuer, the tenants that are believed; empty: any."
+    )
+    client_ids = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="For ID tokens: the issuer's client id (the audience) and which of our clients it stands for.",
+    )
+
+    class Meta:
+        ordering = ["issuer"]
+        verbose_name = "trusted issuer"
+
+    def __str__(self) -> str:
+        return self.name or self.issuer
+
+
+class WorkloadBinding(models.Model):
+    """Which workloads of an issuer are which of our clients (SEP-1933): no secret anywhere."""
+
+    issuer = models.ForeignKey(TrustedIssuer, on_delete=models.CASCADE, related_name="workloads")
+    subject = models.CharField(
+        max_length=512,
+        help_text="The assertion's sub. “*” stands for one segment (no / and no :), at the very end for any rest.",
+    )
+    claims = models.JSONField(default=dict, blank=True, help_text="Claims that must be there, with exactly this value.")
+    client = models.ForeignKey("authz.Client", on_delete=models.CASCADE, related_name="workloads")
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name = "workload"
+
+    def __str__(self) -> str:
+        return self.subject
+
+
+class IssuerHealth(models.Model):
+    """What was last seen of an issuer's keys; written when they are fetched, which is rare. Not configuration."""
+
+    issuer = models.OneToOneField(TrustedIssuer, on_delete=models.CASCADE, primary_key=True, related_name="health")
+    fetched = models.DateTimeField(null=True, help_text="The last successful fetch.")
+    next_fetch = models.DateTimeField(null=True)
+    failures = models.PositiveIntegerField(default=0, help_text="In a row.")
+    failed = models.DateTimeField(null=True)
+    failure = models.CharField(max_length=64, blank=True, default="")
+    keys = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.issuer_id}: {self.keys} keys, {self.failures} failures"

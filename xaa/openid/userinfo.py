@@ -1,0 +1,73 @@
+"""The UserInfo endpoint (OpenID Connect Core §5.3): for access tokens that were issued for it, and no others."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from authz import clients, tokens
+from authz.conf import conf
+from authz.endpoints.machine import form, json_response, machine_endpoint, now
+from authz.models import Authorization, Client
+from authz.protocol.jwts import JwtError
+from xaa.openid import claims
+
+
+@machine_endpoint("GET", "POST")
+def userinfo(request: HttpRequest) -> HttpResponse:
+    token = _bearer(request)
+    if token is None:
+        return _challenge(None)
+    answer = told_by(token, now())
+    return _challenge("invalid_token") if answer is None else json_response(answer)
+
+
+def told_by(token: str, moment: float) -> dict[str, Any] | None:
+    """What the token may learn of its person; None if it may learn nothing (any more).
+
+    A token for a protected resource is refused: whoever runs that resource holds it, and was not told who the
+    person is.
+    """
+    try:
+        presented = tokens.read(token, now=moment)
+    except JwtError:
+        return None
+    if presented.get("aud") != conf.endpoint("userinfo"):
+        return None
+    authorization = (
+        Authorization.objects.select_related("user").filter(pk=presented["authorization"], revoked=None).first()
+    )
+    client = clients.registered(presented["client_id"])
+    if authorization is None or client is None or authorization.client_id != client.pk:
+        return None
+    user = authorization.user
+    if client.status != Client.Status.APPROVED or authorization.client_digest != client.consent_digest:
+        return None
+    if user is None or not user.is_active or "openid" not in authorization.identity_scopes:
+        return None
+    # > The sub (subject) Claim MUST always be returned in the UserInfo Response. (OpenID Connect Core §5.3.2)
+    return {"sub": str(user.subject), **claims.of(user, authorization.identity_scopes)}
+
+
+def _bearer(request: HttpRequest) -> str | None:
+    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return str(token.strip())
+    # > using either HTTP GET or HTTP POST [...] the Access Token MUST be sent as a Bearer Token (RFC 6750 §2.2)
+    return form(request).get("access_token") if request.method == "POST" else None
+
+
+def _challenge(error: str | None) -> HttpResponse:
+    # > if the protected resource request included an access token and failed authentication, the resource server SHOULD
+    # > include the "error" attribute (RFC 6750 §3)
+    header = 'Bearer realm="gatehouse"' + (f', error="{error}"' if error else "")
+    body = {"error": error} if error else {}
+    return json_response(body, status=401, headers={"WWW-Authenticate": header})
+
+
+def metadata() -> dict[str, object]:
+    return {"userinfo_endpoint": conf.endpoint("userinfo")}
+
+
+METADATA = metadata
+urlpatterns = [path("userinfo", userinfo, name="userinfo")]

@@ -1,0 +1,156 @@
+"""Token exchange for an ID-JAG (RFC 8693; ID-JAG §4.3; MCP enterprise-managed authorization §4): we are the IdP.
+
+In this order: the client (authenticated already), the subject token and its sign-in, the person, the target, policy,
+the client's id at the target, and then minting. Nothing is used up: a sign-in may open several doors while it lives.
+"""
+
+import secrets
+from dataclasses import replace
+from typing import Any
+
+from authz import audit, decisions, keys, registry
+from authz.conf import conf
+from authz.models import Client
+from authz.policy import Ask, Decision, Outcome, StepUp
+from authz.protocol import params, scopes
+from authz.protocol.errors import OAuthError
+from authz.protocol.errors import Reason as CoreReason
+from authz.registry import TokenRequest
+from authz.transactions import settled
+from xaa import id_jag, identity_assertions, targets
+from xaa.events import Event
+from xaa.identity_assertions import SignIn
+from xaa.reasons import Reason
+from xaa.targets import Server, Target
+
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
+PARAMETERS = frozenset(
+    {
+        "grant_type",
+        "requested_token_type",
+        "audience",
+        "resource",
+        "scope",
+        "subject_token",
+        "subject_token_type",
+        "client_id",
+    }
+)
+# > the IdP Authorization Server SHOULD include the following value (ID-JAG §7.1)
+METADATA = {"identity_chaining_requested_token_types_supported": [id_jag.TOKEN_TYPE]}
+SIGNING_ALG = "RS256"
+
+
+def redeem(request: TokenRequest) -> dict[str, Any]:
+    """An ID-JAG for the person behind the subject token, for one resource of one other authorization server."""
+    # > This specification SHOULD only be supported for confidential clients. (ID-JAG §8.1)
+    if request.auth_method == registry.PUBLIC:
+        raise OAuthError(Reason.CLIENT_IS_PUBLIC)
+    _check_parameters(request)
+    sign_in = identity_assertions.read(
+        params.required(request.params, "subject_token"),
+        params.required(request.params, "subject_token_type"),
+        request.client,
+        request.now,
+    )
+    if not sign_in.user.is_active:
+        raise OAuthError(CoreReason.SUBJECT_INACTIVE)
+    server, target = targets.requested(params.required(request.params, "audience"), request.params.get("resource"))
+    decision = _decide(request, sign_in, target)
+    claims = id_jag.build(
+        issuer=conf.issuer,
+        audience=server.issuer,
+        subject=str(sign_in.user.subject),
+        client_id=targets.client_id_at(server, request.client),
+        resource=target.identifier,
+        scope=decision.scopes,
+        jti=secrets.token_urlsafe(16),
+        now=request.now,
+        lifetime=min(decision.lifetime or id_jag.LIFETIME, id_jag.LIFETIME),
+        auth_time=sign_in.auth_time,
+        acr=sign_in.acr,
+        amr=sign_in.amr,
+        email=sign_in.user.email,
+    )
+    token = keys.sign(claims, typ=id_jag.TYP, alg=SIGNING_ALG, now=request.now)
+    with settled():
+        _record(request.client, sign_in, server, decision, claims)
+    # > `issued_token_type`: REQUIRED; `token_type`: REQUIRED. `N_A` (because this is not an OAuth access token)
+    # > (ID-JAG §4.3.4; the values are compared exactly, interop 13)
+    return {
+        "issued_token_type": id_jag.TOKEN_TYPE,
+        "access_token": token,
+        "token_type": "N_A",
+        "scope": scopes.join(decision.scopes),
+        "expires_in": claims["exp"] - claims["iat"],
+    }
+
+
+def _check_parameters(request: TokenRequest) -> None:
+    if params.required(request.params, "requested_token_type") != id_jag.TOKEN_TYPE:
+        raise OAuthError(Reason.REQUESTED_TOKEN_TYPE)
+    # > a client could attempt to combine a valid `subject_token` with an unrelated or less-trusted `actor_token`
+    # > (ID-JAG §8.5). Not understood is refused, not left out.
+    if "actor_token" in request.params or "actor_token_type" in request.params:
+        raise OAuthError(Reason.ACTOR_TOKEN)
+    if "authorization_details" in request.params:
+        raise OAuthError(Reason.AUTHORIZATION_DETAILS)
+
+
+def _decide(request: TokenRequest, sign_in: SignIn, target: Target) -> Decision:
+    """> The granted scopes MAY be a subset of the requested scopes based on policy. (ID-JAG §4.3.3)"""
+    asked, _ = scopes.split(scopes.parse(request.params.get("scope")))
+    wanted = scopes.narrow(asked, target.scopes)
+    asking = question(request.client, sign_in, target, wanted, request.address)
+    decision = decisions.judge(asking, request.now)
+    if decision.effect is Outcome.ALLOW:
+        return decision
+    if decision.effect is Outcome.DENY and decision.step_up is not None:
+        raise _step_up(decision.step_up)
+    raise decisions.refusal(asking, decision)
+
+
+def _step_up(needed: StepUp) -> OAuthError:
+    # > An `insufficient_user_authentication` OAuth error response may be returned to convey the authentication
+    # > requirements back to the client (ID-JAG §8.2, as RFC 9470 §3 does)
+    parameters: dict[str, str | int] = {}
+    if needed.max_auth_age is not None:
+        parameters["max_age"] = needed.max_auth_age
+    if needed.acr:
+        parameters["acr_values"] = " ".join(needed.acr)
+    return OAuthError(CoreReason.STEP_UP_REQUIRED, detail=needed.rule, parameters=parameters)
+
+
+def question(client: Client, sign_in: SignIn, target: Target, wanted: tuple[str, ...], address: str) -> Ask:
+    """What policy is asked: as for a resource of ours, with the target's resource in its place."""
+    asked = decisions.ask(
+        client=client,
+        user=sign_in.user,
+        grant_type=GRANT_TYPE,
+        resource=None,
+        scopes=wanted,
+        auth_time=sign_in.auth_time,
+        acr=sign_in.acr,
+        amr=sign_in.amr,
+        address=address,
+    )
+    return replace(asked, resource=target.identifier)
+
+
+def _record(client: Client, sign_in: SignIn, server: Server, decision: Decision, claims: dict[str, Any]) -> None:
+    audit.record(
+        Event.ID_JAG_ISSUED,
+        client_id=client.client_id,
+        subject=str(sign_in.user.subject),
+        resource=claims["resource"],
+        authorization=str(sign_in.lineage.get("authorization", "")) or None,
+        detail={
+            "jti": claims["jti"],
+            "audience": server.issuer,
+            "client_id_there": claims["client_id"],
+            "scope": claims.get("scope", ""),
+            "lifetime": claims["exp"] - claims["iat"],
+            "rules": list(decision.rules),
+            "lineage": dict(sign_in.lineage),
+        },
+    )

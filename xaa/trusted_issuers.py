@@ -1,0 +1,132 @@
+"""The issuers that we believe, as requests see them, and their keys.
+
+An issuer that is not listed, is switched off, or is listed for something else is believed in nothing; an empty list
+trusts nobody (law 5, attack 18). Configuration comes from the snapshot, so switching one off holds from the next
+request on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.db import DatabaseError
+
+from authz import remote_keys, snapshot
+from authz.outbound import OutboundError, Role
+from authz.protocol.errors import OAuthError
+from authz.protocol.jwts import Key, Unverified
+from xaa import discovery
+from xaa.models import IssuerHealth, TrustedIssuer
+from xaa.reasons import Reason
+from xaa.workloads import Binding
+
+Use = TrustedIssuer.Use
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """One trusted issuer's configuration, as values. `jwks_uri` is empty where it is to be discovered."""
+
+    pk: int
+    issuer: str
+    name: str
+    enabled: bool
+    jwks_uri: str
+    accepts: frozenset[str]
+    match: tuple[str, ...]
+    create: bool
+    groups_claim: str
+    tenants: tuple[str, ...]
+    client_ids: Mapping[str, str]
+    workloads: tuple[Binding, ...]
+
+
+def everyone() -> Mapping[str, Trust]:
+    """All configured issuers by identifier, the disabled ones too."""
+    return snapshot.cached("trusted issuers", _load)
+
+
+def _load() -> Mapping[str, Trust]:
+    rows = TrustedIssuer.objects.prefetch_related("workloads__client")
+    return {
+        row.issuer: Trust(
+            pk=row.pk,
+            issuer=row.issuer,
+            name=row.name,
+            enabled=row.enabled,
+            jwks_uri=row.jwks_uri,
+            accepts=frozenset(row.accepts),
+            match=tuple(row.match),
+            create=row.create,
+            groups_claim=row.groups_claim,
+            tenants=tuple(row.tenants),
+            client_ids=dict(row.client_ids),
+            workloads=tuple(
+                Binding(binding.subject, binding.client.client_id, binding.claims) for binding in row.workloads.all()
+            ),
+        )
+        for row in rows
+    }
+
+
+def of(token: Unverified) -> Trust:
+    """The issuer that the token names, if it is trusted at all; what for is for `require` to say."""
+    issuer = token.claims.get("iss")
+    if not isinstance(issuer, str) or not issuer:
+        raise OAuthError(Reason.ISSUER_MISSING)
+    # By its identifier, byte for byte: no slash is added, no case is folded.
+    trust = everyone().get(issuer)
+    if trust is None:
+        raise OAuthError(Reason.ISSUER_UNTRUSTED)
+    if not trust.enabled:
+        raise OAuthError(Reason.ISSUER_DISABLED)
+    return trust
+
+
+def require(trust: Trust, use: Use) -> Trust:
+    if use.value not in trust.accepts:
+        raise OAuthError(Reason.ISSUER_NOT_FOR_THIS, detail=use.value)
+    return trust
+
+
+def keys_for(trust: Trust, token: Unverified) -> tuple[Key, ...]:
+    """The issuer's keys, asked for anew if the token names one that is not among them; not inside `settled()`."""
+    try:
+        jwks_uri = trust.jwks_uri or discovery.jwks_uri(trust.issuer)
+        try:
+            return remote_keys.keys(jwks_uri, Role.ISSUER_KEYS, kid=token.kid)
+        finally:
+            _note_health(trust, jwks_uri)
+    except (OutboundError, discovery.DiscoveryError, remote_keys.KeysUnavailableError) as error:
+        raise OAuthError(Reason.ISSUER_KEYS_UNAVAILABLE, detail=str(error)) from None
+
+
+# By issuer: when its keys were last fetched or last failed to be, as this process has written it down.
+_noted: dict[int, tuple[float, float]] = {}
+
+
+def _note_health(trust: Trust, jwks_uri: str) -> None:
+    """Write down how the keys are, for the console, whenever a fetch was made."""
+    health = remote_keys.health(jwks_uri)
+    if health is None or _noted.get(trust.pk) == (health.fetched, health.failed):
+        return
+    _noted[trust.pk] = (health.fetched, health.failed)
+    try:
+        IssuerHealth.objects.update_or_create(
+            issuer_id=trust.pk,
+            defaults={
+                "fetched": _moment(health.fetched),
+                "next_fetch": _moment(health.fresh_until),
+                "failures": health.failures,
+                "failed": _moment(health.failed),
+                "failure": health.failure[:64],
+                "keys": health.keys,
+            },
+        )
+    except DatabaseError:
+        # The line in the console is a service; a request must not fail for it.
+        _noted.pop(trust.pk, None)
+
+
+def _moment(seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
