@@ -99,7 +99,7 @@ class Role(StrEnum):
     )
     CLIENT_LOGO = (
         "client_logo",
-        Limits(256 * 1024, "image/png, image/jpeg, image/webp, image/gif", r"image/(?:png|jpeg|webp|gif)", 5.0),
+        Limits(256 * 1024, "image/png, image/jpeg, image/webp, image/gif", r"image/(?:png|jpeg|webp|gif)", 3.0),
     )
     CLIENT_KEYS = "client_keys", Limits(64 * 1024, "application/jwk-set+json, application/json", _JSON, 5.0)
     ISSUER_METADATA = "issuer_metadata", Limits(64 * 1024, "application/json", _JSON, 5.0)

@@ -149,6 +149,14 @@ def client_named_by_grant(params: Mapping[str, str]) -> str | None:
     return names(params) if names is not None else None
 
 
+def presentation(client: "Client") -> Mapping[str, str]:
+    """What the resolver that knows a client adds to how people are shown it, such as `logo_url` on our own origin."""
+    for resolver in client_resolvers():
+        if hasattr(resolver, "presentation") and resolver.recognises(client.client_id):
+            return cast(Mapping[str, str], resolver.presentation(client))
+    return {}
+
+
 def metadata() -> dict[str, Any]:
     """What the plugged-in parts add to the server's metadata: each part's `METADATA`, in the order of settings."""
     parts = (

@@ -82,7 +82,7 @@ GATEHOUSE = {
         "authz.client_auth.client_secret_post",
         "authz.client_auth.private_key_jwt",
     ],
-    "CLIENT_RESOLVERS": [],
+    "CLIENT_RESOLVERS": ["cimd.resolver"],
     "TOKEN_RESPONSE_EXTENSIONS": ["xaa.openid.id_token"],
     "ENDPOINTS": [
         "authz.endpoints.authorize",
@@ -90,6 +90,7 @@ GATEHOUSE = {
         "authz.endpoints.introspection",
         "authz.endpoints.revocation",
         "authz.endpoints.jwks",
+        "cimd.logos",
         "xaa.openid.userinfo",
         "xaa.openid.logout",
     ],
@@ -100,6 +101,7 @@ GATEHOUSE = {
         "xaa.configuration.trusted_issuers",
         "xaa.configuration.resource_authorization_servers",
         "authz.configuration.rules",
+        "cimd.configuration",
     ],
 }
 

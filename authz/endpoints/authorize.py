@@ -302,10 +302,10 @@ def _stopped(request: HttpRequest, error: OAuthError) -> HttpResponse:
     """A page and no redirect: whoever sent the person here is not to be trusted with one (attack 28)."""
     record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error)
     context = {
-        "what": _STOPPED.get(error.reason.value, "The request is not well-formed."),
+        "what": _STOPPED.get(error.reason.value, error.sentence),
         "correlation_id": audit.current_origin().request_id,
     }
-    return render(request, "authorize/error.html", context, status=400)
+    return render(request, "authorize/error.html", context, status=503 if error.status == 503 else 400)
 
 
 _STOPPED = {
@@ -341,6 +341,7 @@ def _consent_page(request: HttpRequest, asked: Asked, offer: Offer) -> HttpRespo
             "host_note": "",
             "is_loopback_only": all(uri.is_loopback for uri in registered),
             "logo_url": "",
+            **registry.presentation(client),
         },
         "resource": asked.resource,
         "scopes": _in_words(asked.resource, offer.all_scopes),

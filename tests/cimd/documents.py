@@ -1,8 +1,11 @@
 """Documents shaped like those that real products publish (interop 16, 17), and the terms they are judged by."""
 
 import json
+import time
+import uuid
 from typing import Any
 
+import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from authz.protocol.client_metadata import Terms
@@ -84,3 +87,20 @@ CURSOR = document(
     client_name="Cursor",
     redirect_uris=["cursor://anysphere.cursor-retrieval/oauth/callback", "http://localhost:8787/callback"],
 )
+
+
+def client_assertion(client_id: str, key: ec.EllipticCurvePrivateKey, audience: str) -> dict[str, str]:
+    """The parameters of `private_key_jwt`, as both SDKs send them: without a `client_id` and without a `kid`."""
+    now = int(time.time())
+    claims = {
+        "iss": client_id,
+        "sub": client_id,
+        "aud": audience,
+        "jti": str(uuid.uuid4()),
+        "iat": now,
+        "exp": now + 60,
+    }
+    return {
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": jwt.encode(claims, key, algorithm="ES256"),
+    }

@@ -1,0 +1,180 @@
+"""What a valid document leads to: a client, a changed client, or a client that waits (CIMD §6.3, §6.8; attacks 7, 8).
+
+All of it happens inside the transaction that settles the document. Nothing here ever gives a client more than it had
+without the consequence that policy names for it.
+"""
+
+import hashlib
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from authz import audit, authorizations
+from authz.models import Authorization, Client, User
+from authz.protocol.client_metadata import ClientMetadata
+from authz.protocol.errors import OAuthError
+from authz.transactions import settled
+from cimd import changes, policy, trust
+from cimd.changes import Consequence
+from cimd.models import Document, DocumentVersion
+from cimd.reasons import Event, Reason
+
+Status = Client.Status
+# How many clients strangers may leave in the approval queue, and how many one host may have (attack 10).
+PENDING, PENDING_PER_HOST, CLIENTS_PER_HOST = 500, 20, 200
+
+
+def admit(document: Document, version: DocumentVersion, metadata: ClientMetadata) -> None:
+    """Make the document's client follow from `version`. The caller saves `document`."""
+    if document.client is None:
+        _first_sight(document, version, metadata)
+    elif document.candidate is not None:
+        # Quarantined: somebody will look at whatever is newest, and nothing of it is in force until then.
+        _propose(document, version, metadata)
+    elif document.client.status == Status.PENDING:
+        # Nobody has approved anything yet.
+        _apply(document, version, metadata, Consequence.ACCEPT)
+    else:
+        _changed(document, version, metadata)
+
+
+def _first_sight(document: Document, version: DocumentVersion, metadata: ClientMetadata) -> None:
+    if Client.objects.filter(client_id=document.url).exists():
+        # A registered client is never taken over by a document of the same name (attack 8).
+        raise OAuthError(Reason.DOCUMENT_REFUSED, detail="registered")
+    require_room(document.host)
+    standing = trust.standing(document.host, policy.current().trust)
+    is_trusted = standing is trust.Standing.TRUSTED
+    document.client = Client(
+        client_id=document.url,
+        registration_source=Client.RegistrationSource.CIMD,
+        status=Status.APPROVED if is_trusted else Status.PENDING,
+    )
+    document.approval = Document.Approval.HOST if is_trusted else Document.Approval.NONE
+    _apply(document, version, metadata, Consequence.CONSENT)
+    detail = {"digest": version.digest, "address": version.address, "standing": standing.value}
+    audit.record(Event.FIRST_SEEN, client_id=document.url, detail=detail)
+
+
+def require_room(host: str) -> None:
+    """Raises `OAuthError` where strangers have left enough clients behind already."""
+    of_host = Document.objects.filter(host=host, client__isnull=False)
+    pending = Client.objects.filter(registration_source=Client.RegistrationSource.CIMD, status=Status.PENDING)
+    if of_host[:CLIENTS_PER_HOST].count() >= CLIENTS_PER_HOST:
+        raise OAuthError(Reason.QUEUE_FULL, detail="clients of the host")
+    if trust.standing(host, policy.current().trust) is trust.Standing.TRUSTED:
+        return
+    if of_host.filter(client__status=Status.PENDING)[:PENDING_PER_HOST].count() >= PENDING_PER_HOST:
+        raise OAuthError(Reason.QUEUE_FULL, detail="pending clients of the host")
+    if pending[:PENDING].count() >= PENDING:
+        raise OAuthError(Reason.QUEUE_FULL, detail="pending clients")
+
+
+def _changed(document: Document, version: DocumentVersion, metadata: ClientMetadata) -> None:
+    found, consequence = _difference(document, metadata)
+    is_same = document.current is not None and version.pk == document.current.pk
+    if is_same and not found:
+        return
+    detail = {
+        "from": document.current.digest if document.current else "",
+        "to": version.digest,
+        "changes": sorted(found),
+        "consequence": consequence.name.lower(),
+    }
+    audit.record(Event.DOCUMENT_CHANGED, client_id=document.url, detail=detail)
+    version.changes = sorted(found)
+    if consequence is Consequence.QUARANTINE:
+        _propose(document, version, metadata)
+        _set_status(document, Status.PENDING)
+        audit.record(Event.QUARANTINED, client_id=document.url, detail={"digest": version.digest})
+    else:
+        _apply(document, version, metadata, consequence)
+
+
+def _difference(document: Document, metadata: ClientMetadata) -> tuple[frozenset[changes.Change], Consequence]:
+    before = document.current.as_metadata() if document.current is not None else None
+    found = changes.between(before, metadata) if before is not None else frozenset(changes.Change)
+    return found, changes.consequence(found, policy.current().changes)
+
+
+def _propose(document: Document, version: DocumentVersion, metadata: ClientMetadata) -> None:
+    version.metadata = asdict(metadata)
+    version.save()
+    document.candidate = version
+
+
+def _apply(document: Document, version: DocumentVersion, metadata: ClientMetadata, consequence: Consequence) -> None:
+    """Put a version in force: the client's row is what the document says."""
+    client = document.client
+    assert client is not None  # noqa: S101  every caller has one
+    client.name = metadata.client_name
+    client.redirect_uris = "\n".join(metadata.redirect_uris)
+    client.grant_types = list(metadata.grant_types)
+    client.token_endpoint_auth_method = metadata.token_endpoint_auth_method
+    client.client_jwks = metadata.jwks
+    client.client_jwks_uri = metadata.jwks_uri
+    client.scope = None if metadata.scope is None else list(metadata.scope)
+    client.client_uri = metadata.client_uri
+    client.metadata_digest = version.digest
+    if consequence is not Consequence.ACCEPT:
+        # Chained, so that going back to an earlier document does not bring back what ended with it.
+        security = changes.security_digest(metadata)
+        client.consent_digest = hashlib.sha256(f"{client.consent_digest}{security}".encode()).hexdigest()
+        if client.pk is not None:
+            live = Authorization.objects.filter(client=client)
+            authorizations.end(live, reason="client_changed", now=datetime.now(UTC))
+    client.save()
+    version.metadata = asdict(metadata)
+    version.save()
+    document.client, document.current, document.candidate = client, version, None
+
+
+def _set_status(document: Document, status: str) -> None:
+    assert document.client is not None  # noqa: S101
+    document.client.status = status
+    document.client.save(update_fields=["status"])
+
+
+# --- Decisions about a client -------------------------------------------------------------------------------------
+
+
+def approve(document: Document, digest: str, *, by: User) -> bool:
+    """Put what waits in force: the very version that was looked at. False if it is no longer that one."""
+    with settled():
+        document = (
+            Document.objects.select_for_update(of=("self",))
+            .select_related("client", "current", "candidate")
+            .get(pk=document.pk)
+        )
+        waiting = document.candidate or document.current
+        if document.client is None or waiting is None or waiting.digest != digest:
+            return False
+        if document.candidate is not None:
+            _, consequence = _difference(document, document.candidate.as_metadata())
+            _apply(document, document.candidate, document.candidate.as_metadata(), consequence)
+        _set_status(document, Status.APPROVED)
+        document.approval = Document.Approval.PERSON
+        document.fresh_until = 0  # with the next sign-in comes the logo
+        document.save()
+        detail = {"digest": digest, "by": by.username}
+        audit.record(Event.APPROVED, client_id=document.url, subject=str(by.subject), detail=detail)
+    return True
+
+
+def follow_trust(document: Document) -> None:
+    """Trust in a host that came or went since the client was last seen takes effect on the next request."""
+    standing = trust.standing(document.host, policy.current().trust)
+    is_trusted = standing is trust.Standing.TRUSTED
+    with settled():
+        document = Document.objects.select_for_update(of=("self",)).select_related("client__owner").get(pk=document.pk)
+        client = document.client
+        if client is None:
+            return
+        if is_trusted and client.status == Status.PENDING and document.candidate_id is None:
+            document.approval = Document.Approval.HOST
+            _set_status(document, Status.APPROVED)
+            audit.record(Event.APPROVED, client_id=document.url, detail={"standing": standing.value})
+        elif not is_trusted and client.status == Status.APPROVED and document.approval == Document.Approval.HOST:
+            document.approval = Document.Approval.NONE
+            _set_status(document, Status.PENDING)
+            audit.record(Event.TRUST_WITHDRAWN, client_id=document.url, detail={"standing": standing.value})
+        document.save(update_fields=["approval"])

@@ -1,0 +1,117 @@
+"""Who may fetch a document now: one fetcher a document, and a budget that all workers share (attack 10).
+
+A stranger makes this server fetch by naming a URL. So fetches are counted in the database, by origin and in all, and
+those for unknown clients apart from those for known ones: no flood of first sights keeps a known client's document from
+being refreshed. A document is fetched under a lease, which ends by itself if its holder dies.
+"""
+
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+
+from django.db.models import F
+
+from authz.protocol.errors import OAuthError
+from authz.transactions import settled
+from cimd.client_identifier import host, origin
+from cimd.models import Document, FetchWindow
+from cimd.reasons import Reason
+
+# Seconds: what a document and a logo may take, and some more.
+LEASE = 12.0
+MINUTE = 60
+KEPT_FAILURE = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many fetches may be under way at once, and begin in a minute: from one origin, and in all."""
+
+    at_once_per_origin: int
+    at_once: int
+    a_minute_per_origin: int
+    a_minute: int
+
+
+FIRST_SIGHTS = Limits(at_once_per_origin=2, at_once=8, a_minute_per_origin=30, a_minute=120)
+KNOWN_CLIENTS = Limits(at_once_per_origin=4, at_once=16, a_minute_per_origin=120, a_minute=1200)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to fetch one document, until the lease ends."""
+
+    document: int
+    lease: str
+
+
+def claim(client_id: str, now: float, *, is_known: bool) -> Claim | None:
+    """The right to fetch, or None if somebody else is fetching. Raises `OAuthError` where the budget is spent."""
+    limits = KNOWN_CLIENTS if is_known else FIRST_SIGHTS
+    where = origin(client_id)
+    # Most of a flood is turned away by reading, without waiting for the database's one writer.
+    if is_being_fetched(client_id, now):
+        return None
+    _require_free(where, limits, now, is_known=is_known)
+    with settled():
+        minute = int(now // MINUTE)
+        everything = _window("known" if is_known else "new", minute, now)
+        of_origin = _window(f"{'known' if is_known else 'new'} {where}", minute, now)
+        # The window's row is locked from here to the commit: what is counted stays true.
+        _require_free(where, limits, now, is_known=is_known)
+        if everything.count >= limits.a_minute or of_origin.count >= limits.a_minute_per_origin:
+            raise OAuthError(Reason.BUSY, detail="minute")
+        document, _ = Document.objects.get_or_create(url=client_id, defaults={"host": host(client_id), "origin": where})
+        lease = secrets.token_hex(16)
+        # One conditional statement is the answer (law 3).
+        if not Document.objects.filter(pk=document.pk, lease_until__lte=now).update(
+            lease=lease, lease_until=now + LEASE
+        ):
+            return None
+        FetchWindow.objects.filter(pk__in=[everything.pk, of_origin.pk]).update(count=F("count") + 1)
+    return Claim(document.pk, lease)
+
+
+def _require_free(where: str, limits: Limits, now: float, *, is_known: bool) -> None:
+    under_way = Document.objects.filter(lease_until__gt=now, client__isnull=not is_known)
+    origins = list(under_way.values_list("origin", flat=True)[: limits.at_once])
+    if len(origins) >= limits.at_once or origins.count(where) >= limits.at_once_per_origin:
+        raise OAuthError(Reason.BUSY, detail="at once")
+
+
+def _window(scope: str, minute: int, now: float) -> FetchWindow:
+    FetchWindow.objects.bulk_create([FetchWindow(scope=scope, minute=minute)], ignore_conflicts=True)
+    window = FetchWindow.objects.select_for_update().get(scope=scope, minute=minute)
+    if window.count == 0:
+        _tidy(minute, now)
+    return window
+
+
+def _tidy(minute: int, now: float) -> None:
+    """Windows that are over, and URLs that never led to a client, are nobody's memory."""
+    FetchWindow.objects.filter(minute__lt=minute - 1).delete()
+    Document.objects.filter(client=None, lease_until__lte=now, failed__lt=now - KEPT_FAILURE).delete()
+
+
+# --- Waiting for somebody else's fetch -----------------------------------------------------------------------------
+
+# A waiting request holds a thread, so few may wait; the others are asked to come again.
+_waiting = threading.BoundedSemaphore(8)
+
+
+def is_being_fetched(client_id: str, now: float) -> bool:
+    return Document.objects.filter(url=client_id, lease_until__gt=now).exists()
+
+
+def wait(client_id: str, deadline: float) -> None:
+    """Return when the document is no longer being fetched, here or in any other process. Raises `OAuthError`."""
+    if not _waiting.acquire(blocking=False):
+        raise OAuthError(Reason.BUSY, detail="waiting")
+    try:
+        while is_being_fetched(client_id, now := time.time()):
+            if now >= deadline:
+                raise OAuthError(Reason.BUSY, detail="waited")
+            time.sleep(0.05)
+    finally:
+        _waiting.release()

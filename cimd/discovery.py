@@ -1,0 +1,225 @@
+"""Discovery: fetch, judge, keep (CIMD §4). The network is outside every transaction; what came of it is settled in one.
+
+    claim → fetch → judge → (logo) → settle: version · changes · client · audit
+
+> The authorization server MUST NOT cache error responses … also MUST NOT cache documents which are invalid or
+> malformed. (CIMD §4.4) A failure is remembered only as a reason not to ask again at once.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from authz import audit, outbound
+from authz.models import Client
+from authz.outbound import Cause, OutboundError, Role
+from authz.protocol import http_caching
+from authz.protocol.client_metadata import Check, ClientMetadata
+from authz.protocol.errors import OAuthError, RefusalReason
+from authz.transactions import settled
+from cimd import admission, budget, freshness, logos, metadata_document, policy, trust
+from cimd.budget import Claim
+from cimd.client_identifier import host
+from cimd.models import Document, DocumentVersion
+from cimd.reasons import Event, Reason
+
+BOUNDS = freshness.Bounds()
+MAX_VERSIONS = 100
+# Its host is down, and may come back with the same document; any other failure is an answer.
+_DOWN = frozenset({Cause.DNS, Cause.CONNECT, Cause.TLS, Cause.TIMEOUT, Cause.PROTOCOL})
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A document as it arrived, or as a 304 confirmed it. Times are seconds since the epoch."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    address: str
+    requested: float
+    received: float
+
+    def schedule(self) -> freshness.Schedule:
+        return freshness.schedule(self.headers, requested=self.requested, received=self.received, bounds=BOUNDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A document that was found good: what is kept of it, and the checks it passed."""
+
+    metadata: ClientMetadata
+    checks: tuple[Check, ...]
+
+
+def refresh(client_id: str) -> Document:
+    """The document's bookkeeping, with a client that may be served. Raises `OAuthError`."""
+    document = find(client_id)
+    now = time.time()
+    if document is not None and document.client is not None and now < document.fresh_until:
+        return document
+    if document is not None and now < document.retry_at:
+        return _despite_failure(document, now)
+    try:
+        if document is None or document.client is None:
+            admission.require_room(host(client_id))
+        claim = budget.claim(client_id, now, is_known=document is not None and document.client is not None)
+        if claim is None:
+            budget.wait(client_id, now + budget.LEASE)
+            return _after_another(client_id)
+    except OAuthError as error:
+        if document is not None and _may_serve(document, now):
+            return document
+        raise error from None
+    return _discover(claim, client_id, document)
+
+
+def find(client_id: str) -> Document | None:
+    """The bookkeeping of a document, if its URL was ever asked for."""
+    return Document.objects.select_related("client__owner", "current", "candidate").filter(url=client_id).first()
+
+
+def _after_another(client_id: str) -> Document:
+    document, now = find(client_id), time.time()
+    if document is None:
+        raise OAuthError(Reason.DOCUMENT_UNAVAILABLE)
+    if document.client is not None and now < document.fresh_until:
+        return document
+    return _despite_failure(document, now)
+
+
+def _despite_failure(document: Document, now: float) -> Document:
+    if _may_serve(document, now):
+        return document
+    is_refused = bool(document.failure_checks)
+    reason = Reason.DOCUMENT_REFUSED if is_refused else Reason.DOCUMENT_UNAVAILABLE
+    raise OAuthError(reason, detail=document.failure)
+
+
+def _may_serve(document: Document, now: float) -> bool:
+    """Whether the last valid document may serve although it is stale: its host is down, and not for too long."""
+    return document.client is not None and now < document.serves_until
+
+
+# --- Fetching ------------------------------------------------------------------------------------------------------
+
+
+def _discover(claim: Claim, client_id: str, document: Document | None) -> Document:
+    try:
+        fetched = fetch(client_id, document)
+    except OutboundError as error:
+        return _failed(claim, error.cause.value, status=error.status, is_down=_is_down(error))
+    judgement = metadata_document.judge(client_id, fetched.body, policy.terms(host(client_id)))
+    metadata = judgement.metadata
+    if metadata is None:
+        return _failed(claim, "document_refused", checks=judgement.refusals)
+    logo = logos.fetch(document, metadata.logo_uri) if _is_believed(client_id, document) else None
+    return _settle(claim, fetched, Judged(metadata, judgement.checks), logo)
+
+
+def fetch(client_id: str, document: Document | None) -> Fetched:
+    """Get the document, with a condition if we hold a version of it. Raises `OutboundError`."""
+    held = (document.candidate or document.current) if document is not None else None
+    condition = http_caching.validators(document.headers) if document is not None and held is not None else {}
+    requested = time.time()
+    response = outbound.fetch(Role.CLIENT_METADATA_DOCUMENT, client_id, headers=condition)
+    if response.status != 304 or document is None or held is None:
+        return Fetched(response.body, response.headers, response.address, requested, time.time())
+    headers = http_caching.updated(document.headers, response.headers)
+    if headers is None:
+        # It confirms something that we never had; without a condition we shall get the whole of it.
+        Document.objects.filter(pk=document.pk).update(headers={})
+        raise OutboundError(Cause.STATUS, status=304)
+    return Fetched(bytes(held.body), headers, response.address, requested, time.time())
+
+
+def _is_down(error: OutboundError) -> bool:
+    # > stale-if-error … 500, 502, 503, or 504 (RFC 5861 §4)
+    return error.cause in _DOWN or (error.cause is Cause.STATUS and error.status in {429, 500, 502, 503, 504})
+
+
+def _is_believed(client_id: str, document: Document | None) -> bool:
+    """Whether its pictures are worth fetching: it is approved, or will be when we have settled."""
+    if document is not None and document.client is not None:
+        return bool(document.client.status == Client.Status.APPROVED)
+    return trust.standing(host(client_id), policy.current().trust) is trust.Standing.TRUSTED
+
+
+# --- Settling ------------------------------------------------------------------------------------------------------
+
+
+def _settle(claim: Claim, fetched: Fetched, judged: Judged, logo: logos.Image | None) -> Document:
+    with settled():
+        document = _leased(claim)
+        version = _version(document, fetched, judged)
+        admission.admit(document, version, judged.metadata)
+        schedule = fetched.schedule()
+        document.headers = dict(fetched.headers)
+        document.fetched = fetched.received
+        document.fresh_until, document.serves_until = schedule.fresh_until, schedule.serves_until
+        document.failures, document.failure, document.failure_status, document.failure_checks = 0, "", None, []
+        document.retry_at = 0
+        document.lease, document.lease_until = "", 0
+        document.save()
+        logos.keep(document, logo)
+    return document
+
+
+def _leased(claim: Claim) -> Document:
+    """Our document, locked. Whoever outlived the lease has lost it to somebody else."""
+    document = (
+        Document.objects.select_for_update(of=("self",))
+        .select_related("client__owner", "current", "candidate")
+        .filter(pk=claim.document, lease=claim.lease)
+        .first()
+    )
+    if document is None:
+        raise OAuthError(Reason.BUSY, detail="lease")
+    return document
+
+
+def _version(document: Document, fetched: Fetched, judged: Judged) -> DocumentVersion:
+    digest = metadata_document.digest(fetched.body)
+    version, is_new = DocumentVersion.objects.get_or_create(
+        document=document,
+        digest=digest,
+        defaults={
+            "body": fetched.body,
+            "headers": dict(fetched.headers),
+            "address": fetched.address,
+            "fetched": datetime.fromtimestamp(fetched.received, UTC),
+            "metadata": asdict(judged.metadata),
+            "checks": [asdict(check) for check in judged.checks],
+        },
+    )
+    if is_new:
+        kept = {document.current_id, document.candidate_id, version.pk}
+        beyond = document.versions.exclude(pk__in=kept).order_by("-pk").values_list("pk", flat=True)[MAX_VERSIONS:]
+        DocumentVersion.objects.filter(pk__in=list(beyond)).delete()
+    return version
+
+
+def _failed(
+    claim: Claim, failure: str, *, status: int | None = None, is_down: bool = False, checks: tuple[Check, ...] = ()
+) -> Document:
+    now = time.time()
+    reason: RefusalReason = Reason.DOCUMENT_REFUSED if checks else Reason.DOCUMENT_UNAVAILABLE
+    with settled():
+        document = _leased(claim)
+        is_news = document.failures == 0 or (document.failure, document.failure_status) != (failure, status)
+        document.failures += 1
+        document.failed, document.failure, document.failure_status = now, failure, status
+        document.failure_checks = [asdict(check) for check in checks]
+        document.retry_at = now + freshness.retry_after(document.failures)
+        if not is_down:
+            # The host answers, and with something else: what it said before serves no longer.
+            document.serves_until = min(document.serves_until, now)
+            document.fresh_until = min(document.fresh_until, now)
+        document.lease, document.lease_until = "", 0
+        document.save()
+        if is_news:
+            detail = {"cause": failure, "status": status, "refused": [check.name for check in checks]}
+            audit.record(Event.FETCH_FAILED, reason=reason, client_id=document.url, detail=detail)
+        if not _may_serve(document, now):
+            raise OAuthError(reason, detail=failure)
+    return document

@@ -1,0 +1,37 @@
+import json
+import time
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from authz import snapshot
+from authz.protocol.client_metadata import Verdict
+from cimd.inspection import inspect
+
+_SIGNS = {Verdict.PASSED: "ok     ", Verdict.NARROWED: "NARROWED", Verdict.REFUSED: "REFUSED"}
+
+
+class Command(BaseCommand):
+    help = "Explain, check by check, what the server thinks of a client ID metadata document."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("action", choices=["inspect"])
+        parser.add_argument("url", help="the document's URL, as a client would send it in client_id")
+        parser.add_argument("--json", action="store_true", help="print JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        snapshot.begin()
+        inspection = inspect(options["url"], time.time())
+        is_refused = any(check.verdict is Verdict.REFUSED for check in inspection.checks)
+        if options["json"]:
+            kept = asdict(inspection.metadata) if inspection.metadata and not is_refused else None
+            found = {"url": inspection.url, "checks": [asdict(check) for check in inspection.checks], "kept": kept}
+            self.stdout.write(json.dumps(found, indent=2))
+        else:
+            for check in inspection.checks:
+                self.stdout.write(f"{_SIGNS[check.verdict]:9}{check.name}: {check.explanation}")
+        if is_refused:
+            raise CommandError("The document is refused.")
+        if not options["json"]:
+            self.stdout.write("The document is accepted.")

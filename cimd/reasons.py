@@ -1,0 +1,41 @@
+"""Why this room refuses, and what it records."""
+
+from enum import StrEnum
+
+from authz.protocol.errors import RefusalReason
+
+_UNUSABLE = "The application's metadata document cannot be used at present. Its cause is with the administrators."
+
+
+class Reason(RefusalReason):
+    """Refusals of clients that are named by a URL. The wire does not say what a stranger's host answered."""
+
+    IDENTIFIER = "cimd_identifier", "invalid_client", "The client_id is not a client identifier URL that can be used."
+    HOST_BLOCKED = "cimd_host_blocked", "invalid_client", "Applications of this host are not allowed here."
+    DOCUMENT_UNAVAILABLE = "cimd_document_unavailable", "invalid_client", _UNUSABLE
+    DOCUMENT_REFUSED = "cimd_document_refused", "invalid_client", _UNUSABLE
+    BUSY = (
+        "cimd_busy",
+        "temporarily_unavailable",
+        "Too many unknown applications are introducing themselves; try again in a moment.",
+    )
+    QUEUE_FULL = (
+        "cimd_queue_full",
+        "temporarily_unavailable",
+        "Too many applications wait for an approval; ask an administrator.",
+    )
+
+
+class Event(StrEnum):
+    """What this room records in the audit."""
+
+    FIRST_SEEN = "cimd:document:first_seen"
+    FETCH_FAILED = "cimd:document:fetch_failed"
+    DOCUMENT_CHANGED = "cimd:document:changed"
+    QUARANTINED = "cimd:client:quarantined"
+    APPROVED = "cimd:client:approved"
+    TRUST_WITHDRAWN = "cimd:client:trust_withdrawn"
+    REGISTERED = "registration:client:registered"
+    REGISTRATION_CHANGED = "registration:client:changed"
+    REGISTRATION_REMOVED = "registration:client:removed"
+    REGISTRATION_REFUSED = "registration:client:refused"

@@ -1,0 +1,82 @@
+"""Clients that introduce themselves by URL, as one of the registry's client resolvers.
+
+A known client whose document is fresh costs no network, and one statement for each change of configuration.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from authz import clients, snapshot
+from authz.models import Client
+from authz.protocol.errors import OAuthError
+from cimd import admission, client_identifier, discovery, logos, policy, trust
+from cimd.models import Document
+from cimd.reasons import Reason
+
+# > Authorization servers that publish Authorization Server Metadata MUST include the following property (CIMD §5)
+METADATA: Mapping[str, object] = {"client_id_metadata_document_supported": True}
+
+
+@dataclass(slots=True)
+class _Known:
+    """What this process knows of a document within a snapshot."""
+
+    fresh_until: float
+    approval: str
+    is_quarantined: bool
+
+
+def recognises(client_id: str) -> bool:
+    return client_id.startswith(client_identifier.PREFIX)
+
+
+def resolve(client_id: str) -> Client | None:
+    """The client, whatever its status. Raises `OAuthError` where its document cannot be had or used."""
+    registered = clients.registered(client_id)
+    # A registered client of the same id is that client, whatever a document says (attack 8).
+    if registered is not None and registered.registration_source != Client.RegistrationSource.CIMD:
+        return registered
+    if problem := client_identifier.problem(client_id):
+        raise OAuthError(Reason.IDENTIFIER, detail=problem.value)
+    standing = trust.standing(client_identifier.host(client_id), policy.current().trust)
+    if standing is trust.Standing.BLOCKED:
+        raise OAuthError(Reason.HOST_BLOCKED)
+    if registered is None:
+        return discovery.refresh(client_id).client
+    # Whom an administrator has stopped is stopped, and not asked anything.
+    if registered.status in {Client.Status.SUSPENDED, Client.Status.RETIRED}:
+        return registered
+    known = snapshot.cached(("cimd", client_id), lambda: _known(client_id))
+    if time.time() < known.fresh_until and _agrees(registered, known, standing):
+        return registered
+    return _brought_up_to_date(client_id, known)
+
+
+def presentation(client: Client) -> dict[str, str]:
+    """What the consent page may show beside the client's own words."""
+    logo_url = logos.address(client)
+    return {"logo_url": logo_url} if logo_url else {}
+
+
+def _known(client_id: str) -> _Known:
+    row = Document.objects.filter(url=client_id).values("fresh_until", "approval", "candidate").first()
+    if row is None:
+        return _Known(0, "", False)
+    return _Known(row["fresh_until"], row["approval"], row["candidate"] is not None)
+
+
+def _agrees(client: Client, known: _Known, standing: trust.Standing) -> bool:
+    """Whether the client's status is what trust in its host says today."""
+    is_trusted = standing is trust.Standing.TRUSTED
+    if client.status == Client.Status.PENDING:
+        return known.is_quarantined or not is_trusted
+    return is_trusted or known.approval != Document.Approval.HOST
+
+
+def _brought_up_to_date(client_id: str, known: _Known) -> Client | None:
+    document = discovery.refresh(client_id)
+    admission.follow_trust(document)
+    known.fresh_until = document.fresh_until
+    # The snapshot still holds the client as it was when this request began.
+    return Client.objects.select_related("owner").filter(client_id=client_id).first()

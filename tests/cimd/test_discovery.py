@@ -1,0 +1,593 @@
+"""Clients that introduce themselves: first sight, caching, changes, quarantine, trust (attacks 6 to 10)."""
+
+import json
+import threading
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from authz import clients, snapshot
+from authz.conf import conf
+from authz.configuration import apply
+from authz.models import AuditEvent, Authorization, Client
+from authz.protocol.errors import OAuthError
+from authz.protocol.jwts import public_jwk
+from cimd import admission, budget, discovery, logos, resolver
+from cimd.models import Document, DocumentVersion, FetchWindow, Logo
+from cimd.reasons import Event, Reason
+from tests.cimd.documents import CLAUDE_CODE, client_assertion, jwks
+from tests.cimd.pictures import picture
+from tests.support import world
+from tests.support.document_host import DocumentHost, reply
+
+TRUSTED = "cimd: {trusted_hosts: [localhost]}"
+CALLBACK = "http://localhost/callback"
+
+
+def find(client_id: str) -> Client:
+    snapshot.begin()
+    return clients.find(client_id)
+
+
+def refusal(client_id: str) -> Any:
+    with pytest.raises(OAuthError) as caught:
+        find(client_id)
+    return caught.value.reason
+
+
+def age(**changes: Any) -> None:
+    """Let every document be stale."""
+    Document.objects.update(**({"fresh_until": 1, "retry_at": 0} | changes))
+    snapshot.forget()
+
+
+def events(event: str) -> list[dict[str, Any]]:
+    return list(AuditEvent.objects.filter(event=event).order_by("id").values_list("detail", flat=True))
+
+
+@pytest.fixture
+def trusting(gatehouse: world.World) -> world.World:
+    apply(TRUSTED)
+    return gatehouse
+
+
+# --- First sight -----------------------------------------------------------------------------------------------------
+
+
+def test_a_client_of_a_trusted_host_signs_a_person_in_at_once(trusting: world.World, documents: DocumentHost) -> None:
+    url = documents.document(client_name="Claude Code", grant_types=CLAUDE_CODE["grant_types"])
+    answer = trusting.authorize(client_id=url, redirect_uri="http://localhost:51999/callback")
+    tokens = trusting.redeem(answer["code"], client_id=url, redirect_uri="http://localhost:51999/callback")
+    assert tokens.status_code == 200, tokens.content
+    assert world.claims(json.loads(tokens.content)["access_token"])["client_id"] == url
+    assert documents.seen("/client.json") == 1
+    authorization = Authorization.objects.get()
+    version = DocumentVersion.objects.get()
+    assert authorization.lineage["document"] == version.digest
+    assert version.address == "127.0.0.1"
+    assert bytes(version.body).startswith(b"{")
+    (first,) = events(Event.FIRST_SEEN)
+    assert first == {"digest": version.digest, "address": "127.0.0.1", "standing": "trusted"}
+
+
+def test_the_consent_page_shows_the_host_first_and_nothing_remote(
+    trusting: world.World, documents: DocumentHost
+) -> None:
+    name = "Good\u202etsoh\u200b<script>alert(1)</script>"
+    url = documents.document(client_name=name, logo_uri=documents.url("/logo.png"))
+    documents.serve("/logo.png", reply(picture("PNG"), content_type="image/png"))
+    trusting.sign_in("bob")
+    response = trusting.browser.get(trusting.authorize_url(client_id=url, redirect_uri=CALLBACK))
+    page = response.content.decode()
+    assert response.status_code == 200
+    assert page.index("localhost") < page.index("Good")
+    assert "Good⟨U+202E⟩tsoh⟨U+200B⟩&lt;script&gt;" in page
+    assert "\u202e" not in page and "<script>alert" not in page
+    assert "client-logos/" in page
+    assert str(documents.port) not in page.partition("<details>")[0].replace(trusting.authorize_url(), "")
+    assert (
+        "img-src 'self'" in response["Content-Security-Policy"]
+        or "default-src 'self'" in response["Content-Security-Policy"]
+    )
+
+
+def test_a_client_of_any_other_host_waits_and_then_the_same_sign_in_works(
+    gatehouse: world.World, documents: DocumentHost
+) -> None:
+    url = documents.document()
+    gatehouse.sign_in("bob")
+    asked = gatehouse.authorize_url(client_id=url, redirect_uri=CALLBACK)
+    response = gatehouse.browser.get(asked)
+    assert response.status_code == 403
+    assert "Somebody has to say yes first" in response.content.decode()
+    assert "alice@example.com" in response.content.decode()
+    refused = gatehouse.redeem("code", client_id=url)
+    assert (refused.status_code, refused.json()["error"]) == (400, "unauthorized_client")
+
+    document = Document.objects.get()
+    assert document.current is not None
+    assert admission.approve(document, document.current.digest, by=world.person("alice"))
+    assert gatehouse.browser.get(asked).status_code == 200
+    (approved,) = events(Event.APPROVED)
+    assert approved["by"] == "alice"
+
+
+def test_approving_needs_the_very_version_that_was_looked_at(gatehouse: world.World, documents: DocumentHost) -> None:
+    url = documents.document()
+    find(url)
+    seen = Document.objects.get()
+    assert seen.current is not None
+    documents.document(client_name="Something else")
+    age()
+    find(url)
+    assert not admission.approve(seen, seen.current.digest, by=world.person("alice"))
+    assert find(url).status == Client.Status.PENDING
+
+
+def test_a_blocked_host_is_not_asked(gatehouse: world.World, documents: DocumentHost) -> None:
+    apply("cimd: {trusted_hosts: ['*'], blocked_hosts: [localhost]}")
+    assert refusal(documents.document()) is Reason.HOST_BLOCKED
+    assert documents.connections == 0
+
+
+def test_what_is_no_identifier_is_not_asked(gatehouse: world.World, documents: DocumentHost) -> None:
+    assert refusal(documents.url("/a/../client.json")) is Reason.IDENTIFIER
+    assert documents.connections == 0
+    response = gatehouse.browser.get(gatehouse.authorize_url(client_id="https://user@localhost/c"))
+    assert response.status_code == 400
+    assert "not a client identifier URL" in response.content.decode()
+
+
+def test_an_unattended_agent_authenticates_with_the_keys_of_its_document(
+    trusting: world.World, documents: DocumentHost
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    url = documents.document(
+        grant_types=["client_credentials"],
+        redirect_uris=...,
+        token_endpoint_auth_method="private_key_jwt",
+        jwks_uri=documents.url("/jwks.json"),
+    )
+    documents.serve("/jwks.json", reply(json.dumps({"keys": [public_jwk(key.public_key())]}).encode()))
+    asked = {"grant_type": "client_credentials", "scope": "mcp:read"}
+    refused = trusting.token(**asked, **client_assertion(url, key, conf.issuer))
+    # Nothing is allowed unless a rule allows it.
+    assert refused.json()["error"] == "unauthorized_client"
+    apply(
+        "rules: [{name: Agents by document, effect: allow, clients: ['host:localhost'], grant_types: "
+        f"[client_credentials], resources: ['{world.NOTES}'], scopes: ['mcp:read']}}]"
+    )
+    response = trusting.token(**asked, **client_assertion(url, key, conf.issuer))
+    assert response.status_code == 200, response.content
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    assert trusting.token(**asked, **client_assertion(url, stranger, conf.issuer)).json()["error"] == "invalid_client"
+    assert documents.seen("/client.json") == 1
+
+
+# --- Registered clients ----------------------------------------------------------------------------------------------
+
+
+def test_a_registered_client_is_never_taken_over(trusting: world.World, documents: DocumentHost) -> None:
+    url = documents.document(redirect_uris=["http://localhost/evil"])
+    Client.objects.create(client_id=url, name="Ours", status="approved", redirect_uris="https://ours.example/cb")
+    assert find(url).name == "Ours"
+    assert documents.connections == 0
+
+
+def test_a_client_registered_while_its_document_is_fetched_stays_registered(
+    trusting: world.World, documents: DocumentHost
+) -> None:
+    url = documents.url("/client.json")
+
+    original = discovery.fetch
+
+    def fetch(client_id: str, document: Document | None) -> Any:
+        fetched = original(client_id, document)
+        Client.objects.create(client_id=url, name="Ours", status="approved")
+        return fetched
+
+    documents.document()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(discovery, "fetch", fetch)
+        assert refusal(url) is Reason.DOCUMENT_REFUSED
+    assert find(url).name == "Ours"
+
+
+# --- Caching ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_known_fresh_client_costs_no_network_and_at_most_one_statement(
+    trusting: world.World, documents: DocumentHost
+) -> None:
+    url = documents.document()
+    find(url)
+    find("desktop-app")
+    find(url)
+    with CaptureQueriesContext(connection) as registered:
+        find("desktop-app")
+    with CaptureQueriesContext(connection) as by_document:
+        find(url)
+    assert len(by_document) <= len(registered) + 1
+    snapshot.forget()
+    with CaptureQueriesContext(connection) as registered:
+        find("desktop-app")
+    snapshot.forget()
+    with CaptureQueriesContext(connection) as by_document:
+        find(url)
+    assert len(by_document) <= len(registered) + 2  # the policy, once a change of configuration
+    assert documents.connections == 1
+
+
+def test_a_stale_document_is_asked_for_with_a_condition_and_304_confirms_it(
+    trusting: world.World, documents: DocumentHost
+) -> None:
+    url = documents.document(headers={"ETag": '"1"', "Cache-Control": "max-age=600"})
+    before = find(url)
+    documents.serve("/client.json", reply(b"", status="304 Not Modified", headers={"ETag": '"1"'}))
+    age()
+    with CaptureQueriesContext(connection) as statements:
+        after = find(url)
+    assert 'If-None-Match: "1"' in documents.requests[1]
+    assert after.metadata_digest == before.metadata_digest
+    # What did not change is not written: every write to a client makes all processes forget what they know.
+    assert not [query for query in statements if query["sql"].startswith('UPDATE "authz_client"')]
+    assert Document.objects.get().fresh_until > 1
+    assert find(url) is not None
+    assert documents.connections == 2
+
+
+def test_a_304_about_something_else_confirms_nothing(trusting: world.World, documents: DocumentHost) -> None:
+    url = documents.document(headers={"ETag": '"1"'})
+    find(url)
+    documents.serve("/client.json", reply(b"", status="304 Not Modified", headers={"ETag": '"2"'}))
+    age()
+    assert refusal(url) is Reason.DOCUMENT_UNAVAILABLE
+    documents.document()
+    age()
+    assert find(url).client_id == url
+    assert "If-None-Match" not in documents.requests[2]
+
+
+@pytest.mark.parametrize("status", ["500 Oops", "502 Bad Gateway", "503 Unavailable", "504 Timeout", "429 Too Many"])
+def test_the_last_valid_document_serves_a_bounded_time_while_its_host_is_down(
+    status: str, trusting: world.World, documents: DocumentHost
+) -> None:
+    url = documents.document()
+    find(url)
+    documents.serve("/client.json", reply(b"", status=status))
+    age()
+    assert find(url).client_id == url
+    assert find(url).client_id == url
+    assert documents.seen("/client.json") == 2  # and is left alone for a while
+    age(serves_until=1)
+    assert refusal(url) is Reason.DOCUMENT_UNAVAILABLE
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "410 Gone", "403 No", "301 Moved", "200 OK"])
+def test_a_host_that_answers_with_something_else_ends_the_document(
+    status: str, trusting: world.World, documents: DocumentHost
+) -> None:
+    url = documents.document()
+    find(url)
+    documents.serve("/client.json", reply(b"[]", status=status))
+    age()
+    expected = Reason.DOCUMENT_REFUSED if status.startswith("200") else Reason.DOCUMENT_UNAVAILABLE
+    assert refusal(url) is expected
+    assert refusal(url) is expected
+    assert documents.seen("/client.json") == 2
+    documents.document()
+    age()
+    assert find(url).status == Client.Status.APPROVED
+
+
+def test_must_revalidate_is_obeyed_when_the_host_is_down(trusting: world.World, documents: DocumentHost) -> None:
+    url = documents.document(headers={"Cache-Control": "max-age=60, must-revalidate"})
+    find(url)
+    documents.stop()
+    row = Document.objects.get()
+    assert row.serves_until == row.fresh_until
+    age(serves_until=1)
+    assert refusal(url) is Reason.DOCUMENT_UNAVAILABLE
+
+
+def test_an_error_is_never_a_client_and_its_cause_is_for_administrators_only(
+    trusting: world.World, documents: DocumentHost
+) -> None:
+    url = documents.serve("/client.json", reply(b"", status="500 Oops"))
+    response = trusting.redeem("code", client_id=url)
+    assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
+    assert "500" not in response.content.decode()
+    assert Client.objects.filter(client_id=url).count() == 0
+    row = Document.objects.get()
+    assert (row.failure, row.failure_status, row.failures) == ("status", 500, 1)
+    (failed,) = events(Event.FETCH_FAILED)
+    assert (failed["cause"], failed["status"]) == ("status", 500)
+
+
+# --- Changes ---------------------------------------------------------------------------------------------------------
+
+KEYED = {"token_endpoint_auth_method": "private_key_jwt", "jwks": jwks("one")}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "consequence"),
+    [
+        ({}, {"client_name": "Another name"}, "accept"),
+        ({}, {"logo_uri": "https://localhost/l.png"}, "accept"),
+        ({}, {"redirect_uris": [CALLBACK, "http://localhost/other"]}, "consent"),
+        ({"scope": "mcp:read"}, {"scope": "mcp:read mcp:write"}, "consent"),
+        (KEYED, KEYED | {"jwks": jwks("two")}, "consent"),
+        (KEYED, {"token_endpoint_auth_method": "none"}, "quarantine"),
+        ({}, KEYED, "quarantine"),
+        (KEYED, KEYED | {"grant_types": ["authorization_code", "client_credentials"]}, "quarantine"),
+    ],
+)
+def test_a_change_has_the_consequence_of_its_class(
+    before: dict[str, Any], after: dict[str, Any], consequence: str, trusting: world.World, documents: DocumentHost
+) -> None:
+    url = documents.document(**before)
+    old = find(url)
+    documents.document(**after)
+    age()
+    new = find(url)
+    (changed,) = events(Event.DOCUMENT_CHANGED)
+    assert changed["consequence"] == consequence
+    assert DocumentVersion.objects.count() == 2
+    assert (new.consent_digest == old.consent_digest) == (consequence != "consent")
+    assert new.status == (Client.Status.PENDING if consequence == "quarantine" else Client.Status.APPROVED)
+    if consequence == "quarantine":
+        # What waits is not in force.
+        assert new.token_endpoint_auth_method == old.token_endpoint_auth_method
+        assert new.metadata_digest == old.metadata_digest
+        assert events(Event.QUARANTINED)
+
+
+def test_a_quarantined_client_gets_nothing_until_somebody_approves_the_new_document(
+    trusting: world.World, documents: DocumentHost
+) -> None:
+    url = documents.document(**KEYED)
+    find(url)
+    documents.document()
+    age()
+    assert find(url).status == Client.Status.PENDING
+    snapshot.forget()
+    assert find(url).status == Client.Status.PENDING  # trust in the host does not lift it
+    documents.document(**KEYED)
+    age()
+    assert find(url).status == Client.Status.PENDING  # nor does going back
+    documents.document()
+    age()
+    find(url)
+    document = Document.objects.get()
+    assert document.candidate is not None
+    assert admission.approve(document, document.candidate.digest, by=world.person("alice"))
+    approved = find(url)
+    assert (approved.status, approved.token_endpoint_auth_method) == (Client.Status.APPROVED, "none")
+
+
+def test_refresh_tokens_and_consent_end_with_a_change_of_redirect_uris_and_do_not_come_back(
+    trusting: world.World, documents: DocumentHost
+) -> None:
+    url = documents.document(grant_types=["authorization_code", "refresh_token"])
+    flow = {"client_id": url, "redirect_uri": CALLBACK}
+    code = trusting.authorize(**flow, scope="mcp:read offline_access")["code"]
+    tokens = trusting.redeem(code, **flow).json()
+    more = [CALLBACK, "http://localhost/other"]
+    documents.document(grant_types=["authorization_code", "refresh_token"], redirect_uris=more)
+    age()
+    response = trusting.refresh(tokens["refresh_token"], client_id=url)
+    assert response.json()["error"] == "invalid_grant"
+    assert Authorization.objects.get().revoked_reason == "client_changed"
+    asks_again = trusting.browser.get(trusting.authorize_url(**flow))
+    assert asks_again.status_code == 200
+    documents.document(grant_types=["authorization_code", "refresh_token"])
+    age()
+    assert trusting.refresh(tokens["refresh_token"], client_id=url).json()["error"] == "invalid_grant"
+
+
+def test_a_code_does_not_survive_a_change_between_authorize_and_token(
+    trusting: world.World, documents: DocumentHost
+) -> None:
+    url = documents.document()
+    flow = {"client_id": url, "redirect_uri": CALLBACK}
+    code = trusting.authorize(**flow)["code"]
+    documents.document(redirect_uris=[CALLBACK, "http://localhost/other"])
+    age()
+    assert trusting.redeem(code, **flow).json()["error"] == "invalid_grant"
+
+
+def test_policy_may_accept_a_change_of_keys(trusting: world.World, documents: DocumentHost) -> None:
+    apply("cimd: {trusted_hosts: [localhost], changes: {keys: accept}}")
+    url = documents.document(**KEYED)
+    old = find(url)
+    documents.document(**(KEYED | {"jwks": jwks("two")}))
+    age()
+    new = find(url)
+    assert new.consent_digest == old.consent_digest
+    assert new.client_jwks != old.client_jwks
+
+
+# --- Trust -----------------------------------------------------------------------------------------------------------
+
+
+def test_trust_that_is_withdrawn_takes_effect_on_the_next_request(
+    trusting: world.World, documents: DocumentHost
+) -> None:
+    url = documents.document()
+    assert find(url).status == Client.Status.APPROVED
+    apply("cimd: {trusted_hosts: []}")
+    snapshot.forget()
+    assert find(url).status == Client.Status.PENDING
+    assert events(Event.TRUST_WITHDRAWN)
+    apply(TRUSTED)
+    snapshot.forget()
+    assert find(url).status == Client.Status.APPROVED
+    assert documents.connections == 1
+
+
+def test_trust_never_lifts_what_an_administrator_has_stopped(trusting: world.World, documents: DocumentHost) -> None:
+    url = documents.document()
+    find(url)
+    Client.objects.filter(client_id=url).update(status=Client.Status.SUSPENDED)
+    age()
+    assert find(url).status == Client.Status.SUSPENDED
+    assert documents.connections == 1
+
+
+def test_what_a_person_approved_does_not_depend_on_trust(gatehouse: world.World, documents: DocumentHost) -> None:
+    url = documents.document()
+    find(url)
+    document = Document.objects.get()
+    assert document.current is not None
+    admission.approve(document, document.current.digest, by=world.person("alice"))
+    apply("cimd: {trusted_hosts: [elsewhere.example]}")
+    snapshot.forget()
+    assert find(url).status == Client.Status.APPROVED
+
+
+# --- Floods ----------------------------------------------------------------------------------------------------------
+
+
+def test_first_sights_of_one_host_are_budgeted(
+    trusting: world.World, documents: DocumentHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "FIRST_SIGHTS", budget.Limits(2, 8, 5, 240))
+    urls = [documents.document(f"/{number}.json") for number in range(10)]
+    monkeypatch.setattr(budget, "MINUTE", 10**9)  # the minute does not turn while we look
+    for url in urls[:5]:
+        find(url)
+    assert [refusal(url) for url in urls[5:]] == [Reason.BUSY] * 5
+    assert documents.connections == 5
+    assert set(FetchWindow.objects.values_list("count", flat=True)) == {5}
+    assert find(urls[0]).client_id == urls[0]
+
+
+def test_a_known_client_is_refreshed_although_first_sights_are_spent(
+    trusting: world.World, documents: DocumentHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = documents.document()
+    find(url)
+    monkeypatch.setattr(budget, "FIRST_SIGHTS", budget.Limits(0, 0, 0, 0))
+    assert refusal(documents.document("/new.json")) is Reason.BUSY
+    age()
+    assert find(url).client_id == url
+    assert documents.seen("/client.json") == 2
+
+
+def test_the_approval_queue_is_bounded(
+    gatehouse: world.World, documents: DocumentHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "PENDING_PER_HOST", 3)
+    for number in range(3):
+        find(documents.document(f"/{number}.json"))
+    assert refusal(documents.document("/more.json")) is Reason.QUEUE_FULL
+    assert documents.seen("/more.json") == 0
+    assert find(documents.url("/0.json")).status == Client.Status.PENDING
+
+
+def test_urls_that_never_led_to_a_client_are_forgotten(trusting: world.World, documents: DocumentHost) -> None:
+    for number in range(3):
+        refusal(documents.url(f"/{number}.json"))
+    assert Document.objects.count() == 3
+    Document.objects.update(failed=1)
+    FetchWindow.objects.update(minute=1)
+    find(documents.document())
+    assert Document.objects.get().url == documents.url("/client.json")
+    assert set(FetchWindow.objects.values_list("minute", flat=True)) != {1}
+
+
+def test_old_versions_are_forgotten_but_for_those_in_force(
+    trusting: world.World, documents: DocumentHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "MAX_VERSIONS", 2)
+    url = documents.document(client_name="0")
+    for number in range(1, 6):
+        find(url)
+        documents.document(client_name=str(number))
+        age()
+    assert find(url).name == "5"
+    assert DocumentVersion.objects.count() <= 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_concurrent_first_sights_of_one_url_make_one_fetch(
+    committed_gatehouse: world.World, documents: DocumentHost
+) -> None:
+    apply(TRUSTED)
+    documents.document()
+    handler = documents.handlers["/client.json"]
+    url = documents.serve("/client.json", slowly(handler, 0.5))
+    found: list[Any] = []
+
+    def look() -> None:
+        try:
+            found.append(find(url).client_id)
+        except OAuthError as error:
+            found.append(error.reason)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=look) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert found == [url] * 6
+    assert documents.seen("/client.json") == 1
+
+
+def slowly(handler: Any, seconds: float) -> Any:
+    def later(connection: Any, head: str) -> None:
+        threading.Event().wait(seconds)
+        handler(connection, head)
+
+    return later
+
+
+# --- Logos -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_logo_is_drawn_anew_and_served_from_our_origin(trusting: world.World, documents: DocumentHost) -> None:
+    documents.serve("/logo.jpg", reply(picture("JPEG", 400), content_type="image/jpeg"))
+    client = find(documents.document(logo_uri=documents.url("/logo.jpg")))
+    path = resolver.presentation(client)["logo_url"]
+    response = trusting.browser.get(path)
+    assert response["Content-Type"] == "image/png"
+    assert response.content.startswith(b"\x89PNG")
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert trusting.browser.get(path.replace("client-logos/", "client-logos/0")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("image/svg+xml", b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"),
+        ("image/png", b"<svg/>"),
+        ("image/png", b""),
+        ("image/png", picture("PNG")[:60]),
+        ("image/png", picture("PNG", 3000)),
+        ("image/png", picture("BMP")),
+        ("text/html", picture("PNG")),
+    ],
+)
+def test_a_logo_that_cannot_be_used_is_left_out(
+    content_type: str, body: bytes, trusting: world.World, documents: DocumentHost
+) -> None:
+    documents.serve("/logo", reply(body, content_type=content_type))
+    client = find(documents.document(logo_uri=documents.url("/logo")))
+    assert resolver.presentation(client) == {}
+    assert Logo.objects.count() == 0
+
+
+def test_the_logo_of_a_client_that_waits_is_not_fetched(gatehouse: world.World, documents: DocumentHost) -> None:
+    find(documents.document(logo_uri=documents.url("/logo.png")))
+    assert documents.seen("/logo.png") == 0
+
+
+def test_a_picture_loses_everything_but_its_pixels() -> None:
+    drawn = logos.redrawn(picture("PNG", 300, text={"Comment": "<script>"}))
+    assert b"script" not in drawn
+    assert len(drawn) < 40_000
