@@ -330,6 +330,17 @@ class AgentAdmin(ConsoleAdmin):
 
     # --- the form
 
+    # Read-only keeps a field out of the form; leaving it out of the page alone would not.
+    OF_THE_DOCUMENT = (
+        "name",
+        "client_id",
+        "client_uri",
+        "grant_types",
+        "redirect_uris",
+        "token_endpoint_auth_method",
+        "client_jwks",
+        "client_jwks_uri",
+    )
     SHOWN = ("grants_text", "redirects_text", "keys_text")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Client | None = None) -> tuple[str, ...]:
@@ -337,7 +348,7 @@ class AgentAdmin(ConsoleAdmin):
             return ("owner",) if person(request).role == User.Role.DEVELOPER else ()
         if obj.kind == "cimd":
             # What its document says is changed in its document.
-            return ("client_id", "name", "client_uri", "token_endpoint_auth_method", *self.SHOWN)
+            return (*self.OF_THE_DOCUMENT, *self.SHOWN)
         return ("client_id",) if self.has_change_permission(request, obj) else ("client_id", *self.SHOWN)
 
     def has_change_permission(self, request: HttpRequest, obj: Client | None = None) -> bool:

@@ -149,7 +149,7 @@ class AuditAdmin(ReadOnlyAdmin):
         return event.address or "—"
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        return lookup in self.EXACT
+        return lookup in self.EXACT or lookup in {"event", "period", "outcome"}
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditEvent], search_term: str

@@ -1,0 +1,139 @@
+"""Every page: a bounded number of queries however long the lists are, a strict policy, and nothing inline."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from authz.conf import conf
+from authz.models import AuditEvent, Authorization, Client, ProtectedResource, Rule, Scope, User
+from tests.console.conftest import Page
+from tests.support.world import NOTES, World, client, person
+
+LISTS = {
+    "index": 24,
+    "authz_client_changelist": 9,
+    "authz_protectedresource_changelist": 9,
+    "authz_rule_changelist": 9,
+    "authz_authorization_changelist": 9,
+    "authz_auditevent_changelist": 9,
+    "authz_signingkey_changelist": 9,
+    "authz_user_changelist": 10,
+    "auth_group_changelist": 9,
+    "simulator": 6,
+}
+
+
+@contextmanager
+def at_most(bound: int) -> Iterator[None]:
+    with CaptureQueriesContext(connection) as captured:
+        yield
+    assert len(captured) <= bound, "\n".join(query["sql"][:160] for query in captured.captured_queries)
+
+
+def fill(rows: int) -> None:
+    now = datetime.now(UTC)
+    resource = ProtectedResource.objects.get(identifier=NOTES)
+    users = User.objects.bulk_create([User(username=f"person-{i}", email=f"{i}@example.com") for i in range(rows)])
+    agents = Client.objects.bulk_create(
+        [Client(client_id=f"agent-{i}", name=f"Agent {i}", owner=users[i], status="pending") for i in range(rows)]
+    )
+    Authorization.objects.bulk_create(
+        [
+            Authorization(
+                client=agents[i], user=users[i], resource=resource, grant_type="authorization_code", created=now
+            )
+            for i in range(rows)
+        ]
+    )
+    AuditEvent.objects.bulk_create([
+        AuditEvent(time=now, event="token:access:issued", client_id=f"agent-{i}", resource=NOTES,
+                   detail={"grant_type": "client_credentials"}) for i in range(rows)
+    ])  # fmt: skip
+    definition = Rule.objects.all()[0].definition
+    Rule.objects.bulk_create([Rule(name=f"Rule {i}", effect="allow", definition=definition) for i in range(rows)])
+    Scope.objects.bulk_create([Scope(resource=resource, name=f"scope-{i}") for i in range(rows)])
+
+
+@pytest.mark.parametrize(("page", "bound"), LISTS.items())
+def test_a_list_takes_a_bounded_number_of_queries(signed_in: Page, page: str, bound: int) -> None:
+    fill(60)
+    browser = signed_in("administrator")
+
+    with at_most(bound):
+        assert browser.get(reverse(f"admin:{page}")).status_code == 200
+
+
+def test_an_objects_page_takes_a_bounded_number_of_queries(signed_in: Page, gatehouse: World) -> None:
+    gatehouse.signed_in_tokens()
+    fill(60)
+    browser = signed_in("administrator")
+
+    with at_most(20):
+        assert browser.get(reverse("admin:authz_client_change", args=[client("desktop-app").pk])).status_code == 200
+
+
+def test_my_account_takes_a_bounded_number_of_queries(gatehouse: World) -> None:
+    fill(60)
+    resource = ProtectedResource.objects.get(identifier=NOTES)
+    Authorization.objects.bulk_create([
+        Authorization(client=agent, user=person("bob"), resource=resource, grant_type="authorization_code",
+                      scopes=["mcp:read"], created=datetime.now(UTC)) for agent in Client.objects.all()
+    ])  # fmt: skip
+    gatehouse.browser.force_login(person("bob"), backend="allauth.account.auth_backends.AuthenticationBackend")
+
+    with at_most(8):
+        assert gatehouse.browser.get("/account/").status_code == 200
+
+
+PAGES = [
+    "/console/", "/console/?period=7d", "/console/?period=30d", "/console/authz/client/", "/console/authz/client/add/",
+    "/console/authz/protectedresource/", "/console/authz/protectedresource/add/", "/console/authz/rule/add/",
+    "/console/authz/auditevent/", "/console/authz/auditevent/?outcome=refused&period=24h", "/console/authz/signingkey/",
+    "/console/authz/signingkey/rotate/ES256/", "/console/authz/user/add/", "/console/simulator/", "/console/story/",
+    "/account/", "/", "/accounts/logout/", "/nothing-is-here",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_has_a_strict_policy_and_nothing_inline(signed_in: Page, page: str) -> None:
+    response = signed_in("administrator").get(page)
+    html = response.content.decode()
+    policy = response["Content-Security-Policy"]
+
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", html)
+    assert not re.search(r"<script(?![^>]*\ssrc=)(?![^>]*type=\"application/json\")", html)
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', html.replace(conf.origin, ""))
+
+
+def test_the_home_page_counts_what_happened(signed_in: Page, gatehouse: World) -> None:
+    gatehouse.machine_token()
+    gatehouse.machine_token()
+    gatehouse.token(basic=("nightly-report", "wrong"), grant_type="client_credentials")
+
+    page = signed_in("administrator").get("/console/").content.decode()
+
+    assert "<b>2</b><span>tokens issued</span>" in page
+    assert "client_secret_wrong" in page
+    assert "1 agent waits for approval" in page
+
+
+def test_an_empty_server_says_what_it_needs_first(db: None) -> None:
+    from django.test import Client as Browser
+
+    alice = User.objects.create(username="alice", role="administrator")
+    browser = Browser()
+    browser.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
+
+    page = browser.get("/console/").content.decode()
+
+    assert "No MCP server is registered yet" in page
+    assert "There is no rule yet" in page
+    assert "There is no signing key" in page
