@@ -1,13 +1,13 @@
 """The only transaction: what a request settles is committed together, and a refusal keeps what it wrote (law 1)."""
 
 import fcntl
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import IO
 
 from django.db import connection, transaction
 
@@ -70,6 +70,8 @@ def _turn() -> Iterator[None]:
 
 
 @cache
-def _turn_file(database: str) -> IO[bytes] | None:
+def _turn_file(database: str) -> int | None:
     path = Path(database)
-    return None if "memory" in database or not path.parent.is_dir() else Path(f"{path}-turn").open("ab")  # noqa: SIM115
+    if "memory" in database or not path.parent.is_dir():
+        return None
+    return os.open(f"{path}-turn", os.O_WRONLY | os.O_CREAT, 0o600)  # held for the life of the process

@@ -2,8 +2,11 @@
 (never).
 """
 
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -12,12 +15,18 @@ from django.db import connection
 
 from authz import keys, refusals, snapshot
 from authz.models import triggers
-from tests.support import world
+from tests.support import rows, world
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     # Argon2 is slow on purpose; tests sign in hundreds of times.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # A file, as in production: threads that share an in-memory database do not wait for each other's locks, they fail.
+    database = settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        directory = tempfile.TemporaryDirectory(prefix="gatehouse-tests-")
+        config.add_cleanup(directory.cleanup)
+        database.setdefault("TEST", {})["NAME"] = str(Path(directory.name) / "test.sqlite3")
 
 
 @pytest.fixture(scope="session")
@@ -69,5 +78,17 @@ def committed_gatehouse(transactional_db: None) -> world.World:
 
 
 def make_world() -> world.World:
+    """Built once a session by `keys ensure` and `apply`; from then on its rows are put back as they were."""
+    if _remembered.cache_info().currsize:
+        _remembered().put_back()
+    else:
+        _remembered()
+    return world.World()
+
+
+@lru_cache(1)
+def _remembered() -> rows.Rows:
+    before = rows.filled()
     keys.ensure(datetime.now(UTC))
-    return world.build()
+    world.build()
+    return rows.remember(before)
