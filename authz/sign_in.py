@@ -30,8 +30,10 @@ class SignIn:
 
 def current(request: HttpRequest) -> SignIn:
     """The sign-in of a request whose person is signed in."""
-    records = get_authentication_records(request)
-    methods = tuple(dict.fromkeys(_AMR.get(record["method"], record["method"]) for record in records))
+    records = get_authentication_records(request, request.user)
+    # A second factor is recorded as method "mfa" with its own type beside it.
+    kinds = [record.get("type", record["method"]) for record in records]
+    methods = tuple(dict.fromkeys(_AMR.get(kind, kind) for kind in kinds))
     several = len({"pwd"} & set(methods)) and len(set(methods) - {"pwd"})
     return SignIn(
         auth_time=int(max((record["at"] for record in records), default=0)),

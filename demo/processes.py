@@ -24,18 +24,13 @@ def free_port() -> int:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """This process's environment without what would leak into a server: make's flags, our own settings, proxies."""
+    """This process's environment without what should not leak into servers and clients.
+
+    That is make's flags, our own settings, proxies, and a real person's desktop (clients open browsers).
+    """
     ours = ("GATEHOUSE_", "MAKE", "MFLAGS", "DJANGO_", "PYTEST_")
-    named = {
-        "DATABASE_URL",
-        "CACHE_URL",
-        "PORT",
-        "VIRTUAL_ENV",
-        "http_proxy",
-        "https_proxy",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-    }
+    named = {"DATABASE_URL", "CACHE_URL", "PORT", "VIRTUAL_ENV", "DISPLAY", "WAYLAND_DISPLAY", "BROWSER"}
+    named |= {"http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours) and name not in named}
     return kept | {"PYTHONUNBUFFERED": "1"} | changes
 

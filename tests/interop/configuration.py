@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 PASSWORD = "a-long-passphrase-for-interop"  # the same for everybody here; this database lives for one test run
+ALGORITHMS = {"machine-rs256": "RS256", "machine-es256": "ES256", "machine-eddsa": "EdDSA", "indexer": "ES256"}
 REDIRECT_URI = "http://127.0.0.1:3334/callback"
 
 
@@ -43,6 +44,7 @@ class Scene:
     """Everything the clients and the server have to agree on."""
 
     mcp_server: str
+    documents: str  # the origin of the host that serves the clients' metadata documents
     secrets: dict[str, str] = field(default_factory=dict)
     keys: dict[str, KeyPair] = field(default_factory=dict)
 
@@ -72,7 +74,10 @@ class Scene:
                     {
                         "name": "Machines may read the notes",
                         "effect": "allow",
-                        "clients": [client["client_id"] for client in self._machines()],
+                        "clients": [
+                            *(client["client_id"] for client in self._machines()),
+                            f"{self.documents}/indexer.json",
+                        ],
                         "grant_types": ["client_credentials"],
                         "resources": [self.mcp_server],
                         "scopes": ["mcp:read"],
@@ -87,15 +92,46 @@ class Scene:
                         "scopes": ["mcp:read"],
                     },
                 ],
+                "cimd": {"trusted_hosts": ["localhost"]},
             },
             indent=1,
         )
+
+    def metadata_documents(self) -> dict[str, Any]:
+        """What the agents that nobody registered say of themselves (Client ID Metadata Documents)."""
+        return {
+            "/notes-reader.json": {
+                "client_id": f"{self.documents}/notes-reader.json",
+                "client_name": "Notes reader",
+                "client_uri": f"{self.documents}/",
+                # RFC 8252 §7.3: the port is chosen at the time of the request. Each client has a path of its own.
+                "redirect_uris": [
+                    "http://127.0.0.1/callback",
+                    "http://localhost/callback",
+                    "http://127.0.0.1/oauth/callback",
+                    "http://localhost/oauth/callback",
+                ],
+                "grant_types": ["authorization_code", "refresh_token"],
+                "response_types": ["code"],
+                "token_endpoint_auth_method": "none",
+            },
+            "/indexer.json": {
+                "client_id": f"{self.documents}/indexer.json",
+                "client_name": "Indexer",
+                "grant_types": ["client_credentials"],
+                "redirect_uris": [],
+                "token_endpoint_auth_method": "private_key_jwt",
+                "jwks": self.key("indexer").jwks,
+            },
+        }
 
     def secret(self, client_id: str) -> str:
         return self.secrets.setdefault(client_id, secrets.token_urlsafe(40))
 
     def key(self, client_id: str) -> KeyPair:
-        return self.keys.setdefault(client_id, key_pair(client_id.rpartition("-")[2].upper().replace("EDDSA", "EdDSA")))
+        if client_id not in self.keys:
+            self.keys[client_id] = key_pair(ALGORITHMS[client_id])
+        return self.keys[client_id]
 
     def _user(self, name: str, **more: Any) -> dict[str, Any]:
         return {"username": name, "password": PASSWORD, "email": f"{name}@example.com", **more}

@@ -6,6 +6,7 @@ These tests start programs and need the clients' SDKs, so they run only when ask
 import base64
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from demo import environments
 from demo.browser import Person
 from demo.gatehouse import Gatehouse
 from demo.processes import ROOT, Server, environment, free_port
-from tests.interop import environments
 from tests.interop.configuration import PASSWORD, REDIRECT_URI, Scene
+from tests.interop.document_host import DocumentHost
 
 HERE = Path(__file__).resolve().parent
 SCRIPT_PATIENCE = 90  # seconds
@@ -43,6 +45,7 @@ class World:
     gatehouse: Gatehouse
     scene: Scene
     directory: Path
+    documents: DocumentHost
 
     @property
     def issuer(self) -> str:
@@ -62,20 +65,34 @@ class World:
         if method.startswith("client_secret"):
             ask["client_secret"] = self.scene.secret(client_id)
         if method == "private_key_jwt":
-            key = self.scene.key(client_id)
+            key = self.scene.key(more.get("key", client_id))
             ask |= {"private_key": key.private_pem, "algorithm": key.algorithm}
         return ask | more
 
-    def person(self, username: str = "bob", **more: Any) -> Person:
-        return Person(username, PASSWORD, **more)
+    def person(self, username: str = "bob") -> Person:
+        return Person(username, PASSWORD)
+
+    def browser_environment(self, username: str, home: Path) -> dict[str, str]:
+        """$BROWSER for clients that open one by themselves, and a $HOME for what they keep."""
+        browser = home / "browser"
+        browser.write_text(
+            # In the background: fastmcp waits for its browser to return before it listens for the redirect.
+            f'#!/bin/sh\ncd "{ROOT}" && "{sys.executable}" -m tests.interop.as_person {username} {PASSWORD} "$1" &\n'
+        )
+        browser.chmod(0o755)
+        return {"BROWSER": str(browser), "HOME": str(home)}
 
 
 @pytest.fixture(scope="session", params=["/o", ""], ids=["issuer with path", "issuer without path"])
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     directory = tmp_path_factory.mktemp("world")
     port = free_port()
-    scene = Scene(mcp_server=f"http://127.0.0.1:{port}/mcp")
-    with Gatehouse(directory, path=request.param) as gatehouse:
+    with (
+        DocumentHost(directory) as documents,
+        Gatehouse(directory, path=request.param, settings=documents.settings) as gatehouse,
+    ):
+        scene = Scene(mcp_server=f"http://127.0.0.1:{port}/mcp", documents=documents.url(""))
+        documents.documents |= scene.metadata_documents()
         gatehouse.apply(scene.yaml())
         with Server(
             name="notes",
@@ -84,7 +101,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             log=directory / "notes.log",
             env=environment(),
         ):
-            yield World(gatehouse, scene, directory)
+            yield World(gatehouse, scene, directory, documents)
 
 
 @pytest.fixture(scope="session")
@@ -102,13 +119,23 @@ def node() -> Path:
     return environments.node()
 
 
-def run(program: Path, script: str, ask: dict[str, Any], *, person: Person | None = None, **env: str) -> dict[str, Any]:
-    """Run a client script to its end; the JSON of its last line. Where it prints `OPEN url`, `person` goes there."""
+def run(
+    program: Path,
+    script: str,
+    ask: dict[str, Any],
+    *,
+    person: Person | None = None,
+    browser: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Run a client script to its end; the JSON of its last line.
+
+    Where it prints `OPEN url`, `person` goes there; a client that opens a browser itself finds `browser`.
+    """
     command = [str(program), str(HERE / script), json.dumps(ask)]
     with subprocess.Popen(
         command,
         cwd=ROOT,
-        env=environment(PYTHONPATH=str(ROOT), **env),
+        env=environment(PYTHONPATH=str(ROOT), **(browser or {})),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

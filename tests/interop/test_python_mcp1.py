@@ -1,5 +1,6 @@
 """The official Python SDK, 1.x: it adds a slash to an issuer without a path, its post has no client_id for machines."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,4 @@ def test_bob_signs_in_once_and_his_client_refreshes(world: World, mcp1: Path, cl
     first, second = claims(answer["access_token"]), claims(answer["refreshed_access_token"])
     assert first["jti"] != second["jti"]
     assert first["sub"] == second["sub"]
+    assert first["auth_time"] == second["auth_time"] > time.time() - 600

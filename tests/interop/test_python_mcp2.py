@@ -1,5 +1,6 @@
 """The official Python SDK, 2.x (the MCP 2026-07-28 specification)."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,4 @@ def test_bob_signs_in_once_and_his_client_refreshes(world: World, mcp2: Path, cl
     first, second = claims(answer["access_token"]), claims(answer["refreshed_access_token"])
     assert first["jti"] != second["jti"]
     assert first["sub"] == second["sub"]
+    assert first["auth_time"] == second["auth_time"] > time.time() - 600

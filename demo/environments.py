@@ -1,6 +1,6 @@
 """The clients' own environments: `.venv-mcp2`, `.venv-mcp1` and tests/interop/node_modules, made from their lock files.
 
-    python -m tests.interop.environments [mcp2] [mcp1] [node]
+    python -m demo.environments [mcp2] [mcp1] [node]
 
 Each is made once, and again when its lock file changes. Only `make interop`, `make demo` and CI come here.
 """
@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 JAVASCRIPT = ROOT / "tests/interop"
 NODE_NEEDED = 22  # the conformance suite and the Inspector ask for it
 
@@ -79,4 +79,4 @@ def _run(*command: str, cwd: Path = ROOT) -> None:
 
 if __name__ == "__main__":
     for wanted in sys.argv[1:] or ["mcp2", "mcp1", "node"]:
-        print(node() if wanted == "node" else python(wanted))
+        sys.stdout.write(f"{node() if wanted == 'node' else python(wanted)}\n")

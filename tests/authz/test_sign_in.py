@@ -1,0 +1,46 @@
+"""What the server knows of a sign-in is what allauth's session recorded of it."""
+
+import time
+from types import SimpleNamespace
+
+import pytest
+from django.http import HttpRequest
+from django.test import Client
+from django.urls import reverse
+
+from authz import sign_in
+from authz.models import User
+
+PASSWORD = "bobs-long-passphrase"
+
+
+@pytest.fixture
+def bobs_browser(db: None) -> Client:
+    User.objects.create_user("bob", password=PASSWORD)
+    browser = Client()
+    browser.post(reverse("account_login"), {"login": "bob", "password": PASSWORD})
+    return browser
+
+
+def request_of(browser: Client) -> HttpRequest:
+    return SimpleNamespace(user=User.objects.get(username="bob"), session=browser.session)
+
+
+def test_a_password_sign_in_is_dated_and_named(bobs_browser: Client) -> None:
+    found = sign_in.current(request_of(bobs_browser))
+    assert abs(found.auth_time - time.time()) < 60
+    assert found.amr == ("pwd",)
+    assert found.session_digest
+
+
+def test_a_second_factor_is_named_by_its_type(bobs_browser: Client) -> None:
+    request = request_of(bobs_browser)
+    records = request.session["account_authentication_methods"]
+    request.session["account_authentication_methods"] = [*records, {"method": "mfa", "type": "totp", "at": time.time()}]
+    assert sign_in.current(request).amr == ("pwd", "otp", "mfa")
+
+
+def test_records_of_somebody_else_in_the_same_browser_do_not_count(bobs_browser: Client) -> None:
+    charlie = User.objects.create_user("charlie", password=PASSWORD)
+    request = SimpleNamespace(user=charlie, session=bobs_browser.session)
+    assert sign_in.current(request).amr == ()
