@@ -7,10 +7,13 @@ import time
 import uuid
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from authz import remote_keys
 from authz.conf import conf
 from authz.configuration import apply
+from authz.outbound import Role
 from authz.protocol import jwts
 from tests.support import world
 from xaa import id_jag
@@ -211,6 +214,18 @@ class Company(world.World):
         )
         assert response.status_code == 200, response.content
         return json.loads(response.content)
+
+
+def with_keys(company: Company, monkeypatch: pytest.MonkeyPatch) -> Company:
+    """The IdP's keys are at hand, without a network."""
+
+    def keys(jwks_uri: str, role: Role, *, kid: str | None = None) -> tuple[jwts.Key, ...]:
+        if jwks_uri != IDP_JWKS:
+            raise remote_keys.KeysUnavailableError("dns")
+        return company.idp.keys
+
+    monkeypatch.setattr(remote_keys, "keys", keys)
+    return company
 
 
 def build() -> Company:

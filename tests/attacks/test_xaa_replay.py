@@ -1,0 +1,182 @@
+"""Attack 15: one ID-JAG, presented again; in turn, and fifty times at once over several processes."""
+
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from django.conf import settings
+
+from authz.models import UsedAssertion
+from authz.protocol import jwts
+from tests.support.world import World
+from tests.xaa import company as organisation
+from tests.xaa.company import AGENT, CHARLIES_AGENT, Company, Idp, refused
+from xaa.models import TrustedIssuer
+
+REFUSED = (400, "invalid_grant")
+PROCESSES, THREADS = 5, 10
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def company(gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> Company:
+    return organisation.with_keys(organisation.build(), monkeypatch)
+
+
+def test_an_id_jag_is_good_once(company: Company) -> None:
+    assertion = company.idp.id_jag()
+    assert company.redeem_assertion(assertion).status_code == 200
+    for _ in range(3):
+        assert refused(company.redeem_assertion(assertion)) == REFUSED
+
+
+def test_another_token_with_the_same_jti_is_the_same_assertion(company: Company) -> None:
+    assert company.redeem_assertion(company.idp.id_jag(jti="once")).status_code == 200
+    assert refused(company.redeem_assertion(company.idp.id_jag(jti="once", scope="mcp:read mcp:write"))) == REFUSED
+
+
+def test_the_same_jti_of_another_issuer_does_not_collide(company: Company) -> None:
+    TrustedIssuer.objects.create(
+        issuer="https://second.example",
+        name="Second",
+        jwks_uri=organisation.IDP_JWKS,
+        accepts=["id-jag"],
+        match=["email"],
+    )
+    second = Idp("https://second.example")
+    second.key, second.kid = company.idp.key, company.idp.kid
+    assert company.redeem_assertion(company.idp.id_jag(jti="same")).status_code == 200
+    assert company.redeem_assertion(second.id_jag(jti="same")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("basic", "params"),
+    [
+        (CHARLIES_AGENT, {}),
+        (AGENT, {"scope": "mcp:write"}),
+        (AGENT, {"resource": "https://payroll.example.com/mcp"}),
+        (None, {"client_id": "public-agent"}),
+    ],
+)
+def test_a_request_that_fails_does_not_burn_the_victims_assertion(
+    company: Company, basic: tuple[str, str] | None, params: dict[str, str]
+) -> None:
+    assertion = company.idp.id_jag()
+    assert company.redeem_assertion(assertion, basic, **params).status_code == 400
+    assert not UsedAssertion.objects.exists()
+    assert company.redeem_assertion(assertion).status_code == 200
+
+
+def test_a_forgery_with_the_victims_jti_does_not_burn_it(company: Company) -> None:
+    assertion = company.idp.id_jag(jti="victim")
+    assert refused(company.redeem_assertion(Idp().id_jag(jti="victim"))) == REFUSED
+    assert company.redeem_assertion(assertion).status_code == 200
+
+
+def test_a_used_assertion_is_remembered_for_as_long_as_it_could_be_accepted(company: Company) -> None:
+    company.redeem_assertion(company.idp.id_jag(exp=int(time.time()) + 600))
+    remembered = UsedAssertion.objects.get().expires.timestamp() - time.time()
+    assert 600 < remembered < 700
+
+
+# --- At once ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[str]:
+    """An empty database of the kind that the tests run on, for processes of their own."""
+    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        yield f"sqlite:///{tmp_path / 'replay.sqlite3'}"
+        return
+    configured = urlsplit(os.environ["DATABASE_URL"])
+    name = f"xaa_replay_{os.getpid()}"
+    with psycopg.connect(configured._replace(path="/postgres").geturl(), autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]  # a name of ours
+        yield configured._replace(path=f"/{name}").geturl()
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def idp() -> Iterator[tuple[Idp, str]]:
+    """A real IdP's JWKS on loopback, and its address."""
+    idp = Idp()
+    jwk = jwts.public_jwk(idp.key.public_key(), kid=idp.kid, alg="ES256")
+
+    class Jwks(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"keys": [jwk]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Jwks)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    host = f"127.0.0.1:{server.server_port}"
+    yield idp, host
+    server.shutdown()
+    server.server_close()
+
+
+def test_of_fifty_at_once_over_several_processes_one_gets_a_token(
+    database: str, idp: tuple[Idp, str], tmp_path: Path
+) -> None:
+    issuer, host = idp
+    for name, text in {
+        "world.yaml": organisation.world.configuration(),
+        "company.yaml": organisation.CONFIGURATION.replace(organisation.IDP_JWKS, f"http://{host}/jwks"),
+    }.items():
+        (tmp_path / name).write_text(text)
+    environment = os.environ | {
+        "DATABASE_URL": database,
+        "DJANGO_SETTINGS_MODULE": "authz.settings",
+        "GATEHOUSE_ISSUER": organisation.conf.issuer,
+        "GATEHOUSE_SECRET_KEY": "replay-secret-key-0123456789-0123456789",
+        "GATEHOUSE_OUTBOUND_ALLOWED_HOSTS": host,
+        "PYTHONPATH": str(ROOT),
+    }
+
+    for command in (
+        ["migrate", "-v0"],
+        ["keys", "ensure"],
+        ["apply", str(tmp_path / "world.yaml")],
+        ["apply", str(tmp_path / "company.yaml")],
+    ):
+        subprocess.run(
+            [sys.executable, "manage.py", *command],
+            cwd=ROOT,
+            env=environment,
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
+    moment = str(time.time() + 8)
+    command = [sys.executable, "-m", "tests.xaa.redeem_at_once", issuer.id_jag(), moment, str(THREADS)]
+    answers: Counter[str] = Counter()
+    with ExitStack() as running:
+        processes = [
+            running.enter_context(
+                subprocess.Popen(
+                    command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                )
+            )
+            for _ in range(PROCESSES)
+        ]
+        for process in processes:
+            answers.update(process.communicate(timeout=120)[0].splitlines())
+    assert answers == {"200 issued": 1, "400 invalid_grant": PROCESSES * THREADS - 1}
