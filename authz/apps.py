@@ -14,6 +14,8 @@ class AuthzConfig(AppConfig):
         "SigningKey",
         "Rule",
     )
+    # Standing grants: ending one of a machine moves the generation.
+    MACHINE_GRANT_MODELS = ("Authorization",)
     # Tables whose rows are never changed or removed.
     APPEND_ONLY_MODELS = ("AuditEvent",)
 

@@ -1,63 +1,59 @@
 """Standing authorizations: machine ones, live state, and ending them."""
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.db import IntegrityError, connection
 from django.db.models import QuerySet
 
-from authz import audit
+from authz import audit, snapshot
 from authz.models import Authorization, Client, ProtectedResource
 from authz.transactions import settled
-
-_MACHINE = (
-    "SELECT id, scopes FROM authz_authorization"
-    " WHERE client_id = %s AND resource_id = %s AND grant_type = %s AND user_id IS NULL AND revoked IS NULL"
-)
 
 
 def for_machine(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> UUID:
     """The one live authorization of a client at a resource without a person: found, or made the first time.
 
-    Its scopes are the union of what was issued under it; each token carries its own.
+    Its scopes are the union of what was issued under it; each token carries its own. Ending one moves the generation
+    (authz/models/triggers.py), so its id may be remembered until then.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_MACHINE, (client.pk, resource.pk, grant_type))
-        row = cursor.fetchone()
-    if row is None:
-        return _first(client, resource, grant_type, scopes)
-    authorization = row[0] if isinstance(row[0], UUID) else UUID(row[0])
-    covered = json.loads(row[1])
-    return authorization if all(scope in covered for scope in scopes) else _widened(authorization, scopes)
+    key = ("machine authorization", client.pk, resource.pk, grant_type, tuple(scopes))
+    return snapshot.cached(key, lambda: _find_or_make(client, resource, grant_type, scopes))
 
 
-def _first(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> UUID:
-    try:
-        with settled():
-            authorization = Authorization.objects.create(
-                client=client,
-                resource=resource,
-                grant_type=grant_type,
-                scopes=list(scopes),
-                created=datetime.now(UTC),
-                client_digest=client.consent_digest,
-                lineage={"document": client.metadata_digest} if client.metadata_digest else {},
-            )
-    except IntegrityError:  # another request was first
-        return Authorization.objects.get(
-            client=client, resource=resource, grant_type=grant_type, user=None, revoked=None
-        ).id
-    return authorization.id
-
-
-def _widened(pk: UUID, scopes: Sequence[str]) -> UUID:
+def _find_or_make(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> UUID:
     with settled():
-        row = Authorization.objects.select_for_update().get(pk=pk)
-        row.scopes = list(dict.fromkeys([*row.scopes, *scopes]))
-        row.save(update_fields=["scopes"])
-    return pk
+        standing = Authorization.objects.select_for_update().filter(
+            client=client, resource=resource, grant_type=grant_type, user=None, revoked=None
+        )
+        row = standing.first()
+        if row is not None and row.client_digest != client.consent_digest:
+            # The client is no longer the one it was granted to (cimd/changes.py): what stood under it ends.
+            end(standing, reason="client changed", now=datetime.now(UTC))
+            row = None
+        if row is None:
+            return _make(client, resource, grant_type, scopes)
+        together = list(dict.fromkeys([*row.scopes, *scopes]))
+        if together != row.scopes:
+            standing.update(scopes=together)
+        return row.pk
+
+
+def _make(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> UUID:
+    made = Authorization(
+        client=client,
+        resource=resource,
+        grant_type=grant_type,
+        scopes=list(scopes),
+        created=datetime.now(UTC),
+        client_digest=client.consent_digest,
+        lineage={"document": client.metadata_digest} if client.metadata_digest else {},
+    )
+    # Another request may be first (a unique index decides): then its row is the one.
+    Authorization.objects.bulk_create([made], ignore_conflicts=True)
+    return Authorization.objects.get(
+        client=client, resource=resource, grant_type=grant_type, user=None, revoked=None
+    ).pk
 
 
 def end(authorizations: QuerySet[Authorization], *, reason: str, now: datetime) -> int:

@@ -10,6 +10,7 @@ from authz.policy import Rule as PolicyRule
 from authz.policy import compile as compile_rules
 from authz.protocol.errors import OAuthError, Reason
 from authz.resources import scopes_of
+from authz.standing import groups_of
 
 
 def rule_set() -> RuleSet:
@@ -60,11 +61,6 @@ def ask(
         auth_time=auth_time,
         address=address or None,
     )
-
-
-def groups_of(user: User) -> tuple[str, ...]:
-    """The names of a person's groups, as they are now: membership is never cached."""
-    return tuple(user.groups.values_list("name", flat=True))
 
 
 def judge(question: Ask, now: float) -> Decision:

@@ -49,8 +49,16 @@ def by_id(pk: int) -> ProtectedResource | None:
 
 
 def scopes_of(resource: ProtectedResource) -> dict[str, Scope]:
-    """A resource's scopes by name, in their order."""
-    return {scope.name: scope for scope in resource.scopes.all()}
+    """A resource's scopes by name, in their order. Shared: read-only."""
+    return snapshot.cached(("scopes", resource.pk), lambda: {scope.name: scope for scope in resource.scopes.all()})
+
+
+def introspection_clients_of(resource: ProtectedResource) -> frozenset[int]:
+    """The keys of the clients that may introspect a resource's tokens."""
+    return snapshot.cached(
+        ("introspection clients", resource.pk),
+        lambda: frozenset(client.pk for client in resource.introspection_clients.all()),
+    )
 
 
 def all_scopes() -> list[str]:

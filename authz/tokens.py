@@ -105,7 +105,7 @@ def record(
     audit.record(
         audit.Event.TOKEN_ISSUED,
         client_id=token.client_id,
-        subject=token.subject,
+        subject=token.subject if token.subject != token.client_id else "",
         resource=token.audience,
         authorization=token.authorization,
         detail={

@@ -1,7 +1,8 @@
-"""The WSGI application: machine endpoints without middleware, people's pages with all of it.
+"""The WSGI application: machine endpoints straight to their views, people's pages through all of Django.
 
-A token request needs no session, no messages and no templates; going round Django's middleware makes it several times
-faster (docs/decisions/0006-machine-path.md). Both ways lead through the same URLs to the same views.
+A token request needs no session, no messages, no URL patterns and no signals; leaving them out makes it several times
+faster (docs/decisions/0006-machine-path.md). Both ways lead to the same views: what is not in the short list goes the
+long way, which is always right.
 """
 
 import os
@@ -10,34 +11,32 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz.settings")
 
-from django.core.handlers.exception import convert_exception_to_response
-from django.core.handlers.wsgi import WSGIHandler
+from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 
 people = get_wsgi_application()
 
+from django.db import close_old_connections
+
 from authz.conf import conf
+from authz.endpoints import introspection, jwks, revocation, token
 
-
-class MachineHandler(WSGIHandler):
-    """Django's handler with an empty middleware chain."""
-
-    def load_middleware(self, is_async: bool = False) -> None:
-        self._view_middleware: list[Any] = []
-        self._template_response_middleware: list[Any] = []
-        self._exception_middleware: list[Any] = []
-        self._middleware_chain = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]  # not in the stubs
-
-
-machine = MachineHandler()
-
-# Named one by one: what is not in this list goes the long way, which is always right.
-_MACHINE = frozenset(f"{conf.issuer_path}/{name}" for name in ("token", "introspect", "revoke", "jwks"))
+_MACHINE = {
+    f"{conf.issuer_path}/token": token.token,
+    f"{conf.issuer_path}/introspect": introspection.introspect,
+    f"{conf.issuer_path}/revoke": revocation.revoke,
+    f"{conf.issuer_path}/jwks": jwks.jwks,
+}
 _SCHEME = conf.issuer.partition(":")[0]
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     # TLS may end at a proxy; whether people's pages are secure is said by the issuer, not by a header (law 7).
     environ["wsgi.url_scheme"] = _SCHEME
-    handler = machine if environ.get("PATH_INFO", "") in _MACHINE else people
-    return handler(environ, start_response)
+    view = _MACHINE.get(environ.get("PATH_INFO", ""))
+    if view is None:
+        return people(environ, start_response)
+    close_old_connections()
+    response = view(WSGIRequest(environ))
+    start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.content]

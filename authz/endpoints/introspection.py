@@ -1,14 +1,15 @@
 """Introspection (RFC 7662): answered from the signature and from the authorization's live state."""
 
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from authz import audit, client_auth, clients, decisions, refresh_tokens, registry, resources, tokens
+from authz import audit, client_auth, clients, decisions, refresh_tokens, registry, resources, standing, tokens
 from authz.conf import conf
 from authz.endpoints.machine import form, json_response, machine_endpoint, now
-from authz.models import Authorization, Client, ProtectedResource
+from authz.models import Client, ProtectedResource
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import required
@@ -74,18 +75,16 @@ def _resource_of(claims: dict[str, Any]) -> ProtectedResource | None:
 
 
 def _may_introspect(caller: Client, resource: ProtectedResource) -> bool:
-    return any(named.pk == caller.pk for named in resource.introspection_clients.all())
+    return caller.pk in resources.introspection_clients_of(resource)
 
 
 def _live(claims: dict[str, Any], resource: ProtectedResource, moment: float) -> str | None:
     """The person's username (`""` for a machine), or None: revoked, suspended, deactivated or no longer allowed."""
-    authorization = (
-        Authorization.objects.filter(pk=claims["authorization"], revoked=None, resource=resource.pk)
-        .select_related("user")
-        .first()
-    )
+    authorization = standing.find(UUID(claims["authorization"]))
     client = clients.registered(claims["client_id"])
-    if authorization is None or client is None or authorization.client_id != client.pk:
+    if authorization is None or authorization.revoked is not None or authorization.resource_id != resource.pk:
+        return None
+    if client is None or authorization.client_id != client.pk:
         return None
     if client.status != Client.Status.APPROVED or authorization.client_digest != client.consent_digest:
         return None

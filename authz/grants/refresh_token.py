@@ -3,9 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
-from django.db.models import F
-
-from authz import audit, authorizations, decisions, refresh_tokens, registry, resources, tokens
+from authz import audit, authorizations, decisions, refresh_tokens, registry, resources, standing, tokens
 from authz.conf import conf
 from authz.grants.authorization_code import REFRESH_TOKEN_IDLE, REFRESH_TOKEN_LONGEST
 from authz.models import Authorization
@@ -59,7 +57,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
 
 
 def _find(presented: RefreshToken, request: TokenRequest) -> Authorization:
-    authorization = Authorization.objects.select_related("user").filter(pk=presented.authorization).first()
+    authorization = standing.find(presented.authorization)
     if authorization is None:
         raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="removed")
     # > the authorization server MUST … ensure that the refresh token was issued to the authenticated client (RFC 6749
@@ -124,10 +122,7 @@ def _refuse_replay(authorization: Authorization, presented: RefreshToken, now: d
 def _rotate(authorization: Authorization, presented: RefreshToken, now: datetime) -> bool:
     """Compare and swap. False: another request has rotated, or revoked, in between."""
     expires = min(now + REFRESH_TOKEN_IDLE, authorization.created + REFRESH_TOKEN_LONGEST)
-    changed = Authorization.objects.filter(pk=authorization.pk, generation=presented.generation, revoked=None).update(
-        generation=F("generation") + 1, rotated=now, expires=expires
-    )
-    return changed == 1
+    return standing.rotate(authorization.pk, generation=presented.generation, now=now, expires=expires)
 
 
 def _decide(authorization: Authorization, request: TokenRequest) -> Decision:

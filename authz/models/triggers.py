@@ -28,6 +28,9 @@ def install(*, using: str, **_: Any) -> None:
             for table in tables.intersection(_tables(app, "CONFIGURATION_MODELS")):
                 for statement in _generation(connection, table):
                     cursor.execute(statement)
+            for table in tables.intersection(_tables(app, "MACHINE_GRANT_MODELS")):
+                for statement in _generation_of_machine_grants(connection, table):
+                    cursor.execute(statement)
             for table in tables.intersection(_tables(app, "APPEND_ONLY_MODELS")):
                 for statement in _append_only(connection, table):
                     cursor.execute(statement)
@@ -76,6 +79,26 @@ def _generation(connection: BaseDatabaseWrapper, table: str) -> list[str]:
             f" BEGIN UPDATE authz_generation SET value = {_NEW_VALUE['sqlite']} WHERE id = 1; END",
         ]
     return statements
+
+
+def _generation_of_machine_grants(connection: BaseDatabaseWrapper, table: str) -> list[str]:
+    """Ending the standing grant of a machine moves the generation too, so that its id may be cached; those of people
+    come and go with every sign-in and do not."""
+    postgresql = connection.vendor == "postgresql"
+    moved = (
+        "EXECUTE FUNCTION authz_move_generation()"
+        if postgresql
+        else f"BEGIN UPDATE authz_generation SET value = {_NEW_VALUE['sqlite']} WHERE id = 1; END"
+    )
+    of_table = f" ON {table}" if postgresql else ""
+    return [
+        f"DROP TRIGGER IF EXISTS {table}_machine_ended{of_table}",
+        f"CREATE TRIGGER {table}_machine_ended AFTER UPDATE OF revoked ON {table}"
+        f" FOR EACH ROW WHEN (NEW.user_id IS NULL) {moved}",
+        f"DROP TRIGGER IF EXISTS {table}_machine_removed{of_table}",
+        f"CREATE TRIGGER {table}_machine_removed AFTER DELETE ON {table}"
+        f" FOR EACH ROW WHEN (OLD.user_id IS NULL) {moved}",
+    ]
 
 
 def _append_only(connection: BaseDatabaseWrapper, table: str) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 
-from authz.decisions import groups_of
+from authz.standing import groups_of
 from authz.models import User
 
 SCOPES = ("openid", "profile", "email", "groups")

@@ -1,0 +1,8 @@
+"""`make bench`: what the server does a second, beside a ceiling measured in the same run on the same machine."""
+
+import os
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz.settings")
+django.setup()

@@ -1,0 +1,115 @@
+"""Measures and prints. Every figure but the ceiling's includes its audit row. Ratios within one run count; machines are
+noisy, so read the absolute numbers as of this machine, now.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench import load, servers
+from tests.bench.load import Figures
+from tests.support.world import SECRET, SERVER_SECRET, basic_header
+
+SECONDS = int(os.environ.get("BENCH_SECONDS", "6"))
+BASIC = basic_header("nightly-report", SECRET)
+LONGEST_P99 = 25.0
+MOST_MEMORY = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One measured thing. `least` is the share of the ceiling that it must reach; 0 where none is asked for."""
+
+    name: str
+    measure: Callable[[], Figures]
+    least: float = 0.0
+
+
+def main() -> int:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        servers.ceiling() as ceiling,
+        servers.gatehouse(Path(folder)) as server,
+    ):
+        here = Path(folder)
+        prepared = servers.prepare(server, here, assertions=SECONDS * 6000, families=2000)
+        grant = "grant_type=client_credentials"
+        machine = load.post(grant, basic=BASIC)
+        lines = [
+            Line("ceiling: bare WSGI, ES256", lambda: load.run(f"{ceiling}/es256", machine, seconds=SECONDS)),
+            Line("ceiling: bare WSGI, RS256", lambda: load.run(f"{ceiling}/rs256", machine, seconds=SECONDS)),
+            Line("static JSON (metadata)", lambda: load.run(server.metadata, "", seconds=SECONDS)),
+            Line(
+                "client_credentials, Basic, ES256",
+                lambda: load.run(
+                    server.token, load.post(f"{grant}&resource={prepared.es256}", basic=BASIC), seconds=SECONDS
+                ),
+                0.11,
+            ),
+            Line(
+                "client_credentials, Basic, RS256",
+                lambda: load.run(
+                    server.token, load.post(f"{grant}&resource={prepared.rs256}", basic=BASIC), seconds=SECONDS
+                ),
+            ),
+            Line(
+                "client_credentials, private_key_jwt",
+                lambda: load.run(server.token, load.post_each(prepared.assertions), seconds=SECONDS),
+                0.09,
+            ),
+            Line(
+                "refresh_token",
+                lambda: load.run(server.token, load.refresh(prepared.refresh_tokens, "desktop-app"), seconds=SECONDS),
+                0.09,
+            ),
+            Line(
+                "introspection",
+                lambda: load.run(
+                    server.introspect,
+                    load.post(f"token={prepared.access_token}", basic=basic_header("notes-server", SERVER_SECRET)),
+                    seconds=SECONDS,
+                ),
+                0.08,
+            ),
+        ]
+        load.run(server.token, machine, seconds=2)  # warm up
+        results = []
+        for line in lines:
+            results.append((line, line.measure()))
+            time.sleep(0.5)
+        memory = server.memory()
+    return report(results, memory)
+
+
+def report(results: list[tuple[Line, Figures]], memory: list[float]) -> int:
+    ceiling = results[0][1].per_second
+    missed = []
+    print(f"\n{'':40} {'a second':>9} {'p50 ms':>7} {'p99 ms':>7} {'of ceiling':>10}  needed")
+    for line, figures in results:
+        share = figures.per_second / ceiling
+        needed = f"{line.least:.0%}" if line.least else ""
+        print(f"{line.name:40} {figures.per_second:9.0f} {figures.p50:7.2f} {figures.p99:7.2f} {share:10.1%}  {needed}")
+        if figures.failed:
+            missed.append(f"{line.name}: {figures.failed} requests failed")
+        if line.least and share < line.least:
+            missed.append(f"{line.name}: {share:.1%} of the ceiling, {line.least:.0%} needed")
+        if line.least and figures.p99 > LONGEST_P99:
+            missed.append(f"{line.name}: p99 {figures.p99:.1f} ms, {LONGEST_P99:.0f} ms allowed")
+    print(f"\nmemory, proportional, a worker: {', '.join(f'{size:.0f} MiB' for size in memory)}")
+    if max(memory) > MOST_MEMORY:
+        missed.append(f"memory: {max(memory):.0f} MiB a worker, {MOST_MEMORY:.0f} allowed")
+    print(
+        "SQLite in WAL mode, synchronous=NORMAL: what was answered survives a killed process; a power cut may take the"
+        " last moments (docs/decisions/0004-durability.md)."
+    )
+    for miss in missed:
+        print(f"MISSED  {miss}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
