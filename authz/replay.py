@@ -19,6 +19,13 @@ def claim(issuer: str, jti: str, expires: float) -> bool:
         return bool(cursor.rowcount == 1)
 
 
+def is_claimed(issuer: str, jti: str) -> bool:
+    """Whether an assertion was used, for looking without touching. Never to decide by: that is for `claim`."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM authz_usedassertion WHERE digest = %s", (_digest(issuer, jti),))
+        return cursor.fetchone() is not None
+
+
 def _digest(issuer: str, jti: str) -> str:
     # The length keeps ("a", "bc") and ("ab", "c") apart.
     return hashlib.sha256(f"{len(issuer)}:{issuer}{jti}".encode()).hexdigest()

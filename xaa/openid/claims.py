@@ -5,8 +5,8 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 
-from authz.standing import groups_of
 from authz.models import User
+from authz.standing import groups_of
 
 SCOPES = ("openid", "profile", "email", "groups")
 SUPPORTED = (

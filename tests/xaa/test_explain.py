@@ -1,0 +1,85 @@
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from authz.models import UsedAssertion
+from tests.xaa.company import AGENT, Company
+from xaa.models import SubjectLink, TrustedIssuer
+
+
+def explained(assertion: str, **options: Any) -> str:
+    out = io.StringIO()
+    try:
+        call_command("xaa", "explain", assertion, stdout=out, no_color=True, **options)
+    except CommandError as error:
+        out.write(str(error))
+    return out.getvalue()
+
+
+def test_a_good_id_jag_passes_every_check_and_is_not_used_up(company: Company) -> None:
+    assertion = company.idp.id_jag(scope="mcp:read")
+    said = explained(assertion)
+    assert "NO" not in said
+    assert "It would be accepted." in said
+    assert "linked by the verified address" in said
+    assert "Engineers reach Notes across apps" in said
+    assert not UsedAssertion.objects.exists()
+    assert not SubjectLink.objects.exists()
+    assert company.redeem_assertion(assertion).status_code == 200
+    assert "NO   it has not been used before" in explained(assertion)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"iss": "https://other.example"}, "NO   its issuer is trusted (issuer_untrusted: https://other.example)"),
+        ({"aud": "https://other.example"}, "NO   it is for us (assertion_audience)"),
+        ({"exp": 1_000, "iat": 900}, "NO   it is in time (assertion_expired)"),
+        ({"client_id": "public-agent"}, "NO   its client authenticates (client_is_public)"),
+        ({"client_id": "nobody"}, "NO   the client that presents it is known (client_unknown: nobody)"),
+        ({"resource": None}, "NO   it names its resource (assertion_resource_missing)"),
+        ({"resource": "https://x.example/mcp"}, "NO   its resource is ours (resource_unknown: https://x.example/mcp)"),
+        ({"sub": "nobody", "email": None}, "NO   its subject is somebody (subject_not_linked"),
+        ({"scope": "mcp:write"}, "NO   policy allows it (no_rule_allows: no rule)"),
+    ],
+)
+def test_it_says_what_is_wrong(company: Company, changes: dict[str, Any], line: str) -> None:
+    said = explained(company.idp.id_jag(**changes))
+    assert line in said
+    assert "It would be refused" in said
+
+
+def test_it_goes_on_after_the_first_refusal(company: Company) -> None:
+    said = explained(company.idp.id_jag(aud="https://other.example", jti=None))
+    assert "NO   it is for us" in said
+    assert "NO   it has an id of its own" in said
+
+
+def test_it_says_what_another_client_would_get(company: Company) -> None:
+    said = explained(company.idp.id_jag(), client="charlies-agent")
+    assert "NO   its client presents it (assertion_of_another_client)" in said
+
+
+def test_it_explains_workloads(company: Company) -> None:
+    assert "NO" not in explained(company.idp.workload()).replace("Notes", "")
+    assert "NO   it is a workload that is bound to a client" in explained(company.idp.workload(sub="spiffe://x"))
+    TrustedIssuer.objects.update(accepts=["id-jag"])
+    assert "NO   the issuer is trusted for this (workload)" in explained(company.idp.workload())
+
+
+def test_it_never_shows_the_assertion(company: Company, tmp_path: Path) -> None:
+    assertion = company.idp.id_jag()
+    file = tmp_path / "assertion.jwt"
+    file.write_text(assertion + "\n")
+    said = explained(str(file))
+    assert "It would be accepted." in said
+    assert not any(part in said for part in assertion.split("."))
+
+
+def test_it_says_when_there_is_nothing_to_explain(company: Company) -> None:
+    assert "Neither an assertion nor a file" in explained("nothing.jwt")
+    assert "NO   it can be read (assertion_malformed)" in explained("a.b.c")
+    assert AGENT[1] not in explained(company.idp.id_jag())

@@ -1,0 +1,185 @@
+"""What the server thinks of an assertion, check by check, without using it up (`manage.py xaa explain`).
+
+The checks are the ones that redeeming makes: the same rules over the same configuration, gone through to the end
+instead of to the first that refuses.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from authz import clients, decisions, replay, resources
+from authz.conf import conf
+from authz.models import Client, ProtectedResource, User
+from authz.policy import Ask, Outcome
+from authz.protocol import jwts, scopes
+from authz.protocol.errors import OAuthError
+from authz.protocol.jwts import JwtError, Key, Unverified
+from authz.registry import PUBLIC, TokenRequest
+from xaa import id_jag, jwt_bearer, subject_resolution, trusted_issuers, workloads
+from xaa.reasons import BY_JWT_PROBLEM
+from xaa.trusted_issuers import Trust, Use
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was looked at, whether it is as it should be, and what was seen (never a token)."""
+
+    check: str
+    passed: bool
+    note: str = ""
+
+
+def explain(assertion: str, *, client_id: str | None, now: float) -> Iterator[Finding]:
+    """The findings in the order in which redeeming looks.
+
+    `client_id` is who would present it; its own client if None.
+    """
+    try:
+        token = jwts.parse(assertion)
+    except JwtError as error:
+        yield Finding("it can be read", False, BY_JWT_PROBLEM[error.problem].value)
+        return
+    is_id_jag = token.typ == id_jag.TYP
+    yield Finding("it can be read", True, f"an {'ID-JAG' if is_id_jag else 'assertion of a workload'}, {token.alg}")
+    use = Use.ID_JAG if is_id_jag else Use.WORKLOAD
+    trust = _try(lambda: trusted_issuers.of(token))
+    yield _finding("its issuer is trusted", trust, str(token.claims.get("iss"))[:200])
+    if not isinstance(trust, Trust):
+        return
+    yield _finding(f"the issuer is trusted for this ({use.value})", _try(lambda: trusted_issuers.require(trust, use)))
+    keys = _try(lambda: trusted_issuers.keys_for(trust, token))
+    yield _finding("the issuer's keys are at hand", keys, f"{len(keys)} keys" if isinstance(keys, tuple) else "")
+    found = keys if isinstance(keys, tuple) else ()
+    if is_id_jag:
+        yield from _explain_id_jag(token, trust, found, client_id, now)
+    else:
+        yield from _explain_workload(token, trust, found, client_id, now)
+
+
+def _explain_id_jag(
+    token: Unverified, trust: Trust, keys: tuple[Key, ...], client_id: str | None, now: float
+) -> Iterator[Finding]:
+    presenter = client_id or str(token.claims.get("client_id", ""))
+    client = _try(lambda: clients.find(presenter))
+    yield _finding("the client that presents it is known", client, presenter)
+    presented = id_jag.Presented(
+        token=token,
+        keys=keys,
+        issuer=trust.issuer,
+        audience=conf.issuer,
+        client_id=presenter,
+        authenticated=isinstance(client, Client) and client.token_endpoint_auth_method != PUBLIC,
+        now=now,
+    )
+    for rule in id_jag.RULES:
+        yield _finding(rule.__name__.replace("_", " "), _try(partial(rule, presented)))
+    granted = _try(lambda: id_jag.judge(presented))
+    if not isinstance(granted, id_jag.IdJag) or not isinstance(client, Client):
+        return
+    is_new = not replay.is_claimed(f"assertion:{granted.issuer}", granted.jti)
+    yield Finding("it has not been used before", is_new, granted.jti)
+    request = TokenRequest(client=client, auth_method=client.token_endpoint_auth_method, params={}, now=now)
+    resource = _try(lambda: jwt_bearer.granted_resource(granted, None))
+    yield _finding("its resource is ours", resource, ", ".join(granted.resources))
+    if not isinstance(resource, ProtectedResource):
+        return
+    wanted = _try(lambda: jwt_bearer.granted_scopes(granted, resource, request))
+    yield _finding("it grants scopes that exist there", wanted, scopes.join(granted.scopes or ()))
+    yield from _explain_person(
+        trust=trust,
+        granted=granted,
+        client=client,
+        resource=resource,
+        wanted=wanted if isinstance(wanted, tuple) else (),
+        now=now,
+    )
+
+
+def _explain_person(
+    *,
+    trust: Trust,
+    granted: id_jag.IdJag,
+    client: Client,
+    resource: ProtectedResource,
+    wanted: tuple[str, ...],
+    now: float,
+) -> Iterator[Finding]:
+    user = subject_resolution.find(trust, granted.claims)
+    if user is None:
+        who = subject_resolution.identity(granted.claims, trust.groups_claim)
+        chosen = _try(lambda: subject_resolution.choose(trust, who, subject_resolution.candidates_for(trust, who)))
+        note = "a new person would be made" if chosen is None else "would be linked by the verified address"
+        yield _finding("its subject is somebody", chosen, note)
+        user = User.objects.filter(pk=chosen).first() if isinstance(chosen, int) else None
+    else:
+        yield Finding("its subject is somebody", True, f"linked to {user.username}")
+    if user is None:
+        return
+    yield Finding("the person is active", user.is_active, user.username)
+    question = decisions.ask(
+        client=client,
+        user=user,
+        grant_type=jwt_bearer.GRANT_TYPE,
+        resource=resource,
+        scopes=wanted,
+        auth_time=granted.auth_time,
+        acr=granted.acr,
+        amr=granted.amr,
+    )
+    yield _decided(question, now)
+
+
+def _explain_workload(
+    token: Unverified, trust: Trust, keys: tuple[Key, ...], client_id: str | None, now: float
+) -> Iterator[Finding]:
+    named = workloads.clients_of(trust.workloads, token.claims)
+    yield Finding("it is a workload that is bound to a client", bool(named), ", ".join(named))
+    presenter = client_id or (named[0] if named else "")
+    judged = _try(
+        lambda: workloads.judge(
+            token,
+            keys,
+            trust.workloads,
+            issuer=trust.issuer,
+            audience=conf.issuer,
+            client_id=presenter,
+            now=now,
+        )
+    )
+    yield _finding("its signature, audience, times and client are right", judged, presenter)
+    client = _try(lambda: clients.find(presenter))
+    yield _finding("the client is known", client, presenter)
+    if not isinstance(judged, workloads.Workload) or not isinstance(client, Client):
+        return
+    is_new = client.reuse_assertions or not replay.is_claimed(f"assertion:{judged.issuer}", judged.jti)
+    yield Finding("it has not been used before", is_new, "may be reused" if client.reuse_assertions else judged.jti)
+    resource = _try(resources.default)
+    yield _finding("a request without a resource has one", resource)
+    if isinstance(resource, ProtectedResource):
+        known = scopes.registered(client.scope, resources.scopes_of(resource))
+        question = decisions.ask(
+            client=client, user=None, grant_type=jwt_bearer.GRANT_TYPE, resource=resource, scopes=known
+        )
+        yield _decided(question, now)
+
+
+def _decided(question: Ask, now: float) -> Finding:
+    decision = decisions.judge(question, now)
+    passed = decision.effect is Outcome.ALLOW
+    return Finding("policy allows it", passed, f"{decision.reason}: {', '.join(decision.rules) or 'no rule'}")
+
+
+def _try(check: Callable[[], Any]) -> Any:
+    """What the check gives, or the refusal that it raises."""
+    try:
+        return check()
+    except OAuthError as error:
+        return error
+
+
+def _finding(check: str, outcome: object, note: str = "") -> Finding:
+    if isinstance(outcome, OAuthError):
+        return Finding(check, False, ": ".join(part for part in (outcome.reason.value, outcome.detail, note) if part))
+    return Finding(check, True, note)
