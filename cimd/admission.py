@@ -145,8 +145,14 @@ def approve(document: Document, digest: str, *, by: User) -> bool:
             .select_related("client", "current", "candidate")
             .get(pk=document.pk)
         )
-        waiting = document.candidate or document.current
-        if document.client is None or waiting is None or waiting.digest != digest:
+        waits = document.candidate or document.current
+        if document.client is None or waits is None or waits.digest != digest:
+            return False
+        # Approving a document does not lift what an administrator has stopped; and nobody approves twice.
+        is_open = document.client.status == Status.PENDING or (
+            document.client.status == Status.APPROVED and document.candidate is not None
+        )
+        if not is_open:
             return False
         if document.candidate is not None:
             _, consequence = _difference(document, document.candidate.as_metadata())

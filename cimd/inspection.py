@@ -19,7 +19,10 @@ class Inspection:
     url: str
     checks: tuple[Check, ...]
     metadata: ClientMetadata | None
-    body: bytes = b""
+
+    @property
+    def is_refused(self) -> bool:
+        return any(check.verdict is Verdict.REFUSED for check in self.checks)
 
 
 def inspect(url: str, now: float) -> Inspection:
@@ -43,7 +46,7 @@ def inspect(url: str, now: float) -> Inspection:
     if planned.serves_until > planned.fresh_until:
         caching += f", and for {planned.serves_until - planned.fresh_until:.0f} s more while its host is down"
     checks += [*judgement.checks, Check("caching", Verdict.PASSED, f"{caching}.")]
-    return Inspection(url, tuple(checks), judgement.metadata, response.body)
+    return Inspection(url, tuple(checks), judgement.metadata)
 
 
 def _trust(host: str) -> Check:

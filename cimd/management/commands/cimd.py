@@ -23,15 +23,14 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         snapshot.begin()
         inspection = inspect(options["url"], time.time())
-        is_refused = any(check.verdict is Verdict.REFUSED for check in inspection.checks)
         if options["json"]:
-            kept = asdict(inspection.metadata) if inspection.metadata and not is_refused else None
+            kept = asdict(inspection.metadata) if inspection.metadata and not inspection.is_refused else None
             found = {"url": inspection.url, "checks": [asdict(check) for check in inspection.checks], "kept": kept}
             self.stdout.write(json.dumps(found, indent=2))
         else:
             for check in inspection.checks:
                 self.stdout.write(f"{_SIGNS[check.verdict]:9}{check.name}: {check.explanation}")
-        if is_refused:
+        if inspection.is_refused:
             raise CommandError("The document is refused.")
         if not options["json"]:
             self.stdout.write("The document is accepted.")

@@ -1,0 +1,228 @@
+"""The console's pages for documents: what waits, what changed, what went wrong, and what we think of a URL."""
+
+import difflib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
+
+from authz import snapshot
+from authz.console.agents import LinesField
+from authz.console.display import STATUS_TONES, chip, foreign, when
+from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool
+from authz.console.roles import APPROVE_AGENTS
+from authz.console.site import console
+from authz.models import Client, User
+from cimd import admission
+from cimd.configuration import PolicySerializer
+from cimd.inspection import inspect
+from cimd.models import Document, DocumentVersion, Policy
+
+
+def readable(version: DocumentVersion | None) -> str:
+    """A version's JSON, indented and with its names in order; what could not be shown is spelt out."""
+    if version is None:
+        return ""
+    return json.dumps(json.loads(bytes(version.body)), indent=2, sort_keys=True)
+
+
+def difference(before: DocumentVersion | None, after: DocumentVersion | None) -> Iterator[tuple[str, str]]:
+    """The lines of two documents as (sign, text): `+`, `-`, or a space for what both have."""
+    for line in difflib.ndiff(readable(before).splitlines(), readable(after).splitlines()):
+        if not line.startswith("?"):
+            yield line[:1], line[2:]
+
+
+class WaitingFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return (("waiting", "Waits for an approval"), ("failing", "Cannot be fetched"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Document]) -> QuerySet[Document]:
+        match self.value():
+            case "waiting":
+                return queryset.filter(WAITING)
+            case "failing":
+                return queryset.exclude(failure="")
+            case _:
+                return queryset
+
+
+WAITING = Q(client__status=Client.Status.PENDING) | Q(candidate__isnull=False)
+
+
+@admin.register(Document, site=console)
+class DocumentAdmin(ReadOnlyAdmin):
+    nav = ("Trust", "globe")
+    introduction = "Agents that introduce themselves: each by a document at its URL, for which its host vouches."
+    empty_text = "No agent has introduced itself yet."
+    change_form_template = "console/document.html"
+    list_display = ("agent", "state", "fetched_text", "problem")
+    list_filter = (WaitingFilter,)
+    list_select_related = ("client", "candidate")
+    search_fields = ("url", "host")
+    ordering = ("-id",)
+
+    @admin.display(description="document", ordering="url")
+    def agent(self, document: Document) -> SafeString:
+        return foreign(document.host, sub=document.url)
+
+    @admin.display(description="state")
+    def state(self, document: Document) -> SafeString:
+        if document.client is None:
+            return chip("No client", "")
+        if document.candidate is not None:
+            return chip("Changed, waits", "caution")
+        return chip(document.client.get_status_display(), STATUS_TONES[document.client.status])
+
+    @admin.display(description="fetched", ordering="fetched")
+    def fetched_text(self, document: Document) -> SafeString | str:
+        return when(document.fetched_at)
+
+    @admin.display(description="last problem")
+    def problem(self, document: Document) -> str:
+        return f"{document.failure} {document.failure_status or ''}".strip() if document.failure else "—"
+
+    def waiting(self, request: HttpRequest) -> int:
+        """How many documents wait for an approval, for the navigation."""
+        if not request.user.has_perm(APPROVE_AGENTS):
+            return 0
+        return int(Document.objects.filter(WAITING)[:100].count())
+
+    def tools(self, request: HttpRequest, obj: Document | None) -> Sequence[Tool]:
+        if obj is None:
+            return (Tool("Inspect a URL", reverse("admin:cimd_document_inspect")),)
+        found = [Tool("Inspect it now", f"{reverse('admin:cimd_document_inspect')}?document={obj.pk}")]
+        if obj.client is not None:
+            found.append(Tool("The agent", reverse("admin:authz_client_change", args=[obj.client.pk])))
+        if request.user.has_perm(APPROVE_AGENTS) and is_waiting(obj):
+            found.insert(0, Tool("Approve", reverse("admin:cimd_document_approve", args=[obj.pk]), ""))
+        return found
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("inspect/", wrap(self.inspect_view), name="cimd_document_inspect"),
+            path("<int:pk>/approve/", wrap(self.approve_view), name="cimd_document_approve"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        document = get_object_or_404(_documents(), pk=object_id)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "document": document,
+            "state": self.state(document),
+            "tools": self.tools(request, document),
+            "proposed": list(difference(document.current, document.candidate)) if document.candidate else None,
+            "text": readable(document.current),
+            "versions": list(document.versions.all()[:20]),
+        }
+        return TemplateResponse(request, "console/document.html", context)
+
+    def approve_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if not request.user.has_perm(APPROVE_AGENTS) or not isinstance(request.user, User):
+            raise PermissionDenied
+        document = get_object_or_404(_documents(), pk=pk)
+        back = reverse("admin:cimd_document_change", args=[pk])
+        waits = document.candidate or document.current
+        if waits is None or not is_waiting(document):
+            return HttpResponseRedirect(back)
+        if request.method == "POST":
+            # What is approved is what was looked at: its host may have published another in between.
+            if admission.approve(document, request.POST.get("digest", ""), by=request.user):
+                messages.success(request, f"{document.url} is approved.")
+            else:
+                messages.warning(request, "The document has changed since you looked at it. Look at it again.")
+            return HttpResponseRedirect(back)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Approve this agent?",
+            "document": document,
+            "version": waits,
+            "lines": list(difference(document.current if document.candidate else None, waits)),
+        }
+        return TemplateResponse(request, "console/document_approve.html", context)
+
+    def inspect_view(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        asked = Document.objects.filter(pk=request.GET.get("document") or 0).first()
+        url, inspection = asked.url if asked is not None else "", None
+        # Looking makes this server fetch, so it is asked for by a form of ours.
+        if request.method == "POST":
+            url = request.POST.get("url", "").strip()
+            snapshot.begin()
+            inspection = inspect(url, time.time())
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "What do we think of a document?",
+            "url": url,
+            "inspection": inspection,
+        }
+        return TemplateResponse(request, "console/document_inspect.html", context)
+
+
+def is_waiting(document: Document) -> bool:
+    """Whether somebody could approve something of it."""
+    if document.candidate is not None:
+        return True
+    return document.client is not None and document.client.status == Client.Status.PENDING
+
+
+def _documents() -> QuerySet[Document]:
+    return Document.objects.select_related("client", "current", "candidate")
+
+
+class PolicyForm(Form):
+    """The lists of the policy, judged by the same rules as the configuration file."""
+
+    trusted_hosts = LinesField(required=False, widget=forms.Textarea(attrs={"class": "code", "rows": 4}))
+    blocked_hosts = LinesField(required=False, widget=forms.Textarea(attrs={"class": "code", "rows": 3}))
+    redirect_schemes = LinesField(required=False, widget=forms.Textarea(attrs={"class": "code", "rows": 2}))
+    redirect_hosts = LinesField(required=False, widget=forms.Textarea(attrs={"class": "code", "rows": 2}))
+
+    class Meta:
+        model = Policy
+        fields = ("trusted_hosts", "blocked_hosts", "redirect_schemes", "redirect_hosts", "changes")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        judged = PolicySerializer(data={name: cleaned[name] for name in self.Meta.fields if name in cleaned})
+        if not judged.is_valid():
+            for name, problems in judged.errors.items():
+                self.add_error(name if name in self.fields else None, str(problems))
+        return cleaned
+
+
+@admin.register(Policy, site=console)
+class PolicyAdmin(ConsoleAdmin):
+    nav = ("Trust", "rule")
+    introduction = "Which hosts may introduce agents at once, which never, and what follows when a document changes."
+    empty_text = "Nobody is trusted yet: every agent that introduces itself waits for an approval."
+    form = PolicyForm
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) and not Policy.objects.exists()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
+        return False

@@ -1,0 +1,141 @@
+"""The console's pages for documents: what waits, the difference, approving what was seen, and inspecting."""
+
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+from django.urls import reverse
+
+from authz import clients, snapshot
+from authz.configuration import apply
+from authz.models import AuditEvent, Client, User
+from cimd.models import Document, Policy
+from tests.cimd.documents import jwks
+from tests.cimd.test_discovery import age
+from tests.support import world
+from tests.support.document_host import DocumentHost
+
+LIST = reverse("admin:cimd_document_changelist")
+
+
+def browser(username: str, role: str) -> Browser:
+    user = world.person(username)
+    user.role = role
+    user.save()
+    found = Browser()
+    found.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return found
+
+
+@pytest.fixture
+def alice(gatehouse: world.World) -> Browser:
+    return browser("alice", User.Role.ADMINISTRATOR)
+
+
+def seen(documents: DocumentHost, **members: Any) -> Document:
+    snapshot.begin()
+    clients.find(documents.document(**members))
+    return Document.objects.select_related("client", "current", "candidate").get()
+
+
+def test_the_list_says_what_waits_and_what_failed(alice: Browser, documents: DocumentHost) -> None:
+    seen(documents, client_name="<b>Bold</b>")
+    Document.objects.update(failure="timeout", failure_status=None)
+    page = alice.get(LIST).content.decode()
+    assert "Pending" in page
+    assert "timeout" in page
+    assert alice.get(LIST + "?state=waiting").content.decode().count(documents.url("/client.json")) >= 1
+    assert documents.url("/client.json") in alice.get(LIST + "?state=failing").content.decode()
+
+
+def test_an_administrator_approves_what_is_shown(alice: Browser, documents: DocumentHost) -> None:
+    document = seen(documents, client_name="<b>Bold</b>\u202e")
+    address = reverse("admin:cimd_document_approve", args=[document.pk])
+    page = alice.get(address).content.decode()
+    assert "&lt;b&gt;Bold" in page and "<b>Bold" not in page
+    assert "\u202e" not in page and "\\u202e" in page
+    assert Client.objects.get(client_id=document.url).status == Client.Status.PENDING
+    assert document.current is not None
+    alice.post(address, {"digest": document.current.digest})
+    assert Client.objects.get(client_id=document.url).status == Client.Status.APPROVED
+    (event,) = AuditEvent.objects.filter(event="cimd:client:approved")
+    assert event.detail["by"] == "alice"
+
+
+def test_what_changed_in_between_is_not_approved(alice: Browser, documents: DocumentHost) -> None:
+    document = seen(documents)
+    assert document.current is not None
+    digest = document.current.digest
+    age()
+    seen(documents, redirect_uris=["http://localhost/other"])
+    alice.post(reverse("admin:cimd_document_approve", args=[document.pk]), {"digest": digest})
+    assert Client.objects.get(client_id=document.url).status == Client.Status.PENDING
+
+
+def test_the_page_shows_the_difference_that_waits(alice: Browser, documents: DocumentHost) -> None:
+    apply("cimd: {trusted_hosts: [localhost]}")
+    seen(documents, token_endpoint_auth_method="private_key_jwt", jwks=jwks("one"))
+    age()
+    document = seen(documents)
+    assert document.candidate is not None
+    page = alice.get(reverse("admin:cimd_document_change", args=[document.pk])).content.decode()
+    assert "What changed, and waits" in page
+    assert "<del>" in page and "private_key_jwt" in page
+
+
+def test_approving_does_not_lift_a_suspension(alice: Browser, documents: DocumentHost) -> None:
+    document = seen(documents)
+    assert document.current is not None
+    Client.objects.update(status=Client.Status.SUSPENDED)
+    alice.post(reverse("admin:cimd_document_approve", args=[document.pk]), {"digest": document.current.digest})
+    assert Client.objects.get(client_id=document.url).status == Client.Status.SUSPENDED
+
+
+@pytest.mark.parametrize(("role", "status"), [("auditor", 403), ("developer", 403), ("approver", 200)])
+def test_only_approvers_approve(role: str, status: int, gatehouse: world.World, documents: DocumentHost) -> None:
+    document = seen(documents)
+    assert document.current is not None
+    address = reverse("admin:cimd_document_approve", args=[document.pk])
+    bob = browser("bob", role)
+    assert bob.get(address).status_code == status
+    bob.post(address, {"digest": document.current.digest})
+    approved = Client.objects.get(client_id=document.url).status == Client.Status.APPROVED
+    assert approved == (status == 200)
+
+
+def test_people_without_a_role_see_nothing(gatehouse: world.World, documents: DocumentHost) -> None:
+    document = seen(documents)
+    charlie = browser("charlie", User.Role.NONE)
+    for address in (
+        LIST,
+        reverse("admin:cimd_document_change", args=[document.pk]),
+        reverse("admin:cimd_document_inspect"),
+    ):
+        assert charlie.get(address).status_code in {302, 403}
+
+
+def test_a_url_is_inspected_check_by_check(alice: Browser, documents: DocumentHost) -> None:
+    address = reverse("admin:cimd_document_inspect")
+    url = documents.document(grant_types=["authorization_code", "implicit"])
+    assert "The document" in alice.get(address).content.decode()
+    assert documents.connections == 0
+    page = alice.post(address, {"url": url}).content.decode()
+    assert "It would be accepted" in page
+    assert "Left out, since it cannot have them here: implicit" in page
+    assert "its clients wait for an approval" in page
+    refused = alice.post(address, {"url": documents.url("/nowhere")}).content.decode()
+    assert "It is refused" in refused and "HTTP status 404" in refused
+    assert Document.objects.count() == Client.objects.filter(registration_source="cimd").count() == 0
+
+
+def test_the_policy_is_changed_by_the_rules_of_the_configuration(alice: Browser, gatehouse: world.World) -> None:
+    add = reverse("admin:cimd_policy_add")
+    form = {"trusted_hosts": "vscode.dev\n*.example.com", "blocked_hosts": "", "redirect_schemes": "cursor"}
+    refused = alice.post(add, form | {"trusted_hosts": "https://vscode.dev", "redirect_hosts": "", "changes": "{}"})
+    assert refused.status_code == 200
+    assert Policy.objects.count() == 0
+    alice.post(add, form | {"redirect_hosts": "", "changes": '{"keys": "quarantine"}'})
+    policy = Policy.objects.get()
+    assert policy.trusted_hosts == ["vscode.dev", "*.example.com"]
+    assert policy.changes == {"keys": "quarantine"}
+    assert alice.get(add).status_code == 403
