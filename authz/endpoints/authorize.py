@@ -310,7 +310,9 @@ def _stopped(request: HttpRequest, error: OAuthError) -> HttpResponse:
 
 _STOPPED = {
     Reason.CLIENT_UNKNOWN.value: "The application that sent you here is not known to this server.",
-    Reason.REDIRECT_URI_UNREGISTERED.value: "The application asked to be answered at an address that is not its own.",
+    Reason.REDIRECT_URI_UNREGISTERED.value: (
+        "The application asked to be answered at an address that it has not registered."
+    ),
     Reason.DUPLICATE_PARAMETER.value: "The request says one thing twice, so it cannot be trusted.",
 }
 

@@ -160,7 +160,6 @@ class Reason(RefusalReason):
 _STATUS = {"invalid_client": 401, "server_error": 500, "temporarily_unavailable": 503}
 _STATUS_OF_REASON: dict[RefusalReason, int] = {
     Reason.METHOD_NOT_ALLOWED: 405,
-    Reason.UNSUPPORTED_MEDIA_TYPE: 415,
     Reason.BODY_TOO_LARGE: 413,
     Reason.RATE_LIMITED: 429,
 }
