@@ -91,6 +91,7 @@ GATEHOUSE = {
         "authz.endpoints.revocation",
         "authz.endpoints.jwks",
         "cimd.logos",
+        "cimd.registration",
         "xaa.openid.userinfo",
         "xaa.openid.logout",
     ],

@@ -73,6 +73,15 @@ def claim(client_id: str, now: float, *, is_known: bool) -> Claim | None:
     return Claim(document.pk, lease)
 
 
+def spend(scope: str, now: float, *, limit: int) -> bool:
+    """Count one more in this minute, inside `settled()`; False if that would be more than `limit`."""
+    window = _window(scope, int(now // MINUTE), now)
+    if window.count >= limit:
+        return False
+    FetchWindow.objects.filter(pk=window.pk).update(count=F("count") + 1)
+    return True
+
+
 def _require_free(where: str, limits: Limits, now: float, *, is_known: bool) -> None:
     under_way = Document.objects.filter(lease_until__gt=now, client__isnull=not is_known)
     origins = list(under_way.values_list("origin", flat=True)[: limits.at_once])

@@ -123,14 +123,22 @@ def fetch(client_id: str, document: Document | None) -> Fetched:
     condition = http_caching.validators(document.headers) if document is not None and held is not None else {}
     requested = time.time()
     response = outbound.fetch(Role.CLIENT_METADATA_DOCUMENT, client_id, headers=condition)
+    received = _kept(response.headers)
     if response.status != 304 or document is None or held is None:
-        return Fetched(response.body, response.headers, response.address, requested, time.time())
-    headers = http_caching.updated(document.headers, response.headers)
+        return Fetched(response.body, received, response.address, requested, time.time())
+    headers = http_caching.updated(document.headers, received)
     if headers is None:
         # It confirms something that we never had; without a condition we shall get the whole of it.
         Document.objects.filter(pk=document.pk).update(headers={})
         raise OutboundError(Cause.STATUS, status=304)
     return Fetched(bytes(held.body), headers, response.address, requested, time.time())
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that caching reads: a stranger's other headers are not ours to store, nor is their length theirs."""
+    return {
+        name: value[:512] for name, value in headers.items() if name in http_caching.HEADERS and value.isprintable()
+    }
 
 
 def _is_down(error: OutboundError) -> bool:

@@ -25,6 +25,14 @@ class Reason(RefusalReason):
         "Too many applications wait for an approval; ask an administrator.",
     )
 
+    REGISTRATION_DENIED = (
+        "registration_denied",
+        "invalid_token",
+        "Registering needs an initial access token, or redirect URIs on hosts that may register.",
+    )
+    REGISTRATION_METADATA = "registration_metadata", "invalid_client_metadata", "The metadata cannot be registered."
+    REGISTRATION_REDIRECT_URI = "registration_redirect_uri", "invalid_redirect_uri", "A redirect URI is not allowed."
+
 
 class Event(StrEnum):
     """What this room records in the audit."""

@@ -11,6 +11,8 @@ from email.utils import parsedate_to_datetime
 
 # > a cache … MUST … use … the greatest positive integer it can conveniently represent … 2147483648 (RFC 9111 §1.2.2)
 MAX_DELTA = 2**31
+# What this module reads of a response.
+HEADERS = frozenset({"age", "cache-control", "date", "etag", "expires", "last-modified", "vary"})
 
 _DIRECTIVE = re.compile(r"""\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?\s*(?:,|$)""")
 _DATE = re.compile(r"[A-Za-z0-9 ,:+\-]{1,64}")

@@ -283,6 +283,14 @@ def test_a_host_that_answers_with_something_else_ends_the_document(
     assert find(url).status == Client.Status.APPROVED
 
 
+def test_a_strangers_headers_are_not_stored(trusting: world.World, documents: DocumentHost) -> None:
+    headers = {"X-Padding": "x" * 60_000, "ETag": '"1"', "Vary": "a\x00b", "Cache-Control": "max-age=9," + "x" * 5000}
+    find(documents.document(headers=headers))
+    kept = DocumentVersion.objects.get().headers
+    assert set(kept) <= {"etag", "cache-control", "date"}
+    assert len(str(kept)) < 1000
+
+
 def test_must_revalidate_is_obeyed_when_the_host_is_down(trusting: world.World, documents: DocumentHost) -> None:
     url = documents.document(headers={"Cache-Control": "max-age=60, must-revalidate"})
     find(url)
