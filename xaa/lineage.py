@@ -49,10 +49,11 @@ def _issuer_removed(instance: TrustedIssuer, **_: Any) -> None:
     _end(ISSUER_WITHDRAWN, lineage__issuer=instance.issuer)
 
 
-def _unlinked(instance: SubjectLink, **_: Any) -> None:
-    issuer = TrustedIssuer.objects.filter(pk=instance.issuer_id).first()
-    if issuer is None:
-        return  # it went with its issuer, which has ended more than this
+def _unlinked(instance: SubjectLink, origin: object, **_: Any) -> None:
+    # A link that goes with its issuer needs nothing of its own: the issuer's removal ends more than this.
+    if isinstance(origin, TrustedIssuer) or getattr(origin, "model", None) is TrustedIssuer:
+        return
+    issuer = instance.issuer
     _end(
         SUBJECT_UNLINKED,
         lineage__issuer=issuer.issuer,

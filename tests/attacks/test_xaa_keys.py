@@ -1,0 +1,272 @@
+"""Attack 25: an issuer's keys, from a host that is hostile, careless or down; over real HTTP on loopback."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from django.conf import settings
+from django.test import override_settings
+
+from authz import remote_keys
+from authz.protocol import jwts
+from tests.support.world import World
+from tests.xaa import company as organisation
+from tests.xaa.company import Company, Idp, refused
+from xaa import discovery, trusted_issuers
+from xaa.models import IssuerHealth, TrustedIssuer
+
+REFUSED = (400, "invalid_grant")
+
+
+class Host:
+    """An issuer's host: answers paths with what the test puts there, and counts who asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, tuple[int, Any]] = {}
+        self.asked: list[str] = []
+        host = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                host.asked.append(self.path)
+                status, content = host.answers.get(self.path, (404, {}))
+                body = content if isinstance(content, bytes) else json.dumps(content).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Quiet."""
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_port
+        self.origin = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def publishes(self, *jwks: dict[str, Any]) -> None:
+        self.answers["/jwks"] = 200, {"keys": list(jwks)}
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    made = Host()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+@pytest.fixture
+def company(gatehouse: World, host: Host) -> Iterator[Company]:
+    """The company, whose IdP is the host. Nothing is remembered of earlier hosts."""
+    made = organisation.build()
+    made.idp = Idp(host.origin)
+    TrustedIssuer.objects.update(issuer=host.origin, jwks_uri=f"{host.origin}/jwks")
+    host.publishes(public(made.idp))
+    with remembering_nothing(), allowed(host):
+        yield made
+
+
+@contextmanager
+def allowed(host: Host) -> Iterator[None]:
+    with override_settings(GATEHOUSE={**settings.GATEHOUSE, "OUTBOUND_ALLOWED_HOSTS": [("127.0.0.1", host.port)]}):
+        yield
+
+
+@contextmanager
+def remembering_nothing() -> Iterator[None]:
+    for memory in (remote_keys._entries, discovery._found, trusted_issuers._noted):
+        memory.clear()
+    yield
+
+
+def public(idp: Idp, **changes: Any) -> dict[str, Any]:
+    return jwts.public_jwk(idp.key.public_key(), kid=idp.kid, alg="ES256") | changes
+
+
+def test_keys_are_fetched_once_for_many_redemptions(company: Company, host: Host) -> None:
+    for _ in range(5):
+        assert company.redeem_assertion(company.idp.id_jag()).status_code == 200
+    assert host.asked == ["/jwks"]
+    health = IssuerHealth.objects.get()
+    assert health.keys == 1
+    assert health.fetched is not None
+    assert health.next_fetch is not None
+    assert health.failures == 0
+
+
+def test_a_rotated_key_is_found_with_one_more_fetch(
+    company: Company, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_keys, "UNKNOWN_KID_INTERVAL", 0.0)
+    assert company.redeem_assertion(company.idp.id_jag()).status_code == 200
+    company.idp.rotate("key-2")
+    host.publishes(public(company.idp))
+    assert company.redeem_assertion(company.idp.id_jag()).status_code == 200
+    assert host.asked == ["/jwks", "/jwks"]
+
+
+def test_a_flood_of_unknown_kids_is_not_a_flood_of_fetches(company: Company, host: Host) -> None:
+    for n in range(20):
+        company.idp.kid = f"unknown-{n}"
+        assert refused(company.redeem_assertion(company.idp.id_jag())) == REFUSED
+    assert len(host.asked) == 1
+
+
+def test_an_issuer_that_is_not_trusted_is_never_asked(company: Company, host: Host) -> None:
+    for claims in ({"iss": "http://127.0.0.1:1"}, {"iss": f"{host.origin}/"}, {"iss": None}):
+        assert refused(company.redeem_assertion(company.idp.id_jag(**claims))) == REFUSED
+    TrustedIssuer.objects.update(enabled=False)
+    assert refused(company.redeem_assertion(company.idp.id_jag())) == REFUSED
+    assert host.asked == []
+
+
+def test_a_public_client_cannot_make_us_fetch(company: Company, host: Host) -> None:
+    answer = company.redeem_assertion(company.idp.id_jag(), None, client_id="public-agent")
+    assert refused(answer) == (400, "unauthorized_client")
+    assert host.asked == []
+
+
+OTHER = ec.generate_private_key(ec.SECP256R1())
+SYMMETRIC = {"kty": "oct", "kid": "s", "k": "c2VjcmV0"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (500, {}),
+        (404, {}),
+        (302, {}),
+        (200, b"not json"),
+        (200, []),
+        (200, {}),
+        (200, {"keys": []}),
+        (200, {"keys": [SYMMETRIC]}),
+        (200, {"keys": [{"kty": "oct", "kid": "key-1", "k": "c2VjcmV0"}]}),
+        (200, b'{"keys": [], "keys": []}'),
+        (200, b'{"keys": ["' + b"x" * 300_000 + b'"]}'),
+        (200, {"keys": [jwts.public_jwk(OTHER.public_key(), kid="key-1", alg="ES256")]}),
+    ],
+    ids=[
+        "an error",
+        "nothing",
+        "a redirect",
+        "no JSON",
+        "a list",
+        "no keys member",
+        "no keys",
+        "a symmetric key",
+        "a symmetric key under the name of the real one",
+        "keys twice",
+        "oversize",
+        "another key under the name of the real one",
+    ],
+)
+def test_whatever_the_host_answers_it_fails_closed(company: Company, host: Host, answer: tuple[int, Any]) -> None:
+    host.answers["/jwks"] = answer
+    assert refused(company.redeem_assertion(company.idp.id_jag())) == REFUSED
+
+
+def test_a_private_key_inside_spoils_the_whole_set(company: Company, host: Host) -> None:
+    host.publishes(public(company.idp), public(Idp(host.origin), kid="leaked", d="AAAA"))
+    assert refused(company.redeem_assertion(company.idp.id_jag())) == REFUSED
+    assert IssuerHealth.objects.get().failures == 1
+
+
+def test_a_host_that_is_down_fails_closed_and_is_not_asked_again_at_once(company: Company, host: Host) -> None:
+    host.answers["/jwks"] = 503, {}
+    for _ in range(5):
+        assert refused(company.redeem_assertion(company.idp.id_jag())) == REFUSED
+    assert len(host.asked) == 1
+    assert IssuerHealth.objects.get().failure == "status"
+
+
+def test_one_issuers_key_does_not_sign_for_another(company: Company, host: Host) -> None:
+    second = Idp("https://second.example")
+    host.answers["/second-jwks"] = 200, {"keys": [public(second, kid="second")]}
+    TrustedIssuer.objects.create(
+        issuer=second.issuer,
+        name="Second",
+        jwks_uri=f"{host.origin}/second-jwks",
+        accepts=["id-jag"],
+        match=["email"],
+    )
+    company.idp.key, company.idp.kid = second.key, "second"
+    assert refused(company.redeem_assertion(company.idp.id_jag())) == REFUSED
+    second.kid = "second"
+    assert company.redeem_assertion(second.id_jag()).status_code == 200
+
+
+# --- Discovery ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def discovered(company: Company, host: Host) -> Company:
+    TrustedIssuer.objects.update(jwks_uri="")
+    host.answers["/.well-known/openid-configuration"] = (
+        200,
+        {"issuer": host.origin, "jwks_uri": f"{host.origin}/jwks"},
+    )
+    return company
+
+
+def test_keys_are_discovered_from_the_issuer(discovered: Company, host: Host) -> None:
+    for _ in range(3):
+        assert discovered.redeem_assertion(discovered.idp.id_jag()).status_code == 200
+    assert host.asked == ["/.well-known/openid-configuration", "/jwks"]
+
+
+def test_the_other_metadata_document_will_do(discovered: Company, host: Host) -> None:
+    host.answers["/.well-known/oauth-authorization-server"] = host.answers.pop("/.well-known/openid-configuration")
+    assert discovered.redeem_assertion(discovered.idp.id_jag()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"issuer": "https://other.example", "jwks_uri": "{origin}/jwks"},
+        {"issuer": "{origin}/", "jwks_uri": "{origin}/jwks"},
+        {"jwks_uri": "{origin}/jwks"},
+        {"issuer": "{origin}"},
+        {"issuer": "{origin}", "jwks_uri": ["{origin}/jwks"]},
+        {"issuer": "{origin}", "jwks_uri": "http://127.0.0.1:1/jwks"},
+        {"issuer": "{origin}", "jwks_uri": "http://169.254.169.254/latest"},
+        {"issuer": "{origin}", "jwks_uri": "file:///etc/passwd"},
+    ],
+)
+def test_metadata_that_is_not_the_issuers_own_is_not_believed(
+    discovered: Company, host: Host, metadata: dict[str, Any]
+) -> None:
+    written = json.loads(json.dumps(metadata).replace("{origin}", host.origin))
+    host.answers["/.well-known/openid-configuration"] = 200, written
+    assert refused(discovered.redeem_assertion(discovered.idp.id_jag())) == REFUSED
+    assert "/jwks" not in host.asked
+
+
+def test_an_issuer_that_is_down_is_not_asked_again_at_once(discovered: Company, host: Host) -> None:
+    host.answers["/.well-known/openid-configuration"] = 503, {}
+    for _ in range(5):
+        assert refused(discovered.redeem_assertion(discovered.idp.id_jag())) == REFUSED
+    assert len(host.asked) == 2
+
+
+def test_a_known_address_serves_while_the_host_is_down(
+    discovered: Company, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert discovered.redeem_assertion(discovered.idp.id_jag()).status_code == 200
+    monkeypatch.setattr(discovery, "FRESH", 0.0)
+    found = discovery._found[host.origin]
+    discovery._found[host.origin] = discovery.replace(found, until=0.0)
+    with override_settings(GATEHOUSE={**settings.GATEHOUSE, "OUTBOUND_ALLOWED_HOSTS": []}):
+        # Not reachable is another thing than not allowed any more: that is an answer, and ends it.
+        assert refused(discovered.redeem_assertion(discovered.idp.id_jag())) == REFUSED
+    discovery._found[host.origin] = discovery.replace(found, until=0.0)
+    host.server.shutdown()
+    host.server.server_close()
+    assert discovered.redeem_assertion(discovered.idp.id_jag()).status_code == 200

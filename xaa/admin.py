@@ -1,0 +1,266 @@
+"""The console's pages for cross-app access: whom we believe, where our ID-JAGs go, who is who, and who is signed in."""
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from rest_framework.serializers import ValidationError
+
+from authz.console.agents import LinesField
+from authz.console.display import chip, foreign, when
+from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin
+from authz.console.roles import END_AUTHORIZATIONS
+from authz.console.site import console
+from authz.models import Client
+from authz.models.client import JWT_BEARER
+from authz.protocol import resources, scopes
+from authz.protocol.errors import OAuthError
+from xaa import sessions
+from xaa.configuration.trusted_issuers import check_issuer
+from xaa.models import (
+    IssuerHealth,
+    ResourceAuthorizationServer,
+    Session,
+    SubjectLink,
+    TargetResource,
+    TrustedIssuer,
+    WorkloadBinding,
+)
+
+if TYPE_CHECKING:
+    WorkloadInlineBase = admin.TabularInline[WorkloadBinding, TrustedIssuer]
+    TargetInlineBase = admin.TabularInline[TargetResource, ResourceAuthorizationServer]
+else:
+    WorkloadInlineBase = TargetInlineBase = admin.TabularInline
+
+
+class IssuerField(forms.CharField):
+    """An issuer identifier, kept byte for byte."""
+
+    def clean(self, value: Any) -> str:
+        given = str(super().clean(value))
+        try:
+            check_issuer(given)
+        except ValidationError:
+            raise forms.ValidationError("An https URL without query and fragment, as it is in the tokens.") from None
+        return given
+
+
+class ClientIdsField(forms.JSONField):
+    """One client's name to another's, as a JSON object."""
+
+    def clean(self, value: Any) -> dict[str, str]:
+        given = super().clean(value) or {}
+        is_mapping = isinstance(given, dict) and all(isinstance(name, str) and name for name in given.values())
+        if not is_mapping:
+            raise forms.ValidationError("A JSON object of client ids, such as {“theirs”: “ours”}.")
+        return dict(given)
+
+
+# --- Trusted issuers -------------------------------------------------------------------------------------------------
+
+
+class TrustedIssuerForm(Form):
+    issuer = IssuerField(max_length=512, strip=False, help_text="As it stands in “iss”, byte for byte.")
+    accepts = forms.MultipleChoiceField(
+        choices=TrustedIssuer.Use.choices,
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text="It is believed in nothing else.",
+    )
+    match = forms.MultipleChoiceField(
+        choices=TrustedIssuer.Match.choices,
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        label="People are found by",
+        help_text="A verified address links an identity once; from then on the identity counts.",
+    )
+    create = forms.BooleanField(required=False, label="Make a person at the first assertion about them")
+    tenants = LinesField(
+        required=False, widget=forms.Textarea(attrs={"rows": 2}), help_text="One a line. Empty: any tenant."
+    )
+    client_ids = ClientIdsField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 3, "spellcheck": "false"}),
+        help_text="For ID tokens: the audience at the issuer, and which of our agents it stands for.",
+    )
+
+    class Meta:
+        model = TrustedIssuer
+        fields = (
+            "name", "issuer", "enabled", "jwks_uri", "accepts", "match", "create", "groups_claim", "tenants",
+            "client_ids",
+        )  # fmt: skip
+
+
+class WorkloadInline(WorkloadInlineBase):
+    model = WorkloadBinding
+    fields = ("subject", "claims", "client")
+    extra = 1
+    verbose_name_plural = "workloads"
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "client":
+            named = [row.pk for row in Client.objects.all() if JWT_BEARER in row.grant_types]
+            kwargs["queryset"] = Client.objects.filter(pk__in=named)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+@admin.register(TrustedIssuer, site=console)
+class TrustedIssuerAdmin(ConsoleAdmin):
+    nav = ("Trust", "key")
+    introduction = "Whose assertions are believed, and what for. Switching one off ends everything that rests on it."
+    empty_text = "Nobody is trusted yet, so no assertion of anybody else is believed."
+    form = TrustedIssuerForm
+    inlines = (WorkloadInline,)
+    list_display = ("who", "state", "believed_for", "people", "keys")
+    list_select_related = ("health",)
+    search_fields = ("name", "issuer")
+    fieldsets = (
+        (None, {"fields": ("name", "issuer", "enabled", "accepts", "jwks_uri")}),
+        ("People", {"fields": ("match", "create", "groups_claim", "tenants")}),
+        ("ID tokens", {"fields": ("client_ids",)}),
+    )
+
+    @admin.display(description="issuer", ordering="issuer")
+    def who(self, row: TrustedIssuer) -> SafeString:
+        return foreign(row.name or row.issuer, sub=row.issuer)
+
+    @admin.display(description="state", ordering="enabled")
+    def state(self, row: TrustedIssuer) -> SafeString:
+        return chip("Trusted", "good") if row.enabled else chip("Switched off", "bad")
+
+    @admin.display(description="believed for")
+    def believed_for(self, row: TrustedIssuer) -> str:
+        names = dict(TrustedIssuer.Use.choices)
+        return ", ".join(names[use] for use in row.accepts if use in names) or "nothing"
+
+    @admin.display(description="people")
+    def people(self, row: TrustedIssuer) -> str:
+        return f"{row.links.count()} linked"
+
+    @admin.display(description="keys")
+    def keys(self, row: TrustedIssuer) -> SafeString | str:
+        return health_line(getattr(row, "health", None))
+
+
+def health_line(health: IssuerHealth | None) -> SafeString | str:
+    """When the keys were fetched and will be again, and what went wrong."""
+    if health is None:
+        return "never asked for"
+    line = format_html("{} keys, fetched {}, next {}", health.keys, when(health.fetched), when(health.next_fetch))
+    if not health.failures:
+        return line
+    return format_html("{} {} {}", line, chip(f"{health.failures} failures", "bad"), health.failure)
+
+
+@admin.register(SubjectLink, site=console)
+class SubjectLinkAdmin(ConsoleAdmin):
+    nav = ("People", "link")
+    introduction = "Which person an issuer's subject is. Removing a link ends what was given under it, at once."
+    empty_text = "No identity of another issuer is linked to a person yet."
+    list_display = ("subject", "tenant", "issuer", "user", "created")
+    list_filter = ("issuer",)
+    list_select_related = ("issuer", "user")
+    search_fields = ("subject", "user__username", "user__email")
+    autocomplete_fields = ("user",)
+    fields = ("issuer", "tenant", "subject", "user")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
+        return False
+
+
+# --- Where ID-JAGs go ------------------------------------------------------------------------------------------------
+
+
+class ServerForm(Form):
+    issuer = IssuerField(max_length=512, strip=False, help_text="As it stands in “aud”, byte for byte.")
+    client_ids = ClientIdsField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 3, "spellcheck": "false"}),
+        help_text="Our agents' ids and what they are called there. A metadata document's URL is the same everywhere.",
+    )
+
+    class Meta:
+        model = ResourceAuthorizationServer
+        fields = ("name", "issuer", "enabled", "client_ids")
+
+
+class TargetForm(Form):
+    scopes = LinesField(required=False, widget=forms.Textarea(attrs={"rows": 2}), help_text="One a line.")
+
+    class Meta:
+        model = TargetResource
+        fields = ("identifier", "scopes")
+
+    def clean_identifier(self) -> str:
+        given = str(self.cleaned_data["identifier"])
+        try:
+            resources.canonical(given)
+        except OAuthError as error:
+            raise forms.ValidationError(error.sentence) from None
+        return given
+
+    def clean_scopes(self) -> list[str]:
+        given: list[str] = self.cleaned_data["scopes"]
+        if not all(scopes.is_scope_token(name) for name in given):
+            raise forms.ValidationError("Scope names have neither quotation marks nor backslashes.")
+        return given
+
+
+class TargetInline(TargetInlineBase):
+    model = TargetResource
+    form = TargetForm
+    fields = ("identifier", "scopes")
+    extra = 1
+
+
+@admin.register(ResourceAuthorizationServer, site=console)
+class ResourceAuthorizationServerAdmin(ConsoleAdmin):
+    nav = ("Trust", "out")
+    introduction = "Other organisations' authorization servers that take our ID-JAGs, and what may be asked for there."
+    empty_text = "No agent can be sent to another organisation's MCP server yet."
+    form = ServerForm
+    inlines = (TargetInline,)
+    list_display = ("who", "state", "reach")
+    search_fields = ("name", "issuer")
+
+    @admin.display(description="server", ordering="issuer")
+    def who(self, row: ResourceAuthorizationServer) -> SafeString:
+        return foreign(row.name or row.issuer, sub=row.issuer)
+
+    @admin.display(description="state", ordering="enabled")
+    def state(self, row: ResourceAuthorizationServer) -> SafeString:
+        return chip("Active", "good") if row.enabled else chip("Switched off", "bad")
+
+    @admin.display(description="resources")
+    def reach(self, row: ResourceAuthorizationServer) -> int:
+        return row.resources.count()
+
+
+# --- Sign-ins --------------------------------------------------------------------------------------------------------
+
+
+@admin.register(Session, site=console)
+class SessionAdmin(ReadOnlyAdmin):
+    nav = ("People", "clock")
+    introduction = "Who is signed in where. Ending a sign-in ends everything that was given in it."
+    empty_text = "Nobody is signed in."
+    list_display = ("user", "started")
+    list_select_related = ("user",)
+    search_fields = ("user__username", "user__email")
+    fields = ("user", "started")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
+        return request.user.has_perm(END_AUTHORIZATIONS)
+
+    def delete_model(self, request: HttpRequest, obj: Session) -> None:
+        sessions.revoke(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
+        for session in queryset.select_related("user"):
+            sessions.revoke(session)
