@@ -1,0 +1,219 @@
+"""The documents tell the truth: what they name exists, and what must be told is told. Nothing here runs a server."""
+
+import re
+from collections.abc import Iterator
+from enum import Enum
+from functools import cache
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rest_framework.serializers import BaseSerializer, ListSerializer, Serializer
+
+from authz.configuration import apply
+from authz.configuration.engine import Section, all_sections
+from authz.protocol.errors import RefusalReason
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("authz", "cimd", "xaa")
+FOLDERS = (*ROOMS, "demo", "docs", "requirements", "templates", "tests", ".ci")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DECISIONS = sorted(ROOT.glob("docs/decisions/*.md"))
+SETTINGS = (ROOT / "authz/settings.py").read_text()
+
+ENVIRONMENT_NAME = re.compile(r"GATEHOUSE_[A-Z_]+|DATABASE_URL|CACHE_URL")
+PATH = re.compile(r"(?P<path>[A-Za-z0-9_.\-/]+?)(?:::(?P<test>test_\w+))?")
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def prose(document: str) -> str:
+    """The document without its blocks of code."""
+    return re.sub(r"^```.*?^```", "", document, flags=re.DOTALL | re.MULTILINE)
+
+
+def backticked(document: str) -> list[str]:
+    return re.findall(r"`([^`\n]+)`", prose(document))
+
+
+def is_repository_path(name: str) -> bool:
+    first, slash, _ = name.partition("/")
+    return bool(slash and first in FOLDERS) or bool(re.fullmatch(r"[A-Z]+\.md|Makefile|\w+\.(?:py|toml)", name))
+
+
+def paths(document: str) -> Iterator[tuple[str, str | None]]:
+    """(path, test) of everything in backticks that looks like a path of this repository."""
+    for name in backticked(document):
+        match = PATH.fullmatch(name)
+        if match and is_repository_path(match["path"]):
+            yield match["path"], match["test"]
+
+
+def table(document: str, heading: str = "") -> Iterator[list[str]]:
+    """The rows of the tables under a heading (of the whole document), without their heads."""
+    body = document
+    if heading:
+        level = heading.partition(" ")[0]
+        body = document.partition(f"\n{heading}\n")[2]
+        body = re.split(rf"^#{{1,{len(level)}}} ", body, maxsplit=1, flags=re.MULTILINE)[0]
+    for line in body.splitlines():
+        # A bar inside backticks is text.
+        cells = [cell.strip() for cell in re.sub(r"`[^`]*`", lambda m: m[0].replace("|", "¦"), line).split("|")]
+        if line.startswith("|") and not re.fullmatch(r"[|\-\s]+", line):
+            yield cells[1:-1]
+
+
+@cache
+def members(name: str, base: type) -> tuple[Any, ...]:
+    """The members of every enum called `name` in the rooms."""
+    found: dict[str, Any] = {}
+    for path in chain.from_iterable((ROOT / room).rglob("*.py") for room in ROOMS):
+        if re.search(rf"^class {name}\(", path.read_text(), re.MULTILINE):
+            module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+            enum = getattr(module, name)
+            if issubclass(enum, base):
+                found |= {member.value: member for member in enum}
+    return tuple(found.values())
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_path_in_backticks_exists(document: Path) -> None:
+    for path, test in paths(document.read_text()):
+        file = ROOT / path
+        assert file.exists(), path
+        assert test is None or re.search(rf"^\s*def {test}\(", file.read_text(), re.MULTILINE), f"{path}::{test}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(document.read_text())):
+        if not target.startswith("https://"):
+            path, _, anchor = target.partition("#")
+            linked = document.parent / path if path else document
+            assert linked.exists(), target
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(), re.MULTILINE) if anchor else []
+            assert not anchor or anchor in {re.sub(r"[^\w\- ]", "", h).lower().replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_exists(document: Path) -> None:
+    written = document.read_text()
+    targets = set(re.findall(r"^([a-z0-9]+):", text("Makefile"), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z0-9]+)(?=[`\s]*(?:`|\n|  |#))", written)) <= targets
+    own = {path.stem for path in ROOT.glob("*/management/commands/*.py")} | {"check", "migrate"}
+    assert set(re.findall(r"\bmanage\.py ([a-z_]+)", written)) <= own
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_environment_name_exists(document: Path) -> None:
+    assert set(ENVIRONMENT_NAME.findall(document.read_text())) <= set(ENVIRONMENT_NAME.findall(SETTINGS))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_it_names_no_machine_and_no_registry(document: Path) -> None:
+    assert not re.search(r"/work/|/tmp/|/root/|/home/|pypi\.org|registry\.npmjs|\.library", document.read_text())
+
+
+def test_every_decision_that_code_names_exists() -> None:
+    files = chain.from_iterable((ROOT / room).rglob("*.py") for room in (*ROOMS, "demo"))
+    named = {name for file in files for name in re.findall(r"docs/decisions/[\w.\-]+\.md", file.read_text())}
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_settings_are_told_as_they_are_read() -> None:
+    read = set(re.findall(r"(?:env_\w+|environ\.get)\(\s*[\"']([A-Z_]+)[\"']", SETTINGS))
+    told = {name for row in table(text("docs/settings.md"), "## The environment") for name in backticked(row[0])}
+    assert read == told
+
+
+def test_the_process_is_told_as_it_is_read() -> None:
+    read = set(re.findall(r"environ\.get\(\"([A-Z_]+)\"", text("authz/serve.py")))
+    assert read == {name for row in table(text("docs/settings.md"), "## The process") for name in backticked(row[0])}
+
+
+def test_the_parts_are_told_as_they_are_plugged_in() -> None:
+    lists = set(re.findall(r"^    \"([A-Z_]+)\": \[$", SETTINGS.partition("GATEHOUSE = {")[2], re.MULTILINE))
+    lists |= set(re.findall(r"^    \"([A-Z_]+)\": \[\"", SETTINGS, re.MULTILINE))
+    told = {
+        name for row in table(text("docs/settings.md"), "## The parts of the server") for name in backticked(row[0])
+    }
+    assert lists == told
+
+
+def test_every_check_is_told() -> None:
+    raised = set(re.findall(r"id=\"(authz\.[EW]\d+)\"", text("authz/checks.py")))
+    raised |= set(re.findall(r"\"(authz\.[EW]\d+)\"", text("authz/checks.py")))
+    assert raised == {name for row in table(text("docs/settings.md"), "## Checks") for name in backticked(row[0])}
+
+
+def test_every_audit_event_is_told() -> None:
+    told = {row[0].strip("`"): row[1] for row in table(text("docs/audit.md"), "## Events") if row[0] != "Event"}
+    assert set(told) == {member.value for member in members("Event", Enum)}
+    assert all(told.values())
+
+
+def test_every_reason_is_told_with_what_the_wire_says() -> None:
+    rows = [row for row in table(text("docs/audit.md"), "## Reasons") if row[0] != "Reason"]
+    reasons = members("Reason", RefusalReason)
+    assert {(row[0].strip("`"), row[2].strip("`")) for row in rows} == {(r.value, r.code) for r in reasons}
+    assert all(row[1] for row in rows)
+
+
+def test_every_attack_has_its_code_and_its_test() -> None:
+    rows = [row for row in table(text("docs/threats.md")) if row[0].isdecimal()]
+    assert [int(row[0]) for row in rows] == list(range(1, 36))
+    for _, attack, stops, tests in rows:
+        assert attack
+        assert any(path.startswith(ROOMS) for path, _ in paths(stops)), attack
+        assert any(path.startswith("tests/") for path, _ in paths(tests)), attack
+
+
+def test_every_requirement_has_its_module_and_its_test() -> None:
+    rows = [row for row in table(text("docs/specifications.md")) if row[0] != "Requirement"]
+    assert len(rows) > 80
+    for requirement, module, test in rows:
+        assert any(path.startswith((*ROOMS, "templates/")) for path, _ in paths(module)), requirement
+        assert any(path.startswith("tests/") for path, _ in paths(test)), requirement
+
+
+@pytest.mark.parametrize("section", all_sections(), ids=lambda section: str(section.KEY))
+def test_every_key_of_the_configuration_is_told(section: Section) -> None:
+    rows = list(table(text("docs/configuration.md"), f"## `{section.KEY}:`"))
+    told = {name for row in rows for name in backticked(row[0])} | {n for row in rows for n in backticked(row[1])}
+    missing = {name for name in keys(section.SERIALIZER()) if name not in told}
+    assert not missing
+
+
+def keys(serializer: Serializer[Any]) -> Iterator[str]:
+    for name, field in serializer.fields.items():
+        yield name
+        nested = field.child if isinstance(field, ListSerializer) else field
+        if isinstance(nested, BaseSerializer):
+            yield from keys(nested)  # type: ignore[arg-type]  # all of ours have fields
+
+
+@pytest.mark.django_db
+def test_the_configuration_that_is_shown_can_be_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTLY_REPORT_SECRET", "0123456789-0123456789-0123456789")
+    example = re.findall(r"^```yaml\n(.*?)^```", text("docs/configuration.md"), re.DOTALL | re.MULTILINE)
+    changes = apply(example[-1], dry_run=True)
+    assert {change.section for change in changes} == {section.KEY for section in all_sections()}
+
+
+def test_the_readme_begins_with_its_two_commands() -> None:
+    first_block = re.findall(r"^```\w*\n(.*?)^```", text("README.md"), re.DOTALL | re.MULTILINE)[0]
+    assert re.findall(r"^make (\w+)", first_block, re.MULTILINE) == ["run", "test"]
+
+
+def test_decisions_are_numbered_and_say_why() -> None:
+    assert [int(path.name[:4]) for path in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+    for path in DECISIONS:
+        decision = path.read_text()
+        assert decision.startswith(f"# {path.name[:4]} ")
+        headings = ["Context", "Decision", "Consequences"]
+        assert [h for h in re.findall(r"^## (.+)$", decision, re.MULTILINE) if h in headings] == headings, path.name
+        assert path.name in text("docs/architecture.md"), path.name
