@@ -46,14 +46,35 @@ class Claim:
     lease: str
 
 
+# The URLs that this process is about to claim. Few first sights may wait for the database's one writer at once; without
+# this, a flood that begins in one moment would take all threads before the first of it is counted.
+_entering: set[str] = set()
+_entering_lock = threading.Lock()
+MAX_ENTERING = 4
+
+
 def claim(client_id: str, now: float, *, is_known: bool) -> Claim | None:
     """The right to fetch, or None if somebody else is fetching. Raises `OAuthError` where the budget is spent."""
     limits = KNOWN_CLIENTS if is_known else FIRST_SIGHTS
+    with _entering_lock:
+        if client_id in _entering:
+            return None
+        if len(_entering) >= MAX_ENTERING and not is_known:
+            raise OAuthError(Reason.BUSY, detail="entering")
+        _entering.add(client_id)
+    try:
+        # Most of a flood is turned away by reading.
+        if _is_leased(client_id, now):
+            return None
+        _require_free(origin(client_id), limits, now, is_known=is_known)
+        return _claimed(client_id, limits, now, is_known=is_known)
+    finally:
+        with _entering_lock:
+            _entering.discard(client_id)
+
+
+def _claimed(client_id: str, limits: Limits, now: float, *, is_known: bool) -> Claim | None:
     where = origin(client_id)
-    # Most of a flood is turned away by reading, without waiting for the database's one writer.
-    if is_being_fetched(client_id, now):
-        return None
-    _require_free(where, limits, now, is_known=is_known)
     with settled():
         minute = int(now // MINUTE)
         everything = _window("known" if is_known else "new", minute, now)
@@ -109,7 +130,7 @@ def _tidy(minute: int, now: float) -> None:
 _waiting = threading.BoundedSemaphore(8)
 
 
-def is_being_fetched(client_id: str, now: float) -> bool:
+def _is_leased(client_id: str, now: float) -> bool:
     return Document.objects.filter(url=client_id, lease_until__gt=now).exists()
 
 
@@ -118,8 +139,8 @@ def wait(client_id: str, deadline: float) -> None:
     if not _waiting.acquire(blocking=False):
         raise OAuthError(Reason.BUSY, detail="waiting")
     try:
-        while is_being_fetched(client_id, now := time.time()):
-            if now >= deadline:
+        while client_id in _entering or _is_leased(client_id, time.time()):
+            if time.time() >= deadline:
                 raise OAuthError(Reason.BUSY, detail="waited")
             time.sleep(0.05)
     finally:
