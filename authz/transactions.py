@@ -28,7 +28,7 @@ def settled() -> Iterator[None]:
     token = _settling.set(True)
     refusal: OAuthError | None = None
     try:
-        with _turn(), transaction.atomic():
+        with transaction.atomic():
             try:
                 yield
             except OAuthError as error:
@@ -42,36 +42,3 @@ def settled() -> Iterator[None]:
 def in_settled() -> bool:
     """Whether a transaction of ours is open here; `outbound` refuses to run in one (law 2)."""
     return _settling.get()
-
-
-_process = threading.Lock()
-
-
-@contextmanager
-def _turn() -> Iterator[None]:
-    """SQLite lets one write at a time, and lets the others sleep for milliseconds before they look again.
-
-    Taking turns at a lock instead wakes the next one at once: it is what keeps the tail short (`make bench`). Who
-    writes without it is still right, only slower. PostgreSQL needs none of it.
-    """
-    if connection.vendor != "sqlite":
-        yield
-        return
-    with _process:
-        file = _turn_file(str(connection.settings_dict["NAME"]))
-        if file is None:
-            yield
-            return
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(file, fcntl.LOCK_UN)
-
-
-@cache
-def _turn_file(database: str) -> int | None:
-    path = Path(database)
-    if "memory" in database or not path.parent.is_dir():
-        return None
-    return os.open(f"{path}-turn", os.O_WRONLY | os.O_CREAT, 0o600)  # held for the life of the process

@@ -18,6 +18,7 @@ people = get_wsgi_application()
 
 from django.db import close_old_connections
 
+from authz import turns
 from authz.conf import conf
 from authz.endpoints import introspection, jwks, revocation, token
 
@@ -36,7 +37,8 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     view = _MACHINE.get(environ.get("PATH_INFO", ""))
     if view is None:
         return people(environ, start_response)
-    close_old_connections()
-    response = view(WSGIRequest(environ))
+    with turns.working():
+        close_old_connections()
+        response = view(WSGIRequest(environ))
     start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.content]

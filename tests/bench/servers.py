@@ -13,13 +13,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
+
+import trustme
 
 from tests.support import world
+from tests.support.document_host import DocumentHost, reply
 
 ROOT = Path(__file__).resolve().parents[2]
 ES256 = "http://127.0.0.1:9201/mcp"
+CHAT = "https://auth.chat.example/"
+CHAT_MCP = "https://mcp.chat.example/mcp"
+AGENT_SECRET = "cross-app-agent-secret-0123456789-0123456789"
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 WORKERS = "2"
-EXTRA = f"""
+
+
+def extra(issuer: str) -> str:
+    """What the bench needs beyond the tests' world; `issuer` is a trusted one, on loopback."""
+    return f"""
+clients:
+  - client_id: cross-app-agent
+    status: approved
+    grant_types: ["{JWT_BEARER}", "{TOKEN_EXCHANGE}"]
+    client_secret: {AGENT_SECRET}
+cimd:
+  trusted_hosts: [localhost]
+trusted_issuers:
+  - issuer: {issuer}
+    jwks_uri: {issuer}/jwks
+    accepts: [id-jag, id_token]
+    subjects: {{match: [sub, email]}}
+    client_ids: {{their-agent: cross-app-agent}}
+resource_authorization_servers:
+  - issuer: {CHAT}
+    resources: [{{identifier: "{CHAT_MCP}", scopes: [chat.read]}}]
+    client_ids: {{cross-app-agent: their-agent}}
 resources:
   - identifier: {ES256}
     name: Notes, ES256
@@ -39,12 +69,19 @@ rules:
     grant_types: [authorization_code]
     resources: ["{ES256}"]
     scopes: ["mcp:read"]
+  - name: Engineers go across
+    effect: allow
+    clients: [cross-app-agent]
+    groups: [engineering]
+    resources: ["{ES256}", "{CHAT_MCP}"]
+    scopes: ["*"]
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
     issuer: str
+    documents: DocumentHost
     process: subprocess.Popen[bytes]
     environment: dict[str, str]
 
@@ -55,6 +92,18 @@ class Server:
     @property
     def introspect(self) -> str:
         return f"{self.issuer}/introspect"
+
+    def authorize(self, client_id: str, redirect_uri: str) -> str:
+        """An authorization request of somebody who has yet to sign in."""
+        query = {
+            "response_type": "code",
+            "client_id": client_id,
+            "redirect_uri": redirect_uri,
+            "code_challenge": world.CHALLENGE,
+            "code_challenge_method": "S256",
+            "resource": ES256,
+        }
+        return f"{self.issuer}/authorize?{urlencode(query)}"
 
     @property
     def metadata(self) -> str:
@@ -80,6 +129,8 @@ class Prepared:
     access_token: str
     assertions: Path
     refresh_tokens: Path
+    id_jags: Path
+    exchange: str
 
 
 @contextmanager
@@ -102,18 +153,24 @@ def ceiling() -> Iterator[str]:
 def gatehouse(folder: Path) -> Iterator[Server]:
     port = _free_port()
     issuer = f"http://127.0.0.1:{port}/o"
+    authority = trustme.CA()
+    documents = DocumentHost(authority)
+    bundle = folder / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
     environment = os.environ | {
         "GATEHOUSE_ISSUER": issuer,
         "GATEHOUSE_SECRET_KEY": "bench-only-secret-key-0123456789-0123456789-0123456789",
         "DATABASE_URL": os.environ.get("DATABASE_URL") or f"sqlite:///{folder}/bench.sqlite3",
+        "GATEHOUSE_OUTBOUND_ALLOWED_HOSTS": f"localhost:{documents.port}",
+        "GATEHOUSE_OUTBOUND_CA_BUNDLE": str(bundle),
         "PORT": str(port),
         "WORKERS": WORKERS,
     }
     configuration = folder / "bench.yaml"
     configuration.write_text(world.configuration())
-    extra = folder / "extra.yaml"
-    extra.write_text(EXTRA)
-    for arguments in (["migrate", "--verbosity", "0"], ["keys", "ensure"], ["apply", configuration], ["apply", extra]):
+    more = folder / "more.yaml"
+    more.write_text(extra(documents.url("")))
+    for arguments in (["migrate", "--verbosity", "0"], ["keys", "ensure"], ["apply", configuration], ["apply", more]):
         subprocess.run(
             [sys.executable, "manage.py", *arguments], cwd=ROOT, env=environment, check=True, capture_output=True
         )
@@ -123,16 +180,19 @@ def gatehouse(folder: Path) -> Iterator[Server]:
         )
     try:
         _wait(port)
-        yield Server(issuer, process, environment)
+        yield Server(issuer, documents, process, environment)
     finally:
         process.terminate()
         process.wait(10)
+        documents.stop()
 
 
 def prepare(server: Server, folder: Path, *, assertions: int, families: int) -> Prepared:
     """Tokens and assertions for the runs, made in a process of their own on the server's database."""
-    command = [sys.executable, "-m", "tests.bench.prepare", str(folder), str(assertions), str(families)]
+    trusted = server.documents.url("")
+    command = [sys.executable, "-m", "tests.bench.prepare", str(folder), str(assertions), str(families), trusted]
     subprocess.run(command, cwd=ROOT, env=server.environment, check=True)
+    server.documents.serve("/jwks", reply((folder / "jwks.json").read_bytes()))
     request = urllib.request.Request(  # noqa: S310  our own server on loopback
         server.token,
         data=f"grant_type=client_credentials&resource={ES256}".encode(),
@@ -143,7 +203,15 @@ def prepare(server: Server, folder: Path, *, assertions: int, families: int) -> 
     )
     with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
         token = json.load(response)["access_token"]
-    return Prepared(ES256, world.NOTES, token, folder / "assertions.txt", folder / "refresh-tokens.txt")
+    return Prepared(
+        es256=ES256,
+        rs256=world.NOTES,
+        access_token=token,
+        assertions=folder / "assertions.txt",
+        refresh_tokens=folder / "refresh-tokens.txt",
+        id_jags=folder / "id-jags.txt",
+        exchange=(folder / "exchange.txt").read_text(),
+    )
 
 
 def _free_port() -> int:
