@@ -144,7 +144,7 @@ class Person:
         headers = {"Accept": "text/html"} | ({"Referer": referer, "Origin": _origin(referer)} if referer else {})
         body, query = (data, None) if method == "POST" else (None, data)
         return self.session.request(
-            method, url, data=body, params=query, headers=headers, allow_redirects=False, timeout=30
+            method, url, data=body, params=query, headers=headers, allow_redirects=False, timeout=60
         )
 
     def _answer(self, response: requests.Response) -> requests.Response:

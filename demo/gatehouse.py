@@ -79,7 +79,7 @@ class Gatehouse:
     def metadata(self) -> dict[str, Any]:
         with requests.Session() as session:
             session.trust_env = False
-            response = session.get(self.metadata_url, timeout=10)
+            response = session.get(self.metadata_url, timeout=60)
             response.raise_for_status()
             document: dict[str, Any] = response.json()
             return document

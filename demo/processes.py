@@ -44,7 +44,7 @@ class Server:
     ready: str
     log: Path
     env: Mapping[str, str]
-    patience: float = 120
+    patience: float = 240
     process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -78,9 +78,9 @@ class Server:
             try:
                 with requests.Session() as session:
                     session.trust_env = False
-                    if session.get(self.ready, timeout=5).status_code < 500:
+                    if session.get(self.ready, timeout=30).status_code < 500:
                         return
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 pass
             time.sleep(0.1)
         raise TimeoutError(f"{self.name} does not answer at {self.ready}:\n{self.last_words()}")

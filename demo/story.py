@@ -49,7 +49,7 @@ def notes_and_three_agents(tell: Narrator, gatehouse: Gatehouse) -> None:
     notes = f"http://127.0.0.1:{notes_port}/mcp"
     password, report_secret, notes_secret = (secrets.token_urlsafe(32) for _ in range(3))
     indexer_key, indexer_jwks = es256_key()
-    configuration = Template((ROOT / "demo/configuration.yaml").read_text()).substitute(
+    configuration = Template((ROOT / "demo/configuration/notes.yaml").read_text()).substitute(
         PASSWORD=password,
         NOTES=notes,
         REPORT_SECRET=report_secret,
@@ -66,7 +66,7 @@ def notes_and_three_agents(tell: Narrator, gatehouse: Gatehouse) -> None:
         tell.say("", f"grants {', '.join(metadata['grant_types_supported'])}")
         tell.say("", f"client authentication {', '.join(metadata['token_endpoint_auth_methods_supported'])}")
         changes = gatehouse.apply(configuration).strip().splitlines()
-        tell.say("Alice", "runs `manage.py apply demo/configuration.yaml`:")
+        tell.say("Alice", "runs `manage.py apply demo/configuration/notes.yaml`:")
         for line in changes:
             tell.say("", line)
 

@@ -23,7 +23,7 @@ from tests.interop.configuration import PASSWORD, REDIRECT_URI, Scene
 from tests.interop.document_host import DocumentHost
 
 HERE = Path(__file__).resolve().parent
-SCRIPT_PATIENCE = 90  # seconds
+SCRIPT_PATIENCE = 180  # seconds
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
