@@ -130,7 +130,7 @@ def compile(rules: Iterable[Rule], version: str = "") -> RuleSet:
 
 
 def _content(rule: Rule) -> str:
-    return json.dumps(rule.to_mapping(), sort_keys=True)
+    return json.dumps(rule.to_mapping())
 
 
 def _digest(digested: list[tuple[str, str, int, str, Rule]]) -> str:

@@ -123,15 +123,15 @@ def _trace(rule: Rule, ask: Ask, now: float) -> RuleTrace:
         *verdicts_on_circumstances(rule.conditions, ask, now, now),
         *verdicts_on_authentication(rule.conditions, ask, now),
     ]
-    beside_scopes = together([(field, verdict) for field, verdict in found if field != "scopes"])
-    possibly = tuple(name for name, verdict in scopes.items() if verdict is not NO and beside_scopes is not NO)
-    surely = tuple(name for name, verdict in scopes.items() if verdict is YES and beside_scopes is YES)
+    verdict_on_all = together(found)
+    possibly = tuple(name for name, verdict in scopes.items() if verdict is not NO and verdict_on_all is not NO)
+    surely = tuple(name for name, verdict in scopes.items() if verdict is YES and verdict_on_all is YES)
     return RuleTrace(
         name=rule.name,
         id=rule.id,
         effect=rule.effect,
         sentence=sentence(rule),
-        verdict=together(found),
+        verdict=verdict_on_all,
         mismatches=tuple(
             Mismatch(
                 field=field,

@@ -68,7 +68,7 @@ def subjects_phrase(rule: Rule) -> str:
 
 
 def grants_phrase(rule: Rule) -> str:
-    return "any grant" if "*" in rule.grant_types else any_of(_GRANTS.get(name, name) for name in rule.grant_types)
+    return any_of(_GRANTS.get(name, name) for name in rule.grant_types)
 
 
 def resources_phrase(rule: Rule) -> str:

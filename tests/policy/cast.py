@@ -95,4 +95,5 @@ def told(decision: policy.Decision) -> str:
         return f"{decision.reason}: {' '.join(decision.scopes)}"
     if decision.effect is policy.Outcome.PENDING:
         return f"waits: {' '.join(decision.waiting)}"
+    assert decision.effect is policy.Outcome.DENY
     return decision.reason.value

@@ -2,11 +2,16 @@
 
 from itertools import permutations
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from authz.policy import Approval, Ask, ClientKind, ClientStatus, Rule, RuleError
 
 from .cast import NOTES, NOW, PAYROLL
+
+# The machine may be busy, so no example has a deadline, and drawing them may take its time.
+_patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SOME, MANY = settings(_patient, max_examples=30), settings(_patient, max_examples=150)
 
 CLIENTS = ("agent", "other", "https://a.b.example.com/c.json")
 PATTERNS = (

@@ -58,7 +58,8 @@ def test_it_keeps_the_asks_their_order_and_both_decisions() -> None:
 def test_a_sign_in_is_as_old_as_it_was_then() -> None:
     then = NOW - 24 * HOUR
     fresh = (ask(auth_time=then - 60), then)
-    assert policy.compare(policy.compile([allow()]), policy.compile([allow(max_auth_age=HOUR)]), [fresh], NOW) == ()
+    free, demanding = policy.compile([allow()]), policy.compile([allow(max_auth_age=HOUR)])
+    assert policy.compare(free, demanding, [fresh], NOW) == policy.compare(demanding, free, [fresh], NOW) == ()
 
 
 def test_the_hour_of_the_day_is_that_of_the_ask() -> None:
@@ -91,3 +92,8 @@ def test_approvals_count_while_they_lived() -> None:
         (NOW - 61, "waits: read"),
     ]
     assert changes[0].direction is Direction.LESS
+    back = policy.compare(new, old, asks, NOW, [approval("read")])
+    assert [(change.at, told(change.before)) for change in back] == [
+        (NOW - 60, "allowed: read"),
+        (NOW - 61, "waits: read"),
+    ]

@@ -26,6 +26,12 @@ NOTHING_BY_DEFAULT = [
     ("it allows several scopes in the order of the request", [allow()], ask("write read"), "allowed: write read"),
     ("a scope asked twice is granted once", [allow()], ask("read write read"), "allowed: read write"),
     ("who asks for no scope gets none", [allow()], ask(""), "nothing_asked"),
+    (
+        "a rule that is switched off hides none after it",
+        [deny(name="a", enabled=False), allow(name="b")],
+        ask(),
+        "allowed: read",
+    ),
     ("a rule that is switched off allows nothing", [allow(enabled=False)], ask(), "no_rule_allows"),
     ("a deny that is switched off denies nothing", [allow(), deny(enabled=False)], ask(), "allowed: read"),
 ]
@@ -167,6 +173,12 @@ SUBJECTS = [
     ("anybody signed in is no machine", [allow(groups=["*"])], machine(), "no_rule_allows"),
     ("any user is no machine", [allow(users=["*"])], machine(), "no_rule_allows"),
     ("a rule without persons is for machines", [allow(groups=None)], machine(), "allowed: read"),
+    (
+        "two rules for machines",
+        [allow("read", name="a", groups=None), allow("write", name="b", groups=None)],
+        machine("read write"),
+        "allowed: read write",
+    ),
     ("and for no person", [allow(groups=None)], ask(), "no_rule_allows"),
     ("groups of a machine count for nothing", [allow()], machine(groups=("engineering",)), "no_rule_allows"),
     ("a deny for machines denies no person", [allow(), deny(groups=None)], ask(), "allowed: read"),
@@ -285,6 +297,12 @@ PLACES_AND_TIMES = [
     ("within a network", [allow(networks=["10.0.0.0/8"])], ask(address=OFFICE), "allowed: read"),
     ("outside it", [allow(networks=["10.0.0.0/8"])], ask(address=ELSEWHERE), "no_rule_allows"),
     ("in one of two", [allow(networks=["10.0.0.0/8", "192.0.2.0/24"])], ask(address=ELSEWHERE), "allowed: read"),
+    (
+        "by the second rule",
+        [allow(name="a", networks=["10.0.0.0/8"]), allow(name="b", networks=["192.0.2.0/24"])],
+        ask(address=ELSEWHERE),
+        "allowed: read",
+    ),
     ("from nowhere known", [allow(networks=["10.0.0.0/8"])], ask(), "no_rule_allows"),
     ("from no address at all", [allow(networks=["10.0.0.0/8"])], ask(address="office"), "no_rule_allows"),
     ("IPv4 dressed as IPv6", [allow(networks=["10.0.0.0/8"])], ask(address="::ffff:10.1.2.3"), "allowed: read"),
@@ -503,6 +521,22 @@ TABLE = [
     *PLACES_AND_TIMES,
     *SIGN_INS,
 ]
+
+
+HOURS_AT = [
+    ("half past seven", NOW - 1800, {"from": "07:30", "to": "07:31"}, True),
+    ("a minute before", NOW - 1860, {"from": "07:30", "to": "07:31"}, False),
+    ("a minute after", NOW - 1740, {"from": "07:30", "to": "07:31"}, False),
+    ("Monday, begun on Sunday", NOW + 3 * 86_400, {"from": "22:00", "to": "09:00", "days": ["sun"]}, True),
+    ("Sunday, begun on Sunday", NOW + 2 * 86_400, {"from": "07:00", "to": "09:00", "days": ["sun"]}, True),
+    ("Berlin in summer", NOW + 180 * 86_400, {"from": "10:00", "to": "10:01", "timezone": "Europe/Berlin"}, True),
+]
+
+
+@pytest.mark.parametrize(("idea", "now", "hours", "within"), HOURS_AT, ids=[row[0] for row in HOURS_AT])
+def test_it_reads_the_clock(idea: str, now: float, hours: dict[str, object], within: bool) -> None:
+    decision = policy.decide(ask(), policy.compile([allow(hours=hours)]), now)
+    assert (decision.effect is policy.Outcome.ALLOW) is within
 
 
 def test_the_table_is_as_long_as_it_should_be() -> None:

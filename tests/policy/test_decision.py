@@ -161,6 +161,20 @@ def test_a_refusal_before_the_rules_still_names_their_version() -> None:
     assert decided([allow()], suspended).ruleset == decided([allow()], ask("")).ruleset == "v1"
 
 
+def test_a_rule_that_has_nothing_to_do_with_it_is_not_named() -> None:
+    decision = decided([allow(name="a", users=["alice"], max_lifetime=5), allow(name="b")], ask())
+    assert (decision.rules, decision.lifetime) == (("b",), None)
+
+
+def test_every_scope_adds_its_rules() -> None:
+    scopes = [("read", "b"), ("write", "a"), ("delete", "c")]
+    asked = ask("write read delete")
+    assert decided([allow(scope, name=name) for scope, name in scopes], asked).rules == ("a", "b", "c")
+    assert decided([require(scope, name=name) for scope, name in scopes], asked).rules == ("a", "b", "c")
+    denies = [deny(scope, name=name) for scope, name in scopes]
+    assert decided([allow(), *denies], asked).rules == ("a", "b", "c")
+
+
 def test_two_rules_of_one_name_are_named_once() -> None:
     assert decided([allow("read"), allow("read write")], ask()).rules == ("allow",)
 

@@ -157,6 +157,10 @@ TRACES = [
     (deny(sensitivities=["high"]), ask("read write odd"), "yes", ("write", "odd"), ()),
     (require(sensitivities=["high"]), ask("read write odd"), "yes", ("write", "odd"), ("write",)),
     (deny(users=["alice"]), ask(), "no", (), ()),
+    (allow(users=["*"]), ask(), "yes", (), ("read",)),
+    (allow(users=["bob"], groups=["law"]), ask(), "yes", (), ("read",)),
+    (allow(users=["alice"], groups=["law", "engineering"]), ask(), "yes", (), ("read",)),
+    (allow(groups=None), machine(), "yes", (), ("read",)),
     (deny(enabled=False), ask(), "no", (), ()),
 ]
 

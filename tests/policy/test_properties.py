@@ -3,7 +3,7 @@
 import dataclasses
 import random
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from authz import policy
@@ -12,9 +12,7 @@ from authz.policy import Approval, Ask, Outcome, Rule, decide, decide_sign_in
 from . import strategies as any_
 from .cast import NOW
 from .reference import outcome
-
-# The machine may be busy, so no example has a deadline.
-SOME, MANY = settings(max_examples=60, deadline=None), settings(max_examples=250, deadline=None)
+from .strategies import MANY, SOME
 
 
 def at_best(decision: policy.Decision) -> set[str]:

@@ -112,6 +112,15 @@ ROWS: list[tuple[str, list[Rule], Agent, Person, list[Reach]]] = [
     ("in an environment", [allow("read", environments=["e"])], agent(environment="e"), ALICE, [row(scopes=("read",))]),
     ("by host", [allow("read", clients=["host:h.example"])], agent(host="h.example"), ALICE, [row(scopes=("read",))]),
     ("by kind", [allow("read", clients=["kind:cimd"])], agent(kind=ClientKind.CIMD), ALICE, [row(scopes=("read",))]),
+    ("at the server named", [allow("read", resources=[NOTES])], agent(), ALICE, [row(scopes=("read",))]),
+    ("at another", [allow("read", resources=[PAYROLL])], agent(), ALICE, []),
+    (
+        "after a better sign-in, within hours",
+        [allow("read", acr=["gold"], hours={"from": "08:00", "to": "09:00"})],
+        agent(),
+        ALICE,
+        [row(conditional=("read",))],
+    ),
     ("by group", [allow("read", groups=["engineering"])], agent(), ALICE, [row(scopes=("read",))]),
 ]
 
@@ -180,6 +189,12 @@ def test_a_machines_approval_is_its_own() -> None:
 def test_an_unknown_sensitivity_is_reached_at_best() -> None:
     odd = Server(identifier=NOTES, scopes=(("odd", ""),))
     rules = compile([allow(), deny(sensitivities=["high"])])
+    assert list(reach(rules, [agent()], [ALICE], [odd], NOW)) == [row(conditional=("odd",))]
+
+
+def test_an_unknown_sensitivity_may_at_best_be_approved() -> None:
+    odd = Server(identifier=NOTES, scopes=(("odd", ""),))
+    rules = compile([require(sensitivities=["high"])])
     assert list(reach(rules, [agent()], [ALICE], [odd], NOW)) == [row(conditional=("odd",))]
 
 

@@ -43,9 +43,11 @@ SENTENCES = [
         "nightly-report may get every scope at any server for themselves by client credentials.",
     ),
     (
-        allow(clients=["host:*.example.com", "host:app.example.org", "tag:office", "owner:alice", "environment:test"]),
+        allow(
+            clients=["host:*.example.com", "host:app.example.org", "tag:office:2", "owner:alice", "environment:test"]
+        ),
         "Anybody signed in may get every scope at any server through agents of hosts below example.com,"
-        " agents of app.example.org, agents tagged office, agents owned by alice or agents in test.",
+        " agents of app.example.org, agents tagged office:2, agents owned by alice or agents in test.",
     ),
     (
         allow(clients=["kind:registered", "kind:dynamic", "kind:cimd"]),

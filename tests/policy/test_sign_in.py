@@ -145,6 +145,9 @@ TABLE = [
         (),
         "no_rule_allows",
     ),
+    ("recent enough", [allow(max_auth_age=60)], ask("openid email", auth_time=NOW - 60), (), ALL),
+    ("within hours", [allow(hours={"from": "08:00", "to": "09:00"})], ask("openid email"), (), ALL),
+    ("valid", [allow(not_before="2027-01-15T08:00:00Z")], ask("openid email"), (), ALL),
     ("the wrong network", [allow(networks=["10.0.0.0/8"])], ask("openid", address="192.0.2.1"), (), "no_rule_allows"),
     # Approvals.
     (
@@ -234,6 +237,16 @@ def test_it_names_the_approval_and_the_rules_behind_it() -> None:
     rules = policy.compile([allow(name="a"), require(name="b", max_lifetime=60)])
     decision = policy.decide_sign_in(ask("openid"), rules, NOW, [approval("read")])
     assert (decision.rules, decision.approvals, decision.lifetime) == (("a", "b"), ("approval",), 60)
+
+
+def test_it_names_every_rule_of_which_something_is_left() -> None:
+    rules = policy.compile([allow("read", name="a"), allow("write", name="b"), deny("delete", name="c")])
+    assert policy.decide_sign_in(ask("openid"), rules, NOW).rules == ("a", "b")
+
+
+def test_it_ends_with_the_rule_it_stands_on() -> None:
+    rules = policy.compile([allow(not_after="2027-01-15T08:01:40Z")])
+    assert policy.decide_sign_in(ask("openid"), rules, NOW).lifetime == 100
 
 
 def test_it_says_which_sign_in_would_help() -> None:
