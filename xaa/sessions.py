@@ -1,12 +1,12 @@
 """Whether a sign-in still lives: what an ID token's `sid` is asked about before it may mint anything."""
 
 from datetime import UTC, datetime
-from importlib import import_module
 from typing import Any
 
-from django.conf import settings
-from django.contrib.auth import SESSION_KEY
+from allauth.account.signals import password_changed, password_reset, password_set
 from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.contrib.sessions.models import Session as BrowserSession
+from django.db import connection
 from django.http import HttpRequest
 
 from authz import audit, authorizations
@@ -23,12 +23,24 @@ SESSION_REVOKED = "session_revoked"
 def connect() -> None:
     user_logged_in.connect(_started, dispatch_uid="xaa.sessions.started")
     user_logged_out.connect(_ended, dispatch_uid="xaa.sessions.ended")
+    for signal in (password_changed, password_set, password_reset):
+        signal.connect(_password_changed, dispatch_uid="xaa.sessions.password_changed")
+
+
+# A session's key belongs to one sign-in: signing out removes its row, and signing in, as the same person or another,
+# gives the browser a new key. So a row that is there and has not expired is that sign-in, still alive.
+_ALIVE = (
+    "SELECT 1 FROM xaa_session x JOIN django_session d ON d.session_key = x.session_key"
+    " WHERE x.digest = %s AND x.user_id = %s AND d.expire_date > %s"
+)
 
 
 def is_alive(digest: str, user: User) -> bool:
-    """Whether the browser session behind a digest still belongs to this person."""
-    session = Session.objects.filter(digest=digest, user=user).first()
-    return session is not None and _belongs_to(session.session_key, user)
+    """Whether the sign-in behind a digest is this person's and still lives in a browser's session."""
+    now = connection.ops.adapt_datetimefield_value(datetime.now(UTC))
+    with connection.cursor() as cursor:
+        cursor.execute(_ALIVE, (digest, user.pk, now))
+        return cursor.fetchone() is not None
 
 
 def end_by_digest(digest: str) -> None:
@@ -52,8 +64,8 @@ def revoke(session: Session) -> int:
 
 
 def _forget(session: Session) -> None:
-    _store(session.session_key).delete()
     with settled():
+        BrowserSession.objects.filter(session_key=session.session_key).delete()
         Session.objects.filter(digest=session.digest).delete()
         _end_sign_ins(session.digest)
         audit.record(Event.SESSION_ENDED, subject=str(session.user.subject))
@@ -72,21 +84,16 @@ def _started(request: HttpRequest, user: User, **_: Any) -> None:
     if key is None:
         return
     Session.objects.update_or_create(digest=session_digest(key), defaults={"session_key": key, "user": user})
-    for old in Session.objects.filter(user=user).exclude(session_key=key):
-        if not _belongs_to(old.session_key, user):
-            old.delete()
+    alive = BrowserSession.objects.filter(expire_date__gt=datetime.now(UTC)).values("session_key")
+    Session.objects.filter(user=user).exclude(session_key__in=alive).delete()
 
 
 def _ended(request: HttpRequest, **_: Any) -> None:
-    session = Session.objects.filter(digest=session_digest(request.session.session_key or "")).first()
-    if session is not None:
+    end_by_digest(session_digest(request.session.session_key or ""))
+
+
+def _password_changed(request: HttpRequest, user: User, **_: Any) -> None:
+    """Whoever signed in with the old password is signed out, but for the browser in which it was changed."""
+    here = session_digest(request.session.session_key or "")
+    for session in Session.objects.filter(user=user).exclude(digest=here).select_related("user"):
         _forget(session)
-
-
-def _belongs_to(session_key: str, user: User) -> bool:
-    # An expired session loads as an empty one, and one that was flushed is no longer there.
-    return str(_store(session_key).load().get(SESSION_KEY)) == str(user.pk)
-
-
-def _store(session_key: str) -> Any:
-    return import_module(settings.SESSION_ENGINE).SessionStore(session_key)

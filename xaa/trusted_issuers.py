@@ -5,6 +5,7 @@ trusts nobody (law 5, attack 18). Configuration comes from the snapshot, so swit
 request on.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -94,19 +95,28 @@ def keys_for(trust: Trust, token: Unverified) -> tuple[Key, ...]:
     try:
         jwks_uri = trust.jwks_uri or discovery.jwks_uri(trust.issuer)
         try:
-            return remote_keys.keys(jwks_uri, Role.ISSUER_KEYS, kid=token.kid)
-        finally:
+            found = remote_keys.keys(jwks_uri, Role.ISSUER_KEYS, kid=token.kid)
+        except remote_keys.KeysUnavailableError:
             _note_health(trust, jwks_uri)
+            raise
+        # Looking costs as much as verifying a signature, and what there is to see changes with fetches alone.
+        if _looked.get(trust.pk, 0.0) + LOOK_INTERVAL <= time.monotonic():
+            _note_health(trust, jwks_uri)
+        return found
     except (OutboundError, discovery.DiscoveryError, remote_keys.KeysUnavailableError) as error:
         raise OAuthError(Reason.ISSUER_KEYS_UNAVAILABLE, detail=str(error)) from None
 
 
-# By issuer: when its keys were last fetched or last failed to be, as this process has written it down.
+# By issuer: when its keys were last fetched or last failed to be, as this process has written it down; and when it
+# last looked (by the monotonic clock).
 _noted: dict[int, tuple[float, float]] = {}
+_looked: dict[int, float] = {}
+LOOK_INTERVAL = 5.0
 
 
 def _note_health(trust: Trust, jwks_uri: str) -> None:
     """Write down how the keys are, for the console, whenever a fetch was made."""
+    _looked[trust.pk] = time.monotonic()
     health = remote_keys.health(jwks_uri)
     if health is None or _noted.get(trust.pk) == (health.fetched, health.failed):
         return

@@ -81,7 +81,7 @@ def allowed(host: Host) -> Iterator[None]:
 
 @contextmanager
 def remembering_nothing() -> Iterator[None]:
-    for memory in (remote_keys._entries, discovery._found, trusted_issuers._noted):
+    for memory in (remote_keys._entries, discovery._found, trusted_issuers._noted, trusted_issuers._looked):
         memory.clear()
     yield
 

@@ -16,5 +16,6 @@ def company(gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> organisation.C
 @pytest.fixture(autouse=True)
 def _fresh_issuers() -> Iterator[None]:
     trusted_issuers._noted.clear()
+    trusted_issuers._looked.clear()
     discovery._found.clear()
     yield
