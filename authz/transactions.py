@@ -1,15 +1,10 @@
 """The only transaction: what a request settles is committed together, and a refusal keeps what it wrote (law 1)."""
 
-import fcntl
-import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
-from pathlib import Path
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from authz.protocol.errors import OAuthError
 
