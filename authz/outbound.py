@@ -79,6 +79,7 @@ class Limits:
     seconds: float
 
 
+CONNECT_SECONDS = 2.0
 _JSON = r"application/(?:json|[a-z0-9!#$&^_.+\-]+\+json)"
 
 
@@ -367,7 +368,8 @@ class _PinnedAdapter(HTTPAdapter):
     def connect(self, connection: HTTPConnection) -> socket.socket:
         sock = socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET, socket.SOCK_STREAM)
         try:
-            sock.settimeout(max(0.001, self.remaining()))
+            # One address that swallows packets must not take the time of the others.
+            sock.settimeout(max(0.001, min(self.remaining(), CONNECT_SECONDS)))
             sock.connect((self.address, connection.port))
             sock.settimeout(max(0.001, self.remaining()))  # the TLS handshake has what connecting has left
         except OSError as error:

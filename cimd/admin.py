@@ -17,8 +17,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
 from authz import snapshot
-from authz.console.agents import LinesField
 from authz.console.display import STATUS_TONES, chip, foreign, when
+from authz.console.fields import LinesField
 from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool
 from authz.console.roles import APPROVE_AGENTS
 from authz.console.site import console

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from django.db.models import F
 
+from authz.models import Client
 from authz.protocol.errors import OAuthError
 from authz.transactions import settled
 from cimd.client_identifier import host, origin
@@ -22,6 +23,7 @@ from cimd.reasons import Reason
 LEASE = 12.0
 MINUTE = 60
 KEPT_FAILURE = 3600.0
+KEPT_PENDING = 14 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +121,19 @@ def _window(scope: str, minute: int, now: float) -> FetchWindow:
 
 
 def _tidy(minute: int, now: float) -> None:
-    """Windows that are over, and URLs that never led to a client, are nobody's memory."""
+    """Windows that are over, URLs that never led to a client, and clients that nobody ever approved are forgotten."""
     FetchWindow.objects.filter(minute__lt=minute - 1).delete()
     Document.objects.filter(client=None, lease_until__lte=now, failed__lt=now - KEPT_FAILURE).delete()
+    # Otherwise whoever fills the approval queue once has filled it for good.
+    Client.objects.filter(
+        registration_source=Client.RegistrationSource.CIMD,
+        status=Client.Status.PENDING,
+        authorization=None,
+        document__approval=Document.Approval.NONE,
+        document__candidate=None,
+        document__lease_until__lte=now,
+        document__fetched__lt=now - KEPT_PENDING,
+    ).delete()
 
 
 # --- Waiting for somebody else's fetch -----------------------------------------------------------------------------

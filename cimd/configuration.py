@@ -43,6 +43,9 @@ class PolicySerializer(serializers.Serializer[Any]):
         return _patterns(value)
 
     def validate_registration_hosts(self, value: list[str]) -> list[str]:
+        # Registration is for hosts that somebody named; open to everybody it would be anybody's to abuse (attack 29).
+        if "*" in value:
+            raise serializers.ValidationError("names hosts; “*” is nobody in particular")
         return _patterns(value)
 
     def validate_redirect_schemes(self, value: list[str]) -> list[str]:

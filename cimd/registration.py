@@ -195,9 +195,7 @@ def _without_privileges(wanted: ClientMetadata) -> ClientMetadata:
 def _are_on(uris: list[str], hosts: tuple[str, ...]) -> bool:
     """Whether every redirect URI is on one of these hosts; an empty list of either is nobody's."""
     shown = [redirect_uris.display(uri).host for uri in uris]
-    return bool(shown) and all(
-        any(pattern == "*" or client_metadata.matches_host(pattern, host) for pattern in hosts) for host in shown
-    )
+    return bool(shown) and all(any(client_metadata.matches_host(pattern, host) for pattern in hosts) for host in shown)
 
 
 def _require_room() -> None:

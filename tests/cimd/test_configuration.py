@@ -53,6 +53,7 @@ def test_the_policy_in_force_is_what_was_applied(gatehouse: World) -> None:
         ("trusted_hosts: ['*.com']", "is not a host"),
         ("blocked_hosts: ['a*']", "is not a host"),
         ("redirect_hosts: ['']", "blank"),
+        ("registration_hosts: ['*']", "names hosts"),
         ("redirect_schemes: [javascript]", "is not a private-use scheme"),
         ("redirect_schemes: [HTTP]", "is not a private-use scheme"),
         ("redirect_schemes: [http]", "is not a private-use scheme"),

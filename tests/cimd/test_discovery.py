@@ -507,6 +507,22 @@ def test_urls_that_never_led_to_a_client_are_forgotten(trusting: world.World, do
     assert set(FetchWindow.objects.values_list("minute", flat=True)) != {1}
 
 
+def test_clients_that_nobody_approved_leave_the_queue(gatehouse: world.World, documents: DocumentHost) -> None:
+    waits, approved = documents.document("/waits.json"), documents.document("/approved.json")
+    for url in (waits, approved):
+        find(url)
+    document = Document.objects.get(url=approved)
+    assert document.current is not None
+    admission.approve(document, document.current.digest, by=world.person("alice"))
+    Document.objects.update(fetched=1)
+    FetchWindow.objects.update(minute=1)
+    find(documents.document("/new.json"))
+    assert set(Client.objects.filter(registration_source="cimd").values_list("client_id", flat=True)) == {
+        approved,
+        documents.url("/new.json"),
+    }
+
+
 def test_old_versions_are_forgotten_but_for_those_in_force(
     trusting: world.World, documents: DocumentHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,9 @@ METADATA = f"/.well-known/oauth-authorization-server{conf.issuer_path}"
 def ask(method: str, path: str, body: Any = None, token: str = "", **headers: str) -> Any:
     sent = {"authorization": f"Bearer {token}"} if token else {}
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Browser().generic(method.upper(), path, data, content_type="application/json", headers=sent | headers)
+    return Browser(enforce_csrf_checks=True).generic(
+        method.upper(), path, data, content_type="application/json", headers=sent | headers
+    )
 
 
 def program(**members: Any) -> dict[str, Any]:
