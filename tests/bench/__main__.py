@@ -151,9 +151,7 @@ def report(results: list[tuple[Line, Figures]], memory: list[float]) -> int:
     if slower > 1.5:
         missed.append(f"CIMD authorization request: {slower:.2f} times a registered one's")
     calmer = by_name[STORMY].p99 / by_name[QUIET].p99
-    print(
-        f"with {FIRST_SIGHTS} first sights waiting on a slow host, p99 is {calmer:.2f} times the one without (2 allowed)"
-    )
+    print(f"with {FIRST_SIGHTS} first sights waiting on a slow host, p99 is {calmer:.2f} times as long (2 allowed)")
     if calmer > 2:
         missed.append(f"first sights: p99 {calmer:.2f} times")
     print(f"memory, proportional, a worker: {', '.join(f'{size:.0f} MiB' for size in memory)}")
