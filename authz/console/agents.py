@@ -21,6 +21,7 @@ from django.views.decorators.cache import never_cache
 from authz import audit, authorizations, decisions, registry, snapshot
 from authz.console.display import STATUS_TONES, chip, foreign, when
 from authz.console.events import Event
+from authz.console.fields import KeysField, LinesField, PersonField
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, person
 from authz.console.roles import APPROVE_AGENTS
 from authz.console.site import console
@@ -84,26 +85,12 @@ def new_client_id() -> str:
     return "agent-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(20))
 
 
-class LinesField(forms.CharField):
-    """A list of words, one a line (or separated by spaces)."""
-
-    def prepare_value(self, value: Any) -> Any:
-        return "\n".join(value) if isinstance(value, list) else value
-
-    def clean(self, value: Any) -> list[str]:
-        return str(super().clean(value) or "").split()
-
-
-class KeysField(forms.JSONField):
-    def prepare_value(self, value: Any) -> Any:
-        return "" if value is None else super().prepare_value(value)
-
-
 class AgentForm(Form):
     name = forms.CharField(max_length=255, help_text="What people read on the consent page.")
     client_id = forms.CharField(
         max_length=255, required=False, help_text="Left empty, one is made. It never changes afterwards."
     )
+    owner = PersonField(required=False, help_text="A user name: who answers for it.")
     grant_types = forms.MultipleChoiceField(
         choices=(), widget=forms.CheckboxSelectMultiple, help_text="How it may ask for tokens."
     )
@@ -242,7 +229,6 @@ class AgentAdmin(ConsoleAdmin):
     search_fields = ("name", "client_id")
     search_help_text = "Name or client_id"
     ordering = ("-id",)
-    autocomplete_fields = ("owner",)
     actions = ("approve_selected", "suspend_selected", "retire_selected")
 
     fieldsets = (

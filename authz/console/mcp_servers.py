@@ -1,7 +1,7 @@
 """MCP servers: what agents reach, with their scopes in words, and how to protect one."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -17,6 +17,7 @@ from authz import outbound
 from authz.conf import conf
 from authz.console import resource_check, snippets
 from authz.console.display import chip, foreign
+from authz.console.fields import AgentsField, PersonField
 from authz.console.model_admin import ConsoleAdmin, Form, Tool
 from authz.console.site import console
 from authz.models import ProtectedResource, Scope
@@ -30,6 +31,13 @@ else:
 
 
 class ResourceForm(Form):
+    owner = PersonField(required=False, help_text="A user name: who answers for it.")
+    introspection_clients = AgentsField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
+        help_text="The agents, one client_id a line, that may introspect this server's tokens; nobody else may.",
+    )
+
     class Meta:
         model = ProtectedResource
         fields = (
@@ -48,8 +56,21 @@ class ResourceForm(Form):
         return given
 
 
+class ScopeForm(Form):
+    class Meta:
+        model = Scope
+        fields = ("name", "description", "sensitivity")
+        # A table's head is no label for the controls below it.
+        widgets: ClassVar = {
+            "name": forms.TextInput(attrs={"aria-label": "Scope", "class": "mono"}),
+            "description": forms.TextInput(attrs={"aria-label": "In words"}),
+            "sensitivity": forms.Select(attrs={"aria-label": "Sensitivity"}, choices=Scope.Sensitivity.choices),
+        }
+
+
 class ScopeInline(ScopeInlineBase):
     model = Scope
+    form = ScopeForm
     fields = ("name", "description", "sensitivity")
     extra = 2
     verbose_name_plural = "scopes"
@@ -68,7 +89,6 @@ class ResourceAdmin(ConsoleAdmin):
     search_fields = ("name", "identifier")
     search_help_text = "Name or identifier"
     ordering = ("name",)
-    autocomplete_fields = ("owner", "introspection_clients")
     fieldsets = (
         (None, {"fields": ("name", "identifier", "owner", ("is_active", "is_default"))}),
         ("Tokens", {"fields": (("access_token_lifetime", "access_token_signing_alg"), "introspection_clients")}),

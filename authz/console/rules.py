@@ -12,8 +12,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from authz import audit, registry
-from authz.console.agents import LinesField
 from authz.console.display import chip
+from authz.console.fields import LinesField
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, record
 from authz.console.site import console
 from authz.models import ProtectedResource, Rule, Scope

@@ -14,9 +14,10 @@ from authz.models import ProtectedResource
 from tests.console.conftest import Page
 from tests.support.world import NOTES
 
+SCOPES = ["mcp:read", "mcp:write"]
 VALUES = Values(
     issuer="https://as.example.com/o", jwks_uri="https://as.example.com/o/jwks", identifier="https://mcp.example.com/mcp",
-    algorithm="RS256", scopes=["mcp:read", "mcp:write"],
+    algorithm="RS256", scopes=SCOPES,
 )  # fmt: skip
 
 
@@ -44,7 +45,7 @@ def test_the_python_parses(snippet: object) -> None:
 
 
 GOOD = {
-    "resource": VALUES.identifier, "authorization_servers": [VALUES.issuer], "scopes_supported": ["mcp:read", "mcp:write"],
+    "resource": VALUES.identifier, "authorization_servers": [VALUES.issuer], "scopes_supported": SCOPES,
 }  # fmt: skip
 
 

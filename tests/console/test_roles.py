@@ -102,7 +102,7 @@ def test_a_developer_cannot_register_an_agent_as_approved_or_as_somebody_elses(s
     alice = User.objects.get(username="alice")
     form = {
         "name": "Erin's tool", "client_id": "erins-tool", "grant_types": ["client_credentials"],
-        "token_endpoint_auth_method": "client_secret_basic", "status": "approved", "owner": alice.pk,
+        "token_endpoint_auth_method": "client_secret_basic", "status": "approved", "owner": alice.username,
     }  # fmt: skip
 
     browser.post(address("authz_client_add"), form)

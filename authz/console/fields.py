@@ -1,0 +1,66 @@
+"""Form fields that need no script: lists of words, keys, and people and agents by their names."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+
+from authz.models import Client, User
+
+
+class LinesField(forms.CharField):
+    """A list of words, one a line (or separated by spaces)."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> list[str]:
+        return str(super().clean(value) or "").split()
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return (initial or []) != str(data or "").split()
+
+
+class KeysField(forms.JSONField):
+    """JSON, where nothing is shown as nothing and not as `null`."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
+
+class PersonField(forms.CharField):
+    """A person by user name: the same with ten people and with ten thousand."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return User.objects.values_list("username", flat=True).filter(pk=value).first() if type(value) is int else value
+
+    def clean(self, value: Any) -> User | None:
+        name = super().clean(value)
+        if not name:
+            return None
+        person = User.objects.filter(username=name).first()
+        if person is None:
+            raise forms.ValidationError("Nobody has this user name.")
+        return person
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return (self.prepare_value(initial) or "") != (data or "")
+
+
+class AgentsField(LinesField):
+    """Agents by client_id, one a line."""
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, Iterable) and not isinstance(value, str):
+            return "\n".join(client.client_id for client in value)
+        return value
+
+    def clean(self, value: Any) -> list[Client]:  # type: ignore[override]  # a field may clean to what it likes
+        names = super().clean(value)
+        found = {client.client_id: client for client in Client.objects.filter(client_id__in=names)}
+        if unknown := [name for name in names if name not in found]:
+            raise forms.ValidationError(f"No agent has this client_id: {', '.join(unknown)}")
+        return list(found.values())
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return sorted(client.client_id for client in initial or ()) != sorted(str(data or "").split())
