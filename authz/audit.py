@@ -102,7 +102,7 @@ def record(
         _storable(subject, 255),
         _storable(resource, 1024),
         str(authorization) if authorization is not None else "",
-        where.address,
+        _storable(where.address, 45),  # an IPv6 address may have a zone of any length
         where.request_id,
         json.dumps(detail or {}, separators=(",", ":")),
     )

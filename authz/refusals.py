@@ -4,6 +4,7 @@ Refusals cost their sender nothing, so each process records them at a bounded ra
 next one that is recorded says how many were left out.
 """
 
+import logging
 import threading
 import time
 from enum import StrEnum
@@ -12,6 +13,8 @@ from django.db import DatabaseError
 
 from authz import audit
 from authz.protocol.errors import OAuthError, Reason
+
+log = logging.getLogger(__name__)
 
 RATE = 20.0  # a second, in the long run
 BURST = 500.0
@@ -48,11 +51,15 @@ def reset() -> None:
     _budget.__init__()  # type: ignore[misc]  # there is one, shared by reference
 
 
-def record_unauthenticated(event: StrEnum, error: OAuthError, *, client_id: str = "") -> None:
-    """Record a refusal, if the budget allows. A refusal stands even if it cannot be recorded: it issued nothing."""
+def record_unauthenticated(event: StrEnum, error: OAuthError, *, client_id: str = "") -> OAuthError:
+    """Record a refusal, if the budget allows, and give the refusal to answer with.
+
+    That is another one where it cannot be recorded: with the audit out of order, a right guess at a secret and a wrong
+    one get the same answer, or guesses would go unseen.
+    """
     left_out = _budget.take()
     if left_out is None:
-        return
+        return error
     detail: dict[str, object] = {}
     if error.detail:
         detail["detail"] = error.detail
@@ -61,5 +68,6 @@ def record_unauthenticated(event: StrEnum, error: OAuthError, *, client_id: str 
     try:
         audit.record(event, reason=error.reason, client_id=client_id, detail=detail)
     except DatabaseError:
-        if error.reason is not Reason.UNAVAILABLE:
-            raise OAuthError(Reason.UNAVAILABLE) from None
+        log.exception("a refusal could not be recorded")
+        return OAuthError(Reason.UNAVAILABLE)
+    return error

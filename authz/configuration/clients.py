@@ -101,12 +101,12 @@ SERIALIZER = ClientSerializer
 
 
 def _checked_redirect_uris(uris: list[str]) -> list[str]:
-    for uri in uris:
+    for index, uri in enumerate(uris):
         # An administrator names the private-use scheme by writing it down; documents and strangers may not (cimd/).
         scheme = uri.partition(":")[0].lower()
         problem = redirect_uris.problem(uri, custom_schemes=frozenset({scheme}))
         if problem is not None:
-            raise serializers.ValidationError(f"{uri[:200]}: {problem.sentence}")
+            raise serializers.ValidationError({index: f"{uri[:200]}: {problem.sentence}"})
     return uris
 
 

@@ -86,7 +86,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
             clients.require_approved(client)
             return _answer(request, client, params, redirect_uri)
         except OAuthError as error:
-            record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
+            error = record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
             return _back(redirect_uri, _error_parameters(error, params.get("state", "")))
 
 
@@ -300,7 +300,7 @@ def _back(redirect_uri: str, parameters: dict[str, str]) -> HttpResponse:
 
 def _stopped(request: HttpRequest, error: OAuthError) -> HttpResponse:
     """A page and no redirect: whoever sent the person here is not to be trusted with one (attack 28)."""
-    record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error)
+    error = record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error)
     context = {
         "what": _STOPPED.get(error.reason.value, error.sentence),
         "correlation_id": audit.current_origin().request_id,

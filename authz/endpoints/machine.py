@@ -89,8 +89,8 @@ def _answer(view: View, request: HttpRequest, methods: tuple[str, ...], refused:
 
 def _refusal(request: HttpRequest, error: OAuthError, refused: StrEnum | None) -> HttpResponse:
     if refused is not None:
-        record_unauthenticated(refused, error, client_id=getattr(request, "claimed_client_id", ""))
-    headers = {}
+        error = record_unauthenticated(refused, error, client_id=getattr(request, "claimed_client_id", ""))
+    headers = {"Retry-After": "5"} if error.status == 503 else {}
     # > If the client attempted to authenticate via the "Authorization" request header field, the authorization server
     # > MUST respond with an HTTP 401 (Unauthorized) status code and include the "WWW-Authenticate" response header
     # > field matching the authentication scheme used by the client. (RFC 6749 §5.2)

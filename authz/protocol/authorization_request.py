@@ -49,12 +49,16 @@ def redirect_uri(params: Params, registered: Sequence[str]) -> str:
     if asked is None:
         # > If only one redirect URI is registered, it may be left out (OAuth 2.1 §4.1.1). A loopback one has no port
         # > yet.
-        if len(registered) == 1 and not redirect_uris.display(registered[0]).is_loopback:
-            return registered[0]
-        raise OAuthError(Reason.MISSING_PARAMETER, detail="redirect_uri")
+        if len(registered) != 1 or redirect_uris.display(registered[0]).is_loopback:
+            raise OAuthError(Reason.MISSING_PARAMETER, detail="redirect_uri")
+        asked = registered[0]
     # > authorization servers MUST utilize exact string matching except for port numbers in localhost redirection URIs
     # > of native apps (RFC 9700 §2.1)
-    if not any(redirect_uris.matches(uri, asked) for uri in registered):
+    elif not any(redirect_uris.matches(uri, asked) for uri in registered):
+        raise OAuthError(Reason.REDIRECT_URI_UNREGISTERED)
+    # Registered or not: whatever way it came into the database, no browser is sent to a `javascript:` (attack 12).
+    scheme = asked.partition(":")[0].lower()
+    if redirect_uris.problem(asked, custom_schemes=frozenset({scheme})) is not None:
         raise OAuthError(Reason.REDIRECT_URI_UNREGISTERED)
     return asked
 

@@ -1,0 +1,167 @@
+"""Real Gatehouse servers for tests: granian with several worker processes, on a database of their own.
+
+The database is of the kind that DATABASE_URL names: a SQLite file, or a PostgreSQL database made for the occasion.
+"""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import psycopg
+import requests
+
+from demo.browser import Person
+from demo.processes import ROOT, Server, environment, free_port
+from tests.support.world import CHALLENGE, NOTES, REDIRECT, VERIFIER
+
+SECRET_KEY = "a secret key for tests only, the same for every server of a run"
+
+_PREPARE = """
+import sys, django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+call_command("keys", "ensure")
+call_command("apply", sys.argv[1])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningGatehouse:
+    """A server that answers at `issuer`. Each method is one request; answers are given as they came."""
+
+    issuer: str
+    database_url: str
+    directory: Path
+    server: Server
+
+    @property
+    def origin(self) -> str:
+        parts = urlsplit(self.issuer)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def url(self, endpoint: str) -> str:
+        return f"{self.issuer.rstrip('/')}/{endpoint}"
+
+    def ask(self, method: str, url: str, **more: object) -> requests.Response:
+        """One request on a connection of its own, so that any worker may get it."""
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.request(method, url, timeout=30, allow_redirects=False, **more)  # type: ignore[arg-type]
+
+    def token(self, *, auth: tuple[str, str] | None = None, **params: str) -> requests.Response:
+        return self.ask("POST", self.url("token"), data=params, auth=auth)
+
+    def introspect(self, token: str, auth: tuple[str, str]) -> dict[str, object]:
+        answer: dict[str, object] = self.ask("POST", self.url("introspect"), data={"token": token}, auth=auth).json()
+        return answer
+
+    def code(self, username: str = "bob") -> str:
+        """Sign in, consent, and come back with a code for the desktop app."""
+        params = {
+            "response_type": "code",
+            "client_id": "desktop-app",
+            "redirect_uri": REDIRECT,
+            "code_challenge": CHALLENGE,
+            "code_challenge_method": "S256",
+            "scope": "mcp:read",
+            "state": "xyz",
+            "resource": NOTES,
+        }
+        back = Person(username, f"{username}-password").authorize(f"{self.url('authorize')}?{urlencode(params)}")
+        answer = dict(pair.split("=", 1) for pair in urlsplit(back).query.split("&"))
+        return answer["code"]
+
+    def redeem(self, code: str) -> requests.Response:
+        return self.token(
+            grant_type="authorization_code",
+            client_id="desktop-app",
+            code=code,
+            redirect_uri=REDIRECT,
+            code_verifier=VERIFIER,
+        )
+
+    def refresh(self, refresh_token: str) -> requests.Response:
+        return self.token(grant_type="refresh_token", client_id="desktop-app", refresh_token=refresh_token)
+
+    def kill(self) -> None:
+        """End it and its workers as a power cut to the process would: with no chance to say goodbye."""
+        assert self.server.process is not None
+        os.killpg(self.server.process.pid, signal.SIGKILL)
+
+    def manage(self, *arguments: str) -> str:
+        """`manage.py …` beside the running server: another process on the same database."""
+        return _python(["manage.py", *arguments], self.server.env)
+
+
+@contextmanager
+def database(directory: Path, configuration: str) -> Iterator[str]:
+    """The URL of a new database: migrated, with signing keys, and configured. It is gone afterwards."""
+    file = directory / "configuration.yaml"
+    file.write_text(configuration)
+    with _empty_database(directory) as url:
+        _python(["-c", _PREPARE, str(file)], _environment(url, GATEHOUSE_ISSUER="http://127.0.0.1:1/o"))
+        yield url
+
+
+@contextmanager
+def running(
+    database_url: str, directory: Path, *, path: str = "/o", workers: int = 2, **settings: str
+) -> Iterator[RunningGatehouse]:
+    """A server on that database, with the issuer http://127.0.0.1:PORT + `path`. It is stopped afterwards, always."""
+    port = free_port()
+    issuer = f"http://127.0.0.1:{port}{path}"
+    env = _environment(database_url, GATEHOUSE_ISSUER=issuer, PORT=str(port), WORKERS=str(workers), **settings)
+    with Server(
+        name="gatehouse",
+        command=[sys.executable, "-m", "authz.serve"],
+        ready=f"http://127.0.0.1:{port}/.well-known/oauth-authorization-server{path.rstrip('/')}",
+        log=directory / f"gatehouse-{port}.log",
+        env=env,
+    ) as server:
+        yield RunningGatehouse(issuer=issuer, database_url=database_url, directory=directory, server=server)
+
+
+def _environment(database_url: str, **settings: str) -> dict[str, str]:
+    # The settings module of this run, for a run with other settings than the project's own.
+    chosen = {name: os.environ[name] for name in ("DJANGO_SETTINGS_MODULE", "PYTHONPATH") if name in os.environ}
+    chosen.setdefault("DJANGO_SETTINGS_MODULE", "authz.settings")
+    return environment(DATABASE_URL=database_url, GATEHOUSE_SECRET_KEY=SECRET_KEY, **chosen, **settings)
+
+
+def _python(arguments: list[str], env: dict[str, str] | object) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=dict(env),  # type: ignore[call-overload]
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+@contextmanager
+def _empty_database(directory: Path) -> Iterator[str]:
+    name = f"gatehouse_{secrets.token_hex(6)}"
+    url = os.environ.get("DATABASE_URL", "")
+    if not url.startswith("postgres"):
+        yield f"sqlite:///{directory / name}.sqlite3"
+        return
+    parts = urlsplit(url)
+    with psycopg.connect(urlunsplit(parts._replace(path="/postgres")), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]  # the name is ours
+        try:
+            yield urlunsplit(parts._replace(path=f"/{name}"))
+        finally:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
