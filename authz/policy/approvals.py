@@ -4,6 +4,7 @@ It lifts `require_approval` for exactly its client, subject, resource, grant typ
 deny, and no other person's or agent's ask. It ends by itself.
 """
 
+import math
 from dataclasses import dataclass
 
 from authz.policy.ask import Ask
@@ -33,7 +34,8 @@ class Approval:
     expires: float
 
     def is_live(self, now: float) -> bool:
-        return self.not_before <= now < self.expires
+        # What has no end was never meant to be an approval.
+        return self.not_before <= now < self.expires < math.inf
 
     def is_for(self, ask: Ask) -> bool:
         """Whether it speaks of the ask's client, subject and grant (and says nothing yet of resource and scopes)."""

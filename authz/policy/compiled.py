@@ -44,6 +44,9 @@ class RuleSet:
     def speaking_of_subject(self, ask: Ask) -> int:
         if ask.subject is None:
             return self.machines
+        # A person without a name is neither a machine nor anybody who signed in.
+        if not ask.subject:
+            return 0
         return union(self.users, ("*", ask.subject)) | union(self.groups, ("*", *ask.groups))
 
     def speaking_of_grant(self, ask: Ask) -> int:

@@ -158,6 +158,8 @@ def _best(verdicts: list[Verdict]) -> Verdict:
 def _speaks_of_subject(rule: Rule, ask: Ask) -> bool:
     if rule.for_machines or ask.subject is None:
         return rule.for_machines and ask.subject is None
+    if not ask.subject:
+        return False
     users, groups = rule.users or (), rule.groups or ()
     return "*" in users or "*" in groups or ask.subject in users or any(group in groups for group in ask.groups)
 
@@ -178,9 +180,7 @@ def _asked(field: str, ask: Ask, now: float) -> str:
             keys = [key.removeprefix("id:") for key in client_keys(ask) if key != "*" and not key.startswith("under:")]
             return ", ".join(keys)
         case "subject":
-            if ask.subject is None:
-                return "a machine"
-            return f"{ask.subject}, member of {', '.join(ask.groups)}" if ask.groups else f"{ask.subject}, in no group"
+            return _subject(ask)
         case "grant_types":
             return ", ".join(ask.grant_names())
         case "resources":
@@ -199,6 +199,14 @@ def _asked(field: str, ask: Ask, now: float) -> str:
             return UNKNOWN if ask.auth_time is None else f"signed in {now - ask.auth_time:.0f} seconds ago"
         case _:
             return iso(now)
+
+
+def _subject(ask: Ask) -> str:
+    if ask.subject is None:
+        return "a machine"
+    if not ask.subject:
+        return UNKNOWN
+    return f"{ask.subject}, member of {', '.join(ask.groups)}" if ask.groups else f"{ask.subject}, in no group"
 
 
 def _wanted(field: str, rule: Rule) -> str:

@@ -84,6 +84,8 @@ def is_client(pattern: str, ask: Ask) -> bool:
 def is_subject(rule: Rule, ask: Ask) -> bool:
     if ask.subject is None:
         return rule.users is None and rule.groups is None
+    if ask.subject == "":
+        return False
     wanted_users, wanted_groups = set(rule.users or ()), set(rule.groups or ())
     return bool(wanted_users & {"*", ask.subject} or wanted_groups & {"*", *ask.groups})
 

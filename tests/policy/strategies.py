@@ -104,7 +104,7 @@ rule_lists = st.lists(rules, max_size=6)
 
 @st.composite
 def _asks(draw: st.DrawFn) -> Ask:
-    subject = draw(st.sampled_from((None, *USERS)))
+    subject = draw(st.sampled_from((None, "", *USERS, *USERS)))
     client_id = draw(st.sampled_from(CLIENTS))
     cimd = client_id.startswith("https:")
     statuses = (*[ClientStatus.APPROVED] * 9, ClientStatus.SUSPENDED)

@@ -172,6 +172,9 @@ SUBJECTS = [
     ("anybody signed in, by users", [allow(users=["*"])], ask(groups=()), "allowed: read"),
     ("anybody signed in is no machine", [allow(groups=["*"])], machine(), "no_rule_allows"),
     ("any user is no machine", [allow(users=["*"])], machine(), "no_rule_allows"),
+    ("a person without a name is nobody", [allow()], ask(subject=""), "no_rule_allows"),
+    ("not even as a member of a group", [allow(groups=["engineering"])], ask(subject=""), "no_rule_allows"),
+    ("nor a machine", [allow(groups=None)], ask(subject=""), "no_rule_allows"),
     ("a rule without persons is for machines", [allow(groups=None)], machine(), "allowed: read"),
     (
         "two rules for machines",
@@ -468,6 +471,7 @@ APPROVALS = [
     ("approved for later", [require()], ask(), [approval("read", not_before=NOW + 1)], "waits: read"),
     ("approved from now", [require()], ask(), [approval("read", not_before=NOW)], "allowed: read"),
     ("no longer approved", [require()], ask(), [approval("read", expires=NOW)], "waits: read"),
+    ("approved without an end", [require()], ask(), [approval("read", expires=float("inf"))], "waits: read"),
     ("a machine waits", [require(groups=None)], machine(), [], "waits: read"),
     (
         "a machine's approval",

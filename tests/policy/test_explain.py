@@ -53,6 +53,7 @@ MISMATCHES = [
     (allow(groups=[]), ask(groups=("a", "b")), [("subject", "bob, member of a, b", "nobody", True)]),
     (allow(groups=None), ask(), [("subject", "bob, member of engineering", "machines", True)]),
     (allow(), machine(), [("subject", "a machine", "anybody signed in", True)]),
+    (allow(), ask(subject=""), [("subject", "unknown", "anybody signed in", True)]),
     (
         allow(grant_types=["client_credentials", JWT_BEARER]),
         ask(),
