@@ -122,7 +122,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "oauth2_provider",
     "rest_framework",
-    "drf_spectacular",
     "allauth",
     "allauth.account",
     "allauth.mfa",
