@@ -10,8 +10,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from rest_framework.serializers import ValidationError
 
-from authz.console.agents import LinesField
 from authz.console.display import chip, foreign, when
+from authz.console.fields import LinesField
 from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin
 from authz.console.roles import END_AUTHORIZATIONS
 from authz.console.site import console

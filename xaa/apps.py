@@ -9,7 +9,8 @@ class XaaConfig(AppConfig):
     CONFIGURATION_MODELS = ("TrustedIssuer", "WorkloadBinding", "ResourceAuthorizationServer", "TargetResource")
 
     def ready(self) -> None:
-        from xaa import lineage, sessions
+        from xaa import lineage, sessions, sign_in
 
         lineage.connect()
         sessions.connect()
+        sign_in.connect()

@@ -20,6 +20,7 @@ from authz.transactions import settled
 from xaa import id_jag, identity_assertions, targets
 from xaa.events import Event
 from xaa.identity_assertions import SignIn
+from xaa.openid.claims import is_verified
 from xaa.reasons import Reason
 from xaa.targets import Server, Target
 
@@ -70,7 +71,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         auth_time=sign_in.auth_time,
         acr=sign_in.acr,
         amr=sign_in.amr,
-        email=sign_in.user.email,
+        email=sign_in.user.email if is_verified(sign_in.user) else "",
     )
     token = keys.sign(claims, typ=id_jag.TYP, alg=SIGNING_ALG, now=request.now)
     with settled():

@@ -62,6 +62,8 @@ def test_an_address_that_the_person_entered_themselves_is_not_called_verified(co
     EmailAddress.objects.create(user=person("bob"), email="bob@example.com", verified=False)
     tokens = company.login()
     assert claims(tokens["id_token"])["email_verified"] is False
+    issued = json.loads(company.exchange(tokens["id_token"]).content)["access_token"]
+    assert "email" not in claims(issued)
 
 
 def test_prompt_none_does_not_show_a_page(company: Company) -> None:
