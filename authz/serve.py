@@ -23,6 +23,7 @@ def main() -> None:
         backlog=1024,
         # A worker that dies is replaced; requests in flight elsewhere go on.
         respawn_failed_workers=True,
+        websockets=False,
         log_access=False,
     ).serve()
 
