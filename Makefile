@@ -32,7 +32,7 @@ serve: prepare ## Serve on 127.0.0.1:PORT with the environment as given, without
 	@PORT=$(PORT) WORKERS=$(WORKERS) exec $(BIN)/python -m authz.serve
 
 test: env ## Run the tests; needs no service
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: env ## Format, style, types, import walls, missing migrations
 	$(BIN)/ruff format --check .

@@ -18,12 +18,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 from oauth2_provider.http import OAuth2ResponseRedirect
 
-from authz import audit, clients, codes, consents, decisions, registry, resources, sign_in, snapshot
+from authz import access_requests, audit, clients, codes, consents, decisions, registry, resources, sign_in, snapshot
 from authz.addresses import client_address
 from authz.conf import conf
 from authz.endpoints.content_security_policy import POLICY
 from authz.endpoints.machine import now, request_id
-from authz.models import Client, ProtectedResource, User
+from authz.models import AccessRequest, Client, ProtectedResource, User
 from authz.policy import Ask, Decision, Outcome
 from authz.protocol import authorization_request, redirect_uris, scopes
 from authz.protocol.authorization_request import AuthorizationRequest
@@ -129,6 +129,9 @@ def _to_sign_in(request: HttpRequest, asked: Asked) -> HttpResponse:
 
 
 def _is_too_old(request: HttpRequest, asked: Asked, signed_in: SignIn) -> bool:
+    # A session that does not say when it began cannot be vouched for in a token's auth_time.
+    if not signed_in.auth_time:
+        return True
     # > login: The Authorization Server SHOULD prompt the End-User for reauthentication. (OpenID Connect Core §3.1.2.1)
     # When it was asked for is kept in the session; taking `prompt` out of the URL would be the person's own doing.
     if "login" in asked.request.prompt and signed_in.auth_time < request.session.get(_asked_at_key(request), asked.now):
@@ -148,6 +151,8 @@ def _asked_at_key(request: HttpRequest) -> str:
 
 def _decide(request: HttpRequest, asked: Asked, user: User, signed_in: SignIn) -> HttpResponse:
     decision = _decision(asked, user, signed_in)
+    if decision.effect is Outcome.PENDING:
+        return _asks_a_human(request, asked, _question(asked, user, signed_in, _wanted(asked)), decision)
     if decision.effect is not Outcome.ALLOW:
         return _not_allowed(request, asked, decision, signed_in)
     offer = Offer(
@@ -169,12 +174,17 @@ def _decide(request: HttpRequest, asked: Asked, user: User, signed_in: SignIn) -
 
 
 def _decision(asked: Asked, user: User, signed_in: SignIn) -> Decision:
+    question = _question(asked, user, signed_in, _wanted(asked))
     if asked.resource is None:
-        names = scopes.registered(asked.client.scope, asked.request.identity_scopes)
-        return decisions.judge_sign_in(_question(asked, user, signed_in, names), asked.now)
+        return decisions.judge_sign_in(question, asked.now)
+    return decisions.judge(question, asked.now)
+
+
+def _wanted(asked: Asked) -> Sequence[str]:
+    if asked.resource is None:
+        return scopes.registered(asked.client.scope, asked.request.identity_scopes)
     known = scopes.registered(asked.client.scope, resources.scopes_of(asked.resource))
-    names = scopes.narrow(asked.request.scopes, known)
-    return decisions.judge(_question(asked, user, signed_in, names), asked.now)
+    return scopes.narrow(asked.request.scopes, known)
 
 
 def _identity_scopes(asked: Asked, user: User, signed_in: SignIn) -> tuple[str, ...]:
@@ -210,9 +220,15 @@ def _is_consented(asked: Asked, offer: Offer) -> bool:
     )
 
 
+def _asks_a_human(request: HttpRequest, asked: Asked, question: Ask, decision: Decision) -> HttpResponse:
+    """The ask becomes an access request, once. What is approved is what the same request finds allowed afterwards."""
+    # > none: The Authorization Server MUST NOT display any authentication or consent user interface pages.
+    if "none" in asked.request.prompt:
+        raise OAuthError(Reason.CONSENT_REQUIRED, detail=decision.reason)
+    return _waiting(request, asked.client, asked.resource, decisions.open_request(question, decision))
+
+
 def _not_allowed(request: HttpRequest, asked: Asked, decision: Decision, signed_in: SignIn) -> HttpResponse:
-    if decision.effect is Outcome.PENDING:
-        return _waiting(request, asked.client, asked.resource)
     step_up = decision.step_up
     if step_up is None:
         raise OAuthError(Reason.ACCESS_DENIED_BY_POLICY, detail=decision.reason)
@@ -317,17 +333,29 @@ _STOPPED = {
 }
 
 
-def _waiting(request: HttpRequest, client: Client, resource: ProtectedResource | None = None) -> HttpResponse:
-    error = OAuthError(Reason.CLIENT_NOT_APPROVED if resource is None else Reason.APPROVAL_PENDING)
+def _waiting(
+    request: HttpRequest,
+    client: Client,
+    resource: ProtectedResource | None = None,
+    waiting: AccessRequest | None = None,
+) -> HttpResponse:
+    """A page that says who has to say yes: to the agent itself, or to this ask of it."""
+    error = OAuthError(Reason.CLIENT_NOT_APPROVED if waiting is None else Reason.APPROVAL_PENDING)
     record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
+    administrators = User.objects.filter(role=User.Role.ADMINISTRATOR, is_active=True)[:3]
+    deciders = administrators if waiting is None else access_requests.deciders(waiting)
     context = {
         "client": {"name": client.name, "host": client.host},
         "resource": resource,
-        "approvers": User.objects.filter(role=User.Role.ADMINISTRATOR, is_active=True).values_list("email", flat=True)[
-            :3
-        ],
-        "request_id": audit.current_origin().request_id,
+        "approvers": [person.email or person.username for person in deciders],
+        "request_id": audit.current_origin().request_id if waiting is None else waiting.pk,
     }
+    if waiting is not None:
+        context |= {
+            "what": "Your organisation lets a person decide this. It is asked for now, once; nothing else happens yet.",
+            "access_request": waiting,
+            "again": request.get_full_path(),
+        }
     return render(request, "authorize/waiting.html", context, status=403)
 
 

@@ -10,6 +10,8 @@ from django.urls import reverse
 
 from authz import sign_in
 from authz.models import User
+from tests.support import world
+from tests.support.world import World
 
 PASSWORD = "bobs-long-passphrase"
 
@@ -44,3 +46,10 @@ def test_records_of_somebody_else_in_the_same_browser_do_not_count(bobs_browser:
     charlie = User.objects.create_user("charlie", password=PASSWORD)
     request = SimpleNamespace(user=charlie, session=bobs_browser.session)
     assert sign_in.current(request).amr == ()
+
+
+def test_a_session_that_does_not_say_when_it_began_must_sign_in_again(gatehouse: World) -> None:
+    gatehouse.browser.force_login(world.person("bob"))
+    response = gatehouse.browser.get(gatehouse.authorize_url())
+    assert response.status_code == 302
+    assert response["Location"].startswith("/accounts/reauthenticate/")
