@@ -158,7 +158,7 @@ class DocumentAdmin(ReadOnlyAdmin):
             "title": "Approve this agent?",
             "document": document,
             "version": waits,
-            "lines": list(difference(document.current if document.candidate else None, waits)),
+            "lines": list(difference(document.current if document.candidate else waits, waits)),
         }
         return TemplateResponse(request, "console/document_approve.html", context)
 
@@ -196,10 +196,26 @@ def _documents() -> QuerySet[Document]:
 class PolicyForm(Form):
     """The lists of the policy, judged by the same rules as the configuration file."""
 
-    trusted_hosts = LinesField(required=False, widget=forms.Textarea(attrs={"class": "code", "rows": 4}))
-    blocked_hosts = LinesField(required=False, widget=forms.Textarea(attrs={"class": "code", "rows": 3}))
-    redirect_schemes = LinesField(required=False, widget=forms.Textarea(attrs={"class": "code", "rows": 2}))
-    redirect_hosts = LinesField(required=False, widget=forms.Textarea(attrs={"class": "code", "rows": 2}))
+    trusted_hosts = LinesField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 4}),
+        help_text="One a line: vscode.dev, *.example.com. Their agents need no approval.",
+    )
+    blocked_hosts = LinesField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 3}),
+        help_text="Their agents are never let in, and their documents never fetched.",
+    )
+    redirect_schemes = LinesField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
+        help_text="Private-use schemes that documents may send people back to, such as cursor.",
+    )
+    redirect_hosts = LinesField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
+        help_text="Hosts that documents may send people back to besides their own.",
+    )
 
     class Meta:
         model = Policy
