@@ -20,13 +20,14 @@ from django.db import close_old_connections
 
 from authz import turns
 from authz.conf import conf
-from authz.endpoints import introspection, jwks, revocation, token
+from authz.endpoints import introspection, jwks, metadata, revocation, token
 
 _MACHINE = {
     f"{conf.issuer_path}/token": token.token,
     f"{conf.issuer_path}/introspect": introspection.introspect,
     f"{conf.issuer_path}/revoke": revocation.revoke,
     f"{conf.issuer_path}/jwks": jwks.jwks,
+    **{f"/{address}": metadata.metadata for address in metadata.addresses()},
 }
 _SCHEME = conf.issuer.partition(":")[0]
 

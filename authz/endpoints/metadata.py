@@ -34,7 +34,7 @@ def metadata(request: HttpRequest) -> HttpResponse:
     return json_response(document(), cache="public, max-age=300")
 
 
-def well_known() -> list[URLPattern]:
+def addresses() -> list[str]:
     """Every address that the documents are looked for at, issuers with a path included.
 
     RFC 8414 §3.1 inserts `/.well-known/…` before the issuer's path; OpenID Connect Discovery §4 appends it; MCP clients
@@ -42,13 +42,17 @@ def well_known() -> list[URLPattern]:
     """
     inserted = conf.issuer_path
     # > any terminating "/" MUST be removed before inserting "/.well-known/" (RFC 8414 §3.1)
-    addresses = [
+    found = [
         f".well-known/oauth-authorization-server{inserted}",
         f".well-known/openid-configuration{inserted}",
     ]
     if inserted:
-        addresses += [
+        found += [
             f"{inserted[1:]}/.well-known/openid-configuration",
             f"{inserted[1:]}/.well-known/oauth-authorization-server",
         ]
-    return [path(address, metadata) for address in addresses]
+    return found
+
+
+def well_known() -> list[URLPattern]:
+    return [path(address, metadata) for address in addresses()]

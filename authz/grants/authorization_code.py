@@ -144,7 +144,7 @@ def _authorization(
     code: AuthorizationCode, resource: ProtectedResource | None, decision: Decision, request: TokenRequest
 ) -> Authorization:
     now = datetime.fromtimestamp(request.now, UTC)
-    refreshable = request.client.allows_grant_type("refresh_token")
+    refreshable = "refresh_token" in registry.grants() and request.client.allows_grant_type("refresh_token")
     return Authorization(
         id=uuid.uuid4(),
         client=request.client,
@@ -161,5 +161,7 @@ def _authorization(
         session_digest=code.session_digest,
         redirect_uri=code.redirect_uri,
         client_digest=code.client_digest,
-        lineage=code.lineage | {"rules": list(decision.rules)},
+        lineage=code.lineage
+        | {"rules": list(decision.rules)}
+        | ({"approvals": list(decision.approvals)} if decision.approvals else {}),
     )
