@@ -63,7 +63,12 @@ def _words(rows: list[Authorization]) -> dict[tuple[int | None, str], str]:
 
 
 def _last_used(ids: list[str]) -> dict[str, datetime]:
-    found = AuditEvent.objects.filter(authorization__in=ids).order_by().values_list("authorization")
+    found = (
+        AuditEvent.objects.exclude(authorization="")
+        .filter(authorization__in=ids)
+        .order_by()
+        .values_list("authorization")
+    )
     return dict(found.annotate(latest=Max("time")))
 
 

@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 
 from authz import audit, authorizations, decisions, registry, snapshot
+from authz.console import trail
 from authz.console.display import STATUS_TONES, chip, foreign, when
 from authz.console.events import Event
 from authz.console.fields import KeysField, LinesField, PersonField
@@ -163,6 +164,10 @@ class AgentForm(Form):
                 raise forms.ValidationError(f"{uri}: {problem.sentence}")
         return " ".join(uris)
 
+    def clean_scope(self) -> list[str] | None:
+        # An empty list would mean no scope at all.
+        return self.cleaned_data["scope"] or None
+
     def clean_client_jwks(self) -> Any:
         value = self.cleaned_data["client_jwks"]
         if value is None:
@@ -304,8 +309,9 @@ class AgentAdmin(ConsoleAdmin):
         queryset = super().get_queryset(request)
         if person(request).role == User.Role.DEVELOPER:
             queryset = queryset.filter(owner=person(request))
-        latest = AuditEvent.objects.filter(client_id=OuterRef("client_id")).order_by("-id").values("time")[:1]
-        rows: QuerySet[Client] = queryset.annotate(last_event=Subquery(latest))
+        theirs = AuditEvent.objects.exclude(client_id="").filter(client_id=OuterRef("client_id"))
+        latest = Subquery(theirs.order_by("-id").values("time")[:1])
+        rows: QuerySet[Client] = queryset.annotate(last_event=latest)
         return rows
 
     def waiting(self, request: HttpRequest) -> int:
@@ -389,7 +395,7 @@ class AgentAdmin(ConsoleAdmin):
                 "live_authorizations": Authorization.objects.filter(client=client, revoked=None)
                 .select_related("user", "resource")
                 .order_by("-created")[:8],
-                "recent_events": AuditEvent.objects.filter(client_id=client.client_id)[:8]
+                "recent_events": trail.about("client_id", client.client_id)[:8]
                 if request.user.has_perm("authz.view_auditevent")
                 else (),
                 "reach": reach(client) if request.user.has_perm("authz.view_rule") else None,

@@ -26,8 +26,10 @@ from authz.protocol.errors import OAuthError
 
 if TYPE_CHECKING:
     ScopeInlineBase = admin.TabularInline[Scope, ProtectedResource]
+    BaseFormSet = forms.BaseInlineFormSet[Any, Any, Any]
 else:
     ScopeInlineBase = admin.TabularInline
+    BaseFormSet = forms.BaseInlineFormSet
 
 
 class ResourceForm(Form):
@@ -68,9 +70,17 @@ class ScopeForm(Form):
         }
 
 
+class ScopeFormSet(BaseFormSet):
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        if "DELETE" in form.fields:
+            form.fields["DELETE"].widget.attrs["aria-label"] = "Delete this scope"
+
+
 class ScopeInline(ScopeInlineBase):
     model = Scope
     form = ScopeForm
+    formset = ScopeFormSet
     fields = ("name", "description", "sensitivity")
     extra = 2
     verbose_name_plural = "scopes"

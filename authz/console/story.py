@@ -6,8 +6,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from authz.console import trail
 from authz.console.site import console
-from authz.models import AuditEvent, Authorization, Client, User
+from authz.models import Authorization, Client, User
 
 KEYS = ("authorization", "client_id", "subject")
 LENGTH = 200
@@ -18,7 +19,7 @@ def story(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     key, value = next(((key, request.GET[key]) for key in KEYS if request.GET.get(key)), ("", ""))
     # The latest events, told from the first of them on.
-    newest = list(AuditEvent.objects.filter(**{key: value})[: LENGTH + 1]) if key else []
+    newest = list(trail.about(key, value)[: LENGTH + 1]) if key else []
     context = {
         **console.each_context(request),
         "title": "The whole story",

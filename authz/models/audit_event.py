@@ -1,6 +1,6 @@
 from django.db import models
 
-_FREQUENT = ["token:access:issued", "token:access:introspected", "token:access:refused"]
+FREQUENT = ["token:access:issued", "token:access:introspected", "token:access:refused"]
 
 
 class AuditEvent(models.Model):
@@ -27,7 +27,7 @@ class AuditEvent(models.Model):
             models.Index(
                 fields=["authorization", "id"], name="authz_audit_authorization", condition=~models.Q(authorization="")
             ),
-            models.Index(fields=["event", "id"], name="authz_audit_event", condition=~models.Q(event__in=_FREQUENT)),
+            models.Index(fields=["event", "id"], name="authz_audit_event", condition=~models.Q(event__in=FREQUENT)),
         ]
 
     def __str__(self) -> str:

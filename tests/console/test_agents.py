@@ -157,6 +157,7 @@ def test_a_new_agent_waits_for_approval_and_its_secret(signed_in: Page) -> None:
 
     agent = Client.objects.get(name="New one")
     assert agent.status == "pending"
+    assert agent.scope is None, "an empty list would mean no scope at all"
     assert agent.client_id.startswith("agent-")
     assert response["Location"] == reverse("admin:authz_client_secret", args=[agent.pk])
     event = AuditEvent.objects.filter(event="configuration:object:created").latest("id")

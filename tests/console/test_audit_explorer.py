@@ -3,11 +3,12 @@
 import csv
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 
-from authz.console.audit_explorer import distinct
+from authz.console import trail
 from authz.console.exports import cell
 from authz.models import AuditEvent, Authorization
 from tests.console.conftest import Page
@@ -38,10 +39,43 @@ def test_filters_name_what_there_is(signed_in: Page) -> None:
     write(event="a:a:a", reason="code_expired")
     write(event="a:a:a")
 
-    assert [name for name in distinct("event") if len(name) == 5] == ["a:a:a", "b:b:b"]
-    assert distinct("reason") == ["code_expired"]
+    assert [name for name in trail.event_names() if len(name) == 5] == ["a:a:a", "b:b:b"]
     shown = signed_in("auditor").get(LIST, {"outcome": "refused"}).context["cl"].result_list
     assert [event.reason for event in shown] == ["code_expired"]
+
+
+def test_a_moment_is_found_by_halving(db: None) -> None:
+    now = datetime.now(UTC)
+    AuditEvent.objects.all().delete()
+    assert trail.first_id(now) == 0
+    events = [write(time=now - timedelta(hours=hours)) for hours in range(40, 0, -1)]
+    AuditEvent.objects.filter(pk__in=[event.pk for event in events[10:14]]).delete()
+
+    for hours in (100, 40.5, 28.5, 27.5, 10.5, 1.5, 0.5, -5):
+        moment = now - timedelta(hours=hours)
+        expected = [event.pk for event in events if event.time >= moment and event not in events[10:14]]
+        assert sorted(trail.since(moment).values_list("pk", flat=True)) == expected
+        assert AuditEvent.objects.filter(id__gte=trail.first_id(moment)).count() == len(expected)
+
+
+def test_a_period_in_the_address_is_a_range(signed_in: Page) -> None:
+    now = datetime.now(UTC)
+    browser = signed_in("auditor")
+    AuditEvent.objects.all().delete()  # in life, what is older has the lower id
+    for hours in (5, 3, 1):
+        write(time=now - timedelta(hours=hours), client_id=f"{hours}-hours-ago")
+    query = {"time__gte": (now - timedelta(hours=4)).isoformat(), "time__lt": (now - timedelta(hours=2)).isoformat()}
+
+    shown = browser.get(LIST, query).context["cl"].result_list
+
+    assert [event.client_id for event in shown] == ["3-hours-ago"]
+
+
+@pytest.mark.parametrize(("column", "value"), [("client_id", "agent-x"), ("subject", "s"), ("authorization", "a")])
+def test_one_agents_events_are_found_by_an_index(db: None, column: str, value: str) -> None:
+    plan = trail.about(column, value).explain()
+
+    assert f"authz_audit_{column.removesuffix('_id')}" in plan or connection.vendor == "postgresql"
 
 
 @pytest.mark.parametrize("lookup", ["user__password", "detail__contains", "event__regex", "client_id__contains"])

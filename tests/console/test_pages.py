@@ -25,7 +25,7 @@ LISTS = {
     "authz_signingkey_changelist": 9,
     "authz_user_changelist": 10,
     "auth_group_changelist": 9,
-    "simulator": 6,
+    "simulator": 9,
 }
 
 
