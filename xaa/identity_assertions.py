@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from authz import keys, refresh_tokens
+from authz import keys, refresh_tokens, standing
 from authz.conf import conf
 from authz.models import Authorization, Client, User
 from authz.protocol import jwts
@@ -165,9 +165,11 @@ def _refresh_token(token: str, client: Client, now: float) -> SignIn:
 def _authorization(pk: object, client: Client) -> Authorization:
     """The live authorization that a token of ours names, if it is this client's as the client is now."""
     try:
-        found = Authorization.objects.select_related("user").get(pk=UUID(str(pk)))
-    except (ValueError, Authorization.DoesNotExist):
-        raise OAuthError(Reason.LINEAGE_ENDED, detail="authorization") from None
+        found = standing.find(UUID(str(pk)))
+    except ValueError:
+        found = None
+    if found is None:
+        raise OAuthError(Reason.LINEAGE_ENDED, detail="authorization")
     if found.client_id != client.pk:
         raise OAuthError(CoreReason.REFRESH_TOKEN_OF_ANOTHER_CLIENT)
     if found.revoked is not None or found.client_digest != client.consent_digest:
