@@ -101,8 +101,10 @@ def retire(kid: str, *, now: datetime, compromised: bool = False) -> SigningKey:
 
 
 def _retire(key: SigningKey, *, at: datetime, expires: datetime | None = None) -> None:
-    key.retired = at
-    key.expires = expires if expires is not None else at + LONGEST_TOKEN
+    # Never later than was said before: retiring a compromised key once more must not bring it back.
+    key.retired = min(at, key.retired or at)
+    ends = expires if expires is not None else key.retired + LONGEST_TOKEN
+    key.expires = min(ends, key.expires or ends)
     key.save(update_fields=["retired", "expires"])
     audit.record(audit.Event.KEY_RETIRED, detail={"kid": key.kid, "alg": key.alg, "retired": at.isoformat()})
 

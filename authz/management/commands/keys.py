@@ -45,7 +45,7 @@ class Command(BaseCommand):
         except SigningKey.DoesNotExist:
             raise CommandError(f"there is no key {kid}") from None
         self.stdout.write(f"retired {key.alg} {key.kid}, published until {key.expires:%Y-%m-%d %H:%M:%S} UTC")
-        if not SigningKey.objects.filter(alg=key.alg, retired=None).exists():
+        if not any(state(other, now).startswith("signing") for other in SigningKey.objects.filter(alg=key.alg)):
             self.stdout.write(
                 f"no {key.alg} key is left to sign with: run `keys ensure` or `keys rotate {key.alg} --now`"
             )
