@@ -2,15 +2,28 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
-from authz import snapshot
-from authz.models import Client, ProtectedResource, Rule, User
-from authz.policy import Ask, ClientKind, ClientStatus, Decision, Outcome, RuleSet, decide, decide_sign_in
+from authz import access_requests, snapshot
+from authz.models import AccessRequest, Client, ProtectedResource, Rule, User
+from authz.policy import (
+    Approval,
+    Ask,
+    ClientKind,
+    ClientStatus,
+    Decision,
+    Effect,
+    Outcome,
+    RuleSet,
+    decide,
+    decide_sign_in,
+)
 from authz.policy import Rule as PolicyRule
 from authz.policy import compile as compile_rules
 from authz.protocol.errors import OAuthError, Reason
 from authz.resources import scopes_of
 from authz.standing import groups_of
+from authz.transactions import in_settled, settled
 
 
 def rule_set() -> RuleSet:
@@ -65,12 +78,25 @@ def ask(
 
 def judge(question: Ask, now: float) -> Decision:
     """The decision on an ask for a protected resource."""
-    return decide(question, rule_set(), now)
+    return _judge(question, rule_set(), now)
 
 
 def judge_sign_in(question: Ask, now: float) -> Decision:
     """The decision on identity scopes, which are this server's own."""
-    return decide_sign_in(question, rule_set(), now)
+    return decide_sign_in(question, rule_set(), now, approvals_for(question, rule_set(), now))
+
+
+def _judge(question: Ask, rules: RuleSet, now: float) -> Decision:
+    decision = decide(question, rules, now)
+    # Approvals only lift a wait, so they are read only where something waits: everybody else pays nothing for them.
+    if decision.effect is not Outcome.PENDING:
+        return decision
+    return decide(question, rules, now, approvals_for(question, rules, now))
+
+
+def approvals_for(question: Ask, rules: RuleSet, now: float) -> tuple[Approval, ...]:
+    """The live answers of humans that may matter to an ask; none is read where no rule asks for any."""
+    return access_requests.approvals_for(question, now) if rules.effects[Effect.REQUIRE_APPROVAL] else ()
 
 
 def require(question: Ask, now: float) -> Decision:
@@ -86,11 +112,19 @@ def require(question: Ask, now: float) -> Decision:
 
 
 def refusal(question: Ask, decision: Decision) -> OAuthError:
-    """The wire's answer to a decision that allows nothing."""
+    """The wire's answer to a decision that allows nothing. One that waits becomes an access request."""
     if decision.effect is Outcome.PENDING:
-        return OAuthError(Reason.APPROVAL_PENDING, detail=decision.reason)
+        return access_requests.pending(open_request(question, decision), because=decision.reason)
     reason = Reason.SUBJECT_DENIED if question.subject is not None else Reason.DENIED_BY_POLICY
     return OAuthError(reason, detail=decision.reason)
+
+
+def open_request(question: Ask, decision: Decision) -> AccessRequest:
+    """The access request of a decision that waits; the same one however often it is asked."""
+    if in_settled():
+        return access_requests.ask_for(question, decision, datetime.now(UTC))
+    with settled():
+        return access_requests.ask_for(question, decision, datetime.now(UTC))
 
 
 def still_allowed(question: Ask, *, issued_at: float, now: float) -> bool:
@@ -101,8 +135,12 @@ def still_allowed(question: Ask, *, issued_at: float, now: float) -> bool:
     """
     aged = question.auth_time + (now - issued_at) if question.auth_time is not None else None
     at_issue = replace(question, auth_time=aged)
-    decide_now = decide if question.resource else decide_sign_in
-    return set(at_issue.scope_names()) <= set(decide_now(at_issue, standing_rules(), now).scopes)
+    if question.resource:
+        decision = _judge(at_issue, standing_rules(), now)
+    else:
+        decision = decide_sign_in(at_issue, standing_rules(), now, approvals_for(at_issue, standing_rules(), now))
+    # What is to be had beside a wait counts: each scope of a token is judged by itself.
+    return set(at_issue.scope_names()) <= set(decision.scopes)
 
 
 def standing_rules() -> RuleSet:

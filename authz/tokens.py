@@ -115,6 +115,7 @@ def record(
             "scope": scopes.join(token.scopes),
             "lifetime": token.lifetime,
             "rules": list(decision.rules),
+            **({"approvals": list(decision.approvals)} if decision.approvals else {}),
             **lineage,
         },
     )

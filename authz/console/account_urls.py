@@ -2,9 +2,11 @@
 
 from django.urls import path
 
-from authz.console import account
+from authz.console import access_requests, account
 
 urlpatterns = [
     path("", account.account, name="account_home"),
     path("agents/<int:pk>/end/", account.end_agent, name="account_end_agent"),
+    path("requests/", access_requests.mine, name="account_requests"),
+    path("requests/<uuid:pk>", access_requests.one_of_mine, name="account_request"),
 ]

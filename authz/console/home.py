@@ -15,12 +15,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from authz import audit
-from authz.console import charts
+from authz import access_requests, audit
+from authz.console import charts, trail
 from authz.console.model_admin import person
-from authz.console.roles import APPROVE_AGENTS
+from authz.console.roles import APPROVE_AGENTS, DECIDE_REQUESTS
 from authz.console.site import console
-from authz.models import AuditEvent, Authorization, Client, ProtectedResource, Rule, SigningKey
+from authz.models import Authorization, Client, ProtectedResource, Rule, SigningKey
 
 # name → (length, step, how a step is labelled, how many characters of an ISO time name a step)
 PERIODS = {
@@ -75,6 +75,12 @@ def tasks(request: HttpRequest, now: datetime) -> list[Task]:
         if waiting:
             many = f"{waiting}{'+' if waiting == 100 else ''} agents wait" if waiting > 1 else "1 agent waits"
             found.append(Task(f"{many} for approval", f"{agents}?status__exact=pending", "Decide", "inbox"))
+    if request.user.has_perm(DECIDE_REQUESTS):
+        asks = access_requests.queue(now)[:100].count()
+        if asks:
+            many = f"{asks}{'+' if asks == 100 else ''} access requests wait" if asks > 1 else "1 access request waits"
+            queue = f"{reverse('admin:authz_accessrequest_changelist')}?status__exact=open"
+            found.append(Task(many, queue, "Decide", "inbox"))
     if request.user.is_superuser:
         found += _setting_up(now)
     return found
@@ -110,7 +116,7 @@ def happened(period: str, now: datetime) -> dict[str, Any]:
     last = last if step < timedelta(days=1) else last.replace(hour=0)
     steps = [last - step * i for i in range(int(length / step) - 1, -1, -1)]
     since = steps[0]
-    events = AuditEvent.objects.filter(time__gte=since)
+    events = trail.since(since)
     # The text of a time begins with its day and hour on both databases: grouping by it needs no function call a row.
     slot = Substr(Cast("time", TextField()), 1, characters, output_field=CharField())
     issued = (

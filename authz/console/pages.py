@@ -1,6 +1,16 @@
 """Everything that the console shows: importing a page registers it. Rooms register theirs in their `admin.py`."""
 
-from authz.console import agents, audit_explorer, mcp_servers, people, rules, signing_keys, standing
+from authz.console import access_requests, agents, audit_explorer, mcp_servers, people, rules, signing_keys, standing
 from authz.console.site import console
 
-__all__ = ["agents", "audit_explorer", "console", "mcp_servers", "people", "rules", "signing_keys", "standing"]
+__all__ = [
+    "access_requests",
+    "agents",
+    "audit_explorer",
+    "console",
+    "mcp_servers",
+    "people",
+    "rules",
+    "signing_keys",
+    "standing",
+]

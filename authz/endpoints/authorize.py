@@ -344,7 +344,7 @@ def _waiting(
     record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
     administrators = User.objects.filter(role=User.Role.ADMINISTRATOR, is_active=True)[:3]
     deciders = administrators if waiting is None else access_requests.deciders(waiting)
-    context = {
+    context: dict[str, object] = {
         "client": {"name": client.name, "host": client.host},
         "resource": resource,
         "approvers": [person.email or person.username for person in deciders],

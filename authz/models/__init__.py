@@ -1,5 +1,6 @@
 """What is stored. One file per idea; see docs/architecture.md for how they hang together."""
 
+from authz.models.access_request import AccessRequest
 from authz.models.audit_event import AuditEvent
 from authz.models.authorization import Authorization, AuthorizationCode, Consent
 from authz.models.client import Client
@@ -11,6 +12,7 @@ from authz.models.used_assertion import UsedAssertion
 from authz.models.user import User
 
 __all__ = [
+    "AccessRequest",
     "AuditEvent",
     "Authorization",
     "AuthorizationCode",

@@ -1,0 +1,73 @@
+"""Access requests: asks that a rule lets a human answer, and the answers."""
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import models
+
+# An ask that nobody answered, and that nobody repeated for so long, has lapsed.
+LAPSES_AFTER = timedelta(days=30)
+
+
+class AccessRequest(models.Model):
+    """One ask that waits for a human, however often it is repeated; then the answer, which ends by itself.
+
+    `scopes` are those that wait, `approved_scopes` those of them that were approved. `resource` is a URI and no key,
+    since what is asked for may stand at another authorization server. `client_digest` is what the client's security
+    was at the ask: an answer to one client is none to what its name stands for later.
+    """
+
+    class Status(models.TextChoices):
+        OPEN = "open", "Open"
+        APPROVED = "approved", "Approved"
+        DENIED = "denied", "Denied"
+        EXPIRED = "expired", "Expired"
+        CANCELLED = "cancelled", "Cancelled"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    digest = models.CharField(max_length=64, editable=False, help_text="What is asked, as one value.")
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.OPEN)
+    client = models.ForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE)
+    client_digest = models.CharField(max_length=64, blank=True, default="")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="access_requests"
+    )
+    resource = models.CharField(max_length=1024, blank=True, default="")
+    grant_type = models.CharField(max_length=64)
+    scopes = models.JSONField(default=list)
+    context = models.JSONField(default=dict, help_text="The rules that made it wait, and where it came from.")
+    first_asked = models.DateTimeField()
+    last_asked = models.DateTimeField()
+    asked = models.PositiveIntegerField(default=1)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="decided_requests"
+    )
+    decided = models.DateTimeField(null=True)
+    comment = models.CharField(max_length=500, blank=True, default="")
+    approved_scopes = models.JSONField(default=list)
+    not_before = models.DateTimeField(null=True)
+    expires = models.DateTimeField(null=True, help_text="When the answer ends; the next ask is a new request.")
+
+    class Meta:
+        ordering = ["-last_asked"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["digest"], condition=models.Q(status="open"), name="authz_one_open_access_request"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["client", "user", "status"], name="authz_request_of"),
+            models.Index(fields=["status", "last_asked"], name="authz_request_queue"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    def state(self, now: datetime) -> str:
+        """Its status as time has made it, whatever is stored."""
+        if self.status == self.Status.APPROVED and self.expires is not None and self.expires <= now:
+            return str(self.Status.EXPIRED)
+        if self.status == self.Status.OPEN and self.last_asked <= now - LAPSES_AFTER:
+            return str(self.Status.EXPIRED)
+        return self.status
