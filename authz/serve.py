@@ -10,6 +10,8 @@ from granian.constants import Interfaces
 # A thread waits while a document or key set is fetched, so there are more of them than cores; a fetch budget keeps
 # some free (cimd/discovery.py).
 THREADS = 32
+# Seconds for requests in flight; the longest of them waits five for somebody else's server.
+STOPPING = 6
 
 
 def main() -> None:
@@ -23,6 +25,8 @@ def main() -> None:
         backlog=1024,
         # A worker that dies is replaced; requests in flight elsewhere go on.
         respawn_failed_workers=True,
+        # A worker that is told to stop while it starts, or together with its parent (Ctrl-C), may miss it.
+        workers_kill_timeout=STOPPING,
         websockets=False,
         log_access=False,
     ).serve()

@@ -31,8 +31,8 @@ def run(url: str, script: str, *, seconds: int) -> Figures:
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
     return Figures(
         per_second=float(_found(r"Requests/sec:\s+([\d.]+)", output)),
-        p50=_milliseconds(_found(r"50%\s+(\S+)", output)),
-        p99=_milliseconds(_found(r"99%\s+(\S+)", output)),
+        p50=_milliseconds(_found(r"\n\s+50%\s+(\S+)", output)),
+        p99=_milliseconds(_found(r"\n\s+99%\s+(\S+)", output)),
         failed=int(failed.group(1)) if failed else 0,
     )
 
