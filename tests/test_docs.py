@@ -42,7 +42,9 @@ def backticked(document: str) -> list[str]:
 
 def is_repository_path(name: str) -> bool:
     first, slash, _ = name.partition("/")
-    return bool(slash and first in FOLDERS) or bool(re.fullmatch(r"[A-Z]+\.md|Makefile|\w+\.(?:py|toml)", name))
+    return bool(slash and first in FOLDERS) or bool(
+        re.fullmatch(r"[A-Z]+\.md|Makefile|manage\.py|pyproject\.toml", name)
+    )
 
 
 def paths(document: str) -> Iterator[tuple[str, str | None]]:
