@@ -157,10 +157,12 @@ class AuditAdmin(ReadOnlyAdmin):
                 queryset = trail.about(column, value, queryset)
             elif colon and column in {"reason", "resource", "event", "request_id", "address"}:
                 queryset = queryset.filter(**{column: value})
+            elif word in trail.event_names():
+                queryset = queryset.filter(event=word)
             else:
                 # One look-up in each index: OR over partial indexes would walk the table.
-                by_column = [Q(id__in=trail.about(column, word).order_by().values("id")) for column in trail.INDEXED]
-                queryset = queryset.filter(reduce(or_, by_column, Q(event=word)))
+                by_column = [Q(id__in=trail.about(name, word).order_by().values("id")) for name in trail.INDEXED]
+                queryset = queryset.filter(reduce(or_, by_column))
         return queryset, False
 
     def tools(self, request: HttpRequest, obj: AuditEvent | None) -> Sequence[Tool]:

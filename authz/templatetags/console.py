@@ -19,3 +19,9 @@ def when(moment: datetime | None) -> SafeString | str:
 @register.filter
 def why(reason: str) -> str:
     return explain(reason)
+
+
+@register.filter
+def words(name: str) -> str:
+    """A field's name as words: `grant_types` → `Grant types`."""
+    return name.replace("_", " ").replace(".", ": ").capitalize()
