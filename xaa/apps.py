@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from typing import ClassVar
+
 from django.apps import AppConfig
 
 
@@ -7,6 +10,9 @@ class XaaConfig(AppConfig):
 
     # Tables whose rows decide what is allowed: every change to one moves the generation (authz/snapshot.py).
     CONFIGURATION_MODELS = ("TrustedIssuer", "WorkloadBinding", "ResourceAuthorizationServer", "TargetResource")
+
+    # What `manage.py revoke` can cut off beside the core's kinds (authz/cut_off.py).
+    CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {"issuer": "xaa.cut_off.issuer"}
 
     def ready(self) -> None:
         from xaa import lineage, sessions, sign_in

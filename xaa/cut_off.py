@@ -1,0 +1,27 @@
+"""The switch for a trusted issuer (authz/cut_off.py): it is believed in nothing any more."""
+
+from django.db.models import Q
+
+from authz.cut_off import Target
+from authz.models import Authorization
+from authz.models.client import JWT_BEARER
+from xaa.models import TrustedIssuer
+
+
+def issuer(identifier: str) -> Target | None:
+    row = TrustedIssuer.objects.filter(issuer=identifier).first()
+    if row is None:
+        return None
+    workloads = row.workloads.values_list("client", flat=True)
+    by_workload = Q(client__in=list(workloads), user=None, grant_type=JWT_BEARER)
+
+    def stop() -> None:
+        row.enabled = False
+        row.save(update_fields=["enabled"])
+
+    return Target(
+        name=row.issuer,
+        stops="It is switched off, so nothing that it says is believed.",
+        stop=stop,
+        authorizations=Authorization.objects.filter(Q(lineage__issuer=row.issuer) | by_workload),
+    )
