@@ -7,7 +7,7 @@ answer holds for exactly what was asked, and ends by itself.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
@@ -25,6 +25,14 @@ Status = AccessRequest.Status
 # A declined ask is refused for so long; then it may be asked again.
 DENIAL_HOLDS = timedelta(days=7)
 LONGEST_APPROVAL = timedelta(days=30)
+# What who decides may choose from.
+DURATIONS: Mapping[str, timedelta] = {
+    "1h": timedelta(hours=1),
+    "8h": timedelta(hours=8),
+    "1d": timedelta(days=1),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+}
 # > The minimum amount of time in seconds that the client MUST wait between polling requests (RFC 8628 §3.2)
 POLLING_INTERVAL = 5
 # Each combination of scopes is an ask of its own; a client that tries them all must not fill the queue.

@@ -1,7 +1,7 @@
 """Access requests: the queue of those who decide, and everybody's own."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from authz import access_requests
-from authz.access_requests import NotDecided
+from authz.access_requests import DURATIONS, NotDecided
 from authz.console.display import chip, foreign, when
 from authz.console.model_admin import ReadOnlyAdmin, Tool, person
 from authz.console.roles import DECIDE_REQUESTS
@@ -29,13 +29,6 @@ from authz.models import AccessRequest, ProtectedResource, Scope
 
 TONES = {"open": "caution", "approved": "good", "denied": "bad"}
 LASTS = {"1h": "1 hour", "8h": "8 hours", "1d": "1 day", "7d": "7 days", "30d": "30 days"}
-DURATIONS = {
-    "1h": timedelta(hours=1),
-    "8h": timedelta(hours=8),
-    "1d": timedelta(days=1),
-    "7d": timedelta(days=7),
-    "30d": timedelta(days=30),
-}
 SHOWN = 50
 
 

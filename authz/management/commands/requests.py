@@ -1,0 +1,66 @@
+"""`manage.py requests`: the queue of access requests, from a terminal. The rules are those of the console."""
+
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError
+
+from authz import access_requests
+from authz.access_requests import DURATIONS, NotDecided
+from authz.models import AccessRequest, User
+
+
+class Command(BaseCommand):
+    help = "List access requests, approve or deny one."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        actions.add_parser("list", help="Those that wait, the oldest first.")
+        approving = actions.add_parser("approve", help="Approve one, for a time.")
+        approving.add_argument("--scopes", nargs="+", help="Left out: all that were asked for.")
+        approving.add_argument("--for", dest="lasts", choices=list(DURATIONS), default="8h")
+        denying = actions.add_parser("deny", help="Deny one, with a reason.")
+        for deciding in (approving, denying):
+            deciding.add_argument("id")
+            deciding.add_argument("--by", required=True, help="The user name of who decides.")
+            deciding.add_argument("--comment", required=deciding is denying, default="")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        now = datetime.now(UTC)
+        if options["action"] == "list":
+            self._list(now)
+            return
+        found, by = _request(options["id"]), User.objects.filter(username=options["by"]).first()
+        if by is None:
+            raise CommandError(f"Nobody is called {options['by']!r}.")
+        try:
+            if options["action"] == "approve":
+                decided = access_requests.approve(
+                    found,
+                    by=by,
+                    scopes=options["scopes"] or found.scopes,
+                    expires=now + DURATIONS[options["lasts"]],
+                    comment=options["comment"],
+                    now=now,
+                )
+            else:
+                decided = access_requests.deny(found, by=by, comment=options["comment"], now=now)
+        except NotDecided as problem:
+            raise CommandError(str(problem)) from None
+        self.stdout.write(self.style.SUCCESS(f"{decided.pk} {decided.status}"))
+
+    def _list(self, now: datetime) -> None:
+        for row in access_requests.queue(now).select_related("client", "user"):
+            subject = row.user.username if row.user else "itself"
+            asked = f"{row.asked} times since {row.first_asked:%Y-%m-%d %H:%M} UTC"
+            self.stdout.write(f"{row.pk}  {row.client.client_id} for {subject} at {row.resource or 'this server'}")
+            self.stdout.write(f"    {' '.join(row.scopes)}, {asked}, because of {', '.join(row.context['rules'])}")
+
+
+def _request(given: str) -> AccessRequest:
+    try:
+        return AccessRequest.objects.get(pk=UUID(given))
+    except (ValueError, AccessRequest.DoesNotExist):
+        raise CommandError("There is no such access request.") from None
