@@ -7,6 +7,7 @@ What an author of a resource server writes is the two lines of JWTVerifier and R
 
 import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import uvicorn
@@ -46,7 +47,10 @@ def application(base_url: str, metadata: dict[str, Any], algorithm: str = "RS256
         caller = {name: token.claims[name] for name in ("sub", "client_id", "scope") if name in token.claims}
         return {"notes": NOTES, "caller": caller}
 
-    return server.http_app(path="/mcp")
+    # No web page may talk to it through a browser on this machine (DNS rebinding).
+    return server.http_app(
+        path="/mcp", host_origin_protection=True, allowed_hosts=[urlsplit(base_url).netloc], allowed_origins=[]
+    )
 
 
 def main(port: int, metadata_url: str, algorithm: str = "RS256") -> None:

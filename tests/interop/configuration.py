@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 PASSWORD = "a-long-passphrase-for-interop"  # the same for everybody here; this database lives for one test run
+PAYROLL = "https://payroll.example.com/mcp"  # a resource of which no server here takes tokens
 ALGORITHMS = {"machine-rs256": "RS256", "machine-es256": "ES256", "machine-eddsa": "EdDSA", "indexer": "ES256"}
 REDIRECT_URI = "http://127.0.0.1:3334/callback"
 
@@ -67,7 +68,12 @@ class Scene:
                             {"name": "mcp:read", "description": "Read notes"},
                             {"name": "mcp:write", "description": "Change notes", "sensitivity": "high"},
                         ],
-                    }
+                    },
+                    {
+                        "identifier": PAYROLL,
+                        "name": "Payroll",
+                        "scopes": [{"name": "payroll:read", "description": "Read the payroll"}],
+                    },
                 ],
                 "clients": [*self._machines(), *self._people()],
                 "rules": [
@@ -83,13 +89,13 @@ class Scene:
                         "scopes": ["mcp:read"],
                     },
                     {
-                        "name": "Readers may read the notes with any approved agent",
+                        "name": "Readers may read with any approved agent",
                         "effect": "allow",
                         "clients": ["*"],
                         "groups": ["readers"],
                         "grant_types": ["*"],
-                        "resources": [self.mcp_server],
-                        "scopes": ["mcp:read"],
+                        "resources": [self.mcp_server, PAYROLL],
+                        "scopes": ["mcp:read", "payroll:read"],
                     },
                 ],
                 "cimd": {"trusted_hosts": ["localhost"]},
