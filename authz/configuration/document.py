@@ -8,6 +8,7 @@ import yaml
 
 Path = tuple[str | int, ...]
 MAXIMUM_SIZE = 10 * 1024 * 1024
+MAXIMUM_NODES = 200_000
 
 
 class ConfigurationError(Exception):
@@ -57,6 +58,9 @@ def read(text: str) -> Document:
 
 def _value(node: yaml.Node, path: Path, lines: dict[Path, int], above: frozenset[int]) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
+    # An alias is read again wherever it stands: a few lines of aliases of aliases would be billions of values.
+    if len(lines) > MAXIMUM_NODES:
+        raise ConfigurationError((), "is too large")
     if id(node) in above:
         raise ConfigurationError(path, "contains itself", node.start_mark.line + 1)
     above |= {id(node)}

@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 
 import yaml
 from django.db import transaction
-from rest_framework.serializers import Serializer, ValidationError
+from rest_framework.serializers import ListSerializer, Serializer, ValidationError
 
 from authz import audit
 from authz.conf import conf
@@ -92,10 +92,10 @@ def export() -> str:
     data: dict[str, Any] = {}
     for section in all_sections():
         current = [_without_empty(item, section) for item in section.current().values()]
-        if getattr(section, "SINGLE", False):
-            data[section.KEY] = current[0] if current else {}
-        else:
+        if not getattr(section, "SINGLE", False):
             data[section.KEY] = current
+        elif current:
+            data[section.KEY] = current[0]
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
 
 
@@ -134,16 +134,27 @@ def _apply_section(section: Section, document: Document, *, prune: bool) -> list
 def _validated(section: Section, item: object, path: Path, document: Document) -> Mapping[str, Any]:
     if not isinstance(item, dict):
         raise _located(document, path, "must be a mapping")
-    known = section.SERIALIZER().fields
-    for name in item:
-        if name not in known:
-            raise _located(document, (*path, name), "is not a known key")
+    _refuse_unknown(section.SERIALIZER(), item, path, document)
     serializer = section.SERIALIZER(data=item)
     try:
         serializer.is_valid(raise_exception=True)
     except ValidationError as error:
         raise _first(error, path, document) from None
     return cast(Mapping[str, Any], serializer.validated_data)
+
+
+def _refuse_unknown(serializer: Any, item: Mapping[str, Any], path: Path, document: Document) -> None:
+    """A misspelt key that is skipped silently is a setting that somebody believes in; at every depth."""
+    for name, value in item.items():
+        field = serializer.fields.get(name)
+        if field is None:
+            raise _located(document, (*path, name), "is not a known key")
+        if isinstance(field, Serializer) and isinstance(value, dict):
+            _refuse_unknown(field, value, (*path, name), document)
+        if isinstance(field, ListSerializer) and isinstance(value, list):
+            for index, member in enumerate(value):
+                if isinstance(member, dict):
+                    _refuse_unknown(field.child, member, (*path, name, index), document)
 
 
 def _first(error: ValidationError, path: Path, document: Document) -> ConfigurationError:

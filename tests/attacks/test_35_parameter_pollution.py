@@ -110,7 +110,8 @@ RAW = [
     "POST /o/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n",
     "POST /o/token HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\nabcde",
     "POST /o/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
-    f"POST /o/token HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n0\r\n\r\n",
+    f"POST /o/token HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    "3\r\na=b\r\n0\r\n\r\n",
     f"POST /o/token HTTP/1.1\r\nHost: x\r\nAuthorization: {BASIC}\r\nAuthorization: Bearer x\r\n"
     f"Content-Type: {FORM}\r\nContent-Length: 29\r\n\r\ngrant_type=client_credentials",
     "POST /o/%74oken HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
@@ -148,15 +149,55 @@ def test_bytes_on_the_wire_never_make_the_server_fail(server: RunningGatehouse, 
 # --- Fuzz ----------------------------------------------------------------------------------------------------------
 
 NAMES = st.sampled_from(
-    "grant_type client_id client_secret client_assertion client_assertion_type code code_verifier redirect_uri scope"
-    " resource refresh_token token token_type_hint response_type state nonce prompt max_age request request_uri"
-    " response_mode code_challenge code_challenge_method acr_values login_hint audience subject_token".split()
+    [
+        "grant_type",
+        "client_id",
+        "client_secret",
+        "client_assertion",
+        "client_assertion_type",
+        "code",
+        "code_verifier",
+        "redirect_uri",
+        "scope",
+        "resource",
+        "refresh_token",
+        "token",
+        "token_type_hint",
+        "response_type",
+        "state",
+        "nonce",
+        "prompt",
+        "max_age",
+        "request",
+        "request_uri",
+        "response_mode",
+        "code_challenge",
+        "code_challenge_method",
+        "acr_values",
+        "login_hint",
+        "audience",
+        "subject_token",
+    ]
 ) | st.text(max_size=8)
 VALUES = (
     st.sampled_from(
-        "client_credentials authorization_code refresh_token nightly-report desktop-app signing-agent code S256 none"
-        " mcp:read openid http://127.0.0.1:9200/mcp https://app.example.com/callback e30.e30.e30"
-        " urn:ietf:params:oauth:client-assertion-type:jwt-bearer".split()
+        [
+            "client_credentials",
+            "authorization_code",
+            "refresh_token",
+            "nightly-report",
+            "desktop-app",
+            "signing-agent",
+            "code",
+            "S256",
+            "none",
+            "mcp:read",
+            "openid",
+            "http://127.0.0.1:9200/mcp",
+            "https://app.example.com/callback",
+            "e30.e30.e30",
+            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        ]
     )
     | st.sampled_from([world.CHALLENGE, world.VERIFIER, SECRET])
     | st.text(max_size=40)

@@ -1,0 +1,186 @@
+"""`manage.py apply` and `export`: all of a file or nothing, twice is once, every mistake named by its line."""
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import yaml
+from django.core.management import CommandError, call_command
+
+from authz.configuration import ConfigurationError, apply, export
+from authz.models import AuditEvent, Client, ProtectedResource, Rule, User
+from tests.support import world
+from tests.support.world import SECRET, World
+
+GOOD = """\
+clients:
+  - client_id: first
+    grant_types: [client_credentials]
+    client_secret: 0123456789-0123456789-0123456789
+"""
+RULE = """\
+rules:
+  - name: r
+    effect: allow
+    clients: ["*"]
+    resources: ["*"]
+    scopes: ["*"]
+"""
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("nonsense: []\n", 1),
+        ("clients: {}\n", 1),
+        ("clients: [1]\n", 1),
+        ("clients:\n  - just text\n", 2),
+        ("- a\n- b\n", 1),
+        ("text\n", 1),
+        ("clients: [\n", 2),
+        ("clients:\n\t- a\n", 2),
+        ("clients:\n  - {client_id: a, client_id: b}\n", 2),
+        ("clients: []\nusers: []\nclients: []\n", 3),
+        (GOOD + "    secret: no such key\n", 5),
+        (GOOD + "    status: sleeping\n", 5),
+        (GOOD + "    tags: text\n", 5),
+        (GOOD + "    reuse_assertions: perhaps\n", 5),
+        (GOOD + "    owner: nobody\n", 5),
+        (GOOD + "    token_endpoint_auth_method: tls_client_auth\n", 5),
+        (GOOD + "    jwks: {keys: [{kty: oct, k: c2VjcmV0}]}\n", 5),
+        (GOOD + "    redirect_uris:\n      - https://a.example/\n      - http://b.example/\n", 7),
+        (GOOD + "  - client_id: first\n    client_secret: 0123456789-0123456789-0123456789\n", 5),
+        (GOOD.replace("0123456789-0123456789-0123456789", "short"), 4),
+        (GOOD.replace("[client_credentials]", "[client_credentials,\n      password]"), 3),
+        (GOOD + "    client_secret_env: NOT_IN_THE_ENVIRONMENT\n", 5),
+        (GOOD + "    ? [a, b]\n    : c\n", 5),
+        (GOOD + "    5: number\n", 5),
+        (GOOD + "    client_name: !!python/object:os.system x\n", 5),
+        (GOOD + "resources:\n  - identifier: http://a.example/mcp\n", 6),
+        (GOOD + "resources:\n  - identifier: https://a.example/\n  - identifier: https://a.example\n", 7),
+        (GOOD + "resources:\n  - identifier: https://a.example/\n    access_token_lifetime: 10\n", 7),
+        (GOOD + "resources:\n  - identifier: https://a.example/\n    scopes:\n      - {name: 'a b'}\n", 8),
+        (GOOD + "resources:\n  - identifier: https://a.example/\n    scopes:\n      - name: a\n        x: y\n", 9),
+        (GOOD + "resources:\n  - identifier: https://a.example/\n    introspection_clients: [nobody]\n", 7),
+        (GOOD + "users:\n  - username: dora\n    role: king\n", 7),
+        (GOOD + f"users:\n  - username: dora\n    email: {'a' * 60}@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 60}\n", 7),
+        (GOOD + "rules:\n  - name: r\n    effect: permit\n", 7),
+        (RULE + "    conditions:\n      networks:\n        - nonsense\n", 9),
+        (RULE + "    conditions:\n      weather: [sunny]\n", 8),
+        (RULE + "    max_lifetime: true\n", 7),
+    ],
+)
+def test_a_wrong_file_changes_nothing_and_names_the_line(text: str, line: int) -> None:
+    with pytest.raises(ConfigurationError) as mistake:
+        apply(text)
+    assert mistake.value.line == line, mistake.value
+    assert f"line {line}" in str(mistake.value)
+    for model in (Client, User, ProtectedResource, Rule, AuditEvent):
+        assert model._default_manager.count() == 0
+
+
+@pytest.mark.django_db
+def test_aliases_cannot_multiply() -> None:
+    bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+    for previous, name in zip("abcdefgh", "bcdefghi", strict=True):
+        bomb += f"{name}: &{name} [{','.join([f'*{previous}'] * 10)}]\n"
+    with pytest.raises(ConfigurationError, match="too large"):
+        apply(bomb)
+
+
+@pytest.mark.django_db
+def test_a_file_that_contains_itself_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="contains itself"):
+        apply("clients: &a\n  - *a\n")
+
+
+def test_applying_twice_changes_nothing(gatehouse: World) -> None:
+    before = AuditEvent.objects.count()
+    assert apply(world.configuration()) == []
+    assert AuditEvent.objects.count() == before
+
+
+def test_an_export_applies_to_itself_without_a_change(gatehouse: World) -> None:
+    exported = export()
+    assert apply(exported) == []
+    assert apply(exported, prune=True) == []
+    assert export() == exported
+
+
+def test_an_export_holds_no_secret(gatehouse: World) -> None:
+    exported = export()
+    for secret in (SECRET, "bob-password", world.client("nightly-report").secret_digest, world.person("bob").password):
+        assert secret not in exported
+    assert "client_secret:" not in exported
+    assert {"users", "clients", "resources", "rules"} <= set(yaml.safe_load(exported))
+
+
+def test_a_secret_is_hidden_in_the_difference_and_in_the_audit(gatehouse: World) -> None:
+    new = "another-secret-0123456789-0123456789-0123456789"
+    (change,) = apply(world.configuration().replace(SECRET, new, 1))
+    shown = "\n".join(change.lines())
+    assert "client_secret: '(hidden)' → '(hidden, changed)'" in shown
+    event = AuditEvent.objects.order_by("id").last()
+    assert event is not None
+    assert event.event == "configuration:object:changed"
+    assert event.client_id == "nightly-report"
+    old_digest, digest = event.detail["before"], event.detail["after"]
+    for text in (shown, str(old_digest), str(digest)):
+        assert new not in text
+        assert world.client("nightly-report").secret_digest not in text
+    assert gatehouse.token(basic=("nightly-report", new), grant_type="client_credentials").status_code == 200
+    assert gatehouse.token(basic=("nightly-report", SECRET), grant_type="client_credentials").status_code == 401
+
+
+def test_a_section_left_out_is_left_alone_and_prune_removes_what_a_section_does_not_name(gatehouse: World) -> None:
+    kept = "rules: []\n"
+    assert apply(kept) == []
+    changes = apply(kept, prune=True)
+    assert [change.action for change in changes] == ["removed", "removed"]
+    assert Rule.objects.count() == 0
+    assert Client.objects.filter(client_id="nightly-report").exists()
+
+
+def test_a_dry_run_shows_everything_and_does_nothing(gatehouse: World) -> None:
+    before = AuditEvent.objects.count()
+    changes = apply("rules: []\n" + GOOD, prune=True, dry_run=True)
+    assert {change.action for change in changes} == {"created", "removed"}
+    assert Rule.objects.count() == 2
+    assert not Client.objects.filter(client_id="first").exists()
+    assert AuditEvent.objects.count() == before
+    assert gatehouse.machine_token()
+
+
+def test_a_secret_may_come_from_the_environment(gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THE_SECRET", SECRET[::-1])
+    apply(world.configuration().replace(f"client_secret: {SECRET}", "client_secret_env: THE_SECRET", 1))
+    assert gatehouse.token(basic=("nightly-report", SECRET[::-1]), grant_type="client_credentials").status_code == 200
+
+
+class TestCommand:
+    def test_it_prints_the_difference_and_says_when_there_is_none(self, db: None, tmp_path: Path) -> None:
+        file = tmp_path / "gatehouse.yaml"
+        file.write_text(GOOD)
+        for expected in ("+ clients: first", "Nothing to change."):
+            out = StringIO()
+            call_command("apply", str(file), stdout=out)
+            assert expected in out.getvalue()
+            assert "0123456789" not in out.getvalue()
+
+    def test_a_mistake_names_file_and_line(self, db: None, tmp_path: Path) -> None:
+        file = tmp_path / "gatehouse.yaml"
+        file.write_text(GOOD + "    nonsense: 1\n")
+        with pytest.raises(CommandError, match=r"gatehouse\.yaml: line 5: .*Nothing was changed"):
+            call_command("apply", str(file))
+
+    def test_a_file_that_cannot_be_read_is_an_error(self, db: None, tmp_path: Path) -> None:
+        (tmp_path / "binary").write_bytes(b"\xff\xfe\xfa")
+        for name in ("missing", "binary", ""):
+            with pytest.raises(CommandError, match="cannot be read"):
+                call_command("apply", str(tmp_path / name))
+
+    def test_it_exports(self, gatehouse: World) -> None:
+        out = StringIO()
+        call_command("export", stdout=out)
+        assert apply(out.getvalue()) == []
