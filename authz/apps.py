@@ -20,7 +20,11 @@ class AuthzConfig(AppConfig):
     APPEND_ONLY_MODELS = ("AuditEvent",)
 
     def ready(self) -> None:
-        from authz import checks  # noqa: F401  registers the system checks
+        from authz import (
+            checks,  # noqa: F401  registers the system checks
+            sign_in,
+        )
         from authz.models.triggers import install
 
+        sign_in.connect()
         post_migrate.connect(install, sender=self, dispatch_uid="authz.triggers")

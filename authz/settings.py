@@ -5,6 +5,7 @@ docs/settings.md describes every name for operators.
 
 import os
 import secrets
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -39,6 +40,13 @@ def host_and_port(item: str) -> tuple[str, int]:
     return host.strip("[]").lower(), int(port)
 
 
+def network(item: str) -> str:
+    try:
+        return str(ip_network(item))
+    except ValueError:
+        raise ImproperlyConfigured(f"GATEHOUSE_TRUSTED_PROXIES takes addresses and networks, not {item!r}") from None
+
+
 def secret_key() -> str:
     """The key from the environment; for a first try on one machine, a key file that only the owner can read."""
     if key := os.environ.get("GATEHOUSE_SECRET_KEY"):
@@ -67,7 +75,7 @@ GATEHOUSE = {
     "REFRESH_REUSE_WINDOW": env_seconds("GATEHOUSE_REFRESH_REUSE_WINDOW", 30),
     "OUTBOUND_ALLOWED_HOSTS": [host_and_port(item) for item in env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")],
     "OUTBOUND_CA_BUNDLE": os.environ.get("GATEHOUSE_OUTBOUND_CA_BUNDLE") or None,
-    "TRUSTED_PROXIES": env_list("GATEHOUSE_TRUSTED_PROXIES"),
+    "TRUSTED_PROXIES": [network(item) for item in env_list("GATEHOUSE_TRUSTED_PROXIES")],
     # The parts of the server. What is not listed here does not exist, and the metadata does not claim it.
     "GRANTS": [
         "authz.grants.authorization_code",
@@ -133,6 +141,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "authz.endpoints.request_origin.middleware",
     "authz.endpoints.content_security_policy.middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -5,10 +5,37 @@ from dataclasses import dataclass
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import get_authentication_records
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest
+
+from authz import audit
+from authz.models import User
+from authz.protocol.errors import OAuthError, Reason
+from authz.refusals import record_unauthenticated
 
 # RFC 8176 values for allauth's methods.
 _AMR = {"password": "pwd", "totp": "otp", "webauthn": "hwk", "recovery_codes": "kba", "code": "otp"}
+
+
+def connect() -> None:
+    """Record who signs in and out, and who fails to: what Django and allauth tell by their signals."""
+    user_logged_in.connect(_signed_in, dispatch_uid="authz.sign_in.signed_in")
+    user_logged_out.connect(_signed_out, dispatch_uid="authz.sign_in.signed_out")
+    user_login_failed.connect(_failed, dispatch_uid="authz.sign_in.failed")
+
+
+def _signed_in(user: User, **_: object) -> None:
+    audit.record(audit.Event.SIGNED_IN, subject=str(user.subject), detail={"username": user.username})
+
+
+def _signed_out(user: User | None, **_: object) -> None:
+    if user is not None:
+        audit.record(audit.Event.SIGNED_OUT, subject=str(user.subject), detail={"username": user.username})
+
+
+def _failed(**_: object) -> None:
+    # What was typed is not kept: people type passwords into the field for the name.
+    record_unauthenticated(audit.Event.SIGN_IN_FAILED, OAuthError(Reason.CREDENTIALS_WRONG))
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped

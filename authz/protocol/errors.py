@@ -138,6 +138,7 @@ class Reason(RefusalReason):
         "access_denied",
         "The organisation's policy does not allow this.",
     )
+    CREDENTIALS_WRONG = "credentials_wrong", "access_denied", "The name or the password is wrong."
     LOGIN_REQUIRED = "login_required", "login_required", "The person must sign in."
     CONSENT_REQUIRED = "consent_required", "consent_required", "The person must consent."
     AUTHENTICATION_UNMET = (

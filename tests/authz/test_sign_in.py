@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from authz import sign_in
-from authz.models import User
+from authz.models import AuditEvent, User
 from tests.support import world
 from tests.support.world import World
 
@@ -53,3 +53,19 @@ def test_a_session_that_does_not_say_when_it_began_must_sign_in_again(gatehouse:
     response = gatehouse.browser.get(gatehouse.authorize_url())
     assert response.status_code == 302
     assert response["Location"].startswith("/accounts/reauthenticate/")
+
+
+def test_signing_in_out_and_failing_to_leave_events(gatehouse: World) -> None:
+    subject = str(world.person("bob").subject)
+    gatehouse.browser.post("/accounts/login/", {"login": "bob", "password": "not-bobs-password"})
+    failed = AuditEvent.objects.get(event="person:session:refused")
+    assert failed.reason == "credentials_wrong"
+    assert failed.address == "127.0.0.1"
+    assert "bob" not in str(failed.detail)
+
+    gatehouse.sign_in("bob")
+    gatehouse.browser.post("/accounts/logout/")
+
+    events = AuditEvent.objects.filter(subject=subject).order_by("id").values_list("event", flat=True)
+    assert "person:session:started" in events
+    assert "person:session:ended" in events
