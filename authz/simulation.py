@@ -1,0 +1,137 @@
+"""What other rules would change, before anybody saves them: who gains and who loses, over all agents, people and
+MCP servers.
+
+Approvals count for nothing here: what waits for a human is said to wait.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from authz.models import Client, ProtectedResource, Rule, User
+from authz.policy import Agent, ClientKind, ClientStatus, Person, RuleSet, Server, reach
+from authz.policy import Rule as PolicyRule
+
+
+class Level(StrEnum):
+    """How a scope is in reach, from the least to the most."""
+
+    NOTHING = "nothing"
+    WAITING = "after an approval"
+    CONDITIONAL = "after the right sign-in, from the right network"
+    GRANTED = "now"
+
+
+_ORDER = tuple(Level)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Shift:
+    """One scope whose reach differs. `subject` is "" where the agent acts for itself."""
+
+    client_id: str
+    subject: str
+    resource: str
+    grant_type: str
+    scope: str
+    before: Level
+    after: Level
+
+    @property
+    def gains(self) -> bool:
+        return _ORDER.index(self.after) > _ORDER.index(self.before)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """Who and what is looked at."""
+
+    agents: Sequence[Agent]
+    persons: Sequence[Person]
+    servers: Sequence[Server]
+
+
+def cast(*, client_id: str = "", username: str = "", resource: str = "") -> Cast:
+    """Everybody there is; or only this agent, this person, this server."""
+    clients = Client.objects.select_related("owner").order_by("client_id")
+    users = User.objects.filter(is_active=True).prefetch_related("groups").order_by("username")
+    servers = ProtectedResource.objects.filter(is_active=True).prefetch_related("scopes").order_by("identifier")
+    clients = clients.filter(client_id=client_id) if client_id else clients
+    users = users.filter(username=username) if username else users
+    servers = servers.filter(identifier=resource) if resource else servers
+    return Cast(
+        agents=[_agent(client) for client in clients],
+        persons=[
+            Person(username=user.username, groups=tuple(group.name for group in user.groups.all())) for user in users
+        ],
+        servers=[
+            Server(
+                identifier=row.identifier, scopes=tuple((scope.name, scope.sensitivity) for scope in row.scopes.all())
+            )
+            for row in servers
+        ],
+    )
+
+
+def _agent(client: Client) -> Agent:
+    return Agent(
+        client_id=client.client_id,
+        status=ClientStatus(client.status),
+        kind=ClientKind(client.kind),
+        host=client.host,
+        tags=tuple(client.tags),
+        owner=client.owner.username if client.owner else "",
+        environment=client.environment,
+        grant_types=tuple(client.grant_types),
+    )
+
+
+def proposed(given: Iterable[PolicyRule], *, prune: bool) -> list[PolicyRule]:
+    """The rules as `apply` would leave them: those given stand in for others of the same name, or for all."""
+    by_name = {} if prune else current()
+    by_name.update({rule.name: rule for rule in given})
+    return list(by_name.values())
+
+
+def current() -> dict[str, PolicyRule]:
+    """The stored rules by name, those that are switched off too."""
+    return {
+        row.name: PolicyRule.from_mapping(
+            {"name": row.name, "effect": row.effect, "enabled": row.enabled, **row.definition}
+        )
+        for row in Rule.objects.order_by("id")
+    }
+
+
+def shifts(old: RuleSet, new: RuleSet, among: Cast, now: float) -> list[Shift]:
+    """Each scope that somebody would reach otherwise, in order."""
+    before, after = _levels(old, among, now), _levels(new, among, now)
+    return sorted(
+        Shift(
+            client_id=key[0],
+            subject=key[1],
+            resource=key[2],
+            grant_type=key[3],
+            scope=key[4],
+            before=before.get(key, Level.NOTHING),
+            after=after.get(key, Level.NOTHING),
+        )
+        for key in before.keys() | after.keys()
+        if before.get(key) != after.get(key)
+    )
+
+
+def _levels(rules: RuleSet, among: Cast, now: float) -> Mapping[tuple[str, str, str, str, str], Level]:
+    found: dict[tuple[str, str, str, str, str], Level] = {}
+    for row in reach(rules, among.agents, among.persons, among.servers, now):
+        levels = {
+            **dict.fromkeys(row.waiting, Level.WAITING),
+            **dict.fromkeys(row.conditional, Level.CONDITIONAL),
+            **dict.fromkeys(row.scopes, Level.GRANTED),
+        }
+        for client_id in row.clients:
+            for subject in row.subjects:
+                for grant_type in row.grant_types:
+                    for scope, level in levels.items():
+                        found[(client_id, subject or "", row.resource, grant_type, scope)] = level
+    return found

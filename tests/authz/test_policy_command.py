@@ -1,0 +1,133 @@
+"""`manage.py policy`: one ask explained, and other rules tried out before they are saved."""
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from authz.models import Rule
+from tests.support.world import NOTES, World
+
+
+def policy(*arguments: str) -> str:
+    output = StringIO()
+    call_command("policy", *arguments, stdout=output, no_color=True)
+    return output.getvalue()
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    """Visitors get to read, engineers may no longer write, and agents wait for a human."""
+    path = tmp_path / "rules.yaml"
+    path.write_text(
+        f"""
+rules:
+  - name: Engineers use agents on Notes
+    effect: allow
+    clients: [desktop-app]
+    groups: [engineering, visitors]
+    grant_types: [authorization_code]
+    resources: ["{NOTES}"]
+    scopes: ["mcp:read"]
+  - name: Agents read notes
+    effect: require_approval
+    clients: [nightly-report]
+    resources: ["{NOTES}"]
+    scopes: ["mcp:read"]
+"""
+    )
+    return path
+
+
+def test_it_explains_what_is_allowed(gatehouse: World) -> None:
+    said = policy("explain", "--client", "nightly-report", "--resource", NOTES)
+    assert said.startswith("ALLOW: narrowed")
+    assert "mcp:read: granted" in said
+    assert "mcp:write: not granted" in said
+    assert "for at most 300 seconds a token" in said
+    assert "+ Agents read notes:" in said
+
+
+def test_it_explains_on_which_field_a_rule_missed(gatehouse: World) -> None:
+    said = policy("explain", "--client", "desktop-app", "--user", "charlie", "--resource", NOTES)
+    assert said.startswith("DENY: no rule allows")
+    assert "subject: wants members of engineering; the ask has charlie, member of visitors" in said
+
+
+def test_it_explains_what_waits(gatehouse: World) -> None:
+    definition = {"clients": ["*"], "grant_types": ["*"], "resources": [NOTES], "scopes": ["mcp:read"]}
+    Rule.objects.create(name="Ask a human first", effect="require_approval", definition=definition)
+    said = policy("explain", "--client", "nightly-report", "--resource", NOTES, "--scopes", "mcp:read")
+    assert said.startswith("PENDING: approval needed")
+    assert "mcp:read: waits for an approval" in said
+
+
+def test_it_says_who_gains_and_who_loses(gatehouse: World, rules: Path) -> None:
+    said = policy("simulate", str(rules))
+    by_code = f"at {NOTES} by authorization_code"
+    assert f"gains desktop-app for charlie {by_code}: mcp:read, nothing → now" in said
+    assert f"loses desktop-app for bob {by_code}: mcp:write, now → nothing" in said
+    assert f"loses web-app for bob {by_code}: mcp:read, now → nothing" in said
+    machine = f"nightly-report for itself at {NOTES} by client_credentials"
+    assert f"loses {machine}: mcp:read, now → after an approval" in said
+    assert "desktop-app for bob at http://127.0.0.1:9200/mcp by authorization_code: mcp:read" not in said
+
+
+def test_it_looks_at_one_agent_alone(gatehouse: World, rules: Path) -> None:
+    said = policy("simulate", str(rules), "--client", "web-app")
+    assert "web-app" in said
+    assert "desktop-app" not in said
+
+
+def test_it_changes_nothing(gatehouse: World, rules: Path) -> None:
+    before = list(Rule.objects.values())
+    policy("simulate", str(rules), "--prune")
+    policy("diff", str(rules), "--prune")
+    assert list(Rule.objects.values()) == before
+
+
+def test_rules_that_stay_as_they_are_change_nothing_for_anybody(gatehouse: World, tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("rules: []")
+    assert policy("simulate", str(path)) == "Nobody gains or loses.\n"
+    assert policy("diff", str(path)) == "No rule differs.\n"
+    # With --prune the same file takes everything away.
+    assert " 0 lost" not in policy("simulate", str(path), "--prune")
+    assert policy("diff", str(path), "--prune").endswith("2 rules differ.\n")
+
+
+def test_it_shows_rules_as_sentences_before_and_after(gatehouse: World, rules: Path) -> None:
+    said = policy("diff", str(rules))
+    assert "- Agents read notes: allow." in said
+    assert "+ Agents read notes: require_approval." in said
+    assert said.endswith("2 rules differ.\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("clients: []", "must be a list"),
+        ("rules: [{name: x}]", "line 1"),
+        ("rules: [x]", "line 1"),
+        ("rules: {", "YAML"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(gatehouse: World, tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(text)
+    with pytest.raises(CommandError, match=problem):
+        policy("simulate", str(path))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--client", "nobody", "--resource", NOTES),
+        ("--client", "web-app", "--resource", "https://nowhere.example.com/"),
+        ("--client", "web-app", "--resource", NOTES, "--user", "nobody"),
+    ],
+)
+def test_what_does_not_exist_is_said(gatehouse: World, arguments: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError):
+        policy("explain", *arguments)
