@@ -106,7 +106,8 @@ def _checked_redirect_uris(uris: list[str]) -> list[str]:
         scheme = uri.partition(":")[0].lower()
         problem = redirect_uris.problem(uri, custom_schemes=frozenset({scheme}))
         if problem is not None:
-            raise serializers.ValidationError({index: f"{uri[:200]}: {problem.sentence}"})
+            located: dict[Any, Any] = {index: f"{uri[:200]}: {problem.sentence}"}
+            raise serializers.ValidationError(located)
     return uris
 
 
