@@ -3,10 +3,13 @@
 import json
 from io import StringIO
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from authz.models import AccessRequest, ProtectedResource, Rule, User
@@ -151,3 +154,16 @@ class TestFromATerminal:
         assert User.objects.filter(username="charlie", role="none").exists()
         waiting.refresh_from_db()
         assert waiting.status == "open"
+
+
+def test_the_queue_asks_the_database_no_more_often_however_long_it_is(signed_in: Page, waiting: AccessRequest) -> None:
+    browser, queue = signed_in("administrator"), reverse("admin:authz_accessrequest_changelist")
+    browser.get(queue)
+    with CaptureQueriesContext(connection) as short:
+        browser.get(queue)
+    for number in range(30):
+        waiting.pk, waiting.digest = uuid4(), str(number)
+        waiting.save(force_insert=True)
+    with CaptureQueriesContext(connection) as long:
+        assert browser.get(queue).content.count(b"posting-agent") >= 30
+    assert len(long) == len(short)
