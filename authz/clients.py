@@ -41,4 +41,4 @@ def registered(client_id: str) -> Client | None:
 def require_approved(client: Client) -> None:
     """A client that is not approved gets nothing, at any endpoint that issues."""
     if client.status != Client.Status.APPROVED:
-        raise OAuthError(Reason.CLIENT_NOT_APPROVED, detail=client.status)
+        raise OAuthError(Reason.CLIENT_NOT_APPROVED, detail=client.status, client_id=client.client_id)

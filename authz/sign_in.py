@@ -15,6 +15,8 @@ from authz.refusals import record_unauthenticated
 
 # RFC 8176 values for allauth's methods.
 _AMR = {"password": "pwd", "totp": "otp", "webauthn": "hwk", "recovery_codes": "kba", "code": "otp"}
+# A sign-in at somebody else's says nothing of how it was done there (RFC 8176 has no word for it).
+_ELSEWHERE = "socialaccount"
 
 
 def connect() -> None:
@@ -60,7 +62,7 @@ def current(request: HttpRequest) -> SignIn:
     records = get_authentication_records(request, request.user)
     # A second factor is recorded as method "mfa" with its own type beside it.
     kinds = [record.get("type", record["method"]) for record in records]
-    methods = tuple(dict.fromkeys(_AMR.get(kind, kind) for kind in kinds))
+    methods = tuple(dict.fromkeys(_AMR.get(kind, kind) for kind in kinds if kind != _ELSEWHERE))
     several = len({"pwd"} & set(methods)) and len(set(methods) - {"pwd"})
     return SignIn(
         auth_time=int(max((record["at"] for record in records), default=0)),

@@ -24,9 +24,13 @@ def authenticate(credentials: Credentials) -> tuple[Client, str]:
     client = clients.find(claimed)
     # The registered method, not whichever the request happens to bring: a confidential client whose id is known must
     # not be impersonated as a public one.
-    if client.token_endpoint_auth_method != method.METHOD:
-        raise OAuthError(Reason.CLIENT_AUTHENTICATION_WRONG_METHOD, detail=method.METHOD)
-    method.authenticate(credentials, client)
+    try:
+        if client.token_endpoint_auth_method != method.METHOD:
+            raise OAuthError(Reason.CLIENT_AUTHENTICATION_WRONG_METHOD, detail=method.METHOD)
+        method.authenticate(credentials, client)
+    except OAuthError as error:
+        error.client_id = client.client_id
+        raise
     return client, method.METHOD
 
 

@@ -89,7 +89,9 @@ def _answer(view: View, request: HttpRequest, methods: tuple[str, ...], refused:
 
 def _refusal(request: HttpRequest, error: OAuthError, refused: StrEnum | None) -> HttpResponse:
     if refused is not None:
-        error = record_unauthenticated(refused, error, client_id=getattr(request, "claimed_client_id", ""))
+        error = record_unauthenticated(
+            refused, error, client_id=error.client_id or getattr(request, "claimed_client_id", "")
+        )
     headers = {"Retry-After": "5"} if error.status == 503 else {}
     # > If the client attempted to authenticate via the "Authorization" request header field, the authorization server
     # > MUST respond with an HTTP 401 (Unauthorized) status code and include the "WWW-Authenticate" response header

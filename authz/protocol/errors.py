@@ -169,6 +169,7 @@ _STATUS_OF_REASON: dict[RefusalReason, int] = {
 class OAuthError(Exception):
     """A refusal. It is an answer, not a crash: what the refused request wrote stays written (law 1).
 
+    `client_id` is the client's that is concerned, once it is known that there is one.
     `reason` is for the operator; `code` and `sentence` are for the wire (RFC 6749 §5.2). `detail` adds to the audit
     (never a secret or token); `parameters` adds members to the body on the wire (such as RFC 9470's `max_age`).
     """
@@ -178,11 +179,13 @@ class OAuthError(Exception):
         reason: RefusalReason,
         *,
         detail: str = "",
+        client_id: str = "",
         parameters: dict[str, str | int] | None = None,
     ) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.detail = detail
+        self.client_id = client_id
         self.parameters = parameters or {}
 
     @property
