@@ -102,7 +102,8 @@ def measure(title: str, rules: list[policy.Rule], put: list[policy.Ask]) -> floa
     mean = (time.process_time() - cpu) / len(put) * 1e6
     p99 = statistics.quantiles(costs, n=100)[98]
     print(
-        f"{title}: {mean:.1f} µs of CPU a decision (by the clock: median {statistics.median(costs):.1f}, p99 {p99:.1f}); "
+        f"{title}: {mean:.1f} µs of CPU a decision "
+        f"(by the clock: median {statistics.median(costs):.1f}, p99 {p99:.1f}); "
         f"{len(rules)} rules compiled in {compiling:.0f} ms; "
         + ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
     )
