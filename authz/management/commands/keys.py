@@ -19,7 +19,7 @@ class Command(BaseCommand):
         rotate.add_argument("alg", choices=keys.ALGORITHMS, nargs="?", help="left out: every algorithm")
         rotate.add_argument("--now", action="store_true", help="let it sign at once (verifiers may need a moment)")
         retire = actions.add_parser("retire", help="stop signing with a key")
-        retire.add_argument("kid")
+        retire.add_argument("kid", help="put -- before one that begins with a dash")
         retire.add_argument("--compromised", action="store_true", help="take it out of the JWKS at once")
 
     def handle(self, *args: Any, **options: Any) -> None:
