@@ -154,13 +154,13 @@ class TestCommand:
 
     def test_it_retires_and_warns_if_none_is_left(self) -> None:
         kid = SigningKey.objects.get(alg="RS256").kid
-        assert "no RS256 key is left to sign with" in manage("retire", kid, "--compromised")
+        assert "no RS256 key is left to sign with" in manage("retire", "--compromised", "--", kid)
         assert "gone" in manage("list")
 
     def test_it_warns_if_the_successor_does_not_sign_yet(self) -> None:
         kid = SigningKey.objects.get(alg="RS256").kid
         manage("rotate", "RS256")
-        assert "no RS256 key is left to sign with" in manage("retire", kid, "--compromised")
+        assert "no RS256 key is left to sign with" in manage("retire", "--compromised", "--", kid)
 
     def test_an_unknown_kid_is_an_error(self) -> None:
         with pytest.raises(CommandError, match="there is no key"):

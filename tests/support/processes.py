@@ -32,6 +32,15 @@ call_command("keys", "ensure")
 call_command("apply", sys.argv[1])
 """
 
+# On Linux the server ends with the test run even if that is killed (PR_SET_PDEATHSIG).
+_SERVE = """
+import ctypes, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+from authz.serve import main
+main()
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class RunningGatehouse:
@@ -121,7 +130,7 @@ def running(
     env = _environment(database_url, GATEHOUSE_ISSUER=issuer, PORT=str(port), WORKERS=str(workers), **settings)
     with Server(
         name="gatehouse",
-        command=[sys.executable, "-m", "authz.serve"],
+        command=[sys.executable, "-c", _SERVE],
         ready=f"http://127.0.0.1:{port}/.well-known/oauth-authorization-server{path.rstrip('/')}",
         log=directory / f"gatehouse-{port}.log",
         env=env,
