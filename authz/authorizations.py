@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 
 from authz import audit, snapshot
 from authz.models import Authorization, Client, ProtectedResource
+from authz.protocol.errors import OAuthError, Reason
 from authz.transactions import settled
 
 
@@ -51,9 +52,12 @@ def _make(client: Client, resource: ProtectedResource, grant_type: str, scopes: 
     )
     # Another request may be first (a unique index decides): then its row is the one.
     Authorization.objects.bulk_create([made], ignore_conflicts=True)
-    return Authorization.objects.get(
+    standing = Authorization.objects.filter(
         client=client, resource=resource, grant_type=grant_type, user=None, revoked=None
-    ).pk
+    ).first()
+    if standing is None:  # … and was ended in the same moment
+        raise OAuthError(Reason.UNAVAILABLE)
+    return standing.pk
 
 
 def end(authorizations: QuerySet[Authorization], *, reason: str, now: datetime) -> int:

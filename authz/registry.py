@@ -99,7 +99,7 @@ class Endpoint(Protocol):
 
 
 class TokenResponseExtension(Protocol):
-    """Adds members to a token response, inside the transaction that issues it."""
+    """Adds members to a token response, just before it is settled: it computes, and writes nothing."""
 
     def extend(self, issuance: Issuance) -> dict[str, Any]: ...
 

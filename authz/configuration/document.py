@@ -86,6 +86,8 @@ def _mapping(node: yaml.MappingNode, path: Path, lines: dict[Path, int], above: 
 
 
 def _scalar(node: yaml.Node, path: Path) -> Any:
+    if node.tag == "tag:yaml.org,2002:timestamp":
+        return node.value  # a moment stays text, quoted or not; who reads it knows which kind it is
     try:
         loader = yaml.SafeLoader("")
         return loader.construct_object(node, deep=True)

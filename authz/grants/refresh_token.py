@@ -1,5 +1,6 @@
 """`refresh_token`: a new access token under a standing authorization (RFC 6749 §6; OAuth 2.1 §4.3; RFC 9700 §4.14)."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
@@ -7,7 +8,7 @@ from authz import audit, authorizations, decisions, refresh_tokens, registry, re
 from authz.conf import conf
 from authz.grants.authorization_code import REFRESH_TOKEN_IDLE, REFRESH_TOKEN_LONGEST
 from authz.models import Authorization
-from authz.policy import Decision
+from authz.policy import Ask, Decision
 from authz.protocol import params, scopes
 from authz.protocol import resources as resource_rules
 from authz.protocol.errors import OAuthError, Reason
@@ -40,10 +41,11 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     )
     response = token.response()
     response["refresh_token"] = refresh_tokens.write(authorization.pk, presented.generation + 1)
+    identity = _identity_scopes(authorization, decision, request)
     granted = decision.scopes if authorization.resource else ()
-    response["scope"] = scopes.join([*granted, *authorization.identity_scopes])
+    response["scope"] = scopes.join([*granted, *identity])
     for extension in registry.token_response_extensions():
-        response |= extension.extend(_issuance(authorization, token, request))
+        response |= extension.extend(_issuance(authorization, token, identity, request))
     with settled():
         if not _rotate(authorization, presented, now):
             # Somebody was faster. What they left decides: the same retry, or a replay.
@@ -128,7 +130,11 @@ def _rotate(authorization: Authorization, presented: RefreshToken, now: datetime
 def _decide(authorization: Authorization, request: TokenRequest) -> Decision:
     asked, _ = scopes.split(scopes.parse(request.params.get("scope")))
     wanted = scopes.within(asked, authorization.scopes) if authorization.resource else authorization.identity_scopes
-    question = decisions.ask(
+    return decisions.require(_question(authorization, wanted, request), request.now)
+
+
+def _question(authorization: Authorization, wanted: Sequence[str], request: TokenRequest) -> Ask:
+    return decisions.ask(
         client=request.client,
         user=authorization.user,
         grant_type=authorization.grant_type,
@@ -140,17 +146,26 @@ def _decide(authorization: Authorization, request: TokenRequest) -> Decision:
         amr=authorization.amr,
         address=request.address,
     )
-    return decisions.require(question, request.now)
 
 
-def _issuance(authorization: Authorization, token: tokens.AccessToken, request: TokenRequest) -> Issuance:
+def _identity_scopes(authorization: Authorization, decision: Decision, request: TokenRequest) -> tuple[str, ...]:
+    """The identity scopes that rules still leave, so that a later deny takes an ID token away too."""
+    if authorization.resource is None or not authorization.identity_scopes:
+        return decision.scopes if authorization.resource is None else ()
+    question = _question(authorization, authorization.identity_scopes, request)
+    return decisions.judge_sign_in(question, request.now).scopes
+
+
+def _issuance(
+    authorization: Authorization, token: tokens.AccessToken, identity: tuple[str, ...], request: TokenRequest
+) -> Issuance:
     assert authorization.user is not None  # noqa: S101  only grants for a person have refresh tokens
     return Issuance(
         client=request.client,
         user=authorization.user,
         authorization=authorization,
         resource=authorization.resource,
-        identity_scopes=authorization.identity_scopes,
+        identity_scopes=identity,
         access_token=token.jwt,
         nonce="",
         now=request.now,

@@ -105,8 +105,8 @@ def _append_only(connection: BaseDatabaseWrapper, table: str) -> list[str]:
     if connection.vendor == "postgresql":
         return [
             f"DROP TRIGGER IF EXISTS {table}_append_only ON {table}",
-            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table}"
-            " FOR EACH ROW EXECUTE FUNCTION authz_append_only()",
+            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
+            " FOR EACH STATEMENT EXECUTE FUNCTION authz_append_only()",
         ]
     statements = []
     for operation in ("UPDATE", "DELETE"):
@@ -116,4 +116,11 @@ def _append_only(connection: BaseDatabaseWrapper, table: str) -> list[str]:
             f"CREATE TRIGGER {name} BEFORE {operation} ON {table}"
             f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
         ]
+    # INSERT OR REPLACE removes the row that it replaces without asking the trigger on DELETE.
+    name = f"{table}_append_only_insert"
+    statements += [
+        f"DROP TRIGGER IF EXISTS {name}",
+        f"CREATE TRIGGER {name} BEFORE INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id)"
+        f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
+    ]
     return statements

@@ -7,6 +7,7 @@ import jwt
 import pytest
 
 from authz.conf import conf
+from authz.configuration import apply
 from authz.models import AuditEvent, Authorization
 from authz.protocol import jwts
 from tests.support import world
@@ -177,3 +178,30 @@ def test_a_person_who_leaves_the_group_is_inactive_at_once(gatehouse: World) -> 
     token = gatehouse.signed_in_tokens()["access_token"]
     world.person("bob").groups.clear()
     assert gatehouse.introspect(token) == {"active": False}
+
+
+def test_a_later_deny_of_openid_takes_it_out_of_the_refresh(gatehouse: World) -> None:
+    tokens = gatehouse.signed_in_tokens(scope="openid mcp:read")
+    assert "id_token" in tokens
+    apply(
+        """
+rules:
+  - name: Nobody signs in any more
+    effect: deny
+    clients: ["*"]
+    groups: ["*"]
+    resources: ["*"]
+    scopes: [openid]
+"""
+    )
+    response = json.loads(gatehouse.refresh(tokens["refresh_token"]).content)
+    assert response["scope"] == "mcp:read"
+    assert "id_token" not in response
+
+
+def test_a_rule_ends_at_the_moment_it_names_quoted_or_not(gatehouse: World) -> None:
+    rule = {"effect": "deny", "clients": ["*"], "resources": [NOTES], "scopes": ["*"]}
+    for number, end in enumerate(("2020-01-01", "2020-01-01T00:00:00Z", "'2020-01-01T00:00:00Z'")):
+        lines = "".join(f"    {name}: {json.dumps(value)}\n" for name, value in rule.items())
+        apply(f"rules:\n  - name: Long over {number}\n{lines}    conditions: {{not_after: {end}}}\n")
+    assert gatehouse.machine_token()["scope"] == "mcp:read"
