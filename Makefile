@@ -1,7 +1,6 @@
 # Gatehouse. `make` alone prints this help.
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 PORT ?= 8000
-WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -29,7 +28,7 @@ run: prepare ## Host a demo server on 127.0.0.1:8000: one person, one MCP server
 	@$(MAKE) --no-print-directory serve PORT=$(PORT)
 
 serve: prepare ## Serve on 127.0.0.1:PORT with the environment as given, without demo data
-	@PORT=$(PORT) WORKERS=$(WORKERS) exec $(BIN)/python -m authz.serve
+	@PORT=$(PORT) exec $(BIN)/python -m authz.serve
 
 test: env ## Run the tests; needs no service
 	$(BIN)/python -m pytest -n auto

@@ -31,7 +31,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from authz.conf import conf
 from authz.protocol.redirect_uris import is_host
 from authz.transactions import in_settled
-from authz.turns import waiting
+from authz.turns import step_aside
 
 
 class Cause(StrEnum):
@@ -129,15 +129,11 @@ def fetch(role: Role, url: str, *, headers: Mapping[str, str] | None = None, bod
     """
     if in_settled():
         raise RuntimeError("no network inside settled() (law 2)")
-    with waiting():
-        return _fetch(role, url, headers or {}, body)
-
-
-def _fetch(role: Role, url: str, headers: Mapping[str, str], body: bytes | None) -> Response:
+    step_aside()
     deadline = time.monotonic() + role.limits.seconds
     target = _parse(url)
     addresses = _checked(target, _resolve(target, deadline))
-    request = _prepare(target, role.limits, headers, body)
+    request = _prepare(target, role.limits, headers or {}, body)
     for attempt, address in enumerate(addresses, start=1):
         try:
             return _exchange(request, role.limits, _PinnedAdapter(target, address, deadline))

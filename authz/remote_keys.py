@@ -19,6 +19,7 @@ from django.core.cache import cache
 from authz.outbound import OutboundError, Response, Role, fetch
 from authz.protocol import http_caching, strict_json
 from authz.protocol.jwts import JwtError, JwtProblem, Key, keys_from_jwks
+from authz.turns import step_aside
 
 # Seconds.
 MIN_AGE, DEFAULT_AGE, MAX_AGE = 60.0, 300.0, 3600.0
@@ -111,6 +112,8 @@ def _entry(jwks_uri: str) -> _Entry:
 def _refresh(entry: _Entry, jwks_uri: str, role: Role, kid: str | None) -> None:
     """One fetch at a time. Whoever has usable keys does not wait for it; whoever has none does."""
     waits = entry.usable(time.time()) is None
+    if waits:
+        step_aside()
     if not entry.lock.acquire(blocking=waits, timeout=role.limits.seconds + 1 if waits else -1):
         return
     try:

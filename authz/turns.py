@@ -1,9 +1,11 @@
-"""How many machine requests a process works on at once.
+"""On SQLite, a process works on one machine request at a time.
 
-Threads that compute do not run side by side in Python, and on SQLite they cannot write side by side either: more
-of them at work only take the interpreter from each other in the middle of a transaction, which multiplies the tail
-(docs/decisions/0011-turns.md). So on SQLite one works at a time, and PostgreSQL, where each waits for the database most
-of the time, has many. Whoever waits for the network lets others work meanwhile.
+Threads that compute do not run side by side in Python, and on SQLite they cannot write side by side either: more of
+them at work only take the interpreter from each other in the middle of a transaction, which multiplies the tail
+(docs/decisions/0011-turns.md). A request that has to wait for somebody else, the network or another request's fetch,
+steps aside for good: it goes on beside the others and never asks for its turn again, so nobody can wait for a turn
+while holding what another one needs. On PostgreSQL, where requests wait for the database most of the time, all work at
+once.
 """
 
 import threading
@@ -13,32 +15,26 @@ from contextvars import ContextVar
 
 from django.db import connection
 
-AT_ONCE = {"sqlite": 1}
-OTHERWISE = 16
-
-_slots = threading.BoundedSemaphore(AT_ONCE.get(connection.vendor, OTHERWISE))
-_is_working: ContextVar[bool] = ContextVar("is_working", default=False)
+_turn = threading.Lock()
+_has_turn: ContextVar[bool] = ContextVar("has_turn", default=False)
 
 
 @contextmanager
-def working() -> Iterator[None]:
+def one_at_a_time() -> Iterator[None]:
     """Work on one request, when it is this one's turn."""
-    with _slots:
-        token = _is_working.set(True)
-        try:
-            yield
-        finally:
-            _is_working.reset(token)
-
-
-@contextmanager
-def waiting() -> Iterator[None]:
-    """Wait for somebody else (the network, another process) without keeping others from working."""
-    if not _is_working.get():
+    if connection.vendor != "sqlite":
         yield
         return
-    _slots.release()
+    _turn.acquire()
+    _has_turn.set(True)
     try:
         yield
     finally:
-        _slots.acquire()
+        step_aside()
+
+
+def step_aside() -> None:
+    """Let others work: from here on this request may wait."""
+    if _has_turn.get():
+        _has_turn.set(False)
+        _turn.release()

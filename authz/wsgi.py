@@ -38,7 +38,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     view = _MACHINE.get(environ.get("PATH_INFO", ""))
     if view is None:
         return people(environ, start_response)
-    with turns.working():
+    with turns.one_at_a_time():
         close_old_connections()
         response = view(WSGIRequest(environ))
     start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))

@@ -18,7 +18,7 @@ from authz.protocol import http_caching
 from authz.protocol.client_metadata import Check, ClientMetadata
 from authz.protocol.errors import OAuthError, RefusalReason
 from authz.transactions import settled
-from authz.turns import waiting
+from authz.turns import step_aside
 from cimd import admission, budget, freshness, logos, metadata_document, policy, trust
 from cimd.budget import Claim
 from cimd.client_identifier import host
@@ -66,8 +66,8 @@ def refresh(client_id: str) -> Document:
             admission.require_room(host(client_id))
         claim = budget.claim(client_id, now, is_known=document is not None and document.client is not None)
         if claim is None:
-            with waiting():
-                budget.wait(client_id, now + budget.LEASE)
+            step_aside()
+            budget.wait(client_id, now + budget.LEASE)
             return _after_another(client_id)
     except OAuthError as error:
         if document is not None and _may_serve(document, now):

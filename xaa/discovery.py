@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from authz.outbound import Cause, OutboundError, Role, fetch
 from authz.protocol import strict_json
+from authz.turns import step_aside
 
 # Seconds.
 FRESH = 3600.0
@@ -41,6 +42,7 @@ def jwks_uri(issuer: str) -> str:
     known = _found.get(issuer)
     if known is None or time.time() >= known.until:
         # One at a time: many requests for an issuer that is slow to answer must not become many fetches.
+        step_aside()
         with _lock:
             known = _found.get(issuer)
             if known is None or time.time() >= known.until:

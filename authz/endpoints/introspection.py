@@ -14,7 +14,6 @@ from authz.protocol import jwts
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import required
 from authz.registry import Credentials
-from authz.transactions import settled
 
 INACTIVE = {"active": False}
 
@@ -31,15 +30,14 @@ def introspect(request: HttpRequest) -> HttpResponse:
     if not client.is_confidential:
         raise OAuthError(Reason.CLIENT_AUTHENTICATION_WRONG_METHOD, detail="none")
     answer = introspection(required(params, "token"), client, moment)
-    with settled():
-        audit.record(
-            audit.Event.TOKEN_INTROSPECTED,
-            client_id=client.client_id,
-            subject=str(answer.get("sub", "")),
-            resource=str(answer.get("aud", "")),
-            authorization=answer.get("authorization"),
-            detail={"active": answer["active"], **({"jti": answer["jti"]} if "jti" in answer else {})},
-        )
+    audit.record(
+        audit.Event.TOKEN_INTROSPECTED,
+        client_id=client.client_id,
+        subject=str(answer.get("sub", "")),
+        resource=str(answer.get("aud", "")),
+        authorization=answer.get("authorization"),
+        detail={"active": answer["active"], **({"jti": answer["jti"]} if "jti" in answer else {})},
+    )
     return json_response(answer)
 
 

@@ -164,7 +164,6 @@ def gatehouse(folder: Path) -> Iterator[Server]:
         "GATEHOUSE_OUTBOUND_ALLOWED_HOSTS": f"localhost:{documents.port}",
         "GATEHOUSE_OUTBOUND_CA_BUNDLE": str(bundle),
         "PORT": str(port),
-        "WORKERS": WORKERS,
     }
     configuration = folder / "bench.yaml"
     configuration.write_text(world.configuration())
