@@ -55,6 +55,18 @@ def _fresh_process_state() -> Iterator[None]:
     snapshot.forget()
 
 
+@pytest.fixture(autouse=True)
+def _tables_can_be_emptied(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Emptying the tables after a test that commits may run `post_migrate`, which installs the triggers again."""
+    marker = request.node.get_closest_marker("django_db")
+    commits = "transactional_db" in request.fixturenames or (marker is not None and marker.kwargs.get("transaction"))
+    if commits:
+        request.getfixturevalue("transactional_db")
+    yield
+    if commits:
+        drop_append_only_triggers()
+
+
 @pytest.fixture
 def install_triggers(transactional_db: None) -> Iterator[None]:
     """The append-only triggers, for the tests that are about them."""
