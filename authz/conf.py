@@ -26,6 +26,7 @@ class Conf:
     token_response_extensions: tuple[str, ...]
     endpoints: tuple[str, ...]
     configuration_sections: tuple[str, ...]
+    periodic_tasks: tuple[str, ...]
 
     @property
     def issuer_path(self) -> str:

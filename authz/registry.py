@@ -104,6 +104,14 @@ class TokenResponseExtension(Protocol):
     def extend(self, issuance: Issuance) -> dict[str, Any]: ...
 
 
+class PeriodicTask(Protocol):
+    """What the server does by the clock, every `EVERY` seconds (authz/periodic.py)."""
+
+    EVERY: float
+
+    def run(self) -> None: ...
+
+
 def _modules(paths: Sequence[str]) -> tuple[Any, ...]:
     return tuple(import_module(path) for path in paths)
 
@@ -131,6 +139,11 @@ def endpoints() -> tuple[Endpoint, ...]:
 @cache
 def token_response_extensions() -> tuple[TokenResponseExtension, ...]:
     return cast(tuple[TokenResponseExtension, ...], _modules(conf.token_response_extensions))
+
+
+@cache
+def periodic_tasks() -> Mapping[str, PeriodicTask]:
+    return dict(zip(conf.periodic_tasks, _modules(conf.periodic_tasks), strict=True))
 
 
 def grant_for(grant_type: str, client: "Client") -> Grant:
@@ -175,7 +188,14 @@ def metadata() -> dict[str, Any]:
 
 def _forget(*, setting: str, **_: object) -> None:
     if setting == "GATEHOUSE":
-        for socket in (grants, client_auth_methods, client_resolvers, endpoints, token_response_extensions):
+        for socket in (
+            grants,
+            client_auth_methods,
+            client_resolvers,
+            endpoints,
+            token_response_extensions,
+            periodic_tasks,
+        ):
             socket.cache_clear()
 
 

@@ -3,6 +3,8 @@ environment.
 """
 
 import os
+import subprocess
+import sys
 
 from granian import Granian
 from granian.constants import Interfaces
@@ -15,6 +17,18 @@ STOPPING = 6
 
 
 def main() -> None:
+    # Beside the workers, in a process of its own: sealing and telling take no time from those who wait for a token.
+    # It ends with us, however we end.
+    command = [sys.executable, "-m", "django", "periodic", "--settings", "authz.settings"]
+    periodic = subprocess.Popen([*command, "--parent", str(os.getpid())])  # noqa: S603  our own interpreter
+    try:
+        _serve()
+    finally:
+        periodic.terminate()
+        periodic.wait()
+
+
+def _serve() -> None:
     Granian(
         "authz.wsgi:application",
         address=os.environ.get("HOST", "127.0.0.1"),

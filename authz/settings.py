@@ -112,6 +112,9 @@ GATEHOUSE = {
         "authz.configuration.rules",
         "cimd.configuration",
     ],
+    "PERIODIC_TASKS": [
+        "authz.housekeeping",
+    ],
 }
 
 # The hosts that people's pages answer to. Machine endpoints ignore the Host header altogether (law 7).

@@ -5,6 +5,7 @@ from authz.models.audit_event import AuditEvent
 from authz.models.authorization import Authorization, AuthorizationCode, Consent
 from authz.models.client import Client
 from authz.models.generation import Generation
+from authz.models.periodic_task import PeriodicTask
 from authz.models.protected_resource import ProtectedResource, Scope
 from authz.models.rule import Rule
 from authz.models.signing_key import SigningKey
@@ -19,6 +20,7 @@ __all__ = [
     "Client",
     "Consent",
     "Generation",
+    "PeriodicTask",
     "ProtectedResource",
     "Rule",
     "Scope",

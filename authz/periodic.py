@@ -1,0 +1,59 @@
+"""What the server does by the clock and not because somebody asked: sealing, telling, tidying.
+
+`PERIODIC_TASKS` in authz/settings.py names modules with `EVERY` (seconds) and `run()`. Each node runs them in a process
+beside its workers (authz/serve.py, `manage.py periodic`). Whoever takes a task's lease runs it, so of many nodes one
+does; a lease ends by itself if its holder dies. A task works in batches that are done well within `LEASE`, and is
+correct even if two run it at once: a lease is about work saved, not about safety.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from django.db import DatabaseError
+from django.db.models import F
+
+from authz import registry
+from authz.models import PeriodicTask
+
+logger = logging.getLogger(__name__)
+
+LEASE = 60.0
+# Seconds between looks at the table; what a task is late at most.
+BREATH = 1.0
+
+
+def run_due(now: Callable[[], float] = time.time) -> list[str]:
+    """Run each task that is due and that nobody else runs. Returns the names of those that were run.
+
+    A task that raises is logged, counted and tried again when it is next due: one broken task stops no other.
+    """
+    tasks = registry.periodic_tasks()
+    PeriodicTask.objects.bulk_create([PeriodicTask(name=name) for name in tasks], ignore_conflicts=True)
+    due = set(PeriodicTask.objects.filter(due__lte=now(), lease_until__lte=now()).values_list("name", flat=True))
+    return [name for name, task in tasks.items() if name in due and _run(name, task, now)]
+
+
+def run_and_survive() -> None:
+    """The same, for the loop that must outlive a database that is away for a while."""
+    try:
+        run_due()
+    except DatabaseError:
+        logger.exception("periodic tasks wait for the database")
+
+
+def _run(name: str, task: registry.PeriodicTask, now: Callable[[], float]) -> bool:
+    row = PeriodicTask.objects.filter(name=name)
+    began = now()
+    # One conditional statement is the answer (law 3).
+    if not row.filter(due__lte=began, lease_until__lte=began).update(lease_until=began + LEASE):
+        return False
+    try:
+        task.run()
+    except Exception as error:
+        logger.exception("the periodic task %s failed", name)
+        failure = f"{type(error).__name__}: {error}"[:200].replace("\0", "")
+        row.update(lease_until=0, due=now() + task.EVERY, failed=now(), failures=F("failures") + 1, failure=failure)
+    else:
+        row.update(lease_until=0, due=began + task.EVERY, succeeded=now(), failures=0, failure="")
+    return True
