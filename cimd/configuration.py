@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework import serializers
 
 from authz.protocol.redirect_uris import NEVER
@@ -12,6 +13,7 @@ from cimd.models import Policy
 from cimd.trust import is_pattern
 
 KEY = "cimd"
+LOOKUP = "policy"
 SINGLE = True
 SECRET = frozenset({"registration_tokens"})
 MINIMUM_TOKEN_LENGTH = 32
@@ -85,21 +87,20 @@ def natural_key(item: Mapping[str, Any]) -> str:
     return "policy"
 
 
-def current() -> dict[str, dict[str, Any]]:
-    row = Policy.objects.first()
-    if row is None:
-        return {}
+def rows() -> QuerySet[Policy]:
+    return Policy.objects.order_by("pk")[:1]
+
+
+def as_item(row: Policy) -> dict[str, Any]:
     return {
-        "policy": {
-            "trusted_hosts": row.trusted_hosts,
-            "blocked_hosts": row.blocked_hosts,
-            "redirect_schemes": row.redirect_schemes,
-            "redirect_hosts": row.redirect_hosts,
-            "changes": row.changes,
-            "registration": row.registration,
-            "registration_hosts": row.registration_hosts,
-            "registration_tokens": row.registration_token_digests,
-        }
+        "trusted_hosts": row.trusted_hosts,
+        "blocked_hosts": row.blocked_hosts,
+        "redirect_schemes": row.redirect_schemes,
+        "redirect_hosts": row.redirect_hosts,
+        "changes": row.changes,
+        "registration": row.registration,
+        "registration_hosts": row.registration_hosts,
+        "registration_tokens": row.registration_token_digests,
     }
 
 

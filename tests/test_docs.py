@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from rest_framework.serializers import BaseSerializer, ListSerializer, Serializer
 
-from authz.configuration import apply
-from authz.configuration.engine import Section, all_sections
+from authz.configuration import Section, all_sections, apply
 from authz.protocol.errors import RefusalReason
 
 ROOT = Path(__file__).resolve().parent.parent

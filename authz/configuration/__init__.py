@@ -5,6 +5,7 @@ changed, and records each change. Each section of the file is a module (settings
 """
 
 from authz.configuration.document import ConfigurationError
-from authz.configuration.engine import Change, Section, apply, export
+from authz.configuration.engine import By, Change, apply, revise
+from authz.configuration.sections import Section, all_sections, export
 
-__all__ = ["Change", "ConfigurationError", "Section", "apply", "export"]
+__all__ = ["By", "Change", "ConfigurationError", "Section", "all_sections", "apply", "export", "revise"]

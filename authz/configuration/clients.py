@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError as ModelValidationError
+from django.db.models import QuerySet
 from rest_framework import serializers
 
 from authz import registry
@@ -13,6 +14,9 @@ from authz.protocol import jwts, redirect_uris, scopes
 from authz.protocol.errors import OAuthError
 
 KEY = "clients"
+LOOKUP = "client_id"
+# Where a file on this machine keeps its secrets; over the network it would read the server's own environment.
+LOCAL = frozenset({"client_secret_env"})
 SECRET = frozenset({"client_secret"})
 SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
 
@@ -115,10 +119,11 @@ def natural_key(item: Mapping[str, Any]) -> str:
     return str(item["client_id"])
 
 
-def current() -> dict[str, dict[str, Any]]:
+def rows() -> QuerySet[Client]:
     """Registered clients only: those that introduced themselves are the business of their rooms."""
-    rows = Client.objects.filter(registration_source=Client.RegistrationSource.MANUAL).select_related("owner")
-    return {row.client_id: as_item(row) for row in rows.order_by("client_id")}
+    registered = Client.objects.filter(registration_source=Client.RegistrationSource.MANUAL)
+    found: QuerySet[Client] = registered.select_related("owner").order_by("client_id")
+    return found
 
 
 def as_item(row: Client) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Reading a configuration file so that every mistake can be named by its line."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,17 +10,23 @@ import yaml
 Path = tuple[str | int, ...]
 MAXIMUM_SIZE = 10 * 1024 * 1024
 MAXIMUM_NODES = 200_000
+# PostgreSQL keeps no NUL, and a lone surrogate cannot be written as UTF-8.
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class ConfigurationError(Exception):
-    """A mistake in the file: where (`line` counts from 1; 0 where no line can be named), and what is wrong."""
+    """A mistake in the file: where (`line` counts from 1; 0 where no line can be named), and what is wrong.
 
-    def __init__(self, path: Path, problem: str, line: int = 0) -> None:
+    `also` are further mistakes of the same item, each (path, problem).
+    """
+
+    def __init__(self, path: Path, problem: str, line: int = 0, *, also: Sequence[tuple[Path, str]] = ()) -> None:
         where = ".".join(str(part) for part in path) or "the file"
         super().__init__(f"line {line}: {where}: {problem}" if line else f"{where}: {problem}")
         self.path = path
         self.problem = problem
         self.line = line
+        self.also = tuple(also)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,8 @@ def _mapping(node: yaml.MappingNode, path: Path, lines: dict[Path, int], above: 
 
 
 def _scalar(node: yaml.Node, path: Path) -> Any:
+    if isinstance(node.value, str) and _UNWRITABLE.search(node.value):
+        raise ConfigurationError(path, "holds a character that cannot be stored", node.start_mark.line + 1)
     if node.tag == "tag:yaml.org,2002:timestamp":
         return node.value  # a moment stays text, quoted or not; who reads it knows which kind it is
     try:

@@ -1,35 +1,16 @@
-"""Applying and exporting, whatever the sections are."""
+"""Applying a file, and revising one item, whatever the sections are."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
-import yaml
 from django.db import transaction
 from rest_framework.serializers import ListSerializer, Serializer, ValidationError
 
 from authz import audit
-from authz.conf import conf
 from authz.configuration.document import ConfigurationError, Document, Path, read
-
-
-class Section(Protocol):
-    """One top-level key of the file.
-
-    `current()` gives what there is, by natural key, in the file's own form: it is the export and, before and after, the
-    diff. `write` makes one item be as validated; `remove` takes one away. `SECRET` names members whose values are never
-    shown. A section with `SINGLE = True` is one mapping instead of a list.
-    """
-
-    KEY: str
-    SERIALIZER: type[Serializer[Any]]
-    SECRET: frozenset[str]
-
-    def natural_key(self, item: Mapping[str, Any]) -> str: ...
-    def current(self) -> dict[str, dict[str, Any]]: ...
-    def write(self, item: Mapping[str, Any]) -> None: ...
-    def remove(self, key: str) -> None: ...
+from authz.configuration.sections import Section, all_sections, items
+from authz.models import Generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +35,35 @@ class Change:
                 yield f"    {name}: {after!r}"
 
 
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who changes the configuration, for the audit: a name, and the subject where it is a person."""
+
+    name: str = ""
+    subject: str = ""
+
+
+Permit = Callable[[Change], None]
+"""Asked about each change before it is committed: raises to have all of them undone."""
+
+
 class _DryRunError(Exception):
     """Ends the transaction of a dry run."""
 
 
-def apply(text: str, *, prune: bool = False, dry_run: bool = False) -> list[Change]:
+def apply(
+    text: str,
+    *,
+    prune: bool = False,
+    dry_run: bool = False,
+    by: By | None = None,
+    permit: Permit | None = None,
+    local: bool = True,
+) -> list[Change]:
     """Make the configuration be what the file says, all of it or nothing. Raises `ConfigurationError`.
 
-    `prune` removes what the file's sections do not name (sections that are not in the file are left alone).
+    `prune` removes what the file's sections do not name (sections that are not in the file are left alone). A file that
+    is not `local` came over the network, and may not speak of what is on this machine (`Section.LOCAL`).
     """
     document = read(text)
     sections = {section.KEY: section for section in all_sections()}
@@ -71,51 +73,83 @@ def apply(text: str, *, prune: bool = False, dry_run: bool = False) -> list[Chan
     changes: list[Change] = []
     try:
         with transaction.atomic():
+            one_at_a_time()
             for key, section in sections.items():
                 if key in document.data:
-                    changes += _apply_section(section, document, prune=prune)
+                    changes += _apply_section(section, document, prune=prune, local=local)
+            _permit(changes, permit)
             if dry_run:
                 raise _DryRunError
             for change in changes:
-                _record(change)
+                _record(change, by or By())
     except _DryRunError:
         pass
     return changes
 
 
-def all_sections() -> list[Section]:
-    return [cast(Section, import_module(path)) for path in conf.configuration_sections]
+def revise(
+    section: Section,
+    key: str,
+    revision: Callable[[dict[str, Any] | None], Mapping[str, Any] | None],
+    *,
+    by: By,
+    permit: Permit | None = None,
+) -> list[Change]:
+    """Make one item be what `revision` makes of it (None: it is not there, or shall not be), in one transaction.
+
+    Both see it as it is in the database, secrets included, and nobody else changes it meanwhile; what `revision`
+    raises undoes everything. Raises `ConfigurationError`.
+    """
+    among = None if getattr(section, "TOUCHES_OTHERS", False) else key
+    with transaction.atomic():
+        one_at_a_time()
+        before = items(section, among)
+        item = revision(before.get(key))
+        if item is not None:
+            _write(section, key, item)
+        elif key in before:
+            section.remove(key)
+        changes = list(_differences(section, before, items(section, among)))
+        _permit(changes, permit)
+        for change in changes:
+            _record(change, by)
+    return changes
 
 
-def export() -> str:
-    """What there is, in the file's form, without secrets: applying it changes nothing."""
-    data: dict[str, Any] = {}
-    for section in all_sections():
-        current = [_without_empty(item, section) for item in section.current().values()]
-        if not getattr(section, "SINGLE", False):
-            data[section.KEY] = current
-        elif current:
-            data[section.KEY] = current[0]
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
+def one_at_a_time() -> None:
+    """Whoever changes configuration waits here for the one before (its trigger locks the same row)."""
+    Generation.objects.select_for_update().filter(pk=1).first()
 
 
-def _without_empty(item: Mapping[str, Any], section: Section) -> dict[str, Any]:
-    return {k: v for k, v in item.items() if k not in section.SECRET and v not in (None, "")}
+def _permit(changes: list[Change], permit: Permit | None) -> None:
+    for change in changes if permit else ():
+        permit(change)  # type: ignore[misc]
 
 
-def _apply_section(section: Section, document: Document, *, prune: bool) -> list[Change]:
+def _write(section: Section, key: str, item: Mapping[str, Any]) -> None:
+    nowhere = Document({}, {})
+    validated = _validated(section, item, (), nowhere, local=False)
+    if section.natural_key(validated) != key:
+        raise ConfigurationError((section.LOOKUP,), "identifies the item: it does not change")
+    try:
+        section.write(validated)
+    except ValidationError as error:
+        raise _located_error(error, (), nowhere) from None
+
+
+def _apply_section(section: Section, document: Document, *, prune: bool, local: bool) -> list[Change]:
     data = document.data[section.KEY]
     is_single = getattr(section, "SINGLE", False)
-    items = [data] if is_single else data
-    if items is None:
-        items = []
-    if not isinstance(items, list):
+    given = [data] if is_single else data
+    if given is None:
+        given = []
+    if not isinstance(given, list):
         raise _located(document, (section.KEY,), "must be a list")
-    before = section.current()
+    before = items(section)
     named: dict[str, Path] = {}
-    for index, item in enumerate(items):
+    for index, item in enumerate(given):
         path: Path = (section.KEY,) if is_single else (section.KEY, index)
-        validated = _validated(section, item, path, document)
+        validated = _validated(section, item, path, document, local=local)
         key = section.natural_key(validated)
         if key in named:
             raise _located(document, path, f"{key} is there twice")
@@ -123,23 +157,27 @@ def _apply_section(section: Section, document: Document, *, prune: bool) -> list
         try:
             section.write(validated)
         except ValidationError as error:
-            raise _first(error, path, document) from None
+            raise _located_error(error, path, document) from None
     if prune and not is_single:
         for key in before:
             if key not in named:
                 section.remove(key)
-    return list(_differences(section, before, section.current()))
+    return list(_differences(section, before, items(section)))
 
 
-def _validated(section: Section, item: object, path: Path, document: Document) -> Mapping[str, Any]:
+def _validated(section: Section, item: object, path: Path, document: Document, *, local: bool) -> Mapping[str, Any]:
     if not isinstance(item, dict):
         raise _located(document, path, "must be a mapping")
+    for name in () if local else getattr(section, "LOCAL", ()):
+        # Whoever may write here must not reach through it for this machine's environment.
+        if name in item:
+            raise _located(document, (*path, name), "is only for files that are applied on the server itself")
     _refuse_unknown(section.SERIALIZER(), item, path, document)
     serializer = section.SERIALIZER(data=item)
     try:
         serializer.is_valid(raise_exception=True)
     except ValidationError as error:
-        raise _first(error, path, document) from None
+        raise _located_error(error, path, document) from None
     return cast(Mapping[str, Any], serializer.validated_data)
 
 
@@ -157,18 +195,22 @@ def _refuse_unknown(serializer: Any, item: Mapping[str, Any], path: Path, docume
                     _refuse_unknown(field.child, member, (*path, name, index), document)
 
 
-def _first(error: ValidationError, path: Path, document: Document) -> ConfigurationError:
-    detail: Any = error.detail
-    while not isinstance(detail, str):
-        if isinstance(detail, dict):
-            name, detail = next(iter(detail.items()))
-            if name != "non_field_errors":
-                path = (*path, name)
-        else:
-            index, detail = next((i, item) for i, item in enumerate(detail) if item)
-            if not isinstance(detail, str):
-                path = (*path, index)
-    return _located(document, path, str(detail))
+def _located_error(error: ValidationError, path: Path, document: Document) -> ConfigurationError:
+    mistakes = list(_mistakes(error.detail, path))
+    where, problem = mistakes[0]
+    return ConfigurationError(where, problem, document.line(where), also=mistakes[1:])
+
+
+def _mistakes(detail: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """DRF's nested errors, each with its path."""
+    if isinstance(detail, dict):
+        for name, nested in detail.items():
+            yield from _mistakes(nested, path if name == "non_field_errors" else (*path, name))
+    elif isinstance(detail, list):
+        for index, nested in enumerate(detail):
+            yield from _mistakes(nested, path if isinstance(nested, str) else (*path, index))
+    else:
+        yield path, str(detail)
 
 
 def _located(document: Document, path: Path, problem: str) -> ConfigurationError:
@@ -209,15 +251,17 @@ _EVENTS = {
 }
 
 
-def _record(change: Change) -> None:
+def _record(change: Change, by: By) -> None:
     audit.record(
         _EVENTS[change.action],
         client_id=change.key if change.section == "clients" else "",
+        subject=by.subject,
         resource=change.key if change.section == "resources" else "",
         detail={
             "section": change.section,
             "key": change.key,
             "before": dict(change.before),
             "after": dict(change.after),
+            **({"by": by.name} if by.name else {}),
         },
     )

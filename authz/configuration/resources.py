@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework import serializers
 
 from authz.models import Client, ProtectedResource, Scope
@@ -11,6 +12,8 @@ from authz.protocol.errors import OAuthError
 from authz.protocol.scopes import IDENTITY_SCOPES, is_scope_token
 
 KEY = "resources"
+LOOKUP = "identifier"
+TOUCHES_OTHERS = True  # at most one is the default
 SECRET: frozenset[str] = frozenset()
 
 
@@ -57,24 +60,25 @@ def natural_key(item: Mapping[str, Any]) -> str:
     return str(item["identifier"])
 
 
-def current() -> dict[str, dict[str, Any]]:
-    rows = ProtectedResource.objects.select_related("owner").prefetch_related("scopes", "introspection_clients")
+def rows() -> QuerySet[ProtectedResource]:
+    found = ProtectedResource.objects.select_related("owner").prefetch_related("scopes", "introspection_clients")
+    return found.order_by("identifier")
+
+
+def as_item(row: ProtectedResource) -> dict[str, Any]:
     return {
-        row.identifier: {
-            "identifier": row.identifier,
-            "name": row.name,
-            "default": row.is_default,
-            "active": row.is_active,
-            "owner": row.owner.username if row.owner else None,
-            "access_token_lifetime": row.access_token_lifetime,
-            "access_token_signing_alg": row.access_token_signing_alg,
-            "introspection_clients": sorted(client.client_id for client in row.introspection_clients.all()),
-            "scopes": [
-                {"name": scope.name, "description": scope.description, "sensitivity": scope.sensitivity}
-                for scope in row.scopes.all()
-            ],
-        }
-        for row in rows.order_by("identifier")
+        "identifier": row.identifier,
+        "name": row.name,
+        "default": row.is_default,
+        "active": row.is_active,
+        "owner": row.owner.username if row.owner else None,
+        "access_token_lifetime": row.access_token_lifetime,
+        "access_token_signing_alg": row.access_token_signing_alg,
+        "introspection_clients": sorted(client.client_id for client in row.introspection_clients.all()),
+        "scopes": [
+            {"name": scope.name, "description": scope.description, "sensitivity": scope.sensitivity}
+            for scope in row.scopes.all()
+        ],
     }
 
 

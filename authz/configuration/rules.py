@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework import serializers
 
 from authz.models import Rule
@@ -11,6 +12,7 @@ from authz.policy import Rule as PolicyRule
 from authz.policy import RuleError
 
 KEY = "rules"
+LOOKUP = "name"
 SECRET: frozenset[str] = frozenset()
 
 
@@ -54,8 +56,8 @@ def natural_key(item: Mapping[str, Any]) -> str:
     return str(item["name"])
 
 
-def current() -> dict[str, dict[str, Any]]:
-    return {row.name: as_item(row) for row in Rule.objects.order_by("id")}
+def rows() -> QuerySet[Rule]:
+    return Rule.objects.order_by("id")
 
 
 def as_item(row: Rule) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 from rest_framework import serializers
 
 from authz.models import User
 
 KEY = "users"
+LOOKUP = "username"
 SECRET = frozenset({"password"})
 
 
@@ -28,18 +30,18 @@ def natural_key(item: Mapping[str, Any]) -> str:
     return str(item["username"])
 
 
-def current() -> dict[str, dict[str, Any]]:
-    users = User.objects.prefetch_related("groups").order_by("username")
+def rows() -> QuerySet[User]:
+    return User.objects.prefetch_related("groups").order_by("username")
+
+
+def as_item(user: User) -> dict[str, Any]:
     return {
-        user.username: {
-            "username": user.username,
-            "password": user.password if user.has_usable_password() else "",
-            "email": user.email,
-            "groups": sorted(group.name for group in user.groups.all()),
-            "role": user.role,
-            "active": user.is_active,
-        }
-        for user in users
+        "username": user.username,
+        "password": user.password if user.has_usable_password() else "",
+        "email": user.email,
+        "groups": sorted(group.name for group in user.groups.all()),
+        "role": user.role,
+        "active": user.is_active,
     }
 
 

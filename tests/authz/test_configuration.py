@@ -1,5 +1,6 @@
 """`manage.py apply` and `export`: all of a file or nothing, twice is once, every mistake named by its line."""
 
+import json
 from io import StringIO
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import yaml
 from django.core.management import CommandError, call_command
 
-from authz.configuration import ConfigurationError, apply, export
+from authz.configuration import By, Change, ConfigurationError, Section, all_sections, apply, export, revise
 from authz.models import AuditEvent, Client, ProtectedResource, Rule, User
 from tests.support import world
 from tests.support.world import SECRET, World
@@ -184,3 +185,89 @@ class TestCommand:
         out = StringIO()
         call_command("export", stdout=out)
         assert apply(out.getvalue()) == []
+
+
+# --- One item ---------------------------------------------------------------------------------------------------------
+
+
+def section(key: str) -> Section:
+    return {found.KEY: found for found in all_sections()}[key]
+
+
+@pytest.mark.django_db
+def test_revising_an_item_records_who_and_what(gatehouse: World) -> None:
+    by = By(name="alice", subject=str(world.person("alice").subject))
+
+    changes = revise(section("rules"), "Agents read notes", lambda item: {**(item or {}), "max_lifetime": 60}, by=by)
+
+    assert [(change.action, change.before["max_lifetime"], change.after["max_lifetime"]) for change in changes] == [
+        ("changed", 300, 60)
+    ]
+    event = AuditEvent.objects.latest("id")
+    assert (event.event, event.subject, event.detail["by"]) == (
+        "configuration:object:changed",
+        by.subject,
+        "alice",
+    )
+    assert event.detail["after"]["max_lifetime"] == 60
+
+
+@pytest.mark.django_db
+def test_an_item_is_removed_by_revising_it_to_nothing(gatehouse: World) -> None:
+    revise(section("rules"), "Agents read notes", lambda item: None, by=By())
+
+    assert not Rule.objects.filter(name="Agents read notes").exists()
+    assert revise(section("rules"), "Agents read notes", lambda item: None, by=By()) == []
+
+
+@pytest.mark.django_db
+def test_a_revision_cannot_rename_an_item(gatehouse: World) -> None:
+    with pytest.raises(ConfigurationError, match="does not change"):
+        revise(section("rules"), "Agents read notes", lambda item: {**(item or {}), "name": "Another"}, by=By())
+
+    assert Rule.objects.filter(name="Agents read notes").exists()
+
+
+@pytest.mark.django_db
+def test_a_revision_reports_the_default_that_it_takes_from_another(gatehouse: World) -> None:
+    changes = revise(section("resources"), world.PAYROLL, lambda item: {**(item or {}), "default": True}, by=By())
+
+    assert {change.key: change.after["default"] for change in changes} == {world.PAYROLL: True, world.NOTES: False}
+
+
+@pytest.mark.django_db
+def test_what_is_not_permitted_changes_nothing_and_is_not_recorded(gatehouse: World) -> None:
+    before = AuditEvent.objects.count()
+
+    def never(change: Change) -> None:
+        raise PermissionError(change.key)
+
+    with pytest.raises(PermissionError):
+        revise(section("rules"), "Agents read notes", lambda item: None, by=By(), permit=never)
+    with pytest.raises(PermissionError):
+        apply("rules: []\n", prune=True, permit=never)
+
+    assert Rule.objects.count() == 2
+    assert AuditEvent.objects.count() == before
+
+
+@pytest.mark.django_db
+def test_what_comes_over_the_network_cannot_read_the_servers_environment(
+    gatehouse: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_SECRET", "0123456789-0123456789-0123456789-0123456789")
+    item = {"client_id": "thief", "grant_types": ["client_credentials"], "client_secret_env": "SOME_SECRET"}
+
+    with pytest.raises(ConfigurationError, match="on the server itself"):
+        revise(section("clients"), "thief", lambda _: item, by=By())
+    with pytest.raises(ConfigurationError, match="on the server itself"):
+        apply(json.dumps({"clients": [item]}), local=False)
+
+    assert apply(json.dumps({"clients": [item]}))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("text", ['"a\\0b"', '"\\uD800"'])
+def test_a_text_that_no_database_keeps_is_a_mistake_with_a_line(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="line 3"):
+        apply(f"users:\n  - username: dora\n    groups: [{text}]\n")

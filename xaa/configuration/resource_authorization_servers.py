@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework import serializers
 
 from authz.conf import conf
@@ -12,6 +13,7 @@ from xaa.configuration.trusted_issuers import check_issuer
 from xaa.models import ResourceAuthorizationServer, TargetResource
 
 KEY = "resource_authorization_servers"
+LOOKUP = "issuer"
 SECRET: frozenset[str] = frozenset()
 
 
@@ -54,9 +56,8 @@ def natural_key(item: Mapping[str, Any]) -> str:
     return str(item["issuer"])
 
 
-def current() -> dict[str, dict[str, Any]]:
-    rows = ResourceAuthorizationServer.objects.prefetch_related("resources").order_by("issuer")
-    return {row.issuer: as_item(row) for row in rows}
+def rows() -> QuerySet[ResourceAuthorizationServer]:
+    return ResourceAuthorizationServer.objects.prefetch_related("resources").order_by("issuer")
 
 
 def as_item(row: ResourceAuthorizationServer) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.db.models import QuerySet
 from rest_framework import serializers
 
 from authz.models import Client
@@ -11,6 +12,7 @@ from authz.models.client import JWT_BEARER
 from xaa.models import TrustedIssuer, WorkloadBinding
 
 KEY = "trusted_issuers"
+LOOKUP = "issuer"
 SECRET: frozenset[str] = frozenset()
 
 
@@ -61,9 +63,8 @@ def natural_key(item: Mapping[str, Any]) -> str:
     return str(item["issuer"])
 
 
-def current() -> dict[str, dict[str, Any]]:
-    rows = TrustedIssuer.objects.prefetch_related("workloads__client").order_by("issuer")
-    return {row.issuer: as_item(row) for row in rows}
+def rows() -> QuerySet[TrustedIssuer]:
+    return TrustedIssuer.objects.prefetch_related("workloads__client").order_by("issuer")
 
 
 def as_item(row: TrustedIssuer) -> dict[str, Any]:
