@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.sessions.models import Session
 from django.db.models import QuerySet
 
-from authz.models import AuthorizationCode, UsedAssertion
+from authz.models import AuthorizationCode, Notification, UsedAssertion
 
 EVERY = 60.0
 BATCH = 1000
@@ -20,6 +20,8 @@ BATCHES = 20
 KEPT_CODE = timedelta(days=1)
 # Longer than the skew that any assertion is allowed (authz/protocol/jwts.py).
 KEPT_ASSERTION = timedelta(minutes=10)
+# Whether it arrived or not: who looks for what was told looks within a month.
+KEPT_NOTIFICATION = timedelta(days=30)
 
 
 def run() -> None:
@@ -34,6 +36,7 @@ def over(now: datetime) -> Mapping[str, QuerySet[Any]]:
     return {
         "codes": AuthorizationCode.objects.filter(expires__lt=now - KEPT_CODE),
         "assertions": UsedAssertion.objects.filter(expires__lt=now - KEPT_ASSERTION),
+        "notifications": Notification.objects.filter(created__lt=now - KEPT_NOTIFICATION),
         "sessions": Session.objects.filter(expire_date__lt=now),
     }
 

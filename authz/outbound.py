@@ -1,4 +1,5 @@
-"""The one door out (law 6): every request that this server makes to somebody else goes through `fetch`.
+"""The one door out (law 6): every request that this server makes to somebody else goes through `fetch`, every
+notification by mail through `mail`.
 
 https only; the name is resolved once, every address it has is checked, and the connection goes to a checked address,
 while SNI, certificate and Host stay the name's. No redirects, no proxies, no environment, no compression. Size and time
@@ -12,6 +13,7 @@ are capped by the role of the call: one deadline covers resolving, connecting, T
 
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -20,10 +22,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from queue import Empty, SimpleQueue
+from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
 from typing import Any
 
 import requests
 import urllib3
+from django.core.mail import send_mail
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -57,6 +61,7 @@ class Cause(StrEnum):
     CONTENT_TYPE = "content_type", "The answer has the wrong content type."
     ENCODING = "encoding", "The answer is compressed, although it was asked not to be."
     TOO_LARGE = "too_large", "The answer is too large."
+    REFUSED = "refused", "The mail server does not deliver to this address."
 
 
 class OutboundError(Exception):
@@ -119,6 +124,42 @@ class Response:
     body: bytes
     address: str
     elapsed: float
+
+
+def is_fetchable(url: str) -> bool:
+    """Whether `fetch` would try it: https, or a pair that is allow-listed. Its addresses are checked at each call."""
+    try:
+        _parse(url)
+    except OutboundError:
+        return False
+    return True
+
+
+def mail(recipient: str, subject: str, body: str) -> None:
+    """Hand one mail to the mail server of the settings (`EMAIL_URL`). Raises `OutboundError`, as `fetch` does.
+
+    The server is the operator's word, not a stranger's, so its address may be private.
+    """
+    if in_settled():
+        raise RuntimeError("no network inside settled() (law 2)")
+    try:
+        send_mail(subject, body, None, [recipient])
+    except SMTPRecipientsRefused as error:
+        raise OutboundError(Cause.REFUSED, detail=_smtp_code(error.recipients.get(recipient))) from error
+    except SMTPResponseException as error:
+        raise OutboundError(Cause.PROTOCOL, detail=str(error.smtp_code)) from error
+    except TimeoutError as error:
+        raise OutboundError(Cause.TIMEOUT) from error
+    except ssl.SSLError as error:
+        raise OutboundError(Cause.TLS) from error
+    except (SMTPException, OSError) as error:
+        raise OutboundError(Cause.CONNECT) from error
+    except ValueError as error:  # an address that is none
+        raise OutboundError(Cause.REFUSED) from error
+
+
+def _smtp_code(answer: tuple[int, bytes] | None) -> str:
+    return str(answer[0]) if answer else ""
 
 
 def fetch(role: Role, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Response:

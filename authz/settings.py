@@ -7,7 +7,8 @@ import os
 import secrets
 from ipaddress import ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -114,6 +115,7 @@ GATEHOUSE = {
     ],
     "PERIODIC_TASKS": [
         "authz.housekeeping",
+        "authz.notification_delivery",
     ],
 }
 
@@ -199,6 +201,34 @@ CACHES = {
     if CACHE_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "gatehouse"}
 }
+
+# --- Mail ------------------------------------------------------------------------------------------------------------
+
+
+def mail_server(url: str) -> dict[str, Any]:
+    """Django's names for what EMAIL_URL says. The URL may hold a password, so no message shows it."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"smtp", "smtps", "smtp+plain"} or not parts.hostname:
+        raise ImproperlyConfigured("EMAIL_URL must be smtp://, smtps:// or smtp+plain:// with a host")
+    return {
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": parts.port or {"smtp": 587, "smtps": 465, "smtp+plain": 25}[parts.scheme],
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_TLS": parts.scheme == "smtp",
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+    }
+
+
+# Without a mail server, mails of a first try are written to the log. On a host that others use they hold what no log
+# should, such as links to reset a password: there they are not written at all, and nobody is said to be told.
+EMAIL_BACKEND = f"django.core.mail.backends.{'dummy' if _https else 'console'}.EmailBackend"
+if _email_url := os.environ.get("EMAIL_URL", ""):
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    globals().update(mail_server(_email_url))
+EMAIL_TIMEOUT = 5
+DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "") or f"Gatehouse <gatehouse@{_issuer.hostname or 'localhost'}>"
+EMAIL_SUBJECT_PREFIX = ""
 
 # --- django-oauth-toolkit: the client registry (docs/decisions/0002-django-oauth-toolkit.md) -------------------------
 

@@ -157,6 +157,12 @@ def test_every_audit_event_is_told() -> None:
     assert all(told.values())
 
 
+def test_every_kind_of_notification_is_told() -> None:
+    told = {row[0].strip("`"): row[1:] for row in table(text("docs/notifications.md"), "## Kinds") if row[0] != "Kind"}
+    assert set(told) == {member.value for member in members("Kind", Enum)}
+    assert all(who for who, _ in told.values())
+
+
 def test_every_reason_is_told_with_what_the_wire_says() -> None:
     rows = [row for row in table(text("docs/audit.md"), "## Reasons") if row[0] != "Reason"]
     reasons = members("Reason", RefusalReason)

@@ -5,6 +5,7 @@ from authz.models.audit_event import AuditEvent
 from authz.models.authorization import Authorization, AuthorizationCode, Consent
 from authz.models.client import Client
 from authz.models.generation import Generation
+from authz.models.notification import Notification, WebhookEndpoint
 from authz.models.periodic_task import PeriodicTask
 from authz.models.protected_resource import ProtectedResource, Scope
 from authz.models.rule import Rule
@@ -20,6 +21,7 @@ __all__ = [
     "Client",
     "Consent",
     "Generation",
+    "Notification",
     "PeriodicTask",
     "ProtectedResource",
     "Rule",
@@ -27,4 +29,5 @@ __all__ = [
     "SigningKey",
     "UsedAssertion",
     "User",
+    "WebhookEndpoint",
 ]
