@@ -25,6 +25,7 @@ class Conf:
     client_resolvers: tuple[str, ...]
     token_response_extensions: tuple[str, ...]
     endpoints: tuple[str, ...]
+    standing_checks: tuple[str, ...]
     configuration_sections: tuple[str, ...]
     periodic_tasks: tuple[str, ...]
 

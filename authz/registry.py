@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from django.core.signals import setting_changed
+from django.db.models import Q
 from django.urls import URLPattern
 
 from authz.conf import conf
@@ -104,6 +105,15 @@ class TokenResponseExtension(Protocol):
     def extend(self, issuance: Issuance) -> dict[str, Any]: ...
 
 
+class StandingCheck(Protocol):
+    """Whether what a room let somebody have still stands. Both answer the same question; `stands` costs microseconds,
+    and `fallen` finds all that do not.
+    """
+
+    def stands(self, authorization: "Authorization", client: "Client") -> bool: ...
+    def fallen(self) -> Q: ...
+
+
 class PeriodicTask(Protocol):
     """What the server does by the clock, every `EVERY` seconds (authz/periodic.py)."""
 
@@ -142,6 +152,11 @@ def token_response_extensions() -> tuple[TokenResponseExtension, ...]:
 
 
 @cache
+def standing_checks() -> tuple[StandingCheck, ...]:
+    return cast(tuple[StandingCheck, ...], _modules(conf.standing_checks))
+
+
+@cache
 def periodic_tasks() -> Mapping[str, PeriodicTask]:
     return dict(zip(conf.periodic_tasks, _modules(conf.periodic_tasks), strict=True))
 
@@ -154,6 +169,11 @@ def grant_for(grant_type: str, client: "Client") -> Grant:
     if not client.allows_grant_type(grant_type):
         raise OAuthError(Reason.GRANT_TYPE_NOT_REGISTERED)
     return grant
+
+
+def stands(authorization: "Authorization", client: "Client") -> bool:
+    """Whether every room says that the authorization of this client still stands."""
+    return all(check.stands(authorization, client) for check in standing_checks())
 
 
 def client_named_by_grant(params: Mapping[str, str]) -> str | None:
@@ -194,6 +214,7 @@ def _forget(*, setting: str, **_: object) -> None:
             client_resolvers,
             endpoints,
             token_response_extensions,
+            standing_checks,
             periodic_tasks,
         ):
             socket.cache_clear()

@@ -104,6 +104,7 @@ GATEHOUSE = {
         "xaa.openid.userinfo",
         "xaa.openid.logout",
     ],
+    "STANDING_CHECKS": ["xaa.standing", "cimd.standing"],
     "CONFIGURATION_SECTIONS": [
         "authz.configuration.users",
         "authz.configuration.clients",

@@ -86,6 +86,8 @@ def _live(claims: dict[str, Any], resource: ProtectedResource, moment: float) ->
         return None
     if client.status != Client.Status.APPROVED or authorization.client_digest != client.consent_digest:
         return None
+    if not registry.stands(authorization, client):
+        return None
     user = authorization.user
     if user is not None and not user.is_active:
         return None

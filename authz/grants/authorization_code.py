@@ -59,9 +59,10 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         response |= extension.extend(issuance)
     with settled():
         # One conditional statement decides among racers; the others are replays (law 3).
-        consumed = AuthorizationCode.objects.filter(digest=code.digest, used=None).update(
-            used=authorization.created, authorization_id=authorization.pk
-        )
+        # A code that was made worthless meanwhile (authz/cut_off.py) is not consumed either.
+        consumed = AuthorizationCode.objects.filter(
+            digest=code.digest, used=None, expires__gt=authorization.created
+        ).update(used=authorization.created, authorization_id=authorization.pk)
         if not consumed:
             _refuse_replay(code, authorization.created)
         authorization.save(force_insert=True)

@@ -9,7 +9,7 @@ from authz.models import Client, Rule, User
 from tests.support.world import World
 from tests.xaa import company as organisation
 from tests.xaa.company import AGENT, Company, refused
-from xaa.models import TrustedIssuer
+from xaa.models import SubjectLink, TrustedIssuer
 
 
 @pytest.fixture
@@ -31,6 +31,8 @@ def withdraw(what: str) -> tuple[int, str]:
         issuer = TrustedIssuer.objects.get()
         issuer.accepts = ["id_token"]
         issuer.save()
+    elif what == "what the issuer is trusted for, by a bulk update":
+        TrustedIssuer.objects.update(accepts=["id_token"])
     elif what == "person":
         User.objects.filter(username="bob").update(is_active=False)
     elif what == "rule":
@@ -38,6 +40,8 @@ def withdraw(what: str) -> tuple[int, str]:
         past = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
         rule.definition = {**rule.definition, "conditions": {"not_after": past}}
         rule.save()
+    elif what == "rule, switched off":
+        Rule.objects.filter(name="Engineers reach Notes across apps").update(enabled=False)
     elif what == "agent":
         Client.objects.filter(client_id=AGENT[0]).update(status="suspended")
         return 400, "unauthorized_client"
@@ -49,8 +53,10 @@ WHAT = [
     "issuer by a bulk update",
     "issuer's row",
     "what the issuer is trusted for",
+    "what the issuer is trusted for, by a bulk update",
     "person",
     "rule",
+    "rule, switched off",
     "agent",
 ]
 
@@ -64,12 +70,38 @@ def test_an_unexpired_id_jag_is_refused_once_trust_is_withdrawn(company: Company
     assert refused(company.redeem_assertion(waiting)) == answer
 
 
-@pytest.mark.parametrize("what", [what for what in WHAT if what != "issuer by a bulk update"])
+@pytest.mark.parametrize("what", WHAT)
 def test_what_an_id_jag_led_to_is_inactive_at_once(company: Company, what: str) -> None:
     token = json.loads(company.redeem_assertion(company.idp.id_jag()).content)["access_token"]
     assert company.introspect(token)["active"] is True
     withdraw(what)
     assert company.introspect(token) == {"active": False}
+
+
+@pytest.mark.parametrize("what", ["issuer by a bulk update", "what the issuer is trusted for, by a bulk update"])
+def test_what_a_workload_was_given_is_inactive_at_once(company: Company, what: str) -> None:
+    token = json.loads(company.redeem_assertion(company.idp.workload(), basic=None).content)["access_token"]
+    assert company.introspect(token)["active"] is True
+    withdraw(what)
+    assert company.introspect(token) == {"active": False}
+
+
+@pytest.mark.parametrize("how", ["one", "many"])
+def test_unlinking_a_person_ends_what_the_link_led_to(company: Company, how: str) -> None:
+    token = json.loads(company.redeem_assertion(company.idp.id_jag()).content)["access_token"]
+    if how == "one":
+        SubjectLink.objects.get().delete()
+    else:
+        SubjectLink.objects.all().delete()
+    assert company.introspect(token) == {"active": False}
+
+
+def test_an_issuer_that_is_trusted_again_has_what_nobody_ended(company: Company) -> None:
+    token = json.loads(company.redeem_assertion(company.idp.id_jag()).content)["access_token"]
+    TrustedIssuer.objects.update(enabled=False)
+    assert company.introspect(token) == {"active": False}
+    TrustedIssuer.objects.update(enabled=True)
+    assert company.introspect(token)["active"] is True
 
 
 def test_an_empty_list_of_issuers_trusts_nobody(company: Company) -> None:

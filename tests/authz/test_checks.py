@@ -69,10 +69,11 @@ def test_e003_atomic_requests(good: Settings, monkeypatch: pytest.MonkeyPatch) -
         ("CLIENT_AUTH_METHODS", "authz.E005"),
         ("CLIENT_RESOLVERS", "authz.E006"),
         ("ENDPOINTS", "authz.E007"),
+        ("STANDING_CHECKS", "authz.E008"),
     ],
 )
 @pytest.mark.parametrize("module", ["authz.no_such_module", "json"])
-def test_e004_to_e007_a_part_that_cannot_be_loaded_or_is_none(
+def test_e004_to_e008_a_part_that_cannot_be_loaded_or_is_none(
     good: Settings, name: str, check_id: str, module: str
 ) -> None:
     gatehouse(good, **{name: [module]})

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from authz import clients, tokens
+from authz import clients, registry, tokens
 from authz.conf import conf
 from authz.endpoints.machine import form, json_response, machine_endpoint, now
 from authz.models import Authorization, Client
@@ -42,6 +42,8 @@ def told_by(token: str, moment: float) -> dict[str, Any] | None:
         return None
     user = authorization.user
     if client.status != Client.Status.APPROVED or authorization.client_digest != client.consent_digest:
+        return None
+    if not registry.stands(authorization, client):
         return None
     if user is None or not user.is_active or "openid" not in authorization.identity_scopes:
         return None
