@@ -18,6 +18,8 @@ class AuthzConfig(AppConfig):
     MACHINE_GRANT_MODELS = ("Authorization",)
     # Tables whose rows are never changed or removed.
     APPEND_ONLY_MODELS = ("AuditEvent",)
+    # Columns that hold ciphertexts (authz/reencryption.py).
+    SECRETS_AT_REST = ("authz.keys.AT_REST", "authz.second_factors.AT_REST")
 
     def ready(self) -> None:
         from authz import (

@@ -44,6 +44,7 @@ class Event(StrEnum):
     KEY_PUBLISHED = "key:signing:published"
     KEY_RETIRED = "key:signing:retired"
     KEY_REMOVED = "key:signing:removed"
+    SECRETS_REENCRYPTED = "key:secrets:reencrypted"
     CONFIGURATION_CREATED = "configuration:object:created"
     CONFIGURATION_CHANGED = "configuration:object:changed"
     CONFIGURATION_REMOVED = "configuration:object:removed"

@@ -73,6 +73,17 @@ def parts(app_configs: Any, **_: Any) -> list[CheckMessage]:
     return messages
 
 
+@register()
+def secret_key_fallbacks(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """authz.E009: a key with a comma in it, listed as a fallback, comes apart, and what it encrypted is not read."""
+    if any(len(key) < SHORTEST_SECRET_KEY for key in settings.SECRET_KEY_FALLBACKS):
+        message = (
+            f"each of GATEHOUSE_SECRET_KEY_FALLBACKS needs at least {SHORTEST_SECRET_KEY} characters, and no comma"
+        )
+        return [Error(message, id="authz.E009")]
+    return []
+
+
 @register(Tags.security, deploy=True)
 def debug(app_configs: Any, **_: Any) -> list[CheckMessage]:
     """authz.E010: DEBUG shows secrets to strangers."""

@@ -21,7 +21,7 @@ from authz import audit, snapshot
 from authz.models import SigningKey
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError, Reason
-from authz.secrets_at_rest import decrypt, encrypt
+from authz.secrets_at_rest import AtRest, decrypt, encrypt, moved
 from authz.transactions import settled
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
@@ -157,6 +157,9 @@ def verification_keys(now: float) -> tuple[jwts.Key, ...]:
     """What our own signatures are verified with: what the JWKS shows, no more."""
     kids = tuple(jwk["kid"] for jwk in published(now))
     return snapshot.cached(("verification keys", kids), lambda: jwts.keys_from_jwks({"keys": published(now)}))
+
+
+AT_REST = AtRest(SigningKey, "encrypted", lambda key: moved(bytes(key.encrypted), purpose=PURPOSE, about=key.kid))
 
 
 def as_datetime(now: float) -> datetime:

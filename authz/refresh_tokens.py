@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from authz.protocol.errors import OAuthError, Reason
-from authz.secrets_at_rest import key_for
+from authz.secrets_at_rest import key_for, other_keys_for
 
 PURPOSE = "refresh tokens"
 MAXIMUM_LENGTH = 128
@@ -36,7 +36,7 @@ def write(authorization: UUID, generation: int) -> str:
 def read(token: str) -> RefreshToken:
     """Raises `OAuthError` for what we did not write."""
     body, _, mac = token.rpartition(".")
-    if len(token) > MAXIMUM_LENGTH or not token.isascii() or not hmac.compare_digest(mac, _mac(body)):
+    if len(token) > MAXIMUM_LENGTH or not token.isascii() or not _is_ours(body, mac):
         raise OAuthError(Reason.REFRESH_TOKEN_MALFORMED)
     authorization, _, generation = body.partition(".")
     return RefreshToken(UUID(bytes=urlsafe_b64decode(authorization + "==")), int(generation))
@@ -47,8 +47,16 @@ def looks_like_one(token: str) -> bool:
     return len(token) <= MAXIMUM_LENGTH
 
 
-def _mac(body: str) -> str:
-    return _encode(hmac.digest(key_for(PURPOSE), body.encode(), hashlib.sha256))
+def _is_ours(body: str, mac: str) -> bool:
+    """Written under the current secret or, while it is being changed, under another; its successor is under the
+    current one, so what is in use moves by itself."""
+    if hmac.compare_digest(mac, _mac(body)):
+        return True
+    return any(hmac.compare_digest(mac, _mac(body, key)) for key in other_keys_for(PURPOSE))
+
+
+def _mac(body: str, key: bytes | None = None) -> str:
+    return _encode(hmac.digest(key or key_for(PURPOSE), body.encode(), hashlib.sha256))
 
 
 def _encode(raw: bytes) -> str:

@@ -65,6 +65,8 @@ def secret_key() -> str:
 
 DEBUG = env_switch("GATEHOUSE_DEBUG")
 SECRET_KEY = secret_key()
+# While the secret key is being changed: the one that comes, then the one that was (docs/operations.md).
+SECRET_KEY_FALLBACKS = env_list("GATEHOUSE_SECRET_KEY_FALLBACKS")
 ISSUER = os.environ.get("GATEHOUSE_ISSUER") or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/o"
 _issuer = urlsplit(ISSUER)
 _origin = f"{_issuer.scheme}://{_issuer.netloc}"
@@ -270,6 +272,7 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_RATE_LIMITS = {"login": "600/m/ip", "login_failed": "30/m/ip,10/5m/key"}
+MFA_ADAPTER = "authz.second_factors.Adapter"
 SOCIALACCOUNT_ADAPTER = "xaa.sign_in.SocialAccountAdapter"
 SOCIALACCOUNT_ONLY = False
 SOCIALACCOUNT_AUTO_SIGNUP = False

@@ -217,7 +217,8 @@ def test_the_readme_begins_with_its_two_commands() -> None:
 
 
 def test_decisions_are_numbered_and_say_why() -> None:
-    assert [int(path.name[:4]) for path in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+    numbers = [int(path.name[:4]) for path in DECISIONS]
+    assert numbers == sorted(set(numbers))
     for path in DECISIONS:
         decision = path.read_text()
         assert decision.startswith(f"# {path.name[:4]} ")

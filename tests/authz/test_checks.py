@@ -80,6 +80,11 @@ def test_e004_to_e008_a_part_that_cannot_be_loaded_or_is_none(
     assert check_id in raised()
 
 
+def test_e009_a_fallback_that_a_comma_cut_in_two(good: Settings) -> None:
+    good.SECRET_KEY_FALLBACKS = ["a secret key", "with a comma"]
+    assert "authz.E009" in raised()
+
+
 def test_e010_debug(good: Settings) -> None:
     good.DEBUG = True
     assert "authz.E010" in raised()

@@ -111,12 +111,12 @@ class RunningGatehouse:
 
 
 @contextmanager
-def database(directory: Path, configuration: str) -> Iterator[str]:
+def database(directory: Path, configuration: str, **settings: str) -> Iterator[str]:
     """The URL of a new database: migrated, with signing keys, and configured. It is gone afterwards."""
     file = directory / "configuration.yaml"
     file.write_text(configuration)
     with _empty_database(directory) as url:
-        _python(["-c", _PREPARE, str(file)], _environment(url, GATEHOUSE_ISSUER="http://127.0.0.1:1/o"))
+        _python(["-c", _PREPARE, str(file)], _environment(url, GATEHOUSE_ISSUER="http://127.0.0.1:1/o", **settings))
         yield url
 
 
@@ -124,10 +124,15 @@ def database(directory: Path, configuration: str) -> Iterator[str]:
 def running(
     database_url: str, directory: Path, *, path: str = "/o", workers: int = 2, **settings: str
 ) -> Iterator[RunningGatehouse]:
-    """A server on that database, with the issuer http://127.0.0.1:PORT + `path`. It is stopped afterwards, always."""
-    port = free_port()
+    """A server on that database, with the issuer http://127.0.0.1:PORT + `path`. It is stopped afterwards, always.
+
+    Another node of the same server is told its issuer: GATEHOUSE_ISSUER=….
+    """
+    port = int(settings.get("PORT") or free_port())
     issuer = f"http://127.0.0.1:{port}{path}"
-    env = _environment(database_url, GATEHOUSE_ISSUER=issuer, PORT=str(port), WORKERS=str(workers), **settings)
+    env = _environment(
+        database_url, **{"GATEHOUSE_ISSUER": issuer, "PORT": str(port), "WORKERS": str(workers), **settings}
+    )
     with Server(
         name="gatehouse",
         command=[sys.executable, "-c", _SERVE],
@@ -142,7 +147,7 @@ def _environment(database_url: str, **settings: str) -> dict[str, str]:
     # The settings module of this run, for a run with other settings than the project's own.
     chosen = {name: os.environ[name] for name in ("DJANGO_SETTINGS_MODULE", "PYTHONPATH") if name in os.environ}
     chosen.setdefault("DJANGO_SETTINGS_MODULE", "authz.settings")
-    return environment(DATABASE_URL=database_url, GATEHOUSE_SECRET_KEY=SECRET_KEY, **chosen, **settings)
+    return environment(**{"DATABASE_URL": database_url, "GATEHOUSE_SECRET_KEY": SECRET_KEY, **chosen, **settings})
 
 
 def _python(arguments: list[str], env: dict[str, str] | object) -> str:

@@ -4,12 +4,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from authz import keys
+from authz import keys, reencryption
 from authz.models import SigningKey
 
 
 class Command(BaseCommand):
-    help = "Signing keys: list them, make the missing ones, rotate, retire."
+    help = "Signing keys: list them, make the missing ones, rotate, retire. Stored secrets: move them to a new key."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -21,6 +21,7 @@ class Command(BaseCommand):
         retire = actions.add_parser("retire", help="stop signing with a key")
         retire.add_argument("kid", help="put -- before one that begins with a dash")
         retire.add_argument("--compromised", action="store_true", help="take it out of the JWKS at once")
+        actions.add_parser("reencrypt", help="move all stored secrets to the current GATEHOUSE_SECRET_KEY")
 
     def handle(self, *args: Any, **options: Any) -> None:
         getattr(self, options["action"])(options, datetime.now(UTC))
@@ -48,6 +49,17 @@ class Command(BaseCommand):
         if not any(state(other, now).startswith("signing") for other in SigningKey.objects.filter(alg=key.alg)):
             self.stdout.write(
                 f"no {key.alg} key is left to sign with: run `keys ensure` or `keys rotate {key.alg} --now`"
+            )
+
+    def reencrypt(self, options: dict[str, Any], now: datetime) -> None:
+        done = reencryption.run()
+        for name, count in done.moved.items():
+            self.stdout.write(f"{name}: {count} moved to the current key")
+        if done.unreadable:
+            raise CommandError(
+                "none of our keys opens "
+                + ", ".join(done.unreadable)
+                + ": give the key that they were encrypted under in GATEHOUSE_SECRET_KEY_FALLBACKS, and run this again"
             )
 
 
