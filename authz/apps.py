@@ -19,7 +19,7 @@ class AuthzConfig(AppConfig):
     # Tables whose rows are never changed or removed.
     APPEND_ONLY_MODELS = ("AuditEvent",)
     # Columns that hold ciphertexts (authz/reencryption.py).
-    SECRETS_AT_REST = ("authz.keys.AT_REST", "authz.second_factors.AT_REST")
+    SECRETS_AT_REST = ("authz.keys.AT_REST", "authz.second_factors.AT_REST", "authz.webhooks.AT_REST")
 
     def ready(self) -> None:
         from authz import (

@@ -23,3 +23,10 @@ def set_secret(endpoint: WebhookEndpoint, secret: str) -> None:
 def key_of(endpoint: WebhookEndpoint) -> bytes:
     """Raises `secrets_at_rest.WrongKeyError`."""
     return secrets_at_rest.decrypt(bytes(endpoint.secret), purpose=_PURPOSE, about=str(endpoint.pk))
+
+
+AT_REST = secrets_at_rest.AtRest(
+    WebhookEndpoint,
+    "secret",
+    lambda endpoint: secrets_at_rest.moved(bytes(endpoint.secret), purpose=_PURPOSE, about=str(endpoint.pk)),
+)
