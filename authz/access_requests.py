@@ -16,7 +16,7 @@ from authz import audit
 from authz.conf import conf
 from authz.models import AccessRequest, Client, ProtectedResource, User
 from authz.models.access_request import LAPSES_AFTER
-from authz.policy import Approval, Ask, Decision
+from authz.policy import Approval, Ask, Decision, facts_of
 from authz.protocol.errors import OAuthError, Reason
 from authz.transactions import settled
 
@@ -79,7 +79,13 @@ def ask_for(question: Ask, decision: Decision, now: datetime) -> AccessRequest:
                 client_id=client.client_id,
                 subject=str(user.subject) if user else "",
                 resource=question.resource,
-                detail={"request": str(made.pk), "scope": " ".join(waiting), **made.context},
+                detail={
+                    "request": str(made.pk),
+                    "scope": " ".join(waiting),
+                    **made.context,
+                    "ruleset": decision.ruleset,
+                    "ask": facts_of(question, question.groups),
+                },
             )
         else:
             _again(digest, now)
@@ -105,11 +111,12 @@ def _digest(client: Client, user: User | None, question: Ask, waiting: Sequence[
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
-def pending(request: AccessRequest, because: str) -> OAuthError:
+def pending(request: AccessRequest, because: str, facts: Mapping[str, object]) -> OAuthError:
     """The answer to an ask that waits, in the words of RFC 8628 §3.5."""
     return OAuthError(
         Reason.APPROVAL_PENDING,
         detail=because,
+        facts=facts,
         parameters={
             "access_request": str(request.pk),
             "error_uri": address(request),
@@ -135,19 +142,21 @@ def approvals_for(question: Ask, now: float) -> tuple[Approval, ...]:
         expires__gt=moment,
     )
     rows = rows.filter(user=None) if question.subject is None else rows.filter(user__username=question.subject)
-    return tuple(
-        Approval(
-            id=str(row.pk),
-            client_id=question.client_id,
-            subject=question.subject,
-            resource=row.resource,
-            scopes=tuple(row.approved_scopes),
-            declined=tuple(name for name in row.scopes if name not in row.approved_scopes),
-            grant_types=(row.grant_type,),
-            not_before=row.not_before.timestamp() if row.not_before else now,
-            expires=row.expires.timestamp() if row.expires else now,
-        )
-        for row in rows
+    return tuple(as_approval(row, question) for row in rows)
+
+
+def as_approval(row: AccessRequest, question: Ask) -> Approval:
+    """An answered request as the policy engine reads it, for an ask of its client and person."""
+    return Approval(
+        id=str(row.pk),
+        client_id=question.client_id,
+        subject=question.subject,
+        resource=row.resource,
+        scopes=tuple(row.approved_scopes),
+        declined=tuple(name for name in row.scopes if name not in row.approved_scopes),
+        grant_types=(row.grant_type,),
+        not_before=row.not_before.timestamp() if row.not_before else 0,
+        expires=row.expires.timestamp() if row.expires else 0,
     )
 
 

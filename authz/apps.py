@@ -17,7 +17,7 @@ class AuthzConfig(AppConfig):
     # Standing grants: ending one of a machine moves the generation.
     MACHINE_GRANT_MODELS = ("Authorization",)
     # Tables whose rows are never changed or removed.
-    APPEND_ONLY_MODELS = ("AuditEvent",)
+    APPEND_ONLY_MODELS = ("AuditEvent", "RuleChange")
     # Columns that hold ciphertexts (authz/reencryption.py).
     SECRETS_AT_REST = ("authz.keys.AT_REST", "authz.second_factors.AT_REST", "authz.webhooks.AT_REST")
 

@@ -38,7 +38,9 @@ def registered(client_id: str) -> Client | None:
         return None
 
 
-def require_approved(client: Client) -> None:
-    """A client that is not approved gets nothing, at any endpoint that issues."""
-    if client.status != Client.Status.APPROVED:
-        raise OAuthError(Reason.CLIENT_NOT_APPROVED, detail=client.status, client_id=client.client_id)
+def require_approved(client: Client, now: float) -> None:
+    """A client that is not approved, or is no longer, gets nothing, at any endpoint that issues."""
+    if not client.is_approved(now):
+        has_ended = client.status == Client.Status.APPROVED
+        detail = "approval ended" if has_ended else client.status
+        raise OAuthError(Reason.CLIENT_NOT_APPROVED, detail=detail, client_id=client.client_id)

@@ -3,7 +3,7 @@
 import secrets
 from datetime import UTC, datetime, timedelta
 
-from authz import audit
+from authz import audit, decisions
 from authz.models import AuthorizationCode, Client, ProtectedResource, User
 from authz.models.client import digest
 from authz.policy import Decision
@@ -58,7 +58,7 @@ def issue(
         detail={
             "scope": scopes.join([*granted, *identity_scopes]),
             "redirect_uri": request.redirect_uri,
-            "rules": list(decision.rules),
+            **decisions.traced(decision),
             **({"document": client.metadata_digest} if client.metadata_digest else {}),
         },
     )

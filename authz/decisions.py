@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from authz import access_requests, snapshot
-from authz.models import AccessRequest, Client, ProtectedResource, Rule, User
+from django.db.models import Subquery
+
+from authz import access_requests, rule_history, snapshot
+from authz.models import AccessRequest, Client, ProtectedResource, Rule, RuleChange, User
 from authz.policy import (
     Approval,
     Ask,
@@ -17,6 +19,7 @@ from authz.policy import (
     RuleSet,
     decide,
     decide_sign_in,
+    facts_of,
 )
 from authz.policy import Rule as PolicyRule
 from authz.policy import compile as compile_rules
@@ -27,17 +30,16 @@ from authz.transactions import in_settled, settled
 
 
 def rule_set() -> RuleSet:
-    """All enabled rules, compiled once a generation."""
+    """All rules, compiled once a generation; those that are switched off are in it for `explain` alone."""
     return snapshot.cached("rules", _load)
 
 
 def _load() -> RuleSet:
-    return compile_rules([as_policy_rule(row) for row in Rule.objects.filter(enabled=True)])
-
-
-def as_policy_rule(row: Rule) -> PolicyRule:
-    """A stored rule as the policy engine reads it. Raises `RuleError`."""
-    return PolicyRule.from_mapping({"name": row.name, "effect": row.effect, **row.definition})
+    # The number comes with the rules in one statement, so that it is theirs whoever writes meanwhile.
+    newest = RuleChange.objects.order_by("-id").values("id")[:1]
+    rows = list(Rule.objects.annotate(newest=Subquery(newest)))
+    number = rows[0].newest if rows else rule_history.number()
+    return compile_rules(rule_history.readable(rows), number=number or 0)
 
 
 def ask(
@@ -63,6 +65,7 @@ def ask(
         client_tags=tuple(client.tags),
         client_owner=client.owner.username if client.owner else "",
         client_environment=client.environment,
+        client_until=client.approved_until.timestamp() if client.approved_until else None,
         subject=user.username if user else None,
         groups=groups_of(user) if user else (),
         grant_type=grant_type,
@@ -114,9 +117,25 @@ def require(question: Ask, now: float) -> Decision:
 def refusal(question: Ask, decision: Decision) -> OAuthError:
     """The wire's answer to a decision that allows nothing. One that waits becomes an access request."""
     if decision.effect is Outcome.PENDING:
-        return access_requests.pending(open_request(question, decision), because=decision.reason)
+        request = open_request(question, decision)
+        return access_requests.pending(request, because=decision.reason, facts=facts_of_refusal(decision))
     reason = Reason.SUBJECT_DENIED if question.subject is not None else Reason.DENIED_BY_POLICY
-    return OAuthError(reason, detail=decision.reason)
+    return OAuthError(reason, detail=decision.reason, facts=facts_of_refusal(decision))
+
+
+def traced(decision: Decision) -> dict[str, object]:
+    """What the audit keeps of a decision: the rules and their version, and the ask, so that it can be replayed."""
+    found: dict[str, object] = {"rules": decision.rules, "ruleset": decision.ruleset}
+    if decision.approvals:
+        found["approvals"] = decision.approvals
+    if decision.ask is not None:
+        found["ask"] = facts_of(decision.ask, rule_set().groups)
+    return found
+
+
+def facts_of_refusal(decision: Decision) -> dict[str, object]:
+    """The same for a refusal, whose event has no resource of its own."""
+    return {**traced(decision), "resource": decision.ask.resource if decision.ask else ""}
 
 
 def open_request(question: Ask, decision: Decision) -> AccessRequest:

@@ -60,7 +60,7 @@ def record_unauthenticated(event: StrEnum, error: OAuthError, *, client_id: str 
     left_out = _budget.take()
     if left_out is None:
         return error
-    detail: dict[str, object] = {}
+    detail: dict[str, object] = {**error.facts}
     if error.detail:
         detail["detail"] = error.detail
     if left_out:

@@ -4,6 +4,7 @@ MCP servers.
 Approvals count for nothing here: what waits for a human is said to wait.
 """
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -76,7 +77,7 @@ def cast(*, client_id: str = "", username: str = "", resource: str = "") -> Cast
 def _agent(client: Client) -> Agent:
     return Agent(
         client_id=client.client_id,
-        status=ClientStatus(client.status),
+        status=ClientStatus(client.state(time.time())),
         kind=ClientKind(client.kind),
         host=client.host,
         tags=tuple(client.tags),

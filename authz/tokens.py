@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from authz import audit, keys
+from authz import audit, decisions, keys
 from authz.conf import conf
 from authz.models import ProtectedResource
 from authz.policy import Decision
@@ -114,8 +114,7 @@ def record(
             "jti": token.jti,
             "scope": scopes.join(token.scopes),
             "lifetime": token.lifetime,
-            "rules": list(decision.rules),
-            **({"approvals": list(decision.approvals)} if decision.approvals else {}),
+            **decisions.traced(decision),
             **lineage,
         },
     )

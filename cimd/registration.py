@@ -100,7 +100,7 @@ class Manage(DynamicClientRegistrationManagementView):
             return authenticated
         client = _ours(authenticated.application)
         # Whom an administrator has stopped cannot become somebody else.
-        if client.status != Client.Status.APPROVED:
+        if not client.is_approved(time.time()):
             raise OAuthError(Reason.REGISTRATION_DENIED, detail=client.status)
         members = _members(request.body)
         # > The client MUST include its "client_id" field in the request, and it MUST be the same (RFC 7592 §2.2)

@@ -38,11 +38,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequ
 
 def drop_append_only_triggers() -> None:
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("DROP TRIGGER IF EXISTS authz_auditevent_append_only ON authz_auditevent")
-        else:
-            for operation in ("update", "delete"):
-                cursor.execute(f"DROP TRIGGER IF EXISTS authz_auditevent_append_only_{operation}")
+        for table in ("authz_auditevent", "authz_rulechange"):
+            if connection.vendor == "postgresql":
+                cursor.execute(f"DROP TRIGGER IF EXISTS {table}_append_only ON {table}")
+            else:
+                for operation in ("update", "delete"):
+                    cursor.execute(f"DROP TRIGGER IF EXISTS {table}_append_only_{operation}")
 
 
 @pytest.fixture(autouse=True)

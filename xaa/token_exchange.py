@@ -5,6 +5,7 @@ the client's id at the target, and then minting. Nothing is used up: a sign-in m
 """
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -107,11 +108,11 @@ def _decide(request: TokenRequest, sign_in: SignIn, target: Target) -> Decision:
     if decision.effect is Outcome.ALLOW:
         return decision
     if decision.effect is Outcome.DENY and decision.step_up is not None:
-        raise _step_up(decision.step_up)
+        raise _step_up(decision.step_up, decisions.facts_of_refusal(decision))
     raise decisions.refusal(asking, decision)
 
 
-def _step_up(needed: StepUp) -> OAuthError:
+def _step_up(needed: StepUp, facts: Mapping[str, object]) -> OAuthError:
     # > An `insufficient_user_authentication` OAuth error response may be returned to convey the authentication
     # > requirements back to the client (ID-JAG §8.2, as RFC 9470 §3 does)
     parameters: dict[str, str | int] = {}
@@ -119,7 +120,7 @@ def _step_up(needed: StepUp) -> OAuthError:
         parameters["max_age"] = needed.max_auth_age
     if needed.acr:
         parameters["acr_values"] = " ".join(needed.acr)
-    return OAuthError(CoreReason.STEP_UP_REQUIRED, detail=needed.rule, parameters=parameters)
+    return OAuthError(CoreReason.STEP_UP_REQUIRED, detail=needed.rule, parameters=parameters, facts=facts)
 
 
 def question(client: Client, sign_in: SignIn, target: Target, wanted: tuple[str, ...], address: str) -> Ask:
@@ -151,7 +152,7 @@ def _record(client: Client, sign_in: SignIn, server: Server, decision: Decision,
             "client_id_there": claims["client_id"],
             "scope": claims.get("scope", ""),
             "lifetime": claims["exp"] - claims["iat"],
-            "rules": list(decision.rules),
+            **decisions.traced(decision),
             "lineage": dict(sign_in.lineage),
         },
     )

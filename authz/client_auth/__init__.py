@@ -37,5 +37,5 @@ def authenticate(credentials: Credentials) -> tuple[Client, str]:
 def authenticate_approved(credentials: Credentials) -> tuple[Client, str]:
     """As `authenticate`, and the client may act at all."""
     client, method = authenticate(credentials)
-    clients.require_approved(client)
+    clients.require_approved(client, credentials.now)
     return client, method

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from django.db import transaction
 from rest_framework.serializers import ListSerializer, Serializer, ValidationError
 
-from authz import audit
+from authz import audit, rule_history
 from authz.configuration.document import ConfigurationError, Document, Path, read
 from authz.configuration.sections import Section, all_sections, items
 from authz.models import Generation
@@ -72,7 +71,7 @@ def apply(
             raise _located(document, (key,), f"is not a known section; there are {', '.join(sections)}")
     changes: list[Change] = []
     try:
-        with transaction.atomic():
+        with rule_history.written_by(by.name if by else "", "apply"):
             one_at_a_time()
             for key, section in sections.items():
                 if key in document.data:
@@ -101,7 +100,7 @@ def revise(
     raises undoes everything. Raises `ConfigurationError`.
     """
     among = None if getattr(section, "TOUCHES_OTHERS", False) else key
-    with transaction.atomic():
+    with rule_history.written_by(by.name if by else "", "api"):
         one_at_a_time()
         before = items(section, among)
         item = revision(before.get(key))

@@ -6,15 +6,16 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authz import audit, registry
+from authz import audit, registry, rule_history
 from authz.console.display import chip
 from authz.console.fields import LinesField
-from authz.console.model_admin import ConsoleAdmin, Form, Tool, record
+from authz.console.model_admin import ConsoleAdmin, Form, Tool, person, record
 from authz.console.site import console
 from authz.models import ProtectedResource, Rule, Scope
 from authz.policy import Rule as PolicyRule
@@ -224,8 +225,17 @@ class RuleAdmin(ConsoleAdmin):
         context = {"sentence": sentence_of(rule) if rule else "", **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
+    def delete_model(self, request: HttpRequest, obj: Rule) -> None:
+        with rule_history.written_by(person(request).username, "console"):
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Rule]) -> None:
+        with rule_history.written_by(person(request).username, "console"):
+            super().delete_queryset(request, queryset)
+
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
         before = Rule.objects.get(pk=obj.pk) if change else None
-        super().save_model(request, obj, form, change)
+        with rule_history.written_by(person(request).username, "console"):
+            super().save_model(request, obj, form, change)
         if before is not None and before.definition != obj.definition:
             record(request, audit.Event.CONFIGURATION_CHANGED, obj, before=before.definition, after=obj.definition)

@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 
 from authz import decisions, registry, snapshot
 from authz.console.site import console
-from authz.models import Client, ProtectedResource, User
+from authz.models import AccessRequest, Client, ProtectedResource, User
 from authz.policy.explain import explain
 
 REASONS = {
@@ -21,7 +21,7 @@ REASONS = {
     "denied_by_rule": "A rule denies it.",
     "no_rule_allows": "No rule allows it, and what no rule allows is denied.",
     "step_up_needed": "Rules would allow it after a stronger or fresher sign-in.",
-    "client_not_approved": "The agent is not approved, so no rule is asked.",
+    "client_not_approved": "The agent is not approved (or no longer), so no rule is asked.",
     "nothing_asked": "The ask names no scope of this MCP server.",
 }
 
@@ -81,7 +81,8 @@ def answer(asked: dict[str, Any], now: float) -> dict[str, Any]:
         # As if the person had just signed in: what a rule demands beyond that shows as a step up.
         auth_time=int(now) if asked["username"] else None,
     )
-    explanation = explain(question, decisions.rule_set(), now)
+    rules = decisions.rule_set()
+    explanation = explain(question, rules, now, decisions.approvals_for(question, rules, now))
     decision = explanation.decision
     named = {*decision.rules, *decision.narrowed_by}
     return {
@@ -92,4 +93,5 @@ def answer(asked: dict[str, Any], now: float) -> dict[str, Any]:
         "rules": [trace for trace in explanation.rules if trace.name in named],
         # The nearest misses say what would have to be different.
         "missed": [trace for trace in explanation.rules if trace.name not in named and trace.mismatches][:5],
+        "approvals": AccessRequest.objects.filter(pk__in=decision.approvals).select_related("decided_by"),
     }

@@ -5,7 +5,7 @@ same address, so the request is read and judged again from the URL, and nothing 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlencode, urlsplit
@@ -80,10 +80,10 @@ def authorize(request: HttpRequest) -> HttpResponse:
             redirect_uri = authorization_request.redirect_uri(params, client.redirect_uri_list)
         except OAuthError as error:
             return _stopped(request, error)
-        if client.status == Client.Status.PENDING:
+        if client.state(now()) == Client.Status.PENDING:
             return _waiting(request, client)
         try:
-            clients.require_approved(client)
+            clients.require_approved(client, now())
             return _answer(request, client, params, redirect_uri)
         except OAuthError as error:
             error = record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
@@ -225,18 +225,21 @@ def _asks_a_human(request: HttpRequest, asked: Asked, question: Ask, decision: D
     # > none: The Authorization Server MUST NOT display any authentication or consent user interface pages.
     if "none" in asked.request.prompt:
         raise OAuthError(Reason.CONSENT_REQUIRED, detail=decision.reason)
-    return _waiting(request, asked.client, asked.resource, decisions.open_request(question, decision))
+    waiting = decisions.open_request(question, decision)
+    return _waiting(request, asked.client, asked.resource, waiting, decisions.facts_of_refusal(decision))
 
 
 def _not_allowed(request: HttpRequest, asked: Asked, decision: Decision, signed_in: SignIn) -> HttpResponse:
     step_up = decision.step_up
     if step_up is None:
-        raise OAuthError(Reason.ACCESS_DENIED_BY_POLICY, detail=decision.reason)
+        raise OAuthError(
+            Reason.ACCESS_DENIED_BY_POLICY, detail=decision.reason, facts=decisions.facts_of_refusal(decision)
+        )
     # A more recent sign-in can be had here and now; another kind of sign-in cannot.
     is_old = step_up.max_auth_age is not None and asked.now - signed_in.auth_time > step_up.max_auth_age
     if is_old and (not step_up.acr or signed_in.acr in step_up.acr) and set(step_up.amr) <= set(signed_in.amr):
         return _to_sign_in(request, asked)
-    raise OAuthError(Reason.AUTHENTICATION_UNMET, detail=decision.reason)
+    raise OAuthError(Reason.AUTHENTICATION_UNMET, detail=decision.reason, facts=decisions.facts_of_refusal(decision))
 
 
 def _allowed(request: HttpRequest, asked: Asked, offer: Offer, *, has_consented: bool) -> HttpResponse:
@@ -338,9 +341,10 @@ def _waiting(
     client: Client,
     resource: ProtectedResource | None = None,
     waiting: AccessRequest | None = None,
+    facts: Mapping[str, object] | None = None,
 ) -> HttpResponse:
     """A page that says who has to say yes: to the agent itself, or to this ask of it."""
-    error = OAuthError(Reason.CLIENT_NOT_APPROVED if waiting is None else Reason.APPROVAL_PENDING)
+    error = OAuthError(Reason.CLIENT_NOT_APPROVED if waiting is None else Reason.APPROVAL_PENDING, facts=facts)
     record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
     administrators = User.objects.filter(role=User.Role.ADMINISTRATOR, is_active=True)[:3]
     deciders = administrators if waiting is None else access_requests.deciders(waiting)

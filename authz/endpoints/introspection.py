@@ -84,7 +84,7 @@ def _live(claims: dict[str, Any], resource: ProtectedResource, moment: float) ->
         return None
     if client is None or authorization.client_id != client.pk:
         return None
-    if client.status != Client.Status.APPROVED or authorization.client_digest != client.consent_digest:
+    if not client.is_approved(moment) or authorization.client_digest != client.consent_digest:
         return None
     if not registry.stands(authorization, client):
         return None

@@ -8,7 +8,7 @@ from authz.models.generation import Generation
 from authz.models.notification import Notification, WebhookEndpoint
 from authz.models.periodic_task import PeriodicTask
 from authz.models.protected_resource import ProtectedResource, Scope
-from authz.models.rule import Rule
+from authz.models.rule import Rule, RuleAuthor, RuleChange
 from authz.models.signing_key import SigningKey
 from authz.models.used_assertion import UsedAssertion
 from authz.models.user import User
@@ -25,6 +25,8 @@ __all__ = [
     "PeriodicTask",
     "ProtectedResource",
     "Rule",
+    "RuleAuthor",
+    "RuleChange",
     "Scope",
     "SigningKey",
     "UsedAssertion",

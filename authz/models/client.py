@@ -48,7 +48,22 @@ class Client(AbstractApplication):
     scope = models.JSONField(
         null=True, blank=True, default=None, help_text="The scopes it is registered for; empty: whatever rules allow."
     )
-    environment = models.CharField(max_length=64, blank=True, default="")
+    environment = models.CharField(max_length=64, blank=True, default="", help_text="What it is approved for.")
+    approved = models.DateTimeField(null=True, blank=True, editable=False)
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="approved_clients",
+    )
+    approved_until = models.DateTimeField(
+        null=True, blank=True, help_text="Its approval ends then, whatever its status says; empty: it has no end."
+    )
+    approval_reminders = models.PositiveSmallIntegerField(
+        default=0, db_default=0, editable=False, help_text="How often somebody was told that the approval ends."
+    )
     tags = models.JSONField(default=list, blank=True)
     client_uri = models.CharField(max_length=1024, blank=True, default="")
     metadata_digest = models.CharField(
@@ -78,6 +93,19 @@ class Client(AbstractApplication):
 
     def has_secret(self, secret: str) -> bool:
         return bool(self.secret_digest) and hmac.compare_digest(self.secret_digest, digest(secret))
+
+    def state(self, now: float) -> "Client.Status":
+        """Its status as time has made it, whatever is stored: an approval that has ended waits to be given again.
+
+        Everything that lets an agent do anything asks here, so what nobody renews stops in that moment and not when
+        some task comes by. `now` is in seconds since the epoch.
+        """
+        if self.status == self.Status.APPROVED and self.approved_until and self.approved_until.timestamp() <= now:
+            return self.Status.PENDING
+        return self.Status(self.status)
+
+    def is_approved(self, now: float) -> bool:
+        return self.state(now) == self.Status.APPROVED
 
     @cached_property
     def keys(self) -> tuple[jwts.Key, ...]:

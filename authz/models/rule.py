@@ -1,3 +1,5 @@
+"""Rules, and the history of every change to one."""
+
 from django.db import models
 
 
@@ -21,3 +23,48 @@ class Rule(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RuleChange(models.Model):
+    """One rule as one change left it. Append-only, and written by triggers (authz/models/triggers.py), so that it is
+    complete whoever writes: its highest id is the version of the rules as a whole.
+
+    `author` and `how` are what `RuleAuthor` said in the same transaction; empty where nobody said anything. A removed
+    rule keeps what it last was.
+    """
+
+    class Action(models.TextChoices):
+        CREATED = "created", "Created"
+        CHANGED = "changed", "Changed"
+        REMOVED = "removed", "Removed"
+
+    time = models.DateTimeField()
+    action = models.CharField(max_length=8, choices=Action.choices)
+    rule = models.BigIntegerField(help_text="The rule's id; no key, since rules come and go and their history stays.")
+    name = models.CharField(max_length=255)
+    effect = models.CharField(max_length=32)
+    enabled = models.BooleanField()
+    definition = models.JSONField()
+    author = models.CharField(max_length=255, blank=True, default="")
+    how = models.CharField(max_length=64, blank=True, default="")
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["rule", "id"], name="authz_rulechange_of_rule")]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.action}"
+
+
+class RuleAuthor(models.Model):
+    """Who writes rules in the present transaction: the one row is there only until it ends (authz/rule_history.py).
+
+    Triggers cannot ask the process who is signed in, so it tells them here.
+    """
+
+    time = models.DateTimeField()
+    author = models.CharField(max_length=255)
+    how = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return self.author

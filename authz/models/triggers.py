@@ -2,7 +2,8 @@
 
 - Each write to a configuration table moves the generation, in the same transaction, so that no process goes on deciding
   by what it has cached (authz/snapshot.py).
-- Rows of the audit are never changed or removed.
+- Each change of a rule becomes a row of the rules' history, in the same transaction.
+- Rows of the audit and of that history are never changed or removed.
 
 They are installed again after each `migrate`, because SQLite drops a table's triggers when a migration rebuilds it.
 """
@@ -34,6 +35,9 @@ def install(*, using: str, **_: Any) -> None:
             for table in tables.intersection(_tables(app, "APPEND_ONLY_MODELS")):
                 for statement in _append_only(connection, table):
                     cursor.execute(statement)
+        if tables >= {"authz_rule", "authz_rulechange", "authz_ruleauthor"}:
+            for statement in _rule_history(connection):
+                cursor.execute(statement)
 
 
 def _tables(app: AppConfig, attribute: str) -> list[str]:
@@ -99,6 +103,52 @@ def _generation_of_machine_grants(connection: BaseDatabaseWrapper, table: str) -
         f"CREATE TRIGGER {table}_machine_removed AFTER DELETE ON {table}"
         f" FOR EACH ROW WHEN (OLD.user_id IS NULL) {moved}",
     ]
+
+
+_HISTORY = "INSERT INTO authz_rulechange (time, action, rule, name, effect, enabled, definition, author, how)"
+_NOW = {"sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now')", "postgresql": "clock_timestamp()"}
+
+
+def _kept(vendor: str, action: str, row: str) -> str:
+    """The SELECT that makes a row of the history of a rule: time and author are the transaction's, if it has one."""
+    told = {
+        name: f"COALESCE((SELECT {name} FROM authz_ruleauthor WHERE id = 1), {otherwise})"
+        for name, otherwise in (("time", _NOW[vendor]), ("author", "''"), ("how", "''"))
+    }
+    rule = ", ".join(f"{row}.{name}" for name in ("id", "name", "effect", "enabled", "definition"))
+    return f"SELECT {told['time']}, '{action}', {rule}, {told['author']}, {told['how']}"
+
+
+def _rule_history(connection: BaseDatabaseWrapper) -> list[str]:
+    vendor = connection.vendor
+    # Rules that are older than their history begin it now.
+    unknown = "NOT EXISTS (SELECT 1 FROM authz_rulechange c WHERE c.rule = r.id)"
+    begin = f"{_HISTORY} {_kept(vendor, 'created', 'r')} FROM authz_rule r WHERE {unknown} ORDER BY r.id"
+    differs = "OLD.{0} IS DISTINCT FROM NEW.{0}" if vendor == "postgresql" else "OLD.{0} IS NOT NEW.{0}"
+    changed = " OR ".join(differs.format(name) for name in ("name", "effect", "enabled", "definition"))
+    statements = []
+    for operation, action, row, condition in (
+        ("INSERT", "created", "NEW", ""),
+        ("UPDATE", "changed", "NEW", f"WHEN ({changed})"),
+        ("DELETE", "removed", "OLD", ""),
+    ):
+        name = f"authz_rule_history_{operation.lower()}"
+        keep = f"{_HISTORY} {_kept(vendor, action, row)};"
+        if vendor == "postgresql":
+            statements += [
+                # Whoever changes rules waits here for whoever did so before, so that ids have the order of commits.
+                f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$"
+                f" BEGIN PERFORM 1 FROM authz_generation WHERE id = 1 FOR UPDATE; {keep} RETURN NULL; END $$",
+                f"DROP TRIGGER IF EXISTS {name} ON authz_rule",
+                f"CREATE TRIGGER {name} AFTER {operation} ON authz_rule FOR EACH ROW {condition}"
+                f" EXECUTE FUNCTION {name}()",
+            ]
+        else:
+            statements += [
+                f"DROP TRIGGER IF EXISTS {name}",
+                f"CREATE TRIGGER {name} AFTER {operation} ON authz_rule {condition} BEGIN {keep} END",
+            ]
+    return [*statements, begin]
 
 
 def _append_only(connection: BaseDatabaseWrapper, table: str) -> list[str]:

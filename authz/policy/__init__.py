@@ -12,7 +12,8 @@ from authz.policy.compare import Change, Direction, compare
 from authz.policy.compiled import RuleSet, compile
 from authz.policy.conditions import Conditions, Hours
 from authz.policy.decide import Decision, DecisionReason, Outcome, StepUp, decide, decide_sign_in
-from authz.policy.explain import Explanation, Mismatch, RuleTrace, ScopeTrace, explain
+from authz.policy.explain import Explanation, Mismatch, RuleTrace, ScopeTrace, Standing, explain, standing
+from authz.policy.facts import ask_from, facts_of
 from authz.policy.parsing import RuleError
 from authz.policy.reach import Agent, Person, Reach, Server, reach
 from authz.policy.rules import Effect, Rule
@@ -43,13 +44,17 @@ __all__ = [
     "RuleTrace",
     "ScopeTrace",
     "Server",
+    "Standing",
     "StepUp",
+    "ask_from",
     "compare",
     "compile",
     "decide",
     "decide_sign_in",
     "explain",
+    "facts_of",
     "part_scopes",
     "reach",
     "sentence",
+    "standing",
 ]

@@ -37,6 +37,7 @@ class Ask:
 
     client_host     the host of a CIMD client's URL, "" for every other client. Case, port and final dot don't matter.
     client_tags, client_owner, client_environment   what an administrator wrote on the client, never what it says.
+    client_until    when the client's approval ends, in seconds since the epoch; None if it has no end.
     subject         the person's username, as rules write it; None when the client asks for itself.
     groups          the person's groups; without a subject they count for nothing.
     grant_type      the grant that the authorization comes from. A refresh keeps it and sets `refresh`: it is then
@@ -54,6 +55,7 @@ class Ask:
     client_tags: tuple[str, ...] = ()
     client_owner: str = ""
     client_environment: str = ""
+    client_until: float | None = None
     subject: str | None = None
     groups: tuple[str, ...] = ()
     grant_type: str
@@ -64,6 +66,10 @@ class Ask:
     amr: tuple[str, ...] = ()
     auth_time: float | None = None
     address: str | None = None
+
+    def is_approved(self, now: float) -> bool:
+        """Whether the client is approved, and its approval has not ended by itself."""
+        return self.client_status == ClientStatus.APPROVED and (self.client_until is None or now < self.client_until)
 
     def scope_names(self) -> tuple[str, ...]:
         """The names asked for, each once, in the request's order."""

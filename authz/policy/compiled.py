@@ -79,8 +79,12 @@ def positions(bits: int) -> Iterator[int]:
         bits ^= lowest
 
 
-def compile(rules: Iterable[Rule], version: str = "") -> RuleSet:
-    """Compiles rules. Without a `version` their content's digest is it, so equal rules have equal versions."""
+def compile(rules: Iterable[Rule], version: str = "", *, number: int = 0) -> RuleSet:
+    """Compiles rules. Without a `version` their content's digest is it, so equal rules have equal versions.
+
+    With the `number` that the history gives them it is `number-digest`: the number says where to look, and the digest
+    whether what is found there is the same.
+    """
     digested = sorted(
         ((rule.name, rule.id, rule.version, _content(rule), rule) for rule in rules), key=lambda entry: entry[:4]
     )
@@ -116,7 +120,7 @@ def compile(rules: Iterable[Rule], version: str = "") -> RuleSet:
             substantial |= bit
     return RuleSet(
         rules=ordered,
-        version=version or _digest(digested),
+        version=version or (f"{number}-{_digest(digested)[:16]}" if number else _digest(digested)),
         clients=dict(clients),
         machines=machines,
         users=dict(users),

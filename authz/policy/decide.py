@@ -2,7 +2,7 @@
 
 Nothing is allowed unless a rule allows it, and each scope is judged by itself:
 
-1. a client that isn't approved gets nothing;
+1. a client that isn't approved, or whose approval has ended, gets nothing;
 2. a scope that a deny speaks about is taken away, whatever else is said about it;
 3. a scope that a require_approval speaks about waits for a human, unless a live approval covers it. A require_approval
    is also a permission under that condition: with the approval it needs no allow beside it;
@@ -18,13 +18,13 @@ require_approval whose conditions aren't established makes an ask wait, but does
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import reduce
 from operator import or_
 
 from authz.policy.approvals import Approval
-from authz.policy.ask import IDENTITY_SCOPES, Ask, ClientStatus
+from authz.policy.ask import IDENTITY_SCOPES, Ask
 from authz.policy.compiled import RuleSet, positions, union
 from authz.policy.conditions import (
     NO,
@@ -74,12 +74,13 @@ class Decision:
                   alone would get at once.
     waiting       scopes that wait for an approval, in the request's order; empty unless the effect is pending.
     lifetime      seconds that what is issued may live at most; None if no rule says so. Nothing outlives the approval
-                  or the rule that it stands on.
+                  or the rule that it stands on, nor the approval of its client.
     rules         names of the rules that made it: those that permitted, or that made it wait, or that denied.
     narrowed_by   names of the denies that took scopes away, where they aren't why the ask was refused.
     approvals     ids of the approvals it stands on, or that declined it.
     step_up       set whenever a better sign-in could get more, also beside a narrowed allow.
     ruleset       the version of the rules.
+    ask           what it is the answer to; not part of the answer, so equal answers to two asks are equal.
     """
 
     effect: Outcome
@@ -92,6 +93,7 @@ class Decision:
     approvals: tuple[str, ...] = ()
     step_up: StepUp | None = None
     ruleset: str = ""
+    ask: Ask | None = field(default=None, compare=False, repr=False)
 
 
 def decide(ask: Ask, rules: RuleSet, now: float, approvals: Sequence[Approval] = ()) -> Decision:
@@ -113,7 +115,7 @@ def judge(
     in_force_at   when the rules' own validity is judged.
     hopeful       takes whatever isn't established, and every approval, for granted: what could be reached at best.
     """
-    refusal = _refusal_before_rules(ask, rules)
+    refusal = _refusal_before_rules(ask, rules, now)
     if refusal is not None:
         return refusal
     spoken = [(name, *rules.speaking_of_scope(name, sensitivity)) for name, sensitivity in ask.sensitivities().items()]
@@ -153,11 +155,11 @@ def decide_sign_in(ask: Ask, rules: RuleSet, now: float, approvals: Sequence[App
     speaks about every scope of every resource. A require_approval that does the same makes the sign-in wait: for an
     approval of the scope where it names one, and for any approval of this person and client otherwise.
     """
-    refusal = _refusal_before_rules(ask, rules)
+    refusal = _refusal_before_rules(ask, rules, now)
     if refusal is not None:
         return refusal
     if ask.subject is None or ask.grant_type != "authorization_code":
-        return Decision(effect=Outcome.DENY, reason=DecisionReason.NO_RULE_ALLOWS, ruleset=rules.version)
+        return _refused(DecisionReason.NO_RULE_ALLOWS, ask, rules)
     found = rules.speaking_of_client(ask) & rules.speaking_of_grant(ask) & rules.speaking_of_subject(ask)
     standing = _stand(found, ask, rules, now, now, hopeful=False)
     answered = [a for a in approvals if a.is_live(now) and a.is_for(ask)]
@@ -264,6 +266,7 @@ class _Tally:
                 narrowed_by=denying,
                 step_up=step_up,
                 ruleset=rules.version,
+                ask=ask,
             )
         if self.granted:
             whole = len(self.granted) == len(ask.scope_names())
@@ -271,12 +274,13 @@ class _Tally:
                 effect=Outcome.ALLOW,
                 reason=DecisionReason.ALLOWED if whole else DecisionReason.NARROWED,
                 scopes=tuple(self.granted),
-                lifetime=_lifetime(self.permitting, self.approvals, rules, now, in_force_at),
+                lifetime=_lifetime(ask, self.permitting, self.approvals, rules, now=now, in_force_at=in_force_at),
                 rules=_names(self.permitting, rules),
                 narrowed_by=denying,
                 approvals=_ids(self.approvals),
                 step_up=step_up,
                 ruleset=rules.version,
+                ask=ask,
             )
         if step_up is not None:
             reason = DecisionReason.STEP_UP_NEEDED
@@ -294,15 +298,20 @@ class _Tally:
             approvals=_ids(self.declining),
             step_up=step_up,
             ruleset=rules.version,
+            ask=ask,
         )
 
 
-def _refusal_before_rules(ask: Ask, rules: RuleSet) -> Decision | None:
-    if ask.client_status != ClientStatus.APPROVED:
-        return Decision(effect=Outcome.DENY, reason=DecisionReason.CLIENT_NOT_APPROVED, ruleset=rules.version)
+def _refusal_before_rules(ask: Ask, rules: RuleSet, now: float) -> Decision | None:
+    if not ask.is_approved(now):
+        return _refused(DecisionReason.CLIENT_NOT_APPROVED, ask, rules)
     if not ask.scopes:
-        return Decision(effect=Outcome.DENY, reason=DecisionReason.NOTHING_ASKED, ruleset=rules.version)
+        return _refused(DecisionReason.NOTHING_ASKED, ask, rules)
     return None
+
+
+def _refused(reason: DecisionReason, ask: Ask, rules: RuleSet) -> Decision:
+    return Decision(effect=Outcome.DENY, reason=reason, ruleset=rules.version, ask=ask)
 
 
 def _left_over(permitting: int, denying: int, rules: RuleSet) -> int:
@@ -330,9 +339,14 @@ def _ids(approvals: Iterable[Approval]) -> tuple[str, ...]:
     return tuple(sorted({approval.id for approval in approvals}))
 
 
-def _lifetime(bits: int, approvals: Iterable[Approval], rules: RuleSet, now: float, in_force_at: float) -> int | None:
-    """The smallest cap: of the rules, of what is left of their validity, and of what is left of the approvals."""
+def _lifetime(
+    ask: Ask, bits: int, approvals: Iterable[Approval], rules: RuleSet, *, now: float, in_force_at: float
+) -> int | None:
+    """The smallest cap: of the rules, of what is left of their validity, and of what is left of the approvals (of the
+    ask, and of the client itself)."""
     caps: list[float] = [approval.expires - now for approval in approvals]
+    if ask.client_until is not None:
+        caps.append(ask.client_until - now)
     for position in positions(bits):
         rule = rules.rules[position]
         if rule.max_lifetime is not None:

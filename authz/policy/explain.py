@@ -6,6 +6,7 @@ is that of `decide`; a test holds the two together.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from authz.policy.approvals import Approval
 from authz.policy.ask import Ask
@@ -49,11 +50,32 @@ class Mismatch:
     established: bool
 
 
+class Standing(StrEnum):
+    """Whether a rule is in force: it may be switched off, or stand before or after its validity."""
+
+    IN_FORCE = "in force"
+    SWITCHED_OFF = "switched off"
+    NOT_YET = "not yet in force"
+    ENDED = "no longer in force"
+
+
+def standing(rule: Rule, now: float) -> Standing:
+    conditions = rule.conditions
+    if not rule.enabled:
+        return Standing.SWITCHED_OFF
+    if conditions.not_before is not None and now < conditions.not_before:
+        return Standing.NOT_YET
+    if conditions.not_after is not None and now >= conditions.not_after:
+        return Standing.ENDED
+    return Standing.IN_FORCE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleTrace:
     """One rule on one ask.
 
     verdict     "yes" if it speaks of the ask, "no", or "not established".
+    standing    whether it is in force at all at that moment, or why it isn't.
     restricts   scopes that it denies or holds until they are approved.
     permits     scopes that it allows, or would allow once they are approved.
     """
@@ -62,6 +84,7 @@ class RuleTrace:
     id: str
     effect: Effect
     sentence: str
+    standing: Standing
     verdict: Verdict
     mismatches: tuple[Mismatch, ...]
     restricts: tuple[str, ...]
@@ -131,6 +154,7 @@ def _trace(rule: Rule, ask: Ask, now: float) -> RuleTrace:
         id=rule.id,
         effect=rule.effect,
         sentence=sentence(rule),
+        standing=standing(rule, now),
         verdict=verdict_on_all,
         mismatches=tuple(
             Mismatch(

@@ -5,6 +5,7 @@
 code, a code of another client and a denied person are all `invalid_grant` with the same sentence.
 """
 
+from collections.abc import Mapping
 from enum import Enum
 
 ONE_INVALID_GRANT = "The grant is invalid, expired, revoked, or was not issued to this client."
@@ -171,7 +172,8 @@ class OAuthError(Exception):
 
     `client_id` is the client's that is concerned, once it is known that there is one.
     `reason` is for the operator; `code` and `sentence` are for the wire (RFC 6749 §5.2). `detail` adds to the audit
-    (never a secret or token); `parameters` adds members to the body on the wire (such as RFC 9470's `max_age`).
+    (never a secret or token), and so do `facts`, member by member; `parameters` adds members to the body on the wire
+    (such as RFC 9470's `max_age`).
     """
 
     def __init__(
@@ -181,12 +183,14 @@ class OAuthError(Exception):
         detail: str = "",
         client_id: str = "",
         parameters: dict[str, str | int] | None = None,
+        facts: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.detail = detail
         self.client_id = client_id
         self.parameters = parameters or {}
+        self.facts = facts or {}
 
     @property
     def code(self) -> str:

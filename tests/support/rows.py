@@ -8,6 +8,8 @@ from django.apps import apps
 from django.core.management.color import no_style
 from django.db import connection, models, transaction
 
+from authz.models import RuleChange
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -38,7 +40,8 @@ def remember(before: frozenset[type[models.Model]]) -> Rows:
 
 def _all() -> Iterator[type[models.Model]]:
     for model in apps.get_models(include_auto_created=True):
-        if model._meta.managed and not model._meta.proxy:
+        # The triggers write a rule's history again when the rule is put back.
+        if model._meta.managed and not model._meta.proxy and model is not RuleChange:
             yield model
 
 

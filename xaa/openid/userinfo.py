@@ -8,7 +8,7 @@ from django.urls import path
 from authz import clients, registry, tokens
 from authz.conf import conf
 from authz.endpoints.machine import form, json_response, machine_endpoint, now
-from authz.models import Authorization, Client
+from authz.models import Authorization
 from authz.protocol.jwts import JwtError
 from xaa.openid import claims
 
@@ -41,7 +41,7 @@ def told_by(token: str, moment: float) -> dict[str, Any] | None:
     if authorization is None or client is None or authorization.client_id != client.pk:
         return None
     user = authorization.user
-    if client.status != Client.Status.APPROVED or authorization.client_digest != client.consent_digest:
+    if not client.is_approved(moment) or authorization.client_digest != client.consent_digest:
         return None
     if not registry.stands(authorization, client):
         return None

@@ -6,6 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from authz.configuration import ConfigurationError, apply
+from authz.configuration.engine import By
+from authz.management.operators import operator
 
 
 class Command(BaseCommand):
@@ -23,7 +25,7 @@ class Command(BaseCommand):
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"{name} cannot be read: {error}") from None
         try:
-            changes = apply(text, prune=options["prune"], dry_run=options["dry_run"])
+            changes = apply(text, prune=options["prune"], dry_run=options["dry_run"], by=By(operator()))
         except ConfigurationError as error:
             raise CommandError(f"{name}: {error}. Nothing was changed.") from None
         for change in changes:

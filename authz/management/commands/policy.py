@@ -1,76 +1,130 @@
-"""`manage.py policy`: why an ask is answered as it is, and what other rules would change, before they are saved."""
+"""`manage.py policy`: why an ask is answered as it is, or was; what other rules would change; the rules' history."""
 
 import sys
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.dateparse import parse_datetime
 
-from authz import decisions, simulation, snapshot
+from authz import decisions, hindsight, past_asks, rule_history, simulation, snapshot
 from authz.configuration import ConfigurationError
 from authz.configuration.document import read
-from authz.models import Client, ProtectedResource, User
-from authz.policy import Ask, Explanation, Rule, RuleError, compile, explain, sentence
+from authz.management.operators import administrator
+from authz.models import AuditEvent, Client, ProtectedResource, RuleChange, User
+from authz.models import Rule as RuleRow
+from authz.policy import Ask, Explanation, Rule, RuleError, RuleSet, Standing, compile, explain, sentence
+from authz.protocol import jwts
 
 
 class Command(BaseCommand):
-    help = "Explain one ask; say who would gain and who would lose by other rules; or how those differ."
+    help = "Explain one ask, now or as it was; try other rules; and read or go back in the rules' history."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
         explaining = actions.add_parser("explain", help="Why one ask is answered as it is.")
-        explaining.add_argument("--client", required=True, help="Its client_id.")
-        explaining.add_argument("--user", help="A user name; left out: the agent asks for itself.")
-        explaining.add_argument("--resource", required=True, help="The MCP server's URI.")
-        explaining.add_argument("--scopes", nargs="+", help="Left out: all that the server has.")
-        explaining.add_argument("--grant-type", help="Left out: client_credentials, or authorization_code for a user.")
-        explaining.add_argument("--address", default="", help="The address that it comes from.")
+        replaying = actions.add_parser("replay", help="Why a token was issued or a request refused, then.")
+        replaying.add_argument("--event", type=int, help="The id of an event of the audit.")
+        replaying.add_argument("--jti", help="The jti of an access token.")
+        replaying.add_argument("--token", help="A file with an access token (- for standard input).")
+        replaying.add_argument("--at", type=moment, help="Or a past time, such as 2026-11-23T12:00Z, with an ask:")
+        for asking in (explaining, replaying):
+            asking.add_argument("--client", required=asking is explaining, default="", help="Its client_id.")
+            asking.add_argument("--user", help="A user name; left out: the agent asks for itself.")
+            asking.add_argument("--resource", required=asking is explaining, default="", help="The MCP server's URI.")
+            asking.add_argument("--scopes", nargs="+", help="Left out: all that the server has.")
+            asking.add_argument("--grant-type", help="Left out: client_credentials, or authorization_code for a user.")
+            asking.add_argument("--address", default="", help="The address that it comes from.")
         simulating = actions.add_parser("simulate", help="Who gains and who loses by the rules of a file.")
-        simulating.add_argument("--client", default="", help="Only this agent.")
-        simulating.add_argument("--user", default="", help="Only this person (and asks without one).")
-        simulating.add_argument("--resource", default="", help="Only this MCP server.")
+        complying = actions.add_parser("comply", help="Whether the rules already keep what a file's rules demand.")
+        for reaching in (simulating, complying):
+            reaching.add_argument("--client", default="", help="Only this agent.")
+            reaching.add_argument("--user", default="", help="Only this person (and asks without one).")
+            reaching.add_argument("--resource", default="", help="Only this MCP server.")
         differing = actions.add_parser("diff", help="Which rules a file adds, changes and removes, as sentences.")
-        for reading in (simulating, differing):
+        differing.add_argument("--days", type=int, default=0, help="And what it would have changed over so many days.")
+        for reading in (simulating, complying, differing):
             reading.add_argument("file", help="A YAML file with `rules:`, or - for standard input.")
-            reading.add_argument("--prune", action="store_true", help="As if its rules were all there are.")
+            if reading is not complying:
+                reading.add_argument("--prune", action="store_true", help="As if its rules were all there are.")
+        remembering = actions.add_parser("history", help="Who changed which rule, and when; the newest first.")
+        remembering.add_argument("--limit", type=int, default=20)
+        restoring = actions.add_parser("restore", help="Make the rules be what they were in a version.")
+        restoring.add_argument("version", type=int)
+        restoring.add_argument("--by", required=True, help="The user name of the administrator who does it.")
+        restoring.add_argument("--dry-run", action="store_true", help="Say what would change, and change nothing.")
+        for of_one in (remembering, restoring):
+            of_one.add_argument("--rule", default="", help="Only the rule of this name.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         snapshot.begin()
         match options["action"]:
             case "explain":
                 self._explain(options, time.time())
+            case "replay":
+                self._replay(options)
             case "simulate":
                 self._simulate(options, time.time())
+            case "comply":
+                self._comply(options, time.time())
+            case "history":
+                self._history(options["rule"], options["limit"])
+            case "restore":
+                self._restore(options)
             case _:
                 self._diff(options)
 
+    # --- One ask
+
     def _explain(self, options: dict[str, Any], now: float) -> None:
-        question = _question(options, now)
-        explanation = explain(
-            question, decisions.rule_set(), now, decisions.approvals_for(question, decisions.rule_set(), now)
-        )
+        question, rules = _question(options, now), decisions.rule_set()
+        self._decided(explain(question, rules, now, decisions.approvals_for(question, rules, now)))
+
+    def _replay(self, options: dict[str, Any]) -> None:
+        try:
+            if options["at"] is not None:
+                if not options["client"] or not options["resource"]:
+                    raise CommandError("--at needs an ask: at least --client and --resource.")
+                found = hindsight.at(_question(options, options["at"].timestamp()), options["at"])
+            else:
+                found = hindsight.of_event(_event(options))
+        except hindsight.CannotReplay as problem:
+            raise CommandError(str(problem)) from None
+        when = f"{datetime.fromtimestamp(found.moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        self.stdout.write(f"At {when}, by version {found.number} of the rules ({found.explanation.decision.ruleset}):")
+        self._decided(found.explanation)
+        for note in found.notes:
+            self.stdout.write(self.style.WARNING(f"! {note}"))
+
+    def _decided(self, explanation: Explanation) -> None:
         decision = explanation.decision
         self.stdout.write(f"{decision.effect.upper()}: {decision.reason.replace('_', ' ')}")
         for scope in explanation.scopes:
             granted = "granted" if scope.name in decision.scopes else "not granted"
             waiting = "waits for an approval" if scope.name in decision.waiting else granted
             self.stdout.write(f"  {scope.name}: {waiting}")
+        if decision.approvals:
+            self.stdout.write(f"  by the answers to the access requests {', '.join(decision.approvals)}")
         if decision.lifetime is not None:
             self.stdout.write(f"  for at most {decision.lifetime} seconds a token")
         self._rules(explanation)
 
     def _rules(self, explanation: Explanation) -> None:
         for rule in explanation.rules:
-            self.stdout.write(f"{'+' if not rule.mismatches else '-'} {rule.name}: {rule.sentence}")
+            out = "" if rule.standing is Standing.IN_FORCE else f" ({rule.standing})"
+            self.stdout.write(f"{'+' if not rule.mismatches else '-'} {rule.name}{out}: {rule.sentence}")
             for missed in rule.mismatches:
+                if missed.field == "enabled":
+                    continue
                 self.stdout.write(f"    {missed.field}: wants {missed.wanted}; the ask has {missed.asked}")
 
+    # --- Other rules
+
     def _simulate(self, options: dict[str, Any], now: float) -> None:
-        new = compile(simulation.proposed(_rules_of(options["file"]), prune=options["prune"]))
-        among = simulation.cast(client_id=options["client"], username=options["user"], resource=options["resource"])
-        shifts = simulation.shifts(decisions.rule_set(), new, among, now)
+        shifts = _shifts(options, now, prune=options["prune"])
         for shift in shifts:
             verb = self.style.SUCCESS("gains") if shift.gains else self.style.ERROR("loses")
             who = f"{shift.client_id} for {shift.subject or 'itself'}"
@@ -79,6 +133,19 @@ class Command(BaseCommand):
             )
         gained = sum(shift.gains for shift in shifts)
         self.stdout.write(f"{gained} gained, {len(shifts) - gained} lost." if shifts else "Nobody gains or loses.")
+
+    def _comply(self, options: dict[str, Any], now: float) -> None:
+        """What the rules demand that a file has, they keep already if adding them would take nothing from anybody."""
+        given = _rules_of(options["file"])
+        if any(rule.effect == "allow" for rule in given):
+            raise CommandError("Rules that allow demand nothing; write what must not be as deny or require_approval.")
+        broken = [shift for shift in _shifts(options, now, prune=False) if not shift.gains]
+        for shift in broken:
+            who = f"{shift.client_id} for {shift.subject or 'itself'}"
+            self.stdout.write(f"{who} at {shift.resource} by {shift.grant_type}: {shift.scope}, {shift.before}")
+        if broken:
+            raise CommandError(f"The rules do not keep it: {len(broken)} ways around it.")
+        self.stdout.write(self.style.SUCCESS("The rules keep it: adding these would take nothing from anybody."))
 
     def _diff(self, options: dict[str, Any]) -> None:
         old = simulation.current()
@@ -90,6 +157,90 @@ class Command(BaseCommand):
             if name in new:
                 self.stdout.write(self.style.SUCCESS(f"+ {name}: {new[name].effect}. {sentence(new[name])}"))
         self.stdout.write(f"{len(differing)} rules differ." if differing else "No rule differs.")
+        if options["days"] > 0:
+            self._effect(compile(new.values()), options["days"])
+
+    def _effect(self, new: RuleSet, days: int) -> None:
+        effect = past_asks.effect(decisions.rule_set(), new, days=days, now=datetime.now(UTC))
+        for group in effect.groups:
+            who = f"{group.client_id} for {group.subject or 'itself'} at {group.resource or 'sign-in'}"
+            self.stdout.write(f"{group.count} × {who}: {group.before} → {group.after}")
+        self.stdout.write(f"{effect.changed} would have been answered otherwise. {effect.looked_at}")
+
+    # --- History
+
+    def _history(self, name: str, limit: int) -> None:
+        rows = RuleChange.objects.filter(rule__in=_ids(name)) if name else RuleChange.objects.all()
+        for row in rows[:limit]:
+            who = " ".join(part for part in (row.author, row.how and f"({row.how})") if part) or "past the console"
+            self.stdout.write(f"{row.pk}  {row.time:%Y-%m-%d %H:%M:%S}  {row.action}  {row.name}, by {who}")
+            earlier = rule_history.before(row)
+            if earlier is not None and row.action != RuleChange.Action.CREATED:
+                self.stdout.write(self.style.ERROR(f"    - {_in_words(earlier)}"))
+            if row.action != RuleChange.Action.REMOVED:
+                self.stdout.write(self.style.SUCCESS(f"    + {_in_words(row)}"))
+
+    def _restore(self, options: dict[str, Any]) -> None:
+        by, version = administrator(options["by"]), options["version"]
+        if not 0 < version <= rule_history.number():
+            raise CommandError(f"There is no version {version}; the newest is {rule_history.number()}.")
+        ids: list[int | None] = [*_ids(options["rule"])] if options["rule"] else [None]
+        for rule in ids:
+            for now, then in rule_history.differing(version, rule).values():
+                if now is not None:
+                    self.stdout.write(self.style.ERROR(f"- {now.name}: {_in_words(now)}"))
+                if then is not None:
+                    self.stdout.write(self.style.SUCCESS(f"+ {then.name}: {_in_words(then)}"))
+        if options["dry_run"]:
+            return
+        try:
+            changed = sum(rule_history.restore(version, by=by, how="terminal", rule=rule) for rule in ids)
+        except rule_history.CannotRestore as problem:
+            raise CommandError(str(problem)) from None
+        self.stdout.write(f"{changed} rules restored from version {version}." if changed else "Nothing to restore.")
+
+
+def moment(text: str) -> datetime:
+    """A past time with its offset from UTC (`Z` for none), or a date."""
+    try:
+        found = parse_datetime(text) or datetime.combine(datetime.fromisoformat(text), datetime.min.time())
+    except ValueError:
+        raise ArgumentTypeError("must be a time such as 2026-11-23T12:00Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _event(options: dict[str, Any]) -> AuditEvent:
+    if options["token"]:
+        try:
+            # Whether it is genuine doesn't matter: it only says where in the audit to look.
+            claims = jwts.parse(_text_of(options["token"]).strip()).claims
+        except (jwts.JwtError, OSError, UnicodeDecodeError):
+            raise CommandError("That is not an access token.") from None
+        return hindsight.event_of_token(str(claims.get("jti", "")), str(claims.get("authorization", "")))
+    if options["jti"]:
+        return hindsight.event_of_token(options["jti"])
+    event = AuditEvent.objects.filter(pk=options["event"] or 0).first()
+    if event is None:
+        raise CommandError("Name an event of the audit, a token, or a time.")
+    return event
+
+
+def _shifts(options: dict[str, Any], now: float, *, prune: bool) -> list[simulation.Shift]:
+    new = compile(simulation.proposed(_rules_of(options["file"]), prune=prune))
+    among = simulation.cast(client_id=options["client"], username=options["user"], resource=options["resource"])
+    return simulation.shifts(decisions.rule_set(), new, among, now)
+
+
+def _ids(name: str) -> list[int]:
+    """Every rule that ever had this name."""
+    found = list(RuleChange.objects.filter(name=name).order_by("rule").values_list("rule", flat=True).distinct())
+    if not found:
+        raise CommandError(f"No rule was ever called {name!r}.")
+    return found
+
+
+def _in_words(row: RuleChange | RuleRow) -> str:
+    return f"{row.effect}. {sentence(rule_history.as_policy_rule(row))}"
 
 
 def _question(options: dict[str, Any], now: float) -> Ask:
@@ -114,10 +265,13 @@ def _question(options: dict[str, Any], now: float) -> Ask:
     )
 
 
+def _text_of(name: str) -> str:
+    return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+
+
 def _rules_of(name: str) -> list[Rule]:
     try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        document = read(text)
+        document = read(_text_of(name))
     except (OSError, UnicodeDecodeError, ConfigurationError) as error:
         raise CommandError(f"{name} cannot be read: {error}") from None
     given = document.data.get("rules")
