@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from authz.conf import conf
@@ -24,6 +24,19 @@ def client_address(meta: Mapping[str, Any]) -> str:
         if not _is_trusted(hop):
             break
     return peer
+
+
+def network_of(address: str) -> str:
+    """Whom an address stands for when we count: itself; of an IPv6 address the /64, which one customer has in whole."""
+    if ":" not in address:
+        return address
+    try:
+        found = IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return f"{IPv6Address(int(found) >> 64 << 64)}/64"
 
 
 @cache

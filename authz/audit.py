@@ -45,6 +45,7 @@ class Event(StrEnum):
     KEY_RETIRED = "key:signing:retired"
     KEY_REMOVED = "key:signing:removed"
     SECRETS_REENCRYPTED = "key:secrets:reencrypted"
+    REFUSALS_LEFT_OUT = "audit:refusals:left_out"
     CONFIGURATION_CREATED = "configuration:object:created"
     CONFIGURATION_CHANGED = "configuration:object:changed"
     CONFIGURATION_REMOVED = "configuration:object:removed"
@@ -52,23 +53,33 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request came from: the client's address and the request's correlation id."""
+    """Where a request came from: the client's address, its correlation id, the endpoint that it came to, and the
+    confidential client that has proven to be the sender ("" until then).
+    """
 
     address: str = ""
     request_id: str = ""
+    endpoint: str = ""
+    proven_client_id: str = ""
 
 
 _origin: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B039  immutable
 
 
 @contextmanager
-def origin(address: str, request_id: str) -> Iterator[None]:
+def origin(address: str, request_id: str, endpoint: str = "") -> Iterator[None]:
     """Everything recorded inside carries this origin."""
-    token = _origin.set(Origin(address, request_id))
+    token = _origin.set(Origin(address, request_id, endpoint))
     try:
         yield
     finally:
         _origin.reset(token)
+
+
+def proven(client_id: str) -> None:
+    """From here on the request is known to be this client's."""
+    where = _origin.get()
+    _origin.set(Origin(where.address, where.request_id, where.endpoint, client_id))
 
 
 def current_origin() -> Origin:

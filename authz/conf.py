@@ -20,6 +20,8 @@ class Conf:
     outbound_allowed_hosts: frozenset[tuple[str, int]]
     outbound_ca_bundle: str | None
     trusted_proxies: tuple[str, ...]
+    metrics_token: str
+    run_directory: str | None
     grants: tuple[str, ...]
     client_auth_methods: tuple[str, ...]
     client_resolvers: tuple[str, ...]

@@ -32,6 +32,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from authz import metrics
 from authz.conf import conf
 from authz.protocol.redirect_uris import is_host
 from authz.transactions import in_settled
@@ -171,10 +172,24 @@ def fetch(role: Role, url: str, *, headers: Mapping[str, str] | None = None, bod
     if in_settled():
         raise RuntimeError("no network inside settled() (law 2)")
     step_aside()
+    began, outcome = time.perf_counter(), "error"
+    try:
+        response = _fetch(role, url, headers or {}, body)
+        outcome = "not_modified" if response.status == 304 else "ok"
+        return response
+    except OutboundError as error:
+        outcome = error.cause.value
+        raise
+    finally:
+        metrics.FETCHES.add(role.value, outcome)
+        metrics.FETCH_SECONDS.observe(time.perf_counter() - began, role.value)
+
+
+def _fetch(role: Role, url: str, headers: Mapping[str, str], body: bytes | None) -> Response:
     deadline = time.monotonic() + role.limits.seconds
     target = _parse(url)
     addresses = _checked(target, _resolve(target, deadline))
-    request = _prepare(target, role.limits, headers or {}, body)
+    request = _prepare(target, role.limits, headers, body)
     for attempt, address in enumerate(addresses, start=1):
         try:
             return _exchange(request, role.limits, _PinnedAdapter(target, address, deadline))

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from django.db import DatabaseError
+from django.db import Error as DatabaseFailure
 from django.db.models import F
 
 from authz import registry
@@ -38,7 +38,7 @@ def run_and_survive() -> None:
     """The same, for the loop that must outlive a database that is away for a while."""
     try:
         run_due()
-    except DatabaseError:
+    except DatabaseFailure:
         logger.exception("periodic tasks wait for the database")
 
 

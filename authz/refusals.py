@@ -1,46 +1,101 @@
-"""Recording refusals without letting a stranger fill the disk.
+"""Recording refusals without letting anybody fill the disk or drown the others.
 
-Refusals cost their sender nothing, so each process records them at a bounded rate; what goes beyond is counted, and the
-next one that is recorded says how many were left out.
+Refusals cost their sender nothing, so each process records them at a bounded rate. Whoever is noisy spends a budget of
+their own: an address, or a confidential client at an address, once it has proven who it is. Strangers together spend
+another one than proven clients together. What goes beyond is counted, and the count is recorded too: with the next
+refusal that is written, or within seconds by the worker's heartbeat (attack 32).
 """
 
 import logging
 import threading
 import time
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
 from enum import StrEnum
 
-from django.db import DatabaseError
+from django.db import Error as DatabaseFailure
 
-from authz import audit
+from authz import audit, metrics
+from authz.addresses import network_of
 from authz.protocol.errors import OAuthError, Reason
 
 log = logging.getLogger(__name__)
 
-RATE = 20.0  # a second, in the long run
-BURST = 500.0
+# A second in the long run, and at once: for all strangers, and again for all proven clients.
+RATE, BURST = 20.0, 500.0
+# The same, for one source among them.
+SOURCE_RATE, SOURCE_BURST = 4.0, 100.0
+# Seconds in which one that is full again would be forgotten; more sources than this at once forget the oldest.
+MAXIMUM_SOURCES = 10_000
+# Seconds after which what was left out is recorded although no refusal follows.
+REPORTED_AFTER = 5.0
+
+# The network that a refusal came from, and the client that had proven itself ("" for strangers).
+Source = tuple[str, str]
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """Tokens to spend, refilled by the clock."""
+
+    tokens: float
+    last: float
+
+    def refill(self, now: float, rate: float, burst: float) -> bool:
+        self.tokens = min(burst, self.tokens + (now - self.last) * rate)
+        self.last = now
+        return self.tokens >= 1
 
 
 class _Budget:
-    """A token bucket, shared by the threads of a process."""
+    """What may still be recorded, and what was not; shared by the threads of a process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._tokens = BURST
-        self._last = time.monotonic()
-        self._left_out = 0
+        now = time.monotonic()
+        self._all = {True: _Bucket(BURST, now), False: _Bucket(BURST, now)}
+        self._sources: OrderedDict[Source, _Bucket] = OrderedDict()
+        self._left_out: Counter[tuple[str, Source]] = Counter()
+        self._since = now
 
-    def take(self) -> int | None:
+    def take(self, event: str, source: Source) -> int | None:
         """How many refusals were left out since the last one recorded, or None: leave this one out too."""
         with self._lock:
             now = time.monotonic()
-            self._tokens = min(BURST, self._tokens + (now - self._last) * RATE)
-            self._last = now
-            if self._tokens < 1:
-                self._left_out += 1
+            own = self._sources.setdefault(source, _Bucket(SOURCE_BURST, now))
+            self._sources.move_to_end(source)
+            if len(self._sources) > MAXIMUM_SOURCES:
+                self._sources.popitem(last=False)
+            together = self._all[bool(source[1])]
+            has_own = own.refill(now, SOURCE_RATE, SOURCE_BURST)
+            # Both are refilled, and both are spent or neither: a noisy source takes nothing from the others.
+            if not together.refill(now, RATE, BURST) or not has_own:
+                self._leave_out(event, source, now)
                 return None
-            self._tokens -= 1
-            left_out, self._left_out = self._left_out, 0
+            own.tokens -= 1
+            together.tokens -= 1
+            left_out = self._left_out.total()
+            self._left_out.clear()
             return left_out
+
+    def _leave_out(self, event: str, source: Source, now: float) -> None:
+        if not self._left_out:
+            self._since = now
+        # Beyond so many sources the count goes on without their names.
+        is_new = (event, source) not in self._left_out and len(self._left_out) >= MAXIMUM_SOURCES
+        self._left_out[event, ("", "") if is_new else source] += 1
+
+    def overdue(self) -> Counter[tuple[str, Source]]:
+        """What was left out and has waited long enough to be told by itself."""
+        with self._lock:
+            if not self._left_out or time.monotonic() - self._since < REPORTED_AFTER:
+                return Counter()
+            left_out, self._left_out = self._left_out, Counter()
+            return left_out
+
+    def put_back(self, left_out: Counter[tuple[str, Source]]) -> None:
+        with self._lock:
+            self._left_out += left_out
 
 
 _budget = _Budget()
@@ -57,8 +112,11 @@ def record_unauthenticated(event: StrEnum, error: OAuthError, *, client_id: str 
     That is another one where it cannot be recorded: with the audit out of order, a right guess at a secret and a wrong
     one get the same answer, or guesses would go unseen.
     """
-    left_out = _budget.take()
+    metrics.REFUSALS.add(event.value, error.reason.value)
+    where = audit.current_origin()
+    left_out = _budget.take(event.value, (network_of(where.address), where.proven_client_id))
     if left_out is None:
+        metrics.REFUSALS_LEFT_OUT.add()
         return error
     detail: dict[str, object] = {**error.facts}
     if error.detail:
@@ -67,7 +125,28 @@ def record_unauthenticated(event: StrEnum, error: OAuthError, *, client_id: str 
         detail["left_out"] = left_out
     try:
         audit.record(event, reason=error.reason, client_id=client_id, detail=detail)
-    except DatabaseError:
+    except DatabaseFailure:
         log.exception("a refusal could not be recorded")
         return OAuthError(Reason.UNAVAILABLE)
     return error
+
+
+def record_left_out() -> None:
+    """Record how many refusals were not, and who was loudest. Raises what the database raises; nothing is lost then."""
+    left_out = _budget.overdue()
+    if not left_out:
+        return
+    by_event, by_source = Counter[str](), Counter[Source]()
+    for (event, source), count in left_out.items():
+        by_event[event] += count
+        by_source[source] += count
+    loudest = [
+        {"network": network, "client_id": client_id, "count": count}
+        for (network, client_id), count in by_source.most_common(5)
+    ]
+    try:
+        detail = {"left_out": left_out.total(), "events": dict(by_event), "loudest": loudest}
+        audit.record(audit.Event.REFUSALS_LEFT_OUT, detail=detail)
+    except DatabaseFailure:
+        _budget.put_back(left_out)
+        raise

@@ -115,7 +115,10 @@ class StandingCheck(Protocol):
 
 
 class PeriodicTask(Protocol):
-    """What the server does by the clock, every `EVERY` seconds (authz/periodic.py)."""
+    """What the server does by the clock, every `EVERY` seconds (authz/periodic.py).
+
+    It may have `measures() -> {metric's name: (meaning, value)}` too: its lag, for the metrics.
+    """
 
     EVERY: float
 

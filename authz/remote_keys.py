@@ -16,6 +16,7 @@ from typing import Any
 
 from django.core.cache import cache
 
+from authz import metrics
 from authz.outbound import OutboundError, Response, Role, fetch
 from authz.protocol import http_caching, strict_json
 from authz.protocol.jwts import JwtError, JwtProblem, Key, keys_from_jwks
@@ -119,6 +120,7 @@ def _refresh(entry: _Entry, jwks_uri: str, role: Role, kid: str | None) -> None:
     try:
         if entry.is_due(time.time(), kid):
             _fetch(entry, jwks_uri, role)
+            _count(entry, jwks_uri, role)
             cache.set(_cache_key(jwks_uri), asdict(_health(entry)), timeout=24 * 3600)
     finally:
         entry.lock.release()
@@ -141,6 +143,13 @@ def _fetch(entry: _Entry, jwks_uri: str, role: Role) -> None:
     entry.fetched = time.time()
     entry.fresh_until = entry.fetched + min(MAX_AGE, max(MIN_AGE, DEFAULT_AGE if remaining is None else remaining))
     entry.failures, entry.failure = 0, ""
+
+
+def _count(entry: _Entry, jwks_uri: str, role: Role) -> None:
+    # Whom administrators trust, and nobody else: a client's address must not become a label.
+    if role is Role.ISSUER_KEYS:
+        metrics.KEYS_FETCHED.set(entry.fetched, jwks_uri)
+        metrics.KEYS_FAILURES.set(entry.failures, jwks_uri)
 
 
 def _answer(entry: _Entry, response: Response) -> tuple[Mapping[str, str], tuple[Key, ...]]:

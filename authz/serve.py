@@ -5,9 +5,12 @@ environment.
 import os
 import subprocess
 import sys
+from tempfile import TemporaryDirectory
 
 from granian import Granian
 from granian.constants import Interfaces
+
+from authz import logs
 
 # A thread waits while a document or key set is fetched, so there are more of them than cores; a fetch budget keeps
 # some free (cimd/discovery.py).
@@ -17,6 +20,13 @@ STOPPING = 6
 
 
 def main() -> None:
+    # Where the workers put what they count, for whichever of them is asked for the metrics.
+    with TemporaryDirectory(prefix="gatehouse-") as directory:
+        os.environ.setdefault("GATEHOUSE_RUN_DIRECTORY", directory)
+        _run()
+
+
+def _run() -> None:
     # Beside the workers, in a process of its own: sealing and telling take no time from those who wait for a token.
     # It ends with us, however we end.
     command = [sys.executable, "-m", "django", "periodic", "--settings", "authz.settings"]
@@ -43,6 +53,7 @@ def _serve() -> None:
         workers_kill_timeout=STOPPING,
         websockets=False,
         log_access=False,
+        log_dictconfig=logs.configuration(os.environ.get("GATEHOUSE_LOG_FORMAT") or "plain"),
     ).serve()
 
 

@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from authz import logs
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -25,6 +27,21 @@ def env_switch(name: str) -> bool:
     if value not in {"0", "1"}:
         raise ImproperlyConfigured(f"{name} must be 1 or 0, not {value!r}")
     return value == "1"
+
+
+def env_choice(name: str, *choices: str) -> str:
+    """The first is the default."""
+    value = os.environ.get(name) or choices[0]
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+    return value
+
+
+def env_secret(name: str) -> str:
+    value = os.environ.get(name, "")
+    if value and len(value) < 32:
+        raise ImproperlyConfigured(f"{name} needs at least 32 characters")
+    return value
 
 
 def env_seconds(name: str, default: int) -> int:
@@ -79,6 +96,8 @@ GATEHOUSE = {
     "OUTBOUND_ALLOWED_HOSTS": [host_and_port(item) for item in env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")],
     "OUTBOUND_CA_BUNDLE": os.environ.get("GATEHOUSE_OUTBOUND_CA_BUNDLE") or None,
     "TRUSTED_PROXIES": [network(item) for item in env_list("GATEHOUSE_TRUSTED_PROXIES")],
+    "METRICS_TOKEN": env_secret("GATEHOUSE_METRICS_TOKEN"),
+    "RUN_DIRECTORY": os.environ.get("GATEHOUSE_RUN_DIRECTORY") or None,
     # The parts of the server. What is not listed here does not exist, and the metadata does not claim it.
     "GRANTS": [
         "authz.grants.authorization_code",
@@ -311,10 +330,4 @@ SILENCED_SYSTEM_CHECKS = [
     *([] if _https else ["security.W004", "security.W012", "security.W016"]),
 ]
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": "INFO"},
-}
+LOGGING = logs.configuration(env_choice("GATEHOUSE_LOG_FORMAT", "plain", "json"))

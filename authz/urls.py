@@ -5,7 +5,7 @@ from django.urls import include, path
 from authz import registry
 from authz.conf import conf
 from authz.console import pages
-from authz.endpoints import home, metadata
+from authz.endpoints import health, home, metadata, metrics
 
 
 def machine_urlpatterns() -> list[object]:
@@ -16,6 +16,8 @@ def machine_urlpatterns() -> list[object]:
 
 urlpatterns = [
     *machine_urlpatterns(),
+    *health.urlpatterns,
+    *metrics.urlpatterns,
     path("", home.home, name="home"),
     path("accounts/", include("allauth.urls")),
     path("account/", include("authz.console.account_urls")),

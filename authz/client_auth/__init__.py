@@ -1,6 +1,6 @@
 """Client authentication (RFC 6749 §2.3): exactly one mechanism, and the registered one."""
 
-from authz import clients, registry
+from authz import audit, clients, registry
 from authz.models import Client
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Credentials
@@ -31,6 +31,8 @@ def authenticate(credentials: Credentials) -> tuple[Client, str]:
     except OAuthError as error:
         error.client_id = client.client_id
         raise
+    if client.is_confidential:
+        audit.proven(client.client_id)
     return client, method.METHOD
 
 

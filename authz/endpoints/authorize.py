@@ -72,7 +72,7 @@ class Offer:
 @never_cache
 @require_http_methods(["GET", "POST"])
 def authorize(request: HttpRequest) -> HttpResponse:
-    with audit.origin(client_address(request.META), request_id(request.META)):
+    with audit.origin(client_address(request.META), request_id(request.META), "authorize"):
         snapshot.begin()
         try:
             params = parse_query(request.META.get("QUERY_STRING", "").encode("utf-8", "replace"))

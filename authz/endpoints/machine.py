@@ -9,25 +9,31 @@ from enum import StrEnum
 from functools import wraps
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import Error as DatabaseFailure
 from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 
-from authz import audit, snapshot
+from authz import audit, metrics, snapshot
 from authz.addresses import client_address
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import MAXIMUM_BODY, Params, parse_form
+from authz.protocol.trace_context import parse as parse_traceparent
 from authz.refusals import record_unauthenticated
 
 log = logging.getLogger(__name__)
 
 View = Callable[[HttpRequest], HttpResponse]
 
+# When a request arrived, in its WSGI environment; by the monotonic clock, before it waited for its turn.
+BEGAN = "gatehouse.began"
+REQUEST_ID = "X-Request-Id"
+_KNOWN_ID = "gatehouse.request_id"
+
 # Machine endpoints take no cookies, so any origin may call them (interop 15); `/authorize` never says so.
 _CORS = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "WWW-Authenticate, Retry-After",
+    "Access-Control-Expose-Headers": "WWW-Authenticate, Retry-After, X-Request-Id",
 }
 _PREFLIGHT = {
     "Access-Control-Allow-Headers": "authorization, content-type, dpop, mcp-protocol-version",
@@ -46,16 +52,23 @@ def machine_endpoint(*methods: str, refused: StrEnum | None = None, cors: bool =
     """Make a view a machine endpoint. `refused` is the audit event of a refusal; None where there is none to record."""
 
     def decorate(view: View) -> View:
+        name = view.__name__
+
         @csrf_exempt
         @wraps(view)
         def endpoint(request: HttpRequest) -> HttpResponse:
-            with audit.origin(client_address(request.META), request_id(request.META)):
+            began = request.META.get(BEGAN) or time.perf_counter()
+            trace_id = request_id(request.META)
+            with audit.origin(client_address(request.META), trace_id, name):
                 response = _answer(view, request, methods, refused)
+            response[REQUEST_ID] = trace_id
             if cors:
-                for name, value in _CORS.items():
-                    response[name] = value
+                for header, value in _CORS.items():
+                    response[header] = value
+            metrics.answered(name, response.status_code, time.perf_counter() - began)
             return response
 
+        endpoint.is_machine_endpoint = True  # type: ignore[attr-defined]  # it counts for itself
         return endpoint
 
     return decorate
@@ -75,9 +88,10 @@ def _answer(view: View, request: HttpRequest, methods: tuple[str, ...], refused:
         if error.reason is Reason.METHOD_NOT_ALLOWED:
             response["Allow"] = allow
         return response
-    except DatabaseError:
+    except DatabaseFailure:
         # Nothing was issued: what would have been recorded was rolled back with it (law 4).
         log.exception("the database did not answer")
+        metrics.DATABASE_ERRORS.add(audit.current_origin().endpoint)
         return json_response(OAuthError(Reason.UNAVAILABLE).body(), status=503, headers={"Retry-After": "5"})
     except Exception:
         log.exception("unexpected error at %s", request.path)
@@ -127,12 +141,16 @@ def form(request: HttpRequest) -> Params:
     return parse_form(body, request.META.get("CONTENT_TYPE") or "")
 
 
-def request_id(meta: Mapping[str, Any]) -> str:
-    """The trace id of a W3C `traceparent` header, or one of our own: 32 hexadecimal digits."""
-    parts = str(meta.get("HTTP_TRACEPARENT", "")).split("-")
-    if len(parts) >= 4 and len(parts[1]) == 32 and all(digit in "0123456789abcdef" for digit in parts[1]):
-        return parts[1]
-    return secrets.token_hex(16)
+def request_id(meta: dict[str, Any]) -> str:
+    """The trace id of a W3C `traceparent` header, or one of our own: 32 hexadecimal digits, the same however often it
+    is asked for.
+    """
+    known: str | None = meta.get(_KNOWN_ID)
+    if known is None:
+        header = meta.get("HTTP_TRACEPARENT")
+        parent = parse_traceparent(header) if header else None
+        known = meta[_KNOWN_ID] = parent.trace_id if parent else secrets.token_hex(16)
+    return known
 
 
 def now() -> float:

@@ -1,13 +1,14 @@
 """Every request of a person is known by where it came from and by its correlation id, as machine requests are."""
 
+import time
 from collections.abc import Callable
 
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponseBase
 
-from authz import audit
+from authz import audit, metrics
 from authz.addresses import client_address
-from authz.endpoints.machine import request_id
+from authz.endpoints.machine import REQUEST_ID, request_id
 
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
@@ -15,7 +16,23 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
         # PostgreSQL keeps no NUL, so nothing can be found by one: an answer here is better than an error there.
         if "%00" in request.META.get("QUERY_STRING", ""):
             raise BadRequest("NUL in the query")
-        with audit.origin(client_address(request.META), request_id(request.META)):
-            return get_response(request)
+        began, trace_id = time.perf_counter(), request_id(request.META)
+        with audit.origin(client_address(request.META), trace_id, "page"):
+            response = get_response(request)
+        match = request.resolver_match
+        if not getattr(match and match.func, "is_machine_endpoint", False):  # that counts for itself
+            response[REQUEST_ID] = trace_id
+            metrics.answered(_page(request), response.status_code, time.perf_counter() - began)
+        return response
 
     return within
+
+
+def _page(request: HttpRequest) -> str:
+    """What kind of page it was: few enough to count by."""
+    match = request.resolver_match
+    if match is None:
+        return "unknown"
+    if match.url_name in {"authorize", "account_login"}:
+        return "login" if match.url_name == "account_login" else "authorize"
+    return match.route.partition("/")[0] if match.route.startswith(("console/", "account/", "accounts/")) else "page"

@@ -1,13 +1,16 @@
 """The token endpoint (RFC 6749 §3.2): HTTP in, HTTP out."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from authz import audit, client_auth, registry
+from authz import audit, client_auth, metrics, registry
 from authz.addresses import client_address
 from authz.conf import conf
 from authz.endpoints.machine import form, json_response, machine_endpoint, now
-from authz.protocol.params import required
+from authz.protocol.errors import OAuthError
+from authz.protocol.params import Params, required
 from authz.registry import Credentials, TokenRequest
 
 
@@ -17,11 +20,22 @@ def token(request: HttpRequest) -> HttpResponse:
     params = form(request)
     request.claimed_client_id = params.get("client_id", "")  # type: ignore[attr-defined]  # for the audit of a refusal
     grant_type = required(params, "grant_type")
+    counted = grant_type if grant_type in registry.grants() else "other"
+    try:
+        body = _redeemed(request, params, grant_type)
+    except OAuthError as error:
+        metrics.TOKENS.add(counted, error.code)
+        raise
+    metrics.TOKENS.add(counted, "issued")
+    return json_response(body)
+
+
+def _redeemed(request: HttpRequest, params: Params, grant_type: str) -> dict[str, Any]:
     credentials = Credentials(request.META.get("HTTP_AUTHORIZATION", ""), params, now())
     client, method = client_auth.authenticate_approved(credentials)
     request.claimed_client_id = client.client_id  # type: ignore[attr-defined]
     grant = registry.grant_for(grant_type, client)
-    body = grant.redeem(
+    return grant.redeem(
         TokenRequest(
             client=client,
             auth_method=method,
@@ -30,7 +44,6 @@ def token(request: HttpRequest) -> HttpResponse:
             address=client_address(request.META),
         )
     )
-    return json_response(body)
 
 
 def metadata() -> dict[str, object]:

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import close_old_connections
 
-from authz import periodic
+from authz import metrics, periodic
 
 
 class Command(BaseCommand):
@@ -21,5 +21,6 @@ class Command(BaseCommand):
             return
         while options["parent"] in {None, os.getppid()}:
             periodic.run_and_survive()
+            metrics.publish()
             close_old_connections()
             time.sleep(periodic.BREATH)

@@ -1,0 +1,29 @@
+"""`/healthz`: this process is alive. `/readyz`: it could issue a token now (authz/readiness.py).
+
+For load balancers and orchestrators: no session, no key needed, and nothing in the answer that is worth asking for.
+Restart what is not alive; send no requests to what is not ready.
+"""
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from authz import readiness
+from authz.endpoints.machine import json_response
+
+
+def healthz(request: HttpRequest) -> HttpResponse:
+    return json_response({"status": "alive"})
+
+
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200, or 503 with the codes of what is wrong in `reasons`."""
+    reasons = readiness.problems()
+    if not reasons:
+        return json_response({"status": "ready"})
+    return json_response({"status": "not_ready", "reasons": list(reasons)}, status=503, headers={"Retry-After": "5"})
+
+
+for _view in (healthz, readyz):
+    _view.is_machine_endpoint = True  # type: ignore[attr-defined]  # watching is not counted
+
+urlpatterns = [path("healthz", healthz), path("readyz", readyz)]

@@ -1,0 +1,110 @@
+"""Whether this process could issue a token now: what `/readyz` says.
+
+Asking writes nothing and costs the same few statements however it is asked; its answer is remembered for a second, so
+that asking is no way to keep the database busy.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from functools import cache
+from shutil import disk_usage
+
+from django.db import Error as DatabaseFailure
+from django.db import connection, transaction
+from django.db.migrations.loader import MigrationLoader
+
+from authz import keys, snapshot
+from authz.protocol.errors import OAuthError
+from authz.secrets_at_rest import WrongKeyError
+
+REMEMBERED = 1.0
+# Less than this left on the disk that a SQLite database is on, and the next writes fail.
+LEAST_DISK = 16 * 1024 * 1024
+
+_lock = threading.Lock()
+_last: tuple[float, tuple[str, ...]] = (float("-inf"), ())
+
+
+def problems() -> tuple[str, ...]:
+    """Codes of what is wrong, none of them a secret; empty when the server is ready."""
+    global _last  # noqa: PLW0603  one per process is the idea
+    with _lock:
+        if time.monotonic() - _last[0] > REMEMBERED:
+            _last = (time.monotonic(), tuple(_found()))
+        return _last[1]
+
+
+def forget() -> None:
+    """Look again (tests)."""
+    global _last  # noqa: PLW0603
+    _last = (float("-inf"), ())
+
+
+def _found() -> Iterator[str]:
+    try:
+        snapshot.begin()
+    except DatabaseFailure:
+        # Either it does not answer, or it has none of our tables.
+        yield "migrations_missing" if _answers() else "database_unavailable"
+        return
+    for code, is_well in (
+        ("migrations_missing", _is_migrated),
+        ("signing_key_unusable", _can_sign),
+        ("audit_unwritable", _can_record),
+        ("disk_full", _has_room),
+    ):
+        try:
+            if not is_well():
+                yield code
+        except DatabaseFailure:
+            yield code
+
+
+def _answers() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseFailure:
+        return False
+    return True
+
+
+@cache
+def _migrations() -> frozenset[tuple[str, str]]:
+    loader = MigrationLoader(None)
+    return frozenset(loader.disk_migrations)
+
+
+def _is_migrated() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT app, name FROM django_migrations")
+        # A newer version may have applied more (an upgrade under way); what this one needs has to be there.
+        return _migrations() <= set(cursor.fetchall())
+
+
+def _can_sign() -> bool:
+    try:
+        for alg in keys.ALGORITHMS:
+            keys.signing_key(alg, time.time())
+    except (OAuthError, WrongKeyError):
+        return False
+    return True
+
+
+def _can_record() -> bool:
+    """An event is written and taken back. It brings its own number, so that none is missing from the row of events."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO authz_auditevent"
+            ' (id, time, event, reason, client_id, subject, resource, "authorization", address, request_id, detail)'
+            " VALUES (-1, CURRENT_TIMESTAMP, 'readiness', '', '', '', '', '', '', '', '{}')"
+        )
+        transaction.set_rollback(True)
+    return True
+
+
+def _has_room() -> bool:
+    if connection.vendor != "sqlite":
+        return True
+    return disk_usage(str(connection.settings_dict["NAME"]).rpartition("/")[0] or ".").free > LEAST_DISK
