@@ -16,10 +16,16 @@ class AuthzConfig(AppConfig):
     )
     # Standing grants: ending one of a machine moves the generation.
     MACHINE_GRANT_MODELS = ("Authorization",)
-    # Tables whose rows are never changed or removed.
-    APPEND_ONLY_MODELS = ("AuditEvent", "RuleChange")
+    # Tables whose rows are never changed, nor removed (those of the audit: before they are archived).
+    APPEND_ONLY_MODELS = ("AuditEvent", "AuditSegment", "AuditArchive", "RuleChange")
     # Columns that hold ciphertexts (authz/reencryption.py).
-    SECRETS_AT_REST = ("authz.keys.AT_REST", "authz.second_factors.AT_REST", "authz.webhooks.AT_REST")
+    SECRETS_AT_REST = (
+        "authz.keys.AT_REST",
+        "authz.second_factors.AT_REST",
+        "authz.webhooks.AT_REST",
+        "authz.evidence.checkpoint_keys.AT_REST",
+        "authz.evidence.destination_tokens.AT_REST",
+    )
 
     def ready(self) -> None:
         from authz import (

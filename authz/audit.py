@@ -46,6 +46,8 @@ class Event(StrEnum):
     KEY_REMOVED = "key:signing:removed"
     SECRETS_REENCRYPTED = "key:secrets:reencrypted"
     REFUSALS_LEFT_OUT = "audit:refusals:left_out"
+    CHECKPOINT_KEY_PUBLISHED = "key:checkpoint:published"
+    AUDIT_ARCHIVED = "audit:events:archived"
     CONFIGURATION_CREATED = "configuration:object:created"
     CONFIGURATION_CHANGED = "configuration:object:changed"
     CONFIGURATION_REMOVED = "configuration:object:removed"

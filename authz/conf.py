@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ class Conf:
     trusted_proxies: tuple[str, ...]
     metrics_token: str
     run_directory: str | None
+    audit_directory: Path
+    audit_retention_days: int
     grants: tuple[str, ...]
     client_auth_methods: tuple[str, ...]
     client_resolvers: tuple[str, ...]

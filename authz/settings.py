@@ -44,10 +44,10 @@ def env_secret(name: str) -> str:
     return value
 
 
-def env_seconds(name: str, default: int) -> int:
+def env_seconds(name: str, default: int, unit: str = "seconds") -> int:
     value = os.environ.get(name, str(default))
     if not value.isdecimal():
-        raise ImproperlyConfigured(f"{name} must be a whole number of seconds, not {value!r}")
+        raise ImproperlyConfigured(f"{name} must be a whole number of {unit}, not {value!r}")
     return int(value)
 
 
@@ -98,6 +98,8 @@ GATEHOUSE = {
     "TRUSTED_PROXIES": [network(item) for item in env_list("GATEHOUSE_TRUSTED_PROXIES")],
     "METRICS_TOKEN": env_secret("GATEHOUSE_METRICS_TOKEN"),
     "RUN_DIRECTORY": os.environ.get("GATEHOUSE_RUN_DIRECTORY") or None,
+    "AUDIT_DIRECTORY": Path(os.environ.get("GATEHOUSE_AUDIT_DIRECTORY") or BASE_DIR / "var" / "audit"),
+    "AUDIT_RETENTION_DAYS": env_seconds("GATEHOUSE_AUDIT_RETENTION_DAYS", 0, "days"),
     # The parts of the server. What is not listed here does not exist, and the metadata does not claim it.
     "GRANTS": [
         "authz.grants.authorization_code",
@@ -138,6 +140,7 @@ GATEHOUSE = {
     "PERIODIC_TASKS": [
         "authz.housekeeping",
         "authz.notification_delivery",
+        "authz.evidence.sealer",
     ],
 }
 

@@ -38,9 +38,10 @@ def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequ
 
 def drop_append_only_triggers() -> None:
     with connection.cursor() as cursor:
-        for table in ("authz_auditevent", "authz_rulechange"):
+        for table in ("authz_auditevent", "authz_auditsegment", "authz_auditarchive", "authz_rulechange"):
             if connection.vendor == "postgresql":
-                cursor.execute(f"DROP TRIGGER IF EXISTS {table}_append_only ON {table}")
+                for name in (f"{table}_append_only", f"{table}_append_only_delete"):
+                    cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
             else:
                 for operation in ("update", "delete"):
                     cursor.execute(f"DROP TRIGGER IF EXISTS {table}_append_only_{operation}")

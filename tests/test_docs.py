@@ -17,7 +17,7 @@ from authz.protocol.errors import RefusalReason
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("authz", "cimd", "xaa")
-FOLDERS = (*ROOMS, "demo", "docs", "requirements", "templates", "tests", ".ci")
+FOLDERS = (*ROOMS, "demo", "docs", "requirements", "templates", "tests", "tools", ".ci")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 DECISIONS = sorted(ROOT.glob("docs/decisions/*.md"))
 SETTINGS = (ROOT / "authz/settings.py").read_text()

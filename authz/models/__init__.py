@@ -4,6 +4,7 @@ from authz.models.access_request import AccessRequest
 from authz.models.audit_event import AuditEvent
 from authz.models.authorization import Authorization, AuthorizationCode, Consent
 from authz.models.client import Client
+from authz.models.evidence import AuditArchive, AuditDestination, AuditSegment, CheckpointKey
 from authz.models.generation import Generation
 from authz.models.notification import Notification, WebhookEndpoint
 from authz.models.periodic_task import PeriodicTask
@@ -15,9 +16,13 @@ from authz.models.user import User
 
 __all__ = [
     "AccessRequest",
+    "AuditArchive",
+    "AuditDestination",
     "AuditEvent",
+    "AuditSegment",
     "Authorization",
     "AuthorizationCode",
+    "CheckpointKey",
     "Client",
     "Consent",
     "Generation",

@@ -2,8 +2,8 @@
 
 - Each write to a configuration table moves the generation, in the same transaction, so that no process goes on deciding
   by what it has cached (authz/snapshot.py).
-- Each change of a rule becomes a row of the rules' history, in the same transaction.
-- Rows of the audit and of that history are never changed or removed.
+- Each change of a rule becomes a row of the rules' history, in the same transaction, never changed or removed.
+- Rows of the audit are never changed, and never removed before they stand in an archive (archive_triggers.py).
 
 They are installed again after each `migrate`, because SQLite drops a table's triggers when a migration rebuilds it.
 """
@@ -13,6 +13,9 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
+
+from authz.models import archive_triggers
 
 
 def install(*, using: str, **_: Any) -> None:
@@ -32,9 +35,11 @@ def install(*, using: str, **_: Any) -> None:
             for table in tables.intersection(_tables(app, "MACHINE_GRANT_MODELS")):
                 for statement in _generation_of_machine_grants(connection, table):
                     cursor.execute(statement)
-            for table in tables.intersection(_tables(app, "APPEND_ONLY_MODELS")):
-                for statement in _append_only(connection, table):
-                    cursor.execute(statement)
+            for name in getattr(app, "APPEND_ONLY_MODELS", ()):
+                model = app.get_model(name)
+                if model._meta.db_table in tables:
+                    for statement in _append_only(connection, model):
+                        cursor.execute(statement)
         if tables >= {"authz_rule", "authz_rulechange", "authz_ruleauthor"}:
             for statement in _rule_history(connection):
                 cursor.execute(statement)
@@ -151,15 +156,20 @@ def _rule_history(connection: BaseDatabaseWrapper) -> list[str]:
     return [*statements, begin]
 
 
-def _append_only(connection: BaseDatabaseWrapper, table: str) -> list[str]:
+def _append_only(connection: BaseDatabaseWrapper, model: type[Model]) -> list[str]:
+    table = model._meta.db_table
+    of_archives = archive_triggers.statements(connection.vendor, table)
+    # Deleting is either refused to all, or guarded row by row.
+    refused = ("UPDATE",) if table in archive_triggers.TABLES else ("UPDATE", "DELETE")
     if connection.vendor == "postgresql":
         return [
             f"DROP TRIGGER IF EXISTS {table}_append_only ON {table}",
-            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
+            f"CREATE TRIGGER {table}_append_only BEFORE {' OR '.join(refused)} OR TRUNCATE ON {table}"
             " FOR EACH STATEMENT EXECUTE FUNCTION authz_append_only()",
+            *of_archives,
         ]
     statements = []
-    for operation in ("UPDATE", "DELETE"):
+    for operation in refused:
         name = f"{table}_append_only_{operation.lower()}"
         statements += [
             f"DROP TRIGGER IF EXISTS {name}",
@@ -167,10 +177,12 @@ def _append_only(connection: BaseDatabaseWrapper, table: str) -> list[str]:
             f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
         ]
     # INSERT OR REPLACE removes the row that it replaces without asking the trigger on DELETE.
+    unique = [field.column for field in model._meta.concrete_fields if field.unique]
+    taken = " OR ".join(f"{column} = NEW.{column}" for column in unique)
     name = f"{table}_append_only_insert"
     statements += [
         f"DROP TRIGGER IF EXISTS {name}",
-        f"CREATE TRIGGER {name} BEFORE INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id)"
+        f"CREATE TRIGGER {name} BEFORE INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE {taken})"
         f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
     ]
-    return statements
+    return statements + of_archives

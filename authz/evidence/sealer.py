@@ -1,0 +1,94 @@
+"""Seals events (a periodic task): gives them their order, puts them into the tree, and signs its head.
+
+A run of events becomes one `AuditSegment` in one transaction, with the checkpoint that covers it. Its primary key is
+the index of its first leaf, so of two who seal at once one fails and has done nothing; whoever dies leaves nothing
+behind. Writing an event never waits for this.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.db import IntegrityError
+
+from authz.evidence import checkpoint_keys, leaves, merkle
+from authz.evidence.horizon import horizon
+from authz.evidence.notes import Checkpoint, NoteError, open_note, sign
+from authz.models import AuditArchive, AuditSegment, CheckpointKey
+from authz.transactions import settled
+
+EVERY = 5.0
+# Events in a segment: 160 kB of hashes at the most.
+SEGMENT = 4096
+# Seconds of one run; what is left waits for the next.
+BUDGET = 20.0
+
+
+class SealError(Exception):
+    """What was sealed before is not as it was signed. Nothing is put upon it; `manage.py audit verify` says more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where the tree ends: what the next segment is put upon."""
+
+    size: int
+    last_id: int
+    frontier: list[bytes]
+
+
+def run() -> None:
+    highest = horizon()
+    if highest is None:
+        return
+    deadline = time.monotonic() + BUDGET
+    while seal(highest) == SEGMENT and time.monotonic() < deadline:
+        pass
+
+
+def seal(highest: int) -> int:
+    """Seal the next events up to the id `highest`. Returns how many. Raises `SealError`."""
+    before = head()
+    events = leaves.read(after=before.last_id, up_to=highest, limit=SEGMENT)
+    if not events:
+        return 0
+    hashes = [merkle.leaf_hash(line) for _, line in events]
+    frontier, size = merkle.extend(before.frontier, before.size, hashes)
+    now = datetime.now(UTC)
+    try:
+        with settled():
+            signer = checkpoint_keys.current() if CheckpointKey.objects.exists() else checkpoint_keys.make(now)
+            checkpoint = Checkpoint(signer.verifier.name, size, merkle.root(frontier))
+            AuditSegment.objects.create(
+                start=before.size,
+                size=size,
+                last_id=events[-1][0],
+                ids=b"".join(event_id.to_bytes(8, "big", signed=True) for event_id, _ in events),
+                leaves=b"".join(hashes),
+                frontier=b"".join(frontier),
+                checkpoint=sign(checkpoint, signer.private_key, signer.verifier),
+                sealed=now,
+            )
+    except IntegrityError:
+        return 0  # somebody else sealed them
+    return len(events)
+
+
+def head() -> Head:
+    """The end of the tree, if it is what was signed. A tree that somebody rewrote is not built upon."""
+    columns = ("size", "last_id", "frontier", "checkpoint")
+    last = AuditSegment.objects.order_by("-start").values_list(*columns).first()
+    last = last or AuditArchive.objects.order_by("-start").values_list(*columns).first()
+    if last is None:
+        if CheckpointKey.objects.exists():
+            raise SealError("there is a key, so there were seals, and they are gone")
+        return Head(0, leaves.SMALLEST, [])
+    size, last_id, joined, note = last
+    frontier = merkle.split_hashes(bytes(joined))
+    try:
+        checkpoint = open_note(note, checkpoint_keys.verifiers())
+    except NoteError as error:
+        raise SealError(f"the last checkpoint is not one of ours: {error}") from error
+    if len(frontier) != size.bit_count() or (checkpoint.size, checkpoint.root) != (size, merkle.root(frontier)):
+        raise SealError("the last checkpoint is not of this tree")
+    return Head(size, last_id, frontier)

@@ -1,0 +1,129 @@
+import json
+import sys
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from authz.conf import conf
+from authz.console import trail
+from authz.evidence import checkpoint_keys, proofs
+from authz.evidence.notes import NoteError, Verifier, read_notes
+from authz.evidence.verify import Report, verify
+
+SHOWN = 200
+
+
+class Command(BaseCommand):
+    help = "The audit as evidence: verify it, prove an event, show its checkpoint and keys."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        check = actions.add_parser("verify", help="prove that nothing was changed, removed, inserted or reordered")
+        check.add_argument("--from", dest="since", help="an event's id or a moment (ISO 8601)")
+        check.add_argument("--to", dest="until", help="an event's id or a moment (ISO 8601)")
+        check.add_argument("--checkpoint", type=Path, action="append", default=[], help="checkpoints kept elsewhere")
+        check.add_argument("--key", action="append", help="the verifier key to trust, instead of those we hold")
+        proof = actions.add_parser("proof", help="the proof that one event is in the audit, as JSON")
+        proof.add_argument("event", type=int)
+        proof.add_argument("--checkpoint", type=Path, help="prove it against this one")
+        consistency = actions.add_parser("consistency", help="the proof that a checkpoint continues another, as JSON")
+        consistency.add_argument("old", type=Path)
+        consistency.add_argument("new", type=Path, nargs="?", help="left out: the latest")
+        actions.add_parser("checkpoint", help="the latest checkpoint, to keep where the database's owner cannot reach")
+        keys = actions.add_parser("keys", help="the verifier keys")
+        keys.add_argument("--rotate", action="store_true", help="let a new key sign from the next checkpoint on")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        getattr(self, options["action"])(options)
+
+    def verify(self, options: dict[str, Any]) -> None:
+        try:
+            verifiers = [Verifier.parse(key) for key in options["key"] or ()] or checkpoint_keys.verifiers()
+        except NoteError as error:
+            raise CommandError(str(error)) from None
+        report = verify(
+            verifiers,
+            since_id=_event_id(options["since"]),
+            until_id=_event_id(options["until"], last=True),
+            kept=[note for path in options["checkpoint"] for note in read_notes(_text(path))],
+            archives=conf.audit_directory,
+            progress=self._progress,
+        )
+        if self.stderr.isatty():
+            self.stderr.write("")
+        self._tell(report)
+        if report.findings:
+            sys.exit(1)
+
+    def _progress(self, done: int, total: int) -> None:
+        if self.stderr.isatty():
+            filled = 40 * done // max(total, 1)
+            self.stderr.write(f"\r[{'#' * filled}{'.' * (40 - filled)}] {done:,} of {total:,}", ending="")
+
+    def _tell(self, report: Report) -> None:
+        for finding in report.findings[:SHOWN]:
+            self.stdout.write(str(finding))
+        if len(report.findings) > SHOWN:
+            self.stdout.write(f"… and {len(report.findings) - SHOWN} more")
+        held = f", {report.checkpoints} kept checkpoints" if report.checkpoints else ""
+        verdict = f"{len(report.findings)} findings" if report.findings else "all is as it was sealed"
+        self.stdout.write(f"{report.events} events in {report.segments} segments up to {report.size}{held}: {verdict}")
+
+    def proof(self, options: dict[str, Any]) -> None:
+        note = _note(options["checkpoint"]) if options["checkpoint"] else None
+        self._prove(lambda: proofs.inclusion(options["event"], checkpoint_keys.verifiers(), conf.audit_directory, note))
+
+    def consistency(self, options: dict[str, Any]) -> None:
+        new = _note(options["new"]) if options["new"] else None
+        old = _note(options["old"])
+        self._prove(lambda: proofs.consistency(old, new, checkpoint_keys.verifiers(), conf.audit_directory))
+
+    def _prove(self, prove: Any) -> None:
+        try:
+            self.stdout.write(json.dumps(prove(), indent=1))
+        except proofs.ProofError as error:
+            raise CommandError(str(error)) from None
+
+    def checkpoint(self, options: dict[str, Any]) -> None:
+        try:
+            self.stdout.write(proofs.latest(), ending="")
+        except proofs.ProofError as error:
+            raise CommandError(str(error)) from None
+
+    def keys(self, options: dict[str, Any]) -> None:
+        if options["rotate"]:
+            checkpoint_keys.rotate(datetime.now(UTC))
+        for verifier in checkpoint_keys.verifiers():
+            self.stdout.write(str(verifier))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{path} cannot be read: {error}") from None
+
+
+def _note(path: Path) -> str:
+    """The last checkpoint of a file."""
+    notes = list(read_notes(_text(path)))
+    if not notes:
+        raise CommandError(f"{path} holds no checkpoint")
+    return notes[-1]
+
+
+def _event_id(text: str | None, *, last: bool = False) -> int | None:
+    if text is None:
+        return None
+    if text.isdecimal():
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise CommandError(f"{text} is neither an event's id nor a moment (ISO 8601)") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    first = trail.first_id(moment)
+    return first if not last else trail.first_id(moment + 2 * trail.DISORDER)
