@@ -23,7 +23,7 @@ prepare: env # migrations and signing keys; quick when there is nothing to do
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/python manage.py keys ensure
 
-run: prepare ## Host a demo server on 127.0.0.1:8000: one person, one MCP server, one agent
+run: prepare ## Host a demo server on 127.0.0.1:8000: two people, one MCP server, one agent
 	@PORT=$(PORT) $(BIN)/python manage.py seed_demo
 	@$(MAKE) --no-print-directory serve PORT=$(PORT)
 

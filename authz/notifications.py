@@ -43,6 +43,8 @@ class Kind(StrEnum):
     ACCESS_CANCELLED = "access_request.cancelled"
     ACCESS_ENDS_SOON = "access_request.ends_soon"
     AGENT_WAITS = "agent.waits"
+    AGENT_ENDS_SOON = "agent.ends_soon"
+    AGENT_ENDED = "agent.ended"
 
 
 _DUMMY = "django.core.mail.backends.dummy.EmailBackend"

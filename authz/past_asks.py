@@ -16,9 +16,8 @@ from typing import Any
 
 from django.db.models import Max
 
-from authz import audit
+from authz import audit, trail
 from authz.conf import conf
-from authz.console import trail
 from authz.models import AuditEvent, Client, ProtectedResource, User
 from authz.policy import (
     Ask,

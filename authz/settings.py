@@ -139,6 +139,7 @@ GATEHOUSE = {
     ],
     "PERIODIC_TASKS": [
         "authz.housekeeping",
+        "authz.recertification",
         "authz.notification_delivery",
         "authz.evidence.sealer",
     ],

@@ -17,6 +17,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
 from authz import snapshot
+from authz.console.approval import ApprovalForm
 from authz.console.display import STATUS_TONES, chip, foreign, when
 from authz.console.fields import LinesField
 from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool
@@ -145,9 +146,11 @@ class DocumentAdmin(ReadOnlyAdmin):
         waits = document.candidate or document.current
         if waits is None or not is_waiting(document):
             return HttpResponseRedirect(back)
-        if request.method == "POST":
+        clients = [document.client] if document.client is not None else []
+        form = ApprovalForm(clients, request.user, request.POST or None)
+        if request.method == "POST" and form.is_valid():
             # What is approved is what was looked at: its host may have published another in between.
-            if admission.approve(document, request.POST.get("digest", ""), by=request.user):
+            if admission.approve(document, request.POST.get("digest", ""), by=request.user, terms=form.terms()):
                 messages.success(request, f"{document.url} is approved.")
             else:
                 messages.warning(request, "The document has changed since you looked at it. Look at it again.")
@@ -158,6 +161,7 @@ class DocumentAdmin(ReadOnlyAdmin):
             "title": "Approve this agent?",
             "document": document,
             "version": waits,
+            "form": form,
             "lines": list(difference(document.current if document.candidate else waits, waits)),
         }
         return TemplateResponse(request, "console/document_approve.html", context)
@@ -190,7 +194,7 @@ def is_waiting(document: Document) -> bool:
 
 
 def _documents() -> QuerySet[Document]:
-    return Document.objects.select_related("client", "current", "candidate")
+    return Document.objects.select_related("client__owner", "current", "candidate")
 
 
 class PolicyForm(Form):

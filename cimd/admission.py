@@ -8,7 +8,8 @@ import hashlib
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from authz import audit, authorizations
+from authz import audit, authorizations, lifecycle
+from authz.lifecycle import Terms
 from authz.models import Authorization, Client, User
 from authz.protocol.client_metadata import ClientMetadata
 from authz.protocol.errors import OAuthError
@@ -137,12 +138,15 @@ def _set_status(document: Document, status: str) -> None:
 # --- Decisions about a client -------------------------------------------------------------------------------------
 
 
-def approve(document: Document, digest: str, *, by: User) -> bool:
-    """Put what waits in force: the very version that was looked at. False if it is no longer that one."""
+def approve(document: Document, digest: str, *, by: User, terms: Terms) -> bool:
+    """Put what waits in force: the very version that was looked at. False if it is no longer that one.
+
+    Raises as `lifecycle.approval` does: an agent of one's own, or one that nobody answers for.
+    """
     with settled():
         document = (
             Document.objects.select_for_update(of=("self",))
-            .select_related("client", "current", "candidate")
+            .select_related("client__owner", "current", "candidate")
             .get(pk=document.pk)
         )
         waits = document.candidate or document.current
@@ -157,11 +161,20 @@ def approve(document: Document, digest: str, *, by: User) -> bool:
         if document.candidate is not None:
             _, consequence = _difference(document, document.candidate.as_metadata())
             _apply(document, document.candidate, document.candidate.as_metadata(), consequence)
-        _set_status(document, Status.APPROVED)
+        values = lifecycle.approval(document.client, by=by, now=datetime.now(UTC), terms=terms)
+        for name, value in values.items():
+            setattr(document.client, name, value)
+        document.client.save(update_fields=list(values))
         document.approval = Document.Approval.PERSON
         document.fresh_until = 0  # with the next sign-in comes the logo
         document.save()
-        detail = {"digest": digest, "by": by.username}
+        detail = {
+            "digest": digest,
+            "by": by.username,
+            "owner": values["owner"].username,
+            "environment": values["environment"],
+            "until": values["approved_until"].isoformat(),
+        }
         audit.record(Event.APPROVED, client_id=document.url, subject=str(by.subject), detail=detail)
     return True
 

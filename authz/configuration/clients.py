@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError as ModelValidationError
@@ -10,6 +11,8 @@ from rest_framework import serializers
 
 from authz import registry
 from authz.models import Client, User
+from authz.policy import RuleError
+from authz.policy.parsing import moment
 from authz.protocol import jwts, redirect_uris, scopes
 from authz.protocol.errors import OAuthError
 
@@ -40,9 +43,19 @@ class ClientSerializer(serializers.Serializer[Any]):
     post_logout_redirect_uris = serializers.ListField(child=serializers.CharField(max_length=2048), default=list)
     scope = serializers.CharField(default=None, allow_null=True)
     environment = serializers.CharField(max_length=64, default="", allow_blank=True)
+    approved_until = serializers.CharField(default=None, allow_null=True)
     tags = serializers.ListField(child=serializers.CharField(max_length=64), default=list)
     client_uri = serializers.CharField(max_length=1024, default="", allow_blank=True)
     reuse_assertions = serializers.BooleanField(default=False)
+
+    def validate_approved_until(self, value: str | None) -> datetime | None:
+        if value is None:
+            return None
+        try:
+            # As in rules: a date is the end of that day.
+            return datetime.fromtimestamp(moment(value, "approved_until", end_of_day=True), UTC)
+        except RuleError as error:
+            raise serializers.ValidationError(error.problem) from None
 
     def validate_grant_types(self, value: list[str]) -> list[str]:
         for grant_type in value:
@@ -142,6 +155,7 @@ def as_item(row: Client) -> dict[str, Any]:
         "post_logout_redirect_uris": row.post_logout_redirect_uris.split(),
         "scope": scopes.join(row.scope) if row.scope is not None else None,
         "environment": row.environment,
+        "approved_until": _written(row.approved_until),
         "tags": row.tags,
         "client_uri": row.client_uri,
         "reuse_assertions": row.reuse_assertions,
@@ -153,7 +167,7 @@ def write(item: Mapping[str, Any]) -> None:
     # A file that names a client takes it into the registry, whatever it was before.
     row.registration_source = Client.RegistrationSource.MANUAL
     row.name = item["client_name"]
-    row.status = item["status"]
+    _write_approval(row, item)
     row.owner = item["owner"]
     row.grant_types = item["grant_types"]
     row.token_endpoint_auth_method = item["token_endpoint_auth_method"]
@@ -168,6 +182,18 @@ def write(item: Mapping[str, Any]) -> None:
     row.reuse_assertions = item["reuse_assertions"]
     _write_secret(row, item)
     row.save()
+
+
+def _write_approval(row: Client, item: Mapping[str, Any]) -> None:
+    """The file approves: whoever reviews it does. Nobody's name is on it, and applying it again is no new approval."""
+    is_same = row.status == item["status"] and row.approved_until == item["approved_until"]
+    row.status, row.approved_until = item["status"], item["approved_until"]
+    if row.status == Client.Status.APPROVED and not (is_same and row.approved):
+        row.approved, row.approved_by, row.approval_reminders = datetime.now(UTC), None, 0
+
+
+def _written(end: datetime | None) -> str | None:
+    return end.astimezone(UTC).isoformat().replace("+00:00", "Z") if end else None
 
 
 def _write_secret(row: Client, item: Mapping[str, Any]) -> None:

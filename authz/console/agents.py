@@ -2,6 +2,7 @@
 
 import secrets
 import string
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -18,14 +19,16 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 
-from authz import audit, authorizations, decisions, registry, snapshot
-from authz.console import trail
+from authz import audit, decisions, lifecycle, registry, snapshot, trail
+from authz.console.approval import ApprovalForm
+from authz.console.attention import AttentionFilter
 from authz.console.display import STATUS_TONES, chip, foreign, when
 from authz.console.events import Event
 from authz.console.fields import KeysField, LinesField, PersonField
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, person
 from authz.console.roles import APPROVE_AGENTS
 from authz.console.site import console
+from authz.lifecycle import MOVES, OWN, is_ones_own, switch
 from authz.models import AuditEvent, Authorization, Client, User
 from authz.policy.compiled import positions
 from authz.policy.sentences import sentence
@@ -34,51 +37,17 @@ from authz.transactions import settled
 
 Status = Client.Status
 SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
-# What the switch does: target status → (from which, the button, what follows from it, event).
+# What the switch says: target status → the button, and what follows from it.
 SWITCH = {
-    Status.APPROVED: (
-        {Status.PENDING, Status.SUSPENDED, Status.RETIRED},
-        "Approve",
-        "It may ask for tokens from now on. What it gets is decided by the rules.",
-        Event.AGENT_APPROVED,
-    ),
+    Status.APPROVED: ("Approve", "It may ask for tokens until then. What it gets is decided by the rules."),
     Status.SUSPENDED: (
-        {Status.PENDING, Status.APPROVED},
         "Suspend",
         "It gets no more tokens, and introspection calls the ones it holds inactive. What people allowed it stays, for"
         " the day you approve it again.",
-        Event.AGENT_SUSPENDED,
     ),
-    Status.RETIRED: (
-        {Status.PENDING, Status.APPROVED, Status.SUSPENDED},
-        "Retire",
-        "It gets no more tokens, and everything that people allowed it ends for good.",
-        Event.AGENT_RETIRED,
-    ),
+    Status.RETIRED: ("Retire", "It gets no more tokens, and everything that people allowed it ends for good."),
 }
 DONE = {Status.APPROVED: "approved", Status.SUSPENDED: "suspended", Status.RETIRED: "retired"}
-
-
-def switch(client: Client, to: str, *, by: User, now: datetime) -> bool:
-    """Move an agent to another status; False if it was no longer where it may be moved from (somebody else was first).
-
-    The one UPDATE is the decision, so that nobody decides twice (law 3).
-    """
-    allowed_from, _, _, event = SWITCH[Status(to)]
-    with settled():
-        moved = Client.objects.filter(pk=client.pk, status__in=allowed_from).update(status=to)
-        if not moved:
-            return False
-        ended = 0
-        if to == Status.RETIRED:
-            ended = authorizations.end(Authorization.objects.filter(client=client), reason="client_retired", now=now)
-        audit.record(
-            event,
-            client_id=client.client_id,
-            subject=str(by.subject),
-            detail={"by": by.username, "was": client.status, **({"ended": ended} if ended else {})},
-        )
-    return True
 
 
 def new_client_id() -> str:
@@ -228,8 +197,8 @@ class AgentAdmin(ConsoleAdmin):
     empty_text = "Add an agent, or let one introduce itself by its metadata document."
     form = AgentForm
     change_form_template = "console/agent.html"
-    list_display = ("agent", "status_chip", "kind_text", "owner_name", "environment", "last_seen")
-    list_filter = ("status", KindFilter)
+    list_display = ("agent", "status_chip", "ends", "kind_text", "owner_name", "environment", "last_seen")
+    list_filter = ("status", KindFilter, AttentionFilter)
     list_select_related = ("owner",)
     search_fields = ("name", "client_id")
     search_help_text = "Name or client_id"
@@ -286,7 +255,15 @@ class AgentAdmin(ConsoleAdmin):
 
     @admin.display(description="status", ordering="status")
     def status_chip(self, client: Client) -> SafeString:
+        if client.status == Status.APPROVED and not client.is_approved(time.time()):
+            return chip("Approval ended", "bad")
         return chip(client.get_status_display(), STATUS_TONES[client.status])
+
+    @admin.display(description="approval ends", ordering="approved_until")
+    def ends(self, client: Client) -> SafeString | str:
+        if client.status != Status.APPROVED:
+            return "—"
+        return when(client.approved_until, never="no end")
 
     @admin.display(description="kind")
     def kind_text(self, client: Client) -> str:
@@ -299,7 +276,9 @@ class AgentAdmin(ConsoleAdmin):
 
     @admin.display(description="owner")
     def owner_name(self, client: Client) -> str:
-        return client.owner.username if client.owner else "—"
+        if client.owner is None:
+            return "nobody"
+        return client.owner.username if client.owner.is_active else f"{client.owner.username} (left)"
 
     @admin.display(description="last seen")
     def last_seen(self, client: Any) -> SafeString | str:
@@ -340,8 +319,14 @@ class AgentAdmin(ConsoleAdmin):
             return ("owner",) if person(request).role == User.Role.DEVELOPER else ()
         if obj.kind == "cimd":
             # What its document says is changed in its document.
-            return (*self.OF_THE_DOCUMENT, *self.SHOWN)
-        return ("client_id",) if self.has_change_permission(request, obj) else ("client_id", *self.SHOWN)
+            return (*self.OF_THE_DOCUMENT, *self.SHOWN, *self._of_the_approval(obj))
+        if not self.has_change_permission(request, obj):
+            return ("client_id", *self.SHOWN)
+        return ("client_id", *self._of_the_approval(obj))
+
+    def _of_the_approval(self, obj: Client) -> tuple[str, ...]:
+        # What it was approved for changes with the next approval.
+        return ("environment",) if obj.status == Status.APPROVED else ()
 
     def has_change_permission(self, request: HttpRequest, obj: Client | None = None) -> bool:
         if not super().has_change_permission(request, obj):
@@ -373,12 +358,13 @@ class AgentAdmin(ConsoleAdmin):
         if request.user.has_perm(APPROVE_AGENTS):
             found = [
                 Tool(
-                    button,
+                    "Renew" if to == obj.status else SWITCH[to][0],
                     reverse("admin:authz_client_switch", args=[obj.pk, to]),
                     "" if to == Status.APPROVED else "danger" if to == Status.RETIRED else "plain",
                 )
-                for to, (allowed_from, button, _, _) in SWITCH.items()
-                if obj.status in allowed_from
+                for to in SWITCH
+                if (obj.status in MOVES[to] or to == obj.status == Status.APPROVED)
+                and not is_ones_own(obj, to, person(request))
             ]
         if self._may_make_secret(request, obj):
             found.append(Tool("New secret", reverse("admin:authz_client_secret", args=[obj.pk])))
@@ -420,16 +406,40 @@ class AgentAdmin(ConsoleAdmin):
         if to not in SWITCH:
             return HttpResponseRedirect(reverse("admin:authz_client_change", args=[pk]))
         client = get_object_or_404(self.get_queryset(request), pk=pk)
-        if request.method == "POST":
-            if switch(client, to, by=person(request), now=datetime.now(UTC)):
+        if is_ones_own(client, to, person(request)):
+            raise PermissionDenied(OWN)
+        form = self._approval(request, to, [client])
+        if request.method == "POST" and (form is None or form.is_valid()):
+            return self._switch_one(request, client, to, form)
+        return self._confirm(request, to, [client], form)
+
+    def _switch_one(
+        self, request: HttpRequest, client: Client, to: str, form: ApprovalForm | None
+    ) -> HttpResponseRedirect:
+        terms = form.terms() if form else None
+        is_overtaken = form is not None and form.is_overtaken
+        try:
+            if not is_overtaken and switch(client, to, by=person(request), now=datetime.now(UTC), terms=terms):
                 messages.success(request, f"“{client.name or client.client_id}” is {DONE[Status(to)]}.")
             else:
                 messages.warning(request, "Somebody else was quicker: its status had changed already.")
-            return HttpResponseRedirect(reverse("admin:authz_client_change", args=[pk]))
-        return self._confirm(request, to, [client])
+        except lifecycle.CannotApprove as problem:
+            messages.error(request, str(problem))
+        return HttpResponseRedirect(reverse("admin:authz_client_change", args=[client.pk]))
 
-    def _confirm(self, request: HttpRequest, to: str, clients: Sequence[Client]) -> HttpResponse:
-        _, button, consequence, _ = SWITCH[Status(to)]
+    def _approval(self, request: HttpRequest, to: str, clients: Sequence[Client]) -> ApprovalForm | None:
+        """The terms, where something is approved: filled in from what was posted, once that was their form."""
+        if to != Status.APPROVED:
+            return None
+        posted = request.POST if "until" in request.POST else None
+        return ApprovalForm(clients, person(request), posted)
+
+    def _confirm(
+        self, request: HttpRequest, to: str, clients: Sequence[Client], form: ApprovalForm | None
+    ) -> HttpResponse:
+        button, consequence = SWITCH[Status(to)]
+        if to == Status.APPROVED and all(client.status == Status.APPROVED for client in clients):
+            button = "Renew"
         many = len(clients) > 1
         context = {
             **self.admin_site.each_context(request),
@@ -441,6 +451,7 @@ class AgentAdmin(ConsoleAdmin):
             else consequence,
             "clients": clients,
             "to": to,
+            "form": form,
             "is_bulk": bool(request.POST.get("action")),
             "reach": reach(clients[0]) if not many and to == Status.APPROVED else None,
         }
@@ -450,14 +461,22 @@ class AgentAdmin(ConsoleAdmin):
         if not request.user.has_perm(APPROVE_AGENTS):
             raise PermissionDenied
         clients = list(queryset.order_by("pk")[:500])
-        if not request.POST.get("post"):
-            return self._confirm(request, to, clients)
-        now = datetime.now(UTC)
-        moved = sum(switch(client, to, by=person(request), now=now) for client in clients)
+        form = self._approval(request, to, clients)
+        if not request.POST.get("post") or (form is not None and not form.is_valid()):
+            return self._confirm(request, to, clients, form)
+        now, moved, left = datetime.now(UTC), 0, []
+        for client in clients:
+            try:
+                terms = form.terms(client) if form else None
+                moved += switch(client, to, by=person(request), now=now, terms=terms)
+            except PermissionDenied as problem:
+                left.append(f"{client.client_id}: {problem}")
         messages.success(request, f"{moved} of {len(clients)} {DONE[Status(to)]}.")
+        if left:
+            messages.warning(request, " ".join(left[:10]))
         return None
 
-    @admin.action(description="Approve", permissions=["approve"])
+    @admin.action(description="Approve or renew", permissions=["approve"])
     def approve_selected(self, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse | None:
         return self._switch_selected(request, queryset, Status.APPROVED)
 

@@ -17,8 +17,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authz import audit
-from authz.console import exports, trail
+from authz import audit, trail
+from authz.console import exports
 from authz.console.display import chip, code
 from authz.console.events import Event
 from authz.console.model_admin import ReadOnlyAdmin, Tool, person

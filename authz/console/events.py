@@ -4,8 +4,5 @@ from enum import StrEnum
 
 
 class Event(StrEnum):
-    AGENT_APPROVED = "agent:status:approved"
-    AGENT_SUSPENDED = "agent:status:suspended"
-    AGENT_RETIRED = "agent:status:retired"
     AGENT_SECRET_MADE = "agent:secret:made"  # noqa: S105  not a secret
     AUDIT_EXPORTED = "audit:events:exported"

@@ -6,7 +6,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from authz.console import trail
+from authz import trail
 from authz.console.site import console
 from authz.models import Authorization, Client, User
 

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from authz import clients, snapshot
 from authz.conf import conf
 from authz.configuration import apply
+from authz.lifecycle import Terms
 from authz.models import AuditEvent, Authorization, Client
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwts import public_jwk
@@ -109,7 +110,9 @@ def test_a_client_of_any_other_host_waits_and_then_the_same_sign_in_works(
 
     document = Document.objects.get()
     assert document.current is not None
-    assert admission.approve(document, document.current.digest, by=world.person("alice"))
+    assert admission.approve(
+        document, document.current.digest, by=world.person("alice"), terms=Terms(owner=world.person("bob"))
+    )
     assert gatehouse.browser.get(asked).status_code == 200
     (approved,) = events(Event.APPROVED)
     assert approved["by"] == "alice"
@@ -123,7 +126,9 @@ def test_approving_needs_the_very_version_that_was_looked_at(gatehouse: world.Wo
     documents.document(client_name="Something else")
     age()
     find(url)
-    assert not admission.approve(seen, seen.current.digest, by=world.person("alice"))
+    assert not admission.approve(
+        seen, seen.current.digest, by=world.person("alice"), terms=Terms(owner=world.person("bob"))
+    )
     assert find(url).status == Client.Status.PENDING
 
 
@@ -371,7 +376,9 @@ def test_a_quarantined_client_gets_nothing_until_somebody_approves_the_new_docum
     find(url)
     document = Document.objects.get()
     assert document.candidate is not None
-    assert admission.approve(document, document.candidate.digest, by=world.person("alice"))
+    assert admission.approve(
+        document, document.candidate.digest, by=world.person("alice"), terms=Terms(owner=world.person("bob"))
+    )
     approved = find(url)
     assert (approved.status, approved.token_endpoint_auth_method) == (Client.Status.APPROVED, "none")
 
@@ -450,7 +457,9 @@ def test_what_a_person_approved_does_not_depend_on_trust(gatehouse: world.World,
     find(url)
     document = Document.objects.get()
     assert document.current is not None
-    admission.approve(document, document.current.digest, by=world.person("alice"))
+    admission.approve(
+        document, document.current.digest, by=world.person("alice"), terms=Terms(owner=world.person("bob"))
+    )
     apply("cimd: {trusted_hosts: [elsewhere.example]}")
     snapshot.forget()
     assert find(url).status == Client.Status.APPROVED
@@ -513,7 +522,9 @@ def test_clients_that_nobody_approved_leave_the_queue(gatehouse: world.World, do
         find(url)
     document = Document.objects.get(url=approved)
     assert document.current is not None
-    admission.approve(document, document.current.digest, by=world.person("alice"))
+    admission.approve(
+        document, document.current.digest, by=world.person("alice"), terms=Terms(owner=world.person("bob"))
+    )
     Document.objects.update(fetched=1)
     FetchWindow.objects.update(minute=1)
     find(documents.document("/new.json"))

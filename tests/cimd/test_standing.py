@@ -5,6 +5,7 @@ import json
 import pytest
 
 from authz.configuration import apply
+from authz.lifecycle import Terms
 from authz.models import Authorization, Client
 from cimd import admission, standing
 from cimd.models import Document
@@ -49,7 +50,9 @@ def test_whom_a_person_approved_needs_no_trusted_host(gatehouse: world.World, do
     gatehouse.browser.get(gatehouse.authorize_url(client_id=url, redirect_uri=CALLBACK))
     document = Document.objects.get()
     assert document.current is not None
-    admission.approve(document, document.current.digest, by=world.person("alice"))
+    admission.approve(
+        document, document.current.digest, by=world.person("alice"), terms=Terms(owner=world.person("bob"))
+    )
     code = gatehouse.authorize(client_id=url, redirect_uri=CALLBACK)["code"]
     token = json.loads(gatehouse.redeem(code, client_id=url, redirect_uri=CALLBACK).content)["access_token"]
     assert gatehouse.introspect(token)["active"] is True

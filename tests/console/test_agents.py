@@ -1,19 +1,28 @@
 """The agents' pages: the switch, the secret, the form, and foreign text."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Barrier, Thread
 
 import pytest
 from django.db import connection
 from django.urls import reverse
 
-from authz.console.agents import new_client_id, switch
+from authz.console.agents import new_client_id
+from authz.lifecycle import switch
 from authz.models import AuditEvent, Authorization, Client, User
 from tests.console.conftest import Page
 from tests.support.world import SECRET, World, client, person
 
 LIST = "/console/authz/client/"
+
+
+UNTIL = str(datetime.now(UTC).date() + timedelta(days=30))
+
+
+def terms(**changes: str) -> dict[str, str]:
+    """The form of an approval."""
+    return {"owner": "charlie", "environment": "production", "until": UNTIL, **changes}
 
 
 def act(to: str, agent: Client) -> str:
@@ -30,16 +39,78 @@ def test_a_get_asks_and_changes_nothing(signed_in: Page) -> None:
 
 
 def test_approving_is_recorded_with_who_did_it(signed_in: Page) -> None:
-    signed_in("approver").post(act("approved", client("pending-agent")))
+    signed_in("approver").post(act("approved", client("pending-agent")), terms())
 
     event = AuditEvent.objects.get(event="agent:status:approved")
     assert event.client_id == "pending-agent"
     assert event.subject == str(person("bob").subject)
-    assert event.detail == {"by": "bob", "was": "pending"}
+    assert event.detail["by"] == "bob"
+    assert event.detail["was"] == "pending"
+    assert event.detail["owner"] == "charlie"
+    agent = client("pending-agent")
+    assert (agent.owner, agent.environment, agent.approved_by) == (person("charlie"), "production", person("bob"))
+    assert str(agent.approved_until.date()) > UNTIL  # the whole of that day
+
+
+def test_an_approval_needs_an_owner_who_is_not_the_approver_and_an_end(signed_in: Page) -> None:
+    browser = signed_in("approver")
+    far = str(datetime.now(UTC).date() + timedelta(days=1000))
+    for wrong, said in (
+        ({"owner": ""}, "Somebody has to answer for it."),
+        ({"owner": "bob"}, "Nobody approves an agent of their own."),
+        ({"until": far}, "An approval ends within 366 days."),
+        ({"until": "2001-01-01"}, "An approval ends within 366 days."),
+        ({"until": ""}, "This field is required."),
+    ):
+        page = browser.post(act("approved", client("pending-agent")), terms(**wrong))
+        assert said in page.content.decode(), wrong
+    assert client("pending-agent").status == "pending"
+
+
+def test_nobody_approves_or_renews_their_own_agent(signed_in: Page) -> None:
+    browser = signed_in("administrator")
+    own = client("nightly-report")
+    assert browser.post(act("approved", own), terms()).status_code == 403
+    browser.post(LIST, {"action": "approve_selected", "_selected_action": [own.pk], "post": "yes", **terms()})
+    assert client("nightly-report").approved_until is None
+    assert "Renew" not in browser.get(reverse("admin:authz_client_change", args=[own.pk])).content.decode()
+
+
+def test_renewing_several_keeps_each_its_owner_and_environment(signed_in: Page) -> None:
+    agents = [client("nightly-report"), client("web-app")]
+    Client.objects.filter(client_id="nightly-report").update(environment="staging")
+    form = {"action": "approve_selected", "_selected_action": [agent.pk for agent in agents], "post": "yes"}
+
+    signed_in("approver").post(LIST, {**form, **terms(environment="")})
+
+    assert (client("nightly-report").owner, client("nightly-report").environment) == (person("alice"), "staging")
+    assert client("web-app").owner == person("charlie")
+    assert all(client(agent.client_id).approved_until for agent in agents)
+    assert AuditEvent.objects.filter(event="agent:approval:renewed").count() == 2
+
+
+def test_what_it_was_approved_for_is_not_edited_but_approved_anew(signed_in: Page) -> None:
+    agent = client("nightly-report")
+    page = signed_in("administrator").get(reverse("admin:authz_client_change", args=[agent.pk])).content.decode()
+    assert 'name="environment"' not in page
+
+
+def test_agents_that_need_attention_are_a_filter_away(signed_in: Page) -> None:
+    now = datetime.now(UTC)
+    Client.objects.filter(client_id="nightly-report").update(approved_until=now + timedelta(days=3))
+    Client.objects.filter(client_id="web-app").update(approved_until=now - timedelta(days=3), owner=person("alice"))
+    Client.objects.filter(client_id="posting-agent").update(created=now - timedelta(days=300))
+    browser = signed_in("auditor")
+    expected = {"ending": "Nightly report", "ended": "Web app", "ownerless": "Desktop app", "unused": "posting-agent"}
+    for kind, name in expected.items():
+        page = browser.get(f"{LIST}?attention={kind}").content.decode()
+        for other in expected.values():
+            assert (f">{other}<" in page) == (other == name or (kind == "ownerless" and other == "posting-agent")), kind
+    assert "Approval ended" in browser.get(f"{LIST}?attention=ended").content.decode()
 
 
 def test_a_suspended_agent_gets_nothing_and_an_approved_one_again(signed_in: Page, gatehouse: World) -> None:
-    browser = signed_in("administrator")
+    browser = signed_in("approver")
 
     def ask() -> int:
         return gatehouse.token(basic=("nightly-report", SECRET), grant_type="client_credentials").status_code
@@ -47,7 +118,7 @@ def test_a_suspended_agent_gets_nothing_and_an_approved_one_again(signed_in: Pag
     assert ask() == 200
     browser.post(act("suspended", client("nightly-report")))
     assert ask() == 400
-    browser.post(act("approved", client("nightly-report")))
+    browser.post(act("approved", client("nightly-report")), terms())
     assert ask() == 200
 
 
@@ -62,9 +133,10 @@ def test_retiring_ends_its_authorizations(signed_in: Page, gatehouse: World) -> 
 
 def test_nobody_decides_twice(signed_in: Page) -> None:
     browser = signed_in("approver")
-    browser.post(act("approved", client("pending-agent")))
+    given = terms(seen="pending")
+    browser.post(act("approved", client("pending-agent")), given)
 
-    page = browser.post(act("approved", client("pending-agent")), follow=True).content.decode()
+    page = browser.post(act("approved", client("pending-agent")), given, follow=True).content.decode()
 
     assert "Somebody else was quicker" in page
     assert AuditEvent.objects.filter(event="agent:status:approved").count() == 1
@@ -72,6 +144,7 @@ def test_nobody_decides_twice(signed_in: Page) -> None:
 
 @pytest.mark.usefixtures("committed_gatehouse")
 def test_two_who_decide_at_once_decide_once() -> None:
+    Client.objects.filter(client_id="pending-agent").update(owner=person("bob"))
     agent, barrier, moved = client("pending-agent"), Barrier(2), []
 
     def decide(to: str, by: User) -> None:
@@ -98,7 +171,7 @@ def test_several_are_approved_after_one_confirmation(signed_in: Page) -> None:
     assert "Approve 2 agents?" in asked.content.decode()
     assert client("another").status == "pending"
 
-    browser.post(LIST, {**form, "post": "yes"})
+    browser.post(LIST, {**form, "post": "yes", **terms()})
     assert {client("another").status, client("pending-agent").status} == {"approved"}
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
-from authz.console import trail
+from authz import trail
 from authz.console.exports import cell
 from authz.models import AuditEvent, Authorization
 from tests.console.conftest import Page

@@ -6,6 +6,7 @@ from django.urls import reverse
 from authz.console.roles import allows
 from authz.models import AuditEvent, Authorization, Client, User
 from tests.console.conftest import Page
+from tests.console.test_agents import terms
 from tests.support.world import World, client
 
 OK, NO, AWAY = 200, 403, 302
@@ -66,7 +67,7 @@ def test_a_stranger_is_sent_to_the_one_sign_in(gatehouse: World) -> None:
 def test_who_may_approve_an_agent(signed_in: Page, role: str, moved: bool) -> None:
     agent = client("pending-agent")
 
-    signed_in(role).post(address("authz_client_switch", agent.pk, "approved"))
+    signed_in(role).post(address("authz_client_switch", agent.pk, "approved"), terms())
 
     assert (client("pending-agent").status == "approved") is moved
 

@@ -48,6 +48,7 @@ def test_from_a_new_mcp_server_to_a_first_token_through_the_console_alone(arrive
     page.get_by_role("link", name="I have stored it").click()
     expect(page.get_by_text("The ticket bot").or_(page.get_by_text("ticket-bot")).first).to_be_visible()
     page.get_by_role("link", name="Approve").click()
+    page.get_by_label("Owner").fill("erin")
     page.get_by_role("button", name="Approve").click()
     expect(page.get_by_role("status")).to_contain_text("is approved")
 

@@ -14,6 +14,7 @@ RESOURCE = "http://127.0.0.1:9200/mcp"
 DEMO = f"""
 users:
   - {{username: alice, password: {ALICE}, email: alice@example.com, groups: [engineering], role: administrator}}
+  - {{username: bob, email: bob@example.com, groups: [engineering]}}
 clients:
   - client_id: nightly-report
     client_name: Nightly report
@@ -56,7 +57,7 @@ rules:
 
 
 class Command(BaseCommand):
-    help = "Put a small demo in: one person, one MCP server, one agent and their rules. Changes nothing of yours."
+    help = "Put a small demo in: two people, one MCP server, one agent and their rules. Changes nothing of yours."
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Only into an empty server: a second `make run` must lose nothing of what somebody has changed since.

@@ -1,0 +1,120 @@
+"""`manage.py agents`: whom agents belong to, what they are approved for and until when, and deciding about one."""
+
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.core.management.base import BaseCommand, CommandError
+
+from authz import lifecycle
+from authz.lifecycle import Terms
+from authz.models import Client, User
+from authz.policy import RuleError
+from authz.policy.parsing import moment
+
+Status = Client.Status
+MOVES = {"approve": Status.APPROVED, "suspend": Status.SUSPENDED, "retire": Status.RETIRED}
+
+
+class Command(BaseCommand):
+    help = "Show an agent, list those that somebody should look at, approve, renew, suspend or retire one."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        showing = actions.add_parser("show", help="Whether one is approved, by whom, for what and until when.")
+        showing.add_argument("--environment", help="Fail unless it is approved for this environment now.")
+        unused = actions.add_parser("unused", help="Approved agents that got no token for some days.")
+        unused.add_argument("--days", type=int, default=90)
+        ending = actions.add_parser("ending", help="Those whose approval ends within some days, or has ended.")
+        ending.add_argument("--days", type=int, default=lifecycle.SOON.days)
+        actions.add_parser("ownerless", help="Those that nobody answers for: without owner, or whose owner has left.")
+        approving = actions.add_parser("approve", help="Approve one, or renew its approval.")
+        approving.add_argument("--owner", help="The user name of who answers for it. Left out: as it is.")
+        approving.add_argument("--environment", help="What for. Left out: as it is.")
+        approving.add_argument("--until", help=f"A date. Left out: {lifecycle.USUAL.days} days from now.")
+        suspending = actions.add_parser("suspend", help="Stop one; what people allowed it stays.")
+        retiring = actions.add_parser("retire", help="Stop one for good; what people allowed it ends.")
+        for of_one in (showing, approving, suspending, retiring):
+            of_one.add_argument("client_id")
+        for deciding in (approving, suspending, retiring):
+            deciding.add_argument("--by", required=True, help="The user name of who decides.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        now = datetime.now(UTC)
+        match options["action"]:
+            case "show":
+                self._show(_client(options["client_id"]), options["environment"], now)
+            case "unused":
+                self._list(lifecycle.unused(now, timedelta(days=options["days"])), now)
+            case "ending":
+                self._list([*lifecycle.ended(now), *lifecycle.ending(now, timedelta(days=options["days"]))], now)
+            case "ownerless":
+                self._list(lifecycle.ownerless(), now)
+            case action:
+                self._decide(_client(options["client_id"]), MOVES[action], options, now)
+
+    def _show(self, client: Client, environment: str | None, now: datetime) -> None:
+        self.stdout.write(_line(client, now))
+        is_approved = client.is_approved(now.timestamp())
+        if environment is not None and not (is_approved and client.environment == environment):
+            raise CommandError(f"It is not approved for {environment}.")
+
+    def _list(self, clients: Iterable[Client], now: datetime) -> None:
+        found = list(clients)
+        for client in found:
+            self.stdout.write(_line(client, now))
+        self.stdout.write(f"{len(found)} agents.")
+
+    def _decide(self, client: Client, to: str, options: dict[str, Any], now: datetime) -> None:
+        by = _person(options["by"])
+        if by.role not in (User.Role.ADMINISTRATOR, User.Role.APPROVER):
+            raise CommandError("Only administrators and approvers decide about agents.")
+        try:
+            if not lifecycle.switch(client, to, by=by, now=now, terms=_terms(options)):
+                raise CommandError(f"From {client.status} it cannot become {to}, or somebody else was quicker.")
+        except PermissionDenied as problem:
+            raise CommandError(str(problem)) from None
+        self.stdout.write(self.style.SUCCESS(_line(_client(client.client_id), now)))
+
+
+def _terms(options: dict[str, Any]) -> Terms:
+    try:
+        until = moment(options["until"], "--until", end_of_day=True) if options.get("until") else None
+    except RuleError as error:
+        raise CommandError(str(error)) from None
+    return Terms(
+        owner=_person(options["owner"]) if options.get("owner") else None,
+        environment=options.get("environment"),
+        until=None if until is None else datetime.fromtimestamp(until, UTC),
+    )
+
+
+def _client(client_id: str) -> Client:
+    found = Client.objects.select_related("owner", "approved_by").filter(client_id=client_id).first()
+    if found is None:
+        raise CommandError(f"No agent has the client_id {client_id!r}.")
+    return found
+
+
+def _person(username: str) -> User:
+    found = User.objects.filter(username=username, is_active=True).first()
+    if found is None:
+        raise CommandError(f"Nobody is called {username!r}.")
+    return found
+
+
+def _line(client: Client, now: datetime) -> str:
+    """Such as `nightly-report: approved for production by bob until 2027-05-22, owned by alice`."""
+    owner = client.owner
+    owned = (
+        "owned by nobody" if owner is None else f"owned by {owner.username}{'' if owner.is_active else ', who left'}"
+    )
+    if client.status != Status.APPROVED:
+        return f"{client.client_id}: {client.status}, {owned}"
+    state = "approved" if client.is_approved(now.timestamp()) else "approval ended; was approved"
+    what = f" for {client.environment}" if client.environment else ""
+    by = f" by {client.approved_by.username}" if client.approved_by else ""
+    until = f" until {client.approved_until:%Y-%m-%d %H:%M} UTC" if client.approved_until else " without an end"
+    return f"{client.client_id}: {state}{what}{by}{until}, {owned}"
