@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from authz import trail
 from authz.conf import conf
-from authz.console import trail
 from authz.evidence import checkpoint_keys, proofs
 from authz.evidence.notes import NoteError, Verifier, read_notes
 from authz.evidence.verify import Report, verify
