@@ -1,8 +1,8 @@
 """Asking a human: where a rule says `require_approval`, an ask becomes an access request, and the answer an approval.
 
-An ask repeated is the same request. Who decides is not who asks: administrators decide, and approvers where they own
-the MCP server or nobody does; never the person it is for, and never the owner of the agent. Nobody decides twice. An
-answer holds for exactly what was asked, and ends by itself.
+An ask repeated is the same request. Who decides is not who asks (authz/approvers.py), and nobody decides twice. Where
+it takes several, the approval is what all of them left, until the earliest of their ends; one denial is a denial. An
+answer holds for exactly what was asked, and ends by itself. Both sides are told (authz/access_notices.py).
 """
 
 import hashlib
@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
 
-from authz import audit
+from authz import access_notices, approvers, audit
 from authz.conf import conf
-from authz.models import AccessRequest, Client, ProtectedResource, User
+from authz.models import AccessRequest, AccessVote, Client, User
 from authz.models.access_request import LAPSES_AFTER
 from authz.policy import Approval, Ask, Decision, facts_of
 from authz.protocol.errors import OAuthError, Reason
@@ -37,6 +37,7 @@ DURATIONS: Mapping[str, timedelta] = {
 POLLING_INTERVAL = 5
 # Each combination of scopes is an ask of its own; a client that tries them all must not fill the queue.
 MAXIMUM_OPEN = 100
+LONGEST_TEXT = 500
 
 
 class NotDecided(Exception):
@@ -45,7 +46,7 @@ class NotDecided(Exception):
 
 def address(request: AccessRequest) -> str:
     """Where the request's page is: the wire's `error_uri`."""
-    return f"{conf.origin}/account/requests/{request.pk}"
+    return f"{conf.origin}{access_notices.path_of(request)}"
 
 
 # --- Asking ---------------------------------------------------------------------------------------------------------
@@ -87,6 +88,7 @@ def ask_for(question: Ask, decision: Decision, now: datetime) -> AccessRequest:
                     "ask": facts_of(question, question.groups),
                 },
             )
+            access_notices.opened(made, now)
         else:
             _again(digest, now)
     # The newest: somebody may have decided it in this very moment.
@@ -109,6 +111,24 @@ def _digest(client: Client, user: User | None, question: Ask, waiting: Sequence[
     subject = str(user.subject) if user else None
     what = [client.client_id, client.consent_digest, subject, question.resource, question.grant_type, list(waiting)]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+
+
+def explain(request: AccessRequest, *, by: User, reason: str, now: datetime) -> bool:
+    """Write down why it is needed, in the words of who waits; False if it is not theirs to say, or no longer open.
+
+    Those who decide are told the first time.
+    """
+    given = " ".join(reason.split())[:LONGEST_TEXT]
+    theirs = AccessRequest.objects.filter(pk=request.pk, status=Status.OPEN).filter(Q(user=by) | Q(client__owner=by))
+    with settled():
+        first = bool(given) and bool(theirs.filter(reason="").update(reason=given))
+        if not first and not (given and theirs.update(reason=given)):
+            return False
+        current = AccessRequest.objects.select_related("client", "user").get(pk=request.pk)
+        _record(audit.Event.ACCESS_EXPLAINED, current, by, reason=given)
+        if first:
+            access_notices.explained(current, now)
+    return True
 
 
 def pending(request: AccessRequest, because: str, facts: Mapping[str, object]) -> OAuthError:
@@ -155,6 +175,7 @@ def as_approval(row: AccessRequest, question: Ask) -> Approval:
         scopes=tuple(row.approved_scopes),
         declined=tuple(name for name in row.scopes if name not in row.approved_scopes),
         grant_types=(row.grant_type,),
+        rules=tuple(row.context.get("rules", ())),
         not_before=row.not_before.timestamp() if row.not_before else 0,
         expires=row.expires.timestamp() if row.expires else 0,
     )
@@ -163,37 +184,18 @@ def as_approval(row: AccessRequest, question: Ask) -> Approval:
 # --- Deciding -------------------------------------------------------------------------------------------------------
 
 
-def objection(request: AccessRequest, by: User) -> str:
-    """Why this person may not decide this request, in words; "" if they may."""
-    if not by.is_active or by.role not in (User.Role.ADMINISTRATOR, User.Role.APPROVER):
-        return "Only administrators and approvers decide access requests."
-    if request.user_id == by.pk:
-        return "Nobody decides what they asked for themselves."
-    if request.client.owner_id == by.pk:
-        return "Nobody decides for an agent of their own."
-    if by.role == User.Role.APPROVER and _owner(request.resource) not in (None, by.pk):
-        return "Somebody else owns this MCP server, so its owner or an administrator decides."
-    return ""
-
-
-def _owner(resource: str) -> int | None:
-    owner: int | None = ProtectedResource.objects.filter(identifier=resource).values_list("owner_id", flat=True).first()
-    return owner
-
-
-def deciders(request: AccessRequest) -> list[User]:
-    """Who may decide it, for the person who waits: at most five, the MCP server's owner first."""
-    owner = _owner(request.resource)
-    able = User.objects.filter(is_active=True, role__in=(User.Role.ADMINISTRATOR, User.Role.APPROVER))
-    able = able.exclude(pk__in=[pk for pk in (request.user_id, request.client.owner_id) if pk is not None])
-    if owner is not None:
-        able = able.filter(Q(role=User.Role.ADMINISTRATOR) | Q(pk=owner))
-    return list(able.order_by("-role", "username")[:5])
-
-
 def queue(now: datetime) -> QuerySet[AccessRequest]:
     """The requests that wait, the oldest first."""
     return AccessRequest.objects.filter(status=Status.OPEN, last_asked__gt=now - LAPSES_AFTER).order_by("first_asked")
+
+
+def like(request: AccessRequest, most: int = 5) -> list[AccessRequest]:
+    """What was decided in like cases, the latest first: this agent, or this person, at the same MCP server."""
+    alike = Q(client=request.client_id)
+    if request.user_id is not None:
+        alike |= Q(user=request.user_id)
+    rows = AccessRequest.objects.filter(alike, resource=request.resource).exclude(pk=request.pk).exclude(decided=None)
+    return list(rows.select_related("client", "user", "decided_by").order_by("-decided")[:most])
 
 
 def approve(
@@ -201,70 +203,114 @@ def approve(
 ) -> AccessRequest:
     """Approve some or all of the scopes that wait, until `expires`; the others are declined for as long.
 
-    Raises `NotDecided`.
+    It stays open if others have to approve, too. Raises `NotDecided`.
     """
     approved = [name for name in request.scopes if name in scopes]
     if not approved or not set(scopes) <= set(request.scopes):
         raise NotDecided("Approve at least one of the scopes that were asked for, and no others.")
     if not now < expires <= now + LONGEST_APPROVAL:
         raise NotDecided(f"An approval ends within {LONGEST_APPROVAL.days} days.")
-    return _decide(request, Status.APPROVED, by=by, approved=approved, expires=expires, comment=comment, now=now)
+    vote = AccessVote(request=request, by=by, approves=True, scopes=approved, expires=expires, comment=comment)
+    with settled():
+        current = _voted(vote, now)
+        votes = _standing_votes(current)
+        left = [name for name in current.scopes if all(name in other.scopes for other in votes)]
+        if not left:
+            raise NotDecided("The others approved none of these scopes. Approve some of theirs, or deny it.")
+        if not approvers.are_enough(current, [other.by for other in votes]):
+            _record(audit.Event.ACCESS_SECONDED, current, by, **_what(approved, expires, comment))
+            return current
+        ends = min(other.expires for other in votes)
+        _close(current, Status.APPROVED, vote, scopes=left, expires=ends, remind=_reminder(now, ends), now=now)
+        _record(audit.Event.ACCESS_APPROVED, current, by, **_what(left, ends, comment))
+        access_notices.approved(current, now)
+    return current
 
 
 def deny(request: AccessRequest, *, by: User, comment: str, now: datetime) -> AccessRequest:
     """Deny it, with a reason. The same ask is refused for a week. Raises `NotDecided`."""
     if not comment.strip():
         raise NotDecided("Say why: the person who asked reads it.")
-    return _decide(request, Status.DENIED, by=by, approved=[], expires=now + DENIAL_HOLDS, comment=comment, now=now)
+    expires = now + DENIAL_HOLDS
+    vote = AccessVote(request=request, by=by, approves=False, expires=expires, comment=comment)
+    with settled():
+        current = _voted(vote, now)
+        _close(current, Status.DENIED, vote, scopes=[], expires=expires, remind=None, now=now)
+        _record(audit.Event.ACCESS_DENIED, current, by, **_what([], expires, comment))
+        access_notices.denied(current, now)
+    return current
 
 
-def _decide(
+def _voted(vote: AccessVote, now: datetime) -> AccessRequest:
+    """The open request as it is now, with this vote cast in it, held until the transaction ends."""
+    # One conditional statement, which takes the row: of two who decide at once the second one waits here, and then
+    # finds it decided, or what the first one left (law 3).
+    still_open = AccessRequest.objects.filter(
+        pk=vote.request_id, status=Status.OPEN, last_asked__gt=now - LAPSES_AFTER
+    ).update(status=Status.OPEN)
+    # As they are now: a role taken away a moment ago decides nothing.
+    current = AccessRequest.objects.select_related("client__owner", "user").get(pk=vote.request_id)
+    if problem := approvers.objection(current, User.objects.get(pk=vote.by_id)):
+        raise NotDecided(problem)
+    if not still_open:
+        raise NotDecided("It is no longer open: somebody else was quicker, or it has lapsed.")
+    current.votes.filter(expires__lte=now).delete()
+    if current.votes.filter(by=vote.by_id).exists():
+        raise NotDecided("You have decided this already. Somebody else has to approve it, too.")
+    vote.time, vote.comment = now, vote.comment.strip()[:LONGEST_TEXT]
+    vote.save(force_insert=True)
+    return current
+
+
+def _standing_votes(request: AccessRequest) -> list[AccessVote]:
+    """The approvals so far, of those who may still give one."""
+    votes = request.votes.filter(approves=True).select_related("by").order_by("time")
+    return [vote for vote in votes if not approvers.objection(request, vote.by)]
+
+
+def _close(
     request: AccessRequest,
     to: AccessRequest.Status,
+    last: AccessVote,
     *,
-    by: User,
-    approved: list[str],
+    scopes: list[str],
     expires: datetime,
-    comment: str,
+    remind: datetime | None,
     now: datetime,
-) -> AccessRequest:
-    with settled():
-        # As they are now: a role taken away a moment ago decides nothing.
-        current = AccessRequest.objects.select_related("client", "user").get(pk=request.pk)
-        if problem := objection(current, User.objects.get(pk=by.pk)):
-            raise NotDecided(problem)
-        # The row count is the answer: of two who decide at once, one does (law 3).
-        decided = AccessRequest.objects.filter(
-            pk=request.pk, status=Status.OPEN, last_asked__gt=now - LAPSES_AFTER
-        ).update(
-            status=to,
-            decided_by=by,
-            decided=now,
-            comment=comment.strip()[:500],
-            approved_scopes=approved,
-            not_before=now,
-            expires=expires,
-        )
-        if not decided:
-            raise NotDecided("It is no longer open: somebody else was quicker, or it has lapsed.")
-        event = audit.Event.ACCESS_APPROVED if to == Status.APPROVED else audit.Event.ACCESS_DENIED
-        _record(event, current, by, scope=" ".join(approved), expires=expires.isoformat(), comment=comment[:500])
-    current.refresh_from_db()
-    return current
+) -> None:
+    request.status, request.decided_by, request.decided, request.comment = to, last.by, now, last.comment
+    request.approved_scopes, request.not_before, request.expires, request.remind = scopes, now, expires, remind
+    request.save(update_fields=_DECIDED)
+
+
+_DECIDED = ("status", "decided_by", "decided", "comment", "approved_scopes", "not_before", "expires", "remind")
+
+
+def _reminder(now: datetime, ends: datetime) -> datetime | None:
+    """When to say that it ends soon: with a tenth of its time left, at most a day. An hour needs no reminder."""
+    lasts = ends - now
+    return ends - min(timedelta(days=1), lasts / 10) if lasts > timedelta(hours=2) else None
+
+
+def _what(scopes: Sequence[str], expires: datetime, comment: str) -> dict[str, str]:
+    return {"scope": " ".join(scopes), "expires": expires.isoformat(), "comment": comment.strip()[:LONGEST_TEXT]}
 
 
 def cancel(request: AccessRequest, *, by: User, now: datetime) -> bool:
     """Withdraw one's own open request, or (who may decide it) end an approval before its time; False if too late."""
     with settled():
-        current = AccessRequest.objects.select_related("client", "user").get(pk=request.pk)
-        problem = objection(current, by)
+        held = AccessRequest.objects.select_for_update(of=("self",))
+        current = held.select_related("client__owner", "user").get(pk=request.pk)
+        problem = approvers.objection(current, by)
         if problem and by.pk not in (current.user_id, current.client.owner_id):
             raise NotDecided(problem)
         moved = AccessRequest.objects.filter(
             pk=request.pk, status__in=[Status.OPEN] if problem else [Status.OPEN, Status.APPROVED]
-        ).update(status=Status.CANCELLED, expires=now)
+        ).update(status=Status.CANCELLED, expires=now, remind=None)
         if moved:
             _record(audit.Event.ACCESS_CANCELLED, current, by, was=current.status)
+        if moved and current.status == Status.APPROVED:
+            access_notices.ended(current, by, now)
     return bool(moved)
 
 

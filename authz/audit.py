@@ -34,6 +34,8 @@ class Event(StrEnum):
     CONSENT_GIVEN = "authorize:consent:given"
     CONSENT_DENIED = "authorize:consent:denied"
     ACCESS_REQUESTED = "policy:access_request:opened"
+    ACCESS_EXPLAINED = "policy:access_request:explained"
+    ACCESS_SECONDED = "policy:access_request:seconded"
     ACCESS_APPROVED = "policy:access_request:approved"
     ACCESS_DENIED = "policy:access_request:denied"
     ACCESS_CANCELLED = "policy:access_request:cancelled"

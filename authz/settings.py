@@ -135,6 +135,7 @@ GATEHOUSE = {
         "xaa.configuration.trusted_issuers",
         "xaa.configuration.resource_authorization_servers",
         "authz.configuration.rules",
+        "authz.configuration.webhooks",
         "cimd.configuration",
     ],
     "PERIODIC_TASKS": [
@@ -142,6 +143,7 @@ GATEHOUSE = {
         "authz.recertification",
         "authz.notification_delivery",
         "authz.evidence.sealer",
+        "authz.expiring_approvals",
     ],
 }
 

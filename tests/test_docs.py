@@ -206,6 +206,7 @@ def keys(serializer: Serializer[Any]) -> Iterator[str]:
 @pytest.mark.django_db
 def test_the_configuration_that_is_shown_can_be_applied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTLY_REPORT_SECRET", "0123456789-0123456789-0123456789")
+    monkeypatch.setenv("CHAT_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     example = re.findall(r"^```yaml\n(.*?)^```", text("docs/configuration.md"), re.DOTALL | re.MULTILINE)
     changes = apply(example[-1], dry_run=True)
     assert {change.section for change in changes} == {section.KEY for section in all_sections()}

@@ -6,7 +6,9 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from authz.configuration.rules import nested
 from authz.models import Client, ProtectedResource, Scope
+from authz.policy import Approvers, RuleError
 from authz.protocol import resources
 from authz.protocol.errors import OAuthError
 from authz.protocol.scopes import IDENTITY_SCOPES, is_scope_token
@@ -36,6 +38,7 @@ class ResourceSerializer(serializers.Serializer[Any]):
     default = serializers.BooleanField(default=False)
     active = serializers.BooleanField(default=True)
     owner = serializers.CharField(default=None, allow_null=True)
+    approvers = serializers.JSONField(default=None, allow_null=True)
     access_token_lifetime = serializers.IntegerField(default=600, min_value=30, max_value=86_400)
     access_token_signing_alg = serializers.ChoiceField(
         choices=ProtectedResource.Algorithm.values, default=ProtectedResource.Algorithm.RS256
@@ -51,6 +54,12 @@ class ResourceSerializer(serializers.Serializer[Any]):
                 "is not a resource indicator: an https URI (http only on loopback) without fragment (RFC 8707 §2)"
             ) from None
         return value
+
+    def validate_approvers(self, value: object) -> object:
+        try:
+            return None if value is None else Approvers.from_mapping(value, "").to_mapping()
+        except RuleError as error:
+            raise serializers.ValidationError(nested(error.field, error.problem)) from None
 
 
 SERIALIZER = ResourceSerializer
@@ -95,6 +104,7 @@ def write(item: Mapping[str, Any]) -> None:
             "is_default": item["default"],
             "is_active": item["active"],
             "owner": _owner(item["owner"]),
+            "approvers": item["approvers"],
             "access_token_lifetime": item["access_token_lifetime"],
             "access_token_signing_alg": item["access_token_signing_alg"],
         },

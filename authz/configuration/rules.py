@@ -36,14 +36,14 @@ class RuleSerializer(serializers.Serializer[Any]):
         try:
             PolicyRule.from_mapping(attrs)
         except RuleError as error:
-            raise serializers.ValidationError(_nested(error.field, error.problem)) from None
+            raise serializers.ValidationError(nested(error.field, error.problem)) from None
         return attrs
 
 
 SERIALIZER = RuleSerializer
 
 
-def _nested(field: str, problem: str) -> Any:
+def nested(field: str, problem: str) -> Any:
     """`conditions.networks[1]` as DRF nests errors, so that the line can be found."""
     detail: Any = [problem]
     parts = [part for part in field.replace("[", ".").replace("]", "").split(".") if part]

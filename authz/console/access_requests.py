@@ -14,18 +14,18 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from authz import access_requests
+from authz import access_requests, approvers
 from authz.access_requests import DURATIONS, NotDecided
 from authz.console.display import chip, foreign, when
 from authz.console.model_admin import ReadOnlyAdmin, Tool, person
 from authz.console.roles import DECIDE_REQUESTS
 from authz.console.site import console
-from authz.models import AccessRequest, ProtectedResource, Scope
+from authz.models import AccessRequest, AccessVote, ProtectedResource, Scope
 
 TONES = {"open": "caution", "approved": "good", "denied": "bad"}
 LASTS = {"1h": "1 hour", "8h": "8 hours", "1d": "1 day", "7d": "7 days", "30d": "30 days"}
@@ -41,14 +41,15 @@ class DecisionForm(forms.Form):
         label="Reason", required=False, max_length=500, help_text="The person who asked reads it. A denial needs one."
     )
 
-    def __init__(self, request: AccessRequest, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, request: AccessRequest, votes: Sequence[AccessVote], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         words = dict(Scope.objects.filter(resource__identifier=request.resource).values_list("name", "description"))
         scopes = self.fields["scopes"]
         scopes.choices = [  # type: ignore[attr-defined]
             (name, f"{name}: {words[name]}" if words.get(name) else name) for name in request.scopes
         ]
-        scopes.initial = list(request.scopes)
+        # What others have left is what there is to have.
+        scopes.initial = [name for name in request.scopes if all(name in vote.scopes for vote in votes)]
 
 
 @admin.register(AccessRequest, site=console)
@@ -65,10 +66,10 @@ class AccessRequestAdmin(ReadOnlyAdmin):
     search_fields = ("client__client_id", "client__name", "user__username")
     search_help_text = "Agent or person"
     fields = (
-        "id", "client", "user", "resource", "grant_type", "scope_text", "why", "address", "first_asked", "last_asked",
-        "asked", "state_chip", "decided_by", "decided", "comment", "approved_text", "expires",
+        "id", "client", "user", "resource", "grant_type", "scope_text", "reason", "why", "address", "first_asked",
+        "last_asked", "asked", "state_chip", "deciders", "votes_text", "decided", "approved_text", "expires",
     )  # fmt: skip
-    readonly_fields = ("scope_text", "why", "address", "state_chip", "approved_text")
+    readonly_fields = ("scope_text", "why", "address", "state_chip", "deciders", "votes_text", "approved_text")
 
     @admin.display(description="agent at MCP server", ordering="client__name")
     def what(self, row: AccessRequest) -> SafeString:
@@ -100,6 +101,14 @@ class AccessRequestAdmin(ReadOnlyAdmin):
     def approved_text(self, row: AccessRequest) -> SafeString:
         return format_html("<code>{}</code>", " ".join(row.approved_scopes) or "—")
 
+    @admin.display(description="who decides")
+    def deciders(self, row: AccessRequest) -> SafeString:
+        return foreign(approvers.panel(row).in_words())
+
+    @admin.display(description="decided by")
+    def votes_text(self, row: AccessRequest) -> SafeString | str:
+        return format_html_join(SafeString("<br>"), "{}", ([_said(vote)] for vote in votes_of(row))) or "—"
+
     @admin.display(description="state", ordering="status")
     def state_chip(self, row: AccessRequest) -> SafeString:
         state = row.state(datetime.now(UTC))
@@ -113,10 +122,10 @@ class AccessRequestAdmin(ReadOnlyAdmin):
     def tools(self, request: HttpRequest, obj: AccessRequest | None) -> Sequence[Tool]:
         if obj is None:
             return ()
-        state = obj.state(datetime.now(UTC))
-        if not request.user.has_perm(DECIDE_REQUESTS) or access_requests.objection(obj, person(request)):
+        state, me = obj.state(datetime.now(UTC)), person(request)
+        if approvers.objection(obj, me):
             return ()
-        if state == AccessRequest.Status.OPEN:
+        if state == AccessRequest.Status.OPEN and not obj.votes.filter(by=me).exists():
             return (Tool("Decide", reverse("admin:authz_accessrequest_decide", args=[obj.pk]), "good"),)
         if state == AccessRequest.Status.APPROVED:
             return (Tool("End it now", reverse("admin:authz_accessrequest_end", args=[obj.pk]), "danger"),)
@@ -131,11 +140,19 @@ class AccessRequestAdmin(ReadOnlyAdmin):
         ]
 
 
+def votes_of(found: AccessRequest) -> list[AccessVote]:
+    return list(found.votes.select_related("by"))
+
+
+def _said(vote: AccessVote) -> SafeString:
+    what = f"approved {' '.join(vote.scopes)}" if vote.approves else "denied it"
+    comment = format_html(": “<bdi class='foreign'>{}</bdi>”", vote.comment) if vote.comment else ""
+    return format_html("{} {}, {}{}", vote.by.username, what, when(vote.time), comment)
+
+
 def _to_decide(request: HttpRequest, pk: UUID) -> AccessRequest:
-    if not request.user.has_perm(DECIDE_REQUESTS):
-        raise PermissionDenied
-    found = get_object_or_404(AccessRequest.objects.select_related("client", "user"), pk=pk)
-    if problem := access_requests.objection(found, person(request)):
+    found = get_object_or_404(AccessRequest.objects.select_related("client__owner", "user"), pk=pk)
+    if problem := approvers.objection(found, person(request)):
         raise PermissionDenied(problem)
     return found
 
@@ -143,32 +160,49 @@ def _to_decide(request: HttpRequest, pk: UUID) -> AccessRequest:
 def decide(request: HttpRequest, pk: UUID) -> HttpResponse:
     """A page that says who asks for what and why; a POST of its form decides, once."""
     found = _to_decide(request, pk)
-    form = DecisionForm(found, request.POST if request.method == "POST" else None)
+    form = _decided(request, found)
+    if form is None:
+        return redirect("admin:authz_accessrequest_change", pk)
+    context = {**console.each_context(request), **_to_know(found, form)}
+    return TemplateResponse(request, "console/access_request.html", context)
+
+
+def _decided(request: HttpRequest, found: AccessRequest) -> DecisionForm | None:
+    """The form as it has to be shown (again); None once it has decided."""
+    form = DecisionForm(found, votes_of(found), request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             _decide(request, found, form.cleaned_data)
         except NotDecided as problem:
             form.add_error(None, str(problem))
         else:
-            return redirect("admin:authz_accessrequest_change", pk)
-    context = {
-        **console.each_context(request),
+            return None
+    return form
+
+
+def _to_know(found: AccessRequest, form: DecisionForm) -> dict[str, Any]:
+    return {
         "title": "Decide this access request",
         "access_request": found,
         "resource": ProtectedResource.objects.filter(identifier=found.resource).select_related("owner").first(),
+        "deciders": approvers.panel(found).in_words(),
+        "votes": votes_of(found),
+        "alike": access_requests.like(found),
         "form": form,
     }
-    return TemplateResponse(request, "console/access_request.html", context)
 
 
 def _decide(request: HttpRequest, found: AccessRequest, given: dict[str, Any]) -> None:
     by, now = person(request), datetime.now(UTC)
     if request.POST.get("decision") == "approve":
         expires = now + DURATIONS[given["lasts"]]
-        access_requests.approve(
+        now_is = access_requests.approve(
             found, by=by, scopes=given["scopes"], expires=expires, comment=given["comment"], now=now
         )
-        messages.success(request, f"Approved, for {LASTS[given['lasts']]}.")
+        if now_is.status == AccessRequest.Status.OPEN:
+            messages.success(request, "Your approval counts. Somebody else has to approve it, too.")
+        else:
+            messages.success(request, f"Approved, for {LASTS[given['lasts']]}.")
     elif request.POST.get("decision") == "deny":
         access_requests.deny(found, by=by, comment=given["comment"], now=now)
         messages.success(request, "Denied.")
@@ -200,31 +234,66 @@ def end(request: HttpRequest, pk: UUID) -> HttpResponse:
 @never_cache
 @require_safe
 def mine(request: HttpRequest) -> HttpResponse:
-    """What was asked for me, or by agents that I own, and what became of it."""
+    """What was asked for me, or by agents that I own, and what became of it; and what waits for my decision."""
     me, now = person(request), datetime.now(UTC)
     rows = AccessRequest.objects.filter(Q(user=me) | Q(client__owner=me)).select_related("client", "user", "decided_by")
-    return render(request, "account/requests.html", {"requests": [(row, row.state(now)) for row in rows[:SHOWN]]})
+    context = {
+        "requests": [(row, row.state(now)) for row in rows.prefetch_related("votes__by")[:SHOWN]],
+        "for_me": approvers.waiting_for(me, access_requests.queue(now), SHOWN),
+    }
+    return render(request, "account/requests.html", context)
 
 
 @login_required
 @never_cache
 def one_of_mine(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """One request: for whom it is, for who decides (who is sent to the console), and for nobody else."""
+    """One request: for whom it is, for who decides, and for nobody else."""
     me, now = person(request), datetime.now(UTC)
-    rows = AccessRequest.objects.select_related("client", "user", "decided_by")
+    rows = AccessRequest.objects.select_related("client__owner", "user", "decided_by")
     found = get_object_or_404(rows, pk=pk)
     if me.pk not in (found.user_id, found.client.owner_id):
         if me.is_staff and me.has_perm("authz.view_accessrequest"):
             return redirect("admin:authz_accessrequest_change", pk)
+        if not approvers.objection(found, me):
+            return redirect("account_decide", pk)
         raise Http404
     if request.method == "POST":
-        withdrawn = found.user_id == me.pk and access_requests.cancel(found, by=me, now=now)
-        messages.success(request, "Withdrawn." if withdrawn else "It could not be withdrawn.")
-        return redirect("account_requests")
+        return _explained(request, found) if "reason" in request.POST else _withdrawn(request, found)
     state = found.state(now)
+    is_open = state == AccessRequest.Status.OPEN
     context = {
         "requests": [(found, state)],
-        "may_withdraw": found.user_id == me.pk and state == AccessRequest.Status.OPEN,
+        "may_withdraw": found.user_id == me.pk and is_open,
+        "may_explain": is_open,
+        "deciders": approvers.panel(found).in_words() if is_open else "",
         "is_one": True,
     }
     return render(request, "account/requests.html", context)
+
+
+def _explained(request: HttpRequest, found: AccessRequest) -> HttpResponse:
+    by, reason = person(request), request.POST["reason"]
+    if access_requests.explain(found, by=by, reason=reason, now=datetime.now(UTC)):
+        messages.success(request, "Whoever decides reads your reason.")
+    return redirect("account_request", found.pk)
+
+
+def _withdrawn(request: HttpRequest, found: AccessRequest) -> HttpResponse:
+    me = person(request)
+    withdrawn = found.user_id == me.pk and access_requests.cancel(found, by=me, now=datetime.now(UTC))
+    messages.success(request, "Withdrawn." if withdrawn else "It could not be withdrawn.")
+    return redirect("account_requests")
+
+
+@login_required
+@never_cache
+def decide_for_others(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """The same decision for those who are named as approvers and have no role in the console."""
+    found = AccessRequest.objects.select_related("client__owner", "user").filter(pk=pk).first()
+    # Whoever may not decide it is not told that it exists.
+    if found is None or approvers.objection(found, person(request)):
+        raise Http404
+    form = _decided(request, found)
+    if form is None:
+        return redirect("account_requests")
+    return render(request, "account/decide.html", _to_know(found, form))

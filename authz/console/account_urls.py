@@ -9,4 +9,5 @@ urlpatterns = [
     path("agents/<int:pk>/end/", account.end_agent, name="account_end_agent"),
     path("requests/", access_requests.mine, name="account_requests"),
     path("requests/<uuid:pk>", access_requests.one_of_mine, name="account_request"),
+    path("requests/<uuid:pk>/decide", access_requests.decide_for_others, name="account_decide"),
 ]

@@ -1,11 +1,12 @@
 """Form fields that need no script: lists of words, keys, and people and agents by their names."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
 
 from authz.models import Client, User
+from authz.policy import Approvers
 
 
 class LinesField(forms.CharField):
@@ -45,6 +46,44 @@ class PersonField(forms.CharField):
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return (self.prepare_value(initial) or "") != (data or "")
+
+
+class ApproversField(forms.CharField):
+    """Who approves, one a line: `owner`, `role:approver`, `group:payroll-leads`, `user:olga`. How many of them it takes
+    is another field's business: `with_count` puts both together."""
+
+    widget = forms.Textarea(attrs={"class": "code", "rows": 3, "spellcheck": "false"})
+    LISTS: Mapping[str, str] = {"role": "roles", "group": "groups", "user": "users"}
+
+    def prepare_value(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        lines = ["owner"] if value.get("owner") else []
+        return "\n".join(
+            lines + [f"{prefix}:{name}" for prefix, field in self.LISTS.items() for name in value.get(field, ())]
+        )
+
+    def clean(self, value: Any) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for line in str(super().clean(value) or "").splitlines():
+            prefix, colon, name = line.strip().partition(":")
+            if prefix == "owner" and not colon:
+                found["owner"] = True
+            elif prefix in self.LISTS and name.strip():
+                found.setdefault(self.LISTS[prefix], []).append(name.strip())
+            elif line.strip():
+                raise forms.ValidationError(f"“{line.strip()}” is neither owner, role:…, group:… nor user:….")
+        return found
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return (self.prepare_value(initial) or "").split("\n") != str(data or "").splitlines()
+
+
+def with_count(named: dict[str, Any], count: int | None) -> dict[str, Any] | None:
+    """Approvers in the file's form, None for nobody in particular. Raises `RuleError`."""
+    if not named and not count:
+        return None
+    return Approvers.from_mapping({**named, "count": count or 1}).to_mapping()
 
 
 class AgentsField(LinesField):

@@ -17,10 +17,12 @@ from authz import outbound
 from authz.conf import conf
 from authz.console import resource_check, snippets
 from authz.console.display import chip, foreign
-from authz.console.fields import AgentsField, PersonField
+from authz.console.fields import AgentsField, ApproversField, PersonField, with_count
 from authz.console.model_admin import ConsoleAdmin, Form, Tool
 from authz.console.site import console
 from authz.models import ProtectedResource, Scope
+from authz.policy import RuleError
+from authz.policy.approvers import MOST
 from authz.protocol import resources, strict_json
 from authz.protocol.errors import OAuthError
 
@@ -34,6 +36,15 @@ else:
 
 class ResourceForm(Form):
     owner = PersonField(required=False, help_text="A user name: who answers for it.")
+    approvers = ApproversField(
+        required=False,
+        label="Who approves",
+        help_text="Where a rule asks for an approval and does not say who, one a line: owner, role:approver, group:…,"
+        " user:…. Left empty: its owner and administrators; without an owner approvers, too.",
+    )
+    approvals = forms.IntegerField(
+        required=False, min_value=1, max_value=MOST, label="How many of them", help_text="Left empty: one."
+    )
     introspection_clients = AgentsField(
         required=False,
         widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
@@ -46,6 +57,19 @@ class ResourceForm(Form):
             "name", "identifier", "owner", "is_active", "is_default", "access_token_lifetime",
             "access_token_signing_alg", "introspection_clients",
         )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial.setdefault("approvers", self.instance.approvers)
+        self.initial.setdefault("approvals", (self.instance.approvers or {}).get("count"))
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        try:
+            cleaned["approvers"] = with_count(cleaned.get("approvers") or {}, cleaned.get("approvals"))
+        except RuleError as error:
+            self.add_error("approvers", error.problem)
+        return cleaned
 
     def clean_identifier(self) -> str:
         given = str(self.cleaned_data["identifier"])
@@ -101,6 +125,7 @@ class ResourceAdmin(ConsoleAdmin):
     ordering = ("name",)
     fieldsets = (
         (None, {"fields": ("name", "identifier", "owner", ("is_active", "is_default"))}),
+        ("Asking a human first", {"fields": ("approvers", "approvals")}),
         ("Tokens", {"fields": (("access_token_lifetime", "access_token_signing_alg"), "introspection_clients")}),
     )
 
@@ -124,6 +149,10 @@ class ResourceAdmin(ConsoleAdmin):
     @admin.display(description="owner")
     def owner_name(self, row: ProtectedResource) -> str:
         return row.owner.username if row.owner else "—"
+
+    @admin.display(description="how many of them")
+    def approvals(self, row: ProtectedResource) -> int:
+        return int((row.approvers or {}).get("count", 1))
 
     @admin.display(description="tokens")
     def token_settings(self, row: ProtectedResource) -> str:

@@ -14,12 +14,13 @@ from django.utils.safestring import SafeString
 
 from authz import audit, registry, rule_history
 from authz.console.display import chip
-from authz.console.fields import LinesField
+from authz.console.fields import ApproversField, LinesField, with_count
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, person, record
 from authz.console.site import console
 from authz.models import ProtectedResource, Rule, Scope
 from authz.policy import Rule as PolicyRule
 from authz.policy import RuleError
+from authz.policy.approvers import MOST
 from authz.policy.sentences import sentence
 
 EFFECT_TONES = {"allow": "good", "deny": "bad", "require_approval": "caution"}
@@ -78,6 +79,19 @@ class RuleForm(Form):
         label="Tokens live at most",
         help_text="Seconds. Left empty: as the MCP server says.",
     )
+    approvers = ApproversField(
+        required=False,
+        label="Who approves",
+        help_text="Where the effect is “require approval”, one a line: owner (of the MCP server), role:approver,"
+        " group:…, user:…. Left empty: as the MCP server says.",
+    )
+    approvals = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MOST,
+        label="How many of them",
+        help_text="Different people. Left empty: one.",
+    )
     max_auth_age = forms.IntegerField(
         required=False, min_value=1, label="Signed in no longer ago than", help_text="Seconds."
     )
@@ -120,6 +134,8 @@ class RuleForm(Form):
         ):
             if field in definition:
                 self.initial.setdefault(field, definition[field])
+        self.initial.setdefault("approvers", definition.get("approvers"))
+        self.initial.setdefault("approvals", (definition.get("approvers") or {}).get("count"))
         for field in self.OF_CONDITIONS:
             value = conditions.get(field)
             if value not in (None, []):
@@ -163,9 +179,11 @@ class RuleForm(Form):
         if conditions:
             definition["conditions"] = conditions
         try:
+            if approvers := with_count(cleaned.get("approvers") or {}, cleaned.get("approvals")):
+                definition["approvers"] = approvers
             rule = PolicyRule.from_mapping({**definition, "name": cleaned["name"], "effect": cleaned["effect"]})
         except RuleError as error:
-            field = error.field.removeprefix("conditions.").partition("[")[0]
+            field = error.field.removeprefix("conditions.").partition("[")[0].partition(".")[0]
             self.add_error(field if field in self.fields else None, error.problem)
             return cleaned
         shape = rule.to_mapping()
@@ -189,6 +207,7 @@ class RuleAdmin(ConsoleAdmin):
         ("Which agents, and how they ask", {"fields": ("clients", "grant_types")}),
         ("For whom", {"fields": ("whom", "groups", "users")}),
         ("To what", {"fields": ("resources", "scopes", "sensitivities", "max_lifetime")}),
+        ("Asking a human first", {"fields": ("approvers", "approvals")}),
         (
             "Only when",
             {"fields": (("max_auth_age", "environments"), ("acr", "amr"), "networks", ("not_before", "not_after"))},

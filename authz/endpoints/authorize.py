@@ -18,12 +18,27 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 from oauth2_provider.http import OAuth2ResponseRedirect
 
-from authz import access_requests, audit, clients, codes, consents, decisions, registry, resources, sign_in, snapshot
+from authz import (
+    access_notices,
+    access_requests,
+    approvers,
+    audit,
+    clients,
+    codes,
+    consents,
+    decisions,
+    notifications,
+    registry,
+    resources,
+    sign_in,
+    snapshot,
+)
 from authz.addresses import client_address
 from authz.conf import conf
 from authz.endpoints.content_security_policy import POLICY
 from authz.endpoints.machine import now, request_id
 from authz.models import AccessRequest, Client, ProtectedResource, User
+from authz.notifications import Kind
 from authz.policy import Ask, Decision, Outcome
 from authz.protocol import authorization_request, redirect_uris, scopes
 from authz.protocol.authorization_request import AuthorizationRequest
@@ -81,7 +96,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
         except OAuthError as error:
             return _stopped(request, error)
         if client.state(now()) == Client.Status.PENDING:
-            return _waiting(request, client)
+            return _waiting_client(request, client)
         try:
             clients.require_approved(client, now())
             return _answer(request, client, params, redirect_uri)
@@ -226,7 +241,11 @@ def _asks_a_human(request: HttpRequest, asked: Asked, question: Ask, decision: D
     if "none" in asked.request.prompt:
         raise OAuthError(Reason.CONSENT_REQUIRED, detail=decision.reason)
     waiting = decisions.open_request(question, decision)
-    return _waiting(request, asked.client, asked.resource, waiting, decisions.facts_of_refusal(decision))
+    if request.method == "POST" and "reason" in request.POST and isinstance(request.user, User):
+        moment = datetime.fromtimestamp(asked.now, UTC)
+        access_requests.explain(waiting, by=request.user, reason=request.POST["reason"], now=moment)
+        return HttpResponseRedirect(request.get_full_path())
+    return _waiting(request, asked, waiting, decisions.facts_of_refusal(decision))
 
 
 def _not_allowed(request: HttpRequest, asked: Asked, decision: Decision, signed_in: SignIn) -> HttpResponse:
@@ -336,31 +355,46 @@ _STOPPED = {
 }
 
 
-def _waiting(
-    request: HttpRequest,
-    client: Client,
-    resource: ProtectedResource | None = None,
-    waiting: AccessRequest | None = None,
-    facts: Mapping[str, object] | None = None,
-) -> HttpResponse:
-    """A page that says who has to say yes: to the agent itself, or to this ask of it."""
-    error = OAuthError(Reason.CLIENT_NOT_APPROVED if waiting is None else Reason.APPROVAL_PENDING, facts=facts)
+def _waiting(request: HttpRequest, asked: Asked, waiting: AccessRequest, facts: Mapping[str, object]) -> HttpResponse:
+    """A page that says who has to say yes to this ask, who of them was told, and takes the person's reason."""
+    error = OAuthError(Reason.APPROVAL_PENDING, facts=facts)
+    record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=asked.client.client_id)
+    told = notifications.told_about(str(waiting.pk), Kind.ACCESS_REQUESTED)
+    context = {
+        "client": {"name": asked.client.name, "host": asked.client.host},
+        "resource": asked.resource,
+        "what": "Your organisation lets a person decide this. It is asked for now, once; nothing else happens yet.",
+        "told": told,
+        "approvers": [_named(person) for person in approvers.who(waiting)],
+        "access_request": waiting,
+        "request_id": waiting.pk,
+        "again": request.get_full_path(),
+    }
+    return render(request, "authorize/waiting.html", context, status=403)
+
+
+def _waiting_client(request: HttpRequest, client: Client) -> HttpResponse:
+    """A page that says that nobody has approved this agent yet. Who could is told, and named, to people who are signed
+    in: strangers must neither learn their addresses nor write to them."""
+    error = OAuthError(Reason.CLIENT_NOT_APPROVED)
     record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
-    administrators = User.objects.filter(role=User.Role.ADMINISTRATOR, is_active=True)[:3]
-    deciders = administrators if waiting is None else access_requests.deciders(waiting)
     context: dict[str, object] = {
         "client": {"name": client.name, "host": client.host},
-        "resource": resource,
-        "approvers": [person.email or person.username for person in deciders],
-        "request_id": audit.current_origin().request_id if waiting is None else waiting.pk,
+        "request_id": audit.current_origin().request_id,
     }
-    if waiting is not None:
-        context |= {
-            "what": "Your organisation lets a person decide this. It is asked for now, once; nothing else happens yet.",
-            "access_request": waiting,
-            "again": request.get_full_path(),
-        }
+    if isinstance(request.user, User):
+        with settled():
+            told = access_notices.agent_waits(client, request.user, datetime.fromtimestamp(now(), UTC))
+        context |= {"told": told, "approvers": [_named(person) for person in access_notices.who_approves_agents()]}
+    else:
+        login = QueryDict(mutable=True)
+        login["next"] = request.get_full_path()
+        context["sign_in"] = f"{reverse('account_login')}?{login.urlencode(safe='/')}"
     return render(request, "authorize/waiting.html", context, status=403)
+
+
+def _named(person: User) -> str:
+    return person.email or person.username
 
 
 def _consent_page(request: HttpRequest, asked: Asked, offer: Offer) -> HttpResponse:

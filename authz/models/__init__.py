@@ -1,6 +1,6 @@
 """What is stored. One file per idea; see docs/architecture.md for how they hang together."""
 
-from authz.models.access_request import AccessRequest
+from authz.models.access_request import AccessRequest, AccessVote
 from authz.models.audit_event import AuditEvent
 from authz.models.authorization import Authorization, AuthorizationCode, Consent
 from authz.models.client import Client
@@ -16,6 +16,7 @@ from authz.models.user import User
 
 __all__ = [
     "AccessRequest",
+    "AccessVote",
     "AuditArchive",
     "AuditDestination",
     "AuditEvent",

@@ -36,6 +36,9 @@ class AccessRequest(models.Model):
     resource = models.CharField(max_length=1024, blank=True, default="")
     grant_type = models.CharField(max_length=64)
     scopes = models.JSONField(default=list)
+    reason = models.CharField(
+        max_length=500, blank=True, default="", db_default="", help_text="In the words of who waits."
+    )
     context = models.JSONField(default=dict, help_text="The rules that made it wait, and where it came from.")
     first_asked = models.DateTimeField()
     last_asked = models.DateTimeField()
@@ -48,6 +51,7 @@ class AccessRequest(models.Model):
     approved_scopes = models.JSONField(default=list)
     not_before = models.DateTimeField(null=True)
     expires = models.DateTimeField(null=True, help_text="When the answer ends; the next ask is a new request.")
+    remind = models.DateTimeField(null=True, help_text="When to tell that it ends soon; empty: never, or done.")
 
     class Meta:
         ordering = ["-last_asked"]
@@ -59,6 +63,7 @@ class AccessRequest(models.Model):
         indexes = [
             models.Index(fields=["client", "user", "status"], name="authz_request_of"),
             models.Index(fields=["status", "last_asked"], name="authz_request_queue"),
+            models.Index(fields=["remind"], name="authz_request_remind", condition=~models.Q(remind=None)),
         ]
 
     def __str__(self) -> str:
@@ -71,3 +76,25 @@ class AccessRequest(models.Model):
         if self.status == self.Status.OPEN and self.last_asked <= now - LAPSES_AFTER:
             return str(self.Status.EXPIRED)
         return self.status
+
+
+class AccessVote(models.Model):
+    """What one approver said to one access request. An approval by several is what all of them left: the intersection
+    of `scopes`, until the earliest `expires`. One whose end has passed before the others came counts no more.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    request = models.ForeignKey(AccessRequest, on_delete=models.CASCADE, related_name="votes")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="access_votes")
+    approves = models.BooleanField()
+    scopes = models.JSONField(default=list)
+    expires = models.DateTimeField()
+    comment = models.CharField(max_length=500, blank=True, default="")
+    time = models.DateTimeField()
+
+    class Meta:
+        ordering = ["time"]
+        constraints = [models.UniqueConstraint(fields=["request", "by"], name="authz_one_vote_each")]
+
+    def __str__(self) -> str:
+        return str(self.id)

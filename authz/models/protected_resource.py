@@ -20,6 +20,9 @@ class ProtectedResource(models.Model):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="owned_resources"
     )
+    approvers = models.JSONField(
+        null=True, blank=True, help_text="Who approves access where a rule asks for it and names nobody."
+    )
     access_token_lifetime = models.PositiveIntegerField(
         default=600, validators=[MinValueValidator(30), MaxValueValidator(86_400)], help_text="Seconds."
     )

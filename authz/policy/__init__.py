@@ -7,6 +7,7 @@ No Django, no I/O, no clock: models, approvals and requests stand beside it, not
 """
 
 from authz.policy.approvals import Approval
+from authz.policy.approvers import Approvers
 from authz.policy.ask import IDENTITY_SCOPES, Ask, ClientKind, ClientStatus, part_scopes
 from authz.policy.compare import Change, Direction, compare
 from authz.policy.compiled import RuleSet, compile
@@ -23,6 +24,7 @@ __all__ = [
     "IDENTITY_SCOPES",
     "Agent",
     "Approval",
+    "Approvers",
     "Ask",
     "Change",
     "ClientKind",

@@ -1,10 +1,11 @@
 """An approval: what a human answered to an access request, for a time.
 
 It lifts `require_approval` for exactly its client, subject, resource, grant types and scopes, and nothing else: no
-deny, and no other person's or agent's ask. It ends by itself.
+deny, no other person's or agent's ask, and no rule that did not ask for it. It ends by itself.
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from authz.policy.ask import Ask
@@ -20,6 +21,7 @@ class Approval:
     declined      what was asked for and left out by the approver: it isn't asked again while this lives. A request
                   denied as a whole is an approval of nothing that declines everything.
     grant_types   exact names, or "*" for any.
+    rules         names of the rules that asked for it: one that came later asks for itself. None: it answers any.
     not_before, expires   seconds since the epoch: from, and up to but without.
     """
 
@@ -30,6 +32,7 @@ class Approval:
     scopes: tuple[str, ...]
     declined: tuple[str, ...] = ()
     grant_types: tuple[str, ...]
+    rules: tuple[str, ...] | None = None
     not_before: float
     expires: float
 
@@ -44,3 +47,7 @@ class Approval:
             and self.subject == ask.subject
             and ("*" in self.grant_types or ask.grant_type in self.grant_types)
         )
+
+    def answers(self, rules: Collection[str]) -> bool:
+        """Whether all of these rules had asked for it."""
+        return self.rules is None or set(rules) <= set(self.rules)

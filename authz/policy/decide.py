@@ -138,7 +138,7 @@ def judge(
         elif not permits:
             tally.miss(retrying & surely)
         elif held:
-            tally.hold(name, permits | held, held, [a for a in live if name in a.scopes], live)
+            tally.hold(name, permits | held, held, _covering(name, held, live, rules), live)
         else:
             tally.grant(name, permits)
     return tally.decision(ask, rules, now, in_force_at)
@@ -182,11 +182,18 @@ def decide_sign_in(ask: Ask, rules: RuleSet, now: float, approvals: Sequence[App
         elif not permits:
             tally.miss(retrying & (opening | speaking))
         elif held:
-            covering = [a for a in live if name in a.scopes] if held & naming else live
+            covering = _covering(name, held, live, rules) if held & naming else live
             tally.hold(name, permits | held, held, covering, answered)
         else:
             tally.grant(name, permits)
     return tally.decision(ask, rules, now, now)
+
+
+def _covering(name: str, held: int, live: list[Approval], rules: RuleSet) -> list[Approval]:
+    """The approvals of a scope that every rule which holds it had asked for."""
+    named = [approval for approval in live if name in approval.scopes]
+    asking = _names(held, rules) if named else ()
+    return [approval for approval in named if approval.answers(asking)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ scopes         the resource's scopes. With `sensitivities`, only those of them t
                scope whose sensitivity isn't known is denied by a rule that names any, and allowed by none.
 conditions     see `conditions.py`.
 max_lifetime   seconds that a token may live at most.
+approvers      who may give the approval that a require_approval asks for; see `approvers.py`.
 
 A deny takes away exactly the scopes it speaks about and leaves the others; `scopes: ["*"]` takes away all of them.
 """
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from authz.policy.approvers import Approvers, approvers_or_none
 from authz.policy.clients import client_pattern
 from authz.policy.conditions import UNCONDITIONAL, Conditions
 from authz.policy.parsing import RuleError, mapping, names, switch, text, texts, whole_number
@@ -47,6 +49,7 @@ class Rule:
     sensitivities: tuple[str, ...] | None = None
     conditions: Conditions = UNCONDITIONAL
     max_lifetime: int | None = None
+    approvers: Approvers | None = None
     enabled: bool = True
     id: str = ""
     version: int = 1
@@ -88,6 +91,7 @@ class Rule:
             max_lifetime=None
             if given.get("max_lifetime") is None
             else whole_number(given["max_lifetime"], "max_lifetime"),
+            approvers=approvers_or_none(given.get("approvers")),
             enabled=switch(given.get("enabled", True), "enabled"),
             id=_id(given.get("id", "")),
             version=whole_number(given.get("version", 1), "version"),
@@ -111,6 +115,8 @@ class Rule:
             shape["conditions"] = self.conditions.to_mapping()
         if self.max_lifetime is not None:
             shape["max_lifetime"] = self.max_lifetime
+        if self.approvers is not None:
+            shape["approvers"] = self.approvers.to_mapping()
         if not self.enabled:
             shape["enabled"] = False
         return shape
@@ -128,6 +134,7 @@ _FIELDS = (
     "sensitivities",
     "conditions",
     "max_lifetime",
+    "approvers",
     "enabled",
     "id",
     "version",
@@ -205,6 +212,8 @@ def _id(value: object) -> str:
 
 def _refuse_the_meaningless(rule: Rule) -> None:
     conditions = rule.conditions
+    if rule.approvers is not None and rule.effect is not Effect.REQUIRE_APPROVAL:
+        raise RuleError("approvers", "has a meaning only in a require_approval.")
     if rule.effect is Effect.DENY:
         if rule.max_lifetime is not None:
             raise RuleError("max_lifetime", "has no meaning in a deny: it lets no token live.")

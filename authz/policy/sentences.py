@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from authz.policy.approvers import phrase
 from authz.policy.clients import pattern_key
 from authz.policy.conditions import Conditions, Hours, clock_time, iso
 from authz.policy.rules import Effect, Rule
@@ -124,7 +125,9 @@ def any_of(items: Iterable[str]) -> str:
 
 def _endings(rule: Rule) -> Iterable[str]:
     if rule.effect is Effect.REQUIRE_APPROVAL:
-        yield ", but only once somebody has approved it"
+        who = "somebody" if rule.approvers is None else phrase(rule.approvers)
+        has = "has" if rule.approvers is None or rule.approvers.count == 1 else "have"
+        yield f", but only once {who} {has} approved it"
     phrases = condition_phrases(rule.conditions, rule.effect)
     validity = [phrases.pop(name) for name in ("not_before", "not_after") if name in phrases]
     if phrases:

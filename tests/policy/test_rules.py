@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, date, datetime
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 import yaml
@@ -444,3 +445,76 @@ def test_nothing_else_than_a_rule_error_comes_out_of_reading(change: dict[str, o
     except RuleError:
         return
     assert isinstance(rule, Rule)
+
+
+HOLD = {**SHAPE, "effect": "require_approval"}
+
+
+@pytest.mark.parametrize(
+    "approvers",
+    [
+        {"owner": True},
+        {"users": ["olga", "paul"], "count": 2},
+        {"groups": ["payroll leads"], "count": 5},
+        {"owner": True, "users": ["olga"], "count": 2},
+        {"roles": ["administrator", "approver"]},
+    ],
+)
+def test_approvers_read_as_they_are_written(approvers: dict[str, object]) -> None:
+    rule = Rule.from_mapping({**HOLD, "approvers": approvers})
+    assert rule.approvers is not None
+    assert rule.to_mapping()["approvers"] == approvers
+    assert Rule.from_mapping(rule.to_mapping()) == rule
+
+
+@pytest.mark.parametrize(
+    ("approvers", "field"),
+    [
+        ({}, "approvers"),
+        ({"count": 2}, "approvers"),
+        ({"owner": False}, "approvers"),
+        ({"groups": []}, "approvers"),
+        ({"groups": ["*"]}, "approvers.groups"),
+        ({"users": ["*"]}, "approvers.users"),
+        ({"users": "olga"}, "approvers.users"),
+        ({"roles": ["auditor"]}, "approvers.roles[0]"),
+        ({"roles": ["approver"], "count": 0}, "approvers.count"),
+        ({"roles": ["approver"], "count": 6}, "approvers.count"),
+        ({"roles": ["approver"], "count": True}, "approvers.count"),
+        ({"users": ["olga"], "count": 2}, "approvers.count"),
+        ({"users": ["olga", "olga"], "count": 2}, "approvers.count"),
+        ({"owner": True, "count": 2}, "approvers.count"),
+        ({"owner": "yes"}, "approvers.owner"),
+        ({"group": ["a"]}, "approvers.group"),
+        (["olga"], "approvers"),
+    ],
+)
+def test_approvers_that_cannot_be_meant_are_refused(approvers: object, field: str) -> None:
+    with pytest.raises(RuleError) as raised:
+        Rule.from_mapping({**HOLD, "approvers": approvers})
+    assert raised.value.field == field
+
+
+@pytest.mark.parametrize("effect", ["allow", "deny"])
+def test_only_a_require_approval_has_approvers(effect: str) -> None:
+    with pytest.raises(RuleError) as raised:
+        Rule.from_mapping({**SHAPE, "effect": effect, "approvers": {"owner": True}})
+    assert raised.value.field == "approvers"
+
+
+@pytest.mark.parametrize(
+    ("person", "means"),
+    [
+        ({"username": "olga"}, True),
+        ({"username": "paul", "groups": ["leads"]}, True),
+        ({"username": "paul", "role": "approver"}, True),
+        ({"username": "paul", "is_owner": True}, True),
+        ({"username": "paul", "role": "administrator"}, False),
+        ({"username": "leads", "groups": ["olga"]}, False),
+    ],
+)
+def test_whom_approvers_mean(person: dict[str, Any], means: bool) -> None:
+    approvers = policy.Approvers(owner=True, users=("olga",), groups=("leads",), roles=("approver",))
+    facts: dict[str, Any] = {"groups": [], "role": "none", "is_owner": False, **person}
+    assert approvers.mean(**facts) is means
+    assert not policy.Approvers(users=("nobody",)).mean(**facts)

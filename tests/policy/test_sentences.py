@@ -20,6 +20,16 @@ SENTENCES = [
         "Anybody signed in may get every scope at any server through any agent,"
         " but only once somebody has approved it.",
     ),
+    (
+        require(approvers={"owner": True, "groups": ["leads"], "count": 2}),
+        "Anybody signed in may get every scope at any server through any agent,"
+        " but only once two of: the server’s owner, members of leads have approved it.",
+    ),
+    (
+        require(approvers={"users": ["olga"], "roles": ["administrator"]}),
+        "Anybody signed in may get every scope at any server through any agent,"
+        " but only once olga or an administrator has approved it.",
+    ),
     (allow(groups=None), "Any agent may get every scope at any server for themselves."),
     (deny(groups=None), "No agent may get any scope at any server for themselves."),
     (allow(enabled=False), "(Switched off.) Anybody signed in may get every scope at any server through any agent."),

@@ -1,0 +1,117 @@
+"""Who may decide an access request: what rules and MCP servers say (authz/policy/approvers.py), as of now.
+
+Never the person it is for, never the owner of the agent, and no auditor. Where several rules hold an ask, each must be
+answered by approvers of its own; one person may be an approver of several.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import Q, QuerySet
+
+from authz.models import AccessRequest, ProtectedResource, Rule, User
+from authz.policy import Approvers, RuleError
+from authz.policy.approvers import phrase
+
+SHOWN = 5
+TOLD = 20
+LOOKED_AT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What has to be answered, once for each rule that asked, and who owns the MCP server."""
+
+    demands: tuple[Approvers, ...]
+    owner: int | None
+
+    def means(self, person: User) -> list[Approvers]:
+        """The demands that this person can answer."""
+        groups = [group.name for group in person.groups.all()]
+        return [
+            demand
+            for demand in self.demands
+            if demand.mean(username=person.username, groups=groups, role=person.role, is_owner=self.owner == person.pk)
+        ]
+
+    def in_words(self) -> str:
+        return "; and ".join(phrase(demand) for demand in self.demands)
+
+
+def panel(request: AccessRequest) -> Panel:
+    """Who decides it, read now: a rule that was made stricter counts at once."""
+    server = ProtectedResource.objects.filter(identifier=request.resource).first()
+    rows = Rule.objects.filter(name__in=request.context.get("rules", ()), effect=Rule.Effect.REQUIRE_APPROVAL)
+    named = [row.definition.get("approvers") for row in rows.order_by("id")] or [None]
+    return Panel(
+        demands=tuple(dict.fromkeys(_approvers(given, server) for given in named)),
+        owner=server.owner_id if server else None,
+    )
+
+
+def _approvers(given: object, server: ProtectedResource | None) -> Approvers:
+    for said in (given, server.approvers if server else None):
+        if said is not None:
+            try:
+                return Approvers.from_mapping(said)
+            except RuleError:
+                # Somebody wrote past `apply` and the console: whom it means isn't known, so administrators decide.
+                return Approvers(roles=("administrator",))
+    if server is not None and server.owner_id is not None:
+        return Approvers(owner=True, roles=("administrator",))
+    return Approvers(roles=("administrator", "approver"))
+
+
+def objection(request: AccessRequest, by: User, deciding: Panel | None = None) -> str:
+    """Why this person may not decide this request, in words; "" if they may."""
+    if not by.is_active:
+        return "This account is switched off."
+    if by.role == User.Role.AUDITOR:
+        return "Auditors read everything and decide nothing."
+    if request.user_id == by.pk:
+        return "Nobody decides what they asked for themselves."
+    if request.client.owner_id == by.pk:
+        return "Nobody decides for an agent of their own."
+    deciding = deciding or panel(request)
+    if not deciding.means(by):
+        return f"Others decide this: {deciding.in_words()}."
+    return ""
+
+
+def are_enough(request: AccessRequest, by: Sequence[User]) -> bool:
+    """Whether these people, to none of whom there is an objection, answer every demand."""
+    deciding = panel(request)
+    answered = [demand for person in by for demand in deciding.means(person)]
+    return all(answered.count(demand) >= demand.count for demand in deciding.demands)
+
+
+def who(request: AccessRequest, most: int = SHOWN) -> list[User]:
+    """Some of those who may decide it and have not yet, the MCP server's owner first."""
+    deciding = panel(request)
+    found = _meant(deciding).exclude(role=User.Role.AUDITOR)
+    found = found.exclude(pk__in=[pk for pk in (request.user_id, request.client.owner_id) if pk is not None])
+    found = found.exclude(access_votes__request=request).order_by("-role", "username").distinct()
+    return sorted(found[:most], key=lambda person: person.pk != deciding.owner)
+
+
+def _meant(deciding: Panel) -> QuerySet[User]:
+    meant = Q(pk__in=[])
+    for demand in deciding.demands:
+        meant |= Q(username__in=demand.users) | Q(groups__name__in=demand.groups) | Q(role__in=demand.roles)
+        if demand.owner and deciding.owner is not None:
+            meant |= Q(pk=deciding.owner)
+    return User.objects.filter(meant, is_active=True)
+
+
+def waiting_for(person: User, among: QuerySet[AccessRequest], most: int) -> list[AccessRequest]:
+    """Those that this person may decide and has not yet, in the order given."""
+    panels: dict[tuple[str, ...], Panel] = {}
+    found = []
+    for row in among.exclude(votes__by=person).select_related("client", "user")[:LOOKED_AT]:
+        key = (row.resource, *row.context.get("rules", ()))
+        panels[key] = panels.get(key) or panel(row)
+        if not objection(row, person, panels[key]):
+            found.append(row)
+        if len(found) == most:
+            break
+    return found

@@ -1,0 +1,93 @@
+"""`webhooks:` systems that are told what happens (docs/notifications.md)."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework import serializers
+
+from authz import webhooks
+from authz.models import WebhookEndpoint
+from authz.outbound import is_fetchable
+from authz.protocol.standard_webhooks import SecretError, key
+from authz.secrets_at_rest import WrongKeyError
+
+KEY = "webhooks"
+LOOKUP = "name"
+SECRET = frozenset({"secret"})
+LOCAL = frozenset({"secret_env"})
+
+
+class WebhookSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=100)
+    url = serializers.CharField(max_length=2048)
+    events = serializers.ListField(
+        child=serializers.RegexField(r"^(?:\*|[a-z0-9_]+(?:\.[a-z0-9_]+)*)$", max_length=64), default=lambda: ["*"]
+    )
+    enabled = serializers.BooleanField(default=True)
+    secret = serializers.CharField(required=False, write_only=True)
+    secret_env = serializers.CharField(required=False, write_only=True)
+
+    def validate_url(self, value: str) -> str:
+        if not is_fetchable(value):
+            raise serializers.ValidationError(
+                "is not a URL that this server calls: https, or a host:port of GATEHOUSE_OUTBOUND_ALLOWED_HOSTS"
+            )
+        return value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if name := attrs.pop("secret_env", None):
+            if not os.environ.get(name):
+                raise serializers.ValidationError({"secret_env": f"{name} is not set in the environment"})
+            attrs["secret"] = os.environ[name]
+        if "secret" in attrs:
+            try:
+                key(attrs["secret"])
+            except SecretError as error:
+                raise serializers.ValidationError({"secret": f"is not a webhook secret: it {error}"}) from None
+        return attrs
+
+
+SERIALIZER = WebhookSerializer
+
+
+def natural_key(item: Mapping[str, Any]) -> str:
+    return str(item["name"])
+
+
+def rows() -> QuerySet[WebhookEndpoint]:
+    return WebhookEndpoint.objects.order_by("name")
+
+
+def as_item(row: WebhookEndpoint) -> dict[str, Any]:
+    """An endpoint in the file's form; the secret as its digest, which is never shown."""
+    return {
+        "name": row.name,
+        "url": row.url,
+        "events": row.events,
+        "enabled": row.enabled,
+        "secret": _digest(row),
+    }
+
+
+def _digest(row: WebhookEndpoint) -> str:
+    try:
+        return hashlib.sha256(webhooks.key_of(row)).hexdigest()
+    except WrongKeyError:
+        return "unreadable"
+
+
+def write(item: Mapping[str, Any]) -> None:
+    row = rows().filter(name=item["name"]).first() or WebhookEndpoint(name=item["name"])
+    row.url, row.events, row.enabled = item["url"], item["events"], item["enabled"]
+    if "secret" in item:
+        webhooks.set_secret(row, item["secret"])
+    elif not row.secret:
+        raise serializers.ValidationError({"secret": "is needed: this endpoint has none yet"})
+    row.save()
+
+
+def remove(key: str) -> None:
+    rows().get(name=key).delete()

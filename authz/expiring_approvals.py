@@ -1,0 +1,21 @@
+"""Approvals that end soon: who asked is told before it happens (a periodic task)."""
+
+from datetime import UTC, datetime
+
+from authz import access_notices
+from authz.models import AccessRequest
+from authz.transactions import settled
+
+EVERY = 60.0
+BATCH = 100
+
+
+def run() -> None:
+    now = datetime.now(UTC)
+    due = AccessRequest.objects.filter(status=AccessRequest.Status.APPROVED, remind__lte=now)
+    for row in due.select_related("client__owner", "user").order_by("remind")[:BATCH]:
+        with settled():
+            # One conditional statement, so that of two nodes one tells (law 3).
+            mine = due.filter(pk=row.pk).update(remind=None)
+            if mine and row.expires is not None and row.expires > now:
+                access_notices.ends_soon(row, now)
