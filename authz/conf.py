@@ -21,6 +21,7 @@ class Conf:
     outbound_allowed_hosts: frozenset[tuple[str, int]]
     outbound_ca_bundle: str | None
     trusted_proxies: tuple[str, ...]
+    rate_limits: Mapping[str, str]
     metrics_token: str
     run_directory: str | None
     audit_directory: Path

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from django.db import Error as DatabaseFailure
 
-from authz import audit, metrics
+from authz import audit, metrics, rate_limits
 from authz.addresses import network_of
 from authz.protocol.errors import OAuthError, Reason
 
@@ -113,6 +113,7 @@ def record_unauthenticated(event: StrEnum, error: OAuthError, *, client_id: str 
     one get the same answer, or guesses would go unseen.
     """
     metrics.REFUSALS.add(event.value, error.reason.value)
+    rate_limits.refused(error, client_id)
     where = audit.current_origin()
     left_out = _budget.take(event.value, (network_of(where.address), where.proven_client_id))
     if left_out is None:

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
+from limits import parse as parse_rate
 
 from authz import logs
 
@@ -42,6 +43,36 @@ def env_secret(name: str) -> str:
     if value and len(value) < 32:
         raise ImproperlyConfigured(f"{name} needs at least 32 characters")
     return value
+
+
+# What may be limited, and is by default (authz/rate_limits.py).
+RATE_LIMITS = {
+    "refused:client": "1000/minute",
+    "refused:address": "10000/minute",
+    "sign_in:account": "10/5 minute",
+    "sign_in:account_everywhere": "200/hour",
+    "sign_in:address": "30/minute",
+    "login:address": "600/minute",
+} | {
+    f"{endpoint}:{by}": "none"
+    for endpoint in ("token", "introspect", "revoke", "authorize")
+    for by in ("client", "address")
+}
+RATE_LIMITS |= {"register:address": "none", "manage:address": "none"}
+
+
+def env_rates(name: str, defaults: dict[str, str]) -> dict[str, str]:
+    """`limit=rate` pairs, a rate being such as `100/second`, `10/5 minute` or `none`."""
+    changes = dict(item.partition("=")[::2] for item in env_list(name))
+    for limit, rate in changes.items():
+        try:
+            if limit not in defaults:
+                raise ValueError
+            if rate != "none":
+                parse_rate(rate)
+        except ValueError:
+            raise ImproperlyConfigured(f"{name} does not know {limit}={rate}") from None
+    return defaults | changes
 
 
 def env_seconds(name: str, default: int, unit: str = "seconds") -> int:
@@ -96,6 +127,7 @@ GATEHOUSE = {
     "OUTBOUND_ALLOWED_HOSTS": [host_and_port(item) for item in env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")],
     "OUTBOUND_CA_BUNDLE": os.environ.get("GATEHOUSE_OUTBOUND_CA_BUNDLE") or None,
     "TRUSTED_PROXIES": [network(item) for item in env_list("GATEHOUSE_TRUSTED_PROXIES")],
+    "RATE_LIMITS": env_rates("GATEHOUSE_RATE_LIMITS", RATE_LIMITS),
     "METRICS_TOKEN": env_secret("GATEHOUSE_METRICS_TOKEN"),
     "RUN_DIRECTORY": os.environ.get("GATEHOUSE_RUN_DIRECTORY") or None,
     "AUDIT_DIRECTORY": Path(os.environ.get("GATEHOUSE_AUDIT_DIRECTORY") or BASE_DIR / "var" / "audit"),
@@ -224,8 +256,14 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHE_URL = os.environ.get("CACHE_URL", "")
 if CACHE_URL and not CACHE_URL.startswith(("redis://", "rediss://", "unix://")):
     raise ImproperlyConfigured("CACHE_URL must be a redis://, rediss:// or unix:// URL (Redis or Valkey)")
+# No request waits longer for it; then each process remembers for itself.
+CACHE_SECONDS = 0.25
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
+    "default": {
+        "BACKEND": "authz.shared_cache.SharedCache",
+        "LOCATION": CACHE_URL,
+        "OPTIONS": {"socket_timeout": CACHE_SECONDS, "socket_connect_timeout": CACHE_SECONDS},
+    }
     if CACHE_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "gatehouse"}
 }
@@ -296,7 +334,8 @@ ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
-ACCOUNT_RATE_LIMITS = {"login": "600/m/ip", "login_failed": "30/m/ip,10/5m/key"}
+# Names and passwords are counted by authz/rate_limits.py; allauth's own count is left for second factors.
+ACCOUNT_RATE_LIMITS = {"login": "", "login_failed": "30/m/ip,10/5m/key"}
 MFA_ADAPTER = "authz.second_factors.Adapter"
 SOCIALACCOUNT_ADAPTER = "xaa.sign_in.SocialAccountAdapter"
 SOCIALACCOUNT_ONLY = False

@@ -2,13 +2,15 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import get_authentication_records
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest
 
-from authz import audit
+from authz import audit, rate_limits
+from authz.addresses import client_address
 from authz.models import User
 from authz.protocol.errors import OAuthError, Reason
 from authz.refusals import record_unauthenticated
@@ -43,8 +45,24 @@ def _failed(**_: object) -> None:
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
     """People are made by administrators, by `apply` or by a trusted issuer; nobody signs up."""
 
+    def get_client_ip(self, request: HttpRequest) -> str:
+        return client_address(request.META)
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        # `origin` says "page"; limits are the sign-in's own.
+        with audit.origin(client_address(request.META), audit.current_origin().request_id, "login"):
+            rate_limits.admit_sign_in(_account(credentials))
+        self._login_failed_rl_usage = None
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        rate_limits.sign_in_refused(_account(credentials))
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+
+def _account(credentials: dict[str, Any]) -> str:
+    return str(credentials.get("username") or credentials.get("email") or "")
 
 
 @dataclass(frozen=True, slots=True)

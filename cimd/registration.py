@@ -25,7 +25,7 @@ from oauth2_provider.views.dynamic_client_registration import (
     DynamicClientRegistrationView,
 )
 
-from authz import audit, authorizations, registry
+from authz import audit, authorizations, rate_limits, registry
 from authz.conf import conf
 from authz.endpoints.machine import json_response, machine_endpoint
 from authz.models import Authorization, Client, Scope
@@ -279,12 +279,15 @@ def _answered(view: type[View], request: HttpRequest, **kwargs: str) -> HttpResp
     if not policy.current().registration:
         return json_response({"error": "not_found"}, status=404)
     try:
+        rate_limits.admit(kwargs.get("client_id", ""))
         response = cast(HttpResponse, view.as_view()(request, **kwargs))
     except OAuthError as error:
         record_unauthenticated(Event.REGISTRATION_REFUSED, error, client_id=kwargs.get("client_id", ""))
         is_denied = error.reason is Reason.REGISTRATION_DENIED
         # > the resource server SHOULD respond with HTTP 401 and a WWW-Authenticate header field (RFC 6750 §3)
         headers = {"WWW-Authenticate": "Bearer"} if is_denied else {}
+        if error.retry_after:
+            headers["Retry-After"] = str(error.retry_after)
         return json_response(error.body(), status=401 if is_denied else error.status, headers=headers)
     return response
 
@@ -295,7 +298,7 @@ def register(request: HttpRequest) -> HttpResponse:
 
 
 def manage(request: HttpRequest, client_id: str) -> HttpResponse:
-    endpoint = machine_endpoint("GET", "PUT", "DELETE", refused=Event.REGISTRATION_REFUSED)
+    endpoint = machine_endpoint("GET", "PUT", "DELETE", refused=Event.REGISTRATION_REFUSED, name="manage")
     return endpoint(lambda asked: _answered(Manage, asked, client_id=client_id))(request)
 
 

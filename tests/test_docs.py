@@ -226,3 +226,10 @@ def test_decisions_are_numbered_and_say_why() -> None:
         headings = ["Context", "Decision", "Consequences"]
         assert [h for h in re.findall(r"^## (.+)$", decision, re.MULTILINE) if h in headings] == headings, path.name
         assert path.name in text("docs/architecture.md"), path.name
+
+
+def test_every_rate_limit_is_told_with_its_default() -> None:
+    from authz.settings import RATE_LIMITS
+
+    rows = [row for row in table(text("docs/settings.md"), "## Rate limits") if row[0] != "Limit"]
+    assert {name: row[1].strip("`") for row in rows for name in backticked(row[0])} == RATE_LIMITS

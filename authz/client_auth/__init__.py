@@ -1,6 +1,6 @@
 """Client authentication (RFC 6749 §2.3): exactly one mechanism, and the registered one."""
 
-from authz import audit, clients, registry
+from authz import audit, clients, rate_limits, registry
 from authz.models import Client
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Credentials
@@ -21,6 +21,7 @@ def authenticate(credentials: Credentials) -> tuple[Client, str]:
     in_body = credentials.params.get("client_id")
     if in_body is not None and in_body != claimed:
         raise OAuthError(Reason.CLIENT_ID_MISMATCH)
+    rate_limits.admit(claimed)
     client = clients.find(claimed)
     # The registered method, not whichever the request happens to bring: a confidential client whose id is known must
     # not be impersonated as a public one.
@@ -33,6 +34,7 @@ def authenticate(credentials: Credentials) -> tuple[Client, str]:
         raise
     if client.is_confidential:
         audit.proven(client.client_id)
+    rate_limits.proven(client.client_id, is_confidential=client.is_confidential)
     return client, method.METHOD
 
 

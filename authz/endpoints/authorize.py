@@ -28,6 +28,7 @@ from authz import (
     consents,
     decisions,
     notifications,
+    rate_limits,
     registry,
     resources,
     sign_in,
@@ -37,6 +38,7 @@ from authz.addresses import client_address
 from authz.conf import conf
 from authz.endpoints.content_security_policy import POLICY
 from authz.endpoints.machine import now, request_id
+from authz.endpoints.request_origin import too_many
 from authz.models import AccessRequest, Client, ProtectedResource, User
 from authz.notifications import Kind
 from authz.policy import Ask, Decision, Outcome
@@ -91,7 +93,9 @@ def authorize(request: HttpRequest) -> HttpResponse:
         snapshot.begin()
         try:
             params = parse_query(request.META.get("QUERY_STRING", "").encode("utf-8", "replace"))
+            rate_limits.admit(required(params, "client_id"))
             client = clients.find(required(params, "client_id"))
+            rate_limits.proven(client.client_id, is_confidential=False)
             redirect_uri = authorization_request.redirect_uri(params, client.redirect_uri_list)
         except OAuthError as error:
             return _stopped(request, error)
@@ -343,6 +347,8 @@ def _stopped(request: HttpRequest, error: OAuthError) -> HttpResponse:
         "what": _STOPPED.get(error.reason.value, error.sentence),
         "correlation_id": audit.current_origin().request_id,
     }
+    if error.reason is Reason.RATE_LIMITED:
+        return too_many(request, error)
     return render(request, "authorize/error.html", context, status=503 if error.status == 503 else 400)
 
 

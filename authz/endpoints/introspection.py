@@ -6,7 +6,18 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from authz import audit, client_auth, clients, decisions, refresh_tokens, registry, resources, standing, tokens
+from authz import (
+    audit,
+    client_auth,
+    clients,
+    decisions,
+    rate_limits,
+    refresh_tokens,
+    registry,
+    resources,
+    standing,
+    tokens,
+)
 from authz.conf import conf
 from authz.endpoints.machine import form, json_response, machine_endpoint, now
 from authz.models import Client, ProtectedResource
@@ -38,6 +49,7 @@ def introspect(request: HttpRequest) -> HttpResponse:
         authorization=answer.get("authorization"),
         detail={"active": answer["active"], **({"jti": answer["jti"]} if "jti" in answer else {})},
     )
+    rate_limits.served(client.client_id)
     return json_response(answer)
 
 

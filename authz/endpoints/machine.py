@@ -48,24 +48,29 @@ _HARDENING = {
 }
 
 
-def machine_endpoint(*methods: str, refused: StrEnum | None = None, cors: bool = True) -> Callable[[View], View]:
-    """Make a view a machine endpoint. `refused` is the audit event of a refusal; None where there is none to record."""
+def machine_endpoint(
+    *methods: str, refused: StrEnum | None = None, cors: bool = True, name: str = ""
+) -> Callable[[View], View]:
+    """Make a view a machine endpoint. `refused` is the audit event of a refusal; None where there is none to record.
+
+    `name` is what it is counted and limited as, if not by the view's own.
+    """
 
     def decorate(view: View) -> View:
-        name = view.__name__
+        counted = name or view.__name__
 
         @csrf_exempt
         @wraps(view)
         def endpoint(request: HttpRequest) -> HttpResponse:
             began = request.META.get(BEGAN) or time.perf_counter()
             trace_id = request_id(request.META)
-            with audit.origin(client_address(request.META), trace_id, name):
+            with audit.origin(client_address(request.META), trace_id, counted):
                 response = _answer(view, request, methods, refused)
             response[REQUEST_ID] = trace_id
             if cors:
                 for header, value in _CORS.items():
                     response[header] = value
-            metrics.answered(name, response.status_code, time.perf_counter() - began)
+            metrics.answered(counted, response.status_code, time.perf_counter() - began)
             return response
 
         endpoint.is_machine_endpoint = True  # type: ignore[attr-defined]  # it counts for itself
@@ -106,7 +111,7 @@ def _refusal(request: HttpRequest, error: OAuthError, refused: StrEnum | None) -
         error = record_unauthenticated(
             refused, error, client_id=error.client_id or getattr(request, "claimed_client_id", "")
         )
-    headers = {"Retry-After": "5"} if error.status == 503 else {}
+    headers = {"Retry-After": str(error.retry_after or 5)} if error.status in {429, 503} else {}
     # > If the client attempted to authenticate via the "Authorization" request header field, the authorization server
     # > MUST respond with an HTTP 401 (Unauthorized) status code and include the "WWW-Authenticate" response header
     # > field matching the authentication scheme used by the client. (RFC 6749 §5.2)

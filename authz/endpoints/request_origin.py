@@ -4,11 +4,14 @@ import time
 from collections.abc import Callable
 
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 
 from authz import audit, metrics
 from authz.addresses import client_address
 from authz.endpoints.machine import REQUEST_ID, request_id
+from authz.protocol.errors import OAuthError, Reason
+from authz.refusals import record_unauthenticated
 
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
@@ -25,7 +28,23 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
             metrics.answered(_page(request), response.status_code, time.perf_counter() - began)
         return response
 
+    within.process_exception = _answer_anyway  # type: ignore[attr-defined]  # Django asks a middleware for it
     return within
+
+
+def _answer_anyway(request: HttpRequest, exception: Exception) -> HttpResponse | None:
+    if isinstance(exception, OAuthError) and exception.reason is Reason.RATE_LIMITED:
+        record_unauthenticated(audit.Event.SIGN_IN_FAILED, exception)
+        return too_many(request, exception)
+    return None
+
+
+def too_many(request: HttpRequest, error: OAuthError) -> HttpResponse:
+    """The page for somebody who has to wait (429)."""
+    context = {"seconds": error.retry_after, "correlation_id": audit.current_origin().request_id}
+    response = render(request, "429.html", context, status=429)
+    response["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def _page(request: HttpRequest) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from authz import audit, client_auth, metrics, registry
+from authz import audit, client_auth, metrics, rate_limits, registry
 from authz.addresses import client_address
 from authz.conf import conf
 from authz.endpoints.machine import form, json_response, machine_endpoint, now
@@ -35,7 +35,7 @@ def _redeemed(request: HttpRequest, params: Params, grant_type: str) -> dict[str
     client, method = client_auth.authenticate_approved(credentials)
     request.claimed_client_id = client.client_id  # type: ignore[attr-defined]
     grant = registry.grant_for(grant_type, client)
-    return grant.redeem(
+    body = grant.redeem(
         TokenRequest(
             client=client,
             auth_method=method,
@@ -44,6 +44,8 @@ def _redeemed(request: HttpRequest, params: Params, grant_type: str) -> dict[str
             address=client_address(request.META),
         )
     )
+    rate_limits.served(client.client_id)
+    return body
 
 
 def metadata() -> dict[str, object]:

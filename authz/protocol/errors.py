@@ -174,6 +174,7 @@ class OAuthError(Exception):
     `reason` is for the operator; `code` and `sentence` are for the wire (RFC 6749 §5.2). `detail` adds to the audit
     (never a secret or token), and so do `facts`, member by member; `parameters` adds members to the body on the wire
     (such as RFC 9470's `max_age`).
+    `retry_after` is in seconds, 0 where it is not known.
     """
 
     def __init__(
@@ -184,12 +185,14 @@ class OAuthError(Exception):
         client_id: str = "",
         parameters: dict[str, str | int] | None = None,
         facts: Mapping[str, object] | None = None,
+        retry_after: int = 0,
     ) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.detail = detail
         self.client_id = client_id
         self.parameters = parameters or {}
+        self.retry_after = retry_after
         self.facts = facts or {}
 
     @property

@@ -1,0 +1,199 @@
+"""How often somebody may ask, and above all how often somebody may be wrong (docs/decisions/0032-rate-limits.md).
+
+What is refused is counted by the client and the network address it came from, and by the address alone; sign-ins by the
+account. Beyond a limit the answer is 429 until the window ends, whatever the request brings: a right secret too, or the
+limit would tell a right guess from a wrong one. A client that was lately served at an address is not made to wait
+because others behind the same address are wrong.
+
+What is right is not limited unless `GATEHOUSE_RATE_LIMITS` says so, and costs a look into two dictionaries. Counting
+is done by `limits`, in memory, or in the Redis or Valkey of `CACHE_URL`, so that several machines count together; while
+that is away each process counts alone.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+
+from django.conf import settings
+from django.core.signals import setting_changed
+from limits import RateLimitItem, parse
+from limits.errors import StorageError
+from limits.storage import MemoryStorage, storage_from_string
+from limits.strategies import FixedWindowRateLimiter
+
+from authz import audit, metrics
+from authz.addresses import network_of
+from authz.conf import conf
+from authz.protocol.errors import OAuthError, Reason
+
+log = logging.getLogger(__name__)
+
+# Seconds. A client that was served at an address counts as its guest for so long.
+GUEST = 600.0
+# After the shared counters did not answer, each process counts alone for so long.
+RETRY = 5.0
+# Who waits, and who is a guest, is remembered for so many at most.
+MAXIMUM = 10_000
+# Answers that a well-behaved client waits for by asking again.
+_POLLING = frozenset({"authorization_pending", "slow_down"})
+
+Key = tuple[str, ...]
+_waiting: dict[Key, float] = {}
+_guests: dict[Key, float] = {}
+_away_until = 0.0
+
+
+def admit(client_id: str = "") -> None:
+    """Raises `OAuthError` (429) if whoever asks has to wait. `client_id` is only claimed."""
+    where = audit.current_origin()
+    network = network_of(where.address)
+    if _waiting:
+        _stop_if_waiting(where.endpoint, ("refused:client", client_id[:255], network))
+        if _guests.get((client_id, network), 0.0) < time.time():
+            _stop_if_waiting(where.endpoint, ("refused:address", network))
+    if (rate := _limits().get(f"{where.endpoint}:address")) is not None:
+        _spend(where.endpoint, rate, (f"{where.endpoint}:address", network))
+
+
+def proven(client_id: str, *, is_confidential: bool) -> None:
+    """The request is this client's: what it may ask in all is spent. Raises `OAuthError` (429).
+
+    Who cannot prove to be that client spends only what it has at that address.
+    """
+    where = audit.current_origin()
+    if (rate := _limits().get(f"{where.endpoint}:client")) is not None:
+        address = "" if is_confidential else network_of(where.address)
+        _spend(where.endpoint, rate, (f"{where.endpoint}:client", client_id, address))
+
+
+def served(client_id: str) -> None:
+    """This client got what it asked for, so it belongs where it came from."""
+    if len(_guests) >= MAXIMUM:
+        _guests.clear()
+    _guests[client_id, network_of(audit.current_origin().address)] = time.time() + GUEST
+
+
+def refused(error: OAuthError, client_id: str = "") -> None:
+    """Count a refusal. Nobody has to wait for what was our own fault, or for asking again as they were told to."""
+    if error.status >= 500 or error.reason is Reason.RATE_LIMITED or error.code in _POLLING:
+        return
+    network = network_of(audit.current_origin().address)
+    if client_id:
+        _count("refused:client", ("refused:client", client_id[:255], network))
+    _count("refused:address", ("refused:address", network))
+
+
+def admit_sign_in(account: str) -> None:
+    """Raises `OAuthError` (429) if nobody may try to sign in as `account` from here now."""
+    admit()
+    for key in _account_keys(account):
+        _stop_if_waiting("login", key)
+
+
+def sign_in_refused(account: str) -> None:
+    """Count a wrong name or password. The account is whatever was typed, and kept as a digest."""
+    for key in _account_keys(account):
+        _count(key[0], key)
+
+
+def reset() -> None:
+    """Forget everything that was counted (tests)."""
+    global _away_until  # noqa: PLW0603  one per process is the idea
+    _waiting.clear()
+    _guests.clear()
+    _away_until = 0.0
+    _alone().storage.reset()
+
+
+def _account_keys(account: str) -> tuple[Key, ...]:
+    network = network_of(audit.current_origin().address)
+    digest = sha256(account.strip().casefold().encode()).hexdigest()
+    return (
+        ("sign_in:account", digest, network),
+        ("sign_in:account_everywhere", digest),
+        ("sign_in:address", network),
+    )
+
+
+# --- Counting -------------------------------------------------------------------------------------------------------
+
+
+def _stop_if_waiting(endpoint: str, key: Key) -> None:
+    until = _waiting.get(key)
+    if until is None:
+        return
+    if (seconds := until - time.time()) <= 0:
+        _waiting.pop(key, None)
+        return
+    _stop(endpoint, key, seconds)
+
+
+def _spend(endpoint: str, rate: RateLimitItem, key: Key) -> None:
+    if (seconds := _hit(rate, key)) is not None:
+        _stop(endpoint, key, seconds)
+
+
+def _stop(endpoint: str, key: Key, seconds: float) -> None:
+    limit = key[0]
+    metrics.RATE_LIMITED.add(endpoint, limit)
+    client_id = key[1] if limit.endswith(":client") else ""
+    raise OAuthError(Reason.RATE_LIMITED, detail=limit, client_id=client_id, retry_after=int(seconds) + 1)
+
+
+def _count(limit: str, key: Key) -> None:
+    rate = _limits().get(limit)
+    if rate is None or (seconds := _hit(rate, key)) is None:
+        return
+    if len(_waiting) >= MAXIMUM:
+        _waiting.clear()
+    _waiting[key] = time.time() + seconds
+
+
+def _hit(rate: RateLimitItem, key: Key) -> float | None:
+    """Count once more. None, or the seconds until the window ends if that was once too often."""
+    global _away_until  # noqa: PLW0603
+    shared = _shared() if time.monotonic() >= _away_until else None
+    if shared is not None:
+        try:
+            return _hit_in(shared, rate, key)
+        except StorageError as error:
+            _away_until = time.monotonic() + RETRY
+            log.warning("the shared counters do not answer, so each process counts alone: %s", type(error).__name__)
+    return _hit_in(_alone(), rate, key)
+
+
+def _hit_in(limiter: FixedWindowRateLimiter, rate: RateLimitItem, key: Key) -> float | None:
+    if limiter.hit(rate, *key):
+        return None
+    return max(0.0, limiter.get_window_stats(rate, *key).reset_time - time.time())
+
+
+@cache
+def _limits() -> Mapping[str, RateLimitItem]:
+    return {name: parse(rate) for name, rate in conf.rate_limits.items() if rate != "none"}
+
+
+@cache
+def _alone() -> FixedWindowRateLimiter:
+    return FixedWindowRateLimiter(MemoryStorage())
+
+
+@cache
+def _shared() -> FixedWindowRateLimiter | None:
+    if not settings.CACHE_URL:
+        return None
+    url = settings.CACHE_URL
+    options = {"socket_timeout": settings.CACHE_SECONDS, "socket_connect_timeout": settings.CACHE_SECONDS}
+    storage = storage_from_string(f"redis+{url}" if url.startswith("unix") else url, wrap_exceptions=True, **options)
+    return FixedWindowRateLimiter(storage)
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting in {"GATEHOUSE", "CACHE_URL"}:
+        _limits.cache_clear()
+        _shared.cache_clear()
+
+
+setting_changed.connect(_forget)

@@ -1,0 +1,40 @@
+"""Django's cache in Redis or Valkey, and in the process's own memory while that is away.
+
+What stands in it is convenience (what the console shows of key sets, counters of guesses); no request may fail because
+it is gone.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.cache.backends.redis import RedisCache
+from redis.exceptions import RedisError
+
+
+def _or_own(name: str) -> Callable[..., Any]:
+    def method(self: "SharedCache", *args: Any, **kwargs: Any) -> Any:
+        try:
+            return getattr(super(SharedCache, self), name)(*args, **kwargs)
+        except (RedisError, OSError):
+            return getattr(self.own, name)(*args, **kwargs)
+
+    return method
+
+
+class SharedCache(RedisCache):
+    def __init__(self, server: Any, params: dict[str, Any]) -> None:
+        super().__init__(server, params)
+        self.own = LocMemCache("gatehouse", {})
+
+    add = _or_own("add")
+    get = _or_own("get")
+    set = _or_own("set")
+    touch = _or_own("touch")
+    delete = _or_own("delete")
+    get_many = _or_own("get_many")
+    set_many = _or_own("set_many")
+    delete_many = _or_own("delete_many")
+    has_key = _or_own("has_key")
+    incr = _or_own("incr")
+    clear = _or_own("clear")
