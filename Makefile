@@ -51,6 +51,7 @@ e2e: env ## Drive a real browser (Debian's Chromium) through sign-in, consent an
 
 bench: env ## Measure beside a ceiling in one run (needs wrk)
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.pages
 
 lock: ## Pin all requirements by hash (needs uv and npm)
 	cd tests/interop && npm install --package-lock-only

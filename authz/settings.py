@@ -176,6 +176,7 @@ GATEHOUSE = {
         "authz.notification_delivery",
         "authz.evidence.sealer",
         "authz.expiring_approvals",
+        "authz.console.counts",
     ],
 }
 

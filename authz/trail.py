@@ -5,6 +5,7 @@ primary key. Few indexes stand on the table, since each is paid for with every t
 are partial, and a query must repeat an index's condition to use it.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import connection
@@ -13,7 +14,11 @@ from django.db.models import QuerySet
 from authz.models import AuditEvent
 from authz.models.audit_event import FREQUENT
 
-INDEXED = frozenset({"client_id", "subject", "authorization"})
+IDS = frozenset({"client_id", "subject", "authorization"})
+INDEXED = IDS | {"reason"}
+UNINDEXED = frozenset({"resource", "request_id", "address", "detail__grant_type"})
+# By what no index finds, so many events are looked through at a time.
+WINDOW = 200_000
 # Two who write at once may take their ids in another order than their times.
 DISORDER = timedelta(minutes=1)
 
@@ -45,11 +50,32 @@ def since(moment: datetime, events: QuerySet[AuditEvent] | None = None) -> Query
 
 
 def about(column: str, value: str, events: QuerySet[AuditEvent] | None = None) -> QuerySet[AuditEvent]:
-    """The events of one client_id, subject or authorization."""
+    """The events of one client_id, subject, authorization or reason."""
     if column not in INDEXED:
         raise ValueError(column)
     found = AuditEvent.objects.all() if events is None else events
     return found.exclude(**{column: ""}).filter(**{column: value})
+
+
+def of_event(name: str, events: QuerySet[AuditEvent] | None = None) -> QuerySet[AuditEvent]:
+    """The events of one name. The index holds the rare ones only, and is found by saying so."""
+    found = AuditEvent.objects.all() if events is None else events
+    found = found.filter(event=name)
+    return found if name in FREQUENT else found.exclude(event__in=FREQUENT)
+
+
+def is_slow(columns: Collection[str], event: str) -> bool:
+    """Whether an index finds the events that fit values of these columns, or all events have to be looked through."""
+    if INDEXED.intersection(columns) or (event and event not in FREQUENT):
+        return False
+    return bool(event or UNINDEXED.intersection(columns))
+
+
+def window(latest: int, events: QuerySet[AuditEvent]) -> tuple[QuerySet[AuditEvent], AuditEvent | None]:
+    """The events among the `WINDOW` of them up to id `latest`, and the one before those, if there is any."""
+    before = AuditEvent.objects.filter(id__lte=latest - WINDOW).order_by("-id").first()
+    found = events.filter(id__gt=latest - WINDOW, id__lte=latest)
+    return found, before
 
 
 def event_names() -> list[str]:

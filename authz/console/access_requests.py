@@ -220,8 +220,12 @@ def end(request: HttpRequest, pk: UUID) -> HttpResponse:
     context = {
         **console.each_context(request),
         "title": "End this approval?",
-        "consequence": f"“{found.client.name or found.client.client_id}” loses {' '.join(found.approved_scopes)} for"
-        f" {found.user.username if found.user else 'itself'} at once; if it asks again, it waits again.",
+        "consequence": format_html(
+            "“<bdi>{}</bdi>” loses <code>{}</code> for <bdi>{}</bdi> at once; if it asks again, it waits again.",
+            found.client.name or found.client.client_id,
+            " ".join(found.approved_scopes),
+            found.user.username if found.user else "itself",
+        ),
         "button": "End it",
     }
     return TemplateResponse(request, "console/confirm.html", context)

@@ -11,6 +11,7 @@ from django.db.models import Max, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -111,9 +112,13 @@ def end_any(request: HttpRequest, pk: UUID) -> HttpResponse:
     context = {
         **console.each_context(request),
         "title": "End this authorization?",
-        "consequence": f"“{agent}” no longer reaches {row.resource.name if row.resource else 'this server'}"
-        f" for {row.user.username if row.user else 'itself'}: its refresh token is refused, and introspection calls its"
-        " tokens inactive at once.",
+        "consequence": format_html(
+            "“<bdi>{}</bdi>” no longer reaches <bdi>{}</bdi> for <bdi>{}</bdi>: its refresh token is refused, and"
+            " introspection calls its tokens inactive at once.",
+            agent,
+            row.resource.name if row.resource else "this server",
+            row.user.username if row.user else "itself",
+        ),
         "button": "End it",
     }
     return TemplateResponse(request, "console/confirm.html", context)

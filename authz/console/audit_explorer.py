@@ -13,20 +13,23 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from authz import audit, trail
-from authz.console import exports
+from authz.console import exports, saved_views, timeline
 from authz.console.display import chip, code
 from authz.console.events import Event
 from authz.console.model_admin import ReadOnlyAdmin, Tool, person
 from authz.console.site import console
-from authz.models import AuditEvent
+from authz.models import AuditEvent, User
 
 PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 EXPORT_LIMIT = 50_000
+# Of a list, the latest so many stand in the bars above it.
+TIMELINE = 2_000
 COLUMNS = (
     "id",
     "time",
@@ -50,7 +53,7 @@ class EventFilter(admin.SimpleListFilter):
         return [(event, event) for event in trail.event_names()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
-        return queryset.filter(event=self.value()) if self.value() else queryset
+        return trail.of_event(self.value() or "", queryset) if self.value() else queryset
 
 
 class PeriodFilter(admin.SimpleListFilter):
@@ -92,7 +95,7 @@ class AuditAdmin(ReadOnlyAdmin):
     list_display_links = ("what",)
     list_filter = (PeriodFilter, OutcomeFilter, EventFilter)
     search_fields = ("client_id",)
-    search_help_text = "client:… subject:… reason:… authorization:… or an exact id"
+    search_help_text = "client:… person:… reason:… authorization:… request_id:… or an exact id"
     sortable_by = ()
     ordering = ("-id",)
     # Exact filters that links from other pages use.
@@ -105,6 +108,7 @@ class AuditAdmin(ReadOnlyAdmin):
         "time__gte",
         "time__lt",
         "detail__grant_type",
+        "id__lte",
     )
 
     @admin.display(description="time")
@@ -134,14 +138,29 @@ class AuditAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
         events: QuerySet[AuditEvent] = super().get_queryset(request)
-        # What Django then filters by, said in the way that finds an index (authz/console/trail.py).
+        # What Django then filters by, said in the way that finds an index (authz/trail.py).
         for column in trail.INDEXED.intersection(request.GET):
             events = events.exclude(**{column: ""})
         if moment := _moment(request.GET.get("time__gte", "")):
             events = trail.since(moment, events)
         if moment := _moment(request.GET.get("time__lt", "")):
             events = events.filter(id__lte=trail.first_id(moment + 2 * trail.DISORDER))
+        if self._is_slow(request):
+            events, _ = trail.window(_latest(request), events)
         return events
+
+    @staticmethod
+    def _is_slow(request: HttpRequest) -> bool:
+        """Whether the search has nothing that an index finds it by."""
+        asked = {name for name, value in request.GET.items() if value}
+        event = request.GET.get("event", "")
+        for word in request.GET.get("q", "").split():
+            column, value = _term(word)
+            if column == "event":
+                event = value
+            else:
+                asked.add(column or "client_id")
+        return trail.is_slow(asked, event)
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         return lookup in self.EXACT or lookup in {"event", "period", "outcome"}
@@ -151,17 +170,16 @@ class AuditAdmin(ReadOnlyAdmin):
     ) -> tuple[QuerySet[AuditEvent], bool]:
         """Words are exact and met together; a bare word is any id. Nothing here makes the database walk the table."""
         for word in search_term.split():
-            name, colon, value = word.partition(":")
-            column = {"client": "client_id", "person": "subject"}.get(name, name)
-            if colon and column in trail.INDEXED:
+            column, value = _term(word)
+            if column in trail.INDEXED:
                 queryset = trail.about(column, value, queryset)
-            elif colon and column in {"reason", "resource", "event", "request_id", "address"}:
+            elif column == "event":
+                queryset = trail.of_event(value, queryset)
+            elif column:
                 queryset = queryset.filter(**{column: value})
-            elif word in trail.event_names():
-                queryset = queryset.filter(event=word)
             else:
                 # One look-up in each index: OR over partial indexes would walk the table.
-                by_column = [Q(id__in=trail.about(name, word).order_by().values("id")) for name in trail.INDEXED]
+                by_column = [Q(id__in=trail.about(name, value).order_by().values("id")) for name in trail.IDS]
                 queryset = queryset.filter(reduce(or_, by_column))
         return queryset, False
 
@@ -181,7 +199,24 @@ class AuditAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         exact = [(key, value, _without(request, key)) for key, value in request.GET.items() if key in self.EXACT]
-        return super().changelist_view(request, {"exact": exact, **(extra_context or {})})
+        context = {"exact": exact, "views": saved_views.views(request), "query": saved_views.shown_query(request)}
+        response = super().changelist_view(request, context | (extra_context or {}))
+        if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
+            moments = response.context_data["cl"].queryset.order_by("-id").values_list("time", "reason")[:TIMELINE]
+            response.context_data |= {
+                "timeline": _linked(request, timeline.bars([(moment, bool(reason)) for moment, reason in moments])),
+                "further": self._further(request),
+            }
+        return response
+
+    def _further(self, request: HttpRequest) -> dict[str, Any] | None:
+        """Where the search goes on, if it has not looked through everything."""
+        if not self._is_slow(request):
+            return None
+        _, before = trail.window(_latest(request), AuditEvent.objects.all())
+        if before is None:
+            return None
+        return {"since": before.time, "url": _with(request, id__lte=str(before.pk)), "n": trail.WINDOW}
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -196,7 +231,12 @@ class AuditAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
-        return [path("export.<str:form>", wrap(self.export_view), name="authz_auditevent_export"), *super().get_urls()]
+        return [
+            path("export.<str:form>", wrap(self.export_view), name="authz_auditevent_export"),
+            path("views/", wrap(saved_views.save), name="authz_auditevent_save_view"),
+            path("views/<int:pk>/forget/", wrap(saved_views.forget), name="authz_auditevent_forget_view"),
+            *super().get_urls(),
+        ]
 
     def export_view(self, request: HttpRequest, form: str) -> HttpResponseBase:
         if not self.has_view_permission(request):
@@ -229,6 +269,37 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _latest(request: HttpRequest) -> int:
+    """The event that a bounded search begins at: the one that the address names, or the newest."""
+    given = request.GET.get("id__lte", "")
+    if given.isascii() and given.isdigit():
+        return min(int(given), 2**62)
+    return AuditEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
+
+
+def _term(word: str) -> tuple[str, str]:
+    """(column, value) of a word of a search; the column is "" for a bare id."""
+    name, colon, value = word.partition(":")
+    column = {"client": "client_id", "person": "subject"}.get(name, name)
+    if column == "subject" and value and (known := User.objects.filter(username=value).first()):
+        return column, str(known.subject)
+    if colon and column in {*trail.INDEXED, "resource", "event", "request_id", "address"}:
+        return column, value
+    return ("event", word) if word in trail.event_names() else ("", word)
+
+
+def _with(request: HttpRequest, **changes: str) -> str:
+    asked = request.GET.copy()
+    for name, value in changes.items():
+        asked[name] = value
+    asked.pop("p", None)
+    return "?" + asked.urlencode()
+
+
+def _linked(request: HttpRequest, bars: Sequence[timeline.Bar]) -> list[tuple[timeline.Bar, str]]:
+    return [(bar, _with(request, time__gte=bar.begin.isoformat(), time__lt=bar.end.isoformat())) for bar in bars]
 
 
 def _without(request: HttpRequest, key: str) -> str:

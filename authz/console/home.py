@@ -1,36 +1,34 @@
 """The console's home: what needs me, and what happens."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.core.cache import cache
-from django.db.models import CharField, Count, F, Q, TextField
-from django.db.models.fields.json import KT
-from django.db.models.functions import Cast, Substr
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from authz import access_requests, audit, trail
-from authz.console import charts
+from authz import access_requests, audit
+from authz.console import charts, counts
+from authz.console.counts import Dimension
 from authz.console.model_admin import person
 from authz.console.roles import APPROVE_AGENTS, DECIDE_REQUESTS
 from authz.console.site import console
 from authz.models import Authorization, Client, ProtectedResource, Rule, SigningKey
 
-# name → (length, step, how a step is labelled, how many characters of an ISO time name a step)
+# name → (length, step, how a step is labelled, what is counted by)
 PERIODS = {
-    "24h": (timedelta(hours=24), timedelta(hours=1), "%H:00", 13),
-    "7d": (timedelta(days=7), timedelta(days=1), "%a %d", 10),
-    "30d": (timedelta(days=30), timedelta(days=1), "%d %b", 10),
+    "24h": (timedelta(hours=24), timedelta(hours=1), "%H:00", counts.HOUR),
+    "7d": (timedelta(days=7), timedelta(days=1), "%a %d", counts.DAY),
+    "30d": (timedelta(days=30), timedelta(days=1), "%d %b", counts.DAY),
 }
-# Figures of a long period are counted once a while, not once a visitor.
-REMEMBERED = {"24h": 15, "7d": 60, "30d": 300}
-SERIES = 5
+# Figures are counted once a while, not once a visitor.
+REMEMBERED = {"24h": 10, "7d": 60, "30d": 300}
+SERIES, RANKED = 5, 6
 OLD_KEY = timedelta(days=180)
 ISSUED = {"event": audit.Event.TOKEN_ISSUED.value}
 
@@ -111,42 +109,28 @@ def _setting_up(now: datetime) -> list[Task]:
 
 def happened(period: str, now: datetime) -> dict[str, Any]:
     """Figures and charts of a period. Every number comes with the address of the list behind it."""
-    length, step, label, characters = PERIODS[period]
+    length, step, label, kept = PERIODS[period]
     last = now.replace(minute=0, second=0, microsecond=0)
     last = last if step < timedelta(days=1) else last.replace(hour=0)
     steps = [last - step * i for i in range(int(length / step) - 1, -1, -1)]
-    since = steps[0]
-    events = trail.since(since)
-    # The text of a time begins with its day and hour on both databases: grouping by it needs no function call a row.
-    slot = Substr(Cast("time", TextField()), 1, characters, output_field=CharField())
-    issued = (
-        events.filter(event=audit.Event.TOKEN_ISSUED)
-        .annotate(slot=slot, grant=KT("detail__grant_type"))
-        .values_list("slot", "grant")
-        .order_by()
-        .annotate(n=Count("id"))
-    )
-    chart, total = _tokens(list(issued), steps, step, label, characters)
+    figures = counts.Figures([counts.slot(moment, kept) for moment in steps])
+    chart, total = _tokens(figures.by_slot(Dimension.GRANT), figures.slots, steps, step, label)
     explorer = reverse("admin:authz_auditevent_changelist")
-    in_period = {"time__gte": since.isoformat()}
+    in_period = {"time__gte": steps[0].isoformat()}
 
-    def ranked(column: str, **only: Any) -> list[dict[str, Any]]:
-        rows = list(
-            events.filter(**only)
-            .exclude(**{column: ""})
-            .values(value=F(column))
-            .order_by()
-            .annotate(n=Count("id"))
-            .order_by("-n")[:6]
-        )
-        top = rows[0]["n"] if rows else 1
+    def ranked(dimension: str, column: str, only: Mapping[str, str]) -> list[dict[str, Any]]:
+        rows = figures.ranking(dimension, RANKED)
         return [
-            {**row, "top": top, "url": f"{explorer}?{urlencode({column: row['value'], **in_period, **only})}"}
-            for row in rows
+            {
+                "value": value,
+                "n": n,
+                "top": rows[0][1],
+                "url": f"{explorer}?{urlencode({column: value, **in_period, **only})}",
+            }
+            for value, n in rows
         ]
 
-    refusals = ranked("reason")
-    refused = events.exclude(reason="").count()
+    refused = sum(sum(by_slot.values()) for by_slot in figures.by_slot(Dimension.REASON).values())
     live = Authorization.objects.filter(revoked=None).filter(Q(expires=None) | Q(expires__gt=now))[:10_001].count()
     return {
         "chart": chart,
@@ -173,25 +157,26 @@ def happened(period: str, now: datetime) -> dict[str, Any]:
                 "url": f"{reverse('admin:authz_client_changelist')}?status__exact=approved",
             },
         ],
-        "refusals": refusals,
-        "top_agents": ranked("client_id", event=audit.Event.TOKEN_ISSUED.value),
-        "top_resources": ranked("resource", event=audit.Event.TOKEN_ISSUED.value),
+        "refusals": ranked(Dimension.REASON, "reason", {}),
+        "top_agents": ranked(Dimension.AGENT, "client_id", ISSUED),
+        "top_resources": ranked(Dimension.RESOURCE, "resource", ISSUED),
         "newest": list(Client.objects.order_by("-id")[:5]),
-        "since": since,
+        "is_behind": figures.is_behind,
     }
 
 
 def _tokens(
-    rows: Sequence[tuple[str, str | None, int]], steps: Sequence[datetime], step: timedelta, label: str, characters: int
+    counted: Mapping[str, Mapping[str, int]],
+    slots: Sequence[str],
+    steps: Sequence[datetime],
+    step: timedelta,
+    label: str,
 ) -> tuple[charts.Chart, int]:
-    by_grant: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for slot, grant, n in rows:
-        by_grant[short(grant or "other")][slot.replace("T", " ")] += n
+    by_grant = {short(grant): by_slot for grant, by_slot in counted.items()}
     ordered = sorted(by_grant, key=lambda grant: -sum(by_grant[grant].values()))
-    slots = [f"{moment:%Y-%m-%d %H}"[:characters] for moment in steps]
-    series = {grant: [by_grant[grant][slot] for slot in slots] for grant in ordered[:SERIES]}
+    series = {grant: [by_grant[grant].get(slot, 0) for slot in slots] for grant in ordered[:SERIES]}
     if rest := ordered[SERIES:]:
-        series["others"] = [sum(by_grant[grant][slot] for grant in rest) for slot in slots]
+        series["others"] = [sum(by_grant[grant].get(slot, 0) for grant in rest) for slot in slots]
     explorer = reverse("admin:authz_auditevent_changelist")
     urls = [
         f"{explorer}?{urlencode({**ISSUED, 'time__gte': moment.isoformat(), 'time__lt': (moment + step).isoformat()})}"

@@ -13,8 +13,9 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # Paginator is not 
 
     @cached_property
     def count(self) -> int:
+        # The key alone: what else a row is annotated with is looked up for the page that is shown.
         rows: Any = self.object_list
-        return min(int(rows.order_by()[: CAP + 1].count()), CAP)
+        return min(int(rows.order_by().values("pk")[: CAP + 1].count()), CAP)
 
     @property
     def is_capped(self) -> bool:

@@ -1,5 +1,6 @@
 """Authorizations: who lets which agent reach what, and ending it."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +9,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from authz.console.display import chip, foreign, when
@@ -46,9 +47,9 @@ class AuthorizationAdmin(ReadOnlyAdmin):
     search_help_text = "Agent or person"
     fields = (
         "id", "client", "user", "resource", "grant_type", "scope_text", "made", "expires", "state", "revoked_reason",
-        "redirect_uri", "acr", "amr", "lineage",
+        "redirect_uri", "acr", "amr", "rests_on",
     )  # fmt: skip
-    readonly_fields = ("scope_text", "made", "state")
+    readonly_fields = ("scope_text", "made", "state", "rests_on")
 
     @admin.display(description="agent at MCP server", ordering="client__name")
     def what(self, row: Authorization) -> SafeString:
@@ -63,6 +64,11 @@ class AuthorizationAdmin(ReadOnlyAdmin):
     @admin.display(description="scopes")
     def scope_text(self, row: Authorization) -> SafeString:
         return format_html("<code>{}</code>", " ".join([*row.scopes, *row.identity_scopes]) or "—")
+
+    @admin.display(description="what it rests on")
+    def rests_on(self, row: Authorization) -> SafeString | str:
+        told = ((name, value if isinstance(value, str) else json.dumps(value)) for name, value in row.lineage.items())
+        return format_html_join("", "{}: <code><bdi>{}</bdi></code><br>", told) or "—"
 
     @admin.display(description="since", ordering="created")
     def made(self, row: Authorization) -> SafeString | str:

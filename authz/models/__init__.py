@@ -4,12 +4,14 @@ from authz.models.access_request import AccessRequest, AccessVote
 from authz.models.audit_event import AuditEvent
 from authz.models.authorization import Authorization, AuthorizationCode, Consent
 from authz.models.client import Client
+from authz.models.event_count import EventCount, EventCountMark
 from authz.models.evidence import AuditArchive, AuditDestination, AuditSegment, CheckpointKey
 from authz.models.generation import Generation
 from authz.models.notification import Notification, WebhookEndpoint
 from authz.models.periodic_task import PeriodicTask
 from authz.models.protected_resource import ProtectedResource, Scope
 from authz.models.rule import Rule, RuleAuthor, RuleChange
+from authz.models.saved_view import SavedView
 from authz.models.signing_key import SigningKey
 from authz.models.used_assertion import UsedAssertion
 from authz.models.user import User
@@ -26,6 +28,8 @@ __all__ = [
     "CheckpointKey",
     "Client",
     "Consent",
+    "EventCount",
+    "EventCountMark",
     "Generation",
     "Notification",
     "PeriodicTask",
@@ -33,6 +37,7 @@ __all__ = [
     "Rule",
     "RuleAuthor",
     "RuleChange",
+    "SavedView",
     "Scope",
     "SigningKey",
     "UsedAssertion",

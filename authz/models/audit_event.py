@@ -27,6 +27,7 @@ class AuditEvent(models.Model):
             models.Index(
                 fields=["authorization", "id"], name="authz_audit_authorization", condition=~models.Q(authorization="")
             ),
+            models.Index(fields=["reason", "id"], name="authz_audit_reason", condition=~models.Q(reason="")),
             models.Index(fields=["event", "id"], name="authz_audit_event", condition=~models.Q(event__in=FREQUENT)),
         ]
 

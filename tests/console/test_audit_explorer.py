@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
+from django.test import Client as Browser
 
 from authz import trail
+from authz.console import saved_views
 from authz.console.exports import cell
-from authz.models import AuditEvent, Authorization
+from authz.console.timeline import bars
+from authz.models import AuditEvent, Authorization, SavedView
 from tests.console.conftest import Page
 from tests.support.world import World, person
 
@@ -160,3 +163,154 @@ def test_a_developer_cannot_export(signed_in: Page) -> None:
 @pytest.mark.parametrize("page", ["/console/story/?authorization=", "/console/authz/auditevent/?client_id__exact="])
 def test_a_nul_is_a_bad_request_on_both_databases(signed_in: Page, page: str) -> None:
     assert signed_in("auditor").get(f"{page}%00").status_code == 400
+
+
+# --- What no index finds -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("query", [
+    {"q": "request_id:abc"}, {"resource": "https://mcp.example.com/"}, {"event": "token:access:introspected"},
+])  # fmt: skip
+def test_a_search_without_an_index_looks_through_a_bounded_stretch_and_goes_on(
+    signed_in: Page, monkeypatch: pytest.MonkeyPatch, query: dict[str, str]
+) -> None:
+    columns = {"request_id": "abc", "resource": "https://mcp.example.com/", "event": "token:access:introspected"}
+    browser = signed_in("auditor")
+    old = write(client_id="old", **columns)
+    others = [write(client_id="other") for _ in range(5)]
+    monkeypatch.setattr(trail, "WINDOW", 3)
+
+    first = browser.get(LIST, query)
+    further = first.context["further"]
+    second = browser.get(LIST + further["url"])
+
+    assert list(first.context["cl"].result_list) == []
+    assert "Look further back" in first.content.decode()
+    assert [event.client_id for event in second.context["cl"].result_list] == ["old"]
+    assert old.pk > others[-1].pk - 2 * 3 - 1
+
+
+@pytest.mark.parametrize("query", [
+    {"q": "client:old request_id:abc"}, {"q": "reason:code_expired"}, {"event": "test:event:written"}, {},
+    {"outcome": "refused"}, {"period": "7d"},
+])  # fmt: skip
+def test_a_search_with_an_index_sees_everything(
+    signed_in: Page, monkeypatch: pytest.MonkeyPatch, query: dict[str, str]
+) -> None:
+    write(client_id="old", request_id="abc", reason="code_expired")
+    for _ in range(5):
+        write(client_id="other")
+    monkeypatch.setattr(trail, "WINDOW", 3)
+
+    response = signed_in("auditor").get(LIST, query)
+
+    assert response.context["further"] is None
+    assert "old" in [event.client_id for event in response.context["cl"].result_list]
+
+
+@pytest.mark.parametrize("value", ["", "x", "-1", "9" * 40, "\N{ARABIC-INDIC DIGIT ONE}"])
+def test_a_nonsensical_place_to_begin_is_no_error(signed_in: Page, value: str) -> None:
+    assert signed_in("auditor").get(LIST, {"id__lte": value, "q": "request_id:abc"}).status_code in {200, 302}
+
+
+def test_a_person_is_found_by_user_name(signed_in: Page) -> None:
+    write(subject=str(person("bob").subject), client_id="bobs")
+    write(client_id="other")
+
+    shown = signed_in("auditor").get(LIST, {"q": "person:bob"}).context["cl"].result_list
+
+    assert [event.client_id for event in shown] == ["bobs"]
+
+
+# --- Its timeline --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("span", "most"), [
+    (timedelta(0), 1), (timedelta(seconds=40), 48), (timedelta(hours=5), 48), (timedelta(days=40), 48),
+    (timedelta(days=3000), 48),
+])  # fmt: skip
+def test_bars_hold_every_event_once_in_a_bounded_number_of_steps(span: timedelta, most: int) -> None:
+    now = datetime(2026, 11, 23, 14, 30, 10, tzinfo=UTC)
+    moments = [(now - span, False), (now - span / 2, True), (now, False)]
+
+    found = bars(moments)
+
+    assert len(found) <= most
+    assert sum(bar.done for bar in found) == 2
+    assert sum(bar.refused for bar in found) == 1
+    assert all(bar.begin <= moment < bar.end for bar, moment in [(found[0], now - span), (found[-1], now)])
+    assert max(bar.done_height + bar.refused_height for bar in found) == pytest.approx(100)
+
+
+def test_a_bar_leads_to_its_events(signed_in: Page) -> None:
+    now = datetime.now(UTC)
+    AuditEvent.objects.all().delete()
+    for hours in (30, 20, 1):
+        write(time=now - timedelta(hours=hours), client_id=f"{hours}-hours-ago")
+    browser = signed_in("auditor")
+
+    bar, url = browser.get(LIST).context["timeline"][0]
+
+    assert bar.done == 1
+    assert [event.client_id for event in browser.get(LIST + url).context["cl"].result_list] == ["30-hours-ago"]
+
+
+# --- Saved views ---------------------------------------------------------------------------------------------------
+
+VIEWS = LIST + "views/"
+
+
+def save(browser: Browser, name: str = "Bad secrets", **more: str) -> SavedView | None:
+    browser.post(VIEWS, {"name": name, "query": "reason=client_secret_wrong&p=4&evil__contains=1", **more})
+    return SavedView.objects.filter(name=name).first()
+
+
+def test_a_view_keeps_the_search_and_nothing_else(signed_in: Page) -> None:
+    browser = signed_in("auditor")
+
+    view = save(browser)
+
+    assert view is not None
+    assert view.query == "reason=client_secret_wrong"
+    page = browser.get(f"{LIST}?{view.query}").content.decode()
+    assert 'aria-current="true"><bdi>Bad secrets</bdi>' in page
+
+
+def test_a_view_of_the_whole_audit_is_none(signed_in: Page) -> None:
+    browser = signed_in("auditor")
+    browser.post(VIEWS, {"name": "All", "query": "p=3"})
+    assert not SavedView.objects.exists()
+
+
+def test_a_view_is_its_owners_unless_it_is_shared(signed_in: Page) -> None:
+    auditor, approver = signed_in("auditor"), signed_in("approver")
+    save(auditor, "Mine")
+    save(auditor, "Everybody's", is_shared="on")
+
+    page = approver.get(LIST).content.decode()
+
+    assert "Everybody&#x27;s" in page
+    assert "Mine" not in page
+
+
+@pytest.mark.parametrize(("role", "is_shared", "gone"), [
+    ("auditor", "", True), ("approver", "on", False), ("administrator", "on", True), ("administrator", "", False),
+])  # fmt: skip
+def test_who_may_forget_a_view(signed_in: Page, role: str, is_shared: str, gone: bool) -> None:
+    view = save(signed_in("auditor"), is_shared=is_shared)
+    assert view is not None
+    browser = signed_in(role)
+
+    browser.get(f"{VIEWS}{view.pk}/forget/")
+    assert SavedView.objects.exists()
+    browser.post(f"{VIEWS}{view.pk}/forget/")
+
+    assert SavedView.objects.exists() is not gone
+
+
+def test_views_are_bounded_and_need_the_audits_permission(signed_in: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saved_views, "MOST", 1)
+    browser = signed_in("auditor")
+    save(browser, "One")
+    assert save(browser, "Two") is None
+    assert signed_in("developer").post(VIEWS, {"name": "x", "query": "q=x"}).status_code == 403

@@ -1,0 +1,166 @@
+"""Every page that the URL conf knows, with rows in which a stranger tried everything (attacks 11 and 31)."""
+
+import re
+from collections.abc import Callable, Mapping
+from html.parser import HTMLParser
+
+import pytest
+from django.db import connection
+from django.http import HttpResponse
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+
+from authz.conf import conf
+from authz.models import Client, User
+from tests.console.conftest import Page
+from tests.support import everything, pages
+
+# What sets its text apart from its surroundings by itself, whatever directions are in it (HTML, §15.3.3 and §15.3.5).
+APART = {"bdi", "textarea", "title", "option"}
+BLOCKS = {
+    "address", "dd", "details", "div", "dl", "dt", "fieldset", "form", "h1", "h2", "h3", "header", "li", "main", "nav",
+    "ol", "p", "pre", "section", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul", "body", "html",
+}  # fmt: skip
+VOID = {"input", "img", "br", "meta", "link", "hr", "use", "rect", "line", "wbr"}
+MOST_QUERIES = 26
+
+
+@pytest.fixture
+def alice(signed_in: Page) -> Browser:
+    browser = signed_in("administrator")
+    everything.fill()
+    return browser
+
+
+def visit(browser: Browser, problems_of: Callable[[HttpResponse], list[str]]) -> dict[str, list[str]]:
+    """path → what is wrong with it, for the pages that have something wrong."""
+    found = {}
+    for paths in pages.pages(everything.first).values():
+        for path in paths:
+            response = browser.get(path)
+            if response.status_code not in {200, 302, 403}:
+                found[path] = [f"status {response.status_code}"]
+            elif response.status_code != 302 and (problems := problems_of(response)):
+                found[path] = problems
+    return found
+
+
+def nothing_wrong(found: Mapping[str, object]) -> None:
+    assert not found, "\n" + "\n".join(f"{path}: {problem}" for path, problem in found.items())
+
+
+def test_the_catalogue_knows_every_page(alice: Browser) -> None:
+    known = pages.pages(everything.first)
+
+    assert len(known) > 90
+    assert "admin:xaa_session_changelist" in known
+    assert "account_request" in known
+
+
+def test_every_page_has_a_strict_policy_and_nothing_inline(alice: Browser) -> None:
+    def problems(response: HttpResponse) -> list[str]:
+        html = response.content.decode()
+        policy = response["Content-Security-Policy"]
+        checks = {
+            "policy": "unsafe" not in policy and "default-src 'none'" in policy,
+            "frames": "frame-ancestors 'none'" in policy and response["X-Frame-Options"] == "DENY",
+            "inline": not re.search(r"<style|<[^>]*\sstyle=|<[^>]*\son[a-z]+=(?!\w*alert)|\"javascript:", html),
+            "script": not re.search(r"<script(?![^>]*\ssrc=)(?![^>]*type=\"application/json\")", html),
+            "origin": not re.search(r'(?:src|action)="(?:https?:)?//', html.replace(conf.origin, "")),
+            "csrf": len(re.findall(r'<form[^>]*method="post"', html)) == html.count('name="csrfmiddlewaretoken"'),
+        }
+        return [name for name, holds in checks.items() if not holds]
+
+    nothing_wrong(visit(alice, problems))
+
+
+class Isolation(HTMLParser):
+    """Collects elements that a stranger made, and text of a stranger's that shares its block with anything else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[list[str]] = [[]]  # of each open block, what stands directly in it
+        self.problems: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if any(name.startswith("on") for name, _ in attrs) or ("src", "x") in attrs:
+            self.problems.append(f"a stranger's <{tag}>")
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag in BLOCKS:
+            self.texts.append([])
+
+    def handle_endtag(self, tag: str) -> None:
+        while tag in self.open:
+            closed = self.open.pop()
+            if closed in BLOCKS:
+                self._judge(self.texts.pop())
+            if closed == tag:
+                return
+
+    def handle_data(self, data: str) -> None:
+        if "script" in self.open and "alert" in data:
+            self.problems.append("a stranger's script")
+        if data.strip() and not APART.intersection(self.open):
+            self.texts[-1].append(data.strip())
+
+    def _judge(self, texts: list[str]) -> None:
+        if len(texts) > 1 or any(not text.startswith(everything.HOSTILE[:40]) for text in texts):
+            self.problems += [f"not set apart: {text[:90]!r}" for text in texts if everything.RIGHT_TO_LEFT in text]
+
+
+def test_foreign_text_is_escaped_and_set_apart_on_every_page(alice: Browser) -> None:
+    def problems(response: HttpResponse) -> list[str]:
+        parser = Isolation()
+        parser.feed(response.content.decode())
+        return parser.problems
+
+    nothing_wrong(visit(alice, problems))
+
+
+def test_a_form_that_comes_from_elsewhere_is_refused_on_every_page(alice: Browser) -> None:
+    strict = Browser(enforce_csrf_checks=True)
+    strict.force_login(
+        User.objects.get(username="alice"), backend="allauth.account.auth_backends.AuthenticationBackend"
+    )
+    before = Client.objects.order_by("pk").values_list("status", "secret_digest")[:]
+
+    taken = {
+        path: status
+        for paths in pages.pages(everything.first).values()
+        for path in paths[:1]
+        if (status := strict.post(path, {"post": "yes", "decision": "approve", "period": "24h"}).status_code)
+        not in {403, 405}
+    }
+
+    nothing_wrong(taken)
+    assert list(Client.objects.order_by("pk").values_list("status", "secret_digest")) == list(before)
+
+
+def test_no_page_changes_anything_when_it_is_looked_at(alice: Browser) -> None:
+    writes = re.compile(r"^\s*(INSERT|UPDATE|DELETE)", re.IGNORECASE)
+    # A person's own session is theirs; the mark of the figures' counting is made once.
+    allowed = re.compile(r"django_session|authz_user\"? SET \"?last_login")
+    wrote = {}
+    for paths in pages.pages(everything.first).values():
+        for path in paths:
+            with CaptureQueriesContext(connection) as captured:
+                alice.get(path)
+            found = [q["sql"][:120] for q in captured if writes.match(q["sql"]) and not allowed.search(q["sql"])]
+            if found:
+                wrote[path] = found
+
+    nothing_wrong(wrote)
+
+
+def test_every_page_takes_a_bounded_number_of_queries(alice: Browser) -> None:
+    counted = {}
+    for paths in pages.pages(everything.first).values():
+        for path in paths:
+            with CaptureQueriesContext(connection) as captured:
+                alice.get(path)
+            if len(captured) > MOST_QUERIES:
+                counted[path] = len(captured)
+
+    nothing_wrong(counted)

@@ -1,0 +1,105 @@
+"""A row of everything that pages show, in whose text a stranger tries everything (attack 11).
+
+Works in a test's database, and in a server's own: `manage.py shell -c "from tests.support.everything import …"`.
+"""
+
+import json
+from datetime import UTC, datetime
+
+from django.apps import apps
+from django.contrib.auth.models import Group
+
+from authz.models import (
+    AccessRequest,
+    AuditEvent,
+    Authorization,
+    Client,
+    ProtectedResource,
+    Rule,
+    SavedView,
+    Scope,
+    User,
+)
+
+RIGHT_TO_LEFT, ZERO_WIDTH = "\N{RIGHT-TO-LEFT OVERRIDE}", "\N{ZERO WIDTH SPACE}"
+MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{7*7}}"
+HOSTILE = f"{MARKUP} {RIGHT_TO_LEFT}gpj.exe{ZERO_WIDTH} " + "W" * 120
+
+
+def first(label: str) -> object:
+    """The key of a row, for tests/support/pages.py."""
+    if label == "resource":
+        return ProtectedResource.objects.order_by("pk").values_list("identifier", flat=True).first()
+    app, _, model = label.partition("_")
+    # The latest: the one that a stranger wrote.
+    return apps.get_model(app, model).objects.order_by("-pk").values_list("pk", flat=True).first()
+
+
+def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
+    """One row of each model of the console, named by `text` wherever somebody else could have named it."""
+    from cimd.models import Document, DocumentVersion, Policy
+    from xaa.models import (
+        IssuerHealth,
+        ResourceAuthorizationServer,
+        Session,
+        SubjectLink,
+        TargetResource,
+        TrustedIssuer,
+    )
+
+    now = datetime.now(UTC)
+    alice = User.objects.get(username=owner)
+    stranger = User.objects.create(username=text[:150], email="s@example.com", first_name=text[:150])
+    Group.objects.create(name=text[:150])
+    resource = ProtectedResource.objects.create(identifier="https://hostile.example.com/mcp", name=text[:255])
+    Scope.objects.create(resource=resource, name="hostile:read", description=text[:255])
+    agent = Client.objects.create(
+        client_id="https://agents.example.com/client.json", name=text[:255], status="pending", owner=alice,
+        registration_source="cimd", grant_types=["authorization_code"], redirect_uris="https://agents.example.com/cb",
+        environment=text[:64], tags=[text[:60]], client_uri="https://agents.example.com/",
+    )  # fmt: skip
+    row = Authorization.objects.create(
+        client=agent, user=alice, resource=resource, grant_type="authorization_code", scopes=["hostile:read"],
+        created=now, lineage={"rules": [text], "actor": text},
+    )  # fmt: skip
+    Rule.objects.create(  # a rule's name takes no control characters
+        name=f"{MARKUP} rule", effect="require_approval",
+        definition={"clients": ["*"], "groups": ["*"], "grant_types": ["*"], "resources": ["*"], "scopes": ["*"]},
+    )  # fmt: skip
+    AccessRequest.objects.create(
+        digest="h", client=agent, user=stranger, resource=resource.identifier, grant_type="authorization_code",
+        scopes=["hostile:read"], context={"rules": [text], "address": "203.0.113.9"}, first_asked=now, last_asked=now,
+    )  # fmt: skip
+    AuditEvent.objects.create(
+        time=now, event="token:access:refused", reason="client_unknown", client_id=text, subject=text[:255],
+        resource=text, authorization=str(row.pk), address="203.0.113.9", detail={"scope": text, "rules": [text]},
+    )  # fmt: skip
+    _document(Document, DocumentVersion, agent, text, now)
+    Policy.objects.get_or_create(pk=1, defaults={"trusted_hosts": ["agents.example.com"]})
+    issuer = TrustedIssuer.objects.create(
+        issuer="https://idp.hostile.example.com", name=text[:255], accepts=["id-jag"], match=["sub"]
+    )
+    IssuerHealth.objects.create(issuer=issuer, failures=3, failed=now, failure="timeout", keys=1, fetched=now)
+    SubjectLink.objects.create(issuer=issuer, subject=text[:255], user=stranger)
+    server = ResourceAuthorizationServer.objects.create(issuer="https://as.hostile.example.com", name=text[:255])
+    TargetResource.objects.create(server=server, identifier="https://mcp.hostile.example.com/", scopes=["a.read"])
+    SavedView.objects.create(owner=alice, name=text[:60], query="outcome=refused", is_shared=True)
+    Session.objects.create(digest="d" * 64, session_key="none", user=stranger)
+
+
+def _document(documents: type, versions: type, agent: Client, text: str, now: datetime) -> None:
+    document = documents.objects.create(  # type: ignore[attr-defined]
+        url=agent.client_id, host="agents.example.com", origin="https://agents.example.com", client=agent,
+        fetched=now.timestamp(), failures=1, failure="timeout", failed=now.timestamp(),
+        failure_checks=[{"name": "host", "verdict": "refused", "explanation": text}],
+    )  # fmt: skip
+
+    def version(digest: str, name: str) -> object:
+        body = json.dumps({"client_id": agent.client_id, "client_name": name}).encode()
+        return versions.objects.create(  # type: ignore[attr-defined]
+            document=document, digest=digest * 64, body=body, address="203.0.113.9", fetched=now, metadata={},
+            changes=["name"],
+        )  # fmt: skip
+
+    document.current, document.candidate = version("a", "Innocent"), version("b", text)
+    document.save()

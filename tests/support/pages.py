@@ -1,0 +1,94 @@
+"""Every page that a person can open, read from the URL conf: a page that nobody looks at cannot exist.
+
+`pages()` needs Django set up; what it gives are paths that the test client, a browser or the bench can open.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.urls import URLPattern, get_resolver, reverse
+from django.urls.resolvers import URLResolver
+
+# Addresses of ours that show no page: they redirect, or answer with a file or with JSON.
+NO_PAGE = frozenset(
+    {
+        "admin:login", "admin:logout", "admin:password_change", "admin:password_change_done", "admin:app_list",
+        "admin:jsi18n", "admin:autocomplete", "admin:view_on_site", "admin:authz_auditevent_export",
+        "admin:authz_auditevent_save_view",
+    }
+)  # fmt: skip
+# django-allauth's, in our templates. Its others are reached from a letter, or in the middle of signing in.
+OF_ALLAUTH = (
+    "account_login", "account_logout", "account_change_password", "account_reset_password", "account_inactive",
+    "account_reset_password_done", "account_reset_password_from_key_done", "account_reauthenticate", "mfa_index",
+    "mfa_activate_totp", "socialaccount_connections", "socialaccount_login_cancelled",
+)  # fmt: skip
+# What an address is about where its name does not begin with a model's.
+ABOUT = {
+    "end_authorization": "authz_authorization",
+    "account_end_agent": "authz_client",
+    "authz_auditevent_forget_view": "authz_savedview",
+    "account_request": "authz_accessrequest",
+}
+ARGUMENTS = {"to": "suspended", "alg": "ES256"}
+# Besides the addresses themselves: what a query makes of a page.
+ASKED = {
+    "admin:index": ("?period=7d", "?period=30d"),
+    "admin:story": ("?client_id=nightly-report",),
+    "admin:simulator": ("?client_id=nightly-report&resource={resource}&grant_type=client_credentials",),
+    "admin:authz_client_changelist": ("?q=agent", "?status__exact=pending", "?kind=cimd"),
+    "admin:authz_accessrequest_changelist": ("?status__exact=open",),
+    "admin:authz_authorization_changelist": ("?state=live", "?q=agent"),
+    "admin:authz_auditevent_changelist": (
+        "?q=client:nightly-report", "?outcome=refused", "?outcome=done", "?period=1h", "?period=24h", "?period=7d",
+        "?period=30d&outcome=refused", "?event=token:access:issued", "?event=configuration:object:created",
+        "?reason=client_unknown", "?resource={resource}", "?q=request_id:nothing", "?q=nothing",
+    ),
+    "admin:authz_rule_changelist": ("?q=rule", "?effect__exact=deny"),
+    "admin:authz_user_changelist": ("?q=a",),
+    "admin:cimd_document_changelist": ("?state=waiting", "?state=failing"),
+}  # fmt: skip
+
+
+def patterns() -> Iterator[tuple[str, URLPattern]]:
+    """Our own pages' addresses: (name, pattern)."""
+    yield from _walk(get_resolver(), "")
+
+
+def _walk(resolver: URLResolver, namespace: str) -> Iterator[tuple[str, URLPattern]]:
+    for found in resolver.url_patterns:
+        if isinstance(found, URLResolver):
+            yield from _walk(found, found.namespace or namespace)
+        elif found.name and (namespace == "admin" or found.name.startswith("account_") or found.name == "home"):
+            yield f"{namespace}:{found.name}" if namespace else found.name, found
+
+
+def pages(first: Any) -> dict[str, list[str]]:
+    """name → paths. `first(label)` is the key of a row of a model, such as `authz_client`; None if there is none."""
+    found: dict[str, list[str]] = {}
+    for name, pattern in patterns():
+        if name in NO_PAGE or _is_allauths(pattern):
+            continue
+        path = reverse(name, kwargs={argument: _value(name, argument, first) for argument in _arguments(pattern)})
+        queries = [query.format(resource=first("resource")) for query in ASKED.get(name, ())]
+        found[name] = [path, *(path + query for query in queries)]
+    found |= {name: [reverse(name)] for name in OF_ALLAUTH}
+    return found
+
+
+def _is_allauths(pattern: URLPattern) -> bool:
+    return not getattr(pattern.callback, "__module__", "").startswith(("authz", "cimd", "xaa", "django."))
+
+
+def _arguments(pattern: URLPattern) -> list[str]:
+    return list(pattern.pattern.converters) or list(pattern.pattern.regex.groupindex)
+
+
+def _value(name: str, argument: str, first: Any) -> Any:
+    if argument in ARGUMENTS:
+        return ARGUMENTS[argument]
+    short = name.rpartition(":")[2]
+    key = first(ABOUT.get(short) or short.rpartition("_")[0])
+    if key is None:
+        raise LookupError(f"no row to open {name} with; see tests/support/everything.py")
+    return key
