@@ -195,7 +195,10 @@ class AuditAdmin(ReadOnlyAdmin):
             ("The agent's story", "client_id", obj.client_id),
             ("The person's story", "subject", obj.subject if obj.subject != obj.client_id else ""),
         )
-        return tuple(Tool(title, f"{story}?{urlencode({key: value})}") for title, key, value in links if value)
+        tools = [Tool(title, f"{story}?{urlencode({key: value})}") for title, key, value in links if value]
+        if "ask" in obj.detail or obj.event == audit.Event.TOKEN_ISSUED:
+            tools.insert(0, Tool("Why?", reverse("admin:replay", args=[obj.pk])))
+        return tuple(tools)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         exact = [(key, value, _without(request, key)) for key, value in request.GET.items() if key in self.EXACT]

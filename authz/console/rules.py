@@ -7,8 +7,8 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -16,21 +16,14 @@ from authz import audit, registry, rule_history
 from authz.console.display import chip
 from authz.console.fields import ApproversField, LinesField, with_count
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, person, record
+from authz.console.rule_pages import DAYS, SHOWN_GROUPS, USUAL_DAYS, effect, history, restore, sentence_of
 from authz.console.site import console
 from authz.models import ProtectedResource, Rule, Scope
 from authz.policy import Rule as PolicyRule
 from authz.policy import RuleError
 from authz.policy.approvers import MOST
-from authz.policy.sentences import sentence
 
 EFFECT_TONES = {"allow": "good", "deny": "bad", "require_approval": "caution"}
-
-
-def sentence_of(row: Rule) -> str:
-    try:
-        return sentence(PolicyRule.from_mapping({**row.definition, "name": row.name, "effect": row.effect}))
-    except RuleError as error:
-        return f"This rule cannot be read: {error}"
 
 
 def choices(known: Iterable[str], present: Iterable[str], every: str) -> list[tuple[str, str]]:
@@ -153,6 +146,14 @@ class RuleForm(Form):
             if field in self.fields:
                 self.fields[field].choices = choices(known, definition.get(field) or (), every)  # type: ignore[attr-defined]
 
+    def is_valid(self) -> bool:
+        # Trying a change out saves nothing: the page comes back as it does for a mistake, with the effect instead.
+        return super().is_valid() and not self.is_trial
+
+    @property
+    def is_trial(self) -> bool:
+        return "_effect" in self.data
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if self.errors:
@@ -198,6 +199,7 @@ class RuleAdmin(ConsoleAdmin):
     empty_text = "Until there is a rule, nobody gets anything."
     form = RuleForm
     change_form_template = "console/rule.html"
+    delete_confirmation_template = "console/rule_delete.html"
     list_display = ("name", "effect_chip", "in_words", "is_on")
     list_filter = ("effect", "enabled")
     search_fields = ("name",)
@@ -235,7 +237,44 @@ class RuleAdmin(ConsoleAdmin):
         return "yes" if rule.enabled else "switched off"
 
     def tools(self, request: HttpRequest, obj: Rule | None) -> Sequence[Tool]:
-        return (Tool("Simulator", reverse("admin:simulator")),)
+        all_changes = reverse("admin:authz_rule_history_of_all")
+        return (Tool("Simulator", reverse("admin:simulator")), *(() if obj else (Tool("History", all_changes),)))
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("history/", wrap(history), name="authz_rule_history_of_all"),
+            path("history/<int:number>/restore/", wrap(restore), name="authz_rule_restore"),
+            *super().get_urls(),
+        ]
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return HttpResponseRedirect(f"{reverse('admin:authz_rule_history_of_all')}?rule={object_id}")
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        form = context["adminform"].form
+        days = form.data.get("effect_days", "")
+        context |= {
+            "may_try": self.has_change_permission(request),
+            "effect_days": DAYS,
+            "days_tried": int(days) if days in map(str, DAYS) else USUAL_DAYS,
+            "shown_groups": SHOWN_GROUPS,
+        }
+        if form.is_bound and form.is_trial and not form.errors:
+            others = rule_history.readable(Rule.objects.exclude(pk=form.instance.pk))
+            context["effect"] = effect([*others, rule_history.as_policy_rule(form.instance)], context["days_tried"])
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = dict(extra_context or {})
+        if request.method == "GET" and self.has_delete_permission(request):
+            others = rule_history.readable(Rule.objects.exclude(pk=object_id))
+            context |= {"effect": effect(others, USUAL_DAYS), "shown_groups": SHOWN_GROUPS}
+        return super().delete_view(request, object_id, context)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

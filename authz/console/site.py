@@ -64,10 +64,11 @@ class Console(AdminSite):
         return HttpResponseRedirect(reverse("admin:index"))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        from authz.console import account, simulator, story
+        from authz.console import account, rule_pages, simulator, story
 
         own = [
             path("simulator/", self.admin_view(simulator.simulator), name="simulator"),
+            path("replay/<int:pk>/", self.admin_view(rule_pages.replay), name="replay"),
             path("story/", self.admin_view(story.story), name="story"),
             path("end/<uuid:pk>/", self.admin_view(account.end_any), name="end_authorization"),
         ]

@@ -1,0 +1,178 @@
+"""The rules' history as pages: who changed what, what a rule said before and after, going back, and past decisions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from authz import decisions, hindsight, past_asks, rule_history, snapshot
+from authz.console.model_admin import person
+from authz.console.site import console
+from authz.models import AuditEvent, Rule, RuleChange
+from authz.past_asks import Effect
+from authz.policy import Rule as PolicyRule
+from authz.policy import RuleError, RuleSet, compile, sentence
+
+SHOWN = 50
+DAYS = (7, 30, 90)
+USUAL_DAYS = 30
+SHOWN_GROUPS = 50
+HOW = {
+    "console": "in the console",
+    "api": "by the API",
+    "apply": "by a configuration file",
+    "terminal": "at a terminal",
+    "": "past the console, the API and the configuration file",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One change as the page tells it: the rule before and after in a sentence, and the fields that differ."""
+
+    change: RuleChange
+    before: str
+    after: str
+    lines: tuple[tuple[str, str], ...]
+    how: str
+    former: int | None
+
+
+def sentence_of(row: Rule | RuleChange | None) -> str:
+    if row is None:
+        return ""
+    try:
+        return sentence(rule_history.as_policy_rule(row))
+    except RuleError as error:
+        return f"This rule cannot be read: {error}"
+
+
+def history(request: HttpRequest) -> HttpResponse:
+    """The newest changes, of all rules or of one; older ones a page further."""
+    if not request.user.has_perm("authz.view_rule"):
+        raise PermissionDenied
+    rows = RuleChange.objects.all()
+    rule = request.GET.get("rule", "")
+    if rule.isdecimal():
+        rows = rows.filter(rule=int(rule))
+    if (before := request.GET.get("before", "")).isdecimal():
+        rows = rows.filter(id__lt=int(before))
+    found = list(rows[: SHOWN + 1])
+    context = {
+        **console.each_context(request),
+        "title": "What the rules said, and when",
+        "changes": [_told(change) for change in found[:SHOWN]],
+        "older": found[SHOWN - 1].pk if len(found) > SHOWN else None,
+        "rule": rule if rule.isdecimal() else "",
+        "newest": rule_history.number(),
+        "may_restore": request.user.has_perm("authz.change_rule"),
+    }
+    return TemplateResponse(request, "console/rule_history.html", context)
+
+
+def _told(change: RuleChange) -> Told:
+    earlier = None if change.action == RuleChange.Action.CREATED else rule_history.before(change)
+    later = None if change.action == RuleChange.Action.REMOVED else change
+    return Told(
+        change=change,
+        before=sentence_of(earlier) if change.action != RuleChange.Action.CREATED else "",
+        after=sentence_of(later),
+        lines=tuple(differences(earlier, later)) if earlier and later else (),
+        how=HOW.get(change.how, change.how),
+        former=earlier.pk if earlier is not None else None,
+    )
+
+
+def differences(before: RuleChange, after: RuleChange) -> Iterator[tuple[str, str]]:
+    """The fields that differ, as lines that went (`-`) and came (`+`)."""
+    was = {"name": before.name, "effect": before.effect, "enabled": before.enabled, **before.definition}
+    becomes = {"name": after.name, "effect": after.effect, "enabled": after.enabled, **after.definition}
+    for name in dict.fromkeys([*was, *becomes]):
+        if was.get(name) != becomes.get(name):
+            if name in was:
+                yield "-", f"{name}: {_value(was[name])}"
+            if name in becomes:
+                yield "+", f"{name}: {_value(becomes[name])}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "nobody and nothing"
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {_value(part)}" for name, part in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def restore(request: HttpRequest, number: int) -> HttpResponse:
+    """Going back to a version, of all rules or (`?rule=`) of one: a page that says what follows, and a POST."""
+    if not request.user.has_perm("authz.change_rule"):
+        raise PermissionDenied
+    if not 0 < number <= rule_history.number():
+        raise Http404
+    one = request.GET.get("rule", "")
+    rule = int(one) if one.isdecimal() else None
+    if request.method == "POST":
+        try:
+            changed = rule_history.restore(number, by=person(request), how="console", rule=rule)
+        except rule_history.CannotRestore as problem:
+            messages.error(request, str(problem))
+        else:
+            messages.success(request, f"{changed} rules are as they were in version {number}.")
+        return HttpResponseRedirect(reverse("admin:authz_rule_history_of_all"))
+    changes = rule_history.differing(number, rule)
+    kept = {row.pk: row for row in Rule.objects.all() if row.pk not in changes}
+    then = [row for _, row in changes.values() if row is not None]
+    context = {
+        **console.each_context(request),
+        "title": "Go back?",
+        "number": number,
+        "is_one": rule is not None,
+        "pairs": [(now, then, sentence_of(now), sentence_of(then)) for now, then in changes.values()],
+        "effect": effect(rule_history.readable([*kept.values(), *then]), USUAL_DAYS) if changes else None,
+        "shown_groups": SHOWN_GROUPS,
+    }
+    return TemplateResponse(request, "console/rule_restore.html", context)
+
+
+def effect(rules: list[PolicyRule], days: int) -> Effect:
+    """What these rules instead of today's would have made of the asks of the last days."""
+    snapshot.begin()
+    new: RuleSet = compile(rules)
+    return past_asks.effect(decisions.rule_set(), new, days=days, now=datetime.now(UTC))
+
+
+def replay(request: HttpRequest, pk: int) -> HttpResponse:
+    """Why was this allowed, or refused, then?"""
+    if not (request.user.has_perm("authz.view_auditevent") and request.user.has_perm("authz.view_rule")):
+        raise PermissionDenied
+    event = get_object_or_404(AuditEvent, pk=pk)
+    context: dict[str, Any] = {
+        **console.each_context(request),
+        "title": "Why was this decided so?",
+        "event": event,
+    }
+    try:
+        found = hindsight.of_event(event)
+    except hindsight.CannotReplay as problem:
+        context["problem"] = str(problem)
+    else:
+        decision = found.explanation.decision
+        named = {*decision.rules, *decision.narrowed_by}
+        traces = found.explanation.rules
+        context |= {
+            "found": found,
+            "decision": decision,
+            "tone": "require_approval" if decision.effect == "pending" else decision.effect.value,
+            "rules": [trace for trace in traces if trace.name in named],
+            "missed": [trace for trace in traces if trace.name not in named and trace.mismatches][:5],
+        }
+    return TemplateResponse(request, "console/replay.html", context)
