@@ -106,7 +106,7 @@ def reset() -> None:
     _budget.__init__()  # type: ignore[misc]  # there is one, shared by reference
 
 
-def record_unauthenticated(event: StrEnum, error: OAuthError, *, client_id: str = "") -> OAuthError:
+def record_unauthenticated(event: StrEnum, error: OAuthError, *, client_id: str = "", subject: str = "") -> OAuthError:
     """Record a refusal, if the budget allows, and give the refusal to answer with.
 
     That is another one where it cannot be recorded: with the audit out of order, a right guess at a secret and a wrong
@@ -125,7 +125,7 @@ def record_unauthenticated(event: StrEnum, error: OAuthError, *, client_id: str 
     if left_out:
         detail["left_out"] = left_out
     try:
-        audit.record(event, reason=error.reason, client_id=client_id, detail=detail)
+        audit.record(event, reason=error.reason, client_id=client_id, subject=subject, detail=detail)
     except DatabaseFailure:
         log.exception("a refusal could not be recorded")
         return OAuthError(Reason.UNAVAILABLE)

@@ -1,8 +1,10 @@
-"""All addresses: machine endpoints under the issuer's path, well-known documents at the root, people's pages beside."""
+"""All addresses: machine endpoints under the issuer's path, well-known documents at the root, people's pages
+and the management API beside."""
 
 from django.urls import include, path
 
 from authz import registry
+from authz.api import urls as api
 from authz.conf import conf
 from authz.console import pages
 from authz.endpoints import health, home, metadata, metrics
@@ -18,6 +20,8 @@ urlpatterns = [
     *machine_urlpatterns(),
     *health.urlpatterns,
     *metrics.urlpatterns,
+    *api.well_known,
+    path("api/v1/", include(api.urlpatterns)),
     path("", home.home, name="home"),
     path("accounts/", include("allauth.urls")),
     path("account/", include("authz.console.account_urls")),

@@ -33,7 +33,9 @@ class PolicySerializer(serializers.Serializer[Any]):
     changes = serializers.DictField(child=serializers.CharField(), default=dict)
     registration = serializers.BooleanField(default=False)
     registration_hosts = _list()
-    registration_tokens = serializers.ListField(child=serializers.CharField(max_length=512), required=False)
+    registration_tokens = serializers.ListField(
+        child=serializers.CharField(max_length=512), required=False, write_only=True
+    )
 
     def validate_trusted_hosts(self, value: list[str]) -> list[str]:
         return _patterns(value)

@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.response import TemplateResponse
@@ -23,7 +23,7 @@ from authz import access_requests, approvers
 from authz.access_requests import DURATIONS, NotDecided
 from authz.console.display import chip, foreign, when
 from authz.console.model_admin import ReadOnlyAdmin, Tool, person
-from authz.console.roles import DECIDE_REQUESTS
+from authz.console.roles import DECIDE_REQUESTS, visible_requests
 from authz.console.site import console
 from authz.models import AccessRequest, AccessVote, ProtectedResource, Scope
 
@@ -113,6 +113,9 @@ class AccessRequestAdmin(ReadOnlyAdmin):
     def state_chip(self, row: AccessRequest) -> SafeString:
         state = row.state(datetime.now(UTC))
         return chip(state.capitalize(), TONES.get(state, ""))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AccessRequest]:
+        return visible_requests(person(request), super().get_queryset(request))
 
     def waiting(self, request: HttpRequest) -> int:
         if not request.user.has_perm(DECIDE_REQUESTS):

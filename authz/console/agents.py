@@ -20,6 +20,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 
 from authz import audit, decisions, lifecycle, registry, snapshot, trail
+from authz.configuration import By
 from authz.console.approval import ApprovalForm
 from authz.console.attention import AttentionFilter
 from authz.console.display import STATUS_TONES, chip, foreign, when
@@ -48,6 +49,16 @@ SWITCH = {
     Status.RETIRED: ("Retire", "It gets no more tokens, and everything that people allowed it ends for good."),
 }
 DONE = {Status.APPROVED: "approved", Status.SUSPENDED: "suspended", Status.RETIRED: "retired"}
+
+
+def make_secret(client: Client, by: By) -> str:
+    """A new secret, instead of the one before; this is the only time that it can be read."""
+    secret = secrets.token_urlsafe(36)
+    with settled():
+        client.set_secret(secret)
+        client.save(update_fields=["secret_digest"])
+        audit.record(Event.AGENT_SECRET_MADE, client_id=client.client_id, subject=by.subject, detail={"by": by.name})
+    return secret
 
 
 def new_client_id() -> str:
@@ -504,16 +515,8 @@ class AgentAdmin(ConsoleAdmin):
             raise PermissionDenied
         secret = ""
         if request.method == "POST":
-            secret = secrets.token_urlsafe(36)
-            with settled():
-                client.set_secret(secret)
-                client.save(update_fields=["secret_digest"])
-                audit.record(
-                    Event.AGENT_SECRET_MADE,
-                    client_id=client.client_id,
-                    subject=str(person(request).subject),
-                    detail={"by": request.user.get_username()},
-                )
+            me = person(request)
+            secret = make_secret(client, By(name=me.username, subject=str(me.subject)))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

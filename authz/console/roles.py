@@ -8,17 +8,37 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.backends import BaseBackend
-from django.db.models import Model
+from django.db.models import Model, Q, QuerySet
 
-from authz.models import User
+from authz.models import AccessRequest, Client, User
 
 APPROVE_AGENTS = "authz.approve_client"
 END_AUTHORIZATIONS = "authz.end_authorization"
 DECIDE_REQUESTS = "authz.decide_accessrequest"
+SELF = "authz.view_oneself"
+ASK = "authz.add_accessrequest"
+CONFIGURE = "authz.change_configuration"
+# What the switch stops, by kind; a kind that is not named is the administrators'.
+CUT_OFF = {
+    "client": "authz.cut_off_client",
+    "authorization": "authz.cut_off_authorization",
+    "session": "authz.cut_off_session",
+    "": "authz.cut_off_anything",
+}
 
 # What an approver must see to decide well; a room's own objects come with `view_` anywhere.
 _GRANTED: Mapping[str, frozenset[str]] = {
-    User.Role.APPROVER: frozenset({APPROVE_AGENTS, END_AUTHORIZATIONS, DECIDE_REQUESTS}),
+    User.Role.APPROVER: frozenset(
+        {
+            APPROVE_AGENTS,
+            END_AUTHORIZATIONS,
+            DECIDE_REQUESTS,
+            ASK,
+            CUT_OFF["client"],
+            CUT_OFF["authorization"],
+            CUT_OFF["session"],
+        }
+    ),
     User.Role.AUDITOR: frozenset(),
     User.Role.DEVELOPER: frozenset(
         {
@@ -27,6 +47,9 @@ _GRANTED: Mapping[str, frozenset[str]] = {
             "authz.change_client",
             "authz.view_protectedresource",
             "authz.view_scope",
+            "authz.view_accessrequest",
+            ASK,
+            SELF,
         }
     ),
 }
@@ -39,6 +62,17 @@ def allows(role: str, permission: str) -> bool:
         return False
     codename = permission.partition(".")[2]
     return permission in _GRANTED[role] or (role in _SEES_EVERYTHING and codename.startswith("view_"))
+
+
+def visible(user: User | None, agents: QuerySet[Client]) -> QuerySet[Client]:
+    """The agents that a person may see: a developer's own, and everybody's for who may see agents at all."""
+    return agents.filter(owner=user) if user is not None and user.role == User.Role.DEVELOPER else agents
+
+
+def visible_requests(user: User | None, requests: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
+    """A developer's: what is asked for them, and for agents of their own."""
+    is_developer = user is not None and user.role == User.Role.DEVELOPER
+    return requests.filter(Q(user=user) | Q(client__owner=user)) if is_developer else requests
 
 
 class RoleBackend(BaseBackend):

@@ -20,7 +20,7 @@ from authz import (
 )
 from authz.conf import conf
 from authz.endpoints.machine import form, json_response, machine_endpoint, now
-from authz.models import Client, ProtectedResource
+from authz.models import Authorization, Client, ProtectedResource
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import required
@@ -68,12 +68,12 @@ def introspection(token: str, caller: Client, moment: float) -> dict[str, Any]:
     resource = _resource_of(claims)
     if resource is None or not _may_introspect(caller, resource):
         return INACTIVE
-    username = _live(claims, resource, moment)
-    if username is None:
+    authorization = live(claims, resource, moment)
+    if authorization is None:
         return INACTIVE
     answer = {"active": True, "token_type": "Bearer", **claims}
-    if username:
-        answer["username"] = username
+    if authorization.user is not None:
+        answer["username"] = authorization.user.username
     return answer
 
 
@@ -88,8 +88,8 @@ def _may_introspect(caller: Client, resource: ProtectedResource) -> bool:
     return caller.pk in resources.introspection_clients_of(resource)
 
 
-def _live(claims: dict[str, Any], resource: ProtectedResource, moment: float) -> str | None:
-    """The person's username (`""` for a machine), or None: revoked, suspended, deactivated or no longer allowed."""
+def live(claims: dict[str, Any], resource: ProtectedResource, moment: float) -> Authorization | None:
+    """What a token stands under, with its `user`; None if revoked, suspended, deactivated or no longer allowed."""
     authorization = standing.find(UUID(claims["authorization"]))
     client = clients.registered(claims["client_id"])
     if authorization is None or authorization.revoked is not None or authorization.resource_id != resource.pk:
@@ -115,7 +115,7 @@ def _live(claims: dict[str, Any], resource: ProtectedResource, moment: float) ->
     )
     if not decisions.still_allowed(question, issued_at=claims["iat"], now=moment):
         return None
-    return user.username if user else ""
+    return authorization
 
 
 def metadata() -> dict[str, object]:

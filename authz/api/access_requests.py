@@ -1,0 +1,183 @@
+"""`/access_requests`: asking for access, and deciding what waits; by the same functions as the console."""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import Http404
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from authz import access_requests, approvers
+from authz.access_requests import DURATIONS, LONGEST_TEXT
+from authz.api.asking import ask_for_access
+from authz.api.paging import page
+from authz.api.problems import Problem, invalid
+from authz.api.shapes import ACCESS_REQUEST, PAGED, TEXT, TEXTS, mapping, paged
+from authz.api.view import ApiView, principal_of
+from authz.console.roles import ASK, DECIDE_REQUESTS, visible_requests
+from authz.models import AccessRequest, User
+
+FILTERS = {"status": "status", "client_id": "client__client_id", "username": "user__username", "resource": "resource"}
+
+
+def request_as_item(row: AccessRequest, now: datetime) -> dict[str, Any]:
+    return {
+        "id": str(row.pk),
+        "status": row.state(now),
+        "client_id": row.client.client_id,
+        "username": row.user.username if row.user else None,
+        "resource": row.resource,
+        "grant_type": row.grant_type,
+        "scopes": row.scopes,
+        "reason": row.reason,
+        "context": row.context,
+        "asked": row.asked,
+        "first_asked": row.first_asked.isoformat(),
+        "last_asked": row.last_asked.isoformat(),
+        "approved_scopes": row.approved_scopes,
+        "votes": [
+            {"by": vote.by.username, "approves": vote.approves, "scopes": vote.scopes, "comment": vote.comment}
+            for vote in row.votes.all()
+        ],
+        "decided_by": row.decided_by.username if row.decided_by else None,
+        "decided": row.decided.isoformat() if row.decided else None,
+        "comment": row.comment,
+        "expires": row.expires.isoformat() if row.expires else None,
+    }
+
+
+def seen_by(request: Request) -> QuerySet[AccessRequest]:
+    rows = AccessRequest.objects.select_related("client", "user", "decided_by").prefetch_related("votes__by")
+    return visible_requests(principal_of(request).person, rows)
+
+
+def found(request: Request, pk: UUID) -> AccessRequest:
+    row = seen_by(request).filter(pk=pk).first()
+    if row is None:
+        raise Http404
+    return row
+
+
+class AccessRequests(ApiView):
+    """What waits for a human, and what was answered."""
+
+    requires = {"GET": "authz.view_accessrequest", "POST": ASK}
+    query = {
+        "GET": {
+            "status": "open, approved, denied, expired or cancelled, as it is stored.",
+            "client_id": "Of this agent.",
+            "username": "For this person.",
+            "resource": "At this MCP server.",
+            **PAGED,
+        }
+    }
+    takes = {
+        "POST": mapping(
+            client_id=TEXT, resource=TEXT, scopes=TEXTS, for_={"type": "string", "enum": ["me", "agent"]}, reason=TEXT
+        )
+    }
+    answers = {
+        "GET": paged(ACCESS_REQUEST),
+        "POST": mapping(
+            effect=TEXT, reason=TEXT, scopes=TEXTS, waiting=TEXTS, rules=TEXTS, access_request=ACCESS_REQUEST
+        ),
+    }
+
+    def get(self, request: Request) -> Response:
+        given = self.given
+        rows = seen_by(request).filter(**{FILTERS[name]: value for name, value in given.items() if name in FILTERS})
+        now = datetime.now(UTC)
+        return page(given, rows, lambda row: request_as_item(row, now), by="first_asked")
+
+    def post(self, request: Request) -> Response:
+        """Ask beforehand, as the agent would ask: answers with the request that waits, or why none does."""
+        given = self.body(request)
+        reason = _text(given, "reason")
+        answer, row = ask_for_access(principal_of(request), given, time.time())
+        if row is None:
+            return Response(answer)
+        now = datetime.now(UTC)
+        if reason and (me := principal_of(request).person) is not None:
+            access_requests.explain(row, by=me, reason=reason, now=now)
+        return Response({**answer, "access_request": request_as_item(found(request, row.pk), now)}, status=202)
+
+
+class One(ApiView):
+    requires = {"GET": "authz.view_accessrequest"}
+    answers = {"GET": ACCESS_REQUEST}
+
+    def get(self, request: Request, pk: UUID) -> Response:
+        return Response(request_as_item(found(request, pk), datetime.now(UTC)))
+
+
+class Decision(ApiView):
+    """Deciding takes a person: never the one it is for, nor the agent's owner."""
+
+    requires = {"POST": DECIDE_REQUESTS}
+    answers = {"POST": ACCESS_REQUEST}
+
+    def post(self, request: Request, pk: UUID) -> Response:
+        given = self.body(request)
+        row, by, now = found(request, pk), principal_of(request).person, datetime.now(UTC)
+        if by is None:
+            raise Problem(403, "Agents do not decide access requests: a person does.")
+        if problem := approvers.objection(row, by):
+            raise Problem(403, problem)
+        self.decide(row, by, given, now)
+        return Response(request_as_item(found(request, pk), now))
+
+    def decide(self, row: AccessRequest, by: User, given: Mapping[str, Any], now: datetime) -> None:
+        raise NotImplementedError
+
+
+class Approve(Decision):
+    takes = {"POST": mapping(scopes=TEXTS, lasts={"type": ["string", "integer"]}, comment=TEXT)}
+
+    def decide(self, row: AccessRequest, by: User, given: Mapping[str, Any], now: datetime) -> None:
+        scopes = given.get("scopes", row.scopes)
+        if not isinstance(scopes, list) or not all(isinstance(name, str) for name in scopes):
+            raise invalid("scopes", "is a list of scopes")
+        expires = now + _lasts(given.get("lasts", "8h"))
+        access_requests.approve(row, by=by, scopes=scopes, expires=expires, comment=_text(given, "comment"), now=now)
+
+
+class Deny(Decision):
+    takes = {"POST": mapping(comment=TEXT)}
+
+    def decide(self, row: AccessRequest, by: User, given: Mapping[str, Any], now: datetime) -> None:
+        access_requests.deny(row, by=by, comment=_text(given, "comment"), now=now)
+
+
+class Cancel(ApiView):
+    """Withdraw what waits for oneself, or end an approval before its time."""
+
+    requires = {"POST": ASK}
+    answers = {"POST": ACCESS_REQUEST}
+
+    def post(self, request: Request, pk: UUID) -> Response:
+        row, by, now = found(request, pk), principal_of(request).person, datetime.now(UTC)
+        if by is None:
+            raise Problem(403, "Agents do not decide access requests: a person does.")
+        if not access_requests.cancel(row, by=by, now=now):
+            raise Problem(409, "It is no longer open.")
+        return Response(request_as_item(found(request, pk), now))
+
+
+def _lasts(value: object) -> timedelta:
+    """One of the durations that the console offers, or seconds."""
+    if isinstance(value, str) and value in DURATIONS:
+        return DURATIONS[value]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 10**8:
+        return timedelta(seconds=value)
+    raise invalid("lasts", f"is one of {', '.join(DURATIONS)}, or a number of seconds")
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    text = given.get(name, "")
+    if not isinstance(text, str) or len(text) > LONGEST_TEXT:
+        raise invalid(name, f"is a text of at most {LONGEST_TEXT} characters")
+    return text

@@ -1,0 +1,207 @@
+"""`/agents`: every client, however it came to be known; registering one's own; and its lifecycle."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from django.http import Http404
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from authz.api import etags
+from authz.api.moments import moment_of
+from authz.api.paging import page
+from authz.api.problems import Problem, invalid
+from authz.api.sections import merge
+from authz.api.shapes import AGENT, ANY, MOMENT, PAGED, TEXT, TEXTS, mapping, paged
+from authz.api.view import ApiView, MergePatch, StrictJson, principal_of
+from authz.configuration import By, Section, all_sections, revise
+from authz.configuration.clients import SECRET_METHODS, as_item
+from authz.configuration.sections import items, presented
+from authz.console.agents import make_secret, new_client_id
+from authz.console.roles import APPROVE_AGENTS, visible
+from authz.lifecycle import Terms, switch
+from authz.models import Client, User
+from authz.protocol import redirect_uris
+
+# What who registers an agent may say of it. Its status, its owner and its secret are not theirs to write.
+REGISTRABLE = {
+    "client_name": TEXT,
+    "client_uri": TEXT,
+    "grant_types": TEXTS,
+    "token_endpoint_auth_method": TEXT,
+    "jwks": ANY,
+    "jwks_uri": TEXT,
+    "redirect_uris": TEXTS,
+    "post_logout_redirect_uris": TEXTS,
+    "scope": TEXT,
+    "environment": TEXT,
+    "tags": TEXTS,
+}
+ENVIRONMENT = 64
+FILTERS = {"status": "status", "kind": "registration_source", "client_id": "client_id", "owner": "owner__username"}
+
+
+def clients_section() -> Section:
+    return next(section for section in all_sections() if section.KEY == "clients")
+
+
+def agent_as_item(client: Client) -> dict[str, Any]:
+    """In the configuration's form, with its number here and how it came to be known."""
+    return {"id": client.pk, "kind": client.kind, **presented(clients_section(), as_item(client))}
+
+
+def found(request: Request, pk: int) -> Client:
+    """The agent, if the principal may see it; for all others it does not exist."""
+    row = visible(principal_of(request).person, Client.objects.select_related("owner")).filter(pk=pk).first()
+    if row is None:
+        raise Http404
+    return row
+
+
+class Agents(ApiView):
+    """All agents that the caller may see; a POST registers one, which waits until somebody approves it."""
+
+    requires = {"GET": "authz.view_client", "POST": "authz.add_client"}
+    query = {
+        "GET": {
+            "status": "pending, approved, suspended or retired.",
+            "kind": "How it came to be known: manual, dcr or cimd.",
+            "client_id": "This one.",
+            "owner": "A user name.",
+            **PAGED,
+        }
+    }
+    takes = {"POST": mapping(client_id=TEXT, **REGISTRABLE)}
+    answers = {"GET": paged(AGENT), "POST": AGENT}
+
+    def get(self, request: Request) -> Response:
+        given = self.given
+        rows = visible(principal_of(request).person, Client.objects.select_related("owner"))
+        rows = rows.filter(**{FILTERS[name]: value for name, value in given.items() if name in FILTERS})
+        return page(given, rows, agent_as_item)
+
+    def post(self, request: Request) -> Response:
+        given = self.body(request)
+        principal = principal_of(request)
+        client_id = _own_words(given).get("client_id") or new_client_id()
+        item = {**given, "client_id": client_id, "owner": principal.person.username if principal.person else None}
+        secret = secrets.token_urlsafe(36)
+        has_secret = item.get("token_endpoint_auth_method", "client_secret_basic") in SECRET_METHODS
+        if has_secret:
+            item["client_secret"] = secret
+
+        def registered(_: object) -> Mapping[str, Any]:
+            # Whoever it belongs to, and however it came to be known: a registration takes nothing over (attack 8).
+            if Client.objects.filter(client_id=client_id).exists():
+                raise Problem(409, "There is an agent of this client_id.")
+            return item
+
+        revise(clients_section(), client_id, registered, by=principal.by)
+        client = Client.objects.select_related("owner").get(client_id=client_id)
+        answer = {**agent_as_item(client), **({"client_secret": secret} if has_secret else {})}
+        return Response(answer, status=201, headers={"Location": f"/api/v1/agents/{client.pk}"})
+
+
+def _own_words(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the writer would take from an administrator, but not from everybody who may register."""
+    client_id = given.get("client_id", "")
+    # An id that is a URL belongs to its document (attack 8).
+    if not isinstance(client_id, str) or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in client_id):
+        raise invalid("client_id", "is of letters, digits, “-”, “_” and “.” only")
+    for name in ("redirect_uris", "post_logout_redirect_uris"):
+        uris = given.get(name, [])
+        for index, uri in enumerate(uris if isinstance(uris, list) else ()):
+            # A private-use scheme is an administrator's to allow: any other program may answer to it.
+            problem = redirect_uris.problem(uri) if isinstance(uri, str) else None
+            if problem is not None:
+                raise invalid(f"{name}/{index}".replace("/", "."), problem.sentence)
+    return given
+
+
+class Agent(ApiView):
+    """One agent. Who registered it may change it until somebody has approved it."""
+
+    requires = {"GET": "authz.view_client", "PATCH": "authz.change_client"}
+    takes = {"PATCH": mapping(**REGISTRABLE)}
+    answers = {"GET": AGENT, "PATCH": AGENT}
+    parser_classes = (StrictJson, MergePatch)
+
+    def get(self, request: Request, pk: int) -> Response:
+        client = found(request, pk)
+        return Response(agent_as_item(client), headers={"ETag": etags.etag(as_item(client))})
+
+    def patch(self, request: Request, pk: int) -> Response:
+        client, principal = found(request, pk), principal_of(request)
+        given = _own_words(self.body(request))
+
+        def changed(item: dict[str, Any] | None) -> Mapping[str, Any]:
+            if item is None:
+                raise Problem(409, "It introduced itself: what it says of itself is changed where it says it.")
+            # Read again in here, where nobody else changes it: what was approved a moment ago stays as it is.
+            is_theirs = principal.person is not None and item["owner"] == principal.person.username
+            if _is_developer(principal.person) and not (is_theirs and item["status"] == Client.Status.PENDING):
+                raise Problem(403, "It was approved as it is. Register another one.")
+            etags.check(request, item)
+            merged: dict[str, Any] = merge(presented(clients_section(), item), given)
+            return merged
+
+        revise(clients_section(), client.client_id, changed, by=principal.by)
+        after = items(clients_section(), client.client_id)[client.client_id]
+        return Response(agent_as_item(found(request, pk)), headers={"ETag": etags.etag(after)})
+
+
+def _is_developer(person: User | None) -> bool:
+    return person is not None and person.role == User.Role.DEVELOPER
+
+
+class AgentStatus(ApiView):
+    """The lifecycle: pending → approved → suspended → retired. By a person, and never by the agent's owner."""
+
+    to: ClassVar[str] = ""
+    requires = {"POST": APPROVE_AGENTS}
+    answers = {"POST": AGENT}
+
+    def post(self, request: Request, pk: int) -> Response:
+        client, principal = found(request, pk), principal_of(request)
+        if principal.person is None:
+            raise Problem(403, "Agents do not decide about agents: a person does.")
+        given = self.body(request) if self.takes else {}
+        if not switch(client, self.to, by=principal.person, now=datetime.now(UTC), terms=_terms(given)):
+            raise Problem(409, f"From {client.status} it cannot become {self.to}, or somebody else was quicker.")
+        return Response(agent_as_item(found(request, pk)))
+
+
+class AgentApproval(AgentStatus):
+    """Approve an agent, or renew its approval: who answers for it, for which environment, and until when."""
+
+    to = Client.Status.APPROVED
+    takes = {"POST": mapping(owner=TEXT, environment=TEXT, until=MOMENT)}
+
+
+def _terms(given: Mapping[str, Any]) -> Terms:
+    for name, value in given.items():
+        if not isinstance(value, str):
+            raise invalid(name, "is a text")
+    owner = User.objects.filter(username=given["owner"]).first() if "owner" in given else None
+    if "owner" in given and owner is None:
+        raise invalid("owner", "is nobody's user name")
+    if len(given.get("environment", "")) > ENVIRONMENT:
+        raise invalid("environment", f"has at most {ENVIRONMENT} characters")
+    until = moment_of("until", given["until"]) if "until" in given else None
+    return Terms(owner=owner, environment=given.get("environment"), until=until)
+
+
+class AgentSecret(ApiView):
+    """A new secret, shown once; the one before is worth nothing from then on."""
+
+    requires = {"POST": "authz.change_client"}
+    answers = {"POST": mapping(client_id=TEXT, client_secret=TEXT)}
+
+    def post(self, request: Request, pk: int) -> Response:
+        client, principal = found(request, pk), principal_of(request)
+        if client.kind == "cimd" or client.token_endpoint_auth_method not in SECRET_METHODS:
+            raise Problem(409, "It does not prove who it is by a secret.")
+        by: By = principal.by
+        return Response({"client_id": client.client_id, "client_secret": make_secret(client, by)})

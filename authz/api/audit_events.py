@@ -1,0 +1,106 @@
+"""`/audit_events`: reading the audit, newest first, at a cost that does not grow with it.
+
+Few indexes stand on the audit (authz/models/audit_event.py). A filter that has none is looked for among a bounded
+number of rows a request: such a page may be short or empty and still have a `next`, which goes on from there.
+"""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import Http404
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from authz import trail
+from authz.api.moments import moment_of
+from authz.api.paging import limit, read_key, written
+from authz.api.shapes import AUDIT_EVENT, PAGED, paged
+from authz.api.view import ApiView
+from authz.models import AuditEvent
+from authz.models.audit_event import FREQUENT
+
+UNINDEXED = ("resource", "reason", "address", "request_id")
+WALKED = 20_000
+
+
+class AuditEvents(ApiView):
+    """The audit, filtered. It is read here, and written nowhere but by what happens."""
+
+    requires = {"GET": "authz.view_auditevent"}
+    query = {
+        "GET": {
+            "client_id": "Of this agent.",
+            "subject": "Of this person, by subject.",
+            "authorization": "Under this authorization.",
+            **dict.fromkeys(UNINDEXED, "Exactly this; a page may be short and still have a `next`."),
+            "event": "Of this name.",
+            "since": "From this moment on.",
+            "until": "Before this moment.",
+            **PAGED,
+        }
+    }
+    answers = {"GET": paged(AUDIT_EVENT)}
+
+    def get(self, request: Request) -> Response:
+        given = self.given
+        size = limit(given)
+        rows = _indexed(given)
+        if key := read_key(given):
+            rows = rows.filter(id__lt=key)
+        others = {name: given[name] for name in UNINDEXED if name in given}
+        if given.get("event") in FREQUENT:
+            others["event"] = given["event"]
+        walked = rows.order_by("-id")[:WALKED]
+        found = list(AuditEvent.objects.filter(id__in=walked.values("id"), **others).order_by("-id")[: size + 1])
+        last = found[size - 1].pk if len(found) > size else _end(walked)
+        return Response(
+            {"items": [event_as_item(event) for event in found[:size]], "next": written([str(last)]) if last else None}
+        )
+
+
+def _end(walked: QuerySet[AuditEvent]) -> int | None:
+    """The last row that was walked, if there may be more behind it."""
+    ids = list(walked.values_list("id", flat=True)[WALKED - 1 : WALKED])
+    return ids[0] if ids else None
+
+
+def _indexed(given: dict[str, str]) -> QuerySet[AuditEvent]:
+    rows = AuditEvent.objects.all()
+    for column in trail.INDEXED.intersection(given):
+        rows = trail.about(column, given[column], rows)
+    if "event" in given and given["event"] not in FREQUENT:
+        # The index's own condition, word for word, or the database does not use it.
+        rows = rows.exclude(event__in=FREQUENT).filter(event=given["event"])
+    if "since" in given:
+        rows = trail.since(moment_of("since", given["since"]), rows)
+    if "until" in given:
+        moment = moment_of("until", given["until"])
+        rows = rows.filter(id__lte=trail.first_id(moment + 2 * trail.DISORDER) or 2**62, time__lt=moment)
+    return rows
+
+
+def event_as_item(event: AuditEvent) -> dict[str, Any]:
+    return {
+        "id": event.pk,
+        "time": event.time.isoformat(),
+        "event": event.event,
+        "reason": event.reason,
+        "client_id": event.client_id,
+        "subject": event.subject,
+        "resource": event.resource,
+        "authorization": event.authorization,
+        "address": event.address,
+        "request_id": event.request_id,
+        "detail": event.detail,
+    }
+
+
+class AuditEventView(ApiView):
+    requires = {"GET": "authz.view_auditevent"}
+    answers = {"GET": AUDIT_EVENT}
+
+    def get(self, request: Request, pk: int) -> Response:
+        event = AuditEvent.objects.filter(pk=pk).first()
+        if event is None:
+            raise Http404
+        return Response(event_as_item(event))

@@ -1,0 +1,103 @@
+"""`/configuration`: all of it at once, as `manage.py export` and `apply` do."""
+
+from typing import Any
+
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from authz.api.approving import not_ones_own
+from authz.api.etags import check, etag
+from authz.api.problems import Problem
+from authz.api.shapes import CHANGES, CONFIGURATION
+from authz.api.view import ApiView, principal_of
+from authz.configuration import Change, apply, export
+from authz.configuration.sections import exported
+from authz.console.roles import CONFIGURE
+
+MAXIMUM_FILE = 4 * 1024 * 1024
+EXPORT = "authz.view_configuration"
+
+
+class Text(BaseParser):
+    """The file as it is: `apply` reads it, so that a mistake is named by its line."""
+
+    media_type = "application/yaml"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        try:
+            return str(stream.read().decode("utf-8"))
+        except UnicodeDecodeError:
+            raise Problem(400, "The body is not UTF-8.") from None
+
+
+class JsonText(Text):
+    media_type = "application/json"
+
+
+class Yaml(BaseRenderer):
+    media_type = "application/yaml"  # RFC 9512
+    format = "yaml"
+
+    def render(self, data: Any, media_type: str | None = None, context: Any = None) -> bytes:
+        return str(data).encode()
+
+
+class Configuration(ApiView):
+    requires = {"GET": EXPORT, "POST": CONFIGURE}
+    query = {
+        "POST": {
+            "dry_run": "true: say what would change, and change nothing.",
+            "prune": "true: remove what the sections that are there do not name.",
+        }
+    }
+    takes = {"POST": CONFIGURATION}
+    answers = {"GET": CONFIGURATION, "POST": CHANGES}
+    maximum_body = MAXIMUM_FILE
+    parser_classes = (Text, JsonText)
+    renderer_classes = (JSONRenderer, Yaml)
+
+    def get(self, request: Request) -> Response:
+        """What there is, without secrets. Applying it changes nothing."""
+        data = exported()
+        is_yaml = getattr(request.accepted_renderer, "format", "") == "yaml"
+        return Response(export() if is_yaml else data, headers={"ETag": etag(data)})
+
+    def post(self, request: Request) -> Response:
+        """Make the configuration be what the body says, all of it or nothing; answers with what changed."""
+        given = self.given
+        text = request.data
+        if not isinstance(text, str):
+            raise Problem(400, "The body must be the configuration file.")
+        if request.META.get("HTTP_IF_MATCH"):
+            check(request, exported())
+        changes = apply(
+            text,
+            prune=switch(given, "prune"),
+            dry_run=switch(given, "dry_run"),
+            by=principal_of(request).by,
+            permit=not_ones_own(request),
+            local=False,
+        )
+        # Always JSON, whatever the file was.
+        request.accepted_renderer = JSONRenderer()
+        request.accepted_media_type = "application/json"
+        return Response({"applied": not switch(given, "dry_run"), "changes": [change_as_item(c) for c in changes]})
+
+
+def switch(given: dict[str, str], name: str) -> bool:
+    value = given.get(name, "false")
+    if value not in {"true", "false"}:
+        raise Problem(400, f"{name} is true or false.")
+    return value == "true"
+
+
+def change_as_item(change: Change) -> dict[str, Any]:
+    return {
+        "section": change.section,
+        "key": change.key,
+        "action": change.action,
+        "before": dict(change.before),
+        "after": dict(change.after),
+    }

@@ -1,0 +1,31 @@
+"""The API's own protected resource metadata (RFC 9728), by which a program finds out where to get a token for it."""
+
+from django.http import HttpRequest, HttpResponse
+
+from authz import snapshot
+from authz.api.authentication import identifier, registered
+from authz.conf import conf
+from authz.endpoints.machine import json_response, machine_endpoint
+from authz.resources import scopes_of
+
+
+@machine_endpoint("GET", "HEAD")
+def protected_resource(request: HttpRequest) -> HttpResponse:
+    snapshot.begin()
+    resource = registered()
+    if resource is None:
+        # Nobody gets a token for what is not registered, so nothing is claimed.
+        return json_response({"error": "not_found"}, status=404)
+    return json_response(
+        {
+            # > the "resource" value returned MUST be identical to the protected resource's resource identifier
+            # > value (RFC 9728 §3.3)
+            "resource": identifier(),
+            "resource_name": resource.name,
+            "authorization_servers": [conf.issuer],
+            "scopes_supported": list(scopes_of(resource)),
+            "bearer_methods_supported": ["header"],
+            "resource_documentation": f"{conf.origin}/api/v1/schema",
+        },
+        cache="public, max-age=300",
+    )

@@ -1,0 +1,185 @@
+"""`/policy`: why an ask is answered as it is, who reaches what, and what other rules would change. Changes nothing."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import islice
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from authz import decisions, resources, simulation
+from authz.api.problems import Problem, invalid
+from authz.api.shapes import ANY, EXPLANATION, REACH, SHIFTS, SWITCH, TEXT, a_list, mapping
+from authz.api.view import ApiView
+from authz.models import Client, ProtectedResource, User
+from authz.policy import Ask, Reach, Rule, RuleError, compile, explain, reach
+from authz.protocol.errors import OAuthError
+
+READS_RULES = "authz.view_rule"
+# An answer names no more than so many rows; narrow the question for the rest.
+MAXIMUM_ROWS = 1000
+MAXIMUM_RULES = 1000
+
+
+class Explain(ApiView):
+    """One ask: what is granted, what is not, and which rule missed on which field."""
+
+    requires = {"GET": READS_RULES}
+    query = {
+        "GET": {
+            "client_id": "The agent.",
+            "username": "For whom; left out: for itself.",
+            "resource": "The MCP server.",
+            "scope": "Separated by spaces; left out: all that the server has.",
+            "grant_type": "Left out: authorization_code for a person, client_credentials for itself.",
+            "address": "Where it comes from.",
+        }
+    }
+    answers = {"GET": EXPLANATION}
+
+    def get(self, request: Request) -> Response:
+        given = self.given
+        now = time.time()
+        question = ask_of(given, now)
+        rules = decisions.rule_set()
+        found = explain(question, rules, now, decisions.approvals_for(question, rules, now))
+        decision = found.decision
+        return Response(
+            {
+                "effect": decision.effect.value,
+                "reason": decision.reason.value,
+                "scopes": list(decision.scopes),
+                "waiting": list(decision.waiting),
+                "lifetime": decision.lifetime,
+                "rules": list(decision.rules),
+                "by_scope": [asdict(scope) for scope in found.scopes],
+                "by_rule": [
+                    {
+                        "name": rule.name,
+                        "effect": rule.effect.value,
+                        "sentence": rule.sentence,
+                        "matches": not rule.mismatches,
+                        "mismatches": [
+                            {"field": missed.field, "wanted": missed.wanted, "asked": missed.asked}
+                            for missed in rule.mismatches
+                        ],
+                    }
+                    for rule in found.rules[:MAXIMUM_RULES]
+                ],
+            }
+        )
+
+
+def ask_of(given: dict[str, str], now: float) -> Ask:
+    client = Client.objects.select_related("owner").filter(client_id=given.get("client_id", "")).first()
+    if client is None:
+        raise invalid("client_id", "is needed, and names no agent")
+    user = User.objects.filter(username=given["username"]).first() if "username" in given else None
+    if "username" in given and user is None:
+        raise invalid("username", "is nobody's")
+    resource = resource_of(given.get("resource", ""))
+    return decisions.ask(
+        client=client,
+        user=user,
+        grant_type=given.get("grant_type") or ("authorization_code" if user else "client_credentials"),
+        resource=resource,
+        scopes=given["scope"].split() if "scope" in given else list(resources.scopes_of(resource)),
+        # As if the person had just signed in: what a rule demands beyond that shows as missing.
+        auth_time=now if user else None,
+        address=given.get("address", ""),
+    )
+
+
+def resource_of(uri: str) -> ProtectedResource:
+    try:
+        return resources.requested(uri)
+    except OAuthError:
+        raise invalid("resource", "is needed, and names no MCP server") from None
+
+
+class ReachView(ApiView):
+    """Who can reach this MCP server, and through which agents? What can this agent reach? Name at least one."""
+
+    requires = {"GET": READS_RULES}
+    query = {"GET": {"client_id": "Only this agent.", "username": "Only this person.", "resource": "Only there."}}
+    answers = {"GET": REACH}
+
+    def get(self, request: Request) -> Response:
+        given = self.given
+        if not given:
+            raise Problem(400, "Name a client_id, a username or a resource.")
+        among = simulation.cast(
+            client_id=given.get("client_id", ""),
+            username=given.get("username", ""),
+            resource=given.get("resource", ""),
+        )
+        rows = reach(decisions.rule_set(), among.agents, among.persons, among.servers, time.time())
+        if "username" in given:
+            rows = tuple(row for row in rows if given["username"] in row.subjects)
+        return Response(
+            {"reach": [_reach_as_item(row) for row in rows[:MAXIMUM_ROWS]], "more": len(rows) > MAXIMUM_ROWS}
+        )
+
+
+def _reach_as_item(row: Reach) -> dict[str, Any]:
+    return {
+        # Classes may be large: the count says how many there are, the list shows the first of them.
+        "clients": list(row.clients[:MAXIMUM_ROWS]),
+        "clients_count": len(row.clients),
+        "subjects": list(row.subjects[:MAXIMUM_ROWS]),
+        "subjects_count": len(row.subjects),
+        "resource": row.resource,
+        "grant_types": list(row.grant_types),
+        "scopes": list(row.scopes),
+        "waiting": list(row.waiting),
+        "conditional": list(row.conditional),
+    }
+
+
+class Simulate(ApiView):
+    """Who would gain and who would lose by other rules, before anybody saves them."""
+
+    requires = {"POST": READS_RULES}
+    takes = {"POST": mapping(rules=a_list(ANY), prune=SWITCH, client_id=TEXT, username=TEXT, resource=TEXT)}
+    answers = {"POST": SHIFTS}
+
+    def post(self, request: Request) -> Response:
+        given = self.body(request)
+        prune = given.get("prune", False)
+        if not isinstance(prune, bool):
+            raise invalid("prune", "is true or false")
+        only = {name: given.get(name, "") for name in ("client_id", "username", "resource")}
+        for name, value in only.items():
+            if not isinstance(value, str):
+                raise invalid(name, "is a text")
+        try:
+            new = compile(simulation.proposed(rules_of(given.get("rules")), prune=prune))
+        except RuleError as error:
+            raise invalid("rules", str(error)) from None
+        shifts = iter(simulation.shifts(decisions.rule_set(), new, simulation.cast(**only), time.time()))
+        shown = [{**asdict(shift), "gains": shift.gains} for shift in islice(shifts, MAXIMUM_ROWS)]
+        rest = list(shifts)
+        gained = sum(shift["gains"] for shift in shown) + sum(shift.gains for shift in rest)
+        total = len(shown) + len(rest)
+        return Response({"gained": gained, "lost": total - gained, "shifts": shown, "more": bool(rest)})
+
+
+def rules_of(given: object) -> Sequence[Rule]:
+    if not isinstance(given, list) or len(given) > MAXIMUM_RULES:
+        raise invalid("rules", f"is a list of at most {MAXIMUM_RULES} rules, as in the configuration file")
+    return list(_rules(given))
+
+
+def _rules(given: list[object]) -> Iterator[Rule]:
+    for index, item in enumerate(given):
+        if not isinstance(item, dict):
+            raise invalid("rules", f"{index} is not a mapping")
+        try:
+            # Left out, it speaks of every grant, as for `apply`.
+            yield Rule.from_mapping({"grant_types": ["*"], **item})
+        except RuleError as error:
+            raise Problem(
+                422, f"rules.{index}: {error}", errors=[(f"#/rules/{index}/{error.field}", error.problem)]
+            ) from None

@@ -1,0 +1,13 @@
+"""Why the management API refuses (RFC 6750 §3.1): precise for the operator, three codes for the wire."""
+
+from authz.protocol.errors import RefusalReason
+
+
+class Reason(RefusalReason):
+    TOKEN_INVALID = "api_token_invalid", "invalid_token", "The access token is malformed, expired or revoked."
+    TOKEN_FOR_ANOTHER = "api_token_for_another", "invalid_token", "The access token is malformed, expired or revoked."
+    TOKEN_ENDED = "api_token_ended", "invalid_token", "The access token is malformed, expired or revoked."
+    CREDENTIALS_UNKNOWN = "api_credentials_unknown", "invalid_request", "Send one access token as a Bearer token."
+    SCOPE_INSUFFICIENT = "api_scope_insufficient", "insufficient_scope", "The access token has not the scope for this."
+    ROLE_INSUFFICIENT = "api_role_insufficient", "access_denied", "Your role does not allow this."
+    FORGED = "api_request_forged", "access_denied", "The request does not prove that it comes from the console."

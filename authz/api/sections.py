@@ -1,0 +1,147 @@
+"""`/configuration/{section}`: the configuration file item by item, by the same serializers and writers as `apply`."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.http import Http404
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from authz.api import etags
+from authz.api.approving import not_ones_own
+from authz.api.paging import page
+from authz.api.problems import Problem
+from authz.api.shapes import PAGED, paged
+from authz.api.view import ApiView, MergePatch, StrictJson, principal_of
+from authz.configuration import Section, revise
+from authz.configuration.sections import items, presented
+from authz.console.roles import CONFIGURE, visible
+from authz.models import Client
+
+
+class SectionView(ApiView):
+    section: ClassVar[Section]
+
+    def rows(self, request: Request) -> Any:
+        rows = self.section.rows()
+        return visible(principal_of(request).person, rows) if rows.model is Client else rows
+
+    def answer(self, item: Mapping[str, Any], status: int = 200) -> Response:
+        return Response(presented(self.section, item), status=status, headers={"ETag": etags.etag(item)})
+
+
+class Items(SectionView):
+    """A section's items, in the file's form."""
+
+    query = {"GET": PAGED}
+
+    def get(self, request: Request) -> Response:
+        given = self.given
+        return page(given, self.rows(request), lambda row: presented(self.section, self.section.as_item(row)))
+
+
+class Item(SectionView):
+    """One item. Its key stands percent-encoded in the path; a section that is one mapping has none."""
+
+    parser_classes = (StrictJson, MergePatch)
+
+    def get(self, request: Request, key: str = "") -> Response:
+        single = getattr(self.section, "SINGLE", False)
+        row = (self.rows(request) if single else self.rows(request).filter(**{self.section.LOOKUP: key})).first()
+        if row is None:
+            raise Http404
+        return self.answer(self.section.as_item(row))
+
+    def put(self, request: Request, key: str = "") -> Response:
+        """Make it be this, whole: what is left out gets its default. Only secrets stay as they are."""
+        given = self._given(request)
+        # The address says which item it is; the body may say so, too.
+        named = given if self._is_single else {self.section.LOOKUP: key, **given}
+        return self._revised(request, key, lambda _: named)
+
+    def patch(self, request: Request, key: str = "") -> Response:
+        """Change these members (RFC 7396); null takes a member back to its default."""
+        given = self._given(request)
+
+        def patched(item: dict[str, Any] | None) -> Mapping[str, Any]:
+            if item is None:
+                raise Http404
+            merged: dict[str, Any] = merge(presented(self.section, item), given)
+            return merged
+
+        return self._revised(request, key, patched)
+
+    def delete(self, request: Request, key: str = "") -> Response:
+
+        def removed(item: dict[str, Any] | None) -> None:
+            if item is None:
+                raise Http404
+
+        return self._revised(request, key, removed)
+
+    @property
+    def _is_single(self) -> bool:
+        return getattr(self.section, "SINGLE", False)
+
+    def _given(self, request: Request) -> dict[str, Any]:
+        if not isinstance(request.data, dict):
+            raise Problem(400, "The body must be a JSON object.")
+        return request.data
+
+    def _revised(self, request: Request, key: str, revision: Any) -> Response:
+        principal = principal_of(request)
+        was_there: list[bool] = []
+
+        def checked(item: dict[str, Any] | None) -> Mapping[str, Any] | None:
+            etags.check(request, item)
+            was_there.append(item is not None)
+            found: Mapping[str, Any] | None = revision(item)
+            return found
+
+        key = self.section.LOOKUP if self._is_single else key
+        revise(self.section, key, checked, by=principal.by, permit=not_ones_own(request))
+        after = items(self.section, key).get(key)
+        return Response(status=204) if after is None else self.answer(after, 200 if was_there[0] else 201)
+
+
+def merge(target: Any, patch: Any) -> Any:
+    """A JSON merge patch applied (RFC 7396 §2)."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge(merged.get(name), value)
+    return merged
+
+
+def views_of(section: Section) -> tuple[type[Items], type[Item]]:
+    """The views of one section. Reading takes the model's own permission, changing that of the configuration."""
+    meta = section.rows().model._meta
+    reading = f"{meta.app_label}.view_{meta.model_name}"
+    name = "".join(part.capitalize() for part in section.KEY.split("_"))
+    several = type(
+        f"{name}Items",
+        (Items,),
+        {
+            "section": section,
+            "requires": {"GET": reading},
+            "answers": {"GET": paged({"type": "object", "description": f"An item of `{section.KEY}`."})},
+            "__doc__": Items.__doc__,
+        },
+    )
+    whole, part = section.SERIALIZER, section.SERIALIZER(partial=True)
+    one = type(
+        f"{name}Item",
+        (Item,),
+        {
+            "section": section,
+            "requires": {"GET": reading, "PUT": CONFIGURE, "PATCH": CONFIGURE, "DELETE": CONFIGURE},
+            "takes": {"PUT": whole, "PATCH": part},
+            "answers": {"GET": whole, "PUT": whole, "PATCH": whole},
+            "__doc__": Item.__doc__,
+        },
+    )
+    return several, one

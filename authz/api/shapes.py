@@ -1,0 +1,162 @@
+"""The shapes of bodies and answers, as JSON Schema: what the OpenAPI document says of them, and what is let in."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Shape = Mapping[str, Any]
+TEXT: Shape = {"type": "string"}
+TEXT_OR_NULL: Shape = {"type": ["string", "null"]}
+TEXTS: Shape = {"type": "array", "items": TEXT}
+NUMBER: Shape = {"type": "integer"}
+NUMBER_OR_NULL: Shape = {"type": ["integer", "null"]}
+SWITCH: Shape = {"type": "boolean"}
+ANY: Shape = {"type": "object", "additionalProperties": True}
+MOMENT: Shape = {"type": "string", "format": "date-time"}
+MOMENT_OR_NULL: Shape = {"type": ["string", "null"], "format": "date-time"}
+PAGED: Mapping[str, str] = {
+    "limit": "How many items, 1 to 200 (50).",
+    "cursor": "What the page before called `next`.",
+}
+
+
+def mapping(**members: Shape) -> Shape:
+    """An object of exactly these members."""
+    return {
+        "type": "object",
+        "properties": {name.rstrip("_"): shape for name, shape in members.items()},
+        "additionalProperties": False,
+    }
+
+
+def a_list(of: Shape) -> Shape:
+    return {"type": "array", "items": of}
+
+
+def paged(of: Shape) -> Shape:
+    return mapping(items=a_list(of), next=TEXT_OR_NULL)
+
+
+PROBLEM: Shape = {
+    "type": "object",
+    "description": "Problem details (RFC 9457).",
+    "properties": {
+        "title": TEXT,
+        "status": NUMBER,
+        "detail": TEXT,
+        "error": TEXT,
+        "line": NUMBER,
+        "errors": a_list(mapping(pointer=TEXT, detail=TEXT)),
+    },
+}
+CONFIGURATION: Shape = {
+    "type": "object",
+    "description": "The configuration file: a member for each section (docs/configuration.md).",
+}
+AGENT = {
+    "type": "object",
+    "description": "The item of `clients`, with its number here and how it came to be known.",
+    "properties": {"id": NUMBER, "kind": TEXT, "client_id": TEXT, "status": TEXT, "owner": TEXT},
+    "additionalProperties": True,
+}
+ACCESS_REQUEST = mapping(
+    id=TEXT,
+    status=TEXT,
+    client_id=TEXT,
+    username=TEXT_OR_NULL,
+    resource=TEXT,
+    grant_type=TEXT,
+    scopes=TEXTS,
+    reason=TEXT,
+    context=ANY,
+    asked=NUMBER,
+    first_asked=MOMENT,
+    last_asked=MOMENT,
+    approved_scopes=TEXTS,
+    votes=a_list(mapping(by=TEXT, approves=SWITCH, scopes=TEXTS, comment=TEXT)),
+    decided_by=TEXT_OR_NULL,
+    decided=MOMENT_OR_NULL,
+    comment=TEXT,
+    expires=MOMENT_OR_NULL,
+)
+AUTHORIZATION = mapping(
+    id=TEXT,
+    state=TEXT,
+    client_id=TEXT,
+    username=TEXT_OR_NULL,
+    resource=TEXT_OR_NULL,
+    grant_type=TEXT,
+    scopes=TEXTS,
+    created=MOMENT,
+    expires=MOMENT_OR_NULL,
+    ended=MOMENT_OR_NULL,
+    ended_because=TEXT,
+    lineage=ANY,
+)
+AUDIT_EVENT = mapping(
+    id=NUMBER,
+    time=MOMENT,
+    event=TEXT,
+    reason=TEXT,
+    client_id=TEXT,
+    subject=TEXT,
+    resource=TEXT,
+    authorization=TEXT,
+    address=TEXT,
+    request_id=TEXT,
+    detail=ANY,
+)
+EXPLANATION = mapping(
+    effect=TEXT,
+    reason=TEXT,
+    scopes=TEXTS,
+    waiting=TEXTS,
+    lifetime=NUMBER_OR_NULL,
+    rules=TEXTS,
+    by_scope=a_list(mapping(name=TEXT, sensitivity=TEXT, denied_by=TEXTS, held_by=TEXTS, permitted_by=TEXTS)),
+    by_rule=a_list(
+        mapping(
+            name=TEXT,
+            effect=TEXT,
+            sentence=TEXT,
+            matches=SWITCH,
+            mismatches=a_list(mapping(field=TEXT, wanted=TEXT, asked=TEXT)),
+        )
+    ),
+)
+REACH = mapping(
+    reach=a_list(
+        mapping(
+            clients=TEXTS,
+            clients_count=NUMBER,
+            subjects=a_list(TEXT_OR_NULL),
+            subjects_count=NUMBER,
+            resource=TEXT,
+            grant_types=TEXTS,
+            scopes=TEXTS,
+            waiting=TEXTS,
+            conditional=TEXTS,
+        )
+    ),
+    more=SWITCH,
+)
+SHIFTS = mapping(
+    gained=NUMBER,
+    lost=NUMBER,
+    shifts=a_list(
+        mapping(
+            client_id=TEXT,
+            subject=TEXT,
+            resource=TEXT,
+            grant_type=TEXT,
+            scope=TEXT,
+            before=TEXT,
+            after=TEXT,
+            gains=SWITCH,
+        )
+    ),
+    more=SWITCH,
+)
+CHANGES = mapping(
+    applied=SWITCH,
+    changes=a_list(mapping(section=TEXT, key=TEXT, action=TEXT, before=ANY, after=ANY)),
+)

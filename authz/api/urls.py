@@ -1,0 +1,78 @@
+"""The management API's addresses: `/api/v1/…`, and its metadata where RFC 9728 looks for it."""
+
+from django.urls import URLPattern, path
+from django.urls.converters import IntConverter, register_converter
+
+from authz.api import (
+    access_requests,
+    agents,
+    audit_events,
+    authorizations,
+    configuration,
+    me,
+    metadata,
+    policy,
+    schema,
+    sections,
+    switch,
+)
+from authz.configuration import all_sections
+from authz.models import Client
+
+
+class NumberConverter(IntConverter):
+    """A row's number: what no database has is no address."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_converter(NumberConverter, "number")
+
+
+def section_urlpatterns() -> list[URLPattern]:
+    found = []
+    for section in all_sections():
+        several, one = sections.views_of(section)
+        name = f"api_{section.KEY}"
+        if getattr(section, "SINGLE", False):
+            found.append(path(f"configuration/{section.KEY}", one.as_view(), name=f"{name}_item"))
+            continue
+        found += [
+            path(f"configuration/{section.KEY}", several.as_view(), name=name),
+            path(f"configuration/{section.KEY}/<path:key>", one.as_view(), name=f"{name}_item"),
+        ]
+    return found
+
+
+well_known = [path(".well-known/oauth-protected-resource/api", metadata.protected_resource, name="api_metadata")]
+
+urlpatterns = [
+    path("schema", schema.Schema.as_view(), name="api_schema"),
+    path("me", me.Me.as_view(), name="api_me"),
+    path("configuration", configuration.Configuration.as_view(), name="api_configuration"),
+    *section_urlpatterns(),
+    path("agents", agents.Agents.as_view(), name="api_agents"),
+    path("agents/<number:pk>", agents.Agent.as_view(), name="api_agent"),
+    path("agents/<number:pk>/secret", agents.AgentSecret.as_view(), name="api_agent_secret"),
+    path("agents/<number:pk>/approve", agents.AgentApproval.as_view(), name="api_agent_approve"),
+    *(
+        path(f"agents/<number:pk>/{verb}", agents.AgentStatus.as_view(to=status), name=f"api_agent_{verb}")
+        for verb, status in (
+            ("suspend", Client.Status.SUSPENDED),
+            ("retire", Client.Status.RETIRED),
+        )
+    ),
+    path("access_requests", access_requests.AccessRequests.as_view(), name="api_access_requests"),
+    path("access_requests/<uuid:pk>", access_requests.One.as_view(), name="api_access_request"),
+    path("access_requests/<uuid:pk>/approve", access_requests.Approve.as_view(), name="api_access_request_approve"),
+    path("access_requests/<uuid:pk>/deny", access_requests.Deny.as_view(), name="api_access_request_deny"),
+    path("access_requests/<uuid:pk>/cancel", access_requests.Cancel.as_view(), name="api_access_request_cancel"),
+    path("authorizations", authorizations.Authorizations.as_view(), name="api_authorizations"),
+    path("authorizations/<uuid:pk>", authorizations.AuthorizationView.as_view(), name="api_authorization"),
+    path("cut_off", switch.CutOff.as_view(), name="api_cut_off"),
+    path("policy/explain", policy.Explain.as_view(), name="api_policy_explain"),
+    path("policy/reach", policy.ReachView.as_view(), name="api_policy_reach"),
+    path("policy/simulate", policy.Simulate.as_view(), name="api_policy_simulate"),
+    path("audit_events", audit_events.AuditEvents.as_view(), name="api_audit_events"),
+    path("audit_events/<number:pk>", audit_events.AuditEventView.as_view(), name="api_audit_event"),
+]
