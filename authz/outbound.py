@@ -1,5 +1,5 @@
 """The one door out (law 6): every request that this server makes to somebody else goes through `fetch`, every
-notification by mail through `mail`.
+notification by mail through `mail`, and what is told to a syslog server over TLS through `deliver`.
 
 https only; the name is resolved once, every address it has is checked, and the connection goes to a checked address,
 while SNI, certificate and Host stay the name's. No redirects, no proxies, no environment, no compression. Size and time
@@ -114,6 +114,8 @@ class Role(StrEnum):
     ISSUER_KEYS = "issuer_keys", Limits(256 * 1024, "application/jwk-set+json, application/json", _JSON, 5.0)
     RESOURCE_METADATA = "resource_metadata", Limits(64 * 1024, "application/json", _JSON, 5.0)
     WEBHOOK = "webhook", Limits(4 * 1024, "*/*", r".*", 5.0)
+    AUDIT_COLLECTOR = "audit_collector", Limits(64 * 1024, "*/*", r".*", 10.0)
+    AUDIT_SYSLOG = "audit_syslog", Limits(0, "", "", 10.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +200,71 @@ def _fetch(role: Role, url: str, headers: Mapping[str, str], body: bytes | None)
             if error.cause is not Cause.CONNECT or attempt == len(addresses):
                 raise
     raise OutboundError(Cause.DNS)
+
+
+def deliver(role: Role, host: str, port: int, payload: bytes) -> None:
+    """Write `payload` to a TLS connection of its own, and wait until the other side has closed it in order.
+
+    There is no answer in such a protocol. That the other side closes after us is the most it ever says: it has read
+    everything before. Raises `OutboundError`, and RuntimeError inside `settled()` (law 2).
+    """
+    if in_settled():
+        raise RuntimeError("no network inside settled() (law 2)")
+    step_aside()
+    began, outcome = time.perf_counter(), "error"
+    try:
+        _deliver(role, host, port, payload)
+        outcome = "ok"
+    except OutboundError as error:
+        outcome = error.cause.value
+        raise
+    finally:
+        metrics.FETCHES.add(role.value, outcome)
+        metrics.FETCH_SECONDS.observe(time.perf_counter() - began, role.value)
+
+
+def _deliver(role: Role, host: str, port: int, payload: bytes) -> None:
+    deadline = time.monotonic() + role.limits.seconds
+    target = _parse(f"https://{host}:{port}")
+    addresses = _checked(target, _resolve(target, deadline))
+    context = ssl.create_default_context(cafile=conf.outbound_ca_bundle or requests.utils.DEFAULT_CA_BUNDLE_PATH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        with _connected(addresses, target.port, deadline) as sock:
+            sock.settimeout(max(0.001, deadline - time.monotonic()))
+            with context.wrap_socket(sock, server_hostname=target.host.strip("[]")) as tls:
+                tls.settimeout(max(0.001, deadline - time.monotonic()))
+                tls.sendall(payload)
+                tls.settimeout(max(0.001, deadline - time.monotonic()))
+                _close_in_order(tls)
+    except TimeoutError as error:
+        raise OutboundError(Cause.TIMEOUT) from error
+    except ssl.SSLError as error:
+        raise OutboundError(Cause.TLS) from error
+    except OSError as error:
+        raise OutboundError(Cause.PROTOCOL) from error
+
+
+def _connected(addresses: list[str], port: int, deadline: float) -> socket.socket:
+    for address in addresses:
+        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(max(0.001, min(deadline - time.monotonic(), CONNECT_SECONDS)))
+            sock.connect((address, port))
+        except OSError:
+            sock.close()
+        else:
+            return sock
+    raise OutboundError(Cause.CONNECT)
+
+
+def _close_in_order(tls: ssl.SSLSocket) -> None:
+    # > Once the transport receiver gets a close_notify from the transport sender, it MUST reply with a close_notify
+    # > (RFC 5425 §4.4)
+    try:
+        tls.unwrap().close()
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        return  # it closed the connection instead, which a kernel that still held unread bytes would have reset
 
 
 # --- The URL and its addresses ----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from authz.evidence import archive_files, merkle, segments
+from authz.evidence import archive_files, leaves, merkle, segments
 from authz.evidence.comparison import Sealed
 from authz.evidence.notes import Checkpoint, NoteError, Verifier, open_note
 from authz.models import AuditArchive, AuditSegment
@@ -66,6 +66,26 @@ def consistency(old: str, new: str | None, verifiers: Sequence[Verifier], archiv
         "checkpoint": new,
         "verifier_key": str(verifier),
     }
+
+
+def events(archives: Path, since_id: int | None, until_id: int | None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(index, event) of every sealed event of a range that is there, in order. Raises `ProofError` without archive."""
+    for sealed, lines in _runs(_first_run(since_id), archives):
+        places = {event_id: sealed.start + place for place, event_id in enumerate(sealed.ids)}
+        for event_id, line in lines:
+            if until_id is not None and event_id > until_id:
+                return
+            if event_id in places and line and (since_id is None or event_id >= since_id):
+                yield places[event_id], leaves.decode(line)
+
+
+def _first_run(since_id: int | None) -> int:
+    """A leaf at which a run begins that lies not behind the event."""
+    if since_id is None:
+        return 0
+    archive = AuditArchive.objects.filter(last_id__gte=since_id).order_by("last_id").first()
+    row = archive or AuditSegment.objects.filter(last_id__gte=since_id).order_by("last_id").first()
+    return row.start if row is not None else leaves.LARGEST
 
 
 def latest() -> str:

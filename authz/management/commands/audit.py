@@ -7,9 +7,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from authz import trail
+from authz import audit, trail
 from authz.conf import conf
+from authz.console.events import Event
 from authz.evidence import checkpoint_keys, proofs
+from authz.evidence.delivery import FORMATS
 from authz.evidence.notes import NoteError, Verifier, read_notes
 from authz.evidence.verify import Report, verify
 
@@ -32,6 +34,10 @@ class Command(BaseCommand):
         consistency = actions.add_parser("consistency", help="the proof that a checkpoint continues another, as JSON")
         consistency.add_argument("old", type=Path)
         consistency.add_argument("new", type=Path, nargs="?", help="left out: the latest")
+        export = actions.add_parser("export", help="sealed events, archived ones too, one a line")
+        export.add_argument("--format", choices=sorted(FORMATS), default="jsonl")
+        export.add_argument("--from", dest="since", help="an event's id or a moment (ISO 8601)")
+        export.add_argument("--to", dest="until", help="an event's id or a moment (ISO 8601)")
         actions.add_parser("checkpoint", help="the latest checkpoint, to keep where the database's owner cannot reach")
         keys = actions.add_parser("keys", help="the verifier keys")
         keys.add_argument("--rotate", action="store_true", help="let a new key sign from the next checkpoint on")
@@ -84,6 +90,19 @@ class Command(BaseCommand):
     def _prove(self, prove: Any) -> None:
         try:
             self.stdout.write(json.dumps(prove(), indent=1))
+        except proofs.ProofError as error:
+            raise CommandError(str(error)) from None
+
+    def export(self, options: dict[str, Any]) -> None:
+        since, until = _event_id(options["since"]), _event_id(options["until"], last=True)
+        audit.record(
+            Event.AUDIT_EXPORTED,
+            detail={"by": "manage.py", "form": options["format"], "from": options["since"], "to": options["until"]},
+        )
+        spoken = FORMATS[options["format"]]
+        try:
+            for index, event in proofs.events(conf.audit_directory, since, until):
+                self.stdout.write(spoken.line(index, event))
         except proofs.ProofError as error:
             raise CommandError(str(error)) from None
 

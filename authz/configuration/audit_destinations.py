@@ -1,0 +1,85 @@
+"""`audit_destinations:` where the audit is told to."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework import serializers
+
+from authz.evidence import targets
+from authz.evidence.destination_tokens import set_token
+from authz.models import AuditDestination
+
+KEY = "audit_destinations"
+LOOKUP = "name"
+SECRET = frozenset({"bearer_token"})
+LOCAL = frozenset({"bearer_token_env"})
+
+
+class DestinationSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=100)
+    format = serializers.ChoiceField(choices=AuditDestination.Format.values)
+    to = serializers.CharField(max_length=2048)
+    bearer_token = serializers.RegexField(r"^[\x21-\x7e]+$", required=False, max_length=4096, write_only=True)
+    bearer_token_env = serializers.CharField(required=False, write_only=True)
+    enabled = serializers.BooleanField(default=True)
+
+    def validate_to(self, value: str) -> str:
+        if not targets.is_target(value):
+            raise serializers.ValidationError("is neither https://…, syslog+tls://host:port nor file:name")
+        return value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if name := attrs.pop("bearer_token_env", None):
+            if not os.environ.get(name):
+                raise serializers.ValidationError({"bearer_token_env": f"{name} is not set in the environment"})
+            attrs["bearer_token"] = os.environ[name]
+        if "bearer_token" in attrs and not attrs["to"].startswith("https:"):
+            raise serializers.ValidationError({"bearer_token": "is only for https"})
+        if attrs["format"] == AuditDestination.Format.CHECKPOINT and targets.is_syslog(attrs["to"]):
+            raise serializers.ValidationError({"format": "a checkpoint has several lines, which syslog has not"})
+        return attrs
+
+
+SERIALIZER = DestinationSerializer
+
+
+def natural_key(item: Mapping[str, Any]) -> str:
+    return str(item["name"])
+
+
+def rows() -> QuerySet[AuditDestination]:
+    return AuditDestination.objects.order_by("name")
+
+
+def as_item(row: AuditDestination) -> dict[str, Any]:
+    """A destination in the file's form; the token as its ciphertext, which is never shown."""
+    return {
+        "name": row.name,
+        "format": row.format,
+        "to": row.to,
+        "bearer_token": bytes(row.encrypted_token).hex(),
+        "enabled": row.enabled,
+    }
+
+
+def write(item: Mapping[str, Any]) -> None:
+    row = AuditDestination.objects.filter(name=item["name"]).first() or AuditDestination(name=item["name"])
+    if row.encrypted_token and row.to != item["to"] and "bearer_token" not in item:
+        # Whoever may say where the audit goes must not send somebody else's token there.
+        raise serializers.ValidationError({"bearer_token": "is needed again, since `to` is another place"})
+    row.format, row.to, row.enabled = item["format"], item["to"], item["enabled"]
+    if "bearer_token" in item:
+        set_token(row, item["bearer_token"])
+    # Only what is configured: how far it has come is the delivery's.
+    if row._state.adding:
+        row.save(force_insert=True)
+    else:
+        # Whoever corrects it wants to see at once whether it works now.
+        row.next_try = 0
+        row.save(update_fields=["format", "to", "enabled", "encrypted_token", "next_try"])
+
+
+def remove(key: str) -> None:
+    AuditDestination.objects.get(name=key).delete()

@@ -1,0 +1,89 @@
+"""Where a batch goes: an HTTPS collector, a syslog server over TLS, or a file in the audit's directory."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from authz import outbound
+from authz.conf import conf
+from authz.evidence.formats import syslog
+from authz.outbound import Role
+
+_FILE = re.compile(r"file:(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,99})")
+_SYSLOG = re.compile(r"syslog\+tls://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+):(?P<port>[0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An event in its format, with what syslog says of it in its head."""
+
+    index: int
+    event: dict[str, Any]
+    text: str
+
+
+def is_target(to: str) -> bool:
+    """Whether there is such a place: https, syslog over TLS, or a plain name in the audit's directory."""
+    return bool(_FILE.fullmatch(to)) or bool(_SYSLOG.fullmatch(to)) or outbound.is_fetchable(to)
+
+
+def is_syslog(to: str) -> bool:
+    return to.startswith("syslog+tls:")
+
+
+def is_file(to: str) -> bool:
+    return to.startswith("file:")
+
+
+def send(to: str, media_type: str, lines: Sequence[Line], token: str) -> None:
+    """Deliver a batch. Raises `OutboundError` or OSError, and then it may have arrived or not."""
+    if match := _FILE.fullmatch(to):
+        _append(match["name"], "".join(f"{line.text}\n" for line in lines))
+    elif match := _SYSLOG.fullmatch(to):
+        host = urlsplit(conf.issuer).hostname or "-"
+        frames = b"".join(syslog.frame(host, line.index, line.event, line.text) for line in lines)
+        outbound.deliver(Role.AUDIT_SYSLOG, match["host"], int(match["port"]), frames)
+    else:
+        headers = {"Content-Type": media_type, **({"Authorization": f"Bearer {token}"} if token else {})}
+        body = "".join(f"{line.text}\n" for line in lines).encode("ascii")
+        outbound.fetch(Role.AUDIT_COLLECTOR, to, headers=headers, body=body)
+
+
+def send_checkpoint(to: str, note: str, token: str) -> None:
+    """Deliver a checkpoint to a file (behind those that are there) or a collector."""
+    if match := _FILE.fullmatch(to):
+        _append(match["name"], note)
+    else:
+        headers = {
+            "Content-Type": "text/plain; charset=utf-8",
+            **({"Authorization": f"Bearer {token}"} if token else {}),
+        }
+        outbound.fetch(Role.AUDIT_COLLECTOR, to, headers=headers, body=note.encode())
+
+
+def read_file(to: str) -> str:
+    """What a file target holds; empty if it is not there yet."""
+    match = _FILE.fullmatch(to)
+    path = conf.audit_directory / match["name"] if match else None
+    return path.read_text() if path is not None and path.exists() else ""
+
+
+def _append(name: str, text: str) -> None:
+    """Append, and come back when it is on the disk. Opened anew each time, so that files can be rotated away."""
+    conf.audit_directory.mkdir(parents=True, exist_ok=True)
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+    descriptor = os.open(conf.audit_directory / name, flags, 0o640)
+    try:
+        size = os.fstat(descriptor).st_size
+        # Whoever was killed while writing left half a line; ours must not become its end.
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            text = "\n" + text
+        data = text.encode()
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,414 @@
+"""Telling the audit to others: at least once, in order, whatever they answer and whenever we die."""
+
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from django.core.management import CommandError, call_command
+
+from authz.configuration import ConfigurationError, apply, export
+from authz.evidence import delivery, destination_tokens, sealer, targets
+from authz.models import AuditDestination, AuditEvent, AuditSegment
+from tests.evidence.conftest import attack, kinds
+from tests.support import world
+from tests.support.document_host import DocumentHost, document_host, drip, raw, reply, write_bundle
+from tests.support.races import at_once
+from tests.support.world import World
+
+CA = trustme.CA()
+Write = Callable[[int], list[int]]
+
+
+@pytest.fixture
+def collector(tmp_path: Path, settings: Any) -> Iterator[DocumentHost]:
+    with document_host(CA) as host:
+        allow(settings, tmp_path, host.port)
+        host.serve("/ingest", reply(b"", status="202 Accepted"))
+        yield host
+
+
+def allow(settings: Any, folder: Path, port: int) -> None:
+    allowed = {"OUTBOUND_ALLOWED_HOSTS": [("localhost", port)], "OUTBOUND_CA_BUNDLE": write_bundle(CA, folder)}
+    settings.GATEHOUSE = {**settings.GATEHOUSE, **allowed}
+
+
+def destination(to: str, spoken: str = "jsonl", **more: Any) -> AuditDestination:
+    return AuditDestination.objects.create(name="siem", format=spoken, to=to, **more)
+
+
+def told(host: DocumentHost) -> list[int]:
+    """The ids that arrived, in the order of their arrival."""
+    bodies = [text.partition("\r\n\r\n")[2] for text in host.requests]
+    return [json.loads(line)["id"] for body in bodies for line in body.splitlines()]
+
+
+def again(**changes: Any) -> AuditDestination:
+    """As if its rest were over."""
+    AuditDestination.objects.update(next_try=0, **changes)
+    delivery.run()
+    return AuditDestination.objects.get()
+
+
+def test_a_collector_is_told_everything_once_and_in_order(
+    sealed: list[int], write: Write, collector: DocumentHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "BATCH", 10)
+    row = destination(collector.url("/ingest"))
+    destination_tokens.set_token(row, "the-token")
+    row.save()
+    delivery.run()
+    assert told(collector) == sealed
+    assert len(collector.requests) == 4
+    assert "Authorization: Bearer the-token\r\n" in collector.requests[0]
+    more = write(5)
+    delivery.run()
+    assert told(collector) == sealed, "only what is sealed is told"
+    sealer.run()
+    delivery.run()
+    assert told(collector) == sealed + more
+    row = AuditDestination.objects.get()
+    assert (row.position, row.failures, row.failure, row.lease_until) == (36, 0, "", 0)
+
+
+HOSTILE = {
+    "down": (None, "connect"),
+    "an error": (reply(b"no", status="500 Oops"), "status"),
+    "garbage": (raw(b"\x00\x01garbage\r\n\r\n"), "protocol"),
+    "a redirect": (reply(b"", status="302 Found", headers={"Location": "https://evil.example"}), "redirect"),
+    "an endless answer": (reply(b"x" * 200_000), "too_large"),
+    "a drip": (drip(b"HTTP/1.1 200 OK\r\n" * 50, 0.05), "timeout"),
+}
+
+
+@pytest.mark.parametrize("how", HOSTILE)
+def test_a_collector_that_is_down_slow_or_answers_garbage_is_told_when_it_is_back(
+    sealed: list[int], collector: DocumentHost, how: str, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    handler, cause = HOSTILE[how]
+    monkeypatch.setattr(delivery, "BATCH", 10)
+    limits = delivery.targets.Role.AUDIT_COLLECTOR.limits
+    monkeypatch.setattr(delivery.targets.Role.AUDIT_COLLECTOR, "limits", type(limits)(65536, "*/*", ".*", 0.5))
+    url = collector.url("/ingest")
+    if handler is None:
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        url = f"https://localhost:{port}/ingest"
+        allowed = [*settings.GATEHOUSE["OUTBOUND_ALLOWED_HOSTS"], ("localhost", port)]
+        settings.GATEHOUSE = {**settings.GATEHOUSE, "OUTBOUND_ALLOWED_HOSTS": allowed}
+    else:
+        collector.serve("/ingest", handler)
+    destination(url)
+    delivery.run()
+    row = AuditDestination.objects.get()
+    assert (row.position, row.failures, row.lease_until) == (0, 1, 0)
+    assert cause in row.failure
+    assert 3 < row.next_try - time.time() < 6
+    delivery.run()
+    assert AuditDestination.objects.get().failures == 1, "it rests"
+    assert again().failures == 2
+    assert AuditDestination.objects.get().next_try - time.time() > 8
+    before = len(told(collector)) if handler else 0
+    collector.serve("/ingest", reply(b"", status="200 OK"))
+    assert again(to=collector.url("/ingest")).failures == 0
+    assert told(collector)[before:] == sealed
+    assert AuditEvent.objects.count() == len(sealed)
+
+
+def test_who_is_killed_after_telling_tells_again_and_leaves_nothing_out(
+    sealed: list[int], collector: DocumentHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    send, calls = targets.send, iter(range(1, 100))
+
+    def die_the_second_time(*arguments: Any) -> None:
+        send(*arguments)
+        if next(calls) == 2:
+            raise Killed
+
+    monkeypatch.setattr(delivery, "BATCH", 10)
+    monkeypatch.setattr("authz.evidence.targets.send", die_the_second_time)
+    destination(collector.url("/ingest"))
+    with pytest.raises(Killed):
+        delivery.run()
+    AuditDestination.objects.update(lease_until=0)  # it ends by itself
+    delivery.run()
+    assert told(collector) == sealed[:20] + sealed[10:]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_tell_at_once_one_does(write: Write, collector: DocumentHost) -> None:
+    ids = write(20)
+    sealer.run()
+    destination(collector.url("/ingest"))
+    at_once([delivery.run] * 6)
+    assert told(collector) == ids
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_is_slow_holds_up_nobody_else(
+    write: Write, collector: DocumentHost, audit_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "BATCH", 5)
+    ids = write(20)
+    sealer.run()
+    arrived: list[float] = []
+    collector.serve("/ingest", reply(b"", after=0.5))
+    for number in range(3):
+        AuditDestination.objects.create(name=f"slow-{number}", format="jsonl", to=collector.url("/ingest"))
+    AuditDestination.objects.create(name="quick", format="jsonl", to="file:events.jsonl")
+
+    def watch() -> None:
+        path = audit_directory / "events.jsonl"
+        while not path.exists() or len(path.read_text().splitlines()) < 20:
+            time.sleep(0.01)
+        arrived.append(time.monotonic())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    began = time.monotonic()
+    delivery.run()
+    watcher.join(10)
+    assert arrived and arrived[0] < time.monotonic() - 1
+    assert time.monotonic() - began < 7, "the slow ones wait side by side"
+    lines = (audit_directory / "events.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ids
+
+
+def test_what_was_removed_after_it_was_sealed_is_told_as_missing(sealed: list[int], audit_directory: Path) -> None:
+    attack("DELETE FROM authz_auditevent WHERE id = %s", sealed[4])
+    destination("file:events.jsonl")
+    delivery.run()
+    lines = [json.loads(line) for line in (audit_directory / "events.jsonl").read_text().splitlines()]
+    assert [line["index"] for line in lines] == list(range(31))
+    assert lines[4]["event"] == "audit:event:missing"
+
+
+def test_a_file_goes_on_after_a_line_that_was_cut_off(sealed: list[int], audit_directory: Path) -> None:
+    audit_directory.mkdir()
+    (audit_directory / "events.cef").write_text("half a li")
+    destination("file:events.cef", "cef")
+    delivery.run()
+    lines = (audit_directory / "events.cef").read_text().splitlines()
+    assert (lines[0], len(lines)) == ("half a li", 32)
+    (audit_directory / "events.cef").rename(audit_directory / "events.cef.1")
+    AuditDestination.objects.update(position=30)
+    delivery.run()
+    assert len((audit_directory / "events.cef").read_text().splitlines()) == 1
+
+
+def test_checkpoints_are_kept_in_a_file_that_finds_a_cut_off_end(
+    sealed: list[int], write: Write, audit_directory: Path
+) -> None:
+    destination("file:checkpoints", "checkpoint")
+    delivery.run()
+    write(3)
+    sealer.run()
+    delivery.run()
+    kept = audit_directory / "checkpoints"
+    assert kept.read_text().count("\n— ") == 2
+    call_command("audit", "verify", "--checkpoint", str(kept))
+    attack("DELETE FROM authz_auditevent WHERE id > %s", sealed[20])
+    attack("DELETE FROM authz_auditsegment WHERE start >= 21")
+    assert ("truncated", None) in kinds(), "the destination was told of more"
+    AuditDestination.objects.update(position=0)
+    write(20)
+    sealer.run()
+    with pytest.raises(SystemExit):
+        call_command("audit", "verify", "--checkpoint", str(kept))
+    delivery.run()
+    row = AuditDestination.objects.get()
+    assert "contradicts the audit" in row.failure
+    assert kept.read_text().count("\n— ") == 2
+
+
+def test_no_link_leads_a_file_out_of_its_directory(sealed: list[int], audit_directory: Path, tmp_path: Path) -> None:
+    audit_directory.mkdir()
+    (audit_directory / "events").symlink_to(tmp_path / "elsewhere")
+    destination("file:events")
+    delivery.run()
+    assert AuditDestination.objects.get().failures == 1
+    assert not (tmp_path / "elsewhere").exists()
+
+
+class SyslogServer:
+    """Reads what comes over TLS until the other side closes; and closes in order, if it is well-behaved."""
+
+    def __init__(self, *, closes: bool = True) -> None:
+        self.closes = closes
+        self.received: list[bytes] = []
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        CA.issue_cert("localhost").configure_cert(self.context)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+                with self.context.wrap_socket(connection, server_side=True, suppress_ragged_eofs=False) as tls:
+                    data = b""
+                    while more := tls.recv(65536):
+                        data += more
+                        if not self.closes and len(data) > 100:
+                            # It goes down with all that it had not read.
+                            linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+                            tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                            break
+                    if self.closes:
+                        self.received.append(data)
+                        tls.unwrap()
+            except (OSError, ValueError):
+                if self.listener.fileno() == -1:
+                    return
+
+    def messages(self) -> list[str]:
+        found: list[str] = []
+        left = b"".join(self.received)
+        while left:
+            length, _, rest = left.partition(b" ")
+            found.append(rest[: int(length)].decode("ascii"))
+            left = rest[int(length) :]
+        return found
+
+
+def test_syslog_over_tls_is_told_in_frames_that_count(sealed: list[int], tmp_path: Path, settings: Any) -> None:
+    server = SyslogServer()
+    allow(settings, tmp_path, server.port)
+    destination(f"syslog+tls://localhost:{server.port}", "ocsf")
+    delivery.run()
+    server.listener.close()
+    row = AuditDestination.objects.get()
+    assert (row.failure, row.position) == ("", 31)
+    messages = server.messages()
+    assert [json.loads(message.partition("] ")[2])["metadata"]["uid"] for message in messages] == list(map(str, sealed))
+    assert messages[0].startswith("<110>1 ")
+    assert ' token:access:issued [meta sequenceId="1"] {' in messages[0]
+
+
+def test_a_syslog_server_that_goes_down_in_the_middle_is_told_again(
+    sealed: list[int], tmp_path: Path, settings: Any
+) -> None:
+    server = SyslogServer(closes=False)
+    allow(settings, tmp_path, server.port)
+    destination(f"syslog+tls://localhost:{server.port}", "cef")
+    delivery.run()
+    assert AuditDestination.objects.get().position == 0
+    server.closes = True
+    assert again().position == 31
+    server.listener.close()
+    assert len(server.messages()) == 31
+
+
+def test_a_syslog_server_without_a_certificate_that_we_trust_is_told_nothing(
+    sealed: list[int], tmp_path: Path, settings: Any
+) -> None:
+    server = SyslogServer()
+    allow(settings, tmp_path, server.port)
+    settings.GATEHOUSE = {**settings.GATEHOUSE, "OUTBOUND_CA_BUNDLE": None}
+    destination(f"syslog+tls://localhost:{server.port}", "cef")
+    delivery.run()
+    server.listener.close()
+    assert "tls" in AuditDestination.objects.get().failure
+    assert server.messages() == []
+
+
+def test_no_address_inside_is_reached_that_was_not_named(sealed: list[int]) -> None:
+    destination("syslog+tls://127.0.0.1:6514", "cef")
+    delivery.run()
+    assert "address_forbidden" in AuditDestination.objects.get().failure
+
+
+CONFIGURATION = """
+audit_destinations:
+  - {name: siem, format: ocsf, to: "https://collector.example.com/ingest", bearer_token: a-secret-token}
+  - {name: file, format: jsonl, to: "file:events.jsonl"}
+"""
+
+
+@pytest.mark.django_db
+class TestConfiguration:
+    def test_destinations_are_applied_and_exported_without_their_tokens(self) -> None:
+        assert len(apply(CONFIGURATION)) == 2
+        assert apply(CONFIGURATION.replace(", bearer_token: a-secret-token", "")) == []
+        assert destination_tokens.token_of(AuditDestination.objects.get(name="siem")) == "a-secret-token"
+        assert "a-secret-token" not in export()
+        assert apply(export()) == []
+        assert "a-secret-token" not in str(list(AuditEvent.objects.values_list("detail", flat=True)))
+        assert b"a-secret-token" not in bytes(AuditDestination.objects.get(name="siem").encrypted_token)
+
+    def test_a_change_goes_on_where_it_stood(self) -> None:
+        apply(CONFIGURATION)
+        AuditDestination.objects.update(position=7, failures=3, next_try=time.time() + 600)
+        apply(CONFIGURATION.replace("events.jsonl", "others.jsonl"))
+        row = AuditDestination.objects.get(name="file")
+        assert (row.position, row.next_try) == (7, 0)
+
+    def test_a_token_goes_to_no_other_place(self) -> None:
+        apply(CONFIGURATION)
+        elsewhere = CONFIGURATION.replace(", bearer_token: a-secret-token", "").replace("collector", "evil")
+        with pytest.raises(ConfigurationError, match="is needed again"):
+            apply(elsewhere)
+
+    @pytest.mark.parametrize(
+        ("was", "becomes"),
+        [
+            ("https://collector.example.com/ingest", "http://collector.example.com"),
+            ("file:events.jsonl", "file:../secret-key"),
+            ("file:events.jsonl", "file:/etc/passwd"),
+            ("file:events.jsonl", "file:.hidden"),
+            ("file:events.jsonl", "syslog+tls://user@host:1"),
+            ("file:events.jsonl", "syslog://host:514"),
+            ("file:events.jsonl", "ftp://host"),
+            ("ocsf", "xml"),
+            ("a-secret-token", '"a b"'),
+        ],
+    )
+    def test_what_is_no_destination_is_refused(self, was: str, becomes: str) -> None:
+        with pytest.raises(ConfigurationError):
+            apply(CONFIGURATION.replace(was, becomes))
+
+    def test_a_checkpoint_does_not_fit_into_syslog(self) -> None:
+        with pytest.raises(ConfigurationError, match="several lines"):
+            apply('audit_destinations: [{name: a, format: checkpoint, to: "syslog+tls://host.example:6514"}]')
+
+
+@pytest.mark.parametrize("spoken", ["jsonl", "ocsf", "cef"])
+def test_no_token_code_or_secret_is_ever_exported(
+    gatehouse: World, spoken: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokens = gatehouse.signed_in_tokens()
+    refreshed = json.loads(gatehouse.refresh(tokens["refresh_token"]).content)
+    machine = gatehouse.machine_token()
+    gatehouse.token(basic=("nightly-report", "canary-" * 10), grant_type="client_credentials")
+    gatehouse.redeem("canary-code")
+    gatehouse.introspect(machine["access_token"])
+    sealer.run()
+    call_command("audit", "export", "--format", spoken)
+    exported = capsys.readouterr().out
+    assert "token:access:issued" in exported and "client_secret_wrong" in exported
+    canaries = [tokens["access_token"], tokens["refresh_token"], refreshed["access_token"], machine["access_token"]]
+    canaries += [refreshed["refresh_token"], world.SECRET, world.SERVER_SECRET, world.VERIFIER, "canary-", "-password"]
+    for canary in canaries:
+        assert canary not in exported
+        assert canary.rpartition(".")[2] not in exported
+
+
+def test_a_range_is_exported_once(sealed: list[int], capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("audit", "export", "--from", str(sealed[5]), "--to", str(sealed[20]))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["id"] for line in lines] == sealed[5:21]
+    assert [line["index"] for line in lines] == list(range(5, 21))
+    assert AuditEvent.objects.get(event="audit:events:exported").detail["form"] == "jsonl"
+    with pytest.raises(CommandError):
+        call_command("audit", "export", "--from", "yesterday")
+    assert AuditSegment.objects.count() == 6
