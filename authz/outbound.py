@@ -112,6 +112,7 @@ class Role(StrEnum):
     CLIENT_KEYS = "client_keys", Limits(64 * 1024, "application/jwk-set+json, application/json", _JSON, 5.0)
     ISSUER_METADATA = "issuer_metadata", Limits(64 * 1024, "application/json", _JSON, 5.0)
     ISSUER_KEYS = "issuer_keys", Limits(256 * 1024, "application/jwk-set+json, application/json", _JSON, 5.0)
+    ISSUER_SIGN_IN = "issuer_sign_in", Limits(64 * 1024, "application/json", _JSON, 5.0)
     RESOURCE_METADATA = "resource_metadata", Limits(64 * 1024, "application/json", _JSON, 5.0)
     WEBHOOK = "webhook", Limits(4 * 1024, "*/*", r".*", 5.0)
     AUDIT_COLLECTOR = "audit_collector", Limits(64 * 1024, "*/*", r".*", 10.0)

@@ -341,7 +341,8 @@ ACCOUNT_LOGOUT_ON_GET = False
 # Names and passwords are counted by authz/rate_limits.py; allauth's own count is left for second factors.
 ACCOUNT_RATE_LIMITS = {"login": "", "login_failed": "30/m/ip,10/5m/key"}
 MFA_ADAPTER = "authz.second_factors.Adapter"
-SOCIALACCOUNT_ADAPTER = "xaa.sign_in.SocialAccountAdapter"
+SOCIALACCOUNT_ADAPTER = "xaa.sign_in.adapter.SocialAccountAdapter"
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"provider_class": "xaa.sign_in.provider.Provider"}}
 SOCIALACCOUNT_ONLY = False
 SOCIALACCOUNT_AUTO_SIGNUP = False
 

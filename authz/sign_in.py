@@ -1,6 +1,7 @@
 """Who is signed in, since when and how: what allauth's session says, in OpenID Connect's words."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import get_authentication_records
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest
+from django.urls import reverse
 
 from authz import audit, rate_limits
 from authz.addresses import client_address
@@ -17,8 +19,10 @@ from authz.refusals import record_unauthenticated
 
 # RFC 8176 values for allauth's methods.
 _AMR = {"password": "pwd", "totp": "otp", "webauthn": "hwk", "recovery_codes": "kba", "code": "otp"}
-# A sign-in at somebody else's says nothing of how it was done there (RFC 8176 has no word for it).
+# allauth's word for a sign-in at somebody else's, and where the session keeps what they say of it: `auth_time`, `acr`,
+# `amr`, each if they say so, and `again`, the address where the person signs in there anew.
 _ELSEWHERE = "socialaccount"
+ELSEWHERE = "sign-in elsewhere"
 
 
 def connect() -> None:
@@ -78,16 +82,30 @@ class SignIn:
 def current(request: HttpRequest) -> SignIn:
     """The sign-in of a request whose person is signed in."""
     records = get_authentication_records(request, request.user)
+    there = request.session.get(ELSEWHERE, {})
     # A second factor is recorded as method "mfa" with its own type beside it.
     kinds = [record.get("type", record["method"]) for record in records]
     methods = tuple(dict.fromkeys(_AMR.get(kind, kind) for kind in kinds if kind != _ELSEWHERE))
     several = len({"pwd"} & set(methods)) and len(set(methods) - {"pwd"})
+    said = tuple(there.get("amr", ())) if _ELSEWHERE in kinds else ()
     return SignIn(
-        auth_time=int(max((record["at"] for record in records), default=0)),
-        acr=request.session.get("acr", ""),
-        amr=(*methods, "mfa") if several else methods,
+        auth_time=int(max((_moment(record, there) for record in records), default=0)),
+        acr=there.get("acr", ""),
+        amr=tuple(dict.fromkeys((*methods, *said, *(("mfa",) if several else ())))),
         session_digest=session_digest(request.session.session_key or ""),
     )
+
+
+def _moment(record: Mapping[str, Any], there: Mapping[str, Any]) -> float:
+    """When the person showed who they are: coming back from elsewhere with an hour-old session there is no sign-in."""
+    at: float = record["at"]
+    return min(at, there.get("auth_time", at)) if record["method"] == _ELSEWHERE else at
+
+
+def anew(request: HttpRequest) -> str:
+    """The address where the person of a request signs in once more: where they did."""
+    there: str = request.session.get(ELSEWHERE, {}).get("again", "")
+    return there or reverse("account_reauthenticate")
 
 
 def session_digest(session_key: str) -> str:

@@ -25,11 +25,16 @@ from xaa.models import (
     IssuerHealth,
     ResourceAuthorizationServer,
     Session,
+    SignInClient,
     SubjectLink,
     TargetResource,
     TrustedIssuer,
     WorkloadBinding,
 )
+from xaa.models.sign_in_client import SCOPES
+from xaa.sign_in import secret
+from xaa.sign_in.adapter import provider_id
+from xaa.sign_in.provider import callback_url
 
 if TYPE_CHECKING:
     WorkloadInlineBase = admin.TabularInline[WorkloadBinding, TrustedIssuer]
@@ -88,6 +93,39 @@ class TrustedIssuerForm(Form):
         widget=forms.Textarea(attrs={"class": "code", "rows": 3, "spellcheck": "false"}),
         help_text="For ID tokens: the audience at the issuer, and which of our agents it stands for.",
     )
+    sign_in_client_id = forms.CharField(
+        required=False,
+        max_length=255,
+        label="Client ID",
+        help_text="What the issuer calls this server. Empty: nobody signs in by it.",
+    )
+    sign_in_secret = forms.CharField(
+        required=False,
+        max_length=512,
+        strip=False,
+        label="Client secret",
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="Kept encrypted and never shown. Empty: it stays as it is.",
+    )
+    sign_in_scopes = LinesField(
+        required=False, label="Scopes", widget=forms.Textarea(attrs={"rows": 2}), help_text="“openid” among them."
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        client = getattr(self.instance, "sign_in", None) if self.instance.pk else None
+        self.initial["sign_in_client_id"] = client.client_id if client else ""
+        self.initial["sign_in_scopes"] = client.scopes if client else list(SCOPES)
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        if not given.get("sign_in_client_id"):
+            return given
+        if "openid" not in given.get("sign_in_scopes", ()):
+            self.add_error("sign_in_scopes", "“openid” has to be among them.")
+        if TrustedIssuer.Use.ID_TOKEN not in given.get("accepts", ()):
+            self.add_error("accepts", "Signing in by it needs that it is believed for ID tokens.")
+        return given
 
     class Meta:
         model = TrustedIssuer
@@ -124,7 +162,25 @@ class TrustedIssuerAdmin(ConsoleAdmin):
         (None, {"fields": ("name", "issuer", "enabled", "accepts", "jwks_uri")}),
         ("People", {"fields": ("match", "create", "groups_claim", "tenants")}),
         ("ID tokens", {"fields": ("client_ids",)}),
+        ("Signing in", {"fields": ("sign_in_client_id", "sign_in_secret", "sign_in_scopes", "redirect_uri")}),
     )
+    readonly_fields = ("redirect_uri",)
+
+    @admin.display(description="Redirect URI")
+    def redirect_uri(self, row: TrustedIssuer) -> str:
+        """What the issuer has to know of us."""
+        return callback_url(provider_id(row.issuer)) if row.pk else "Shown once it is saved; the issuer needs it."
+
+    def save_model(self, request: HttpRequest, obj: TrustedIssuer, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        given = form.cleaned_data
+        if not given["sign_in_client_id"]:
+            SignInClient.objects.filter(issuer=obj).delete()
+            return
+        values = {"client_id": given["sign_in_client_id"], "scopes": given["sign_in_scopes"]}
+        if given["sign_in_secret"]:
+            values["secret"] = secret.sealed(given["sign_in_secret"], obj.pk)
+        SignInClient.objects.update_or_create(issuer=obj, defaults=values)
 
     @admin.display(description="issuer", ordering="issuer")
     def who(self, row: TrustedIssuer) -> SafeString:

@@ -9,13 +9,23 @@ class XaaConfig(AppConfig):
     verbose_name = "Cross-app access"
 
     # Tables whose rows decide what is allowed: every change to one moves the generation (authz/snapshot.py).
-    CONFIGURATION_MODELS = ("TrustedIssuer", "WorkloadBinding", "ResourceAuthorizationServer", "TargetResource")
+    CONFIGURATION_MODELS = (
+        "TrustedIssuer",
+        "SignInClient",
+        "WorkloadBinding",
+        "ResourceAuthorizationServer",
+        "TargetResource",
+    )
+
+    # Columns that hold ciphertexts (authz/reencryption.py).
+    SECRETS_AT_REST = ("xaa.sign_in.secret.AT_REST",)
 
     # What `manage.py revoke` can cut off beside the core's kinds (authz/cut_off.py).
     CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {"issuer": "xaa.cut_off.issuer"}
 
     def ready(self) -> None:
-        from xaa import lineage, sessions, sign_in
+        from xaa import lineage, sessions
+        from xaa.sign_in import adapter as sign_in
 
         lineage.connect()
         sessions.connect()

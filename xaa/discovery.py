@@ -1,4 +1,5 @@
-"""Where a trusted issuer publishes its keys (OpenID Connect Discovery §4, RFC 8414 §3).
+"""What a trusted issuer publishes of itself: where its keys are and where people sign in (OpenID Connect Discovery §4,
+RFC 8414 §3).
 
 Asked for when the issuer's configuration names no `jwks_uri`; kept in the process between bounds, errors for a short
 while only. The host is the administrator's choice, yet it is asked through the one door out like everybody else's.
@@ -6,7 +7,9 @@ while only. The host is the administrator's choice, yet it is asked through the 
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from authz.outbound import Cause, OutboundError, Role, fetch
@@ -26,7 +29,7 @@ class DiscoveryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    jwks_uri: str
+    metadata: Mapping[str, Any]
     failure: str
     until: float
     learnt: float
@@ -39,6 +42,21 @@ _lock = threading.Lock()
 
 def jwks_uri(issuer: str) -> str:
     """The `jwks_uri` of the issuer's metadata. Raises DiscoveryError."""
+    return str(_known(issuer)["jwks_uri"])
+
+
+def metadata(issuer: str) -> Mapping[str, Any]:
+    """The issuer's metadata, with the addresses that signing in takes. Raises DiscoveryError."""
+    found = _known(issuer)
+    for name in ("authorization_endpoint", "token_endpoint"):
+        address = found.get(name)
+        # Plain http only where the issuer itself is on this machine; the browser is sent there with the request.
+        if not isinstance(address, str) or not address.startswith(("https://", f"{urlsplit(issuer).scheme}://")):
+            raise DiscoveryError(f"metadata_without_{name}")
+    return found
+
+
+def _known(issuer: str) -> Mapping[str, Any]:
     known = _found.get(issuer)
     if known is None or time.time() >= known.until:
         # One at a time: many requests for an issuer that is slow to answer must not become many fetches.
@@ -52,13 +70,13 @@ def jwks_uri(issuer: str) -> str:
                 _found[issuer] = known
     if known.failure:
         raise DiscoveryError(known.failure)
-    return known.jwks_uri
+    return known.metadata
 
 
 def _renewed(known: _Found | None, answer: _Found) -> _Found:
     """The answer, or for a while what was known before, if the host did not answer at all."""
     unreachable = answer.failure in _UNREACHABLE
-    if unreachable and known is not None and known.jwks_uri and time.time() < known.learnt + FRESH + GRACE:
+    if unreachable and known is not None and known.metadata and time.time() < known.learnt + FRESH + GRACE:
         return replace(known, until=time.time() + RETRY)
     return answer
 
@@ -96,6 +114,6 @@ def _ask(issuer: str) -> _Found:
             continue
         found = metadata.get("jwks_uri")
         if isinstance(found, str) and found:
-            return _Found(found, "", time.time() + FRESH, time.time())
+            return _Found(metadata, "", time.time() + FRESH, time.time())
         failure = "metadata_without_jwks_uri"
-    return _Found("", failure, time.time() + RETRY, 0.0)
+    return _Found({}, failure, time.time() + RETRY, 0.0)

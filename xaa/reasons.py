@@ -91,6 +91,12 @@ class Reason(RefusalReason):
     SESSION_ENDED = "session_ended", *INVALID_GRANT
     LINEAGE_ENDED = "lineage_ended", *INVALID_GRANT
 
+    # Signing in by an issuer: nobody but people sees it, on a page that says nothing.
+    SIGN_IN_UNAVAILABLE = "sign_in_unavailable", *INVALID_GRANT
+    SIGN_IN_OF_ANOTHER_ISSUER = "sign_in_of_another_issuer", *INVALID_GRANT
+    SIGN_IN_NONCE = "sign_in_nonce", *INVALID_GRANT
+    SIGN_IN_NOT_FRESH = "sign_in_not_fresh", *INVALID_GRANT
+
 
 BY_JWT_PROBLEM: dict[JwtProblem, Reason] = {
     JwtProblem.MALFORMED: Reason.ASSERTION_MALFORMED,

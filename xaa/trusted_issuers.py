@@ -24,6 +24,14 @@ from xaa.workloads import Binding
 Use = TrustedIssuer.Use
 
 
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """As which client of the issuer we sign people in. Its secret is no part of the snapshot."""
+
+    client_id: str
+    scopes: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
     """One trusted issuer's configuration, as values. `jwks_uri` is empty where it is to be discovered."""
@@ -40,6 +48,12 @@ class Trust:
     tenants: tuple[str, ...]
     client_ids: Mapping[str, str]
     workloads: tuple[Binding, ...]
+    sign_in: SignIn | None = None
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether people may sign in by it: as a client of it, and only while it is believed for its ID tokens."""
+        return self.enabled and self.sign_in is not None and Use.ID_TOKEN.value in self.accepts
 
 
 def everyone() -> Mapping[str, Trust]:
@@ -48,7 +62,7 @@ def everyone() -> Mapping[str, Trust]:
 
 
 def _load() -> Mapping[str, Trust]:
-    rows = TrustedIssuer.objects.prefetch_related("workloads__client")
+    rows = TrustedIssuer.objects.select_related("sign_in").prefetch_related("workloads__client")
     return {
         row.issuer: Trust(
             pk=row.pk,
@@ -65,6 +79,7 @@ def _load() -> Mapping[str, Trust]:
             workloads=tuple(
                 Binding(binding.subject, binding.client.client_id, binding.claims) for binding in row.workloads.all()
             ),
+            sign_in=SignIn(row.sign_in.client_id, tuple(row.sign_in.scopes)) if hasattr(row, "sign_in") else None,
         )
         for row in rows
     }

@@ -139,7 +139,7 @@ def _to_sign_in(request: HttpRequest, asked: Asked) -> HttpResponse:
         request.session[_asked_at_key(request)] = int(asked.now)
     back_here = request.get_full_path()
     if request.user.is_authenticated:
-        return redirect_to_login(back_here, reverse("account_reauthenticate"))
+        return redirect_to_login(back_here, sign_in.anew(request))
     login = QueryDict(mutable=True)
     login["next"] = back_here
     if asked.request.login_hint:

@@ -1,5 +1,7 @@
 """`trusted_issuers:` whose assertions are believed, and for what."""
 
+import hashlib
+import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,11 +11,16 @@ from rest_framework import serializers
 
 from authz.models import Client
 from authz.models.client import JWT_BEARER
-from xaa.models import TrustedIssuer, WorkloadBinding
+from authz.protocol import scopes
+from xaa.models import SignInClient, TrustedIssuer, WorkloadBinding
+from xaa.models.sign_in_client import SCOPES
+from xaa.sign_in import secret
 
 KEY = "trusted_issuers"
 LOOKUP = "issuer"
-SECRET: frozenset[str] = frozenset()
+# Where a file on this machine keeps its secrets; over the network it would read the server's own environment.
+LOCAL = frozenset({"sign_in_secret_env"})
+SECRET = frozenset({"sign_in_secret"})
 
 
 def check_issuer(value: str) -> None:
@@ -44,6 +51,17 @@ class WorkloadSerializer(serializers.Serializer[Any]):
         return client
 
 
+class SignInSerializer(serializers.Serializer[Any]):
+    client_id = serializers.CharField(max_length=255)
+    scopes = serializers.ListField(child=serializers.CharField(max_length=255), default=lambda: list(SCOPES))
+
+    def validate_scopes(self, value: list[str]) -> list[str]:
+        # > openid: REQUIRED (OpenID Connect Core §3.1.2.1)
+        if "openid" not in value or not all(scopes.is_scope_token(name) for name in value):
+            raise serializers.ValidationError("must be scopes, openid among them")
+        return value
+
+
 class TrustedIssuerSerializer(serializers.Serializer[Any]):
     issuer = serializers.CharField(max_length=512, validators=[check_issuer])
     name = serializers.CharField(max_length=255, default="", allow_blank=True)
@@ -54,6 +72,21 @@ class TrustedIssuerSerializer(serializers.Serializer[Any]):
     subjects = SubjectsSerializer(default=lambda: {"match": ["sub"], "create": False, "groups": "", "tenants": []})
     client_ids = serializers.DictField(child=serializers.CharField(max_length=1024), default=dict)
     workloads = WorkloadSerializer(many=True, default=list)
+    sign_in = SignInSerializer(default=None, allow_null=True)
+    sign_in_secret = serializers.CharField(required=False, max_length=512, write_only=True, trim_whitespace=False)
+    sign_in_secret_env = serializers.CharField(required=False, write_only=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if name := attrs.pop("sign_in_secret_env", None):
+            if not os.environ.get(name):
+                raise serializers.ValidationError({"sign_in_secret_env": f"{name} is not set in the environment"})
+            attrs["sign_in_secret"] = os.environ[name]
+        if "sign_in_secret" in attrs and attrs["sign_in"] is None:
+            raise serializers.ValidationError({"sign_in_secret": "has no use without sign_in"})
+        # A button that leads to a refusal would be no sign-in.
+        if attrs["sign_in"] is not None and TrustedIssuer.Use.ID_TOKEN not in attrs["accepts"]:
+            raise serializers.ValidationError({"sign_in": "needs id_token in accepts"})
+        return attrs
 
 
 SERIALIZER = TrustedIssuerSerializer
@@ -77,7 +110,17 @@ def as_item(row: TrustedIssuer) -> dict[str, Any]:
         "subjects": {"match": row.match, "create": row.create, "groups": row.groups_claim, "tenants": row.tenants},
         "client_ids": row.client_ids,
         "workloads": [_workload(binding) for binding in row.workloads.all()],
+        **_sign_in(row),
     }
+
+
+def _sign_in(row: TrustedIssuer) -> dict[str, Any]:
+    """As which client we sign people in; the secret as its digest, which is never shown."""
+    client = getattr(row, "sign_in", None)
+    if client is None:
+        return {"sign_in": None, "sign_in_secret": ""}
+    digest = hashlib.sha256(secret.opened(client).encode()).hexdigest() if client.secret else ""
+    return {"sign_in": {"client_id": client.client_id, "scopes": client.scopes}, "sign_in_secret": digest}
 
 
 def _workload(binding: WorkloadBinding) -> dict[str, Any]:
@@ -101,6 +144,19 @@ def write(item: Mapping[str, Any]) -> None:
         },
     )
     _write_workloads(row, item["workloads"])
+    _write_sign_in(row, item)
+
+
+def _write_sign_in(row: TrustedIssuer, item: Mapping[str, Any]) -> None:
+    """A secret that is not named stays as it is."""
+    wanted = item["sign_in"]
+    if wanted is None:
+        SignInClient.objects.filter(issuer=row).delete()
+        return
+    values = {"client_id": wanted["client_id"], "scopes": list(wanted["scopes"])}
+    if "sign_in_secret" in item:
+        values["secret"] = secret.sealed(item["sign_in_secret"], row.pk)
+    SignInClient.objects.update_or_create(issuer=row, defaults=values)
 
 
 def _write_workloads(row: TrustedIssuer, wanted: list[Mapping[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from xaa.models.resource_authorization_server import ResourceAuthorizationServer, TargetResource
 from xaa.models.session import Session
+from xaa.models.sign_in_client import SignInClient
 from xaa.models.subject_link import SubjectLink
 from xaa.models.trusted_issuer import IssuerHealth, TrustedIssuer, WorkloadBinding
 
@@ -9,6 +10,7 @@ __all__ = [
     "IssuerHealth",
     "ResourceAuthorizationServer",
     "Session",
+    "SignInClient",
     "SubjectLink",
     "TargetResource",
     "TrustedIssuer",

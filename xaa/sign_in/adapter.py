@@ -1,21 +1,24 @@
-"""Signing in by a trusted issuer: the same subject resolution as redeeming its ID-JAGs, so both find the same person.
+"""Who it is that an issuer signs in: the subject resolution of its ID-JAGs, so that both find the same person.
 
 django-allauth speaks OpenID Connect with the issuer; who that is here, and whether at all, is decided by the issuer's
-configuration. allauth's own accounts and email matching have no say.
+configuration. allauth's own accounts, applications and email matching have no say.
 """
 
+import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from allauth.account.signals import user_logged_in
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialApp
 from allauth.socialaccount.providers.base import AuthProcess
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+from django.urls import reverse
 from django.views.defaults import permission_denied
 
-from authz import audit, snapshot
+from authz import audit, sign_in, snapshot
 from authz.models import User
 from authz.protocol.errors import OAuthError
 from authz.refusals import record_unauthenticated
@@ -29,6 +32,22 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
         return False
+
+    def list_apps(
+        self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
+    ) -> list[SocialApp]:
+        """The trusted issuers that sign people in, and nobody else: allauth's own table has no say."""
+        snapshot.begin()
+        apps = [_app(trust) for trust in trusted_issuers.everyone().values() if trust.signs_in]
+        return [
+            app
+            for app in apps
+            if provider in {None, app.provider, app.provider_id} and client_id in {None, app.client_id}
+        ]
+
+    def get_requests_session(self) -> NoReturn:
+        # What allauth would fetch by itself goes round the one door out (law 6).
+        raise RuntimeError("allauth speaks with nobody: xaa/sign_in/provider.py does")
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
         snapshot.begin()
@@ -63,12 +82,39 @@ def person(said: Mapping[str, Any]) -> User:
     return subject_resolution.resolve(trust, {**also, **id_token})
 
 
+def provider_id(issuer: str) -> str:
+    """What an issuer is called in our addresses: of its identifier alone, so that renaming it breaks nothing."""
+    return hashlib.sha256(issuer.encode()).hexdigest()[:12]
+
+
+def _app(trust: trusted_issuers.Trust) -> SocialApp:
+    assert trust.sign_in is not None  # noqa: S101  `signs_in` says so
+    return SocialApp(
+        provider="openid_connect",
+        provider_id=provider_id(trust.issuer),
+        name=trust.name or trust.issuer,
+        client_id=trust.sign_in.client_id,
+        settings={"issuer": trust.issuer, "server_url": trust.issuer, "scope": list(trust.sign_in.scopes)},
+    )
+
+
 def connect() -> None:
     user_logged_in.connect(_note_context, dispatch_uid="xaa.sign_in.note_context")
 
 
 def _note_context(request: HttpRequest, sociallogin: Any = None, **_: Any) -> None:
-    """What the issuer says of how the person signed in, where rules and ID tokens look for it."""
+    """What the issuer says of how and when the person signed in, where rules and ID tokens look for it."""
     id_token = (sociallogin.account.extra_data.get("id_token") or {}) if sociallogin is not None else {}
-    acr = id_token.get("acr")
-    request.session["acr"] = acr if isinstance(acr, str) and len(acr) <= 255 else ""
+    acr, amr, auth_time = id_token.get("acr"), id_token.get("amr"), id_token.get("auth_time")
+    request.session[sign_in.ELSEWHERE] = {
+        "acr": acr if isinstance(acr, str) and len(acr) <= 255 else "",
+        "amr": [method for method in amr if isinstance(method, str) and len(method) <= 64][:20]
+        if isinstance(amr, list)
+        else [],
+        **({"auth_time": int(auth_time)} if isinstance(auth_time, int | float) else {}),
+        **({"again": _address_of(id_token.get("iss"))} if sociallogin is not None else {}),
+    }
+
+
+def _address_of(issuer: object) -> str:
+    return reverse("openid_connect_login", kwargs={"provider_id": provider_id(str(issuer))})

@@ -1,0 +1,319 @@
+"""Signing in by an issuer whose client we are: configured by `apply`, and what an issuer or a link may not do."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.contrib.auth import SESSION_KEY
+from django.http import HttpResponse
+from django.test import Client as Browser
+
+from authz import sign_in
+from authz.configuration import ConfigurationError, apply, export
+from authz.models import AuditEvent
+from authz.outbound import Cause, OutboundError, Response, Role
+from tests.support.world import person
+from tests.xaa.company import IDP, IDP_JWKS, Company
+from xaa import discovery
+from xaa.models import SignInClient, TrustedIssuer
+from xaa.sign_in import provider, secret
+from xaa.sign_in.adapter import provider_id
+
+SECRET = "the-idp-gave-us-this-0123456789"
+LOGIN = f"/accounts/oidc/{provider_id(IDP)}/login/"
+METADATA = {
+    "issuer": IDP,
+    "authorization_endpoint": f"{IDP}/authorize",
+    "token_endpoint": f"{IDP}/token",
+    "userinfo_endpoint": f"{IDP}/userinfo",
+    "jwks_uri": IDP_JWKS,
+    "authorization_response_iss_parameter_supported": True,
+}
+
+
+def configuration(**changes: Any) -> str:
+    return json.dumps(
+        {
+            "trusted_issuers": [
+                {
+                    "issuer": IDP,
+                    "name": "Corporate IdP",
+                    "jwks_uri": IDP_JWKS,
+                    "accepts": ["id_token"],
+                    "subjects": {"match": ["sub", "email"]},
+                    "sign_in": {"client_id": "gatehouse-at-idp"},
+                    "sign_in_secret": SECRET,
+                    **changes,
+                }
+            ]
+        }
+    )
+
+
+class Upstream:
+    """The issuer's side: what it answers, and what it was asked."""
+
+    def __init__(self, company: Company) -> None:
+        self.company = company
+        self.browser = Browser()
+        self.asked: list[tuple[str, Mapping[str, str], dict[str, str]]] = []
+        self.metadata: dict[str, Any] = dict(METADATA)
+        self.claims: dict[str, Any] = {}
+        self.signer = company.idp
+        self.fails: Cause | None = None
+
+    def fetch(
+        self, role: Role, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Response:
+        form = {name: values[0] for name, values in parse_qs((body or b"").decode()).items()}
+        self.asked.append((url, headers or {}, form))
+        if "/.well-known/" in url:
+            return self._json(self.metadata)
+        if self.fails is not None:
+            raise OutboundError(self.fails)
+        if url.endswith("/userinfo"):
+            return self._json({"sub": "bob-at-idp", "email": "bob@example.com", "email_verified": True})
+        said = {"aud": "gatehouse-at-idp", "nonce": self.nonce, "acr": "mfa", "amr": ["otp"]} | self.claims
+        return self._json({"access_token": "an access token", "id_token": self.signer.id_token(**said)})
+
+    def _json(self, data: Mapping[str, Any]) -> Response:
+        return Response(status=200, headers={}, body=json.dumps(data).encode(), address="192.0.2.1", elapsed=0.0)
+
+    def start(self, query: str = "", browser: Browser | None = None) -> dict[str, str]:
+        """Press the button; the parameters with which the person is sent to the issuer."""
+        answer: Any = (browser or self.browser).post(LOGIN + query)
+        assert answer.status_code == 302, answer.content
+        assert answer["Location"].startswith(f"{IDP}/authorize?")
+        sent = {name: values[0] for name, values in parse_qs(urlsplit(answer["Location"]).query).items()}
+        self.nonce = sent["nonce"]
+        return sent
+
+    def come_back(self, state: str, **params: str) -> HttpResponse:
+        answer: Any = self.browser.get(f"{LOGIN}callback/", {"code": "a-code", "iss": IDP, "state": state, **params})
+        return answer  # type: ignore[no-any-return]
+
+    def sign_in(self, query: str = "") -> HttpResponse:
+        return self.come_back(self.start(query)["state"])
+
+    @property
+    def is_signed_in(self) -> bool:
+        return SESSION_KEY in self.browser.session
+
+
+@pytest.fixture
+def upstream(company: Company, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
+    apply(configuration())
+    made = Upstream(company)
+    monkeypatch.setattr(provider, "fetch", made.fetch)
+    monkeypatch.setattr(discovery, "fetch", made.fetch)
+    discovery.forget(IDP)
+    yield made
+    discovery.forget(IDP)
+
+
+def refusal() -> str:
+    return AuditEvent.objects.filter(event="person:session:refused").latest("id").reason
+
+
+class TestTheRound:
+    def test_the_page_offers_it_and_the_person_is_signed_in(self, upstream: Upstream) -> None:
+        assert b"Sign in with Corporate IdP" in upstream.browser.get("/accounts/login/").content
+        assert upstream.sign_in("?next=/account/requests/")["Location"] == "/account/requests/"
+        assert upstream.browser.session[SESSION_KEY] == str(person("bob").pk)
+
+    def test_it_asks_with_pkce_nonce_and_our_own_address(self, upstream: Upstream) -> None:
+        sent = upstream.start()
+        assert sent["code_challenge_method"] == "S256"
+        assert sent["redirect_uri"] == f"http://127.0.0.1:8000{LOGIN}callback/"
+        assert set(sent["scope"].split()) == {"openid", "profile", "email"}
+        upstream.come_back(sent["state"])
+        asked = next(form for url, _, form in upstream.asked if url.endswith("/token"))
+        challenge = hashlib.sha256(asked["code_verifier"].encode()).digest()
+        assert sent["code_challenge"] == provider.b64encode(challenge, b"-_").decode().rstrip("=")
+
+    @pytest.mark.parametrize(
+        ("methods", "is_basic"), [(None, True), (["client_secret_post"], False), (["client_secret_basic"], True)]
+    )
+    def test_we_authenticate_as_the_issuer_wants_it(
+        self, upstream: Upstream, methods: list[str] | None, is_basic: bool
+    ) -> None:
+        if methods:
+            upstream.metadata["token_endpoint_auth_methods_supported"] = methods
+        upstream.sign_in()
+        _, headers, form = next(each for each in upstream.asked if each[0].endswith("/token"))
+        assert ("Authorization" in headers, form.get("client_secret")) == (is_basic, None if is_basic else SECRET)
+
+    def test_the_session_knows_when_and_how_the_person_signed_in_there(self, upstream: Upstream) -> None:
+        an_hour_ago = int(time.time()) - 3600
+        upstream.claims = {"auth_time": an_hour_ago}
+        upstream.sign_in()
+        request = upstream.browser.get("/account/").wsgi_request
+        known = sign_in.current(request)
+        assert (known.auth_time, known.acr, known.amr) == (an_hour_ago, "mfa", ("otp",))
+
+    def test_a_fresh_sign_in_is_asked_for_and_checked(self, upstream: Upstream) -> None:
+        upstream.sign_in()
+        sent = upstream.start()
+        assert (sent["prompt"], sent["max_age"]) == ("login", "0")
+        upstream.claims = {"auth_time": int(time.time()) - 3600}
+        assert upstream.come_back(sent["state"]).status_code == 401
+        assert refusal() == "sign_in_not_fresh"
+        upstream.claims = {"auth_time": int(time.time())}
+        assert upstream.come_back(upstream.start()["state"]).status_code == 302
+
+
+class TestAttacks:
+    def test_a_link_chooses_neither_scopes_nor_parameters(self, upstream: Upstream) -> None:
+        sent = upstream.start("?scope=admin,all&auth_params=redirect_uri%3Dhttps://evil.example%26nonce%3Dknown")
+        assert set(sent["scope"].split()) == {"openid", "profile", "email"}
+        assert sent["redirect_uri"].startswith("http://127.0.0.1:8000/")
+        assert sent["nonce"] != "known"
+
+    @pytest.mark.parametrize(
+        ("claims", "reason"),
+        [
+            ({"nonce": "of another session"}, "sign_in_nonce"),
+            ({"nonce": None}, "sign_in_nonce"),
+            ({"aud": "another-client"}, "assertion_audience"),
+            ({"aud": ["gatehouse-at-idp", "another"]}, "assertion_audience"),
+            ({"iss": "https://other.example"}, "issuer_untrusted"),
+            ({"exp": 1}, "assertion_expired"),
+            ({"sub": None}, "assertion_subject"),
+        ],
+    )
+    def test_an_id_token_that_is_not_for_this_round(
+        self, upstream: Upstream, claims: dict[str, Any], reason: str
+    ) -> None:
+        upstream.claims = claims
+        assert upstream.sign_in().status_code == 401
+        assert (refusal(), upstream.is_signed_in) == (reason, False)
+
+    def test_another_issuer_that_says_it_is_this_one(self, upstream: Upstream) -> None:
+        """Over TLS the signature need not be checked, says OpenID Connect; with several issuers it has to be."""
+        from tests.xaa.company import Idp
+
+        upstream.signer = Idp(IDP)
+        upstream.signer.kid = upstream.company.idp.kid
+        assert upstream.sign_in().status_code == 401
+        assert refusal() == "assertion_signature"
+
+    @pytest.mark.parametrize("iss", ["https://other.example", ""])
+    def test_mix_up_an_answer_of_another_issuer(self, upstream: Upstream, iss: str) -> None:
+        assert upstream.come_back(upstream.start()["state"], iss=iss).status_code == 401
+        assert refusal() == "sign_in_of_another_issuer"
+        assert not any(url.endswith("/token") for url, _, _ in upstream.asked)
+
+    def test_metadata_of_another_issuer(self, upstream: Upstream) -> None:
+        upstream.metadata["issuer"] = "https://other.example"
+        assert upstream.browser.post(LOGIN).status_code == 401
+        assert refusal() == "sign_in_unavailable"
+
+    @pytest.mark.parametrize("endpoint", [None, "http://idp.example/authorize", "javascript:alert(1)"])
+    def test_metadata_that_leads_elsewhere(self, upstream: Upstream, endpoint: str | None) -> None:
+        upstream.metadata["authorization_endpoint"] = endpoint
+        assert upstream.browser.post(LOGIN).status_code == 401
+
+    def test_login_csrf_an_answer_that_this_browser_did_not_ask_for(self, upstream: Upstream) -> None:
+        sent = upstream.start(browser=Browser())
+        assert upstream.come_back(sent["state"]).status_code == 401
+        assert not upstream.is_signed_in
+
+    def test_an_answer_is_good_once(self, upstream: Upstream) -> None:
+        sent = upstream.start()
+        assert upstream.come_back(sent["state"]).status_code == 302
+        assert upstream.come_back(sent["state"]).status_code == 401
+
+    def test_an_issuer_that_is_down_is_a_page_and_no_crash(self, upstream: Upstream) -> None:
+        upstream.fails = Cause.CONNECT
+        answer = upstream.sign_in()
+        assert answer.status_code == 401
+        assert b"connect" not in answer.content
+        assert refusal() == "sign_in_unavailable"
+
+    @pytest.mark.parametrize("withdrawn", [{"enabled": False}, {"accepts": ["id-jag"]}])
+    def test_trust_that_was_withdrawn_meanwhile(self, upstream: Upstream, withdrawn: dict[str, Any]) -> None:
+        sent = upstream.start()
+        TrustedIssuer.objects.update(**withdrawn)
+        assert upstream.come_back(sent["state"]).status_code == 404
+        assert b"Corporate IdP" not in upstream.browser.get("/accounts/login/").content
+        assert upstream.browser.post(LOGIN).status_code == 404
+
+    def test_allauths_own_table_signs_nobody_in(self, upstream: Upstream) -> None:
+        from allauth.socialaccount.models import SocialApp
+
+        SocialApp.objects.create(
+            provider="openid_connect", provider_id="evil", name="Evil", settings={"server_url": "https://evil.example"}
+        )
+        assert b"Evil" not in upstream.browser.get("/accounts/login/").content
+        assert upstream.browser.post("/accounts/oidc/evil/login/").status_code == 404
+
+
+class TestConfiguration:
+    def test_the_secret_is_encrypted_and_never_shown(self, upstream: Upstream) -> None:
+        row = SignInClient.objects.get()
+        assert SECRET.encode() not in bytes(row.secret)
+        assert secret.opened(row) == SECRET
+        assert SECRET not in export()
+        assert SECRET not in str(list(AuditEvent.objects.values_list("detail", flat=True)))
+
+    def test_applying_it_again_changes_nothing_and_leaving_the_secret_out_keeps_it(self, upstream: Upstream) -> None:
+        assert apply(configuration()) == []
+        document = json.loads(configuration())
+        del document["trusted_issuers"][0]["sign_in_secret"]
+        assert apply(json.dumps(document)) == []
+        assert secret.opened(SignInClient.objects.get()) == SECRET
+
+    def test_a_new_secret_and_its_removal_are_changes(self, upstream: Upstream) -> None:
+        assert len(apply(configuration(sign_in_secret="another secret of the idp"))) == 1
+        document = json.loads(configuration(sign_in=None))
+        del document["trusted_issuers"][0]["sign_in_secret"]
+        assert len(apply(json.dumps(document))) == 1
+        assert not SignInClient.objects.exists()
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"accepts": ["id-jag"]},
+            {"sign_in": None},
+            {"sign_in": {"client_id": "a", "scopes": ["email"]}},
+            {"sign_in": {"client_id": "a", "secret": "b"}},
+            {"sign_in": {}},
+        ],
+    )
+    def test_what_could_not_work_is_refused(self, company: Company, changes: dict[str, Any]) -> None:
+        with pytest.raises(ConfigurationError, match="sign_in"):
+            apply(configuration(**changes))
+
+
+class TestConsole:
+    def test_an_administrator_sets_it_up_and_the_secret_is_never_shown(self, company: Company) -> None:
+        browser = Browser()
+        browser.force_login(person("alice"), backend="allauth.account.auth_backends.AuthenticationBackend")
+        issuer = TrustedIssuer.objects.get(issuer=IDP)
+        page = f"/console/xaa/trustedissuer/{issuer.pk}/change/"
+        shown: Any = browser.get(page)
+        form = {
+            **{name: value for name, value in shown.context["adminform"].form.initial.items() if value is not None},
+            "accepts": ["id_token"],
+            "tenants": "",
+            "client_ids": "{}",
+            "sign_in_client_id": "gatehouse-at-idp",
+            "sign_in_secret": SECRET,
+            "sign_in_scopes": "openid email",
+            "workloads-TOTAL_FORMS": "0",
+            "workloads-INITIAL_FORMS": "0",
+        }
+        assert browser.post(page, form).status_code == 302
+        assert secret.opened(SignInClient.objects.get()) == SECRET
+        content = browser.get(page).content.decode()
+        assert SECRET not in content
+        assert f"{LOGIN}callback/" in content
+        assert browser.post(page, form | {"sign_in_secret": ""}).status_code == 302
+        assert secret.opened(SignInClient.objects.get()) == SECRET
+        assert browser.post(page, form | {"sign_in_scopes": "email"}).status_code == 200
+        assert browser.post(page, form | {"sign_in_client_id": ""}).status_code == 302
+        assert not SignInClient.objects.exists()

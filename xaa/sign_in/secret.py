@@ -1,0 +1,27 @@
+"""The secret with which we are a client of an issuer: encrypted at rest (law 9), and never in the snapshot."""
+
+from authz.secrets_at_rest import AtRest, decrypt, encrypt, moved
+from xaa.models import SignInClient
+
+PURPOSE = "sign-in client secrets"
+
+
+def sealed(secret: str, issuer: int) -> bytes:
+    """As it is stored; `issuer` is the primary key. Empty for none."""
+    return encrypt(secret.encode(), purpose=PURPOSE, about=str(issuer)) if secret else b""
+
+
+def of(issuer: int) -> str:
+    """The secret in clear, `""` if there is none. Raises `secrets_at_rest.WrongKeyError`."""
+    return opened(SignInClient.objects.get(pk=issuer))
+
+
+def opened(row: SignInClient) -> str:
+    return decrypt(bytes(row.secret), purpose=PURPOSE, about=str(row.pk)).decode() if row.secret else ""
+
+
+AT_REST = AtRest(
+    SignInClient,
+    "secret",
+    lambda row: moved(bytes(row.secret), purpose=PURPOSE, about=str(row.pk)) if row.secret else None,
+)
