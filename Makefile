@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env run serve test lint demo bench interop e2e lock prepare clean
+.PHONY: help env run serve test lint demo bench interop e2e load lock prepare clean
 
 help: ## Print this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ e2e: env ## Drive a real browser (Debian's Chromium) through sign-in, consent an
 bench: env ## Measure beside a ceiling in one run (needs wrk)
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.pages
+
+load: env ## Kill the server a hundred times under load: every token that was received has its event (KILLS=n)
+	$(BIN)/python -m tests.load $(KILLS)
 
 lock: ## Pin all requirements by hash (needs uv and npm)
 	cd tests/interop && npm install --package-lock-only

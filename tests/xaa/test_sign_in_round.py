@@ -22,6 +22,10 @@ class Employee(Person):
 
     def _answer(self, response: requests.Response) -> requests.Response:
         for form in Page(response.text).forms:
+            if "password" in form.types and "login" not in form.types:
+                self.told("shows the password once more")
+                form.fields["password"] = self.password
+                return self._submit(response.url, form, form.buttons[0])
             for button in form.buttons:
                 if "Company" in button.label:
                     self.told(" ".join(button.label.split()))
@@ -83,11 +87,10 @@ trusted_issuers:
         assert "Sign in with Company" in pressed
         # A client that wants a fresh sign-in gets one: at the IdP.
         pressed.clear()
-        bob._tried.clear()
         again = claims(tokens(gatehouse, bob, prompt="login")["access_token"])
         assert again["auth_time"] > token["auth_time"]
         assert "Continue to Company" in pressed
-        assert any("signs in as bob" in line for line in pressed)
+        assert "shows the password once more" in pressed
 
 
 def tokens(gatehouse: processes.RunningGatehouse, person: Person, **more: str) -> dict[str, str]:
