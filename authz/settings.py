@@ -173,6 +173,7 @@ GATEHOUSE = {
     ],
     "PERIODIC_TASKS": [
         "authz.housekeeping",
+        "xaa.housekeeping",
         "authz.recertification",
         "authz.notification_delivery",
         "authz.evidence.sealer",

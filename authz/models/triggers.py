@@ -106,7 +106,8 @@ def _generation_of_machine_grants(connection: BaseDatabaseWrapper, table: str) -
         f" FOR EACH ROW WHEN (NEW.user_id IS NULL) {moved}",
         f"DROP TRIGGER IF EXISTS {table}_machine_removed{of_table}",
         f"CREATE TRIGGER {table}_machine_removed AFTER DELETE ON {table}"
-        f" FOR EACH ROW WHEN (OLD.user_id IS NULL) {moved}",
+        # One that has ended moved it then; tidying it away years later concerns nobody's memory.
+        f" FOR EACH ROW WHEN (OLD.user_id IS NULL AND OLD.revoked IS NULL) {moved}",
     ]
 
 

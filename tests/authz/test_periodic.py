@@ -3,13 +3,15 @@
 import threading
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
 from django.db import connection
 
 from authz import housekeeping, periodic, registry
-from authz.models import PeriodicTask, UsedAssertion
+from authz.models import AccessRequest, Authorization, Generation, PeriodicTask, UsedAssertion
+from tests.support import world
 
 
 @pytest.fixture
@@ -72,3 +74,109 @@ def test_housekeeping_removes_what_is_over_and_nothing_else() -> None:
     housekeeping.run()
     assert set(UsedAssertion.objects.values_list("digest", flat=True)) == {"recent", "live"}
     assert set(Session.objects.values_list("session_key", flat=True)) == {"live"}
+
+
+DAY = timedelta(days=1)
+
+
+def grant(age: timedelta, *, username: str = "bob", **fields: Any) -> Authorization:
+    """A standing grant made `age` ago; moments among the fields are ages, too."""
+    now = datetime.now(UTC)
+    moments = {name: now - value for name, value in fields.items() if isinstance(value, timedelta)}
+    return Authorization.objects.create(
+        client=world.client("desktop-app"),
+        user=world.person(username) if username else None,
+        grant_type="authorization_code",
+        created=now - age,
+        **{**fields, **moments},
+    )
+
+
+def test_grants_that_ended_long_ago_are_removed_and_nothing_that_stands(gatehouse: world.World) -> None:
+    gone = [
+        grant(200 * DAY, revoked=91 * DAY, expires=-30 * DAY),
+        grant(200 * DAY, expires=91 * DAY),
+        grant(91 * DAY, expires=None),  # a token of an ID-JAG, that nothing refreshes
+        grant(200 * DAY, username="", revoked=91 * DAY),
+    ]
+    stay = [
+        grant(200 * DAY, revoked=89 * DAY),
+        grant(200 * DAY, expires=89 * DAY),
+        grant(170 * DAY, expires=-DAY),
+        grant(89 * DAY, expires=None),
+        grant(400 * DAY, username=""),  # a machine's: it stands until somebody ends it
+    ]
+    housekeeping.run()
+    left = set(Authorization.objects.values_list("pk", flat=True))
+    assert not left & {row.pk for row in gone}
+    assert left >= {row.pk for row in stay}
+
+
+def test_a_refresh_token_of_a_grant_that_was_tidied_away_is_refused(gatehouse: world.World) -> None:
+    refresh_token = gatehouse.signed_in_tokens()["refresh_token"]
+    long_ago = datetime.now(UTC) - 200 * DAY
+    Authorization.objects.update(created=long_ago, revoked=long_ago)
+    housekeeping.run()
+    assert not Authorization.objects.exists()
+    assert gatehouse.refresh(refresh_token).status_code == 400
+
+
+def test_tidying_a_machines_ended_grant_empties_nobodys_memory_but_removing_a_live_one_does(
+    gatehouse: world.World,
+) -> None:
+    """Each process remembers the ids of machines' standing grants; a nightly tidying must not make all forget all."""
+    grant(200 * DAY, username="", revoked=91 * DAY)
+    live = grant(200 * DAY, username="")
+    before = Generation.objects.get().value
+    housekeeping.run()
+    assert Generation.objects.get().value == before
+    live.delete()
+    assert Generation.objects.get().value != before
+
+
+def test_access_requests_are_kept_for_a_year_after_they_were_closed(gatehouse: world.World) -> None:
+    now = datetime.now(UTC)
+
+    def request(status: str, asked: int, decided: int | None = None, expires: int | None = None) -> AccessRequest:
+        return AccessRequest.objects.create(
+            digest=f"{status} {asked} {decided} {expires}",
+            status=status,
+            client=world.client("desktop-app"),
+            grant_type="authorization_code",
+            first_asked=now - asked * DAY,
+            last_asked=now - asked * DAY,
+            decided=None if decided is None else now - decided * DAY,
+            expires=None if expires is None else now - expires * DAY,
+        )
+
+    gone = [request("denied", 400, 399, 390), request("expired", 400), request("open", 400)]
+    gone.append(request("approved", 500, 499, 480))
+    stay = [request("denied", 400, 300), request("open", 10), request("approved", 400, 399, 300)]
+    stay.append(request("approved", 400, 399, -5))
+    housekeeping.run()
+    assert not AccessRequest.objects.filter(pk__in=[row.pk for row in gone]).exists()
+    assert AccessRequest.objects.filter(pk__in=[row.pk for row in stay]).count() == len(stay)
+
+
+def test_it_goes_in_batches_and_ends(gatehouse: world.World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "BATCH", 2)
+    monkeypatch.setattr(housekeeping, "BATCHES", 2)
+    over = datetime.now(UTC) - DAY
+    UsedAssertion.objects.bulk_create([UsedAssertion(digest=str(number), expires=over) for number in range(5)])
+    housekeeping.run()
+    assert UsedAssertion.objects.count() == 1
+    housekeeping.run()
+    assert not UsedAssertion.objects.exists()
+
+
+def test_sign_ins_whose_browser_session_is_over_are_forgotten(gatehouse: world.World) -> None:
+    from xaa import housekeeping as of_xaa
+    from xaa.models import Session as SignIn
+
+    now = datetime.now(UTC)
+    for key, ends in [("live", now + DAY), ("over", now - DAY)]:
+        Session.objects.create(session_key=key, session_data="", expire_date=ends)
+    for key in ("live", "over", "gone"):
+        SignIn.objects.create(digest=key, session_key=key, user=world.person("bob"))
+    of_xaa.run()
+    assert set(SignIn.objects.values_list("digest", flat=True)) == {"live"}
