@@ -20,6 +20,9 @@ class XaaConfig(AppConfig):
     # Columns that hold ciphertexts (authz/reencryption.py).
     SECRETS_AT_REST = ("xaa.sign_in.secret.AT_REST",)
 
+    # What `manage.py doctor` looks at beside the core's.
+    EXAMINATIONS: ClassVar[Mapping[str, str]] = {"trusted issuers": "xaa.doctor.issuers"}
+
     # What `manage.py revoke` can cut off beside the core's kinds (authz/cut_off.py).
     CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {"issuer": "xaa.cut_off.issuer"}
 

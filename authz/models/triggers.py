@@ -8,6 +8,7 @@
 They are installed again after each `migrate`, because SQLite drops a table's triggers when a migration rebuilds it.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -25,24 +26,60 @@ def install(*, using: str, **_: Any) -> None:
         tables = set(connection.introspection.table_names(cursor))
         if "authz_generation" not in tables:
             return  # migrated back to nothing
-        for statement in _functions(connection):
+        for statement in _statements(connection, tables):
             cursor.execute(statement)
-        cursor.execute(_FIRST_GENERATION)
-        for app in apps.get_app_configs():
-            for table in tables.intersection(_tables(app, "CONFIGURATION_MODELS")):
-                for statement in _generation(connection, table):
-                    cursor.execute(statement)
-            for table in tables.intersection(_tables(app, "MACHINE_GRANT_MODELS")):
-                for statement in _generation_of_machine_grants(connection, table):
-                    cursor.execute(statement)
-            for name in getattr(app, "APPEND_ONLY_MODELS", ()):
-                model = app.get_model(name)
-                if model._meta.db_table in tables:
-                    for statement in _append_only(connection, model):
-                        cursor.execute(statement)
-        if tables >= {"authz_rule", "authz_rulechange", "authz_ruleauthor"}:
-            for statement in _rule_history(connection):
-                cursor.execute(statement)
+
+
+def missing(*, using: str) -> list[str]:
+    """The names of triggers that are not there, are switched off, or are not what `install` makes them."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        tables = set(connection.introspection.table_names(cursor))
+        found = _found(connection, cursor)
+    wanted = [statement for statement in _statements(connection, tables) if statement.startswith("CREATE TRIGGER ")]
+    # SQLite keeps the statement as it was written.
+    is_kept = connection.vendor == "sqlite"
+    expected = {statement.split()[2]: statement if is_kept else True for statement in wanted}
+    return sorted(name for name, value in expected.items() if found.get(name) != value)
+
+
+def _found(connection: BaseDatabaseWrapper, cursor: Any) -> dict[str, Any]:
+    if connection.vendor == "sqlite":
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        return dict(cursor.fetchall())
+    # What a function does can be replaced under its trigger's name, too.
+    bodies = {_words(part) for text in _functions(connection) for part in text.split("$$")[1:2]}
+    cursor.execute(
+        "SELECT t.tgname, t.tgenabled <> 'D', p.proname, p.prosrc FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+        " WHERE NOT t.tgisinternal"
+    )
+    return {
+        name: enabled and (function not in _SHARED or _words(body) in bodies)
+        for name, enabled, function, body in cursor.fetchall()
+    }
+
+
+_SHARED = frozenset({"authz_move_generation", "authz_append_only"})
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _statements(connection: BaseDatabaseWrapper, tables: set[str]) -> Iterator[str]:
+    yield from _functions(connection)
+    yield _FIRST_GENERATION
+    for app in apps.get_app_configs():
+        for table in tables.intersection(_tables(app, "CONFIGURATION_MODELS")):
+            yield from _generation(connection, table)
+        for table in tables.intersection(_tables(app, "MACHINE_GRANT_MODELS")):
+            yield from _generation_of_machine_grants(connection, table)
+        for name in getattr(app, "APPEND_ONLY_MODELS", ()):
+            model = app.get_model(name)
+            if model._meta.db_table in tables:
+                yield from _append_only(connection, model)
+    if tables >= {"authz_rule", "authz_rulechange", "authz_ruleauthor"}:
+        yield from _rule_history(connection)
 
 
 def _tables(app: AppConfig, attribute: str) -> list[str]:

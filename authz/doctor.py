@@ -1,0 +1,259 @@
+"""What is wrong with this installation, and what to do about it: `manage.py doctor`.
+
+Each examination looks at one thing and yields findings; one that breaks is a finding itself. Rooms name theirs in
+`EXAMINATIONS` of their AppConfig, as dotted names of functions of the same shape.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+from shutil import disk_usage
+
+from django.apps import apps
+from django.conf import settings
+from django.core import checks
+from django.core.cache import cache
+from django.core.mail import get_connection
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from authz import keys, reencryption, registry, snapshot
+from authz.models import PeriodicTask, SigningKey, triggers
+from authz.protocol.errors import OAuthError
+from authz.secrets_at_rest import WrongKeyError
+
+ERROR, WARNING = "error", "warning"
+# Seconds by which clocks may differ: assertions are allowed 30 (authz/protocol/jwts.py).
+SKEW, SKEW_WORTH_A_WORD = 30.0, 5.0
+# Bytes. A backup of SQLite is a second copy; below this there is hardly a day left.
+LEAST_FREE = 512 * 1024 * 1024
+OLDEST_POSTGRESQL = 14_00_00
+# A key that has signed for longer should have a successor.
+OLDEST_KEY = timedelta(days=365)
+# A task is late when it was due so long ago, whatever it is.
+LATE = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`level` is error or warning, `about` what was examined; `says` what is wrong and `do` what to do about it."""
+
+    level: str
+    about: str
+    says: str
+    do: str
+
+
+Examination = Callable[[], Iterator[Finding]]
+
+
+def examine(now: Callable[[], float] = time.time) -> dict[str, list[Finding]]:
+    """Everything, by what was examined; an empty list is good health. Changes nothing."""
+    snapshot.forget()
+    return {about: list(_survived(about, look)) for about, look in _examinations(now).items()}
+
+
+def _examinations(now: Callable[[], float]) -> dict[str, Examination]:
+    own: dict[str, Examination] = {
+        "configuration": configuration,
+        "database": database,
+        "triggers": installed_triggers,
+        "disk": disk,
+        "clock": lambda: clock(now),
+        "cache": shared_cache,
+        "signing keys": lambda: signing_keys(now()),
+        "secrets": stored_secrets,
+        "periodic tasks": lambda: periodic_tasks(now()),
+        "mail": mail,
+    }
+    for app in apps.get_app_configs():
+        for about, dotted in getattr(app, "EXAMINATIONS", {}).items():
+            module, _, name = dotted.rpartition(".")
+            own[about] = getattr(import_module(module), name)
+    return own
+
+
+def _survived(about: str, look: Examination) -> Iterator[Finding]:
+    try:
+        yield from look()
+    except Exception as error:  # a doctor who faints helps nobody
+        yield Finding(
+            ERROR,
+            about,
+            f"It cannot be examined: {type(error).__name__}: {str(error)[:200]}",
+            "If the database does not answer, see to that first (DATABASE_URL, `manage.py migrate`).",
+        )
+
+
+# --- What is examined -----------------------------------------------------------------------------------------------
+
+
+def configuration() -> Iterator[Finding]:
+    for message in checks.run_checks(include_deployment_checks=True, databases=["default"]):
+        if not message.is_silenced() and message.level >= checks.WARNING:
+            level = ERROR if message.level >= checks.ERROR else WARNING
+            yield Finding(
+                level, "configuration", f"{message.id}: {message.msg}", message.hint or "See docs/settings.md."
+            )
+
+
+def database() -> Iterator[Finding]:
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if plan:
+        names = ", ".join(f"{migration.app_label} {migration.name}" for migration, _ in plan)
+        yield Finding(ERROR, "database", f"Migrations are missing: {names}", "Run `manage.py migrate`.")
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA journal_mode")
+            if (mode := cursor.fetchone()[0]) != "wal":
+                yield Finding(
+                    ERROR,
+                    "database",
+                    f"SQLite's journal is {mode!r}, not WAL: readers and writers block each other.",
+                    "Put the database on a local disk (a network file system has no WAL) and start again.",
+                )
+        elif connection.pg_version < OLDEST_POSTGRESQL:  # type: ignore[attr-defined]  # PostgreSQL's wrapper has it
+            yield Finding(ERROR, "database", "PostgreSQL is older than 14.", "Upgrade it; Django 5.2 needs 14.")
+
+
+def installed_triggers() -> Iterator[Finding]:
+    if names := triggers.missing(using="default"):
+        yield Finding(
+            ERROR,
+            "triggers",
+            f"Triggers are missing or were changed: {', '.join(names)}. Without them processes go on deciding by what"
+            " they remember, and the audit can be rewritten.",
+            "Run `manage.py migrate`, which installs them, then `manage.py audit verify`; find out who dropped them.",
+        )
+
+
+def disk() -> Iterator[Finding]:
+    if connection.vendor != "sqlite" or (path := Path(str(connection.settings_dict["NAME"]))).parent == Path():
+        return
+    free, size = disk_usage(path.parent).free, path.stat().st_size
+    if free < LEAST_FREE + size:
+        yield Finding(
+            WARNING,
+            "disk",
+            f"{free // 2**20} MB are free beside a database of {size // 2**20} MB; a backup needs as much again.",
+            "Make room, or archive the audit's sealed segments elsewhere (docs/operations.md).",
+        )
+
+
+def clock(now: Callable[[], float]) -> Iterator[Finding]:
+    if connection.vendor != "postgresql":
+        return  # SQLite has our own
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
+        yield from skew("the database", float(cursor.fetchone()[0]), now(), about="clock")
+
+
+def skew(whose: str, theirs: float, ours: float, *, about: str) -> Iterator[Finding]:
+    """What is to be said about another's clock."""
+    apart = abs(theirs - ours)
+    if apart > SKEW_WORTH_A_WORD:
+        yield Finding(
+            ERROR if apart > SKEW else WARNING,
+            about,
+            f"The clock of {whose} is {apart:.0f} s {'ahead of' if theirs > ours else 'behind'} ours.",
+            "Let both be set by NTP. Beyond 30 s assertions are refused, and tokens end at the wrong time.",
+        )
+
+
+def shared_cache() -> Iterator[Finding]:
+    if not settings.CACHE_URL:
+        return
+    cache.set("doctor", "here", 10)
+    if cache.get("doctor") != "here":
+        yield Finding(ERROR, "cache", "It does not keep what it is given.", "See to Redis or Valkey (CACHE_URL).")
+
+
+def signing_keys(now: float) -> Iterator[Finding]:
+    for alg in keys.ALGORITHMS:
+        try:
+            key = keys.signing_key(alg, now)
+        except OAuthError:
+            yield Finding(ERROR, "signing keys", f"No {alg} key signs.", "Run `manage.py keys ensure`.")
+            continue
+        except WrongKeyError:
+            yield Finding(
+                ERROR,
+                "signing keys",
+                "None of our secret keys opens the signing keys, so no token can be issued.",
+                "Start with the GATEHOUSE_SECRET_KEY that they were made under, or give it as a fallback.",
+            )
+            return
+        successors = SigningKey.objects.filter(alg=alg, retired=None).exclude(kid=key.kid)
+        if key.retired is not None and not successors.exists():
+            ends = datetime.fromtimestamp(key.retired, UTC)
+            yield Finding(
+                ERROR,
+                "signing keys",
+                f"The {alg} key {key.kid} stops signing at {ends:%Y-%m-%d %H:%M} UTC, and no other follows.",
+                f"Run `manage.py keys rotate {alg}` at least two hours before.",
+            )
+        elif now - key.signs_from > OLDEST_KEY.total_seconds():
+            yield Finding(
+                WARNING,
+                "signing keys",
+                f"The {alg} key {key.kid} has signed for more than a year.",
+                f"Run `manage.py keys rotate {alg}`; nobody has to be told.",
+            )
+
+
+def stored_secrets() -> Iterator[Finding]:
+    if names := reencryption.unreadable():
+        yield Finding(
+            ERROR,
+            "secrets",
+            f"None of our secret keys opens {len(names)} stored secrets: {', '.join(names[:5])}.",
+            "Give the key that they were encrypted under in GATEHOUSE_SECRET_KEY_FALLBACKS.",
+        )
+    if settings.SECRET_KEY_FALLBACKS and (left := reencryption.left()):
+        yield Finding(
+            WARNING,
+            "secrets",
+            f"{left} stored secrets are still under another key than the current one.",
+            "When all nodes have the new key: `manage.py keys reencrypt`.",
+        )
+
+
+def periodic_tasks(now: float) -> Iterator[Finding]:
+    rows = {row.name: row for row in PeriodicTask.objects.all()}
+    for name, task in registry.periodic_tasks().items():
+        row = rows.get(name)
+        if row is None or now - row.due > LATE + task.EVERY:
+            when = "never ran" if row is None or not row.due else f"was due {(now - row.due) / 60:.0f} minutes ago"
+            yield Finding(
+                ERROR,
+                "periodic tasks",
+                f"{name} {when}.",
+                "`python -m authz.serve` runs them beside its workers; with another server run `manage.py periodic`.",
+            )
+        elif row.failures:
+            yield Finding(
+                ERROR,
+                "periodic tasks",
+                f"{name} has failed {row.failures} times in a row: {row.failure}",
+                "The log of the `periodic` process has the whole story. It is tried again when it is next due.",
+            )
+
+
+def mail() -> Iterator[Finding]:
+    if not settings.EMAIL_BACKEND.endswith("smtp.EmailBackend"):
+        return
+    try:
+        mailer = get_connection()
+        mailer.open()
+        mailer.close()
+    except OSError as error:
+        yield Finding(
+            WARNING,
+            "mail",
+            f"The mail server does not take us: {error}",
+            "See to EMAIL_URL: host, port, name, password.",
+        )
