@@ -50,6 +50,7 @@ class Event(StrEnum):
     REFUSALS_LEFT_OUT = "audit:refusals:left_out"
     CHECKPOINT_KEY_PUBLISHED = "key:checkpoint:published"
     AUDIT_ARCHIVED = "audit:events:archived"
+    RESTORED = "operation:backup:restored"
     CONFIGURATION_CREATED = "configuration:object:created"
     CONFIGURATION_CHANGED = "configuration:object:changed"
     CONFIGURATION_REMOVED = "configuration:object:removed"

@@ -30,6 +30,13 @@ def install(*, using: str, **_: Any) -> None:
             cursor.execute(statement)
 
 
+def move_generation(*, using: str) -> None:
+    """What a change of configuration does; for when a whole database was exchanged."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE authz_generation SET value = {_NEW_VALUE[connection.vendor]} WHERE id = 1")
+
+
 def missing(*, using: str) -> list[str]:
     """The names of triggers that are not there, are switched off, or are not what `install` makes them."""
     connection = connections[using]

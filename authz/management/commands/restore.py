@@ -1,0 +1,40 @@
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from authz import backup
+
+
+class Command(BaseCommand):
+    help = "Replace the database by a backup. Stop the server on all nodes first."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--replace", action="store_true", help="yes: what is in the database now may go")
+        parser.add_argument(
+            "--as-is",
+            action="store_true",
+            help="leave standing what stood; only if nothing has happened since the backup was made",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not options["replace"]:
+            raise CommandError("This replaces all that is in the database now. Say --replace if that is meant.")
+        try:
+            done = backup.restore(options["file"], now=datetime.now(UTC), as_is=options["as_is"])
+        except (backup.BackupError, OSError) as error:
+            raise CommandError(str(error)) from None
+        newest = f"{done.newest:%Y-%m-%d %H:%M:%S} UTC" if done.newest else "never"
+        self.stdout.write(f"Restored. The last event in it is of {newest}; what happened after that is not known here.")
+        if options["as_is"]:
+            self.stdout.write("What stood then stands again, also what was revoked or used since.")
+        else:
+            self.stdout.write(f"{done.ended} authorizations, all consents and sign-ins ended: people sign in anew.")
+        self.stdout.write(
+            "Agents, people, rules and keys are as they were then: see what was suspended, deactivated, denied or"
+            " retired since, and run `manage.py doctor` before you start the server (docs/operations.md)."
+        )
