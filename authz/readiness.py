@@ -1,7 +1,7 @@
 """Whether this process could issue a token now: what `/readyz` says.
 
-Asking writes nothing and costs the same few statements however it is asked; its answer is remembered for a second, so
-that asking is no way to keep the database busy.
+Whether something can be written shows only when it is: a full disk takes a record that is taken back again. So a row
+of its own is written, once a second at most however often is asked; asking is no way to keep the database busy.
 """
 
 import threading
@@ -51,6 +51,7 @@ def _found() -> Iterator[str]:
     for code, is_well in (
         ("migrations_missing", _is_migrated),
         ("signing_key_unusable", _can_sign),
+        ("database_unwritable", _can_write),
         ("audit_unwritable", _can_record),
         ("disk_full", _has_room),
     ):
@@ -89,6 +90,17 @@ def _can_sign() -> bool:
             keys.signing_key(alg, time.time())
     except (OAuthError, WrongKeyError):
         return False
+    return True
+
+
+def _can_write() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO authz_periodictask (name, due, lease_until, succeeded, failed, failures, failure)"
+            " VALUES ('readiness', 0, 0, %s, 0, 0, '')"
+            " ON CONFLICT (name) DO UPDATE SET succeeded = excluded.succeeded",
+            [time.time()],
+        )
     return True
 
 

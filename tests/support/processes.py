@@ -157,7 +157,7 @@ def _python(arguments: list[str], env: dict[str, str] | object) -> str:
         env=dict(env),  # type: ignore[call-overload]
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     if done.returncode != 0:
