@@ -22,6 +22,9 @@ class Conf:
     outbound_ca_bundle: str | None
     trusted_proxies: tuple[str, ...]
     rate_limits: Mapping[str, str]
+    otlp_endpoint: str
+    otlp_headers: Mapping[str, str]
+    traces_sampled: float
     metrics_token: str
     run_directory: str | None
     audit_directory: Path

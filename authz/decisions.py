@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from django.db.models import Subquery
 
-from authz import access_requests, metrics, rule_history, snapshot
+from authz import access_requests, metrics, rule_history, snapshot, tracing
 from authz.models import AccessRequest, Client, ProtectedResource, Rule, RuleChange, User
 from authz.policy import (
     Approval,
@@ -92,7 +92,8 @@ def judge_sign_in(question: Ask, now: float) -> Decision:
 
 def _judge(question: Ask, rules: RuleSet, now: float) -> Decision:
     began = time.perf_counter()
-    decision = decide(question, rules, now)
+    with tracing.span("decide"):
+        decision = decide(question, rules, now)
     metrics.POLICY_SECONDS.observe(time.perf_counter() - began)
     # Approvals only lift a wait, so they are read only where something waits: everybody else pays nothing for them.
     if decision.effect is not Outcome.PENDING:

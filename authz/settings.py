@@ -45,6 +45,16 @@ def env_secret(name: str) -> str:
     return value
 
 
+def env_share(name: str) -> float:
+    try:
+        share = float(os.environ.get(name) or 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ImproperlyConfigured(f"{name} must be a number between 0 and 1")
+    return share
+
+
 # What may be limited, and is by default (authz/rate_limits.py).
 RATE_LIMITS = {
     "refused:client": "1000/minute",
@@ -128,6 +138,10 @@ GATEHOUSE = {
     "OUTBOUND_CA_BUNDLE": os.environ.get("GATEHOUSE_OUTBOUND_CA_BUNDLE") or None,
     "TRUSTED_PROXIES": [network(item) for item in env_list("GATEHOUSE_TRUSTED_PROXIES")],
     "RATE_LIMITS": env_rates("GATEHOUSE_RATE_LIMITS", RATE_LIMITS),
+    # OpenTelemetry's own names (OTLP exporter and SDK environment variables).
+    "OTLP_ENDPOINT": os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").rstrip("/"),
+    "OTLP_HEADERS": dict(item.partition("=")[::2] for item in env_list("OTEL_EXPORTER_OTLP_HEADERS")),
+    "TRACES_SAMPLED": env_share("OTEL_TRACES_SAMPLER_ARG"),
     "METRICS_TOKEN": env_secret("GATEHOUSE_METRICS_TOKEN"),
     "RUN_DIRECTORY": os.environ.get("GATEHOUSE_RUN_DIRECTORY") or None,
     "AUDIT_DIRECTORY": Path(os.environ.get("GATEHOUSE_AUDIT_DIRECTORY") or BASE_DIR / "var" / "audit"),
@@ -255,6 +269,11 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"
         " PRAGMA mmap_size=134217728; PRAGMA cache_size=-16000;",
     }
+else:
+    # Whoever waits for a server that is gone is told so within seconds, also where nobody refuses the connection.
+    DATABASES["default"].setdefault("OPTIONS", {}).update(
+        {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5}
+    )
 DATABASES["default"]["ATOMIC_REQUESTS"] = False  # Law 1: a refusal keeps what it wrote.
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 
 from django.db import transaction
 
+from authz import tracing
 from authz.protocol.errors import OAuthError
 
 _settling: ContextVar[bool] = ContextVar("settling", default=False)
@@ -23,7 +24,7 @@ def settled() -> Iterator[None]:
     token = _settling.set(True)
     refusal: OAuthError | None = None
     try:
-        with transaction.atomic():
+        with tracing.span("settled"), transaction.atomic():
             try:
                 yield
             except OAuthError as error:

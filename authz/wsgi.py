@@ -39,6 +39,10 @@ _SCHEME = conf.issuer.partition(":")[0]
 
 if conf.run_directory is not None:
     heartbeat.start()
+if conf.otlp_endpoint:
+    from authz import trace_export
+
+    trace_export.start()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

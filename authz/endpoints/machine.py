@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 
-from authz import audit, metrics, snapshot
+from authz import audit, metrics, snapshot, tracing
 from authz.addresses import client_address
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import MAXIMUM_BODY, Params, parse_form
@@ -64,8 +64,12 @@ def machine_endpoint(
         def endpoint(request: HttpRequest) -> HttpResponse:
             began = request.META.get(BEGAN) or time.perf_counter()
             trace_id = request_id(request.META)
-            with audit.origin(client_address(request.META), trace_id, counted):
+            with (
+                audit.origin(client_address(request.META), trace_id, counted),
+                tracing.request(counted, request.META.get("HTTP_TRACEPARENT")) as span,
+            ):
                 response = _answer(view, request, methods, refused)
+                tracing.answered(span, response.status_code)
             response[REQUEST_ID] = trace_id
             if cors:
                 for header, value in _CORS.items():

@@ -7,7 +7,7 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
-from authz import audit, metrics
+from authz import audit, metrics, tracing
 from authz.addresses import client_address
 from authz.endpoints.machine import REQUEST_ID, request_id
 from authz.protocol.errors import OAuthError, Reason
@@ -20,8 +20,12 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
         if "%00" in request.META.get("QUERY_STRING", ""):
             raise BadRequest("NUL in the query")
         began, trace_id = time.perf_counter(), request_id(request.META)
-        with audit.origin(client_address(request.META), trace_id, "page"):
+        with (
+            audit.origin(client_address(request.META), trace_id, "page"),
+            tracing.request("page", request.META.get("HTTP_TRACEPARENT")) as span,
+        ):
             response = get_response(request)
+            tracing.answered(span, response.status_code)
         match = request.resolver_match
         if not getattr(match and match.func, "is_machine_endpoint", False):  # that counts for itself
             response[REQUEST_ID] = trace_id
