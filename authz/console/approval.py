@@ -14,7 +14,11 @@ from authz.models import Client, User
 class ApprovalForm(forms.Form):
     """For one agent or for several; with several an empty field leaves each as it is."""
 
-    owner = PersonField(required=False, help_text="A user name: who answers for it, and is reminded before it ends.")
+    owner = PersonField(
+        required=False,
+        help_text="A user name: who answers for it, and is reminded before it ends.",
+        error_messages={"required": "Somebody has to answer for it."},
+    )
     environment = forms.CharField(
         max_length=64, required=False, help_text="What it is approved for, such as production. Rules can name it."
     )
@@ -35,6 +39,7 @@ class ApprovalForm(forms.Form):
         latest = today + LONGEST - timedelta(days=1)
         self.fields["until"].widget.attrs |= {"min": str(today), "max": str(latest)}
         if len(clients) == 1:
+            self.fields["owner"].required = True
             self.fields["owner"].initial = clients[0].owner.username if clients[0].owner else ""
             self.fields["environment"].initial = clients[0].environment
             self.fields["seen"].initial = seen(clients[0])
@@ -44,8 +49,6 @@ class ApprovalForm(forms.Form):
 
     def clean_owner(self) -> User | None:
         owner: User | None = self.cleaned_data["owner"]
-        if owner is None and len(self.clients) == 1:
-            raise forms.ValidationError("Somebody has to answer for it.")
         if owner is not None and not owner.is_active:
             raise forms.ValidationError("This person has left.")
         if owner is not None and owner.pk == self.approver.pk:

@@ -95,11 +95,16 @@ def differences(before: RuleChange, after: RuleChange) -> Iterator[tuple[str, st
     was = {"name": before.name, "effect": before.effect, "enabled": before.enabled, **before.definition}
     becomes = {"name": after.name, "effect": after.effect, "enabled": after.enabled, **after.definition}
     for name in dict.fromkeys([*was, *becomes]):
-        if was.get(name) != becomes.get(name):
+        if _alike(was.get(name)) != _alike(becomes.get(name)):
             if name in was:
                 yield "-", f"{name}: {_value(was[name])}"
             if name in becomes:
                 yield "+", f"{name}: {_value(becomes[name])}"
+
+
+def _alike(value: Any) -> Any:
+    """In a list of a rule the order means nothing."""
+    return sorted(map(str, value)) if isinstance(value, list) else value
 
 
 def _value(value: Any) -> str:

@@ -255,16 +255,16 @@ class RuleAdmin(ConsoleAdmin):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         form = context["adminform"].form
-        days = form.data.get("effect_days", "")
+        days = form.data.get("_effect", "")
         context |= {
             "may_try": self.has_change_permission(request),
             "effect_days": DAYS,
-            "days_tried": int(days) if days in map(str, DAYS) else USUAL_DAYS,
             "shown_groups": SHOWN_GROUPS,
         }
         if form.is_bound and form.is_trial and not form.errors:
             others = rule_history.readable(Rule.objects.exclude(pk=form.instance.pk))
-            context["effect"] = effect([*others, rule_history.as_policy_rule(form.instance)], context["days_tried"])
+            proposed = [*others, rule_history.as_policy_rule(form.instance)]
+            context["effect"] = effect(proposed, int(days) if days in map(str, DAYS) else USUAL_DAYS)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def delete_view(

@@ -14,8 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import load, servers
+from tests.bench import load, old_rules, servers
 from tests.bench.load import Figures
+from tests.policy import bench_decide
 from tests.support.document_host import reply
 from tests.support.world import REDIRECT, SECRET, SERVER_SECRET, basic_header
 
@@ -108,7 +109,8 @@ def main() -> int:
             results.append((line, line.measure()))
             time.sleep(0.5)
         memory = server.memory()
-    return report(results, memory)
+        changed = old_rules.measure_alone(here, changes=20)
+    return report(results, memory, changed)
 
 
 def during_first_sights(server: servers.Server, measure: Callable[[], Figures]) -> Figures:
@@ -131,7 +133,7 @@ def visit(url: str) -> int:
     return 0
 
 
-def report(results: list[tuple[Line, Figures]], memory: list[float]) -> int:
+def report(results: list[tuple[Line, Figures]], memory: list[float], changed: old_rules.Figures) -> int:
     ceiling = results[0][1].per_second
     missed = []
     print(f"\n{'':40} {'a second':>9} {'p50 ms':>7} {'p99 ms':>7} {'of ceiling':>10}  needed")
@@ -157,6 +159,15 @@ def report(results: list[tuple[Line, Figures]], memory: list[float]) -> int:
     print(f"memory, proportional, a worker: {', '.join(f'{size:.0f} MiB' for size in memory)}")
     if max(memory) > MOST_MEMORY:
         missed.append(f"memory: {max(memory):.0f} MiB a worker, {MOST_MEMORY:.0f} allowed")
+    print("\ndeciding, with 10,000 agents:")
+    if bench_decide.main():
+        missed.append(f"deciding: {bench_decide.TARGET:.0f} µs allowed")
+    print(
+        f"rules changed {changed.changes} times under load, {old_rules.WORKERS} processes, at most"
+        f" {changed.slowest * 1000:.0f} ms a change: {changed.stale} of {changed.judged} answers were by an old rule"
+    )
+    if changed.stale or not changed.judged:
+        missed.append(f"old rules: {changed.stale} of {changed.judged} answers")
     print(
         "SQLite in WAL mode, synchronous=NORMAL: what was answered survives a killed process; a power cut may take the"
         " last moments (docs/decisions/0004-durability.md)."

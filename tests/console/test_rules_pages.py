@@ -136,7 +136,7 @@ NOTES_RULE = {
 def test_the_effect_of_a_change_on_past_asks_is_shown_and_nothing_is_saved(signed_in: Page, gatehouse: World) -> None:
     gatehouse.machine_token()
     row = Rule.objects.get(name="Agents read notes")
-    form = {**NOTES_RULE, "_effect": "1", "effect_days": "7"}
+    form = {**NOTES_RULE, "_effect": "7"}
 
     page = signed_in("administrator").post(reverse("admin:authz_rule_change", args=[row.pk]), form).content.decode()
 
@@ -153,7 +153,7 @@ def test_the_effect_of_a_change_on_past_asks_is_shown_and_nothing_is_saved(signe
 def test_the_effect_of_a_new_rule_is_shown(signed_in: Page, gatehouse: World) -> None:
     gatehouse.sign_in("charlie")
     gatehouse.browser.get(gatehouse.authorize_url())
-    form = {**FORM, "networks": "", "clients": "*", "_effect": "1"}
+    form = {**FORM, "networks": "", "clients": "*", "_effect": "30"}
     page = signed_in("administrator").post("/console/authz/rule/add/", form).content.decode()
     assert "charlie" in page
     assert "gains" in page
@@ -162,7 +162,7 @@ def test_the_effect_of_a_new_rule_is_shown(signed_in: Page, gatehouse: World) ->
 
 def test_a_mistake_is_said_before_any_effect(signed_in: Page) -> None:
     page = signed_in("administrator").post(
-        "/console/authz/rule/add/", {**FORM, "networks": "not-a-network", "_effect": "1"}
+        "/console/authz/rule/add/", {**FORM, "networks": "not-a-network", "_effect": "30"}
     )
     assert "network" in page.content.decode()
     assert 'id="effect"' not in page.content.decode()

@@ -1,0 +1,16 @@
+"""Attack 14 across processes: what was allowed a moment ago, asked for again after the rule has gone."""
+
+from pathlib import Path
+
+from tests.bench import old_rules
+from tests.support import processes
+
+
+def test_no_process_decides_by_an_old_rule_once_the_change_is_answered(database_url: str, tmp_path: Path) -> None:
+    with processes.running(database_url, tmp_path, workers=old_rules.WORKERS) as server:
+        figures = old_rules.measure(server, changes=8)
+
+    assert figures.judged > figures.changes
+    assert figures.stale == 0
+    # Nobody has to be told of a change, so it waits for nobody but the database's own lock.
+    assert figures.slowest < 20
