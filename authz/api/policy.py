@@ -14,7 +14,7 @@ from authz.api.problems import Problem, invalid
 from authz.api.shapes import ANY, EXPLANATION, REACH, SHIFTS, SWITCH, TEXT, a_list, mapping
 from authz.api.view import ApiView
 from authz.models import Client, ProtectedResource, User
-from authz.policy import Ask, Reach, Rule, RuleError, compile, explain, reach
+from authz.policy import Ask, Explanation, Reach, Rule, RuleError, compile, explain, reach
 from authz.protocol.errors import OAuthError
 
 READS_RULES = "authz.view_rule"
@@ -45,31 +45,35 @@ class Explain(ApiView):
         question = ask_of(given, now)
         rules = decisions.rule_set()
         found = explain(question, rules, now, decisions.approvals_for(question, rules, now))
-        decision = found.decision
-        return Response(
+        return Response(explanation_as_item(found))
+
+
+def explanation_as_item(found: Explanation) -> dict[str, Any]:
+    decision = found.decision
+    return {
+        "effect": decision.effect.value,
+        "reason": decision.reason.value,
+        "scopes": list(decision.scopes),
+        "waiting": list(decision.waiting),
+        "lifetime": decision.lifetime,
+        "rules": list(decision.rules),
+        "ruleset": decision.ruleset,
+        "by_scope": [asdict(scope) for scope in found.scopes],
+        "by_rule": [
             {
-                "effect": decision.effect.value,
-                "reason": decision.reason.value,
-                "scopes": list(decision.scopes),
-                "waiting": list(decision.waiting),
-                "lifetime": decision.lifetime,
-                "rules": list(decision.rules),
-                "by_scope": [asdict(scope) for scope in found.scopes],
-                "by_rule": [
-                    {
-                        "name": rule.name,
-                        "effect": rule.effect.value,
-                        "sentence": rule.sentence,
-                        "matches": not rule.mismatches,
-                        "mismatches": [
-                            {"field": missed.field, "wanted": missed.wanted, "asked": missed.asked}
-                            for missed in rule.mismatches
-                        ],
-                    }
-                    for rule in found.rules[:MAXIMUM_RULES]
+                "name": rule.name,
+                "effect": rule.effect.value,
+                "sentence": rule.sentence,
+                "standing": rule.standing.value,
+                "matches": not rule.mismatches,
+                "mismatches": [
+                    {"field": missed.field, "wanted": missed.wanted, "asked": missed.asked}
+                    for missed in rule.mismatches
                 ],
             }
-        )
+            for rule in found.rules[:MAXIMUM_RULES]
+        ],
+    }
 
 
 def ask_of(given: dict[str, str], now: float) -> Ask:

@@ -112,12 +112,14 @@ EXPLANATION = mapping(
     waiting=TEXTS,
     lifetime=NUMBER_OR_NULL,
     rules=TEXTS,
+    ruleset=TEXT,
     by_scope=a_list(mapping(name=TEXT, sensitivity=TEXT, denied_by=TEXTS, held_by=TEXTS, permitted_by=TEXTS)),
     by_rule=a_list(
         mapping(
             name=TEXT,
             effect=TEXT,
             sentence=TEXT,
+            standing=TEXT,
             matches=SWITCH,
             mismatches=a_list(mapping(field=TEXT, wanted=TEXT, asked=TEXT)),
         )

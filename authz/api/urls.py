@@ -12,6 +12,7 @@ from authz.api import (
     me,
     metadata,
     policy,
+    rule_history,
     schema,
     sections,
     switch,
@@ -73,6 +74,9 @@ urlpatterns = [
     path("policy/explain", policy.Explain.as_view(), name="api_policy_explain"),
     path("policy/reach", policy.ReachView.as_view(), name="api_policy_reach"),
     path("policy/simulate", policy.Simulate.as_view(), name="api_policy_simulate"),
+    path("policy/effect", rule_history.Effect.as_view(), name="api_policy_effect"),
+    path("policy/history", rule_history.History.as_view(), name="api_policy_history"),
+    path("policy/replay", rule_history.Replay.as_view(), name="api_policy_replay"),
     path("audit_events", audit_events.AuditEvents.as_view(), name="api_audit_events"),
     path("audit_events/<number:pk>", audit_events.AuditEventView.as_view(), name="api_audit_event"),
 ]

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from authz import access_requests, audit
+from authz import access_requests, audit, lifecycle
 from authz.console import charts, counts
 from authz.console.counts import Dimension
 from authz.console.model_admin import person
@@ -73,6 +73,7 @@ def tasks(request: HttpRequest, now: datetime) -> list[Task]:
         if waiting:
             many = f"{waiting}{'+' if waiting == 100 else ''} agents wait" if waiting > 1 else "1 agent waits"
             found.append(Task(f"{many} for approval", f"{agents}?status__exact=pending", "Decide", "inbox"))
+        found += _lifecycle(agents, now)
     if request.user.has_perm(DECIDE_REQUESTS):
         asks = access_requests.queue(now)[:100].count()
         if asks:
@@ -81,6 +82,22 @@ def tasks(request: HttpRequest, now: datetime) -> list[Task]:
             found.append(Task(many, queue, "Decide", "inbox"))
     if request.user.is_superuser:
         found += _setting_up(now)
+    return found
+
+
+def _lifecycle(agents: str, now: datetime) -> list[Task]:
+    """Approvals that somebody should renew, or let end."""
+    rows = Client.objects.filter(status=Client.Status.APPROVED, approved_until__lte=now + lifecycle.SOON)
+    ends = list(rows.order_by("approved_until").values_list("approved_until", flat=True)[:200])
+    ended = sum(end is not None and end <= now for end in ends)
+    found = []
+    for kind, count, one, many in (
+        ("ended", ended, "agent stopped: nobody renewed it", "agents stopped: nobody renewed them"),
+        ("ending", len(ends) - ended, "approval of an agent ends soon", "approvals of agents end soon"),
+    ):
+        if count:
+            more = "+" if len(ends) == 200 else ""
+            found.append(Task(f"{count}{more} {one if count == 1 else many}", f"{agents}?attention={kind}", "Renew"))
     return found
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -19,7 +19,7 @@ from tests.console.conftest import Page
 from tests.support.world import NOTES, World, client, person
 
 LISTS = {
-    "index": 24,
+    "index": 25,
     "authz_client_changelist": 9,
     "authz_protectedresource_changelist": 9,
     "authz_rule_changelist": 9,
@@ -151,3 +151,13 @@ def test_every_page_is_registered_when_django_has_started_whatever_is_imported_n
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "authz.settings"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
+
+
+def test_home_says_whose_approval_ends(signed_in: Page) -> None:
+    now = datetime.now(UTC)
+    Client.objects.filter(client_id="nightly-report").update(approved_until=now + timedelta(days=3))
+    Client.objects.filter(client_id__in=("web-app", "desktop-app")).update(approved_until=now - timedelta(days=3))
+    page = signed_in("approver").get("/console/").content.decode()
+    assert "1 approval of an agent ends soon" in page
+    assert "2 agents stopped: nobody renewed them" in page
+    assert "attention=ended" in page

@@ -1,0 +1,152 @@
+"""`/policy/history`, `/policy/replay` and `/policy/effect`: the rules over time, and on what was really asked."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from django.http import Http404
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from authz import decisions, hindsight, past_asks, rule_history, simulation
+from authz.api.paging import limit, read_key, written
+from authz.api.policy import MAXIMUM_ROWS, READS_RULES, explanation_as_item, rules_of
+from authz.api.problems import Problem, invalid
+from authz.api.shapes import (
+    ANY,
+    EXPLANATION,
+    MOMENT,
+    NUMBER,
+    PAGED,
+    SWITCH,
+    TEXT,
+    TEXTS,
+    a_list,
+    mapping,
+    paged,
+)
+from authz.api.view import ApiView, require
+from authz.models import AuditEvent, RuleChange
+from authz.policy import RuleError, compile, sentence
+
+CHANGE = mapping(
+    number=NUMBER, time=MOMENT, action=TEXT, rule=NUMBER, name=TEXT, author=TEXT, how=TEXT, sentence=TEXT, item=ANY
+)
+EFFECT = mapping(
+    looked_at=TEXT,
+    is_complete=SWITCH,
+    asks=NUMBER,
+    changed=NUMBER,
+    groups=a_list(
+        mapping(
+            client_id=TEXT,
+            subject=TEXT,
+            resource=TEXT,
+            direction=TEXT,
+            before=TEXT,
+            after=TEXT,
+            count=NUMBER,
+            last=MOMENT,
+        )
+    ),
+    more=SWITCH,
+)
+MOST_DAYS = 366
+
+
+class History(ApiView):
+    """Each change of a rule, newest first: who, when, by which way, and what the rule was from then on."""
+
+    requires = {"GET": READS_RULES}
+    query = {"GET": {"rule": "Only the rule with this number.", **PAGED}}
+    answers = {"GET": paged(CHANGE)}
+
+    def get(self, request: Request) -> Response:
+        given, size = self.given, limit(self.given)
+        rows = RuleChange.objects.all()
+        if "rule" in given:
+            if not given["rule"].isdecimal():
+                raise invalid("rule", "is a number")
+            rows = rows.filter(rule=int(given["rule"]))
+        if key := read_key(given):
+            rows = rows.filter(id__lt=key)
+        found = list(rows.order_by("-id")[: size + 1])
+        last = found[size - 1].pk if len(found) > size else None
+        return Response(
+            {"items": [_as_item(row) for row in found[:size]], "next": written([str(last)]) if last else None}
+        )
+
+
+def _as_item(row: RuleChange) -> dict[str, Any]:
+    try:
+        said = sentence(rule_history.as_policy_rule(row))
+    except RuleError as error:
+        said = f"This rule cannot be read: {error}"
+    return {
+        "number": row.pk,
+        "time": row.time.isoformat(),
+        "action": row.action,
+        "rule": row.rule,
+        "name": row.name,
+        "author": row.author,
+        "how": row.how,
+        "sentence": said,
+        "item": {"name": row.name, "effect": row.effect, "enabled": row.enabled, **row.definition},
+    }
+
+
+class Replay(ApiView):
+    """Why was this allowed, or refused, then? By the rules of then, on the ask as the audit has it."""
+
+    requires = {"GET": "authz.view_auditevent"}
+    query = {"GET": {"event": "The number of an event of the audit."}}
+    answers = {"GET": mapping(number=NUMBER, notes=TEXTS, explanation=EXPLANATION)}
+
+    def get(self, request: Request) -> Response:
+        require(request, READS_RULES)
+        wanted = self.given.get("event", "")
+        event = AuditEvent.objects.filter(pk=int(wanted)).first() if wanted.isdecimal() else None
+        if event is None:
+            raise Http404
+        try:
+            found = hindsight.of_event(event)
+        except hindsight.CannotReplay as problem:
+            raise Problem(409, str(problem)) from None
+        explanation = explanation_as_item(found.explanation)
+        return Response({"number": found.number, "notes": list(found.notes), "explanation": explanation})
+
+
+class Effect(ApiView):
+    """What other rules would have changed over the last days of real asks, in bounded time."""
+
+    requires = {"POST": READS_RULES}
+    takes = {"POST": mapping(rules=a_list(ANY), prune=SWITCH, days=NUMBER)}
+    answers = {"POST": EFFECT}
+
+    def post(self, request: Request) -> Response:
+        require(request, "authz.view_auditevent")
+        given = self.body(request)
+        prune, days = given.get("prune", False), given.get("days", 30)
+        if not isinstance(prune, bool):
+            raise invalid("prune", "is true or false")
+        if type(days) is not int or not 0 < days <= MOST_DAYS:
+            raise invalid("days", f"is a number up to {MOST_DAYS}")
+        try:
+            new = compile(simulation.proposed(rules_of(given.get("rules")), prune=prune))
+        except RuleError as error:
+            raise invalid("rules", str(error)) from None
+        effect = past_asks.effect(decisions.rule_set(), new, days=days, now=datetime.now(UTC))
+        groups = [
+            {**asdict(group), "direction": group.direction.value, "last": group.last.isoformat()}
+            for group in effect.groups[:MAXIMUM_ROWS]
+        ]
+        return Response(
+            {
+                "looked_at": effect.looked_at,
+                "is_complete": effect.is_complete,
+                "asks": effect.asks,
+                "changed": effect.changed,
+                "groups": groups,
+                "more": len(effect.groups) > MAXIMUM_ROWS,
+            }
+        )
