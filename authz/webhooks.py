@@ -1,9 +1,12 @@
 """The secrets of webhook endpoints: shared with who listens, and encrypted at rest (law 9)."""
 
 import os
+import uuid
+from datetime import datetime
 
 from authz import secrets_at_rest
-from authz.models import WebhookEndpoint
+from authz.models import Notification, WebhookEndpoint
+from authz.notifications import Kind
 from authz.protocol import standard_webhooks
 
 _PURPOSE = "webhook secrets"
@@ -30,3 +33,16 @@ AT_REST = secrets_at_rest.AtRest(
     "secret",
     lambda endpoint: secrets_at_rest.moved(bytes(endpoint.secret), purpose=_PURPOSE, about=str(endpoint.pk)),
 )
+
+
+def send_test(endpoint: WebhookEndpoint, *, by: str, now: datetime) -> None:
+    """Tell one endpoint something of no consequence, whatever it listens to."""
+    Notification.objects.create(
+        message=uuid.uuid4(),
+        kind=Kind.WEBHOOK_TEST.value,
+        endpoint=endpoint,
+        subject=f"A test by {by}",
+        data={"by": by},
+        created=now,
+        due=now,
+    )

@@ -18,7 +18,7 @@ from authz.console.counts import Dimension
 from authz.console.model_admin import person
 from authz.console.roles import APPROVE_AGENTS, DECIDE_REQUESTS
 from authz.console.site import console
-from authz.models import Authorization, Client, ProtectedResource, Rule, SigningKey
+from authz.models import Authorization, Client, Notification, ProtectedResource, Rule, SigningKey
 
 # name → (length, step, how a step is labelled, what is counted by)
 PERIODS = {
@@ -68,6 +68,11 @@ def home(request: HttpRequest) -> HttpResponse:
 def tasks(request: HttpRequest, now: datetime) -> list[Task]:
     found = []
     agents = reverse("admin:authz_client_changelist")
+    if request.user.has_perm("authz.change_webhookendpoint"):
+        lost = Notification.objects.filter(due=None, delivered=None, created__gt=now - timedelta(days=7))[:100].count()
+        if lost:
+            url = f"{reverse('admin:authz_notification_changelist')}?state=failed"
+            found.append(Task(f"{lost} notification{'s' * (lost > 1)} did not arrive", url, "Look"))
     if request.user.has_perm(APPROVE_AGENTS):
         waiting = Client.objects.filter(status=Client.Status.PENDING)[:100].count()
         if waiting:

@@ -1,6 +1,16 @@
 """Everything that the console shows: importing a page registers it. Rooms register theirs in their `admin.py`."""
 
-from authz.console import access_requests, agents, audit_explorer, mcp_servers, people, rules, signing_keys, standing
+from authz.console import (
+    access_requests,
+    agents,
+    audit_explorer,
+    mcp_servers,
+    people,
+    rules,
+    signing_keys,
+    standing,
+    webhooks,
+)
 from authz.console.site import console
 
 __all__ = [
@@ -13,4 +23,5 @@ __all__ = [
     "rules",
     "signing_keys",
     "standing",
+    "webhooks",
 ]
