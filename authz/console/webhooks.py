@@ -41,6 +41,11 @@ class WebhookForm(Form):
         fields = ("name", "url", "events", "enabled")
         widgets: ClassVar = {"url": forms.URLInput(attrs={"class": "mono"})}
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance._state.adding:
+            self.initial["events"] = ["*"]
+
     def clean_url(self) -> str:
         given = str(self.cleaned_data["url"])
         if not is_fetchable(given):
@@ -62,6 +67,9 @@ class WebhookAdmin(ConsoleAdmin):
     ordering = ("name",)
     fields = ("name", "url", "events", "enabled", "state_chip", "failure", "delivered_when")
     readonly_fields = ("state_chip", "failure", "delivered_when")
+
+    def get_fields(self, request: HttpRequest, obj: WebhookEndpoint | None = None) -> Any:
+        return self.fields if obj is not None else ("name", "url", "events", "enabled")
 
     @admin.display(description="webhook", ordering="name")
     def endpoint(self, row: WebhookEndpoint) -> SafeString:

@@ -1,0 +1,88 @@
+"""The round of an access request in browsers: Bob's page waits, Dana's colleague approves, Bob goes on."""
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from demo.gatehouse import Gatehouse
+from demo.processes import ROOT
+from tests.e2e.conftest import DESK, NOTES, PHONE, Arrive
+
+CONFIGURATION = f"""
+users:
+  - {{username: olga, password: olga-password, email: olga@example.com, groups: [keepers]}}
+clients:
+  - client_id: asking-app
+    client_name: Asking app
+    status: approved
+    owner: erin
+    grant_types: [authorization_code, refresh_token]
+    token_endpoint_auth_method: none
+    redirect_uris: ["http://127.0.0.1/callback"]
+rules:
+  - name: A keeper and an administrator are asked first
+    effect: require_approval
+    clients: [asking-app]
+    groups: [engineering]
+    resources: ["{NOTES}"]
+    scopes: ["mcp:read", "mcp:write"]
+    approvers: {{groups: [keepers], roles: [administrator], count: 2}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _rule(gatehouse: Gatehouse) -> None:
+    gatehouse.apply(CONFIGURATION)
+
+
+def test_two_people_approve_what_a_third_one_asked_for(arrive: Arrive, tmp_path: Path) -> None:
+    pictures = ROOT / "docs/images" if os.environ.get("PICTURES") == "1" else tmp_path
+    bob, olga, alice = arrive(), arrive(viewport=PHONE, dark=True, javascript=False), arrive(viewport=DESK)
+    path = bob.authorize_path(client_id="asking-app", scope="mcp:read mcp:write", prompt="consent")
+
+    bob.sign_in("bob")
+    assert bob.open(path) == 403
+    expect(bob.page.get_by_role("heading", level=1)).to_have_text("Somebody has to say yes first")
+    bob.page.get_by_label("Why do you need it?").fill("I sum up the meeting notes for the board.")
+    bob.page.get_by_role("button", name="Send the reason").click()
+    expect(bob.page.get_by_text("I sum up the meeting notes for the board.")).to_be_visible()
+    bob.page.screenshot(path=pictures / "waiting.png", full_page=True)
+    assert bob.overflow() == 0
+
+    olga.sign_in("olga")
+    olga.open("/account/requests/")
+    olga.page.screenshot(path=pictures / "requests-phone.png", full_page=True)
+    olga.page.get_by_role("link", name="“Asking app” for bob").click()
+    expect(olga.page.get_by_text("I sum up the meeting notes for the board.")).to_be_visible()
+    olga.page.screenshot(path=pictures / "decide-phone.png", full_page=True)
+    assert olga.overflow() == 0
+    olga.page.get_by_role("button", name="Approve").click()
+    expect(olga.page.get_by_text("Somebody else has to approve it, too.")).to_be_visible()
+    assert bob.open(path) == 403
+
+    alice.sign_in("alice")
+    alice.open("/console/authz/accessrequest/")
+    alice.page.get_by_role("link", name="Asking app").first.click()
+    alice.page.get_by_role("link", name="Decide", exact=True).click()
+    expect(alice.page.get_by_text("olga: mcp:read mcp:write")).to_be_visible()
+    alice.page.get_by_label("mcp:write").uncheck()
+    alice.page.screenshot(path=pictures / "decide.png", full_page=True)
+    alice.page.get_by_role("button", name="Approve").click()
+    expect(alice.page.get_by_text("Approved, for 8 hours.")).to_be_visible()
+
+    assert bob.open(path) == 200
+    bob.page.get_by_role("button", name="Allow").click()
+    bob.page.wait_for_url("**/callback**")
+    assert "code" in bob.callback.answer()
+
+
+@pytest.mark.parametrize("path", ["webhookendpoint/", "webhookendpoint/add/", "notification/", "rule/add/"])
+@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
+def test_the_pages_fit(arrive: Arrive, tmp_path: Path, path: str, phone: bool) -> None:
+    alice = arrive(viewport=PHONE if phone else DESK)
+    alice.sign_in("alice")
+    assert alice.open(f"/console/authz/{path}") == 200
+    alice.page.screenshot(path=tmp_path / f"{path.replace('/', '-')}{phone}.png", full_page=True)
+    assert alice.overflow() == 0
