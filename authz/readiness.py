@@ -42,11 +42,13 @@ def forget() -> None:
 
 
 def _found() -> Iterator[str]:
+    if not _answers():
+        yield "database_unavailable"
+        return
     try:
         snapshot.begin()
     except DatabaseFailure:
-        # Either it does not answer, or it has none of our tables.
-        yield "migrations_missing" if _answers() else "database_unavailable"
+        yield "migrations_missing"  # a database, but not ours
         return
     for code, is_well in (
         ("migrations_missing", _is_migrated),
