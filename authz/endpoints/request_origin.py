@@ -13,6 +13,9 @@ from authz.endpoints.machine import REQUEST_ID, request_id
 from authz.protocol.errors import OAuthError, Reason
 from authz.refusals import record_unauthenticated
 
+# Counted by their first segment; all else is a page.
+_SECTIONS = ("console/", "account/", "accounts/", "api/")
+
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
     def within(request: HttpRequest) -> HttpResponseBase:
@@ -58,4 +61,4 @@ def _page(request: HttpRequest) -> str:
         return "unknown"
     if match.url_name in {"authorize", "account_login"}:
         return "login" if match.url_name == "account_login" else "authorize"
-    return match.route.partition("/")[0] if match.route.startswith(("console/", "account/", "accounts/")) else "page"
+    return match.route.partition("/")[0] if match.route.startswith(_SECTIONS) else "page"
