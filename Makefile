@@ -52,6 +52,7 @@ e2e: env ## Drive a real browser (Debian's Chromium) through sign-in, consent an
 bench: env ## Measure beside a ceiling in one run (needs wrk)
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.pages
+	$(BIN)/python -m tests.bench.audit
 
 load: env ## Kill the server a hundred times under load: every token that was received has its event (KILLS=n)
 	$(BIN)/python -m tests.load $(KILLS)

@@ -192,6 +192,7 @@ GATEHOUSE = {
         "authz.notification_delivery",
         "authz.evidence.sealer",
         "authz.evidence.delivery",
+        "authz.evidence.archiver",
         "authz.expiring_approvals",
         "authz.console.counts",
     ],

@@ -24,6 +24,7 @@ from authz.console.display import chip, code
 from authz.console.events import Event
 from authz.console.model_admin import ReadOnlyAdmin, Tool, person
 from authz.console.site import console
+from authz.evidence.status import is_sealed
 from authz.models import AuditEvent, User
 
 PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
@@ -198,6 +199,8 @@ class AuditAdmin(ReadOnlyAdmin):
         tools = [Tool(title, f"{story}?{urlencode({key: value})}") for title, key, value in links if value]
         if "ask" in obj.detail or obj.event == audit.Event.TOKEN_ISSUED:
             tools.insert(0, Tool("Why?", reverse("admin:replay", args=[obj.pk])))
+        if is_sealed(obj.pk):
+            tools.append(Tool("Download proof", reverse("admin:authz_auditdestination_proof", args=[obj.pk])))
         return tuple(tools)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:

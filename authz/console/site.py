@@ -87,7 +87,7 @@ class Console(AdminSite):
             group, icon = getattr(model_admin, "nav", ("", "list"))
             url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
             waiting = model_admin.waiting(request) if hasattr(model_admin, "waiting") else 0
-            plural = str(model._meta.verbose_name_plural)
+            plural = str(getattr(model_admin, "nav_title", model._meta.verbose_name_plural))
             groups[group or str(apps.get_app_config(model._meta.app_label).verbose_name)].append(
                 Item(
                     title=plural.capitalize() if plural.islower() else plural,

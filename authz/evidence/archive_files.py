@@ -30,7 +30,8 @@ def name(start: int, size: int) -> str:
 def write(path: Path, runs: Iterable[Run]) -> str:
     """Write an archive so that it is there whole or not at all, and on the disk. Returns its SHA-256."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    being_written = path.with_suffix(".part")
+    # Two may archive the same at once; each writes its own file, and both are the same.
+    being_written = path.with_suffix(f".{os.urandom(8).hex()}.part")
     with being_written.open("wb") as raw:
         # Without a name and a time in it, the same events make the same file.
         with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file:

@@ -7,12 +7,12 @@ longer and longer, and is then tried with a smaller batch. Nobody who asks for a
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, Min
 
 from authz.conf import conf
 from authz.evidence import checkpoint_keys, leaves, proofs, targets
@@ -52,6 +52,21 @@ def run() -> None:
     elif names:
         with ThreadPoolExecutor(max_workers=LANES) as threads:
             list(threads.map(_serve_in_a_thread, names))
+
+
+def measures() -> Mapping[str, tuple[str, float]]:
+    """How destinations stand, for the metrics."""
+    size = AuditSegment.objects.order_by("-start").values_list("size", flat=True).first() or 0
+    enabled = AuditDestination.objects.filter(enabled=True)
+    least = enabled.aggregate(least=Min("position"))["least"]
+    behind = max(0, size - least) if least is not None else 0
+    return {
+        "gatehouse_audit_untold_events": ("Sealed events that the slowest destination was not told yet.", behind),
+        "gatehouse_audit_destinations_failing": (
+            "Destinations of the audit whose last delivery failed.",
+            enabled.filter(failures__gt=0).count(),
+        ),
+    }
 
 
 def _serve_in_a_thread(name: str) -> None:

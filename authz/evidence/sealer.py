@@ -6,6 +6,7 @@ behind. Writing an event never waits for this.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,7 +15,8 @@ from django.db import IntegrityError
 from authz.evidence import checkpoint_keys, leaves, merkle
 from authz.evidence.horizon import horizon
 from authz.evidence.notes import Checkpoint, NoteError, open_note, sign
-from authz.models import AuditArchive, AuditEvent, AuditSegment, CheckpointKey
+from authz.evidence.status import MOST, unsealed
+from authz.models import AuditArchive, AuditSegment, CheckpointKey
 from authz.transactions import settled
 
 EVERY = 5.0
@@ -22,8 +24,6 @@ EVERY = 5.0
 SEGMENT = 4096
 # Seconds of one run; what is left waits for the next.
 BUDGET = 20.0
-# Waiting events are counted up to so many.
-MANY = 10_000
 
 
 class SealError(Exception):
@@ -48,17 +48,12 @@ def run() -> None:
         pass
 
 
-def measures() -> dict[str, tuple[str, float]]:
-    """How far the seals are behind, for the metrics."""
-    last = AuditSegment.objects.order_by("-start").values_list("last_id", "sealed").first()
-    waiting = AuditEvent.objects.filter(id__gt=last[0]) if last else AuditEvent.objects.all()
-    oldest = waiting.order_by("id").values_list("time", flat=True).first()
-    lag = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
-    # Counting stops where nobody needs to know more precisely.
-    unsealed = waiting.order_by()[:MANY].count()
+def measures() -> Mapping[str, tuple[str, float]]:
+    """The sealer's lag, for the metrics."""
+    waiting, lag = unsealed()
     return {
-        "gatehouse_audit_unsealed_events": (f"Events that wait for their seal ({MANY} stands for more).", unsealed),
-        "gatehouse_audit_seal_lag_seconds": ("The age of the oldest event that waits for its seal.", max(0.0, lag)),
+        "gatehouse_audit_unsealed_events": (f"Events that wait for their seal ({MOST} stands for more).", waiting),
+        "gatehouse_audit_seal_lag_seconds": ("The age of the oldest event that waits for its seal.", lag),
     }
 
 

@@ -9,8 +9,8 @@ from django.db import connection, transaction
 from pytest import MonkeyPatch
 
 from authz import audit
-from authz.evidence import horizon, leaves, sealer
-from authz.models import AuditEvent, AuditSegment, CheckpointKey
+from authz.evidence import delivery, horizon, leaves, sealer
+from authz.models import AuditDestination, AuditEvent, AuditSegment, CheckpointKey
 from tests.evidence.conftest import findings
 
 Write = Callable[[int], list[int]]
@@ -183,3 +183,17 @@ def test_the_database_refuses_to_change_or_remove_a_seal(write: Write, statement
     with refused, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
     assert AuditSegment.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_the_lag_is_told_to_the_metrics(write: Write) -> None:
+    write(3)
+    AuditEvent.objects.update(time="2026-01-01T00:00:00Z")
+    assert sealer.measures()["gatehouse_audit_unsealed_events"][1] == 3
+    assert sealer.measures()["gatehouse_audit_seal_lag_seconds"][1] > 1000
+    sealer.run()
+    sealer.run()
+    assert sealer.measures()["gatehouse_audit_unsealed_events"][1] == 0
+    assert delivery.measures()["gatehouse_audit_untold_events"][1] == 0
+    AuditDestination.objects.create(name="siem", format="cef", to="file:a", failures=1)
+    assert [value for _, value in delivery.measures().values()] == [4, 1]

@@ -1,0 +1,73 @@
+"""How the evidence stands: what is sealed, what waits, what is archived, who was told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from authz.evidence import checkpoint_keys, leaves
+from authz.models import AuditArchive, AuditDestination, AuditEvent, AuditSegment
+
+# More waiting events than this are not counted: the number is not what matters then.
+MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A destination, and how many sealed events it has not been told yet."""
+
+    destination: AuditDestination
+    behind: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`size` is the tree's; `waiting` events (`MOST` at the most) are not sealed yet, the oldest for `lag` seconds."""
+
+    size: int
+    sealed: datetime | None
+    checkpoint: str
+    waiting: int
+    lag: float
+    archived: int
+    archives: int
+    verifier_keys: Sequence[str]
+    told: Sequence[Told]
+
+
+def status() -> Status:
+    """A few look-ups by primary key, however many events there are."""
+    size, _, sealed, checkpoint = _end()
+    archive = AuditArchive.objects.order_by("-start").first()
+    waiting, lag = unsealed()
+    return Status(
+        size=size,
+        sealed=sealed,
+        checkpoint=checkpoint,
+        waiting=waiting,
+        lag=lag,
+        archived=archive.size if archive is not None else 0,
+        archives=AuditArchive.objects.count(),
+        verifier_keys=[str(verifier) for verifier in checkpoint_keys.verifiers()],
+        told=[Told(row, max(0, size - row.position)) for row in AuditDestination.objects.all()],
+    )
+
+
+def unsealed() -> tuple[int, float]:
+    """How many events are not sealed yet (`MOST` at the most), and for how many seconds the oldest of them."""
+    waiting = AuditEvent.objects.filter(id__gt=_end()[1]).order_by("id")
+    oldest = waiting.values_list("time", flat=True).first()
+    if oldest is None:
+        return 0, 0.0
+    return waiting[:MOST].count(), max(0.0, (datetime.now(UTC) - oldest).total_seconds())
+
+
+def _end() -> tuple[int, int, datetime | None, str]:
+    """(size, last id, when it was sealed, checkpoint) of the tree's end."""
+    last = AuditSegment.objects.order_by("-start").values_list("size", "last_id", "sealed", "checkpoint").first()
+    archive = AuditArchive.objects.order_by("-start").values_list("size", "last_id", "archived", "checkpoint").first()
+    return last or archive or (0, leaves.SMALLEST, None, "")
+
+
+def is_sealed(event_id: int) -> bool:
+    """Whether an event has its place in the tree."""
+    return AuditSegment.objects.filter(last_id__gte=event_id).exists()
