@@ -89,12 +89,18 @@ def _serve(name: str) -> None:
     except Exception as error:  # whatever it is: it stops this one, and no other
         if not isinstance(error, (OutboundError, OSError, WrongKeyError, DeliveryError)):
             logger.exception("telling the audit to %s failed", name)
-        detail = getattr(error, "detail", "")
-        failure = f"{type(error).__name__}: {error} {detail}".strip()[:200].replace("\0", "")
+        failure = _told(error)[:200].replace("\0", "")
         rest = min(REST * 2 ** min(row.get().failures, 10), LONGEST_REST)
         row.update(failures=F("failures") + 1, failure=failure, failed=datetime.now(UTC), next_try=time.time() + rest)
     finally:
         row.update(lease_until=0)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, OutboundError):
+        more = [error.detail, f"status {error.status}" if error.status else ""]
+        return " ".join([error.cause.sentence, f"({error.cause.value})", *filter(None, more)])
+    return f"{type(error).__name__}: {error}"
 
 
 def _tell_next(destination: AuditDestination) -> bool:

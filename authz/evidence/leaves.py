@@ -86,7 +86,7 @@ def _line(names: Sequence[str], row: Sequence[Any]) -> bytes:
 
 def _parsed(text: Any) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_without_twins)
+        return _decoder.decode(text)
     except (ValueError, TypeError, RecursionError):
         return text
 
@@ -97,6 +97,9 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise ValueError("a member is there twice")
     return members
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_without_twins)
 
 
 @cache
