@@ -1,0 +1,76 @@
+"""Signing keys change while tokens are issued and verified: no token is ever unverifiable, whoever caches our JWKS."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+
+from authz import keys, snapshot
+
+HOUR = 3600.0
+STEP = 600.0
+START = datetime(2026, 7, 28, 12, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Verifier:
+    """A resource server that asks for our JWKS once an hour and never in between, the laziest there is (fastmcp)."""
+
+    next_look: float
+    keys: dict[str, Any] = field(default_factory=dict)
+
+    def at(self, now: float) -> None:
+        if not self.keys or now >= self.next_look:
+            self.next_look += HOUR
+            found = jwt.PyJWKSet.from_dict({"keys": [dict(jwk) for jwk in keys.published(now)]})
+            self.keys = {str(key.key_id): key for key in found.keys}
+
+
+def tokens_over(days: float, events: dict[float, Callable[[datetime], object]]) -> int:
+    """Issue a token of a day and one of ten minutes every step, and hold every live one against every verifier."""
+    verifiers = [Verifier(START.timestamp() + phase) for phase in (0, 700, 1500, 2300, 3599)]
+    live: list[tuple[str, float]] = []
+    issued, now, end = 0, START.timestamp(), START.timestamp() + days * 24 * HOUR
+    due = dict(events)
+    snapshot.forget()
+    while now < end:
+        for at in [at for at in due if START.timestamp() + at * HOUR <= now]:
+            due.pop(at)(datetime.fromtimestamp(now, UTC))
+            snapshot.forget()
+        for verifier in verifiers:
+            verifier.at(now)
+        for lifetime in (600.0, 24 * HOUR):
+            token = keys.sign({"sub": "bob", "exp": now + lifetime}, typ="at+jwt", alg="ES256", now=now)
+            kid = jwt.get_unverified_header(token)["kid"]
+            live.append((kid, now + lifetime))
+            for verifier in verifiers:
+                jwt.decode(token, verifier.keys[kid], algorithms=["ES256"], options={"verify_exp": False})
+            issued += 1
+        live = [(kid, expires) for kid, expires in live if expires > now]
+        for verifier in verifiers:
+            missing = {kid for kid, _ in live} - set(verifier.keys)
+            assert not missing, f"at {(now - START.timestamp()) / HOUR:.2f} h"
+        now += STEP
+    return issued
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "at", [(3.0,), (3.0, 3.5), (3.0, 5.0, 7.0), (3.0, 27.0)], ids=["once", "twice at once", "thrice", "a day later"]
+)
+def test_every_token_is_verifiable_at_every_moment_of_its_life(at: tuple[float, ...]) -> None:
+    keys.ensure(START - timedelta(days=30))
+    rotations = {hour: lambda now: keys.rotate("ES256", now=now) for hour in at}
+    assert tokens_over(2.3, rotations) > 600
+
+
+@pytest.mark.django_db
+def test_the_proof_would_notice() -> None:
+    """A successor that signs at once is one that lazy verifiers have not seen: that is what `--now` says."""
+    keys.ensure(START - timedelta(days=30))
+    assert tokens_over(0.1, {})
+    with pytest.raises(KeyError):
+        tokens_over(0.5, {3.0: lambda now: keys.rotate("ES256", now=now, at_once=True)})

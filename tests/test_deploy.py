@@ -1,0 +1,40 @@
+"""The files to deploy with name what exists, and hold no secret."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+from demo.processes import ROOT
+
+DEPLOY = ROOT / "deploy"
+
+
+def test_the_image_copies_what_exists_and_runs_as_nobody_in_particular() -> None:
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    sources = re.findall(r"^COPY (?!--from)(\S+) ", dockerfile, re.MULTILINE)
+    assert sources
+    assert [source for source in sources if not (ROOT / source).exists()] == []
+    assert dockerfile.index("USER gatehouse") < dockerfile.index("CMD [")
+    assert "--require-hashes" in dockerfile
+
+
+def test_every_app_of_ours_is_in_the_image() -> None:
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    for apps in ROOT.glob("*/apps.py"):
+        assert f"COPY {apps.parent.name} " in dockerfile
+
+
+def test_the_composition_takes_secrets_from_outside_and_sets_what_settings_know() -> None:
+    document = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    known = (ROOT / "docs/settings.md").read_text()
+    environment = document["services"]["gatehouse"]["environment"]
+    assert [name for name in environment if f"`{name}`" not in known] == []
+    assert environment["GATEHOUSE_SECRET_KEY"] == "${GATEHOUSE_SECRET_KEY:?}"
+    assert document["services"]["gatehouse"]["read_only"]
+
+
+def test_what_operations_name_is_there() -> None:
+    operations = Path(ROOT / "docs/operations.md").read_text()
+    named = set(re.findall(r"`(deploy/[\w.]+)`", operations))
+    assert named == {f"deploy/{path.name}" for path in DEPLOY.iterdir()}
