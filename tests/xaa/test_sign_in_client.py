@@ -158,12 +158,17 @@ class TestTheRound:
     def test_a_fresh_sign_in_is_asked_for_and_checked(self, upstream: Upstream) -> None:
         upstream.sign_in()
         sent = upstream.start()
-        assert (sent["prompt"], sent["max_age"]) == ("login", "0")
+        assert (sent["prompt"], sent["max_age"]) == ("login", "60")
         upstream.claims = {"auth_time": int(time.time()) - 3600}
         assert upstream.come_back(sent["state"]).status_code == 401
         assert refusal() == "sign_in_not_fresh"
         upstream.claims = {"auth_time": int(time.time())}
-        assert upstream.come_back(upstream.start()["state"]).status_code == 302
+        sent = upstream.start()
+        session = upstream.browser.session
+        session["what asked for it"] = "an agent"
+        session.save()
+        assert upstream.come_back(sent["state"]).status_code == 302
+        assert upstream.browser.session["what asked for it"] == "an agent"
 
 
 class TestAttacks:

@@ -13,6 +13,7 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp
 from allauth.socialaccount.providers.base import AuthProcess
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.urls import reverse
@@ -55,6 +56,9 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
             if sociallogin.state.get("process") == AuthProcess.CONNECT:
                 raise OAuthError(Reason.SUBJECT_NOT_LINKED, detail="connecting by oneself")
             sociallogin.user = person(sociallogin.account.extra_data)
+            if request.user == sociallogin.user:
+                # allauth would sign the person out first, and the session would forget what asked for a fresh sign-in.
+                request.user = AnonymousUser()
         except OAuthError as error:
             record_unauthenticated(audit.Event.SIGN_IN_FAILED, error)
             raise ImmediateHttpResponse(permission_denied(request, PermissionDenied())) from None

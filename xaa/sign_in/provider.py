@@ -129,7 +129,8 @@ class Provider(OpenIDConnectProvider):  # type: ignore[misc]  # allauth is untyp
         # Whoever is signed in and comes here has to sign in anew: something asks for it.
         fresh = request.user.is_authenticated
         nonce = secrets.token_urlsafe(24)
-        again = {"prompt": "login", "max_age": "0"} if fresh else {}
+        # With max_age the issuer has to say when it was; 0 would be over before the person is back.
+        again = {"prompt": "login", "max_age": "60"} if fresh else {}
         # `nonce` and `fresh` are kept in the session with the state.
         return kwargs | {"nonce": nonce, "fresh": fresh, "auth_params": {"nonce": nonce, **again}}
 
