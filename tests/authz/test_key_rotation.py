@@ -1,14 +1,18 @@
 """Signing keys change while tokens are issued and verified: no token is ever unverifiable, whoever caches our JWKS."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 
 from authz import keys, snapshot
+from tests.support import processes
+from tests.support.world import NOTES, SECRET, configuration
 
 HOUR = 3600.0
 STEP = 600.0
@@ -74,3 +78,37 @@ def test_the_proof_would_notice() -> None:
     assert tokens_over(0.1, {})
     with pytest.raises(KeyError):
         tokens_over(0.5, {3.0: lambda now: keys.rotate("ES256", now=now, at_once=True)})
+
+
+def test_under_load_a_verifier_that_asks_again_for_an_unknown_key_verifies_every_token(tmp_path: Path) -> None:
+    """Even with `--now`, on a server with several processes: no worker shows an older JWKS than another signs with."""
+    over, verified, failed = threading.Event(), [0], list[str]()
+
+    def client(gatehouse: processes.RunningGatehouse) -> None:
+        verifier = jwt.PyJWKClient(gatehouse.url("jwks"), cache_jwk_set=True, lifespan=3600, cooldown_duration=0)
+        while not over.is_set():
+            answer = gatehouse.token(auth=("nightly-report", SECRET), grant_type="client_credentials")
+            token = answer.json()["access_token"]
+            try:
+                key = verifier.get_signing_key_from_jwt(token)
+                jwt.decode(token, key, algorithms=["RS256"], audience=NOTES)
+                verified[0] += 1
+            except jwt.PyJWTError as error:
+                failed.append(str(error))
+
+    with (
+        processes.database(tmp_path, configuration()) as url,
+        processes.running(url, tmp_path, workers=2) as gatehouse,
+    ):
+        clients = [threading.Thread(target=client, args=(gatehouse,)) for _ in range(4)]
+        for thread in clients:
+            thread.start()
+        try:
+            for _ in range(3):
+                gatehouse.manage("keys", "rotate", "RS256", "--now")
+        finally:
+            over.set()
+            for thread in clients:
+                thread.join(timeout=60)
+    assert failed == []
+    assert verified[0] > 20
