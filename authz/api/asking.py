@@ -1,19 +1,16 @@
-"""Asking for access beforehand: the ask that the agent would make, judged by the same function."""
+"""What a caller asks for beforehand, read from the body (authz/asking.py asks)."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from django.http import Http404
 
-from authz import decisions, resources
+from authz import asking, resources
 from authz.api.principal import Principal
 from authz.api.problems import Problem, invalid
 from authz.console.roles import visible
 from authz.models import AccessRequest, Client, ProtectedResource
-from authz.policy import Outcome
 from authz.protocol.errors import OAuthError
-
-PERSON_GRANT, MACHINE_GRANT = "authorization_code", "client_credentials"
 
 
 def ask_for_access(
@@ -32,17 +29,8 @@ def ask_for_access(
     client = (agents.filter(owner=person) if for_me == "agent" else visible(person, agents)).first()
     if client is None:
         raise Http404
-    question = decisions.ask(
-        client=client,
-        user=person if for_me == "me" else None,
-        grant_type=PERSON_GRANT if for_me == "me" else MACHINE_GRANT,
-        resource=resource,
-        scopes=_scopes(given.get("scopes"), resource),
-        # As if I had just signed in.
-        auth_time=now if for_me == "me" else None,
-    )
-    decision = decisions.judge(question, now)
-    row = decisions.open_request(question, decision) if decision.effect is Outcome.PENDING else None
+    me = person if for_me == "me" else None
+    decision, row = asking.ask_for(client, resource, _scopes(given.get("scopes"), resource), person=me, now=now)
     answer = {
         "effect": decision.effect.value,
         "reason": decision.reason.value,

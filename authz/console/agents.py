@@ -21,13 +21,14 @@ from django.views.decorators.cache import never_cache
 
 from authz import audit, decisions, lifecycle, registry, snapshot, trail
 from authz.configuration import By
+from authz.console import asking
 from authz.console.approval import ApprovalForm
 from authz.console.attention import AttentionFilter
 from authz.console.display import STATUS_TONES, chip, foreign, when
 from authz.console.events import Event
 from authz.console.fields import KeysField, LinesField, PersonField
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, person
-from authz.console.roles import APPROVE_AGENTS
+from authz.console.roles import APPROVE_AGENTS, ASK
 from authz.console.site import console
 from authz.lifecycle import MOVES, OWN, is_ones_own, switch
 from authz.models import AuditEvent, Authorization, Client, User
@@ -377,6 +378,8 @@ class AgentAdmin(ConsoleAdmin):
                 if (obj.status in MOVES[to] or to == obj.status == Status.APPROVED)
                 and not is_ones_own(obj, to, person(request))
             ]
+        if request.user.has_perm(ASK) and obj.status == Status.APPROVED:
+            found.append(Tool("Ask for access", reverse("admin:authz_client_ask", args=[obj.pk])))
         if self._may_make_secret(request, obj):
             found.append(Tool("New secret", reverse("admin:authz_client_secret", args=[obj.pk])))
         return found
@@ -407,6 +410,7 @@ class AgentAdmin(ConsoleAdmin):
         wrap = self.admin_site.admin_view
         return [
             path("<int:pk>/switch/<str:to>/", wrap(self.switch_view), name="authz_client_switch"),
+            path("<int:pk>/ask/", wrap(never_cache(asking.ask)), name="authz_client_ask"),
             path("<int:pk>/secret/", wrap(never_cache(self.secret_view)), name="authz_client_secret"),
             *super().get_urls(),
         ]

@@ -97,7 +97,7 @@ def natural_key(item: Mapping[str, Any]) -> str:
 
 
 def rows() -> QuerySet[TrustedIssuer]:
-    return TrustedIssuer.objects.prefetch_related("workloads__client").order_by("issuer")
+    return TrustedIssuer.objects.select_related("sign_in").prefetch_related("workloads__client").order_by("issuer")
 
 
 def as_item(row: TrustedIssuer) -> dict[str, Any]:

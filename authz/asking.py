@@ -1,0 +1,28 @@
+"""Asking for access beforehand: the ask that an agent would make, judged by the same function, before it makes it."""
+
+from collections.abc import Sequence
+
+from authz import decisions
+from authz.models import AccessRequest, Client, ProtectedResource, User
+from authz.policy import Decision, Outcome
+
+PERSON_GRANT, MACHINE_GRANT = "authorization_code", "client_credentials"
+
+
+def ask_for(
+    client: Client, resource: ProtectedResource, scopes: Sequence[str], *, person: User | None, now: float
+) -> tuple[Decision, AccessRequest | None]:
+    """The decision on an agent's ask, for a person or (None) for itself, and the request for what waits in it."""
+    question = decisions.ask(
+        client=client,
+        user=person,
+        grant_type=PERSON_GRANT if person else MACHINE_GRANT,
+        resource=resource,
+        scopes=scopes,
+        # As if the person had just signed in.
+        auth_time=now if person else None,
+    )
+    decision = decisions.judge(question, now)
+    if decision.effect is not Outcome.PENDING:
+        return decision, None
+    return decision, decisions.open_request(question, decision)

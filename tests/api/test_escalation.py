@@ -1,0 +1,332 @@
+"""Every route of the management API and the console, as every role: what may be done is this table, and nothing else.
+
+The routes are read from the URL conf, so one without a row fails. D is a developer, U an auditor, P an approver, X an
+administrator; who has no role and who is not signed in gets nothing anywhere. A letter means: let in to be answered,
+whatever the answer. Each try is undone.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import Client as Browser
+from django.urls import URLPattern, reverse
+
+from authz.api.urls import urlpatterns
+from authz.models import AccessRequest, AuditEvent, Authorization, User
+from tests.api.conftest import BACKEND, PEOPLE, Caller
+from tests.support import everything, pages
+from tests.support.world import NOTES, World, client
+
+ROLES = {"D": "developer", "U": "auditor", "P": "approver", "X": "administrator"}
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+LIST = {"GET": "UPX"}
+ITEM = {"GET": "UPX", "PUT": "X", "PATCH": "X", "DELETE": "X"}
+# By the name in the URL conf.
+API: dict[str, dict[str, str]] = {
+    "api_me": {"GET": "DUPX"},
+    "api_configuration": {"GET": "UPX", "POST": "X"},
+    "api_users": LIST,
+    "api_users_item": ITEM,
+    "api_clients": {"GET": "DUPX"},  # a developer's own
+    "api_clients_item": {**ITEM, "GET": "DUPX"},
+    "api_resources": {"GET": "DUPX"},
+    "api_resources_item": {**ITEM, "GET": "DUPX"},
+    "api_trusted_issuers": LIST,
+    "api_trusted_issuers_item": ITEM,
+    "api_resource_authorization_servers": LIST,
+    "api_resource_authorization_servers_item": ITEM,
+    "api_rules": LIST,
+    "api_rules_item": ITEM,
+    "api_webhooks": LIST,
+    "api_webhooks_item": ITEM,
+    "api_cimd_item": ITEM,
+    "api_agents": {"GET": "DUPX", "POST": "DX"},
+    "api_agent": {"GET": "DUPX", "PATCH": "DX"},
+    "api_agent_secret": {"POST": "DX"},
+    "api_agent_approve": {"POST": "PX"},
+    "api_agent_suspend": {"POST": "PX"},
+    "api_agent_retire": {"POST": "PX"},
+    "api_access_requests": {"GET": "DUPX", "POST": "DPX"},
+    "api_access_request": {"GET": "DUPX"},
+    "api_access_request_approve": {"POST": "PX"},
+    "api_access_request_deny": {"POST": "PX"},
+    "api_access_request_cancel": {"POST": "DPX"},
+    "api_authorizations": LIST,
+    "api_authorization": LIST,
+    "api_cut_off": {"GET": "UPX", "POST": "PX"},
+    "api_policy_explain": LIST,
+    "api_policy_reach": LIST,
+    "api_policy_simulate": {"POST": "UPX"},
+    "api_audit_events": LIST,
+    "api_audit_event": LIST,
+}
+FOR_EVERYBODY = {"api_schema"}
+# What the routes of the table are tried on: a row that is there, and a body that is taken.
+BODIES: dict[tuple[str, str], object] = {
+    ("api_agents", "POST"): {"grant_types": ["client_credentials"]},
+    ("api_agent_approve", "POST"): {"owner": "frank"},
+    ("api_access_requests", "POST"): {"client_id": "tool", "resource": NOTES, "scopes": ["mcp:read"]},
+    ("api_access_request_deny", "POST"): {"comment": "No."},
+    ("api_cut_off", "POST"): {"kind": "client", "name": "tool", "reason": "A try."},
+    ("api_policy_simulate", "POST"): {"rules": []},
+}  # fmt: skip
+
+SEE, NOBODY, ADMIN = "UPX", "", "X"
+# A model's pages in the console: who sees the list, the form of a new one, one of them, its removal; and who writes.
+#   model: (list, add, see one, change one, remove one)
+CONSOLE = {
+    "authz_accessrequest": ("DUPX", NOBODY, "DUPX", NOBODY, NOBODY),  # what is asked for the developer
+    "authz_client": ("DUPX", "DX", SEE, ADMIN, NOBODY),  # the agent that is tried is not the developer's
+    "authz_auditevent": (SEE, NOBODY, SEE, NOBODY, NOBODY),
+    "authz_protectedresource": ("DUPX", ADMIN, "DUPX", ADMIN, NOBODY),
+    "authz_user": (SEE, ADMIN, SEE, ADMIN, NOBODY),
+    "auth_group": (SEE, ADMIN, SEE, ADMIN, ADMIN),
+    "authz_rule": (SEE, ADMIN, SEE, ADMIN, ADMIN),
+    "authz_signingkey": (SEE, NOBODY, SEE, NOBODY, NOBODY),
+    "authz_authorization": (SEE, NOBODY, SEE, NOBODY, NOBODY),
+    "cimd_document": (SEE, NOBODY, SEE, SEE, NOBODY),  # its page only shows, whatever the method
+    "cimd_policy": (SEE, NOBODY, SEE, ADMIN, NOBODY),
+    "xaa_trustedissuer": (SEE, ADMIN, SEE, ADMIN, ADMIN),
+    "xaa_subjectlink": (SEE, ADMIN, SEE, NOBODY, ADMIN),
+    "xaa_resourceauthorizationserver": (SEE, ADMIN, SEE, ADMIN, ADMIN),
+    "xaa_session": (SEE, NOBODY, SEE, NOBODY, "PX"),
+}
+# All other pages: (who may read, who may post).
+PAGES = {
+    "home": ("NDUPX", "NDUPX"),
+    "account_home": ("NDUPX", ""),
+    "account_end_agent": ("NDUPX", "NDUPX"),  # what the agent may do for oneself
+    "account_requests": ("NDUPX", ""),
+    "account_request": ("DUPX", "DUPX"),  # leads whoever may see it to the console, and nobody else anywhere
+    "account_decide": ("PX", "PX"),  # and for whom a rule or an MCP server names
+    "admin:index": ("DUPX", "DUPX"),
+    "admin:simulator": (SEE, SEE),
+    "admin:replay": (SEE, SEE),
+    "admin:story": (SEE, SEE),
+    "admin:end_authorization": ("PX", "PX"),
+    "admin:authz_accessrequest_decide": ("PX", "PX"),
+    "admin:authz_accessrequest_end": ("PX", "PX"),
+    "admin:authz_client_switch": ("PX", "PX"),
+    "admin:authz_client_ask": ("PX", "PX"),  # and a developer, of their own
+    "admin:authz_client_secret": ("", ""),  # of an agent that has none
+    "admin:authz_auditevent_export": (SEE, SEE),
+    "admin:authz_auditevent_save_view": ("", SEE),
+    "admin:authz_auditevent_forget_view": ("X", "X"),  # one's own
+    "admin:authz_auditevent_history": ("", ""),
+    "admin:authz_protectedresource_protect": ("DUPX", "DUPX"),  # only who may change it has it checked
+    "admin:authz_rule_history_of_all": (SEE, SEE),
+    "admin:authz_rule_history": ("DUPX", "DUPX"),  # leads to the one above
+    "admin:authz_rule_restore": (ADMIN, ADMIN),
+    "admin:authz_signingkey_rotate": (ADMIN, ADMIN),
+    "admin:cimd_document_inspect": (SEE, SEE),
+    "admin:cimd_document_approve": ("PX", "PX"),
+}
+# Django's own, which lead away or tell nothing.
+OF_DJANGO = {
+    "login", "logout", "password_change", "password_change_done", "autocomplete", "jsi18n", "view_on_site", "app_list",
+}  # fmt: skip
+
+
+def api_routes() -> dict[str, URLPattern]:
+    return {str(pattern.name): pattern for pattern in urlpatterns}
+
+
+def console_routes() -> Iterator[str]:
+    for name, pattern in pages.patterns():
+        if not pages._is_allauths(pattern) and name.removeprefix("admin:") not in OF_DJANGO:
+            yield name
+
+
+def expected(name: str, method: str) -> str | None:
+    """Who is let in to a page; None where there is no row for it."""
+    if name in PAGES:
+        return PAGES[name][method == "POST"]
+    model, _, page = name.removeprefix("admin:").rpartition("_")
+    if model not in CONSOLE:
+        return None
+    listed, added, seen, changed, removed = CONSOLE[model]
+    if page == "change":
+        return changed if method == "POST" else seen
+    return {"changelist": listed, "add": added, "delete": removed, "history": seen}.get(page)
+
+
+def test_every_route_of_the_api_has_its_row() -> None:
+    assert set(api_routes()) == set(API) | FOR_EVERYBODY
+
+
+def test_every_page_of_the_console_has_its_row() -> None:
+    assert [name for name in console_routes() if expected(name, "GET") is None] == []
+    assert len(list(console_routes())) > 90
+
+
+@pytest.fixture
+def rows(gatehouse: World) -> dict[str, str]:
+    """Something of everything, and the arguments by which the API's routes name it."""
+    frank = User.objects.create(username="frank", role="developer")
+    # The developer's own, so that what keeps them out is not that they do not see it.
+    erin, _ = User.objects.get_or_create(username="erin")
+    agent = client("pending-agent")
+    agent.client_id, agent.owner, agent.grant_types = "tool", erin, ["client_credentials"]
+    agent.save()
+    gatehouse.machine_token()
+    everything.fill(owner="frank")
+    AccessRequest.objects.all().delete()
+    moment = "2100-01-01T00:00:00Z"
+    asked = AccessRequest.objects.create(
+        digest="e", client=client("nightly-report"), user=erin, resource=NOTES, grant_type="client_credentials",
+        scopes=["mcp:read"], first_asked=moment, last_asked=moment,
+    )  # fmt: skip
+    client_row = client("nightly-report")
+    client_row.owner = frank
+    client_row.save()
+    return {
+        "agent": str(agent.pk),
+        "access_request": str(asked.pk),
+        "authorization": str(Authorization.objects.filter(client=client_row).latest("created").pk),
+        "audit_event": str(AuditEvent.objects.latest("id").pk),
+        "clients_item": "tool",
+        "users_item": "frank",
+        "rules_item": "Agents read notes",
+        "resources_item": NOTES,
+        "trusted_issuers_item": "https://idp.hostile.example.com",
+        "resource_authorization_servers_item": "https://as.hostile.example.com",
+    }
+
+
+def arguments(name: str, pattern: URLPattern, rows: dict[str, str]) -> dict[str, str]:
+    if not pattern.pattern.converters:
+        return {}
+    about = [row for row in rows if name.removeprefix("api_").startswith(row)]
+    return {argument: rows[max(about, key=len)] if about else "nothing" for argument in pattern.pattern.converters}
+
+
+def undone(call: Callable[[], HttpResponse]) -> HttpResponse:
+    with transaction.atomic():
+        response = call()
+        transaction.set_rollback(True)
+    return response
+
+
+def signed_in(role: str) -> Browser:
+    user, _ = User.objects.get_or_create(username=PEOPLE[role])
+    user.role = role
+    user.save()
+    browser = Browser(raise_request_exception=False)
+    browser.force_login(user, backend=BACKEND)
+    return browser
+
+
+@pytest.mark.parametrize("letter", ["", "N", *ROLES])
+def test_the_api_lets_in_whom_the_table_says(rows: dict[str, str], letter: str) -> None:
+    caller = Caller(signed_in({**ROLES, "N": "none"}[letter]) if letter else Browser())
+    wrong = []
+    for name, pattern in api_routes().items():
+        if name in FOR_EVERYBODY:
+            continue
+        path = reverse(name, kwargs=arguments(name, pattern, rows)).removeprefix("/api/v1/")
+        path += {"api_policy_reach": "?client_id=tool", "api_cut_off": "?kind=client&name=tool"}.get(name, "")
+        if name == "api_policy_explain":
+            path += f"?client_id=tool&resource={NOTES}"
+        for method in METHODS:
+            row = API[name]
+            if method not in row and letter != "X":
+                continue  # tried once, below, as who may everything else
+            asked = path.partition("?")[0] if method != "GET" else path
+            given = BODIES.get((name, method), None if method in {"GET", "DELETE"} else {})
+            response = undone(lambda m=method, p=asked, b=given: caller(m, p, b, if_match="*"))
+            if method not in row:
+                is_right = response.status_code == 405
+            elif letter and letter in row[method]:
+                is_right = response.status_code < 500 and response.status_code not in {401, 403, 405}
+            else:
+                is_right = response.status_code == (403 if letter else 401)
+            if not is_right:
+                wrong.append((name, method, response.status_code, response.content[:200]))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("letter", ["", "N", *ROLES])
+def test_the_console_lets_in_whom_the_table_says(rows: dict[str, str], letter: str) -> None:
+    browser = signed_in({**ROLES, "N": "none"}[letter]) if letter else Browser(raise_request_exception=False)
+    found = dict(pages.patterns())
+    wrong = []
+    for name in console_routes():
+        about = {
+            "account_decide": "authz_accessrequest",
+            "admin:replay": "authz_auditevent",
+        }.get(name, "")
+        path = reverse(
+            name,
+            kwargs={
+                argument: everything.first(about) if about else pages._value(name, argument, everything.first)
+                for argument in pages._arguments(found[name])
+            },
+        )
+        reading, writing = str(expected(name, "GET")), str(expected(name, "POST"))
+        for method, may in (("GET", reading), ("POST", writing)):
+            # Whom the GET let in, a POST of the same page lets in; and tests/console/ looks at every page as Alice.
+            if letter and letter in may and (reading == writing if method == "POST" else letter == "X"):
+                continue
+            response = undone(lambda m=method, p=path: browser.generic(m, p))
+            is_in = not is_refusal(response)
+            if is_in is not bool((letter and letter in may) or (not letter and name == "home")):
+                wrong.append((name, method, response.status_code, response.headers.get("Location", "")))
+    assert wrong == []
+
+
+def is_refusal(response: HttpResponse) -> bool:
+    away = response.headers.get("Location", "")
+    # The admin leads whoever may not see a row back to its front page.
+    is_away = away.startswith(("/accounts/login/", "/console/login/")) or away == "/console/"
+    return response.status_code in {403, 404, 405} or (response.status_code == 302 and is_away)
+
+
+@pytest.mark.parametrize("role", ["auditor", "approver", "developer"])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("configuration/users/{me}", {"role": "administrator"}),
+        ("configuration/users/{me}", {"groups": ["engineering"]}),
+        ("configuration/clients/tool", {"status": "approved"}),
+        ("configuration/clients/tool", {"owner": "{me}"}),
+        ("configuration/rules/Agents read notes", {"enabled": False}),
+        ("configuration/resources/http%3A%2F%2F127.0.0.1%3A9200%2Fmcp", {"owner": "{me}"}),
+    ],
+)
+def test_nobody_raises_themselves(rows: dict[str, str], role: str, path: str, body: dict) -> None:
+    me = PEOPLE[role]
+    caller = Caller(signed_in(role))
+    filled = json.loads(json.dumps(body).replace("{me}", me))
+
+    response = caller("PATCH", path.format(me=me), filled, if_match="*")
+
+    assert response.status_code == 403
+    assert User.objects.get(username=me).role == role
+    assert not User.objects.get(username=me).groups.filter(name="engineering").exists() or role == "approver"
+    assert client("tool").status == "pending"
+
+
+@pytest.mark.parametrize("kind", ["person", "resource", "everything"])
+def test_an_approver_cuts_off_no_more_than_agents_and_grants(rows: dict[str, str], kind: str) -> None:
+    caller = Caller(signed_in("approver"))
+    name = {"person": "frank", "resource": NOTES, "everything": ""}[kind]
+
+    response = caller("POST", "cut_off", {"kind": kind, "name": name, "reason": "A try."})
+
+    assert response.status_code == 403
+    assert User.objects.get(username="frank").is_active
+    assert client("nightly-report").status == "approved"
+
+
+def test_what_was_tried_is_recorded_with_who_tried_it(rows: dict[str, str]) -> None:
+    caller = Caller(signed_in("auditor"))
+
+    caller("PUT", "configuration/users/dana", {"role": "administrator"}, if_match="*")
+
+    event = AuditEvent.objects.filter(event="api:request:refused").latest("id")
+    assert event.reason == "api_role_insufficient"
+    assert event.subject == str(User.objects.get(username="dana").subject)
+    assert event.detail["detail"] == "PUT /api/v1/configuration/users/dana: authz.change_configuration"
