@@ -15,7 +15,7 @@ from django.test import Client as Browser
 from django.urls import URLPattern, reverse
 
 from authz.api.urls import urlpatterns
-from authz.models import AccessRequest, AuditEvent, Authorization, User
+from authz.models import AccessRequest, AuditEvent, Authorization, Notification, User, WebhookEndpoint
 from tests.api.conftest import BACKEND, PEOPLE, Caller
 from tests.support import everything, pages
 from tests.support.world import NOTES, World, client
@@ -42,6 +42,8 @@ API: dict[str, dict[str, str]] = {
     "api_rules_item": ITEM,
     "api_webhooks": LIST,
     "api_webhooks_item": ITEM,
+    "api_audit_destinations": LIST,
+    "api_audit_destinations_item": ITEM,
     "api_cimd_item": ITEM,
     "api_agents": {"GET": "DUPX", "POST": "DX"},
     "api_agent": {"GET": "DUPX", "PATCH": "DX"},
@@ -60,6 +62,9 @@ API: dict[str, dict[str, str]] = {
     "api_policy_explain": LIST,
     "api_policy_reach": LIST,
     "api_policy_simulate": {"POST": "UPX"},
+    "api_policy_effect": {"POST": "UPX"},
+    "api_policy_history": LIST,
+    "api_policy_replay": LIST,
     "api_audit_events": LIST,
     "api_audit_event": LIST,
 }
@@ -87,6 +92,8 @@ CONSOLE = {
     "authz_rule": (SEE, ADMIN, SEE, ADMIN, ADMIN),
     "authz_signingkey": (SEE, NOBODY, SEE, NOBODY, NOBODY),
     "authz_authorization": (SEE, NOBODY, SEE, NOBODY, NOBODY),
+    "authz_webhookendpoint": (SEE, ADMIN, SEE, ADMIN, ADMIN),
+    "authz_notification": (SEE, NOBODY, SEE, NOBODY, NOBODY),
     "cimd_document": (SEE, NOBODY, SEE, SEE, NOBODY),  # its page only shows, whatever the method
     "cimd_policy": (SEE, NOBODY, SEE, ADMIN, NOBODY),
     "xaa_trustedissuer": (SEE, ADMIN, SEE, ADMIN, ADMIN),
@@ -121,6 +128,9 @@ PAGES = {
     "admin:authz_rule_history": ("DUPX", "DUPX"),  # leads to the one above
     "admin:authz_rule_restore": (ADMIN, ADMIN),
     "admin:authz_signingkey_rotate": (ADMIN, ADMIN),
+    "admin:authz_webhookendpoint_secret": (ADMIN, ADMIN),
+    "admin:authz_webhookendpoint_test": (ADMIN, ADMIN),
+    "admin:authz_notification_again": (ADMIN, ADMIN),
     "admin:cimd_document_inspect": (SEE, SEE),
     "admin:cimd_document_approve": ("PX", "PX"),
 }
@@ -179,6 +189,10 @@ def rows(gatehouse: World) -> dict[str, str]:
         digest="e", client=client("nightly-report"), user=erin, resource=NOTES, grant_type="client_credentials",
         scopes=["mcp:read"], first_asked=moment, last_asked=moment,
     )  # fmt: skip
+    hook = WebhookEndpoint.objects.create(name="Hook", url="https://hooks.example.com/", secret=b"")
+    Notification.objects.create(
+        message=hook.pk, kind="access_request.opened", endpoint=hook, subject="Asked", created=moment, due=moment
+    )
     client_row = client("nightly-report")
     client_row.owner = frank
     client_row.save()
