@@ -19,7 +19,7 @@ from tests.console.conftest import Page
 from tests.support.world import NOTES, World, client, person
 
 LISTS = {
-    "index": 25,
+    "index": 26,
     "authz_client_changelist": 9,
     "authz_protectedresource_changelist": 9,
     "authz_rule_changelist": 9,
