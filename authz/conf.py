@@ -20,6 +20,7 @@ class Conf:
     refresh_reuse_window: int
     outbound_allowed_hosts: frozenset[tuple[str, int]]
     outbound_ca_bundle: str | None
+    threads: int
     trusted_proxies: tuple[str, ...]
     rate_limits: Mapping[str, str]
     otlp_endpoint: str

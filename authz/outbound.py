@@ -61,6 +61,7 @@ class Cause(StrEnum):
     STATUS = "status", "The host answered with a status other than 200."
     CONTENT_TYPE = "content_type", "The answer has the wrong content type."
     ENCODING = "encoding", "The answer is compressed, although it was asked not to be."
+    BUSY = "busy", "Too many requests of this server wait for other servers already."
     TOO_LARGE = "too_large", "The answer is too large."
     REFUSED = "refused", "The mail server does not deliver to this address."
 
@@ -175,7 +176,8 @@ def fetch(role: Role, url: str, *, headers: Mapping[str, str] | None = None, bod
     """
     if in_settled():
         raise RuntimeError("no network inside settled() (law 2)")
-    step_aside()
+    if not step_aside():
+        raise OutboundError(Cause.BUSY)
     began, outcome = time.perf_counter(), "error"
     try:
         # Sending spans makes none, or it would never end.

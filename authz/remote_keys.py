@@ -17,7 +17,7 @@ from typing import Any
 from django.core.cache import cache
 
 from authz import metrics
-from authz.outbound import OutboundError, Response, Role, fetch
+from authz.outbound import Cause, OutboundError, Response, Role, fetch
 from authz.protocol import http_caching, strict_json
 from authz.protocol.jwts import JwtError, JwtProblem, Key, keys_from_jwks
 from authz.turns import step_aside
@@ -113,8 +113,8 @@ def _entry(jwks_uri: str) -> _Entry:
 def _refresh(entry: _Entry, jwks_uri: str, role: Role, kid: str | None) -> None:
     """One fetch at a time. Whoever has usable keys does not wait for it; whoever has none does."""
     waits = entry.usable(time.time()) is None
-    if waits:
-        step_aside()
+    if waits and not step_aside():
+        raise KeysUnavailableError(Cause.BUSY.value)
     if not entry.lock.acquire(blocking=waits, timeout=role.limits.seconds + 1 if waits else -1):
         return
     try:
@@ -132,6 +132,8 @@ def _fetch(entry: _Entry, jwks_uri: str, role: Role) -> None:
         response = fetch(role, jwks_uri, headers=http_caching.validators(entry.headers) if entry.keys else None)
         headers, found = _answer(entry, response)
     except OutboundError as error:
+        if error.cause is Cause.BUSY:
+            return  # nobody was asked, so nothing failed
         # Gone is an answer: whoever withdraws their keys must not have them honoured for an hour more.
         _failed(entry, error.cause.value, withdrawn=error.status in {404, 410})
         return

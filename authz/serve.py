@@ -1,5 +1,5 @@
-"""Serve with granian: `python -m authz.serve` (`make serve`). PORT, HOST, WORKERS and THREADS come from the
-environment.
+"""Serve with granian: `python -m authz.serve` (`make serve`). PORT, HOST and WORKERS come from the environment,
+and the rest from the settings.
 """
 
 import os
@@ -10,11 +10,8 @@ from tempfile import TemporaryDirectory
 from granian import Granian
 from granian.constants import Interfaces
 
-from authz import logs
+from authz import logs, settings
 
-# A thread waits while a document or key set is fetched, so there are more of them than cores; a fetch budget keeps
-# some free (cimd/discovery.py).
-THREADS = 32
 # Seconds for requests in flight; the longest of them waits five for somebody else's server.
 STOPPING = 6
 
@@ -45,7 +42,7 @@ def _serve() -> None:
         port=int(os.environ.get("PORT", "8000")),
         interface=Interfaces.WSGI,
         workers=int(os.environ.get("WORKERS", "2")),
-        blocking_threads=int(os.environ.get("THREADS", str(THREADS))),
+        blocking_threads=settings.THREADS,
         backlog=1024,
         # A worker that dies is replaced; requests in flight elsewhere go on.
         respawn_failed_workers=True,

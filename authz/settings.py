@@ -85,7 +85,7 @@ def env_rates(name: str, defaults: dict[str, str]) -> dict[str, str]:
     return defaults | changes
 
 
-def env_seconds(name: str, default: int, unit: str = "seconds") -> int:
+def env_number(name: str, default: int, unit: str = "seconds") -> int:
     value = os.environ.get(name, str(default))
     if not value.isdecimal():
         raise ImproperlyConfigured(f"{name} must be a whole number of {unit}, not {value!r}")
@@ -130,12 +130,18 @@ _issuer = urlsplit(ISSUER)
 _origin = f"{_issuer.scheme}://{_issuer.netloc}"
 _https = _issuer.scheme == "https"
 
+DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'var' / 'gatehouse.sqlite3'}"
+# Threads a process. On SQLite they only take the interpreter from each other; what is needed is one that works, and
+# some that may wait for other servers (authz/turns.py). On PostgreSQL most of them wait for the database.
+THREADS = env_number("THREADS", 4 if DATABASE_URL.startswith("sqlite") else 32, "threads")
+
 GATEHOUSE = {
     "ISSUER": ISSUER,
     "REQUIRE_RESOURCE": env_switch("GATEHOUSE_REQUIRE_RESOURCE"),
-    "REFRESH_REUSE_WINDOW": env_seconds("GATEHOUSE_REFRESH_REUSE_WINDOW", 30),
+    "REFRESH_REUSE_WINDOW": env_number("GATEHOUSE_REFRESH_REUSE_WINDOW", 30),
     "OUTBOUND_ALLOWED_HOSTS": [host_and_port(item) for item in env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")],
     "OUTBOUND_CA_BUNDLE": os.environ.get("GATEHOUSE_OUTBOUND_CA_BUNDLE") or None,
+    "THREADS": THREADS,
     "TRUSTED_PROXIES": [network(item) for item in env_list("GATEHOUSE_TRUSTED_PROXIES")],
     "RATE_LIMITS": env_rates("GATEHOUSE_RATE_LIMITS", RATE_LIMITS),
     # OpenTelemetry's own names (OTLP exporter and SDK environment variables).
@@ -145,7 +151,7 @@ GATEHOUSE = {
     "METRICS_TOKEN": env_secret("GATEHOUSE_METRICS_TOKEN"),
     "RUN_DIRECTORY": os.environ.get("GATEHOUSE_RUN_DIRECTORY") or None,
     "AUDIT_DIRECTORY": Path(os.environ.get("GATEHOUSE_AUDIT_DIRECTORY") or BASE_DIR / "var" / "audit"),
-    "AUDIT_RETENTION_DAYS": env_seconds("GATEHOUSE_AUDIT_RETENTION_DAYS", 0, "days"),
+    "AUDIT_RETENTION_DAYS": env_number("GATEHOUSE_AUDIT_RETENTION_DAYS", 0, "days"),
     # The parts of the server. What is not listed here does not exist, and the metadata does not claim it.
     "GRANTS": [
         "authz.grants.authorization_code",
@@ -258,7 +264,6 @@ TEMPLATES = [
 
 # --- Storage -------------------------------------------------------------------------------------------------------
 
-DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'var' / 'gatehouse.sqlite3'}"
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {

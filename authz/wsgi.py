@@ -59,7 +59,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         response = view(WSGIRequest(environ))
     else:
         # What Django logs after its last middleware is known by the request's id, too.
-        with audit.origin(client_address(environ), request_id(environ)):
+        with turns.beside_the_others(), audit.origin(client_address(environ), request_id(environ)):
             return people(environ, start_response)
     start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.content]

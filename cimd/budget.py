@@ -138,9 +138,6 @@ def _tidy(minute: int, now: float) -> None:
 
 # --- Waiting for somebody else's fetch -----------------------------------------------------------------------------
 
-# A waiting request holds a thread, so few may wait; the others are asked to come again.
-_waiting = threading.BoundedSemaphore(8)
-
 
 def _is_leased(client_id: str, now: float) -> bool:
     return Document.objects.filter(url=client_id, lease_until__gt=now).exists()
@@ -148,12 +145,7 @@ def _is_leased(client_id: str, now: float) -> bool:
 
 def wait(client_id: str, deadline: float) -> None:
     """Return when the document is no longer being fetched, here or in any other process. Raises `OAuthError`."""
-    if not _waiting.acquire(blocking=False):
-        raise OAuthError(Reason.BUSY, detail="waiting")
-    try:
-        while client_id in _entering or _is_leased(client_id, time.time()):
-            if time.time() >= deadline:
-                raise OAuthError(Reason.BUSY, detail="waited")
-            time.sleep(0.05)
-    finally:
-        _waiting.release()
+    while client_id in _entering or _is_leased(client_id, time.time()):
+        if time.time() >= deadline:
+            raise OAuthError(Reason.BUSY, detail="waited")
+        time.sleep(0.05)

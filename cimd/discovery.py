@@ -62,11 +62,12 @@ def refresh(client_id: str) -> Document:
     if document is not None and now < document.retry_at:
         return _despite_failure(document, now)
     try:
+        if not step_aside():
+            raise OAuthError(Reason.BUSY, detail="places")
         if document is None or document.client is None:
             admission.require_room(host(client_id))
         claim = budget.claim(client_id, now, is_known=document is not None and document.client is not None)
         if claim is None:
-            step_aside()
             budget.wait(client_id, now + budget.LEASE)
             return _after_another(client_id)
     except OAuthError as error:

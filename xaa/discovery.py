@@ -60,7 +60,8 @@ def _known(issuer: str) -> Mapping[str, Any]:
     known = _found.get(issuer)
     if known is None or time.time() >= known.until:
         # One at a time: many requests for an issuer that is slow to answer must not become many fetches.
-        step_aside()
+        if not step_aside():
+            raise DiscoveryError(Cause.BUSY.value)
         with _lock:
             known = _found.get(issuer)
             if known is None or time.time() >= known.until:
