@@ -5,7 +5,7 @@ as `MIDDLEWARE` does, and the metadata is computed from the same lists, so it ca
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -62,11 +62,15 @@ class Grant(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a request brings to authenticate its client: headers and body, undecided."""
+    """What a request brings to authenticate its client: headers and body, undecided.
+
+    `read` is what a method has taken apart of it already, by the method's name, so that it does so once.
+    """
 
     authorization: str
     params: Mapping[str, str]
     now: float
+    read: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 class ClientAuthMethod(Protocol):

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 from django.db import connection
 
+from authz import statements
+
 _CLAIM = "INSERT INTO authz_usedassertion (digest, expires) VALUES (%s, %s) ON CONFLICT (digest) DO NOTHING"
 
 
@@ -12,18 +14,14 @@ def claim(issuer: str, jti: str, expires: float) -> bool:
     """Claim (`issuer`, `jti`) until `expires` (seconds since the epoch). False: it was used before.
 
     Claim last, when everything else about the request has been found good: a request that fails must not burn an
-    assertion that somebody else may still present. Call it inside `settled()`, with what it allows.
+    assertion that somebody else may still present. Call it inside `settled()`, with what it allows, or by itself.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, (_digest(issuer, jti), _stored(expires)))
-        return bool(cursor.rowcount == 1)
+    return statements.write(_CLAIM, (_digest(issuer, jti), _stored(expires))) == 1
 
 
 def is_claimed(issuer: str, jti: str) -> bool:
     """Whether an assertion was used, for looking without touching. Never to decide by: that is for `claim`."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM authz_usedassertion WHERE digest = %s", (_digest(issuer, jti),))
-        return cursor.fetchone() is not None
+    return statements.one("SELECT 1 FROM authz_usedassertion WHERE digest = %s", (_digest(issuer, jti),)) is not None
 
 
 def _digest(issuer: str, jti: str) -> str:

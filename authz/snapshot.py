@@ -10,7 +10,7 @@ once the change is committed, on any node, without messages between them (docs/d
 from collections.abc import Callable, Hashable
 from typing import TypeVar, cast
 
-from django.db import connection
+from authz import statements
 
 T = TypeVar("T")
 
@@ -33,9 +33,7 @@ _current = _Snapshot(None)
 def begin() -> None:
     """Call at the start of each request: whatever was cached under another generation is forgotten."""
     global _current  # noqa: PLW0603  one per process is the idea
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT value FROM authz_generation WHERE id = 1")
-        row = cursor.fetchone()
+    row = statements.one("SELECT value FROM authz_generation WHERE id = 1")
     generation = row[0] if row else None
     # Without a generation there is nothing that could tell us of a change, so nothing is remembered.
     if generation is None or generation != _current.generation:

@@ -6,38 +6,18 @@ rest of the request does (`make bench`). What comes out is the model itself, so 
 
 import json
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 
+from authz import statements
 from authz.models import Authorization, User
 
-_COLUMNS = (
-    "id",
-    "client_id",
-    "user_id",
-    "resource_id",
-    "grant_type",
-    "scopes",
-    "identity_scopes",
-    "created",
-    "expires",
-    "generation",
-    "rotated",
-    "revoked",
-    "revoked_reason",
-    "auth_time",
-    "acr",
-    "amr",
-    "session_digest",
-    "redirect_uri",
-    "client_digest",
-    "lineage",
-)
-_USER_COLUMNS = ("id", "username", "subject", "email", "first_name", "last_name", "is_active")
+# In the models' order, as from_db() wants them.
+_FIELDS = [field.attname for field in Authorization._meta.concrete_fields]
+_USER_FIELDS = ["id", "username", "first_name", "last_name", "email", "is_active", "subject"]
 _FIND = (
-    f"SELECT {', '.join(f'a.{name}' for name in _COLUMNS)}, {', '.join(f'u.{name}' for name in _USER_COLUMNS)}"  # noqa: S608  constants
+    f"SELECT {', '.join(f'a.{name}' for name in _FIELDS)}, {', '.join(f'u.{name}' for name in _USER_FIELDS)}"  # noqa: S608  constants
     " FROM authz_authorization a LEFT JOIN authz_user u ON u.id = a.user_id WHERE a.id = %s"
 )
 _GROUPS = (
@@ -51,40 +31,32 @@ _ROTATE = (
 
 def find(pk: UUID) -> Authorization | None:
     """The authorization, ended or not, with its `user`. Read-only but for what `rotate` does."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND, (_stored(pk),))
-        row = cursor.fetchone()
+    row = statements.one(_FIND, (_stored(pk),))
     if row is None:
         return None
-    values: dict[str, Any] = dict(zip(_COLUMNS, row, strict=False))
+    authorization = Authorization.from_db(DEFAULT_DB_ALIAS, _FIELDS, row[: len(_FIELDS)])
+    authorization.id = pk
     for name in ("scopes", "identity_scopes", "amr", "lineage"):
-        values[name] = json.loads(values[name])
+        setattr(authorization, name, json.loads(getattr(authorization, name)))
     for name in ("created", "expires", "rotated", "revoked"):
-        values[name] = _moment(values[name])
-    authorization = Authorization(**values | {"id": pk})
-    authorization._state.adding = False
+        setattr(authorization, name, _moment(getattr(authorization, name)))
     if authorization.user_id is not None:
-        person = dict(zip(_USER_COLUMNS, row[len(_COLUMNS) :], strict=True))
-        subject = person["subject"]
-        person["subject"] = subject if isinstance(subject, UUID) else UUID(subject)
-        authorization.user = User(**person)
-        authorization.user._state.adding = False
+        user = User.from_db(DEFAULT_DB_ALIAS, _USER_FIELDS, row[len(_FIELDS) :])
+        user.subject = user.subject if isinstance(user.subject, UUID) else UUID(user.subject)
+        user.is_active = bool(user.is_active)
+        authorization.user = user
     return authorization
 
 
 def groups_of(user: User) -> tuple[str, ...]:
     """The names of a person's groups, as they are now: membership is never cached."""
-    with connection.cursor() as cursor:
-        cursor.execute(_GROUPS, (user.pk,))
-        return tuple(name for (name,) in cursor.fetchall())
+    return tuple(name for (name,) in statements.every(_GROUPS, (user.pk,)))
 
 
 def rotate(pk: UUID, *, generation: int, now: datetime, expires: datetime) -> bool:
     """Compare and swap the generation. False: another request has rotated, or revoked, in between (law 3)."""
     adapt = connection.ops.adapt_datetimefield_value
-    with connection.cursor() as cursor:
-        cursor.execute(_ROTATE, (adapt(now), adapt(expires), _stored(pk), generation))
-        return bool(cursor.rowcount == 1)
+    return statements.write(_ROTATE, (adapt(now), adapt(expires), _stored(pk), generation)) == 1
 
 
 def _stored(pk: UUID) -> UUID | str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connection
 
-from authz import authorizations, decisions, registry, replay, resources, tokens
+from authz import authorizations, decisions, registry, replay, resources, statements, tokens
 from authz.conf import conf
 from authz.models import ProtectedResource, User
 from authz.policy import Decision
@@ -191,8 +191,7 @@ def _authorize(
         request.client.consent_digest,
         json.dumps(lineage.of_id_jag(granted)),
     )
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT, values)
+    statements.write(_INSERT, values)
 
 
 # --- A workload -----------------------------------------------------------------------------------------------------

@@ -14,9 +14,9 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import Group
-from django.db import IntegrityError, connection
+from django.db import IntegrityError
 
-from authz import audit
+from authz import audit, statements
 from authz.models import User
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
@@ -138,9 +138,7 @@ def candidates_for(trust: Trust, who: Identity) -> tuple[Candidate, ...]:
 
 
 def _find(trust: Trust, who: Identity) -> _Linked | None:
-    with connection.cursor() as cursor:
-        cursor.execute(_LINKED, (trust.pk, who.tenant, who.subject))
-        row = cursor.fetchone()
+    row = statements.one(_LINKED, (trust.pk, who.tenant, who.subject))
     if row is None:
         return None
     pk, username, email, is_active, subject, link, group_names = row

@@ -12,7 +12,6 @@ from authz.models import Client
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Credentials
-from authz.transactions import settled
 
 METHOD = "private_key_jwt"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -72,10 +71,13 @@ def _parsed(credentials: Credentials) -> jwts.Unverified:
     assertion = credentials.params.get("client_assertion")
     if assertion is None:
         raise OAuthError(Reason.CLIENT_ASSERTION_MALFORMED)
-    try:
-        return jwts.parse(assertion)
-    except jwts.JwtError as error:
-        raise OAuthError(Reason.CLIENT_ASSERTION_MALFORMED, detail=error.problem) from None
+    parsed: jwts.Unverified | None = credentials.read.get(METHOD)
+    if parsed is None:
+        try:
+            parsed = credentials.read[METHOD] = jwts.parse(assertion)
+        except jwts.JwtError as error:
+            raise OAuthError(Reason.CLIENT_ASSERTION_MALFORMED, detail=error.problem) from None
+    return parsed
 
 
 def _signed(unverified: jwts.Unverified, client: Client) -> dict[str, Any]:
@@ -115,6 +117,6 @@ def _claim(claims: dict[str, Any], client: Client) -> None:
     # > "jti": REQUIRED. … These tokens MUST only be used once (OpenID Connect Core §9)
     if not isinstance(jti, str) or not 0 < len(jti) <= MAXIMUM_JTI:
         raise OAuthError(Reason.CLIENT_ASSERTION_JTI_MISSING)
-    with settled():
-        if not replay.claim(f"client:{client.client_id}", jti, claims["exp"] + LEEWAY):
-            raise OAuthError(Reason.CLIENT_ASSERTION_REPLAYED)
+    # One statement is a transaction of its own.
+    if not replay.claim(f"client:{client.client_id}", jti, claims["exp"] + LEEWAY):
+        raise OAuthError(Reason.CLIENT_ASSERTION_REPLAYED)

@@ -48,6 +48,9 @@ _HARDENING = {
 }
 
 
+_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def machine_endpoint(
     *methods: str, refused: StrEnum | None = None, cors: bool = True, name: str = ""
 ) -> Callable[[View], View]:
@@ -128,9 +131,7 @@ def json_response(
     body: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None, cache: str | None = None
 ) -> HttpResponse:
     """A JSON object; never to be stored, unless `cache` gives a Cache-Control."""
-    response = HttpResponse(
-        json.dumps(body, separators=(",", ":")).encode(), content_type="application/json", status=status
-    )
+    response = HttpResponse(_json(body).encode(), content_type="application/json", status=status)
     caching = _NO_STORE if cache is None else {"Cache-Control": cache}
     for name, value in {**caching, **_HARDENING, **(headers or {})}.items():
         response[name] = value

@@ -357,6 +357,9 @@ def _time(claims: Mapping[str, Any], name: str, *, required: bool) -> float | No
 # --- Minting -------------------------------------------------------------------------------------------------------
 
 
+_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
 @dataclass(frozen=True, slots=True)
 class Signer:
     """A key with its header already written, so that minting costs little more than the raw signature."""
@@ -368,7 +371,7 @@ class Signer:
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """The compact JWS over `claims`."""
-        payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        payload = _json(claims).encode()
         signing_input = f"{self.header_segment}.{_encoded(payload)}"
         signature: bytes = _IMPLEMENTATIONS[self.alg].sign(signing_input.encode("ascii"), self.private_key)
         return f"{signing_input}.{_encoded(signature)}"

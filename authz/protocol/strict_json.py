@@ -53,9 +53,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise StrictJsonError(Problem.NOT_UTF8) from None
     try:
-        value = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_bounded
-        )
+        value = _decode(text)
     except StrictJsonError:
         raise
     except RecursionError:
@@ -64,7 +62,9 @@ def read_object(raw: bytes) -> dict[str, Any]:
         raise StrictJsonError(Problem.SYNTAX) from None
     if not isinstance(value, dict):
         raise StrictJsonError(Problem.NOT_AN_OBJECT)
-    _check(value, MAX_DEPTH)
+    # Only an escape can write what `_check` looks for in strings, and only brackets nest.
+    if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH:
+        _check(value, MAX_DEPTH)
     return value
 
 
@@ -92,6 +92,11 @@ def _bounded(text: str) -> int:
     if len(text) > 17 or abs(int(text)) >= 2**53:
         raise StrictJsonError(Problem.NUMBER)
     return int(text)
+
+
+_decode = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_bounded
+).decode
 
 
 def _check(value: object, levels: int) -> None:
