@@ -19,7 +19,7 @@ people = get_wsgi_application()
 
 from django.db import close_old_connections
 
-from authz import audit, heartbeat, turns
+from authz import audit, turns
 from authz.addresses import client_address
 from authz.conf import conf
 from authz.endpoints import health, introspection, jwks, metadata, metrics, revocation, token
@@ -35,14 +35,6 @@ _MACHINE = {
 # Whoever watches the server waits for nobody's turn.
 _WATCHING = {"/healthz": health.healthz, "/readyz": health.readyz, "/metrics": metrics.metrics}
 _SCHEME = conf.issuer.partition(":")[0]
-
-
-if conf.run_directory is not None:
-    heartbeat.start()
-if conf.otlp_endpoint:
-    from authz import trace_export
-
-    trace_export.start()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -117,7 +117,7 @@ class Server:
             rollup = Path(f"/proc/{child}/smaps_rollup").read_text()
             found = re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
             command = Path(f"/proc/{child}/cmdline").read_bytes()
-            if found and b"resource_tracker" not in command:
+            if found and not any(name in command for name in (b"resource_tracker", b"periodic")):
                 sizes.append(int(found.group(1)) / 1024)
         return sizes
 
