@@ -243,7 +243,7 @@ class ServerForm(Form):
 
     class Meta:
         model = ResourceAuthorizationServer
-        fields = ("name", "issuer", "enabled", "client_ids")
+        fields = ("name", "issuer", "enabled", "id_jag_signing_alg", "client_ids")
 
 
 class TargetForm(Form):

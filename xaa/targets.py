@@ -26,6 +26,7 @@ class Server:
 
     issuer: str
     name: str
+    signing_alg: str
     resources: Mapping[str, Target]
     client_ids: Mapping[str, str]
 
@@ -41,6 +42,7 @@ def _load() -> Mapping[str, Server]:
         row.issuer: Server(
             issuer=row.issuer,
             name=row.name,
+            signing_alg=row.id_jag_signing_alg,
             resources={
                 resources.canonical(resource.identifier): Target(resource.identifier, tuple(resource.scopes))
                 for resource in row.resources.all()

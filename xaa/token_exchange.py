@@ -39,7 +39,6 @@ PARAMETERS = frozenset(
 )
 # > the IdP Authorization Server SHOULD include the following value (ID-JAG §7.1)
 METADATA = {"identity_chaining_requested_token_types_supported": [id_jag.TOKEN_TYPE]}
-SIGNING_ALG = "RS256"
 
 
 def redeem(request: TokenRequest) -> dict[str, Any]:
@@ -73,7 +72,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         amr=sign_in.amr,
         email=sign_in.user.email if is_verified(sign_in.user) else "",
     )
-    token = keys.sign(claims, typ=id_jag.TYP, alg=SIGNING_ALG, now=request.now)
+    token = keys.sign(claims, typ=id_jag.TYP, alg=server.signing_alg, now=request.now)
     # One statement is a transaction of its own; what is not committed is not sent (law 4).
     _record(request.client, sign_in, server, decision, claims)
     # > `issued_token_type`: REQUIRED; `token_type`: REQUIRED. `N_A` (because this is not an OAuth access token)

@@ -48,6 +48,7 @@ trusted_issuers:
     client_ids: {{their-agent: cross-app-agent}}
 resource_authorization_servers:
   - issuer: {CHAT}
+    id_jag_signing_alg: ES256
     resources: [{{identifier: "{CHAT_MCP}", scopes: [chat.read]}}]
     client_ids: {{cross-app-agent: their-agent}}
 resources:

@@ -56,6 +56,14 @@ def test_an_id_token_of_ours_becomes_an_id_jag(company: Company) -> None:
     assert len(issued["jti"]) > 15
 
 
+@pytest.mark.parametrize("alg", ["ES256", "EdDSA"])
+def test_an_id_jag_is_signed_as_its_server_is_configured(company: Company, alg: str) -> None:
+    ResourceAuthorizationServer.objects.filter(issuer=CHAT).update(id_jag_signing_alg=alg)
+    body = granted(company.exchange(company.login()["id_token"]))
+    verified = jwts.verify(body["access_token"], keys.verification_keys(time.time()), typ={id_jag.TYP})
+    assert verified.header["alg"] == alg
+
+
 def test_issuing_is_audited_with_its_lineage(company: Company) -> None:
     tokens = company.login()
     issued = claims(granted(company.exchange(tokens["id_token"]))["access_token"])

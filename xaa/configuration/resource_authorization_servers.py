@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from authz import keys
 from authz.conf import conf
 from authz.protocol import resources, scopes
 from authz.protocol.errors import OAuthError
@@ -38,6 +39,7 @@ class ResourceAuthorizationServerSerializer(serializers.Serializer[Any]):
     issuer = serializers.CharField(max_length=512, validators=[check_issuer])
     name = serializers.CharField(max_length=255, default="", allow_blank=True)
     enabled = serializers.BooleanField(default=True)
+    id_jag_signing_alg = serializers.ChoiceField(choices=keys.ALGORITHMS, default="RS256")
     resources = TargetSerializer(many=True, default=list)
     client_ids = serializers.DictField(child=serializers.CharField(max_length=1024), default=dict)
 
@@ -65,6 +67,7 @@ def as_item(row: ResourceAuthorizationServer) -> dict[str, Any]:
         "issuer": row.issuer,
         "name": row.name,
         "enabled": row.enabled,
+        "id_jag_signing_alg": row.id_jag_signing_alg,
         "resources": [
             {"identifier": resource.identifier, "scopes": resource.scopes} for resource in row.resources.all()
         ],
@@ -75,7 +78,12 @@ def as_item(row: ResourceAuthorizationServer) -> dict[str, Any]:
 def write(item: Mapping[str, Any]) -> None:
     row, _ = ResourceAuthorizationServer.objects.update_or_create(
         issuer=item["issuer"],
-        defaults={"name": item["name"], "enabled": item["enabled"], "client_ids": dict(item["client_ids"])},
+        defaults={
+            "name": item["name"],
+            "enabled": item["enabled"],
+            "id_jag_signing_alg": item["id_jag_signing_alg"],
+            "client_ids": dict(item["client_ids"]),
+        },
     )
     named = [resource["identifier"] for resource in item["resources"]]
     row.resources.exclude(identifier__in=named).delete()

@@ -2,6 +2,8 @@
 
 from django.db import models
 
+from authz.models import ProtectedResource
+
 
 class ResourceAuthorizationServer(models.Model):
     """An authorization server in another trust domain that takes our ID-JAGs, by its issuer identifier."""
@@ -9,6 +11,14 @@ class ResourceAuthorizationServer(models.Model):
     issuer = models.CharField(max_length=512, unique=True, help_text="As it stands in `aud`, byte for byte.")
     name = models.CharField(max_length=255)
     enabled = models.BooleanField(default=True)
+    id_jag_signing_alg = models.CharField(
+        "signing algorithm of its ID-JAGs",
+        max_length=8,
+        choices=ProtectedResource.Algorithm.choices,
+        default=ProtectedResource.Algorithm.RS256,
+        db_default=ProtectedResource.Algorithm.RS256,
+        help_text="RS256 is read by everybody; ES256 and EdDSA are made much faster.",
+    )
     client_ids = models.JSONField(
         default=dict,
         blank=True,
