@@ -16,6 +16,8 @@ from tests.support import processes, world
 
 WORKERS = 4
 ASKERS = 8
+# Seconds that a change is asked about at most.
+LONGEST = 20.0
 RULE = "Agents read notes"
 
 # Another process than any that serves: as a second node's console would.
@@ -23,6 +25,7 @@ _WRITE = f"""
 import sys, django
 django.setup()
 from authz.models import Rule
+print("ready", flush=True)
 for line in sys.stdin:
     Rule.objects.filter(name={RULE!r}).update(enabled=line.strip() == "on")
     print("done", flush=True)
@@ -64,7 +67,7 @@ def measure_alone(directory: Path, *, changes: int) -> Figures:
         return measure(server, changes=changes)
 
 
-def measure(server: processes.RunningGatehouse, *, changes: int, pause: float = 0.15) -> Figures:
+def measure(server: processes.RunningGatehouse, *, changes: int) -> Figures:
     """Switch the rule off and on so many times (it ends as it began if that is even), and judge the answers."""
     with subprocess.Popen(
         [sys.executable, "-c", _WRITE],
@@ -74,13 +77,15 @@ def measure(server: processes.RunningGatehouse, *, changes: int, pause: float = 
         stdout=subprocess.PIPE,
         text=True,
     ) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
         answers: list[Answer] = []
         is_over = threading.Event()
         askers = [threading.Thread(target=_ask, args=(server, answers, is_over)) for _ in range(ASKERS)]
         for asker in askers:
             asker.start()
         try:
-            made = [_change(writer, is_on=number % 2 == 1, pause=pause) for number in range(changes)]
+            made = [_change(writer, answers, is_on=number % 2 == 1) for number in range(changes)]
         finally:
             is_over.set()
             for asker in askers:
@@ -99,7 +104,7 @@ def _ask(server: processes.RunningGatehouse, answers: list[Answer], is_over: thr
         answers.append(Answer(sent, time.monotonic(), answer.status_code == 200))
 
 
-def _change(writer: subprocess.Popen[str], *, is_on: bool, pause: float) -> Change:
+def _change(writer: subprocess.Popen[str], answers: list[Answer], *, is_on: bool) -> Change:
     assert writer.stdin is not None
     assert writer.stdout is not None
     begun = time.monotonic()
@@ -107,7 +112,9 @@ def _change(writer: subprocess.Popen[str], *, is_on: bool, pause: float) -> Chan
     writer.stdin.flush()
     assert writer.stdout.readline() == "done\n"
     answered = time.monotonic()
-    time.sleep(pause)
+    # Until each asker has asked anew, however slow the machine is today.
+    while sum(answer.sent >= answered for answer in list(answers)) < ASKERS and time.monotonic() < answered + LONGEST:
+        time.sleep(0.02)
     return Change(begun, answered, is_on)
 
 
