@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from typing import ClassVar
+
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
@@ -26,6 +29,12 @@ class AuthzConfig(AppConfig):
         "authz.evidence.checkpoint_keys.AT_REST",
         "authz.evidence.destination_tokens.AT_REST",
     )
+
+    # What the switch can cut off (authz/cut_off.py); rooms name kinds of their own.
+    CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {
+        kind: f"authz.cut_off_kinds.{kind}"
+        for kind in ("client", "person", "authorization", "session", "resource", "everything")
+    }
 
     def ready(self) -> None:
         from authz import (

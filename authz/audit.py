@@ -41,6 +41,7 @@ class Event(StrEnum):
     ACCESS_DENIED = "policy:access_request:denied"
     ACCESS_CANCELLED = "policy:access_request:cancelled"
     ACCESS_CUT_OFF = "policy:access:cut_off"
+    ACCESS_REINSTATED = "policy:access:reinstated"
     SIGNED_IN = "person:session:started"
     SIGN_IN_FAILED = "person:session:refused"
     SIGNED_OUT = "person:session:ended"

@@ -11,6 +11,9 @@ from authz.models import Authorization, Client, ProtectedResource
 from authz.protocol.errors import OAuthError, Reason
 from authz.transactions import settled
 
+# How many rows one statement changes.
+BATCH = 500
+
 
 def for_machine(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> UUID:
     """The one live authorization of a client at a resource without a person: found, or made the first time.
@@ -65,16 +68,17 @@ def end(authorizations: QuerySet[Authorization], *, reason: str, now: datetime) 
 
     Call it inside `settled()`. Returns how many were live; each is recorded.
     """
-    live = list(authorizations.filter(revoked=None).select_related("client", "user", "resource").order_by("pk"))
-    ended = 0
+    # Locked, so that two who end the same one record it once (law 3); in order, so that neither waits for the other.
+    live = list(
+        authorizations.filter(revoked=None)
+        .select_for_update(of=("self",))
+        .select_related("client", "user", "resource")
+        .order_by("pk")
+    )
+    for start in range(0, len(live), BATCH):
+        batch = [authorization.pk for authorization in live[start : start + BATCH]]
+        Authorization.objects.filter(pk__in=batch).update(revoked=now, revoked_reason=reason)
     for authorization in live:
-        # One conditional statement is the answer, so two who end the same one record it once (law 3).
-        changed = Authorization.objects.filter(pk=authorization.pk, revoked=None).update(
-            revoked=now, revoked_reason=reason
-        )
-        if not changed:
-            continue
-        ended += 1
         audit.record(
             audit.Event.TOKEN_REVOKED,
             client_id=authorization.client.client_id,
@@ -83,4 +87,4 @@ def end(authorizations: QuerySet[Authorization], *, reason: str, now: datetime) 
             authorization=authorization.pk,
             detail={"because": reason},
         )
-    return ended
+    return len(live)

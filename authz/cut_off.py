@@ -1,57 +1,89 @@
-"""The switch: all access of an agent, a person, an authorization, a session, an MCP server, an issuer, or of everybody
-ends at once.
+"""The switch: all access of an agent, a person, an authorization, a session, an MCP server, an issuer, a document, or
+of everybody ends at once.
 
 One transaction stops issuing and ends what stands. From its commit on nothing is issued, no refresh succeeds, and
 introspection calls every token under it inactive; what a request that began before it still got is judged by that, too.
+
+Undoing gives back the right to ask. It never gives back what was given: ended authorizations stay ended
+(docs/decisions/0023-what-an-undo-gives-back.md).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from importlib import import_module
 from typing import Any
-from uuid import UUID
 
 from django.apps import apps
 from django.contrib.sessions.models import Session
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from authz import audit, authorizations
-from authz.models import Authorization, AuthorizationCode, Client, Consent, ProtectedResource, User
-from authz.sign_in import session_digest
+from authz.models import Authorization, AuthorizationCode, Consent, CutOff
 from authz.transactions import settled
 
 REASON = "cut_off"
+# How many names a preview gives.
+FIRST = 10
+GONE_FOR_GOOD = "Authorizations that have ended never come back: agents ask again, and people consent again."
+
+State = dict[str, Any]
 
 
 class NothingToCut(Exception):
     """There is no such agent, person, …; in words for who tried."""
 
 
+class NothingToUndo(Exception):
+    """There is nothing that an undo could give back; in words for who tried."""
+
+
+def _no_state() -> State:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """What is to be cut off.
 
-    stops            what keeps it from getting more, in words.
-    stop             does that, inside the transaction.
+    stops            what follows, in words.
+    state            what it is now, for JSON: what the audit shows before and after, and what an undo goes back to.
+    stop             what keeps it from getting more, inside the transaction.
+    reinstate        gives a former state back, where it is still as `stop` left it; None: nothing can be given back.
     authorizations   those that end with it.
-    consents, codes  what is forgotten, so that it doesn't come back by itself.
+    consents, codes, sessions   what goes with it, so that it doesn't come back by itself; sessions by their keys.
     """
 
     name: str
     stops: str
-    stop: Callable[[], object]
     authorizations: QuerySet[Authorization]
+    state: Callable[[], State] = _no_state
+    stop: Callable[[], object] = _no_state
+    reinstate: Callable[[State], object] | None = None
     consents: QuerySet[Consent] | None = None
     codes: QuerySet[AuthorizationCode] | None = None
+    sessions: tuple[str, ...] = ()
     client_id: str = ""
     subject: str = ""
     resource: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Reckoning:
+    """What a cut-off would end, or has ended: how many of each kind, and the first authorizations in words."""
+
+    counts: Mapping[str, int]
+    first: tuple[str, ...]
+
+    @property
+    def ended(self) -> int:
+        return self.counts["authorizations"]
+
+
 def target(kind: str, identifier: str) -> Target:
     """Raises `NothingToCut`."""
-    found = _kinds()[kind](identifier)
+    found = _kinds()[kind](identifier) if kind in _kinds() else None
     if found is None:
         raise NothingToCut(f"There is no {kind} {identifier!r}.")
     return found
@@ -61,142 +93,115 @@ def kinds() -> tuple[str, ...]:
     return tuple(_kinds())
 
 
-def preview(found: Target, now: datetime) -> int:
-    """How many live authorizations would end."""
-    return _live(found, now).count()
+def preview(found: Target, now: datetime) -> Reckoning:
+    """What would end now."""
+    live = found.authorizations.filter(revoked=None).filter(Q(expires=None) | Q(expires__gt=now))
+    counts = {
+        "authorizations": live.count(),
+        "agents": live.order_by().values("client").distinct().count(),
+        "people": live.order_by().exclude(user=None).values("user").distinct().count(),
+        "MCP servers": live.order_by().exclude(resource=None).values("resource").distinct().count(),
+        "sign-ins": len(found.sessions),
+        "unused codes": 0 if found.codes is None else found.codes.filter(used=None, expires__gt=now).count(),
+        "remembered consents": 0 if found.consents is None else found.consents.count(),
+    }
+    rows = live.select_related("client", "user", "resource").order_by("-created", "pk")[:FIRST]
+    return Reckoning(counts, tuple(_in_words(row) for row in rows))
 
 
-def cut_off(found: Target, *, kind: str, reason: str, by: str, now: datetime) -> int:
-    """Stop and end it; returns how many live authorizations ended."""
+def cut_off(found: Target, *, kind: str, identifier: str, reason: str, by: str, now: datetime) -> CutOff:
+    """Stop and end it. `counts` of the row says what ended."""
     with settled():
-        live = _live(found, now).count()
+        reckoning = preview(found, now)
+        before = found.state()
         found.stop()
-        authorizations.end(found.authorizations, reason=REASON, now=now)
+        # Codes before authorizations: a redemption that was faster has committed once this statement has its rows, and
+        # what it made is seen by the next one (docs/decisions/0023-what-an-undo-gives-back.md).
         if found.codes is not None:
-            # Its unused codes are worth nothing any more.
-            found.codes.filter(used=None, expires__gt=now).update(expires=now)
+            found.codes.filter(used=None).update(expires=F("created"))
         if found.consents is not None:
             found.consents.delete()
-        audit.record(
-            audit.Event.ACCESS_CUT_OFF,
-            client_id=found.client_id,
-            subject=found.subject,
-            resource=found.resource,
-            detail={"kind": kind, "name": found.name, "ended": live, "because": reason[:500], "by": by},
+        Session.objects.filter(session_key__in=found.sessions).delete()
+        authorizations.end(found.authorizations, reason=REASON, now=now)
+        row = CutOff.objects.create(
+            kind=kind,
+            identifier=identifier,
+            name=found.name,
+            time=now,
+            by=by,
+            reason=reason[:500],
+            counts=dict(reckoning.counts),
+            before=before,
+            after=found.state(),
         )
-    return live
+        detail = {"ended": reckoning.ended, "counts": row.counts, "because": row.reason}
+        _record(audit.Event.ACCESS_CUT_OFF, found, row, by=by, before=before, after=row.after, **detail)
+    return row
 
 
-def _live(found: Target, now: datetime) -> QuerySet[Authorization]:
-    return found.authorizations.filter(revoked=None).filter(Q(expires=None) | Q(expires__gt=now))
+def last(kind: str, identifier: str) -> CutOff:
+    """The newest cut-off of this target that can be undone. Raises `NothingToUndo`."""
+    for row in CutOff.objects.filter(kind=kind, identifier=identifier, undone=None).order_by("-id")[:100]:
+        if row.can_be_undone:
+            return row
+    raise NothingToUndo(f"No cut-off of {kind} {identifier!r} waits to be undone. {GONE_FOR_GOOD}")
 
 
-# --- What can be cut off --------------------------------------------------------------------------------------------
+def undo(row: CutOff, *, by: str, now: datetime) -> State:
+    """Give the target back what it was, and nothing that it had; returns its state. Raises `NothingToUndo`."""
+    found = target(row.kind, row.identifier)
+    if found.reinstate is None or not row.can_be_undone:
+        raise NothingToUndo(f"There is nothing to give back. {GONE_FOR_GOOD}")
+    with settled():
+        # One conditional statement: of two who undo it at once, one does (law 3).
+        if not CutOff.objects.filter(pk=row.pk, undone=None).update(undone=now, undone_by=by):
+            raise NothingToUndo("Somebody else was quicker: it is undone already.")
+        # What a request that was on its way got in spite of it does not come alive now.
+        authorizations.end(found.authorizations, reason=REASON, now=now)
+        before = found.state()
+        found.reinstate(row.before)
+        after = found.state()
+        _record(audit.Event.ACCESS_REINSTATED, found, row, by=by, before=before, after=after)
+    return after
 
 
-def _client(identifier: str) -> Target | None:
-    client = Client.objects.filter(client_id=identifier).first()
-    if client is None:
-        return None
-    still = Client.objects.filter(pk=client.pk).exclude(status=Client.Status.RETIRED)
-    return Target(
-        name=client.client_id,
-        stops="It is suspended, and what people allowed it is forgotten.",
-        stop=lambda: still.update(status=Client.Status.SUSPENDED),
-        authorizations=Authorization.objects.filter(client=client),
-        consents=Consent.objects.filter(client=client),
-        codes=AuthorizationCode.objects.filter(client=client),
-        client_id=client.client_id,
+def _record(
+    event: audit.Event, found: Target, row: CutOff, *, by: str, before: State, after: State, **detail: object
+) -> None:
+    audit.record(
+        event,
+        client_id=found.client_id,
+        subject=found.subject,
+        resource=found.resource,
+        detail={
+            "kind": row.kind,
+            "name": row.name,
+            "cut_off": row.pk,
+            "by": by,
+            "before": in_short(before),
+            "after": in_short(after),
+            **detail,
+        },
     )
 
 
-def _person(identifier: str) -> Target | None:
-    user = User.objects.filter(username=identifier).first()
-    if user is None:
-        return None
-    return Target(
-        name=user.username,
-        stops="The account is switched off, and what it allowed to agents is forgotten.",
-        stop=lambda: User.objects.filter(pk=user.pk).update(is_active=False),
-        authorizations=Authorization.objects.filter(user=user),
-        consents=Consent.objects.filter(user=user),
-        codes=AuthorizationCode.objects.filter(user=user),
-        subject=str(user.subject),
-    )
+def in_short(state: Mapping[str, Any]) -> State:
+    """A state for people to read: a list as its length."""
+    return {name: len(value) if isinstance(value, list) else value for name, value in state.items()}
 
 
-def _authorization(identifier: str) -> Target | None:
-    try:
-        row = Authorization.objects.select_related("client", "user", "resource").get(pk=UUID(identifier))
-    except (ValueError, Authorization.DoesNotExist):
-        return None
-    forgotten = Consent.objects.filter(user=row.user, client=row.client, resource=row.resource) if row.user else None
-    return Target(
-        name=str(row.pk),
-        stops="What was allowed in it is forgotten; the agent may ask again.",
-        stop=lambda: None,
-        authorizations=Authorization.objects.filter(pk=row.pk),
-        consents=forgotten,
-        client_id=row.client.client_id,
-        subject=str(row.user.subject) if row.user else "",
-        resource=row.resource.identifier if row.resource else "",
-    )
+def _in_words(row: Authorization) -> str:
+    agent = row.client.name or row.client.client_id
+    whom = row.user.username if row.user else "itself"
+    return f"{agent} for {whom} at {row.resource.name if row.resource else 'this server'}"
 
 
-def _session(identifier: str) -> Target | None:
-    """By its digest, as authorizations and the audit name it."""
-    grants = Authorization.objects.filter(session_digest=identifier)
-    browser = [
-        key for key in Session.objects.values_list("session_key", flat=True) if session_digest(key) == identifier
-    ]
-    if not identifier or not (browser or grants.exists()):
-        return None
-    return Target(
-        name=identifier,
-        stops="The browser is signed out.",
-        stop=lambda: Session.objects.filter(session_key__in=browser).delete(),
-        authorizations=grants,
-        codes=AuthorizationCode.objects.filter(session_digest=identifier),
-    )
-
-
-def _resource(identifier: str) -> Target | None:
-    resource = ProtectedResource.objects.filter(identifier=identifier).first()
-    if resource is None:
-        return None
-    return Target(
-        name=resource.identifier,
-        stops="It is switched off, so nobody gets a token for it.",
-        stop=lambda: ProtectedResource.objects.filter(pk=resource.pk).update(is_active=False),
-        authorizations=Authorization.objects.filter(resource=resource),
-        codes=AuthorizationCode.objects.filter(resource=resource),
-        resource=resource.identifier,
-    )
-
-
-def _everything(_: str) -> Target:
-    able = Client.objects.filter(status__in=(Client.Status.APPROVED, Client.Status.PENDING))
-    return Target(
-        name="everything",
-        stops="Every agent is suspended, and has to be approved again.",
-        stop=lambda: able.update(status=Client.Status.SUSPENDED),
-        authorizations=Authorization.objects.all(),
-        codes=AuthorizationCode.objects.all(),
-    )
-
-
+@cache
 def _kinds() -> dict[str, Callable[[str], Target | None]]:
-    """The core's, and those of rooms: an app's `CUT_OFF_KINDS` names a function for each kind of its own."""
-    found: dict[str, Callable[[str], Target | None]] = {
-        "client": _client,
-        "person": _person,
-        "authorization": _authorization,
-        "session": _session,
-        "resource": _resource,
-    }
+    """Every app's: its `CUT_OFF_KINDS` names a function for each kind."""
+    found: dict[str, Callable[[str], Target | None]] = {}
     for app in apps.get_app_configs():
         for kind, dotted in getattr(app, "CUT_OFF_KINDS", {}).items():
             module, _, name = dotted.rpartition(".")
-            function: Any = getattr(import_module(module), name)
-            found[kind] = function
-    return {**found, "everything": _everything}
+            found[kind] = getattr(import_module(module), name)
+    return found

@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from typing import ClassVar
+
 from django.apps import AppConfig
 
 
@@ -7,3 +10,6 @@ class CimdConfig(AppConfig):
 
     # Whom we believe is configuration like any other: a change is in force with the next request (authz/snapshot.py).
     CONFIGURATION_MODELS = ("Policy",)
+
+    # What the switch can cut off beside the core's kinds (authz/cut_off.py).
+    CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {"document": "cimd.cut_off.document"}

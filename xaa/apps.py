@@ -23,7 +23,7 @@ class XaaConfig(AppConfig):
     # What `manage.py doctor` looks at beside the core's.
     EXAMINATIONS: ClassVar[Mapping[str, str]] = {"trusted issuers": "xaa.doctor.issuers"}
 
-    # What `manage.py revoke` can cut off beside the core's kinds (authz/cut_off.py).
+    # What the switch can cut off beside the core's kinds (authz/cut_off.py).
     CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {"issuer": "xaa.cut_off.issuer"}
 
     def ready(self) -> None:

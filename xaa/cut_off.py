@@ -2,7 +2,7 @@
 
 from django.db.models import Q
 
-from authz.cut_off import Target
+from authz.cut_off import State, Target
 from authz.models import Authorization
 from authz.models.client import JWT_BEARER
 from xaa.models import TrustedIssuer
@@ -14,14 +14,17 @@ def issuer(identifier: str) -> Target | None:
         return None
     workloads = row.workloads.values_list("client", flat=True)
     by_workload = Q(client__in=list(workloads), user=None, grant_type=JWT_BEARER)
+    this = TrustedIssuer.objects.filter(pk=row.pk)
 
-    def stop() -> None:
-        row.enabled = False
-        row.save(update_fields=["enabled"])
+    def reinstate(before: State) -> None:
+        this.update(enabled=before["enabled"])
 
     return Target(
         name=row.issuer,
         stops="It is switched off, so nothing that it says is believed.",
-        stop=stop,
+        state=lambda: {"enabled": this.values_list("enabled", flat=True).get()},
+        # What rests on it is ended below, and counted.
+        stop=lambda: this.update(enabled=False),
+        reinstate=reinstate,
         authorizations=Authorization.objects.filter(Q(lineage__issuer=row.issuer) | by_workload),
     )

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode, urlsplit
 
 from django.contrib.auth.views import redirect_to_login
+from django.contrib.sessions.models import Session
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import path, reverse
@@ -267,6 +268,10 @@ def _not_allowed(request: HttpRequest, asked: Asked, decision: Decision, signed_
 
 def _allowed(request: HttpRequest, asked: Asked, offer: Offer, *, has_consented: bool) -> HttpResponse:
     with settled():
+        # Under a lock: what ends this session (authz/cut_off.py) finds the code that is issued here, or no session.
+        key = request.session.session_key
+        if not Session.objects.select_for_update().filter(session_key=key).values_list("pk").first():
+            raise OAuthError(Reason.LOGIN_REQUIRED)
         if has_consented:
             _remember(asked, offer)
         code = codes.issue(

@@ -5,6 +5,7 @@ from authz.models.audit_event import AuditEvent
 from authz.models.authorization import Authorization, AuthorizationCode, Consent
 from authz.models.client import Client
 from authz.models.event_count import EventCount, EventCountMark
+from authz.models.cut_off import CutOff
 from authz.models.evidence import AuditArchive, AuditDestination, AuditSegment, CheckpointKey
 from authz.models.generation import Generation
 from authz.models.notification import Notification, WebhookEndpoint
@@ -30,6 +31,7 @@ __all__ = [
     "Consent",
     "EventCount",
     "EventCountMark",
+    "CutOff",
     "Generation",
     "Notification",
     "PeriodicTask",

@@ -1,14 +1,17 @@
 """`manage.py revoke`: from its return on nothing is issued, no refresh succeeds and no token is active."""
 
 import json
+from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from authz.models import AuditEvent, Authorization, ProtectedResource
+from authz import cut_off
+from authz.models import AuditEvent, Authorization, Client, CutOff, ProtectedResource
 from tests.support import world
+from tests.support.races import at_once
 from tests.support.world import NOTES, SECRET, World
 from xaa.models import TrustedIssuer
 
@@ -54,6 +57,115 @@ def test_every_token_under_it_is_dead(gatehouse: World, kind: str) -> None:
     event = AuditEvent.objects.get(event="policy:access:cut_off")
     assert (event.detail["kind"], event.detail["ended"], event.detail["because"]) == (kind, 1, "a stolen laptop")
     assert AuditEvent.objects.filter(event="token:authorization:revoked").count() == 1
+
+
+@pytest.mark.parametrize("kind", ["client", "person", "resource", "everything"])
+def test_an_undo_lets_it_ask_again_and_gives_nothing_back(gatehouse: World, kind: str) -> None:
+    tokens = gatehouse.signed_in_tokens()
+    which = identifier(kind)
+    revoke(kind, *which)
+
+    output = revoke(kind, *which, "--undo")
+
+    assert "never come back" in output
+    assert gatehouse.refresh(tokens["refresh_token"]).status_code == 400
+    assert is_active(gatehouse, tokens["access_token"]) is False
+    again = World().signed_in_tokens()
+    assert is_active(gatehouse, again["access_token"]) is True
+    event = AuditEvent.objects.get(event="policy:access:reinstated")
+    before, after = event.detail["before"], event.detail["after"]
+    assert before != after
+    assert AuditEvent.objects.get(event="policy:access:cut_off").detail["before"] == after
+    with pytest.raises(CommandError, match="waits to be undone"):
+        revoke(kind, *which, "--undo")
+
+
+@pytest.mark.parametrize("kind", ["authorization", "session"])
+def test_what_only_ended_something_cannot_be_undone(gatehouse: World, kind: str) -> None:
+    gatehouse.signed_in_tokens()
+    revoke(kind, *identifier(kind))
+    with pytest.raises(CommandError, match="never come back"):
+        revoke(kind, *identifier(kind), "--undo")
+
+
+def test_an_undo_gives_back_only_what_the_switch_took(gatehouse: World) -> None:
+    revoke("client", "web-app")
+    Client.objects.filter(client_id="posting-agent").update(status="suspended")
+    revoke("everything")
+    Client.objects.filter(client_id="signing-agent").update(status="retired")
+    revoke("client", "nightly-report")
+
+    revoke("everything", "--undo")
+
+    statuses = dict(Client.objects.values_list("client_id", "status"))
+    assert statuses["desktop-app"] == "approved"
+    assert statuses["pending-agent"] == "pending"
+    assert [statuses[name] for name in ("web-app", "posting-agent", "nightly-report")] == ["suspended"] * 3
+    assert statuses["signing-agent"] == "retired"
+
+
+def test_what_slipped_in_beside_the_switch_is_dead_after_an_undo_too(gatehouse: World) -> None:
+    tokens = gatehouse.signed_in_tokens()
+    revoke("client", "desktop-app")
+    # As a request leaves it that read the agent's row before, and committed after.
+    Authorization.objects.update(revoked=None)
+    assert is_active(gatehouse, tokens["access_token"]) is False
+    revoke("client", "desktop-app", "--undo")
+    assert is_active(gatehouse, tokens["access_token"]) is False
+    assert gatehouse.refresh(tokens["refresh_token"]).status_code == 400
+
+
+def test_a_person_who_comes_back_is_signed_in_nowhere(gatehouse: World) -> None:
+    gatehouse.sign_in("bob")
+    assert gatehouse.browser.get("/account/").status_code == 200
+    revoke("person", "bob")
+    revoke("person", "bob", "--undo")
+    assert gatehouse.browser.get("/account/").status_code == 302
+
+
+def test_of_two_who_undo_at_once_one_does(committed_gatehouse: World) -> None:
+    revoke("client", "desktop-app")
+    row = CutOff.objects.get()
+
+    def undo() -> bool:
+        try:
+            cut_off.undo(row, by="alice", now=datetime.now(UTC))
+        except cut_off.NothingToUndo:
+            return False
+        return True
+
+    assert sorted(at_once([undo] * 4)) == [False, False, False, True]
+    assert AuditEvent.objects.filter(event="policy:access:reinstated").count() == 1
+
+
+def test_of_two_who_cut_off_at_once_each_authorization_ends_once(committed_gatehouse: World) -> None:
+    committed_gatehouse.signed_in_tokens()
+
+    def cut() -> int:
+        found = cut_off.target("client", "desktop-app")
+        row = cut_off.cut_off(
+            found, kind="client", identifier="desktop-app", reason="", by="alice", now=datetime.now(UTC)
+        )
+        return row.counts["authorizations"]
+
+    assert sum(at_once([cut] * 4)) >= 1
+    assert AuditEvent.objects.filter(event="token:authorization:revoked").count() == 1
+
+
+def test_a_session_that_is_ended_issues_no_code_to_a_page_that_was_open(gatehouse: World) -> None:
+    """Cut off between looking and answering: the consent page of a signed-out browser gives nothing."""
+    gatehouse.signed_in_tokens()
+    revoke("session", *identifier("session"))
+    answer = gatehouse.browser.post(gatehouse.authorize_url(prompt="consent"), {"allow": "true"})
+    assert "code=" not in answer.headers.get("Location", "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_preview_says_what_and_whose(gatehouse: World, kind: str) -> None:
+    gatehouse.signed_in_tokens()
+    told = revoke(kind, *identifier(kind), "--preview")
+    assert "1 agents" in told and "1 people" in told and "1 MCP servers" in told
+    assert "- Desktop app for bob at Notes" in told
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -10,12 +10,17 @@ from authz import cut_off
 
 
 class Command(BaseCommand):
-    help = "End all access of one agent, person, authorization, session, MCP server or issuer, or of everybody."
+    help = (
+        "End all access of one agent, person, authorization, session, MCP server, issuer or document version, or of"
+        f" everybody. {cut_off.GONE_FOR_GOOD}"
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("kind", choices=cut_off.kinds())
-        parser.add_argument("id", nargs="?", default="", help="client_id, user name, id, session digest, or URI.")
-        parser.add_argument("--preview", action="store_true", help="Say what would end, and change nothing.")
+        parser.add_argument("id", nargs="?", default="", help="client_id, user name, id, session digest, URI, digest.")
+        choice = parser.add_mutually_exclusive_group()
+        choice.add_argument("--preview", action="store_true", help="Say what would end, and change nothing.")
+        choice.add_argument("--undo", action="store_true", help="Let it ask again. What has ended does not come back.")
         parser.add_argument("--reason", default="", help="For the audit.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -24,10 +29,26 @@ class Command(BaseCommand):
             raise CommandError("Name the one to cut off." if not identifier else "“everything” needs no name.")
         try:
             found = cut_off.target(kind, identifier)
-        except cut_off.NothingToCut as problem:
+            if options["undo"]:
+                after = cut_off.undo(cut_off.last(kind, identifier), by="terminal", now=now)
+                told = ", ".join(f"{name} {value}" for name, value in cut_off.in_short(after).items())
+                self.stdout.write(self.style.SUCCESS(f"It may ask again: {told}. {cut_off.GONE_FOR_GOOD}"))
+                return
+        except (cut_off.NothingToCut, cut_off.NothingToUndo) as problem:
             raise CommandError(str(problem)) from None
         if options["preview"]:
-            self.stdout.write(f"{cut_off.preview(found, now)} live authorizations would end. {found.stops}")
+            self._tell(cut_off.preview(found, now))
+            self.stdout.write(found.stops)
             return
-        ended = cut_off.cut_off(found, kind=kind, reason=options["reason"], by="terminal", now=now)
-        self.stdout.write(self.style.SUCCESS(f"{ended} authorizations ended. {found.stops}"))
+        row = cut_off.cut_off(found, kind=kind, identifier=identifier, reason=options["reason"], by="terminal", now=now)
+        self.stdout.write(self.style.SUCCESS(f"{row.counts['authorizations']} authorizations ended. {found.stops}"))
+        if row.can_be_undone:
+            self.stdout.write(f"`revoke {kind} {identifier} --undo` lets it ask again. {cut_off.GONE_FOR_GOOD}")
+
+    def _tell(self, reckoning: cut_off.Reckoning) -> None:
+        self.stdout.write(f"{reckoning.ended} live authorizations would end.")
+        for name, count in reckoning.counts.items():
+            if count and name != "authorizations":
+                self.stdout.write(f"  {count} {name}")
+        for line in reckoning.first:
+            self.stdout.write(f"  - {line}")
