@@ -20,7 +20,7 @@ from authz import snapshot
 from authz.console.approval import ApprovalForm
 from authz.console.display import STATUS_TONES, chip, foreign, when
 from authz.console.fields import LinesField
-from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool
+from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool, switch_tools
 from authz.console.roles import APPROVE_AGENTS
 from authz.console.site import console
 from authz.models import Client, User
@@ -108,6 +108,8 @@ class DocumentAdmin(ReadOnlyAdmin):
         found = [Tool("Inspect it now", f"{reverse('admin:cimd_document_inspect')}?document={obj.pk}")]
         if obj.client is not None:
             found.append(Tool("The agent", reverse("admin:authz_client_change", args=[obj.client.pk])))
+        if obj.client is not None and obj.current is not None:
+            found += switch_tools(request, ("document", obj.current.digest))
         if request.user.has_perm(APPROVE_AGENTS) and is_waiting(obj):
             found.insert(0, Tool("Approve", reverse("admin:cimd_document_approve", args=[obj.pk]), ""))
         return found

@@ -1,9 +1,11 @@
 """The console's pages for cross-app access: whom we believe, where our ID-JAGs go, who is who, and who is signed in."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.sessions.models import Session as BrowserSession
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -13,13 +15,11 @@ from rest_framework.serializers import ValidationError
 from authz.console.display import chip, foreign, when
 from authz.console.fields import LinesField
 from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin
-from authz.console.roles import END_AUTHORIZATIONS
 from authz.console.site import console
 from authz.models import Client
 from authz.models.client import JWT_BEARER
 from authz.protocol import resources, scopes
 from authz.protocol.errors import OAuthError
-from xaa import sessions
 from xaa.configuration.trusted_issuers import check_issuer
 from xaa.models import (
     IssuerHealth,
@@ -203,6 +203,9 @@ class TrustedIssuerAdmin(ConsoleAdmin):
     def keys(self, row: TrustedIssuer) -> SafeString | str:
         return health_line(getattr(row, "health", None))
 
+    def cut_off_as(self, obj: TrustedIssuer) -> tuple[str, str] | None:
+        return "issuer", obj.issuer
+
 
 def health_line(health: IssuerHealth | None) -> SafeString | str:
     """When the keys were fetched and will be again, and what went wrong."""
@@ -304,19 +307,17 @@ class ResourceAuthorizationServerAdmin(ConsoleAdmin):
 @admin.register(Session, site=console)
 class SessionAdmin(ReadOnlyAdmin):
     nav = ("People", "clock")
-    introduction = "Who is signed in where. Ending a sign-in ends everything that was given in it."
+    introduction = "Who is signed in where. Ending one ends everything that was given in it."
     empty_text = "Nobody is signed in."
     list_display = ("user", "started")
     list_select_related = ("user",)
     search_fields = ("user__username", "user__email")
     fields = ("user", "started")
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
-        return request.user.has_perm(END_AUTHORIZATIONS)
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
+        alive = BrowserSession.objects.filter(expire_date__gt=datetime.now(UTC)).values("session_key")
+        rows: QuerySet[Session] = super().get_queryset(request).filter(session_key__in=alive)
+        return rows
 
-    def delete_model(self, request: HttpRequest, obj: Session) -> None:
-        sessions.revoke(obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
-        for session in queryset.select_related("user"):
-            sessions.revoke(session)
+    def cut_off_as(self, obj: Session) -> tuple[str, str] | None:
+        return "session", obj.digest

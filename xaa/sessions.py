@@ -17,7 +17,6 @@ from xaa.events import Event
 from xaa.models import Session
 
 SIGNED_OUT = "signed_out"
-SESSION_REVOKED = "session_revoked"
 
 
 def connect() -> None:
@@ -48,19 +47,6 @@ def end_by_digest(digest: str) -> None:
     session = Session.objects.filter(digest=digest).first() if digest else None
     if session is not None:
         _forget(session)
-
-
-def revoke(session: Session) -> int:
-    """An administrator ends a sign-in: everything that was given in it ends, offline access too.
-
-    Returns how many authorizations that were.
-    """
-    digest = session.digest
-    _forget(session)
-    with settled():
-        return authorizations.end(
-            Authorization.objects.filter(session_digest=digest), reason=SESSION_REVOKED, now=datetime.now(UTC)
-        )
 
 
 def _forget(session: Session) -> None:

@@ -8,9 +8,12 @@ from rest_framework.response import Response
 
 from authz import cut_off
 from authz.api.problems import invalid
-from authz.api.shapes import NUMBER, TEXT, mapping
+from authz.api.shapes import NUMBER, TEXT, TEXTS, mapping
 from authz.api.view import ApiView, principal_of, require
 from authz.console.roles import CUT_OFF, END_AUTHORIZATIONS
+
+# Of each kind that ended, how many.
+COUNTS = {"type": "object", "additionalProperties": NUMBER}
 
 
 class CutOff(ApiView):
@@ -21,16 +24,25 @@ class CutOff(ApiView):
     query = {"GET": {"kind": "client, person, authorization, …", "name": "Its client_id, user name, id, …"}}
     takes = {"POST": mapping(kind=TEXT, name=TEXT, reason=TEXT)}
     answers = {
-        "GET": mapping(kind=TEXT, name=TEXT, stops=TEXT, would_end=NUMBER),
-        "POST": mapping(kind=TEXT, name=TEXT, ended=NUMBER),
+        "GET": mapping(kind=TEXT, name=TEXT, stops=TEXT, would_end=NUMBER, counts=COUNTS, first=TEXTS),
+        "POST": mapping(kind=TEXT, name=TEXT, ended=NUMBER, counts=COUNTS),
     }
 
     def get(self, request: Request) -> Response:
         given = self.given
         kind, name = _named(given)
         target = cut_off.target(kind, name)
-        would_end = cut_off.preview(target, datetime.now(UTC))
-        return Response({"kind": kind, "name": target.name, "stops": target.stops, "would_end": would_end})
+        found = cut_off.preview(target, datetime.now(UTC))
+        return Response(
+            {
+                "kind": kind,
+                "name": target.name,
+                "stops": target.stops,
+                "would_end": found.ended,
+                "counts": dict(found.counts),
+                "first": list(found.first),
+            }
+        )
 
     def post(self, request: Request) -> Response:
         given = self.body(request)
@@ -41,8 +53,10 @@ class CutOff(ApiView):
             raise invalid("reason", "is needed: the audit keeps it")
         target = cut_off.target(kind, name)
         by = principal_of(request).by
-        ended = cut_off.cut_off(target, kind=kind, reason=reason, by=by.name, now=datetime.now(UTC))
-        return Response({"kind": kind, "name": target.name, "ended": ended})
+        now = datetime.now(UTC)
+        row = cut_off.cut_off(target, kind=kind, identifier=name, reason=reason, by=by.name, now=now)
+        ended = row.counts["authorizations"]
+        return Response({"kind": kind, "name": target.name, "ended": ended, "counts": row.counts})
 
 
 def _named(given: dict[str, Any]) -> tuple[str, str]:

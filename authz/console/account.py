@@ -2,23 +2,17 @@
 
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.db.models import Max, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.template.response import TemplateResponse
-from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from authz import authorizations
 from authz.console.model_admin import person
-from authz.console.roles import END_AUTHORIZATIONS
-from authz.console.site import console
 from authz.models import AuditEvent, Authorization, Client, Consent, Scope
 from authz.transactions import settled
 
@@ -92,38 +86,3 @@ def end_agent(request: HttpRequest, pk: int) -> HttpResponse:
     if not mine.filter(revoked=None).exists():
         return redirect("account_home")
     return render(request, "account/end_agent.html", {"client": client})
-
-
-def end_any(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Console: end one authorization, whoever gave it."""
-    if not request.user.has_perm(END_AUTHORIZATIONS):
-        raise PermissionDenied
-    row = get_object_or_404(Authorization.objects.select_related("client", "user", "resource"), pk=pk)
-    if request.method == "POST":
-        with settled():
-            ended = authorizations.end(
-                Authorization.objects.filter(pk=pk), reason="ended_in_console", now=datetime.now(UTC)
-            )
-            if ended:
-                _forget_consent(row)
-        messages.success(request, "Ended." if ended else "It had ended already.")
-        return redirect("admin:authz_authorization_change", pk)
-    agent = row.client.name or row.client.client_id
-    context = {
-        **console.each_context(request),
-        "title": "End this authorization?",
-        "consequence": format_html(
-            "“<bdi>{}</bdi>” no longer reaches <bdi>{}</bdi> for <bdi>{}</bdi>: its refresh token is refused, and"
-            " introspection calls its tokens inactive at once.",
-            agent,
-            row.resource.name if row.resource else "this server",
-            row.user.username if row.user else "itself",
-        ),
-        "button": "End it",
-    }
-    return TemplateResponse(request, "console/confirm.html", context)
-
-
-def _forget_consent(row: Authorization) -> None:
-    if row.user_id is not None:
-        Consent.objects.filter(user=row.user_id, client=row.client_id, resource=row.resource_id).delete()

@@ -384,6 +384,9 @@ class AgentAdmin(ConsoleAdmin):
             found.append(Tool("New secret", reverse("admin:authz_client_secret", args=[obj.pk])))
         return found
 
+    def cut_off_as(self, obj: Client) -> tuple[str, str] | None:
+        return "client", obj.client_id
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

@@ -167,6 +167,9 @@ class ResourceAdmin(ConsoleAdmin):
             return ()
         return (Tool("Protect your server", reverse("admin:authz_protectedresource_protect", args=[obj.pk]), ""),)
 
+    def cut_off_as(self, obj: ProtectedResource) -> tuple[str, str] | None:
+        return "resource", obj.identifier
+
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [

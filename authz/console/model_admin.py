@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.forms import ModelForm, Textarea
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
 from authz import audit
 from authz.console.paging import CappedPaginator
+from authz.console.roles import SEE_CUT_OFFS, may_cut_off
 from authz.models import User
 
 # Generic for the type checker only.
@@ -39,6 +42,17 @@ class Tool:
     style: str = "plain"
 
 
+def switch_tools(request: HttpRequest, target: tuple[str, str] | None) -> tuple[Tool, ...]:
+    """The button that leads to the switch of an object, for whoever may see what it would end."""
+    if target is None or not request.user.has_perm(SEE_CUT_OFFS):
+        return ()
+    kind, identifier = target
+    address = f"{reverse('admin:switch', args=[kind])}?{urlencode({'id': identifier})}"
+    if may_cut_off(person(request), kind, identifier):
+        return (Tool("End all access", address, "danger"),)
+    return (Tool("What would the switch end?", address),)
+
+
 class ConsoleAdmin(Base):
     """`nav` is (group, icon) in the navigation; `introduction` and `empty_text` are sentences for the list."""
 
@@ -60,6 +74,10 @@ class ConsoleAdmin(Base):
         """Buttons above an object's page, or above the list where `obj` is None."""
         return ()
 
+    def cut_off_as(self, obj: Any) -> tuple[str, str] | None:
+        """Kind and identifier of an object that the switch can cut off (authz/cut_off.py)."""
+        return None
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         context = {"tools": self.tools(request, None), **(extra_context or {})}
         return super().changelist_view(request, context)
@@ -74,7 +92,7 @@ class ConsoleAdmin(Base):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         obj = kwargs.get("obj")
-        context["tools"] = self.tools(request, obj) if obj is not None else ()
+        context["tools"] = [*self.tools(request, obj), *switch_tools(request, self.cut_off_as(obj))] if obj else ()
         # "Save and add another" is one button too many for objects that are made with thought.
         context["show_save_and_add_another"] = False
         context["adminform"].form.label_suffix = ""

@@ -67,6 +67,9 @@ class PersonAdmin(ConsoleAdmin):
             return ()
         return (Tool("Their whole story", f"{reverse('admin:story')}?subject={obj.subject}"),)
 
+    def cut_off_as(self, obj: User) -> tuple[str, str] | None:
+        return "person", obj.username
+
 
 @admin.register(Group, site=console)
 class GroupAdmin(ConsoleAdmin):

@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.auth.backends import BaseBackend
 from django.db.models import Model, Q, QuerySet
 
-from authz.models import AccessRequest, Client, User
+from authz.models import AccessRequest, Client, ProtectedResource, User
 
 APPROVE_AGENTS = "authz.approve_client"
 END_AUTHORIZATIONS = "authz.end_authorization"
@@ -25,6 +25,7 @@ CUT_OFF = {
     "session": "authz.cut_off_session",
     "": "authz.cut_off_anything",
 }
+SEE_CUT_OFFS = "authz.view_cutoff"
 
 # What an approver must see to decide well; a room's own objects come with `view_` anywhere.
 _GRANTED: Mapping[str, frozenset[str]] = {
@@ -73,6 +74,14 @@ def visible_requests(user: User | None, requests: QuerySet[AccessRequest]) -> Qu
     """A developer's: what is asked for them, and for agents of their own."""
     is_developer = user is not None and user.role == User.Role.DEVELOPER
     return requests.filter(Q(user=user) | Q(client__owner=user)) if is_developer else requests
+
+
+def may_cut_off(user: User, kind: str, identifier: str) -> bool:
+    """Whether a person may use the switch on a target (authz/cut_off.py); approvers also on MCP servers they own."""
+    if user.has_perm(CUT_OFF.get(kind, CUT_OFF[""])):
+        return True
+    owned = ProtectedResource.objects.filter(identifier=identifier, owner=user)
+    return kind == "resource" and user.has_perm(END_AUTHORIZATIONS) and owned.exists()
 
 
 class RoleBackend(BaseBackend):

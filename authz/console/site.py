@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.urls import URLPattern, URLResolver, path, reverse
 
+from authz.console.roles import SEE_CUT_OFFS
+
 # The order of the navigation's groups; a room's own group comes after them.
 GROUPS = ("Decide", "Access", "Trust", "Evidence", "People")
 
@@ -64,13 +66,16 @@ class Console(AdminSite):
         return HttpResponseRedirect(reverse("admin:index"))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        from authz.console import account, rule_pages, simulator, story
+        from authz.console import rule_pages, simulator, story, switch
 
         own = [
             path("simulator/", self.admin_view(simulator.simulator), name="simulator"),
             path("replay/<int:pk>/", self.admin_view(rule_pages.replay), name="replay"),
             path("story/", self.admin_view(story.story), name="story"),
-            path("end/<uuid:pk>/", self.admin_view(account.end_any), name="end_authorization"),
+            path("switch/", self.admin_view(switch.overview), name="switch_overview"),
+            path("switch/done/<int:pk>/", self.admin_view(switch.done), name="switch_done"),
+            path("switch/undo/<int:pk>/", self.admin_view(switch.undo), name="switch_undo"),
+            path("switch/<str:kind>/", self.admin_view(switch.switch), name="switch"),
         ]
         return [*own, *super().get_urls()]
 
@@ -100,6 +105,9 @@ class Console(AdminSite):
         if request.user.has_perm("authz.view_rule"):
             url = reverse("admin:simulator")
             groups["Access"].append(Item("Simulator", url, "check", current=request.path.startswith(url)))
+        if request.user.has_perm(SEE_CUT_OFFS):
+            url = reverse("admin:switch_overview")
+            groups["Decide"].append(Item("The switch", url, "stop", current=request.path.startswith(url)))
         home = reverse("admin:index")
         ordered = sorted(groups, key=lambda title: (GROUPS.index(title) if title in GROUPS else len(GROUPS), title))
         return (

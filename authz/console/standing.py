@@ -14,7 +14,6 @@ from django.utils.safestring import SafeString
 
 from authz.console.display import chip, foreign, when
 from authz.console.model_admin import ReadOnlyAdmin, Tool
-from authz.console.roles import END_AUTHORIZATIONS
 from authz.console.site import console
 from authz.models import Authorization
 
@@ -88,6 +87,7 @@ class AuthorizationAdmin(ReadOnlyAdmin):
         tools = []
         if request.user.has_perm("authz.view_auditevent"):
             tools.append(Tool("Its whole story", f"{reverse('admin:story')}?authorization={obj.pk}"))
-        if obj.revoked is None and request.user.has_perm(END_AUTHORIZATIONS):
-            tools.append(Tool("End it", reverse("admin:end_authorization", args=[obj.pk]), "danger"))
         return tools
+
+    def cut_off_as(self, obj: Authorization) -> tuple[str, str] | None:
+        return ("authorization", str(obj.pk)) if obj.revoked is None else None

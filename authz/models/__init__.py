@@ -4,8 +4,8 @@ from authz.models.access_request import AccessRequest, AccessVote
 from authz.models.audit_event import AuditEvent
 from authz.models.authorization import Authorization, AuthorizationCode, Consent
 from authz.models.client import Client
-from authz.models.event_count import EventCount, EventCountMark
 from authz.models.cut_off import CutOff
+from authz.models.event_count import EventCount, EventCountMark
 from authz.models.evidence import AuditArchive, AuditDestination, AuditSegment, CheckpointKey
 from authz.models.generation import Generation
 from authz.models.notification import Notification, WebhookEndpoint
@@ -29,9 +29,9 @@ __all__ = [
     "CheckpointKey",
     "Client",
     "Consent",
+    "CutOff",
     "EventCount",
     "EventCountMark",
-    "CutOff",
     "Generation",
     "Notification",
     "PeriodicTask",

@@ -36,6 +36,7 @@ PAGES = [
     ("auth_group_changelist", OK, OK, OK, NO),
     ("simulator", OK, OK, OK, NO),
     ("story", OK, OK, OK, NO),
+    ("switch_overview", OK, OK, OK, NO),
 ]
 ROLES = ("administrator", "approver", "auditor", "developer")
 
@@ -79,7 +80,7 @@ def test_who_may_end_an_authorization(signed_in: Page, gatehouse: World, role: s
     gatehouse.machine_token()
     row = Authorization.objects.get()
 
-    signed_in(role).post(address("end_authorization", row.pk))
+    signed_in(role).post(f"{address('switch', 'authorization')}?id={row.pk}")
 
     row.refresh_from_db()
     assert (row.revoked is not None) is ended

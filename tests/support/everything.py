@@ -4,16 +4,18 @@ Works in a test's database, and in a server's own: `manage.py shell -c "from tes
 """
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.apps import apps
 from django.contrib.auth.models import Group
+from django.contrib.sessions.models import Session as BrowserSession
 
 from authz.models import (
     AccessRequest,
     AuditEvent,
     Authorization,
     Client,
+    CutOff,
     ProtectedResource,
     Rule,
     SavedView,
@@ -62,6 +64,10 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
         client=agent, user=alice, resource=resource, grant_type="authorization_code", scopes=["hostile:read"],
         created=now, lineage={"rules": [text], "actor": text},
     )  # fmt: skip
+    CutOff.objects.create(
+        kind="client", identifier="nightly-report", name=text, time=now, by=text[:150], reason=text[:500],
+        counts={"authorizations": 1}, before={"status": "approved"}, after={"status": "suspended"},
+    )  # fmt: skip
     Rule.objects.create(  # a rule's name takes no control characters
         name=f"{MARKUP} rule", effect="require_approval",
         definition={"clients": ["*"], "groups": ["*"], "grant_types": ["*"], "resources": ["*"], "scopes": ["*"]},
@@ -85,6 +91,7 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
     TargetResource.objects.create(server=server, identifier="https://mcp.hostile.example.com/", scopes=["a.read"])
     SavedView.objects.create(owner=alice, name=text[:60], query="outcome=refused", is_shared=True)
     Session.objects.create(digest="d" * 64, session_key="none", user=stranger)
+    BrowserSession.objects.create(session_key="none", session_data="", expire_date=now + timedelta(days=1))
 
 
 def _document(documents: type, versions: type, agent: Client, text: str, now: datetime) -> None:

@@ -25,12 +25,13 @@ OF_ALLAUTH = (
 )  # fmt: skip
 # What an address is about where its name does not begin with a model's.
 ABOUT = {
-    "end_authorization": "authz_authorization",
+    "switch_done": "authz_cutoff",
+    "switch_undo": "authz_cutoff",
     "account_end_agent": "authz_client",
     "authz_auditevent_forget_view": "authz_savedview",
     "account_request": "authz_accessrequest",
 }
-ARGUMENTS = {"to": "suspended", "alg": "ES256"}
+ARGUMENTS = {"to": "suspended", "alg": "ES256", "kind": "everything"}
 # Besides the addresses themselves: what a query makes of a page.
 ASKED = {
     "admin:index": ("?period=7d", "?period=30d"),

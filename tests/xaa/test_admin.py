@@ -154,7 +154,9 @@ def test_unlinking_in_the_console_works_at_once(company: Company, alice: Browser
 def test_ending_a_sign_in_ends_what_was_given_in_it(company: Company, alice: Browser) -> None:
     tokens = company.login()
     session = Session.objects.get(user=person("bob"))
-    alice.post(reverse("admin:xaa_session_delete", args=[session.pk]), {"post": "yes"})
+    page = alice.get(reverse("admin:xaa_session_change", args=[session.pk])).content.decode()
+    assert f"/console/switch/session/?id={session.digest}" in page
+    alice.post(f"{reverse('admin:switch', args=['session'])}?id={session.digest}")
     assert refused(company.exchange(tokens["id_token"])) == (400, "invalid_grant")
     answer = company.token(basic=AGENT, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
     assert refused(answer) == (400, "invalid_grant")
