@@ -1,31 +1,48 @@
 """Standing authorizations: machine ones, live state, and ending them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from authz import audit, snapshot
+from authz import audit, snapshot, status_lists
 from authz.models import Authorization, Client, ProtectedResource
 from authz.protocol.errors import OAuthError, Reason
+from authz.status_lists import Entry
 from authz.transactions import settled
 
 # How many rows one statement changes.
 BATCH = 500
 
 
-def for_machine(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> UUID:
+@dataclass(frozen=True, slots=True)
+class MachineAuthorization:
+    """What every token under a machine's authorization says: its id, and its place in a status list if it has one."""
+
+    id: UUID
+    status: Entry | None
+
+
+def for_machine(
+    client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]
+) -> MachineAuthorization:
     """The one live authorization of a client at a resource without a person: found, or made the first time.
 
     Its scopes are the union of what was issued under it; each token carries its own. Ending one moves the generation
-    (authz/models/triggers.py), so its id may be remembered until then.
+    (authz/models/triggers.py), so it may be remembered until then.
     """
     key = ("machine authorization", client.pk, resource.pk, grant_type, tuple(scopes))
-    return snapshot.cached(key, lambda: _find_or_make(client, resource, grant_type, scopes))
+    return snapshot.cached(key, lambda: _found(client, resource, grant_type, scopes))
 
 
-def _find_or_make(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> UUID:
+def _found(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> MachineAuthorization:
+    row = _find_or_make(client, resource, grant_type, scopes)
+    return MachineAuthorization(row.pk, status_lists.entry_of(row, resource))
+
+
+def _find_or_make(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> Authorization:
     with settled():
         standing = Authorization.objects.select_for_update().filter(
             client=client, resource=resource, grant_type=grant_type, user=None, revoked=None
@@ -40,10 +57,10 @@ def _find_or_make(client: Client, resource: ProtectedResource, grant_type: str, 
         together = list(dict.fromkeys([*row.scopes, *scopes]))
         if together != row.scopes:
             standing.update(scopes=together)
-        return row.pk
+        return row
 
 
-def _make(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> UUID:
+def _make(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> Authorization:
     made = Authorization(
         client=client,
         resource=resource,
@@ -60,7 +77,7 @@ def _make(client: Client, resource: ProtectedResource, grant_type: str, scopes: 
     ).first()
     if standing is None:  # … and was ended in the same moment
         raise OAuthError(Reason.UNAVAILABLE)
-    return standing.pk
+    return standing
 
 
 def end(authorizations: QuerySet[Authorization], *, reason: str, now: datetime) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from django.contrib.sessions.models import Session
 from django.db.models import Q, QuerySet
 
+from authz import status_lists
 from authz.models import AccessRequest, Authorization, AuthorizationCode, Notification, UsedAssertion
 
 EVERY = 300.0
@@ -51,6 +52,7 @@ def over(now: datetime) -> Mapping[str, QuerySet[Any]]:
         "codes": AuthorizationCode.objects.filter(expires__lt=now - KEPT_CODE),
         "assertions": UsedAssertion.objects.filter(expires__lt=now - KEPT_ASSERTION),
         "notifications": Notification.objects.filter(created__lt=now - KEPT_NOTIFICATION),
+        "status lists": status_lists.over(now),
         "sessions": Session.objects.filter(expire_date__lt=now),
         "authorizations": _authorizations(now - KEPT_AUTHORIZATION),
         "access requests": _access_requests(now - KEPT_REQUEST),

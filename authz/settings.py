@@ -174,6 +174,7 @@ GATEHOUSE = {
         "authz.endpoints.introspection",
         "authz.endpoints.revocation",
         "authz.endpoints.jwks",
+        "authz.endpoints.status_lists",
         "cimd.logos",
         "cimd.registration",
         "xaa.openid.userinfo",

@@ -12,6 +12,7 @@ from authz.models import ProtectedResource
 from authz.policy import Decision
 from authz.protocol import jwts, scopes
 from authz.registry import TokenRequest
+from authz.status_lists import Entry
 
 # > JWT access tokens MUST include this media type in the "typ" header parameter … "at+jwt" (RFC 9068 §2.1)
 TYP = "at+jwt"
@@ -53,6 +54,7 @@ def mint(
     auth_time: int | None = None,
     acr: str = "",
     amr: Sequence[str] = (),
+    status: Entry | None = None,
     extra: dict[str, Any] | None = None,
 ) -> AccessToken:
     """Sign an access token for one resource. Whoever calls this has decided, and records it in `settled()`.
@@ -82,6 +84,8 @@ def mint(
         claims["acr"] = acr
     if amr:
         claims["amr"] = list(amr)
+    if status is not None:
+        claims["status"] = status.claim()
     if extra:
         claims |= extra
     alg = resource.access_token_signing_alg if resource else "RS256"

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 
-from authz import keys, rate_limits, refusals, snapshot
+from authz import keys, rate_limits, refusals, snapshot, status_lists
 from authz.models import triggers
 from tests.support import rows, world
 
@@ -54,6 +54,7 @@ def _fresh_process_state() -> Iterator[None]:
     cache.clear()
     refusals.reset()
     rate_limits.reset()
+    status_lists.forget()
     yield
     snapshot.forget()
 

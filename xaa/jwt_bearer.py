@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connection
 
-from authz import authorizations, decisions, registry, replay, resources, statements, tokens
+from authz import authorizations, decisions, registry, replay, resources, statements, status_lists, tokens
 from authz.conf import conf
 from authz.models import ProtectedResource, User
 from authz.policy import Decision
@@ -24,6 +24,7 @@ from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.protocol.jwts import JwtError, Unverified
 from authz.registry import TokenRequest
+from authz.status_lists import Entry
 from authz.tokens import AccessToken
 from authz.transactions import settled
 from xaa import id_jag, lineage, subject_resolution, trusted_issuers, workloads
@@ -93,6 +94,7 @@ def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:
     user = subject_resolution.resolve(trust, granted.claims)
     decision = _decide(request, user, resource, wanted, granted)
     authorization = uuid.uuid4()
+    status = status_lists.allot(status_lists.Kind.BRIEF) if resource.status_list else None
     minted = tokens.mint(
         authorization=authorization,
         client_id=request.client.client_id,
@@ -104,13 +106,14 @@ def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:
         auth_time=granted.auth_time,
         acr=granted.acr,
         amr=granted.amr,
+        status=status,
         extra={"act": granted.act} if granted.act else None,
     )
     with settled():
         # Last of all, and in the transaction that issues: of many at once exactly one goes on (attack 15).
         if not replay.claim(f"assertion:{granted.issuer}", granted.jti, granted.expires):
             raise OAuthError(Reason.ASSERTION_REPLAYED)
-        _authorize(request, user=user, minted=minted, resource=resource, granted=granted)
+        _authorize(request, user=user, minted=minted, resource=resource, granted=granted, status=status)
         tokens.record(minted, request=request, grant_type=GRANT_TYPE, decision=decision, **lineage.of_id_jag(granted))
     return minted.response()
 
@@ -159,6 +162,7 @@ def _decide(
 _COLUMNS = (
     "id", "client_id", "user_id", "resource_id", "grant_type", "scopes", "identity_scopes", "created", "generation",
     "revoked_reason", "auth_time", "acr", "amr", "session_digest", "redirect_uri", "client_digest", "lineage",
+    "status_list", "status_index",
 )  # fmt: skip
 _INSERT = f"INSERT INTO authz_authorization ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_COLUMNS))})"  # noqa: S608  our own names
 
@@ -170,6 +174,7 @@ def _authorize(
     minted: AccessToken,
     resource: ProtectedResource,
     granted: IdJag,
+    status: Entry | None,
 ) -> None:
     """Write the authorization that the token stands under: one for each ID-JAG, so that each can be ended."""
     values = (
@@ -190,6 +195,8 @@ def _authorize(
         "",
         request.client.consent_digest,
         json.dumps(lineage.of_id_jag(granted)),
+        status.number if status else None,
+        status.index if status else None,
     )
     statements.write(_INSERT, values)
 
@@ -223,13 +230,14 @@ def _redeem_workload(token: Unverified, request: TokenRequest) -> dict[str, Any]
     decision = decisions.require(question, request.now)
     authorization = authorizations.for_machine(request.client, resource, GRANT_TYPE, decision.scopes)
     minted = tokens.mint(
-        authorization=authorization,
+        authorization=authorization.id,
         client_id=request.client.client_id,
         subject=request.client.client_id,
         resource=resource,
         scope=decision.scopes,
         now=request.now,
         lifetime_cap=decision.lifetime,
+        status=authorization.status,
     )
     traced = {"issuer": workload.issuer, "workload": workload.subject, "assertion_jti": workload.jti}
     with settled():

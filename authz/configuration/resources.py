@@ -43,6 +43,7 @@ class ResourceSerializer(serializers.Serializer[Any]):
     access_token_signing_alg = serializers.ChoiceField(
         choices=ProtectedResource.Algorithm.values, default=ProtectedResource.Algorithm.RS256
     )
+    status_list = serializers.BooleanField(default=False)
     introspection_clients = serializers.ListField(child=serializers.CharField(), default=list)
     scopes = ScopeSerializer(many=True, default=list)
 
@@ -83,6 +84,7 @@ def as_item(row: ProtectedResource) -> dict[str, Any]:
         "owner": row.owner.username if row.owner else None,
         "access_token_lifetime": row.access_token_lifetime,
         "access_token_signing_alg": row.access_token_signing_alg,
+        "status_list": row.status_list,
         "introspection_clients": sorted(client.client_id for client in row.introspection_clients.all()),
         "scopes": [
             {"name": scope.name, "description": scope.description, "sensitivity": scope.sensitivity}
@@ -107,6 +109,7 @@ def write(item: Mapping[str, Any]) -> None:
             "approvers": item["approvers"],
             "access_token_lifetime": item["access_token_lifetime"],
             "access_token_signing_alg": item["access_token_signing_alg"],
+            "status_list": item["status_list"],
         },
     )
     row.introspection_clients.set([_client(client_id) for client_id in item["introspection_clients"]])

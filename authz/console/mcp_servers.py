@@ -55,7 +55,7 @@ class ResourceForm(Form):
         model = ProtectedResource
         fields = (
             "name", "identifier", "owner", "is_active", "is_default", "access_token_lifetime",
-            "access_token_signing_alg", "introspection_clients",
+            "access_token_signing_alg", "status_list", "introspection_clients",
         )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -126,7 +126,16 @@ class ResourceAdmin(ConsoleAdmin):
     fieldsets = (
         (None, {"fields": ("name", "identifier", "owner", ("is_active", "is_default"))}),
         ("Asking a human first", {"fields": ("approvers", "approvals")}),
-        ("Tokens", {"fields": (("access_token_lifetime", "access_token_signing_alg"), "introspection_clients")}),
+        (
+            "Tokens",
+            {
+                "fields": (
+                    ("access_token_lifetime", "access_token_signing_alg"),
+                    "status_list",
+                    "introspection_clients",
+                )
+            },
+        ),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProtectedResource]:

@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from authz import authorizations, decisions, refresh_tokens, registry, resources, tokens
+from authz import authorizations, decisions, refresh_tokens, registry, resources, status_lists, tokens
 from authz.models import Authorization, AuthorizationCode, ProtectedResource
 from authz.models.client import digest
 from authz.policy import Decision
@@ -41,6 +41,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         auth_time=code.auth_time,
         acr=code.acr,
         amr=code.amr,
+        status=status_lists.entry_of(authorization, resource),
     )
     response = token.response() | {"scope": " ".join([*authorization.scopes, *authorization.identity_scopes])}
     if authorization.expires:

@@ -26,13 +26,14 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     decision = decisions.require(question, request.now)
     authorization = authorizations.for_machine(client, resource, GRANT_TYPE, decision.scopes)
     token = tokens.mint(
-        authorization=authorization,
+        authorization=authorization.id,
         client_id=client.client_id,
         subject=client.client_id,
         resource=resource,
         scope=decision.scopes,
         now=request.now,
         lifetime_cap=decision.lifetime,
+        status=authorization.status,
     )
     # Nothing else is written, and one statement is a transaction of its own: no record, no token (law 4).
     tokens.record(token, request=request, grant_type=GRANT_TYPE, decision=decision)

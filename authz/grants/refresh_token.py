@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
-from authz import audit, authorizations, decisions, refresh_tokens, registry, resources, standing, tokens
+from authz import audit, authorizations, decisions, refresh_tokens, registry, resources, standing, status_lists, tokens
 from authz.conf import conf
 from authz.grants.authorization_code import REFRESH_TOKEN_IDLE, REFRESH_TOKEN_LONGEST
 from authz.models import Authorization
@@ -38,6 +38,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         auth_time=authorization.auth_time,
         acr=authorization.acr,
         amr=authorization.amr,
+        status=status_lists.entry_of(authorization, authorization.resource),
     )
     response = token.response()
     response["refresh_token"] = refresh_tokens.write(authorization.pk, presented.generation + 1)

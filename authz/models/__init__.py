@@ -14,6 +14,7 @@ from authz.models.protected_resource import ProtectedResource, Scope
 from authz.models.rule import Rule, RuleAuthor, RuleChange
 from authz.models.saved_view import SavedView
 from authz.models.signing_key import SigningKey
+from authz.models.status_list import StatusList
 from authz.models.used_assertion import UsedAssertion
 from authz.models.user import User
 
@@ -42,6 +43,7 @@ __all__ = [
     "SavedView",
     "Scope",
     "SigningKey",
+    "StatusList",
     "UsedAssertion",
     "User",
     "WebhookEndpoint",

@@ -35,15 +35,24 @@ class Authorization(models.Model):
     redirect_uri = models.TextField(blank=True, default="")
     client_digest = models.CharField(max_length=64, blank=True, default="")
     lineage = models.JSONField(default=dict)
+    # Its place in a status list, for good (authz/status_lists.py); none while its resource wants no status.
+    status_list = models.BigIntegerField(null=True)
+    status_index = models.PositiveIntegerField(null=True)
 
     class Meta:
         constraints = [
+            # > The Status Issuer MUST prevent any unintended double allocation. (draft-ietf-oauth-status-list §13.3)
+            models.UniqueConstraint(
+                fields=["status_list", "status_index"],
+                condition=models.Q(status_list__isnull=False),
+                name="authz_one_status_entry",
+            ),
             # One live authorization of a client at a resource without a person (authz/authorizations.py).
             models.UniqueConstraint(
                 fields=["client", "resource", "grant_type"],
                 condition=models.Q(user=None, revoked=None),
                 name="authz_one_live_machine_authorization",
-            )
+            ),
         ]
         indexes = [
             models.Index(fields=["user", "client", "resource"]),

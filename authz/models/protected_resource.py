@@ -27,6 +27,9 @@ class ProtectedResource(models.Model):
         default=600, validators=[MinValueValidator(30), MaxValueValidator(86_400)], help_text="Seconds."
     )
     access_token_signing_alg = models.CharField(max_length=8, choices=Algorithm.choices, default=Algorithm.RS256)
+    status_list = models.BooleanField(
+        default=False, help_text="Its tokens say where a status list shows whether they have ended."
+    )
     introspection_clients = models.ManyToManyField("authz.Client", blank=True, related_name="introspects")
 
     class Meta:

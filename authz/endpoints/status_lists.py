@@ -1,0 +1,59 @@
+"""Status lists for resource servers, and the list of them (draft-ietf-oauth-status-list §8, §9)."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from authz import status_lists
+from authz.endpoints.machine import json_response, machine_endpoint, now
+from authz.protocol.status_list import CONTENT_TYPE
+
+# A list never names a person or an agent, and whoever holds a token may read its list: any origin, no authentication.
+
+
+def serve(request: HttpRequest, number: int) -> HttpResponse:
+    view = machine_endpoint("GET", "HEAD")(lambda request: _list(request, number))
+    return view(request)
+
+
+def _list(request: HttpRequest, number: int) -> HttpResponse:
+    # > If the Server does not support the additional query parameter, it SHOULD return a status code of 501 (§8.4)
+    if "time" in request.GET:
+        return json_response({"error": "not_implemented"}, status=501)
+    found = status_lists.published(number, now())
+    if found is None:
+        return json_response({"error": "not_found"}, status=404)
+    # > The HTTP response SHOULD use Content-Encoding (such as gzip) (§8.2)
+    is_gzipped = "gzip" in request.META.get("HTTP_ACCEPT_ENCODING", "")
+    etag = f'"{found.etag}-gzip"' if is_gzipped else f'"{found.etag}"'
+    headers = {
+        "Cache-Control": f"public, max-age={found.fresh_for}",
+        "ETag": etag,
+        "Vary": "Accept-Encoding",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if etag in [tag.strip().removeprefix("W/") for tag in request.META.get("HTTP_IF_NONE_MATCH", "").split(",")]:
+        return HttpResponse(status=304, headers=headers)
+    if is_gzipped:
+        headers["Content-Encoding"] = "gzip"
+    return HttpResponse(found.gzipped if is_gzipped else found.token, content_type=CONTENT_TYPE, headers=headers)
+
+
+@machine_endpoint("GET", "HEAD")
+def aggregation(request: HttpRequest) -> HttpResponse:
+    """All lists, for whoever wants to have them before a token names one (§9.3)."""
+    uris = [status_lists.uri(number) for number in status_lists.numbers()]
+    return json_response({"status_lists": uris}, cache=f"public, max-age={status_lists.TTL}")
+
+
+def metadata() -> dict[str, Any]:
+    # > it is RECOMMENDED to use the status_list_aggregation_endpoint parameter within its metadata (§9.1)
+    return {"status_list_aggregation_endpoint": status_lists.aggregation_uri()}
+
+
+METADATA = metadata
+urlpatterns = [
+    path("status-lists", aggregation, name="status_list_aggregation"),
+    path("status-lists/<int:number>", serve, name="status_list"),
+]

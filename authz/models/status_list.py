@@ -1,0 +1,27 @@
+"""Status lists: where resource servers see which tokens have ended without asking (authz/status_lists.py)."""
+
+from django.db import models
+
+
+class StatusList(models.Model):
+    """One list of a fixed size. Its entries are allotted in blocks; who has which is on the authorizations' rows.
+
+    Authorizations that live about as long share a list, so that it can be forgotten when the last of them is over.
+    """
+
+    class Kind(models.TextChoices):
+        BRIEF = "brief", "As long as one access token"
+        LONG = "long", "As long as a refresh token"
+        MACHINE = "machine", "Until somebody ends it"
+
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    seed = models.CharField(max_length=32, help_text="What its indices are scattered by, 32 hexadecimal digits.")
+    allotted = models.PositiveIntegerField(default=0)
+    created = models.DateTimeField()
+    closed = models.DateTimeField(null=True, help_text="When its last entry was allotted.")
+
+    class Meta:
+        indexes = [models.Index(fields=["kind", "closed"])]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
