@@ -99,7 +99,7 @@ CONSOLE = {
     "xaa_trustedissuer": (SEE, ADMIN, SEE, ADMIN, ADMIN),
     "xaa_subjectlink": (SEE, ADMIN, SEE, NOBODY, ADMIN),
     "xaa_resourceauthorizationserver": (SEE, ADMIN, SEE, ADMIN, ADMIN),
-    "xaa_session": (SEE, NOBODY, SEE, NOBODY, "PX"),
+    "xaa_session": (SEE, NOBODY, SEE, NOBODY, NOBODY),
 }
 # All other pages: (who may read, who may post).
 PAGES = {
@@ -113,7 +113,10 @@ PAGES = {
     "admin:simulator": (SEE, SEE),
     "admin:replay": (SEE, SEE),
     "admin:story": (SEE, SEE),
-    "admin:end_authorization": ("PX", "PX"),
+    "admin:switch_overview": (SEE, SEE),
+    "admin:switch": (SEE, ADMIN),  # tried on everything; tests/console/test_switch.py tries each kind
+    "admin:switch_done": (SEE, SEE),
+    "admin:switch_undo": (ADMIN, ADMIN),
     "admin:authz_accessrequest_decide": ("PX", "PX"),
     "admin:authz_accessrequest_end": ("PX", "PX"),
     "admin:authz_client_switch": ("PX", "PX"),

@@ -17,6 +17,8 @@ from pathlib import Path
 from tests.bench import load, old_rules, servers
 from tests.bench.load import Figures
 from tests.policy import bench_decide
+from tests.support import cut_off_under_load
+from tests.support.cut_off_under_load import Measured
 from tests.support.document_host import reply
 from tests.support.world import REDIRECT, SECRET, SERVER_SECRET, basic_header
 
@@ -110,7 +112,8 @@ def main() -> int:
             time.sleep(0.5)
         memory = server.memory()
         changed = old_rules.measure_alone(here, changes=20)
-    return report(results, memory, changed)
+        cut = cut_off_under_load.measure(here)
+    return report(results, memory, changed, cut)
 
 
 def during_first_sights(server: servers.Server, measure: Callable[[], Figures]) -> Figures:
@@ -133,7 +136,7 @@ def visit(url: str) -> int:
     return 0
 
 
-def report(results: list[tuple[Line, Figures]], memory: list[float], changed: old_rules.Figures) -> int:
+def report(results: list[tuple[Line, Figures]], memory: list[float], changed: old_rules.Figures, cut: Measured) -> int:
     ceiling = results[0][1].per_second
     missed = []
     print(f"\n{'':40} {'a second':>9} {'p50 ms':>7} {'p99 ms':>7} {'of ceiling':>10}  needed")
@@ -168,6 +171,14 @@ def report(results: list[tuple[Line, Figures]], memory: list[float], changed: ol
     )
     if changed.stale or not changed.judged:
         missed.append(f"old rules: {changed.stale} of {changed.judged} answers")
+    asked = ", ".join(f"{count} × {what}" for what, count in cut.asked_after.items())
+    alive = sum(cut.succeeded_after.values())
+    print(f"after the switch's response, four processes: {asked}; {alive} succeeded (0 allowed)")
+    print(f"its status list showed it after {cut.listed:.1f} s, of {cut.valid:.0f} s that the last one was valid")
+    if alive:
+        missed.append(f"the switch: {alive} requests succeeded after its response")
+    if cut.listed >= cut.valid:
+        missed.append("the switch: the status list did not show it within its lifetime")
     print(
         "SQLite in WAL mode, synchronous=NORMAL: what was answered survives a killed process; a power cut may take the"
         " last moments (docs/decisions/0004-durability.md)."

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("authz", "0007_cut_offs"),
+        ("authz", "0008_cut_offs"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("authz", "0006_approvers"),
+        ("authz", "0007_console_figures_and_views"),
     ]
 
     operations = [
