@@ -19,6 +19,7 @@ INDEXED = IDS | {"reason"}
 UNINDEXED = frozenset({"resource", "request_id", "address", "detail__grant_type"})
 # By what no index finds, so many events are looked through at a time.
 WINDOW = 200_000
+_LITERALS = ", ".join(f"'{name}'" for name in FREQUENT)
 # Two who write at once may take their ids in another order than their times.
 DISORDER = timedelta(minutes=1)
 
@@ -61,7 +62,8 @@ def of_event(name: str, events: QuerySet[AuditEvent] | None = None) -> QuerySet[
     """The events of one name. The index holds the rare ones only, and is found by saying so."""
     found = AuditEvent.objects.all() if events is None else events
     found = found.filter(event=name)
-    return found if name in FREQUENT else found.exclude(event__in=FREQUENT)
+    # As a literal: SQLite does not find a partial index by what is bound later. The names are the model's constants.
+    return found if name in FREQUENT else found.extra(where=[f"NOT (event IN ({_LITERALS}))"])  # noqa: S610
 
 
 def is_slow(columns: Collection[str], event: str) -> bool:
@@ -80,13 +82,12 @@ def window(latest: int, events: QuerySet[AuditEvent]) -> tuple[QuerySet[AuditEve
 
 def event_names() -> list[str]:
     """Every event that has happened, found by hopping along the index from one name to the next."""
-    frequent = ", ".join("'" + name.replace("'", "''") + "'" for name in FREQUENT)
     # Names are constants of the model; nothing of a request's is in it.
     sql = f"""
       WITH RECURSIVE hop(name) AS (
-        SELECT MIN(event) FROM authz_auditevent WHERE NOT (event IN ({frequent}))
+        SELECT MIN(event) FROM authz_auditevent WHERE NOT (event IN ({_LITERALS}))
         UNION ALL
-        SELECT (SELECT MIN(event) FROM authz_auditevent WHERE event > hop.name AND NOT (event IN ({frequent})))
+        SELECT (SELECT MIN(event) FROM authz_auditevent WHERE event > hop.name AND NOT (event IN ({_LITERALS})))
         FROM hop WHERE hop.name IS NOT NULL
       )
       SELECT name FROM hop WHERE name IS NOT NULL

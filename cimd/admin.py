@@ -4,6 +4,7 @@ import difflib
 import json
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -23,6 +24,7 @@ from authz.console.fields import LinesField
 from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool, switch_tools
 from authz.console.roles import APPROVE_AGENTS
 from authz.console.site import console
+from authz.console.tasks import MOST, Task, many
 from authz.models import Client, User
 from cimd import admission
 from cimd.configuration import PolicySerializer
@@ -49,12 +51,18 @@ class WaitingFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        return (("waiting", "Waits for an approval"), ("failing", "Cannot be fetched"))
+        return (
+            ("waiting", "Waits for an approval"),
+            ("changed", "Changed, and waits"),
+            ("failing", "Cannot be fetched"),
+        )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Document]) -> QuerySet[Document]:
         match self.value():
             case "waiting":
                 return queryset.filter(WAITING)
+            case "changed":
+                return queryset.filter(candidate__isnull=False)
             case "failing":
                 return queryset.exclude(failure="")
             case _:
@@ -101,6 +109,20 @@ class DocumentAdmin(ReadOnlyAdmin):
         if not request.user.has_perm(APPROVE_AGENTS):
             return 0
         return int(Document.objects.filter(WAITING)[:100].count())
+
+    def tasks(self, request: HttpRequest, now: datetime) -> list[Task]:
+        """Changes that wait, and documents of approved agents that can no longer be read."""
+        if not request.user.has_perm(APPROVE_AGENTS):
+            return []
+        url, found = reverse("admin:cimd_document_changelist"), []
+        if changed := Document.objects.filter(candidate__isnull=False)[:MOST].count():
+            text = many(changed, "1 agent's document has changed", "The documents of {} agents have changed")
+            found.append(Task(text, f"{url}?state=changed", "Compare", "globe"))
+        approved = Document.objects.filter(client__status=Client.Status.APPROVED)
+        if failing := approved.exclude(failure="")[:MOST].count():
+            text = many(failing, "1 agent's document cannot be fetched", "The documents of {} agents cannot be fetched")
+            found.append(Task(text, f"{url}?state=failing", "Look", "warning"))
+        return found
 
     def tools(self, request: HttpRequest, obj: Document | None) -> Sequence[Tool]:
         if obj is None:

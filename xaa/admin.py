@@ -1,26 +1,35 @@
 """The console's pages for cross-app access: whom we believe, where our ID-JAGs go, who is who, and who is signed in."""
 
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
 from django.contrib.sessions.models import Session as BrowserSession
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.cache import never_cache
 from rest_framework.serializers import ValidationError
 
+from authz import snapshot
 from authz.console.display import chip, foreign, when
-from authz.console.fields import LinesField
-from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin
+from authz.console.fields import AgentField, LinesField
+from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool
 from authz.console.site import console
+from authz.console.tasks import MOST, Task, many
 from authz.models import Client
 from authz.models.client import JWT_BEARER
 from authz.protocol import resources, scopes
 from authz.protocol.errors import OAuthError
 from xaa.configuration.trusted_issuers import check_issuer
+from xaa.explain import explain
 from xaa.models import (
     IssuerHealth,
     ResourceAuthorizationServer,
@@ -135,17 +144,40 @@ class TrustedIssuerForm(Form):
         )  # fmt: skip
 
 
+class WorkloadForm(Form):
+    client = AgentField(label="Agent", max_length=1024)
+
+    class Meta:
+        model = WorkloadBinding
+        fields = ("subject", "claims", "client")
+
+    def clean_client(self) -> Client | None:
+        client: Client | None = self.cleaned_data["client"]
+        if client is not None and JWT_BEARER not in client.grant_types:
+            raise forms.ValidationError(f"This agent does not ask for tokens by {JWT_BEARER}.")
+        return client
+
+
 class WorkloadInline(WorkloadInlineBase):
     model = WorkloadBinding
+    form = WorkloadForm
     fields = ("subject", "claims", "client")
     extra = 1
     verbose_name_plural = "workloads"
 
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "client":
-            named = [row.pk for row in Client.objects.all() if JWT_BEARER in row.grant_types]
-            kwargs["queryset"] = Client.objects.filter(pk__in=named)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+class HealthFilter(admin.SimpleListFilter):
+    title = "health"
+    parameter_name = "health"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return (("failing", "Its keys cannot be fetched"),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[TrustedIssuer]) -> QuerySet[TrustedIssuer]:
+        return queryset.filter(FAILING) if self.value() == "failing" else queryset
+
+
+FAILING = Q(enabled=True, health__failures__gt=0)
 
 
 @admin.register(TrustedIssuer, site=console)
@@ -156,6 +188,7 @@ class TrustedIssuerAdmin(ConsoleAdmin):
     form = TrustedIssuerForm
     inlines = (WorkloadInline,)
     list_display = ("who", "state", "believed_for", "people", "keys")
+    list_filter = (HealthFilter,)
     list_select_related = ("health",)
     search_fields = ("name", "issuer")
     fieldsets = (
@@ -196,8 +229,36 @@ class TrustedIssuerAdmin(ConsoleAdmin):
         return ", ".join(names[use] for use in row.accepts if use in names) or "nothing"
 
     @admin.display(description="people")
-    def people(self, row: TrustedIssuer) -> str:
-        return f"{row.links.count()} linked"
+    def people(self, row: Any) -> SafeString:
+        url = f"{reverse('admin:xaa_subjectlink_changelist')}?issuer__id__exact={row.pk}"
+        return format_html('<a href="{}">{} linked</a>', url, row.linked)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TrustedIssuer]:
+        rows: QuerySet[TrustedIssuer] = super().get_queryset(request).annotate(linked=Count("links"))
+        return rows
+
+    def tasks(self, request: HttpRequest, now: datetime) -> list[Task]:
+        """Issuers whose keys cannot be fetched: nobody comes in by them once the last keys are too old."""
+        if not self.has_view_permission(request) or not (
+            failing := TrustedIssuer.objects.filter(FAILING)[:MOST].count()
+        ):
+            return []
+        url = f"{reverse('admin:xaa_trustedissuer_changelist')}?health=failing"
+        text = many(failing, "The keys of 1 issuer cannot be fetched", "The keys of {} issuers cannot be fetched")
+        return [Task(text, url, "Look", "key")]
+
+    def tools(self, request: HttpRequest, obj: TrustedIssuer | None) -> Sequence[Tool]:
+        found = []
+        if obj is not None:
+            links = reverse("admin:xaa_subjectlink_changelist")
+            found.append(Tool("Linked people", f"{links}?issuer__id__exact={obj.pk}"))
+        if request.user.is_superuser:
+            found.append(Tool("Test an assertion", reverse("admin:xaa_trustedissuer_test")))
+        return found
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path("test/", self.admin_site.admin_view(never_cache(assertion_view)), name="xaa_trustedissuer_test")
+        return [own, *super().get_urls()]
 
     @admin.display(description="keys")
     def keys(self, row: TrustedIssuer) -> SafeString | str:
@@ -205,6 +266,38 @@ class TrustedIssuerAdmin(ConsoleAdmin):
 
     def cut_off_as(self, obj: TrustedIssuer) -> tuple[str, str] | None:
         return "issuer", obj.issuer
+
+
+class AssertionForm(forms.Form):
+    assertion = forms.CharField(
+        max_length=16_384,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 6, "spellcheck": "false", "autocomplete": "off"}),
+        help_text="An ID-JAG or a workload's assertion, as it would be sent. Testing neither uses it up nor keeps it.",
+    )
+    client_id = AgentField(
+        required=False, label="Who presents it", help_text="Left empty: the client that it names.", max_length=1024
+    )
+
+
+def assertion_view(request: HttpRequest) -> HttpResponse:
+    """What we think of an assertion, check by check. It may make this server fetch keys, so it is a POST."""
+    if not request.user.is_superuser:
+        raise PermissionDenied
+    form = AssertionForm(request.POST if request.method == "POST" else None)
+    context: dict[str, Any] = {
+        **console.each_context(request),
+        "title": "What do we think of an assertion?",
+        "form": form,
+    }
+    if form.is_valid():
+        snapshot.begin()
+        client = form.cleaned_data["client_id"]
+        found = explain(
+            form.cleaned_data["assertion"].strip(), client_id=client.client_id if client else None, now=time.time()
+        )
+        context["findings"] = list(found)
+        context["is_accepted"] = all(finding.passed for finding in context["findings"])
+    return TemplateResponse(request, "console/assertion_test.html", context)
 
 
 def health_line(health: IssuerHealth | None) -> SafeString | str:
@@ -297,8 +390,12 @@ class ResourceAuthorizationServerAdmin(ConsoleAdmin):
         return chip("Active", "good") if row.enabled else chip("Switched off", "bad")
 
     @admin.display(description="resources")
-    def reach(self, row: ResourceAuthorizationServer) -> int:
-        return row.resources.count()
+    def reach(self, row: Any) -> int:
+        return int(row.resource_total)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ResourceAuthorizationServer]:
+        rows: QuerySet[ResourceAuthorizationServer] = super().get_queryset(request)
+        return rows.annotate(resource_total=Count("resources"))
 
 
 # --- Sign-ins --------------------------------------------------------------------------------------------------------

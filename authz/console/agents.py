@@ -19,21 +19,20 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 
-from authz import audit, decisions, lifecycle, registry, snapshot, trail
+from authz import audit, lifecycle, registry, snapshot, trail
 from authz.configuration import By
-from authz.console import asking
+from authz.console import asking, narrowing
 from authz.console.approval import ApprovalForm
 from authz.console.attention import AttentionFilter
 from authz.console.display import STATUS_TONES, chip, foreign, when
 from authz.console.events import Event
 from authz.console.fields import KeysField, LinesField, PersonField
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, person
+from authz.console.reach import reach, reach_in_short
 from authz.console.roles import APPROVE_AGENTS, ASK
 from authz.console.site import console
 from authz.lifecycle import MOVES, OWN, is_ones_own, switch
 from authz.models import AuditEvent, Authorization, Client, User
-from authz.policy.compiled import positions
-from authz.policy.sentences import sentence
 from authz.protocol import jwts, redirect_uris
 from authz.transactions import settled
 
@@ -87,9 +86,9 @@ class AgentForm(Form):
     )
     client_jwks = KeysField(
         required=False,
-        widget=forms.Textarea(attrs={"class": "code", "rows": 5}),
+        widget=forms.Textarea(attrs={"class": "code", "rows": 5, "data-keypair": ""}),
         label="Public keys (JWKS)",
-        help_text="For private_key_jwt: the public half only.",
+        help_text="For private_key_jwt: the public half only. Paste it, or let this browser make a pair.",
     )
     client_jwks_uri = forms.CharField(
         required=False,
@@ -209,13 +208,13 @@ class AgentAdmin(ConsoleAdmin):
     empty_text = "Add an agent, or let one introduce itself by its metadata document."
     form = AgentForm
     change_form_template = "console/agent.html"
-    list_display = ("agent", "status_chip", "ends", "kind_text", "owner_name", "environment", "last_seen")
+    list_display = ("agent", "status_chip", "ends", "kind_text", "owner_name", "environment", "reaches", "last_seen")
     list_filter = ("status", KindFilter, AttentionFilter)
     list_select_related = ("owner",)
     search_fields = ("name", "client_id")
     search_help_text = "Name or client_id"
     ordering = ("-id",)
-    actions = ("approve_selected", "suspend_selected", "retire_selected")
+    actions = ("approve_selected", "narrow_selected", "suspend_selected", "retire_selected")
 
     fieldsets = (
         (None, {"fields": ("name", "client_id", "owner", ("environment", "tags"), "client_uri")}),
@@ -291,6 +290,10 @@ class AgentAdmin(ConsoleAdmin):
         if client.owner is None:
             return "nobody"
         return client.owner.username if client.owner.is_active else f"{client.owner.username} (left)"
+
+    @admin.display(description="may reach")
+    def reaches(self, client: Client) -> SafeString | str:
+        return reach_in_short(client)
 
     @admin.display(description="last seen")
     def last_seen(self, client: Any) -> SafeString | str:
@@ -386,6 +389,10 @@ class AgentAdmin(ConsoleAdmin):
 
     def cut_off_as(self, obj: Client) -> tuple[str, str] | None:
         return "client", obj.client_id
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        snapshot.begin()
+        return super().changelist_view(request, extra_context)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -506,6 +513,10 @@ class AgentAdmin(ConsoleAdmin):
     def retire_selected(self, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse | None:
         return self._switch_selected(request, queryset, Status.RETIRED)
 
+    @admin.action(description="Narrow", permissions=["approve"])
+    def narrow_selected(self, request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse | None:
+        return narrowing.narrow_selected(request, queryset)
+
     def has_approve_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(APPROVE_AGENTS)
 
@@ -532,16 +543,3 @@ class AgentAdmin(ConsoleAdmin):
             "secret": secret,
         }
         return TemplateResponse(request, "console/agent_secret.html", context)
-
-
-def reach(client: Client) -> list[tuple[str, str]]:
-    """What the enabled rules say of an agent: (effect, sentence), denials first."""
-    snapshot.begin()
-    rules = decisions.rule_set()
-    question = decisions.ask(client=client, user=None, grant_type="", resource=None, scopes=())
-    found = [
-        (rules.rules[position].effect.value, rules.rules[position])
-        for position in positions(rules.speaking_of_client(question))
-    ]
-    order = ("deny", "require_approval", "allow")
-    return [(effect, sentence(rule)) for effect, rule in sorted(found, key=lambda pair: order.index(pair[0]))]

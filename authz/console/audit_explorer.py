@@ -179,9 +179,12 @@ class AuditAdmin(ReadOnlyAdmin):
             elif column:
                 queryset = queryset.filter(**{column: value})
             else:
-                # One look-up in each index: OR over partial indexes would walk the table.
-                by_column = [Q(id__in=trail.about(name, value).order_by().values("id")) for name in trail.IDS]
-                queryset = queryset.filter(reduce(or_, by_column))
+                # One look-up in each index says of what it is an id: OR over partial indexes would walk the table.
+                known = [name for name in trail.IDS if trail.about(name, value).exists()]
+                if len(known) == 1:
+                    queryset = trail.about(known[0], value, queryset)
+                else:
+                    queryset = queryset.filter(reduce(or_, (Q(**{name: value}) for name in known), Q(pk__in=())))
         return queryset, False
 
     def tools(self, request: HttpRequest, obj: AuditEvent | None) -> Sequence[Tool]:

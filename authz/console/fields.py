@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 
+from authz.console.suggestions import attributes
 from authz.models import Client, User
 from authz.policy import Approvers
 
@@ -31,6 +32,9 @@ class KeysField(forms.JSONField):
 
 class PersonField(forms.CharField):
     """A person by user name: the same with ten people and with ten thousand."""
+
+    def widget_attrs(self, widget: forms.Widget) -> Any:
+        return {**super().widget_attrs(widget), **attributes("people")}
 
     def prepare_value(self, value: Any) -> Any:
         return User.objects.values_list("username", flat=True).filter(pk=value).first() if type(value) is int else value
@@ -86,8 +90,34 @@ def with_count(named: dict[str, Any], count: int | None) -> dict[str, Any] | Non
     return Approvers.from_mapping({**named, "count": count or 1}).to_mapping()
 
 
+class AgentField(forms.CharField):
+    """One agent by client_id."""
+
+    def widget_attrs(self, widget: forms.Widget) -> Any:
+        return {**super().widget_attrs(widget), **attributes("agents")}
+
+    def prepare_value(self, value: Any) -> Any:
+        rows = Client.objects.filter(pk=value) if type(value) is int else None
+        return rows.values_list("client_id", flat=True).first() if rows is not None else value
+
+    def clean(self, value: Any) -> Client | None:
+        name = super().clean(value)
+        if not name:
+            return None
+        client = Client.objects.filter(client_id=name).first()
+        if client is None:
+            raise forms.ValidationError("No agent has this client_id.")
+        return client
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return (self.prepare_value(initial) or "") != (data or "")
+
+
 class AgentsField(LinesField):
     """Agents by client_id, one a line."""
+
+    def widget_attrs(self, widget: forms.Widget) -> Any:
+        return {**super().widget_attrs(widget), **attributes("agents")}
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, Iterable) and not isinstance(value, str):

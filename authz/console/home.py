@@ -1,7 +1,6 @@
 """The console's home: what needs me, and what happens."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +17,7 @@ from authz.console.counts import Dimension
 from authz.console.model_admin import person
 from authz.console.roles import APPROVE_AGENTS, DECIDE_REQUESTS
 from authz.console.site import console
+from authz.console.tasks import MOST, Task, many
 from authz.models import Authorization, Client, Notification, ProtectedResource, Rule, SigningKey
 
 # name → (length, step, how a step is labelled, what is counted by)
@@ -31,16 +31,6 @@ REMEMBERED = {"24h": 10, "7d": 60, "30d": 300}
 SERIES, RANKED = 5, 6
 OLD_KEY = timedelta(days=180)
 ISSUED = {"event": audit.Event.TOKEN_ISSUED.value}
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Something that waits for a human."""
-
-    text: str
-    url: str
-    button: str
-    icon: str = "warning"
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -74,17 +64,17 @@ def tasks(request: HttpRequest, now: datetime) -> list[Task]:
             url = f"{reverse('admin:authz_notification_changelist')}?state=failed"
             found.append(Task(f"{lost} notification{'s' * (lost > 1)} did not arrive", url, "Look"))
     if request.user.has_perm(APPROVE_AGENTS):
-        waiting = Client.objects.filter(status=Client.Status.PENDING)[:100].count()
-        if waiting:
-            many = f"{waiting}{'+' if waiting == 100 else ''} agents wait" if waiting > 1 else "1 agent waits"
-            found.append(Task(f"{many} for approval", f"{agents}?status__exact=pending", "Decide", "inbox"))
+        if waiting := Client.objects.filter(status=Client.Status.PENDING)[:MOST].count():
+            text = many(waiting, "1 agent waits for approval", "{} agents wait for approval")
+            found.append(Task(text, f"{agents}?status__exact=pending", "Decide", "inbox"))
         found += _lifecycle(agents, now)
-    if request.user.has_perm(DECIDE_REQUESTS):
-        asks = access_requests.queue(now)[:100].count()
-        if asks:
-            many = f"{asks}{'+' if asks == 100 else ''} access requests wait" if asks > 1 else "1 access request waits"
-            queue = f"{reverse('admin:authz_accessrequest_changelist')}?status__exact=open"
-            found.append(Task(many, queue, "Decide", "inbox"))
+    if request.user.has_perm(DECIDE_REQUESTS) and (asks := access_requests.queue(now)[:MOST].count()):
+        queue = f"{reverse('admin:authz_accessrequest_changelist')}?status__exact=open"
+        text = many(asks, "1 access request waits", "{} access requests wait")
+        found.append(Task(text, queue, "Decide", "inbox"))
+    for model_admin in console._registry.values():
+        if hasattr(model_admin, "tasks"):
+            found += model_admin.tasks(request, now)
     if request.user.is_superuser:
         found += _setting_up(now)
     return found
@@ -96,13 +86,13 @@ def _lifecycle(agents: str, now: datetime) -> list[Task]:
     ends = list(rows.order_by("approved_until").values_list("approved_until", flat=True)[:200])
     ended = sum(end is not None and end <= now for end in ends)
     found = []
-    for kind, count, one, many in (
+    for kind, count, one, some in (
         ("ended", ended, "agent stopped: nobody renewed it", "agents stopped: nobody renewed them"),
         ("ending", len(ends) - ended, "approval of an agent ends soon", "approvals of agents end soon"),
     ):
         if count:
             more = "+" if len(ends) == 200 else ""
-            found.append(Task(f"{count}{more} {one if count == 1 else many}", f"{agents}?attention={kind}", "Renew"))
+            found.append(Task(f"{count}{more} {one if count == 1 else some}", f"{agents}?attention={kind}", "Renew"))
     return found
 
 

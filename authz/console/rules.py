@@ -17,7 +17,9 @@ from authz.console.display import chip
 from authz.console.fields import ApproversField, LinesField, with_count
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, person, record
 from authz.console.rule_pages import DAYS, SHOWN_GROUPS, USUAL_DAYS, effect, history, restore, sentence_of
+from authz.console.simulator import AskForm
 from authz.console.site import console
+from authz.console.suggestions import suggesting
 from authz.models import ProtectedResource, Rule, Scope
 from authz.policy import Rule as PolicyRule
 from authz.policy import RuleError
@@ -111,6 +113,9 @@ class RuleForm(Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for field, of in (("clients", "agents"), ("users", "people")):
+            if field in self.fields:
+                suggesting(self.fields[field], of)
         definition: dict[str, Any] = self.instance.definition or {}
         conditions: dict[str, Any] = definition.get("conditions") or {}
         if self.instance.pk:
@@ -280,7 +285,7 @@ class RuleAdmin(ConsoleAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         rule = self.get_object(request, object_id)
-        context = {"sentence": sentence_of(rule) if rule else "", **(extra_context or {})}
+        context = {"sentence": sentence_of(rule) if rule else "", "ask_form": AskForm(), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
     def delete_model(self, request: HttpRequest, obj: Rule) -> None:

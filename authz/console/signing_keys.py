@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -12,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from authz import keys
+from authz.console import key_timeline
 from authz.console.display import chip, when
 from authz.console.model_admin import ReadOnlyAdmin, Tool
 from authz.console.site import console
@@ -26,6 +28,7 @@ class SigningKeyAdmin(ReadOnlyAdmin):
     )
     list_display = ("key", "stage", "published_when", "signs_when", "retired_when", "gone_when")
     list_filter = ("alg",)
+    change_list_template = "console/key_list.html"
     ordering = ("-published",)
     fields = ("kid", "alg", "stage", "published", "signs_from", "retired", "expires", "public_jwk")
     readonly_fields = ("stage",)
@@ -58,6 +61,13 @@ class SigningKeyAdmin(ReadOnlyAdmin):
     @admin.display(description="leaves the JWKS")
     def gone_when(self, row: SigningKey) -> SafeString | str:
         return when(row.expires, never="—")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        rows = SigningKey.objects.order_by("alg", "published").values_list(
+            "kid", "alg", "published", "signs_from", "retired", "expires"
+        )
+        lanes = key_timeline.timeline((key_timeline.Key(*row) for row in rows), datetime.now(UTC))
+        return super().changelist_view(request, {"timeline": lanes, **(extra_context or {})})
 
     def tools(self, request: HttpRequest, obj: SigningKey | None) -> Sequence[Tool]:
         if obj is None and request.user.is_superuser:

@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 
 from authz import decisions, registry, snapshot
 from authz.console.site import console
+from authz.console.suggestions import suggesting
 from authz.models import AccessRequest, Client, ProtectedResource, User
 from authz.policy.explain import explain
 
@@ -37,6 +38,8 @@ class AskForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        suggesting(self.fields["client_id"], "agents")
+        suggesting(self.fields["username"], "people")
         rows = ProtectedResource.objects.filter(is_active=True).order_by("name")[:500]
         self.fields["resource"].choices = [(row.identifier, row.name) for row in rows]  # type: ignore[attr-defined]
         self.fields["grant_type"].choices = [(name, name) for name in registry.grants()]  # type: ignore[attr-defined]

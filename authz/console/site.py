@@ -66,11 +66,12 @@ class Console(AdminSite):
         return HttpResponseRedirect(reverse("admin:index"))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        from authz.console import rule_pages, simulator, story, switch
+        from authz.console import rule_pages, simulator, story, suggestions, switch
 
         own = [
             path("simulator/", self.admin_view(simulator.simulator), name="simulator"),
             path("replay/<int:pk>/", self.admin_view(rule_pages.replay), name="replay"),
+            path("suggest/", self.admin_view(suggestions.suggest), name="suggest"),
             path("story/", self.admin_view(story.story), name="story"),
             path("switch/", self.admin_view(switch.overview), name="switch_overview"),
             path("switch/done/<int:pk>/", self.admin_view(switch.done), name="switch_done"),

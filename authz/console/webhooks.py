@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 
@@ -145,7 +146,9 @@ class WebhookAdmin(ConsoleAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": "Send a test?",
-            "consequence": f"“{found.name}” gets a message of the kind webhook.test, signed like any other.",
+            "consequence": format_html(
+                "“<bdi>{}</bdi>” gets a message of the kind webhook.test, signed like any other.", found.name
+            ),
             "button": "Send it",
         }
         return TemplateResponse(request, "console/confirm.html", context)
@@ -228,7 +231,9 @@ class NotificationAdmin(ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": "Try again?",
-            "consequence": f"“{found.subject}” is sent to {self.to(found)} once more.",
+            "consequence": format_html(
+                "“<bdi>{}</bdi>” is sent to <bdi>{}</bdi> once more.", found.subject, self.to(found)
+            ),
             "button": "Try again",
         }
         return TemplateResponse(request, "console/confirm.html", context)

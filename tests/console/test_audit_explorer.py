@@ -81,6 +81,12 @@ def test_one_agents_events_are_found_by_an_index(db: None, column: str, value: s
     assert f"authz_audit_{column.removesuffix('_id')}" in plan or connection.vendor == "postgresql"
 
 
+def test_a_rare_event_is_found_by_an_index(db: None) -> None:
+    plan = trail.of_event("person:session:started").explain()
+
+    assert "authz_audit_event" in plan or connection.vendor == "postgresql"
+
+
 @pytest.mark.parametrize("lookup", ["user__password", "detail__contains", "event__regex", "client_id__contains"])
 def test_no_other_lookup_is_taken_from_the_address(signed_in: Page, lookup: str) -> None:
     response = signed_in("auditor").get(LIST, {lookup: "x"})

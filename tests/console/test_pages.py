@@ -19,13 +19,13 @@ from tests.console.conftest import Page
 from tests.support.world import NOTES, World, client, person
 
 LISTS = {
-    "index": 26,
-    "authz_client_changelist": 9,
+    "index": 30,
+    "authz_client_changelist": 12,
     "authz_protectedresource_changelist": 9,
     "authz_rule_changelist": 9,
     "authz_authorization_changelist": 9,
     "authz_auditevent_changelist": 13,
-    "authz_signingkey_changelist": 9,
+    "authz_signingkey_changelist": 11,
     "authz_user_changelist": 10,
     "auth_group_changelist": 9,
     "simulator": 9,

@@ -5,6 +5,7 @@ Works in a test's database, and in a server's own: `manage.py shell -c "from tes
 
 import json
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 from django.apps import apps
 from django.contrib.auth.models import Group
@@ -16,11 +17,13 @@ from authz.models import (
     Authorization,
     Client,
     CutOff,
+    Notification,
     ProtectedResource,
     Rule,
     SavedView,
     Scope,
     User,
+    WebhookEndpoint,
 )
 
 RIGHT_TO_LEFT, ZERO_WIDTH = "\N{RIGHT-TO-LEFT OVERRIDE}", "\N{ZERO WIDTH SPACE}"
@@ -90,6 +93,13 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
     server = ResourceAuthorizationServer.objects.create(issuer="https://as.hostile.example.com", name=text[:255])
     TargetResource.objects.create(server=server, identifier="https://mcp.hostile.example.com/", scopes=["a.read"])
     SavedView.objects.create(owner=alice, name=text[:60], query="outcome=refused", is_shared=True)
+    endpoint = WebhookEndpoint.objects.create(
+        name=text[:100], url="https://hooks.hostile.example.com/", events=["*"], secret=b"x", failure=text[:200]
+    )
+    Notification.objects.create(
+        message=uuid4(), kind="agent.waiting", endpoint=endpoint, subject=text[:200], body=text, created=now,
+        failure=text[:200],
+    )  # fmt: skip
     Session.objects.create(digest="d" * 64, session_key="none", user=stranger)
     BrowserSession.objects.create(session_key="none", session_data="", expire_date=now + timedelta(days=1))
 

@@ -14,6 +14,9 @@ NO_PAGE = frozenset(
     {
         "admin:login", "admin:logout", "admin:password_change", "admin:password_change_done", "admin:app_list",
         "admin:jsi18n", "admin:autocomplete", "admin:view_on_site", "admin:authz_auditevent_export",
+        "admin:suggest",
+        "admin:authz_auditdestination_checkpoint",
+        "admin:authz_auditdestination_proof",
         "admin:authz_auditevent_save_view",
     }
 )  # fmt: skip
@@ -28,8 +31,11 @@ ABOUT = {
     "switch_done": "authz_cutoff",
     "switch_undo": "authz_cutoff",
     "account_end_agent": "authz_client",
+    "authz_rule_restore": "authz_rulechange",
+    "replay": "authz_auditevent",
     "authz_auditevent_forget_view": "authz_savedview",
     "account_request": "authz_accessrequest",
+    "account_decide": "authz_accessrequest",
 }
 ARGUMENTS = {"to": "suspended", "alg": "ES256", "kind": "everything"}
 # Besides the addresses themselves: what a query makes of a page.

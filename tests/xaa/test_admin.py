@@ -79,7 +79,7 @@ def form(issuer: TrustedIssuer, /, **changes: Any) -> dict[str, Any]:
             f"workloads-{position}-issuer": issuer.pk,
             f"workloads-{position}-subject": binding.subject,
             f"workloads-{position}-claims": json.dumps(binding.claims),
-            f"workloads-{position}-client": binding.client_id,
+            f"workloads-{position}-client": binding.client.client_id,
         }
     values |= changes
     return {name: value for name, value in values.items() if value is not None}
