@@ -133,7 +133,7 @@ _https = _issuer.scheme == "https"
 DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'var' / 'gatehouse.sqlite3'}"
 # Threads a process. On SQLite they only take the interpreter from each other; what is needed is one that works, and
 # some that may wait for other servers (authz/turns.py). On PostgreSQL most of them wait for the database.
-THREADS = env_number("THREADS", 4 if DATABASE_URL.startswith("sqlite") else 32, "threads")
+THREADS = env_number("THREADS", 6 if DATABASE_URL.startswith("sqlite") else 32, "threads")
 
 GATEHOUSE = {
     "ISSUER": ISSUER,
@@ -403,6 +403,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"SigningAlgEnum": "authz.keys.ALGORITHMS"},
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
 

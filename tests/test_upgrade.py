@@ -55,6 +55,9 @@ def is_additive(operation: Any, made_since: set[str]) -> bool:
         field = operation.field
         # Django drops a default once the column is there: an INSERT that does not name it needs NULL or a database's.
         return bool(field.null or field.db_default is not NOT_PROVIDED or field.many_to_many)
+    if isinstance(operation, migrations.AddConstraint):
+        # What it constrains is NULL in every row of a version that does not know of it.
+        return set(operation.constraint.fields) <= added_since(operation.model_name)
     if isinstance(operation, migrations.AlterField):
         # Choices, help texts and the like are no columns.
         return _column(operation) == _column_released(operation)
@@ -74,6 +77,16 @@ def _column_released(operation: Any) -> tuple[Any, ...] | None:
             continue
         return (type(field), field.max_length, field.null, field.unique)
     return None
+
+
+def added_since(model: str) -> set[str]:
+    return {
+        operation.name
+        for _, operation in newer()
+        if isinstance(operation, migrations.AddField)
+        and operation.model_name.lower() == model.lower()
+        and operation.field.null
+    }
 
 
 def made_since() -> set[str]:

@@ -49,7 +49,9 @@ class Migration(migrations.Migration):
             model_name="protectedresource",
             name="status_list",
             field=models.BooleanField(
-                default=False, help_text="Its tokens say where a status list shows whether they have ended."
+                db_default=False,
+                default=False,
+                help_text="Its tokens say where a status list shows whether they have ended.",
             ),
         ),
         migrations.AddConstraint(

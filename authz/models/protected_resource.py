@@ -28,7 +28,7 @@ class ProtectedResource(models.Model):
     )
     access_token_signing_alg = models.CharField(max_length=8, choices=Algorithm.choices, default=Algorithm.RS256)
     status_list = models.BooleanField(
-        default=False, help_text="Its tokens say where a status list shows whether they have ended."
+        default=False, db_default=False, help_text="Its tokens say where a status list shows whether they have ended."
     )
     introspection_clients = models.ManyToManyField("authz.Client", blank=True, related_name="introspects")
 

@@ -337,7 +337,7 @@ def test_concurrent_first_sights_of_one_document_make_one_fetch_over_all_process
         statuses = [response.status_code for response in pool.map(attacked.authorize, [url] * 12)]
     assert attacked.documents.seen("/popular.json") == 1
     assert set(statuses) <= {302, 503}  # few may wait for it, so that threads are left for others
-    assert statuses.count(302) >= 8
+    assert statuses.count(302) >= 4
 
 
 def test_two_hundred_first_sights_on_one_slow_host_block_nobody_and_keep_to_the_budget(attacked: Attacked) -> None:

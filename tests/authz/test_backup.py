@@ -56,7 +56,7 @@ def test_nothing_that_was_taken_back_since_comes_back_to_life(committed_gatehous
     code = gatehouse.authorize()["code"]
     manage("backup", copy)
     found = cut_off.target("person", "bob")
-    cut_off.cut_off(found, kind="person", reason="stolen", by="test", now=datetime.now(UTC))
+    cut_off.cut_off(found, kind="person", identifier="bob", reason="stolen", by="test", now=datetime.now(UTC))
     said = manage("restore", copy, "--replace")
     assert "authorizations, all consents and sign-ins ended" in said
     assert gatehouse.refresh(stolen["refresh_token"]).status_code == 400

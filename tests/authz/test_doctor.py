@@ -61,9 +61,9 @@ def test_a_mistake_in_the_configuration(settings: Settings) -> None:
 
 
 def test_a_missing_migration() -> None:
-    MigrationRecorder(connection).record_unapplied("xaa", "0002_sign_in_client")
+    MigrationRecorder(connection).record_unapplied("xaa", "0003_id_jag_signing_alg")
     finding = only("database")
-    assert (finding.level, "xaa 0002_sign_in_client" in finding.says) == ("error", True)
+    assert (finding.level, "xaa 0003_id_jag_signing_alg" in finding.says) == ("error", True)
     assert "migrate" in finding.do
 
 

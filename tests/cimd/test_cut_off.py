@@ -8,6 +8,7 @@ import pytest
 
 from authz import cut_off, snapshot
 from authz.configuration import apply
+from authz.lifecycle import Terms
 from authz.models import Client
 from cimd import admission
 from cimd.models import Document, DocumentVersion
@@ -62,7 +63,8 @@ def test_a_newer_version_waits_for_a_person(gatehouse: world.World, url: str, do
     assert gatehouse.browser.get(asked).status_code == 403
     document = Document.objects.get()
     assert document.candidate is not None
-    assert admission.approve(document, document.candidate.digest, by=world.person("alice"))
+    terms = Terms(owner=world.person("bob"))
+    assert admission.approve(document, document.candidate.digest, by=world.person("alice"), terms=terms)
     assert gatehouse.browser.get(asked).status_code in {200, 302}
 
 

@@ -59,7 +59,7 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
     resource = ProtectedResource.objects.create(identifier="https://hostile.example.com/mcp", name=text[:255])
     Scope.objects.create(resource=resource, name="hostile:read", description=text[:255])
     agent = Client.objects.create(
-        client_id="https://agents.example.com/client.json", name=text[:255], status="pending", owner=alice,
+        client_id="https://agents.example.com/client.json", name=text[:255], status="pending", owner=stranger,
         registration_source="cimd", grant_types=["authorization_code"], redirect_uris="https://agents.example.com/cb",
         environment=text[:64], tags=[text[:60]], client_uri="https://agents.example.com/",
     )  # fmt: skip
@@ -92,6 +92,14 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
     SubjectLink.objects.create(issuer=issuer, subject=text[:255], user=stranger)
     server = ResourceAuthorizationServer.objects.create(issuer="https://as.hostile.example.com", name=text[:255])
     TargetResource.objects.create(server=server, identifier="https://mcp.hostile.example.com/", scopes=["a.read"])
+    endpoint = WebhookEndpoint.objects.create(
+        name=text[:100], url="https://hooks.hostile.example.com/in", events=["*"], secret=b"sealed",
+        failing_since=now, failure=text[:200],
+    )  # fmt: skip
+    Notification.objects.create(
+        message=endpoint.pk, kind="access_request.opened", endpoint=endpoint, subject=text[:200], created=now,
+        attempts=9, failure=text[:200],
+    )  # fmt: skip
     SavedView.objects.create(owner=alice, name=text[:60], query="outcome=refused", is_shared=True)
     endpoint = WebhookEndpoint.objects.create(
         name=text[:100], url="https://hooks.hostile.example.com/", events=["*"], secret=b"x", failure=text[:200]

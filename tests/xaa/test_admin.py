@@ -169,6 +169,7 @@ def test_a_server_with_a_broken_resource_is_refused(company: Company, alice: Bro
         "name": "Chat",
         "issuer": server.issuer,
         "enabled": "on",
+        "id_jag_signing_alg": "ES256",
         "client_ids": "{}",
         "resources-TOTAL_FORMS": 1,
         "resources-INITIAL_FORMS": 1,
