@@ -46,7 +46,8 @@ class DecisionForm(forms.Form):
         words = dict(Scope.objects.filter(resource__identifier=request.resource).values_list("name", "description"))
         scopes = self.fields["scopes"]
         scopes.choices = [  # type: ignore[attr-defined]
-            (name, f"{name}: {words[name]}" if words.get(name) else name) for name in request.scopes
+            (name, format_html("{}: <bdi>{}</bdi>", name, words[name]) if words.get(name) else name)
+            for name in request.scopes
         ]
         # What others have left is what there is to have.
         scopes.initial = [name for name in request.scopes if all(name in vote.scopes for vote in votes)]

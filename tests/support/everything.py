@@ -92,14 +92,6 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
     SubjectLink.objects.create(issuer=issuer, subject=text[:255], user=stranger)
     server = ResourceAuthorizationServer.objects.create(issuer="https://as.hostile.example.com", name=text[:255])
     TargetResource.objects.create(server=server, identifier="https://mcp.hostile.example.com/", scopes=["a.read"])
-    endpoint = WebhookEndpoint.objects.create(
-        name=text[:100], url="https://hooks.hostile.example.com/in", events=["*"], secret=b"sealed",
-        failing_since=now, failure=text[:200],
-    )  # fmt: skip
-    Notification.objects.create(
-        message=endpoint.pk, kind="access_request.opened", endpoint=endpoint, subject=text[:200], created=now,
-        attempts=9, failure=text[:200],
-    )  # fmt: skip
     SavedView.objects.create(owner=alice, name=text[:60], query="outcome=refused", is_shared=True)
     endpoint = WebhookEndpoint.objects.create(
         name=text[:100], url="https://hooks.hostile.example.com/", events=["*"], secret=b"x", failure=text[:200]
