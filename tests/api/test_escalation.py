@@ -110,6 +110,10 @@ PAGES = {
     "account_request": ("DUPX", "DUPX"),  # leads whoever may see it to the console, and nobody else anywhere
     "account_decide": ("PX", "PX"),  # and for whom a rule or an MCP server names
     "admin:index": ("DUPX", "DUPX"),
+    "admin:suggest": (
+        "DUPX",
+        "",
+    ),  # what it suggests is for who may see such things: tests/console/test_building_blocks.py
     "admin:simulator": (SEE, SEE),
     "admin:replay": (SEE, SEE),
     "admin:story": (SEE, SEE),
@@ -137,6 +141,7 @@ PAGES = {
     "admin:authz_auditdestination_changelist": (SEE, SEE),
     "admin:authz_auditdestination_checkpoint": ("", ""),  # nothing is sealed yet in what is tried here
     "admin:authz_auditdestination_proof": ("", ""),
+    "admin:xaa_trustedissuer_test": (ADMIN, ADMIN),
     "admin:cimd_document_inspect": (SEE, SEE),
     "admin:cimd_document_approve": ("PX", "PX"),
 }
