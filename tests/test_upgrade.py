@@ -121,7 +121,8 @@ def test_rows_as_the_older_version_writes_them_are_written_read_and_changed(app:
     """Each table that it knows: its INSERT names its own columns alone, and this version reads the row."""
     older = released_apps()
     for model in older.get_app_config(app).get_models(include_auto_created=False):
-        if not model._meta.managed or model._meta.proxy:
+        # The generation is one row, which is there already.
+        if not model._meta.managed or model._meta.proxy or model._meta.model_name == "generation":
             continue
         with transaction.atomic():
             made = _made(model, older)

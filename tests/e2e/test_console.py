@@ -29,7 +29,7 @@ def test_from_a_new_mcp_server_to_a_first_token_through_the_console_alone(arrive
     console(someone, "authz/rule/add/")
     page.get_by_label("Name").fill("The ticket bot reads tickets")
     page.get_by_label("Allow").check()
-    page.get_by_role("textbox", name="Agents").fill("ticket-bot")
+    page.get_by_role("combobox", name="Agents").fill("ticket-bot")
     page.get_by_label("client_credentials").check()
     page.get_by_label("For itself").check()
     page.get_by_label("https://tickets.example.com/mcp").check()
@@ -50,7 +50,7 @@ def test_from_a_new_mcp_server_to_a_first_token_through_the_console_alone(arrive
     page.get_by_role("link", name="Approve").click()
     page.get_by_label("Owner").fill("erin")
     page.get_by_role("button", name="Approve").click()
-    expect(page.get_by_role("status")).to_contain_text("is approved")
+    expect(page.get_by_role("status").filter(has_text="is approved")).to_be_visible()
 
     response = requests.post(
         f"{someone.issuer}/token",
