@@ -48,7 +48,9 @@ from xaa.sign_in.provider import callback_url
 if TYPE_CHECKING:
     WorkloadInlineBase = admin.TabularInline[WorkloadBinding, TrustedIssuer]
     TargetInlineBase = admin.TabularInline[TargetResource, ResourceAuthorizationServer]
+    BaseFormSet = forms.BaseInlineFormSet[Any, Any, Any]
 else:
+    BaseFormSet = forms.BaseInlineFormSet
     WorkloadInlineBase = TargetInlineBase = admin.TabularInline
 
 
@@ -158,7 +160,17 @@ class WorkloadForm(Form):
         return client
 
 
+class NamedFields(BaseFormSet):
+    """Rows of a table: each field says its column's name to a screen reader."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        for field in form.fields.values():
+            field.widget.attrs.setdefault("aria-label", str(field.label or "Delete this row"))
+
+
 class WorkloadInline(WorkloadInlineBase):
+    formset = NamedFields
     model = WorkloadBinding
     form = WorkloadForm
     fields = ("subject", "claims", "client")
@@ -319,7 +331,7 @@ class SubjectLinkAdmin(ConsoleAdmin):
     list_filter = ("issuer",)
     list_select_related = ("issuer", "user")
     search_fields = ("subject", "user__username", "user__email")
-    autocomplete_fields = ("user",)
+    raw_id_fields = ("user",)  # the widget that suggests has no name that a screen reader could say
     fields = ("issuer", "tenant", "subject", "user")
 
     def has_change_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
@@ -365,6 +377,7 @@ class TargetForm(Form):
 
 
 class TargetInline(TargetInlineBase):
+    formset = NamedFields
     model = TargetResource
     form = TargetForm
     fields = ("identifier", "scopes")
