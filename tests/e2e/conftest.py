@@ -7,6 +7,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -201,12 +202,23 @@ class Someone:
 Arrive = Callable[..., Someone]
 
 
-@pytest.fixture(scope="session")
-def gatehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatehouse]:
-    server = Gatehouse(tmp_path_factory.mktemp("e2e"), settings={"WORKERS": "1"})
+@contextmanager
+def serving(directory: Path) -> Iterator[Gatehouse]:
+    """A server with the cast and the rules of these tests, and some traffic behind it."""
+    server = Gatehouse(directory, settings={"WORKERS": "1"})
     with server:
         server.apply(CONFIGURATION)
         _some_traffic(server.issuer)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gatehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatehouse]:
+    """The server that all tests share, in whatever order they come: each leaves it as the others need it.
+
+    A module whose tests cannot do that overrides this fixture with a server of its own.
+    """
+    with serving(tmp_path_factory.mktemp("e2e")) as server:
         yield server
 
 

@@ -1,12 +1,14 @@
 """The pictures of docs/: `make e2e PICTURES=1` writes them to docs/images/; otherwise they are only taken."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from demo.gatehouse import Gatehouse
 from demo.processes import ROOT
-from tests.e2e.conftest import DESK, PHONE, Arrive
+from tests.e2e.conftest import DESK, PHONE, Arrive, serving
 
 PICTURES = [
     # name, path, viewport, dark
@@ -25,6 +27,13 @@ PICTURES = [
     ("consent-phone", "authorize", PHONE, True),
     ("approve-phone", "/console/authz/client/3/switch/approved/", PHONE, False),
 ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def gatehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatehouse]:
+    """One of its own: the pictures are the same whatever other tests did before."""
+    with serving(tmp_path_factory.mktemp("pictures")) as server:
+        yield server
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=[name for name, *_ in PICTURES])

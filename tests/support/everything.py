@@ -71,9 +71,12 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
         kind="client", identifier="nightly-report", name=text, time=now, by=text[:150], reason=text[:500],
         counts={"authorizations": 1}, before={"status": "approved"}, after={"status": "suspended"},
     )  # fmt: skip
-    Rule.objects.create(  # a rule's name takes no control characters
+    # A rule's name takes no control characters. It is about the stranger's own agent, so all others ask as before.
+    Rule.objects.create(
         name=f"{MARKUP} rule", effect="require_approval",
-        definition={"clients": ["*"], "groups": ["*"], "grant_types": ["*"], "resources": ["*"], "scopes": ["*"]},
+        definition={
+            "clients": [agent.client_id], "groups": ["*"], "grant_types": ["*"], "resources": ["*"], "scopes": ["*"],
+        },
     )  # fmt: skip
     AccessRequest.objects.create(
         digest="h", client=agent, user=stranger, resource=resource.identifier, grant_type="authorization_code",
