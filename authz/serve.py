@@ -3,37 +3,60 @@ and the rest from the settings.
 """
 
 import gc
+import logging
 import os
+import signal
 import subprocess
 import sys
+import threading
 from tempfile import TemporaryDirectory
 
 from granian import Granian
 from granian.constants import Interfaces
 
-from authz import logs, settings
+from authz import logs
+
+logger = logging.getLogger(__name__)
 
 # Seconds for requests in flight; the longest of them waits five for somebody else's server.
 STOPPING = 6
 
 
 def main() -> None:
-    # Where the workers put what they count, for whichever of them is asked for the metrics.
+    # Where the workers put what they count, for whichever of them is asked for the metrics. The settings are read once,
+    # so this comes before anything that reads them.
     with TemporaryDirectory(prefix="gatehouse-") as directory:
         os.environ.setdefault("GATEHOUSE_RUN_DIRECTORY", directory)
         _run()
 
 
 def _run() -> None:
-    # Beside the workers, in a process of its own: sealing and telling take no time from those who wait for a token.
-    # It ends with us, however we end.
-    command = [sys.executable, "-m", "django", "periodic", "--settings", "authz.settings"]
-    periodic = subprocess.Popen([*command, "--parent", str(os.getpid())])  # noqa: S603  our own interpreter
+    is_over = threading.Event()
+    periodic = threading.Thread(target=_keep_periodic, args=(is_over,), name="periodic")
+    periodic.start()
     try:
         _serve()
     finally:
-        periodic.terminate()
-        periodic.wait()
+        is_over.set()
+        periodic.join()
+
+
+def _keep_periodic(is_over: threading.Event) -> None:
+    """Beside the workers, in a process of its own: sealing and telling take no time from those who wait for a token. It
+    ends with us, however we end, and is started again if it ends alone: a server without it seals nothing.
+    """
+    command = [sys.executable, "-m", "django", "periodic", "--settings", "authz.settings", "--parent", str(os.getpid())]
+    while not is_over.is_set():
+        process = subprocess.Popen(command)  # noqa: S603  our own interpreter
+        while process.poll() is None and not is_over.wait(1):
+            pass
+        if process.returncode is None:
+            process.terminate()
+            process.wait()
+        elif -process.returncode in {signal.SIGINT, signal.SIGTERM}:
+            return  # told to stop, as all of us are by Ctrl-C or by systemd
+        else:
+            logger.error("what is done by the clock ended with %s, and is started again", process.returncode)
 
 
 def _load() -> None:
@@ -50,6 +73,8 @@ def _load() -> None:
 
 
 def _serve() -> None:
+    from authz import settings
+
     _load()
     Granian(
         "authz.worker:application",

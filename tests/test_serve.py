@@ -1,10 +1,14 @@
-"""The server stops when it is told to, also in the moments in which a worker could miss it."""
+"""The server stops when it is told to, also in the moments in which a worker could miss it. Its processes are one: what
+each of them counts is added up, and the one that keeps the clock is started again if it ends.
+"""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,9 @@ import requests
 
 from authz.serve import STOPPING
 from demo.processes import ROOT, free_port
+from tests.support import processes
+from tests.support.processes import RunningGatehouse
+from tests.support.world import SECRET, configuration
 
 GRACE = STOPPING + 6
 
@@ -58,3 +65,59 @@ def wait_for(url: str) -> None:
         else:
             return
     raise AssertionError("the server did not start")
+
+
+METRICS_TOKEN = "a metrics token for this test, long enough"
+COUNTED = re.compile(r'^gatehouse_token_requests_total\{.*result="(\w+)"\} (\d+)', re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGatehouse]:
+    directory = tmp_path_factory.mktemp("serve")
+    with (
+        processes.database(directory, configuration()) as url,
+        processes.running(url, directory, GATEHOUSE_METRICS_TOKEN=METRICS_TOKEN) as gatehouse,
+    ):
+        yield gatehouse
+
+
+def test_whichever_worker_is_asked_tells_what_all_of_them_counted(server: RunningGatehouse) -> None:
+    for _ in range(30):
+        assert server.token(auth=("nightly-report", SECRET), grant_type="client_credentials").status_code == 200
+    until(lambda: [counted(server) for _ in range(10)] == [{"issued": 30}] * 10)
+
+
+def test_refusals_beyond_the_rate_are_told_of_by_themselves(server: RunningGatehouse) -> None:
+    for _ in range(250):  # two workers, a hundred each
+        assert server.token(auth=("nightly-report", "wrong" * 10), grant_type="client_credentials").status_code == 401
+    told = "from authz.models import AuditEvent as E; print(E.objects.filter(event='audit:refusals:left_out').count())"
+    until(lambda: int(server.manage("shell", "-v0", "-c", told)) > 0)
+
+
+def test_what_is_done_by_the_clock_goes_on_when_its_process_was_killed(server: RunningGatehouse) -> None:
+    first = periodic_process(server)
+    os.kill(first, signal.SIGKILL)
+    until(lambda: periodic_process(server) not in {None, first})
+
+
+def periodic_process(server: RunningGatehouse) -> int | None:
+    assert server.server.process is not None
+    parent = server.server.process.pid
+    for child in Path(f"/proc/{parent}/task/").glob("*/children"):
+        for pid in child.read_text().split():
+            if b"periodic" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return int(pid)
+    return None
+
+
+def counted(server: RunningGatehouse) -> dict[str, int]:
+    headers = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+    text = server.ask("GET", f"{server.origin}/metrics", headers=headers).text
+    return {result: int(count) for result, count in COUNTED.findall(text)}
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
