@@ -27,6 +27,9 @@ def problems(record: dict[str, Any]) -> list[str]:
         found.append("type_uid")
     if record["category_uid"] != record["class_uid"] // 1000:
         found.append("category_uid")
+    # > The event activity name, as defined by the activity_id.
+    if record["activity_name"] != described["activities"].get(str(record["activity_id"]), record["activity_name"]):
+        found.append("activity_name")
     return found
 
 

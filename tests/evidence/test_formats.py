@@ -52,6 +52,7 @@ def test_the_schema_finds_what_is_wrong() -> None:
     assert problems(record | {"colour": "red"}) == ["api_activity.colour is unknown"]
     assert problems(record | {"time": "yesterday"}) == ["api_activity.time is no timestamp_t"]
     assert problems(record | {"severity_id": 17})[0].startswith("api_activity.severity_id is none of")
+    assert problems(record | {"activity_name": "issued"}) == ["activity_name"]
     assert problems(record | {"actor": {}})[0].startswith("api_activity.actor at_least_one")
     del record["api"]
     assert problems(record) == ["api_activity.api is required"]

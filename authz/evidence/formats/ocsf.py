@@ -21,7 +21,7 @@ _CLASSES = {
     "person:sign_in": AUTHENTICATION,
     **dict.fromkeys(("configuration", "key", "agent", "audit", "cimd", "registration", "subject"), ENTITY_MANAGEMENT),
 }
-# The classes' own activities, by the last word of an event's name.
+# The classes' own activities, by the last word of an event's name; those that are none of them are Other.
 _ACTIVITIES = {
     AUTHENTICATION: {"started": 1, "ended": 2, "refused": 1},
     ENTITY_MANAGEMENT: {
@@ -29,6 +29,14 @@ _ACTIVITIES = {
         "removed": 4, "archived": 5, "approved": 8, "retired": 9, "suspended": 12, "quarantined": 12,
     },
     API_ACTIVITY: {"issued": 1, "given": 1, "opened": 1, "introspected": 2, "approved": 3, "revoked": 4, "ended": 4},
+}  # fmt: skip
+
+_CAPTIONS = {
+    AUTHENTICATION: {1: "Logon", 2: "Logoff"},
+    ENTITY_MANAGEMENT: {
+        1: "Create", 2: "Read", 3: "Update", 4: "Delete", 5: "Move", 8: "Enable", 9: "Disable", 12: "Suspend",
+    },
+    API_ACTIVITY: {1: "Create", 2: "Read", 3: "Update", 4: "Delete"},
 }  # fmt: skip
 
 
@@ -48,7 +56,8 @@ def record(index: int, event: Mapping[str, Any]) -> dict[str, Any]:
         "class_uid": class_uid,
         "category_uid": class_uid // 1000,
         "activity_id": activity,
-        "activity_name": action or name,
+        # > 99 Other: … See the activity_name attribute, which contains a data source specific value. (OCSF)
+        "activity_name": _CAPTIONS[class_uid].get(activity, action or name),
         "type_uid": class_uid * 100 + activity,
         "time": _milliseconds(str(event.get("time", ""))),
         "severity_id": LOW if refused else INFORMATIONAL,
