@@ -11,8 +11,10 @@ Labels come from closed lists, never from a request: a stranger must not make se
 import json
 import logging
 import threading
+import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from os import getpid
 from pathlib import Path
 
@@ -56,14 +58,15 @@ class Counter:
 
 
 class Gauge(Counter):
-    """A number as it was last seen; of several processes' the greatest. Times are seconds since the epoch."""
+    """A number as it was last seen by any process: a cell holds it and when that was. Times are seconds since the epoch."""
 
     def set(self, value: float, *labels: str | int) -> None:
         with _lock:
-            self.cells[labels] = [value]
+            self.cells[labels] = [value, time.time()]
 
     def merge(self, numbers: Numbers, more: Numbers) -> Numbers:
-        return max(numbers, more)
+        # The greatest would stay for ever where the process that saw it has ended, or is not asked any more.
+        return max(numbers, more, key=itemgetter(1))
 
     def family(self, cells: Iterable[tuple[list[str], Numbers]]) -> Metric:
         family = GaugeMetricFamily(self.name, self.meaning, labels=self.labels)

@@ -150,7 +150,8 @@ def _fetch(entry: _Entry, jwks_uri: str, role: Role) -> None:
 def _count(entry: _Entry, jwks_uri: str, role: Role) -> None:
     # Whom administrators trust, and nobody else: a client's address must not become a label.
     if role is Role.ISSUER_KEYS:
-        metrics.KEYS_FETCHED.set(entry.fetched, jwks_uri)
+        if not entry.failure:
+            metrics.KEYS_FETCHED.set(entry.fetched, jwks_uri)
         metrics.KEYS_FAILURES.set(entry.failures, jwks_uri)
 
 

@@ -148,14 +148,24 @@ class TestMetrics:
     def test_the_processes_are_added_up(self, gatehouse: World, tmp_path: Path, settings: Any) -> None:
         settings.GATEHOUSE = settings.GATEHOUSE | {"RUN_DIRECTORY": str(tmp_path)}
         gatehouse.machine_token()
-        metrics.KEYS_FETCHED.set(50, "https://idp.example/jwks")
         metrics.publish()
         mine = next(tmp_path.glob("metrics-*.json"))
-        (tmp_path / "metrics-1.json").write_text(mine.read_text().replace("50", "70"))
+        mine.rename(tmp_path / "metrics-1.json")
         seen = scrape(gatehouse.browser)
         assert seen["gatehouse_token_requests_total", "client_credentials", "issued"] == 2
         assert seen["gatehouse_response_seconds_count", "token"] == 2
-        assert seen["gatehouse_jwks_fetched_timestamp_seconds", "https://idp.example/jwks"] == 70
+
+    @pytest.mark.usefixtures("shown")
+    def test_of_processes_that_saw_different_things_the_last_one_is_right(
+        self, gatehouse: World, tmp_path: Path, settings: Any
+    ) -> None:
+        settings.GATEHOUSE = settings.GATEHOUSE | {"RUN_DIRECTORY": str(tmp_path)}
+        metrics.KEYS_FAILURES.set(3, "https://idp.example/jwks")
+        metrics.publish()
+        mine = next(tmp_path.glob("metrics-*.json"))
+        mine.rename(tmp_path / "metrics-1.json")  # a worker that has ended since
+        metrics.KEYS_FAILURES.set(0, "https://idp.example/jwks")
+        assert scrape(gatehouse.browser)["gatehouse_jwks_failures", "https://idp.example/jwks"] == 0
 
     def test_counting_a_token_costs_little(self) -> None:
         def count() -> None:
