@@ -84,5 +84,7 @@ def configuration(style: str) -> dict[str, object]:
             # Django would answer for itself on the console too, in a format of its own.
             "django": {"handlers": [], "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
+            # A line for each 4xx would let strangers fill the disk. Refusals are counted, and sampled in the audit.
+            "django.request": {"level": "ERROR", "handlers": [], "propagate": True},
         },
     }

@@ -94,6 +94,13 @@ def test_refusals_beyond_the_rate_are_told_of_by_themselves(server: RunningGateh
     until(lambda: int(server.manage("shell", "-v0", "-c", told)) > 0)
 
 
+def test_requests_that_are_refused_write_nothing_into_the_log(server: RunningGatehouse) -> None:
+    before = server.server.log.read_text()
+    for path in ("/nowhere", "/o/authorize?client_id=nobody", "/api/v1/agents"):
+        assert server.ask("GET", server.origin + path).status_code in {400, 401, 404}
+    assert server.server.log.read_text() == before
+
+
 def test_what_is_done_by_the_clock_goes_on_when_its_process_was_killed(server: RunningGatehouse) -> None:
     first = periodic_process(server)
     os.kill(first, signal.SIGKILL)

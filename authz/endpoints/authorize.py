@@ -92,6 +92,7 @@ class Offer:
 def authorize(request: HttpRequest) -> HttpResponse:
     with audit.origin(client_address(request.META), request_id(request.META), "authorize"):
         snapshot.begin()
+        params: Params = {}
         try:
             params = parse_query(request.META.get("QUERY_STRING", "").encode("utf-8", "replace"))
             rate_limits.admit(required(params, "client_id"))
@@ -99,7 +100,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
             rate_limits.proven(client.client_id, is_confidential=False)
             redirect_uri = authorization_request.redirect_uri(params, client.redirect_uri_list)
         except OAuthError as error:
-            return _stopped(request, error)
+            return _stopped(request, error, claimed=params.get("client_id", ""))
         if client.state(now()) == Client.Status.PENDING:
             return _waiting_client(request, client)
         try:
@@ -345,9 +346,9 @@ def _back(redirect_uri: str, parameters: dict[str, str]) -> HttpResponse:
     return response
 
 
-def _stopped(request: HttpRequest, error: OAuthError) -> HttpResponse:
+def _stopped(request: HttpRequest, error: OAuthError, *, claimed: str) -> HttpResponse:
     """A page and no redirect: whoever sent the person here is not to be trusted with one (attack 28)."""
-    error = record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error)
+    error = record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=claimed)
     context = {
         "what": _STOPPED.get(error.reason.value, error.sentence),
         "correlation_id": audit.current_origin().request_id,

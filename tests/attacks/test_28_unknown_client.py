@@ -53,7 +53,8 @@ def page(gatehouse: World, **changes: Any) -> str:
 @pytest.mark.parametrize("redirect_uri", ELSEWHERE)
 def test_an_address_that_is_not_registered_gets_a_page_and_no_redirect(gatehouse: World, redirect_uri: str) -> None:
     page(gatehouse, redirect_uri=redirect_uri)
-    assert AuditEvent.objects.get(event="authorize:request:refused").reason == "redirect_uri_unregistered"
+    event = AuditEvent.objects.get(event="authorize:request:refused")
+    assert (event.reason, event.client_id) == ("redirect_uri_unregistered", "desktop-app")
 
 
 @pytest.mark.parametrize("signed_in", [False, True])
