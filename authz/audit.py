@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from django.db import connection
-
 from authz import statements
 from authz.protocol.errors import OAuthError, RefusalReason
 
@@ -121,7 +119,7 @@ def record(
     """
     where = _origin.get()
     values = (
-        connection.ops.adapt_datetimefield_value(datetime.now(UTC)),
+        statements.moment(datetime.now(UTC)),
         event.value,
         reason.value if reason is not None else "",
         _storable(client_id, 1024),

@@ -1,13 +1,40 @@
 """Once means once (law 3): an assertion is claimed by one INSERT whose row count is the answer."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from django.db import connection
-
 from authz import statements
+from authz.transactions import in_settled
 
 _CLAIM = "INSERT INTO authz_usedassertion (digest, expires) VALUES (%s, %s) ON CONFLICT (digest) DO NOTHING"
+
+
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    """Of one request: what it claimed when it was begun before, and what it claims now."""
+
+    before: frozenset[str] = frozenset()
+    now: set[str] = field(default_factory=set)
+
+
+_claims: ContextVar[_Claims | None] = ContextVar("claims", default=None)
+
+
+@contextmanager
+def remembered(before: frozenset[str] = frozenset()) -> Iterator[set[str]]:
+    """For a request that may have to begin again (authz/asgi.py): gives what it claims in here, and lets it claim again
+    what it claimed `before`.
+    """
+    claims = _Claims(before)
+    token = _claims.set(claims)
+    try:
+        yield claims.now
+    finally:
+        _claims.reset(token)
 
 
 def claim(issuer: str, jti: str, expires: float) -> bool:
@@ -16,7 +43,14 @@ def claim(issuer: str, jti: str, expires: float) -> bool:
     Claim last, when everything else about the request has been found good: a request that fails must not burn an
     assertion that somebody else may still present. Call it inside `settled()`, with what it allows, or by itself.
     """
-    return statements.write(_CLAIM, (_digest(issuer, jti), _stored(expires))) == 1
+    digest, claims = _digest(issuer, jti), _claims.get()
+    if claims is not None and digest in claims.before:
+        return True
+    is_first = statements.write(_CLAIM, (digest, statements.moment(datetime.fromtimestamp(expires, UTC)))) == 1
+    # What belongs to a transaction may be rolled back with it.
+    if is_first and claims is not None and not in_settled():
+        claims.now.add(digest)
+    return is_first
 
 
 def is_claimed(issuer: str, jti: str) -> bool:
@@ -27,7 +61,3 @@ def is_claimed(issuer: str, jti: str) -> bool:
 def _digest(issuer: str, jti: str) -> str:
     # The length keeps ("a", "bc") and ("ab", "c") apart.
     return hashlib.sha256(f"{len(issuer)}:{issuer}{jti}".encode()).hexdigest()
-
-
-def _stored(seconds: float) -> str | None:
-    return connection.ops.adapt_datetimefield_value(datetime.fromtimestamp(seconds, UTC))

@@ -21,6 +21,9 @@ def _load() -> Mapping[str, ProtectedResource]:
 
 def requested(resource: str | None) -> ProtectedResource:
     """The resource that a request's `resource` parameter names, or the default one where it names none."""
+    # As most name it, and as it stands in the registry: canonical already.
+    if resource is not None and (found := all_active().get(resource)) is not None:
+        return found
     uri = resources.single(resource)
     if uri is None:
         return default()

@@ -1,5 +1,5 @@
-"""Serve with granian: `python -m authz.serve` (`make serve`). PORT, HOST and WORKERS come from the environment,
-and the rest from the settings.
+"""Serve: `python -m authz.serve` (`make serve`). PORT, HOST and WORKERS come from the environment, and the rest from
+the settings: on SQLite in a lane under uvicorn, on PostgreSQL in threads under granian (docs/decisions/0011-turns.md).
 """
 
 import gc
@@ -10,9 +10,7 @@ import subprocess
 import sys
 import threading
 from tempfile import TemporaryDirectory
-
-from granian import Granian
-from granian.constants import Interfaces
+from typing import Any, NoReturn
 
 from authz import logs
 
@@ -65,7 +63,7 @@ def _load() -> None:
     """
     from django.urls import get_resolver
 
-    from authz import wsgi  # noqa: F401
+    from authz import asgi, wsgi  # noqa: F401
 
     _ = get_resolver().url_patterns
     gc.collect()
@@ -76,12 +74,57 @@ def _serve() -> None:
     from authz import settings
 
     _load()
+    workers = int(os.environ.get("WORKERS") or (1 if settings.IS_SQLITE else 2))
+    host, port = os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8000"))
+    if settings.IS_SQLITE and workers == 1:
+        _in_a_lane(host, port)
+    else:
+        _in_threads(host, port, workers)
+
+
+def _in_a_lane(host: str, port: int) -> None:
+    """One process, in which machines' requests are worked on one after the other (authz/asgi.py)."""
+    import uvicorn
+
+    # Once it has stopped, uvicorn sends itself the signal that told it to. That is the end, and a good one.
+    signal.signal(signal.SIGTERM, _end)
+    uvicorn.run(
+        "authz.worker:lane",
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="off",
+        backlog=1024,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=STOPPING,
+        # Who asked, and for whom, authz/addresses.py says.
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        # Less than an error is what strangers send that is no HTTP: it would fill the log.
+        log_level="error",
+        log_config=_logging(),
+    )
+
+
+def _end(*_: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+def _in_threads(host: str, port: int, workers: int) -> None:
+    """Some processes with many threads each, which wait for the database most of the time."""
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    from authz import settings
+
     Granian(
-        "authz.worker:application",
-        address=os.environ.get("HOST", "127.0.0.1"),
-        port=int(os.environ.get("PORT", "8000")),
+        "authz.worker:threads",
+        address=host,
+        port=port,
         interface=Interfaces.WSGI,
-        workers=int(os.environ.get("WORKERS", "2")),
+        workers=workers,
         blocking_threads=settings.THREADS,
         backlog=1024,
         # A worker that dies is replaced; requests in flight elsewhere go on.
@@ -90,8 +133,12 @@ def _serve() -> None:
         workers_kill_timeout=STOPPING,
         websockets=False,
         log_access=False,
-        log_dictconfig=logs.configuration(os.environ.get("GATEHOUSE_LOG_FORMAT") or "plain"),
+        log_dictconfig=_logging(),
     ).serve()
+
+
+def _logging() -> dict[str, Any]:
+    return logs.configuration(os.environ.get("GATEHOUSE_LOG_FORMAT") or "plain")
 
 
 if __name__ == "__main__":

@@ -131,9 +131,10 @@ _origin = f"{_issuer.scheme}://{_issuer.netloc}"
 _https = _issuer.scheme == "https"
 
 DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'var' / 'gatehouse.sqlite3'}"
-# Threads a process. On SQLite they only take the interpreter from each other; what is needed is one that works, and
-# some that may wait for other servers (authz/turns.py). On PostgreSQL most of them wait for the database.
-THREADS = env_number("THREADS", 6 if DATABASE_URL.startswith("sqlite") else 32, "threads")
+IS_SQLITE = DATABASE_URL.startswith("sqlite")
+# Threads a process. On SQLite these are beside the lane: some that work for people, and some that may wait for other
+# servers (authz/turns.py). On PostgreSQL most of them wait for the database.
+THREADS = env_number("THREADS", 6 if IS_SQLITE else 32, "threads")
 
 GATEHOUSE = {
     "ISSUER": ISSUER,
@@ -266,7 +267,7 @@ TEMPLATES = [
 # --- Storage -------------------------------------------------------------------------------------------------------
 
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)}
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+if IS_SQLITE:
     DATABASES["default"]["OPTIONS"] = {
         # A write transaction takes its lock at the start: it waits for its turn instead of failing half way.
         "transaction_mode": "IMMEDIATE",

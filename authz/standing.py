@@ -8,11 +8,13 @@ import json
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS
 
 from authz import statements
 from authz.models import Authorization, User
 
+_read_json = json.JSONDecoder().decode
 # In the models' order, as from_db() wants them.
 _FIELDS = [field.attname for field in Authorization._meta.concrete_fields]
 _USER_FIELDS = ["id", "username", "first_name", "last_name", "email", "is_active", "subject"]
@@ -37,7 +39,7 @@ def find(pk: UUID) -> Authorization | None:
     authorization = Authorization.from_db(DEFAULT_DB_ALIAS, _FIELDS, row[: len(_FIELDS)])
     authorization.id = pk
     for name in ("scopes", "identity_scopes", "amr", "lineage"):
-        setattr(authorization, name, json.loads(getattr(authorization, name)))
+        setattr(authorization, name, _read_json(getattr(authorization, name)))
     for name in ("created", "expires", "rotated", "revoked"):
         setattr(authorization, name, _moment(getattr(authorization, name)))
     if authorization.user_id is not None:
@@ -55,12 +57,12 @@ def groups_of(user: User) -> tuple[str, ...]:
 
 def rotate(pk: UUID, *, generation: int, now: datetime, expires: datetime) -> bool:
     """Compare and swap the generation. False: another request has rotated, or revoked, in between (law 3)."""
-    adapt = connection.ops.adapt_datetimefield_value
-    return statements.write(_ROTATE, (adapt(now), adapt(expires), _stored(pk), generation)) == 1
+    moments = (statements.moment(now), statements.moment(expires))
+    return statements.write(_ROTATE, (*moments, _stored(pk), generation)) == 1
 
 
 def _stored(pk: UUID) -> UUID | str:
-    return pk if connection.features.has_native_uuid_field else pk.hex
+    return pk.hex if settings.IS_SQLITE else pk
 
 
 def _moment(value: datetime | None) -> datetime | None:

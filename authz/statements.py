@@ -6,12 +6,16 @@ Django's cursor wraps each call in checks, conversions and context managers that
 way.
 """
 
+import threading
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+_here = threading.local()
 
 
 def one(sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
@@ -32,7 +36,7 @@ def write(sql: str, parameters: Sequence[Any] = ()) -> int:
 
 
 def _execute(sql: str, parameters: Sequence[Any]) -> Any:
-    database = connections[DEFAULT_DB_ALIAS]
+    database = _database()
     driver = database.connection
     if driver is None or database.execute_wrappers or database.queries_logged or database.needs_rollback:
         return _djangos_way(database, sql, parameters)
@@ -48,6 +52,21 @@ def _djangos_way(database: BaseDatabaseWrapper, sql: str, parameters: Sequence[A
     cursor = database.cursor()
     cursor.execute(sql, parameters)
     return cursor
+
+
+def moment(value: datetime) -> datetime | str:
+    """A moment in UTC, as the driver wants it."""
+    # SQLite's has no zones: Django writes UTC without one, as text.
+    return str(value.replace(tzinfo=None)) if _database().vendor == "sqlite" else value
+
+
+def _database() -> BaseDatabaseWrapper:
+    """This thread's connection. Django looks for it anew each time, by way of the task that may be running."""
+    try:
+        database: BaseDatabaseWrapper = _here.database
+    except AttributeError:
+        database = _here.database = connections[DEFAULT_DB_ALIAS]
+    return database
 
 
 @cache

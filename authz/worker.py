@@ -2,13 +2,14 @@
 each worker starts for itself, because threads do not survive a fork.
 """
 
-from authz.wsgi import application  # first: it says which settings
+from authz.wsgi import application as threads  # first: it says which settings
 
 # isort: split
 from authz import heartbeat
+from authz.asgi import application as lane
 from authz.conf import conf
 
-__all__ = ["application"]
+__all__ = ["lane", "threads"]
 
 if conf.run_directory is not None:
     heartbeat.start()

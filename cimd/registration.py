@@ -79,7 +79,7 @@ class Register(DynamicClientRegistrationView):
         issued: dict[str, Any] = {"client_id_issued_at": int(time.time())}
         if secret:
             issued |= {"client_secret": secret, "client_secret_expires_at": 0}
-        return json_response(_described(client, token) | issued, status=201)
+        return json_response(_described(client, token) | issued, status=201).for_django()
 
 
 class Manage(DynamicClientRegistrationManagementView):
@@ -92,7 +92,7 @@ class Manage(DynamicClientRegistrationManagementView):
         authenticated = self._authenticate_registration_request(request, client_id)
         if isinstance(authenticated, HttpResponse):
             return authenticated
-        return json_response(_described(_ours(authenticated.application), authenticated.presented_token))
+        return json_response(_described(_ours(authenticated.application), authenticated.presented_token)).for_django()
 
     def put(self, request: HttpRequest, client_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         authenticated = self._authenticate_registration_request(request, client_id)
@@ -117,7 +117,7 @@ class Manage(DynamicClientRegistrationManagementView):
             detail = {"redirect_uris": list(wanted.redirect_uris)}
             audit.record(Event.REGISTRATION_CHANGED, client_id=client_id, detail=detail)
         issued = {"client_secret": secret, "client_secret_expires_at": 0} if secret else {}
-        return json_response(_described(client, token) | issued)
+        return json_response(_described(client, token) | issued).for_django()
 
     def delete(self, request: HttpRequest, client_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         authenticated = self._authenticate_registration_request(request, client_id)
@@ -277,7 +277,7 @@ def _described(client: Client, registration_access_token: str) -> dict[str, Any]
 
 def _answered(view: type[View], request: HttpRequest, **kwargs: str) -> HttpResponse:
     if not policy.current().registration:
-        return json_response({"error": "not_found"}, status=404)
+        return json_response({"error": "not_found"}, status=404).for_django()
     try:
         rate_limits.admit(kwargs.get("client_id", ""))
         response = cast(HttpResponse, view.as_view()(request, **kwargs))
@@ -288,7 +288,7 @@ def _answered(view: type[View], request: HttpRequest, **kwargs: str) -> HttpResp
         headers = {"WWW-Authenticate": "Bearer"} if is_denied else {}
         if error.retry_after:
             headers["Retry-After"] = str(error.retry_after)
-        return json_response(error.body(), status=401 if is_denied else error.status, headers=headers)
+        return json_response(error.body(), status=401 if is_denied else error.status, headers=headers).for_django()
     return response
 
 

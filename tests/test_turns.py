@@ -1,12 +1,14 @@
-"""Threads are few: who waits for other servers needs a place to wait, and some threads never wait (attack 10)."""
+"""Threads are few: who waits for other servers needs a place to wait, some threads never wait (attack 10), and in the
+lane nobody does.
+"""
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
-from authz import outbound, turns
+from authz import outbound, remote_keys, turns
+from authz.transactions import settled
 
 
 @pytest.fixture
@@ -44,27 +46,24 @@ def test_a_command_may_always_wait(crowd: list[bool]) -> None:
     assert turns.step_aside() is True
 
 
-@pytest.mark.django_db
-def test_a_place_is_free_again_when_its_request_is_over() -> None:
-    with ExitStack() as patched:
-        patched.enter_context(pytest.MonkeyPatch.context()).setattr(turns, "_places", threading.BoundedSemaphore(1))
-        for request in (turns.one_at_a_time, turns.beside_the_others, turns.one_at_a_time):
-            with request():
-                assert turns.step_aside() is True
-                assert turns.step_aside() is True  # once aside is enough
+def test_a_place_is_free_again_when_its_request_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "_places", threading.BoundedSemaphore(1))
+    for _ in range(3):
+        with turns.beside_the_others():
+            assert turns.step_aside() is True
+            assert turns.step_aside() is True  # once aside is enough
 
 
-@pytest.mark.django_db
-def test_whoever_steps_aside_leaves_the_turn_to_others() -> None:
-    worked = threading.Event()
+def test_in_the_lane_nobody_waits_and_nobody_is_asked() -> None:
+    with turns.in_the_lane(), pytest.raises(turns.MustWait):
+        outbound.fetch(outbound.Role.CLIENT_METADATA_DOCUMENT, "https://slow.example/client.json")
+    with turns.in_the_lane(), pytest.raises(turns.MustWait):
+        remote_keys.keys("https://never-asked.example/jwks")
+    assert turns.step_aside() is True  # the lane is left with its request
 
-    def other() -> None:
-        with turns.one_at_a_time():
-            worked.set()
 
-    with turns.one_at_a_time():
-        turns.step_aside()
-        thread = threading.Thread(target=other)
-        thread.start()
-        assert worked.wait(5)
-        thread.join()
+@pytest.mark.django_db(transaction=True)
+def test_nobody_leaves_the_lane_out_of_an_open_transaction() -> None:
+    """It would be rolled back, and begun again as if nothing had been (law 2)."""
+    with turns.in_the_lane(), pytest.raises(RuntimeError), settled():
+        outbound.fetch(outbound.Role.CLIENT_METADATA_DOCUMENT, "https://slow.example/client.json")

@@ -1,16 +1,14 @@
 """The API's own protected resource metadata (RFC 9728), by which a program finds out where to get a token for it."""
 
-from django.http import HttpRequest, HttpResponse
-
 from authz import snapshot
 from authz.api.authentication import identifier, registered
 from authz.conf import conf
-from authz.endpoints.machine import json_response, machine_endpoint
+from authz.endpoints.machine import Answer, Request, json_response, machine_endpoint
 from authz.resources import scopes_of
 
 
 @machine_endpoint("GET", "HEAD")
-def protected_resource(request: HttpRequest) -> HttpResponse:
+def protected_resource(request: Request) -> Answer:
     snapshot.begin()
     resource = registered()
     if resource is None:

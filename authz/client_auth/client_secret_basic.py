@@ -30,7 +30,13 @@ def authenticate(credentials: Credentials, client: Client) -> None:
 
 
 def _pair(credentials: Credentials) -> tuple[str, str]:
-    encoded = credentials.authorization[6:].strip()
+    pair: tuple[str, str] | None = credentials.read.get(METHOD)
+    if pair is None:
+        pair = credentials.read[METHOD] = _read(credentials.authorization[6:].strip())
+    return pair
+
+
+def _read(encoded: str) -> tuple[str, str]:
     try:
         if len(encoded) > MAXIMUM_LENGTH:
             raise ValueError

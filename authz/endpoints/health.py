@@ -12,15 +12,16 @@ from authz.endpoints.machine import json_response
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
-    return json_response({"status": "alive"})
+    return json_response({"status": "alive"}).for_django()
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
     """200, or 503 with the codes of what is wrong in `reasons`."""
     reasons = readiness.problems()
     if not reasons:
-        return json_response({"status": "ready"})
-    return json_response({"status": "not_ready", "reasons": list(reasons)}, status=503, headers={"Retry-After": "5"})
+        return json_response({"status": "ready"}).for_django()
+    body = {"status": "not_ready", "reasons": list(reasons)}
+    return json_response(body, status=503, headers={"Retry-After": "5"}).for_django()
 
 
 for _view in (healthz, readyz):

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from authz import (
@@ -19,7 +18,7 @@ from authz import (
     tokens,
 )
 from authz.conf import conf
-from authz.endpoints.machine import form, json_response, machine_endpoint, now
+from authz.endpoints.machine import Answer, Request, form, json_response, machine_endpoint, now
 from authz.models import Authorization, Client, ProtectedResource
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError, Reason
@@ -32,7 +31,7 @@ INACTIVE = {"active": False}
 # > To prevent token scanning attacks, the endpoint MUST also require some form of authorization to access this endpoint
 # > (RFC 7662 §2.1). POST only: a token in a URL is in logs.
 @machine_endpoint("POST", refused=audit.Event.INTROSPECTION_REFUSED, cors=False)
-def introspect(request: HttpRequest) -> HttpResponse:
+def introspect(request: Request) -> Answer:
     params = form(request)
     moment = now()
     credentials = Credentials(request.META.get("HTTP_AUTHORIZATION", ""), params, moment)

@@ -1,15 +1,14 @@
 """Our public keys (RFC 7517 §5)."""
 
-from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from authz import keys
 from authz.conf import conf
-from authz.endpoints.machine import json_response, machine_endpoint, now
+from authz.endpoints.machine import Answer, Request, json_response, machine_endpoint, now
 
 
 @machine_endpoint("GET", "HEAD")
-def jwks(request: HttpRequest) -> HttpResponse:
+def jwks(request: Request) -> Answer:
     """Verifiers may keep it for five minutes; a new key is published hours before it signs."""
     return json_response({"keys": keys.published(now())}, cache="public, max-age=300")
 

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
 from authz import keys, registry, resources, snapshot
 from authz.conf import conf
-from authz.endpoints.machine import json_response, machine_endpoint
+from authz.endpoints.machine import Answer, Request, json_response, machine_endpoint
 from authz.protocol.scopes import IDENTITY_SCOPES
 
 
@@ -29,7 +28,7 @@ def _document() -> dict[str, Any]:
 
 
 @machine_endpoint("GET", "HEAD")
-def metadata(request: HttpRequest) -> HttpResponse:
+def metadata(request: Request) -> Answer:
     """Clients may keep it for five minutes."""
     return json_response(document(), cache="public, max-age=300")
 

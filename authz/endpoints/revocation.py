@@ -3,12 +3,11 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from authz import audit, authorizations, client_auth, refresh_tokens, registry, tokens
 from authz.conf import conf
-from authz.endpoints.machine import form, json_response, machine_endpoint, now
+from authz.endpoints.machine import Answer, Request, form, json_response, machine_endpoint, now
 from authz.models import Authorization
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError, Reason
@@ -18,7 +17,7 @@ from authz.transactions import settled
 
 
 @machine_endpoint("POST", refused=audit.Event.REVOCATION_REFUSED)
-def revoke(request: HttpRequest) -> HttpResponse:
+def revoke(request: Request) -> Answer:
     """End the authorization behind a token, with every token under it, refresh and access alike.
 
     > If the particular token is a refresh token and the authorization server supports the revocation of access tokens,

@@ -6,18 +6,17 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from authz import status_lists
-from authz.endpoints.machine import json_response, machine_endpoint, now
+from authz.endpoints.machine import Answer, Request, Response, json_response, machine_endpoint, now
 from authz.protocol.status_list import CONTENT_TYPE
 
 # A list never names a person or an agent, and whoever holds a token may read its list: any origin, no authentication.
 
 
 def serve(request: HttpRequest, number: int) -> HttpResponse:
-    view = machine_endpoint("GET", "HEAD")(lambda request: _list(request, number))
-    return view(request)
+    return machine_endpoint("GET", "HEAD")(lambda asked: _list(asked, number))(request)
 
 
-def _list(request: HttpRequest, number: int) -> HttpResponse:
+def _list(request: HttpRequest, number: int) -> Response:
     # > If the Server does not support the additional query parameter, it SHOULD return a status code of 501 (§8.4)
     if "time" in request.GET:
         return json_response({"error": "not_implemented"}, status=501)
@@ -41,7 +40,7 @@ def _list(request: HttpRequest, number: int) -> HttpResponse:
 
 
 @machine_endpoint("GET", "HEAD")
-def aggregation(request: HttpRequest) -> HttpResponse:
+def aggregation(request: Request) -> Answer:
     """All lists, for whoever wants to have them before a token names one (§9.3)."""
     uris = [status_lists.uri(number) for number in status_lists.numbers()]
     return json_response({"status_lists": uris}, cache=f"public, max-age={status_lists.TTL}")

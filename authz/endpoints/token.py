@@ -2,23 +2,22 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from authz import audit, client_auth, metrics, rate_limits, registry
 from authz.addresses import client_address
 from authz.conf import conf
-from authz.endpoints.machine import form, json_response, machine_endpoint, now
+from authz.endpoints.machine import Answer, Request, form, json_response, machine_endpoint, now
 from authz.protocol.errors import OAuthError
 from authz.protocol.params import Params, required
 from authz.registry import Credentials, TokenRequest
 
 
 @machine_endpoint("POST", refused=audit.Event.TOKEN_REFUSED)
-def token(request: HttpRequest) -> HttpResponse:
+def token(request: Request) -> Answer:
     """Authenticate the client, find its grant, redeem."""
     params = form(request)
-    request.claimed_client_id = params.get("client_id", "")  # type: ignore[attr-defined]  # for the audit of a refusal
+    request.claimed_client_id = params.get("client_id", "")  # type: ignore[union-attr]  # for the audit of a refusal
     grant_type = required(params, "grant_type")
     counted = grant_type if grant_type in registry.grants() else "other"
     try:
@@ -30,10 +29,10 @@ def token(request: HttpRequest) -> HttpResponse:
     return json_response(body)
 
 
-def _redeemed(request: HttpRequest, params: Params, grant_type: str) -> dict[str, Any]:
+def _redeemed(request: Request, params: Params, grant_type: str) -> dict[str, Any]:
     credentials = Credentials(request.META.get("HTTP_AUTHORIZATION", ""), params, now())
     client, method = client_auth.authenticate_approved(credentials)
-    request.claimed_client_id = client.client_id  # type: ignore[attr-defined]
+    request.claimed_client_id = client.client_id  # type: ignore[union-attr]
     grant = registry.grant_for(grant_type, client)
     body = grant.redeem(
         TokenRequest(

@@ -1,5 +1,6 @@
 """Request parameters, read strictly (RFC 6749 §3.1, §3.2)."""
 
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from urllib.parse import unquote_to_bytes
@@ -12,6 +13,9 @@ FORM = "application/x-www-form-urlencoded"
 
 # RFC 8707 §2 and RFC 8693 §2.1 allow these to be repeated; what several mean is for the grant to say.
 REPEATABLE = frozenset({"resource", "audience"})
+
+# What stands for itself, and so is most of what is ever sent.
+_PLAIN = re.compile(rb"[A-Za-z0-9._~:/-]*")
 
 # By name; a repeatable one holds its values separated by a space, which no URI contains.
 Params = Mapping[str, str]
@@ -60,6 +64,8 @@ def _decode(pair: bytes) -> tuple[str, str]:
 
 
 def _text(encoded: bytes) -> str:
+    if _PLAIN.fullmatch(encoded):
+        return encoded.decode("ascii")
     # `%zz` is not percent-encoding: unquote would pass it through, and two readers could read two things.
     for part in encoded.split(b"%")[1:]:
         if len(part) < 2 or not all(digit in b"0123456789abcdefABCDEF" for digit in part[:2]):

@@ -2,19 +2,18 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from authz import clients, registry, tokens
 from authz.conf import conf
-from authz.endpoints.machine import form, json_response, machine_endpoint, now
+from authz.endpoints.machine import Answer, Request, form, json_response, machine_endpoint, now
 from authz.models import Authorization
 from authz.protocol.jwts import JwtError
 from xaa.openid import claims
 
 
 @machine_endpoint("GET", "POST")
-def userinfo(request: HttpRequest) -> HttpResponse:
+def userinfo(request: Request) -> Answer:
     token = _bearer(request)
     if token is None:
         return _challenge(None)
@@ -51,7 +50,7 @@ def told_by(token: str, moment: float) -> dict[str, Any] | None:
     return {"sub": str(user.subject), **claims.of(user, authorization.identity_scopes)}
 
 
-def _bearer(request: HttpRequest) -> str | None:
+def _bearer(request: Request) -> str | None:
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         return str(token.strip())
@@ -59,7 +58,7 @@ def _bearer(request: HttpRequest) -> str | None:
     return form(request).get("access_token") if request.method == "POST" else None
 
 
-def _challenge(error: str | None) -> HttpResponse:
+def _challenge(error: str | None) -> Answer:
     # > if the protected resource request included an access token and failed authentication, the resource server SHOULD
     # > include the "error" attribute (RFC 6750 §3)
     header = 'Bearer realm="gatehouse"' + (f', error="{error}"' if error else "")

@@ -1,0 +1,168 @@
+"""The ASGI application that serves on SQLite: machines' requests one after the other in the event loop's own thread
+(the lane), everything else in threads beside it.
+
+It is a way to run authz/wsgi.py, which says what is answered. On PostgreSQL, where requests wait for the database most
+of the time, authz/serve.py runs that directly, with a thread for each request at work (docs/decisions/0011-turns.md).
+"""
+
+import asyncio
+from asyncio import AbstractEventLoop
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from authz.wsgi import MACHINES, answer  # first: it says which settings
+from authz.wsgi import application as wsgi_application
+
+# isort: split
+from authz import replay, turns
+from authz.conf import conf
+from authz.endpoints.machine import Response, View
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+# Bytes. No form and no file that people or programs send us is longer; machine endpoints take far less.
+MAXIMUM_BODY = 10 * 1024 * 1024
+_threads = ThreadPoolExecutor(conf.threads, thread_name_prefix="beside")
+# What a header is called in a WSGI environment. Names that strangers make up are not remembered without end.
+_names: dict[bytes, str] = {b"content-length": "CONTENT_LENGTH", b"content-type": "CONTENT_TYPE"}
+_MAXIMUM_NAMES = 256
+
+
+async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """One HTTP request."""
+    body = await _body(receive)
+    messages = _whole(413, (), b"") if body is None else await _answer(scope, body, send)
+    for message in messages:
+        await send(message)
+
+
+async def _answer(scope: dict[str, Any], body: bytes, send: Send) -> list[Message]:
+    environ = _environ(scope, body)
+    loop = asyncio.get_running_loop()
+    claimed: frozenset[str] = frozenset()
+    if (view := MACHINES.get(environ["PATH_INFO"])) is not None:
+        with replay.remembered() as claims:
+            response = _in_the_lane(view, environ, loop)
+        if response is not None:
+            content = b"" if scope["method"] == "HEAD" else response.content
+            return _whole(response.status_code, response.headers.items(), content)
+        # It begins again; what it has claimed stays its own.
+        environ["wsgi.input"], claimed = BytesIO(body), frozenset(claims)
+    return await loop.run_in_executor(_threads, _beside, environ, claimed, loop, send)
+
+
+def _in_the_lane(view: View, environ: dict[str, Any], loop: AbstractEventLoop) -> Response | None:
+    """The answer; None if the request has to wait for somebody else, which nobody does here."""
+    # Django keeps database connections by task where a loop is running, and refuses to use them there. For the length
+    # of this call the thread does nothing else, so it is as good as a thread without a loop.
+    asyncio._set_running_loop(None)
+    try:
+        with turns.in_the_lane():
+            return answer(view, environ)
+    except turns.MustWait:
+        return None
+    finally:
+        asyncio._set_running_loop(loop)
+
+
+def _beside(environ: dict[str, Any], claimed: frozenset[str], loop: AbstractEventLoop, send: Send) -> list[Message]:
+    """Answer in a thread, and give what is left to send: a page as a whole. A download is sent while it is made."""
+    status, headers = 0, list[tuple[str, str]]()
+
+    def start_response(told: str, sent: list[tuple[str, str]], *_: object) -> None:
+        nonlocal status, headers
+        status, headers = int(told[:3]), sent
+
+    async def told(message: Message) -> None:
+        await send(message)
+
+    def tell(message: Message) -> None:
+        asyncio.run_coroutine_threadsafe(told(message), loop).result()
+
+    with replay.remembered(claimed):
+        chunks = wsgi_application(environ, start_response)
+    try:
+        if isinstance(chunks, list) or not getattr(chunks, "streaming", True):
+            return _whole(status, headers, b"".join(chunks))
+        tell(_start(status, headers))
+        for chunk in chunks:
+            tell({"type": "http.response.body", "body": chunk, "more_body": True})
+        return [_end(b"")]
+    finally:
+        # Django ends a request when its answer is closed.
+        getattr(chunks, "close", lambda: None)()
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body; None if it is too large, or will never come."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAXIMUM_BODY:
+            return None
+    return None if message["type"] == "http.disconnect" else body
+
+
+def _environ(scope: dict[str, Any], body: bytes) -> dict[str, Any]:
+    """The WSGI environment (PEP 3333) of an HTTP request, without the process's own: that holds secrets."""
+    environ = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": _path(scope["raw_path"]),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "SERVER_NAME": scope["server"][0],
+        "SERVER_PORT": str(scope["server"][1]),
+        "REMOTE_ADDR": scope["client"][0],
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": BytesIO(body),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for header, value in scope["headers"]:
+        # `X_Forwarded_For` would be written as `X-Forwarded-For` is, and pass for what a proxy has said.
+        if b"_" in header:
+            continue
+        name, text = _names.get(header) or _named(header), value.decode("latin-1")
+        if name in environ:
+            text = f"{environ[name]}{'; ' if name == 'HTTP_COOKIE' else ','}{text}"
+        environ[name] = text
+    # Also where it came in chunks, which WSGI does not know.
+    environ["CONTENT_LENGTH"] = str(len(body))
+    return environ
+
+
+def _path(raw: bytes) -> str:
+    return (unquote_to_bytes(raw) if b"%" in raw else raw).decode("latin-1")
+
+
+def _named(header: bytes) -> str:
+    name = f"HTTP_{header.decode('latin-1').upper().replace('-', '_')}"
+    if len(_names) < _MAXIMUM_NAMES:
+        _names[header] = name
+    return name
+
+
+def _whole(status: int, headers: Iterable[tuple[str, str]], content: bytes) -> list[Message]:
+    start = _start(status, headers)
+    if not any(name == b"content-length" for name, _ in start["headers"]):
+        start["headers"].append((b"content-length", str(len(content)).encode()))
+    return [start, _end(content)]
+
+
+def _start(status: int, headers: Iterable[tuple[str, str]]) -> Message:
+    written = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return {"type": "http.response.start", "status": status, "headers": written}
+
+
+def _end(content: bytes) -> Message:
+    return {"type": "http.response.body", "body": content}
