@@ -22,9 +22,8 @@ def client_id(credentials: Credentials) -> str:
 def authenticate(credentials: Credentials, client: Client) -> None:
     secret = _pair(credentials)[1]
     # > the "application/x-www-form-urlencoded" encoding algorithm … encoded value is used as the password (RFC 6749
-    # > §2.3.1). Python's SDK encodes, TypeScript's does not (interop 4). Trying both is safe: whichever reading
-    # > matches,
-    # the caller knew the secret.
+    # > §2.3.1). Python's SDK encodes, TypeScript's does not (interop 4). Trying both is safe: whichever matches, the
+    # caller knew the secret.
     if not client.has_secret(unquote_plus(secret)) and not client.has_secret(secret):
         raise OAuthError(Reason.CLIENT_SECRET_WRONG)
 

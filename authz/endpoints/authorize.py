@@ -322,8 +322,7 @@ def _denied(asked: Asked, user: User) -> HttpResponse:
     return _back(asked.request.redirect_uri, _error_parameters(error, asked.request.state))
 
 
-# --- Answers
-# -----------------------------------------------------------------------------------------------------------
+# --- Answers ---------------------------------------------------------------------------------------------------------
 
 
 def _error_parameters(error: OAuthError, state: str) -> dict[str, str]:
