@@ -1,12 +1,12 @@
 """`audit_destinations:` where the audit is told to."""
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from authz.configuration.environment import take_secret
 from authz.evidence import targets
 from authz.evidence.destination_tokens import set_token
 from authz.models import AuditDestination
@@ -31,10 +31,7 @@ class DestinationSerializer(serializers.Serializer[Any]):
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if name := attrs.pop("bearer_token_env", None):
-            if not os.environ.get(name):
-                raise serializers.ValidationError({"bearer_token_env": f"{name} is not set in the environment"})
-            attrs["bearer_token"] = os.environ[name]
+        take_secret(attrs, "bearer_token")
         if "bearer_token" in attrs and not attrs["to"].startswith("https:"):
             raise serializers.ValidationError({"bearer_token": "is only for https"})
         if attrs["format"] == AuditDestination.Format.CHECKPOINT and targets.is_syslog(attrs["to"]):

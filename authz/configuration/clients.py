@@ -1,6 +1,5 @@
 """`clients:` the agents that an administrator registers."""
 
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +9,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from authz import registry
+from authz.configuration.environment import take_secret
 from authz.models import Client, User
 from authz.policy import RuleError
 from authz.policy.parsing import moment
@@ -95,10 +95,7 @@ class ClientSerializer(serializers.Serializer[Any]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         method = attrs["token_endpoint_auth_method"]
-        if name := attrs.pop("client_secret_env", None):
-            if not os.environ.get(name):
-                raise serializers.ValidationError({"client_secret_env": f"{name} is not set in the environment"})
-            attrs["client_secret"] = os.environ[name]
+        take_secret(attrs, "client_secret")
         if "client_secret" in attrs and method not in SECRET_METHODS:
             raise serializers.ValidationError({"client_secret": f"has no use with {method}"})
         if bool(attrs["jwks"]) and bool(attrs["jwks_uri"]):

@@ -146,6 +146,7 @@ def _apply_section(section: Section, document: Document, *, prune: bool, local: 
         raise _located(document, (section.KEY,), "must be a list")
     before = items(section)
     named: dict[str, Path] = {}
+    together = []
     for index, item in enumerate(given):
         path: Path = (section.KEY,) if is_single else (section.KEY, index)
         validated = _validated(section, item, path, document, local=local)
@@ -153,10 +154,16 @@ def _apply_section(section: Section, document: Document, *, prune: bool, local: 
         if key in named:
             raise _located(document, path, f"{key} is there twice")
         named[key] = path
+        together.append(validated)
         try:
             section.write(validated)
         except ValidationError as error:
             raise _located_error(error, path, document) from None
+    if hasattr(section, "check_together"):
+        try:
+            section.check_together(together)
+        except ValidationError as error:
+            raise _located_error(error, (section.KEY,), document) from None
     if prune and not is_single:
         for key in before:
             if key not in named:

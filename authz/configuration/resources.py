@@ -1,6 +1,6 @@
 """`resources:` the MCP servers, with their scopes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -82,6 +82,7 @@ def as_item(row: ProtectedResource) -> dict[str, Any]:
         "default": row.is_default,
         "active": row.is_active,
         "owner": row.owner.username if row.owner else None,
+        "approvers": row.approvers,
         "access_token_lifetime": row.access_token_lifetime,
         "access_token_signing_alg": row.access_token_signing_alg,
         "status_list": row.status_list,
@@ -114,6 +115,14 @@ def write(item: Mapping[str, Any]) -> None:
     )
     row.introspection_clients.set([_client(client_id) for client_id in item["introspection_clients"]])
     _write_scopes(row, item["scopes"])
+
+
+def check_together(items: Sequence[Mapping[str, Any]]) -> None:
+    """At most one default a file: of two, the one that happens to stand last would win without a word."""
+    defaults = [index for index, item in enumerate(items) if item["default"]]
+    if len(defaults) > 1:
+        located: dict[Any, Any] = {defaults[1]: {"default": "another resource is the default already"}}
+        raise serializers.ValidationError(located)
 
 
 def _refuse_twin(identifier: str) -> None:

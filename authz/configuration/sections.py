@@ -18,6 +18,9 @@ class Section(Protocol):
     the export and, before and after, the diff. `LOOKUP` is the field that holds the natural key. `write` makes one item
     be as validated; `remove` takes one away. `SECRET` names members whose values are never shown.
 
+    A section may have `check_together(items)`: it raises what is wrong with validated items of one file that are each
+    right by themselves, as DRF nests it under their index.
+
     A section with `SINGLE = True` is one mapping instead of a list; in one with `TOUCHES_OTHERS = True` writing an item
     may change another; `LOCAL` names members that only a file on this machine may have.
     """

@@ -16,7 +16,7 @@ SECRET = frozenset({"password"})
 
 class UserSerializer(serializers.Serializer[Any]):
     username = serializers.CharField(max_length=150)
-    password = serializers.CharField(max_length=128, required=False, write_only=True)
+    password = serializers.CharField(max_length=128, required=False, write_only=True, trim_whitespace=False)
     email = serializers.EmailField(max_length=254, default="", allow_blank=True)
     groups = serializers.ListField(child=serializers.CharField(max_length=150), default=list)
     role = serializers.ChoiceField(choices=User.Role.values, default=User.Role.NONE)

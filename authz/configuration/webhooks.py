@@ -1,7 +1,6 @@
 """`webhooks:` systems that are told what happens (docs/notifications.md)."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from authz import webhooks
+from authz.configuration.environment import take_secret
 from authz.models import WebhookEndpoint
 from authz.outbound import is_fetchable
 from authz.protocol.standard_webhooks import SecretError, key
@@ -38,10 +38,7 @@ class WebhookSerializer(serializers.Serializer[Any]):
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if name := attrs.pop("secret_env", None):
-            if not os.environ.get(name):
-                raise serializers.ValidationError({"secret_env": f"{name} is not set in the environment"})
-            attrs["secret"] = os.environ[name]
+        take_secret(attrs, "secret")
         if "secret" in attrs:
             try:
                 key(attrs["secret"])

@@ -1,6 +1,7 @@
 """`manage.py apply` and `export`: all of a file or nothing, twice is once, every mistake named by its line."""
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from django.core.management import CommandError, call_command
 
 from authz.configuration import By, Change, ConfigurationError, Section, all_sections, apply, export, revise
 from authz.models import AuditEvent, Client, ProtectedResource, Rule, User
+from authz.settings import BASE_DIR
 from tests.support import world
 from tests.support.world import SECRET, World
 
@@ -18,6 +20,14 @@ clients:
   - client_id: first
     grant_types: [client_credentials]
     client_secret: 0123456789-0123456789-0123456789
+"""
+TWO_DEFAULTS = """\
+resources:
+  - {identifier: https://a.example/mcp, default: true}
+  - identifier: https://b.example/mcp
+    default: false
+  - identifier: https://c.example/mcp
+    default: true
 """
 RULE = """\
 rules:
@@ -55,6 +65,7 @@ rules:
         (GOOD.replace("0123456789-0123456789-0123456789", "short"), 4),
         (GOOD.replace("[client_credentials]", "[client_credentials,\n      password]"), 3),
         (GOOD + "    client_secret_env: NOT_IN_THE_ENVIRONMENT\n", 5),
+        (GOOD + "    client_secret_env: PATH\n", 5),
         (GOOD + "    ? [a, b]\n    : c\n", 5),
         (GOOD + "    5: number\n", 5),
         (GOOD + "    client_name: !!python/object:os.system x\n", 5),
@@ -64,6 +75,7 @@ rules:
         (GOOD + "resources:\n  - identifier: https://a.example/\n    scopes:\n      - {name: 'a b'}\n", 8),
         (GOOD + "resources:\n  - identifier: https://a.example/\n    scopes:\n      - name: a\n        x: y\n", 9),
         (GOOD + "resources:\n  - identifier: https://a.example/\n    introspection_clients: [nobody]\n", 7),
+        (GOOD + TWO_DEFAULTS, 10),
         (GOOD + "users:\n  - username: dora\n    role: king\n", 7),
         (GOOD + f"users:\n  - username: dora\n    email: {'a' * 60}@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 60}\n", 7),
         (GOOD + "rules:\n  - name: r\n    effect: permit\n", 7),
@@ -107,6 +119,37 @@ def test_an_export_applies_to_itself_without_a_change(gatehouse: World) -> None:
     assert apply(exported) == []
     assert apply(exported, prune=True) == []
     assert export() == exported
+
+
+@pytest.mark.django_db
+def test_every_key_that_can_be_written_is_exported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an export leaves out, applying it takes away without a word: such as who approves access to a server."""
+    example = re.findall(r"^```yaml\n(.*?)^```", (BASE_DIR / "docs/configuration.md").read_text(), re.S | re.M)[-1]
+    for name in re.findall(r"_env: (\w+)", example):
+        monkeypatch.setenv(name, "whsec_" + "A" * 32)
+    apply(example)
+    for section in all_sections():
+        # A rule is kept as it was written, without what it leaves out.
+        if section.KEY == "rules":
+            continue
+        writable = set(section.SERIALIZER().fields) - getattr(section, "LOCAL", frozenset())
+        (row, *_) = [section.as_item(row) for row in section.rows()]
+        assert writable == set(row), section.KEY
+
+
+def test_an_export_keeps_who_approves_access_to_a_server(gatehouse: World) -> None:
+    approvers = {"owner": True, "groups": ["leads"], "count": 2}
+    with_approvers = world.configuration().replace("name: Payroll\n", f"name: Payroll\n    approvers: {approvers}\n", 1)
+    (change,) = apply(with_approvers)
+    assert "    approvers: None → {'owner': True, 'groups': ['leads'], 'count': 2}" in change.lines()
+    assert apply(export()) == []
+    assert ProtectedResource.objects.get(name="Payroll").approvers == approvers
+
+
+def test_a_password_is_kept_as_it_is_written(gatehouse: World) -> None:
+    """Trimmed, it would not be the one that the person types."""
+    apply('users: [{username: bob, password: " bob-password "}]')
+    assert world.person("bob").check_password(" bob-password ")
 
 
 def test_an_export_holds_no_secret(gatehouse: World) -> None:

@@ -1,7 +1,6 @@
 """`trusted_issuers:` whose assertions are believed, and for what."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from authz.configuration.environment import take_secret
 from authz.models import Client
 from authz.models.client import JWT_BEARER
 from authz.protocol import scopes
@@ -77,10 +77,7 @@ class TrustedIssuerSerializer(serializers.Serializer[Any]):
     sign_in_secret_env = serializers.CharField(required=False, write_only=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if name := attrs.pop("sign_in_secret_env", None):
-            if not os.environ.get(name):
-                raise serializers.ValidationError({"sign_in_secret_env": f"{name} is not set in the environment"})
-            attrs["sign_in_secret"] = os.environ[name]
+        take_secret(attrs, "sign_in_secret")
         if "sign_in_secret" in attrs and attrs["sign_in"] is None:
             raise serializers.ValidationError({"sign_in_secret": "has no use without sign_in"})
         # A button that leads to a refusal would be no sign-in.

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         try:
             changes = apply(text, prune=options["prune"], dry_run=options["dry_run"], by=By(operator()))
         except ConfigurationError as error:
-            raise CommandError(f"{name}: {error}. Nothing was changed.") from None
+            raise CommandError(f"{name}: {str(error).rstrip('.')}. Nothing was changed.") from None
         for change in changes:
             for line in change.lines():
                 self.stdout.write(line)
