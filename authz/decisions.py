@@ -25,7 +25,7 @@ from authz.policy import (
 from authz.policy import Rule as PolicyRule
 from authz.policy import compile as compile_rules
 from authz.protocol.errors import OAuthError, Reason
-from authz.resources import scopes_of
+from authz.resources import all_active, scopes_of
 from authz.standing import groups_of
 from authz.transactions import in_settled, settled
 
@@ -115,16 +115,35 @@ def require(question: Ask, now: float) -> Decision:
     decision = judge(question, now) if question.resource else judge_sign_in(question, now)
     if decision.effect is Outcome.ALLOW:
         return decision
-    raise refusal(question, decision)
+    raise refusal(question, decision, now)
 
 
-def refusal(question: Ask, decision: Decision) -> OAuthError:
+def refusal(question: Ask, decision: Decision, now: float) -> OAuthError:
     """The wire's answer to a decision that allows nothing. One that waits becomes an access request."""
     if decision.effect is Outcome.PENDING:
         request = open_request(question, decision)
         return access_requests.pending(request, because=decision.reason, facts=facts_of_refusal(decision))
-    reason = Reason.SUBJECT_DENIED if question.subject is not None else Reason.DENIED_BY_POLICY
+    if question.subject is not None:
+        reason = Reason.SUBJECT_DENIED
+    elif _may_have_other_scopes(question, now):
+        # > invalid_scope: The requested scope is invalid, unknown, malformed, or exceeds the scope granted (RFC 6749
+        # > §5.2). SDKs throw a client's registration away at `unauthorized_client`, so that is for the client alone.
+        reason = Reason.SCOPE_DENIED_BY_POLICY
+    else:
+        reason = Reason.DENIED_BY_POLICY
     return OAuthError(reason, detail=decision.reason, facts=facts_of_refusal(decision))
+
+
+def _may_have_other_scopes(question: Ask, now: float) -> bool:
+    """Whether a machine that gets none of what it asked for would get anything at that resource."""
+    names = set(question.scope_names())
+    for resource in all_active().values():
+        if resource.identifier == question.resource:
+            others = tuple(
+                (name, scope.sensitivity) for name, scope in scopes_of(resource).items() if name not in names
+            )
+            return bool(others) and judge(replace(question, scopes=others), now).effect is not Outcome.DENY
+    return False
 
 
 def traced(decision: Decision) -> dict[str, object]:

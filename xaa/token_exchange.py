@@ -107,7 +107,7 @@ def _decide(request: TokenRequest, sign_in: SignIn, target: Target) -> Decision:
         return decision
     if decision.effect is Outcome.DENY and decision.step_up is not None:
         raise _step_up(decision.step_up, decisions.facts_of_refusal(decision))
-    raise decisions.refusal(asking, decision)
+    raise decisions.refusal(asking, decision, request.now)
 
 
 def _step_up(needed: StepUp, facts: Mapping[str, object]) -> OAuthError:

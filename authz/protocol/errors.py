@@ -108,6 +108,11 @@ class Reason(RefusalReason):
     SCOPE_UNKNOWN = "scope_unknown", "invalid_scope", "None of the requested scopes exists at this resource."
     SCOPE_NOT_GRANTED = "scope_not_granted", "invalid_scope", "The scope exceeds what was granted."
     DENIED_BY_POLICY = "denied_by_policy", "unauthorized_client", "The organisation's policy does not allow this."
+    SCOPE_DENIED_BY_POLICY = (
+        "scope_denied_by_policy",
+        "invalid_scope",
+        "The organisation's policy allows none of the requested scopes.",
+    )
     APPROVAL_PENDING = "approval_pending", "authorization_pending", "The request waits for an approval."
     STEP_UP_REQUIRED = (
         "step_up_required",

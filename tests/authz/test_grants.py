@@ -53,7 +53,7 @@ def test_too_much_scope_is_narrowed_rather_than_refused(gatehouse: World) -> Non
     ("params", "error"),
     [
         ({"scope": "nonsense"}, "invalid_scope"),
-        ({"scope": "mcp:write"}, "unauthorized_client"),
+        ({"scope": "mcp:write"}, "invalid_scope"),
         ({"resource": "https://unknown.example.com/mcp"}, "invalid_target"),
         ({"resource": "https://payroll.example.com/mcp"}, "unauthorized_client"),
         ({"resource": f"{NOTES}#fragment"}, "invalid_target"),

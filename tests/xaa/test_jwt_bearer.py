@@ -221,7 +221,7 @@ NOW = int(time.time())
         ({"sub": "spiffe://test/other"}, {}, (400, "invalid_grant")),
         ({"iss": "https://other.example"}, {}, (400, "invalid_grant")),
         ({"cnf": {"x5t#S256": "a"}}, {}, (400, "invalid_grant")),
-        ({}, {"scope": "mcp:write"}, (400, "unauthorized_client")),
+        ({}, {"scope": "mcp:write"}, (400, "invalid_scope")),
         ({}, {"scope": "nothing:here"}, (400, "invalid_scope")),
         ({}, {"client_id": "reusing-workload"}, (400, "unauthorized_client")),
         ({}, {"client_id": "public-agent"}, (400, "unauthorized_client")),
