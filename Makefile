@@ -16,7 +16,7 @@ env: $(STAMP) ## Make the environment in .venv from the lock file, and nothing e
 $(STAMP): requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed (set PYTHON=…)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
 prepare: env # migrations and signing keys; quick when there is nothing to do
@@ -25,7 +25,7 @@ prepare: env # migrations and signing keys; quick when there is nothing to do
 
 run: prepare ## Host a demo server on 127.0.0.1:8000: two people, one MCP server, one agent
 	@PORT=$(PORT) $(BIN)/python manage.py seed_demo
-	@$(MAKE) --no-print-directory serve PORT=$(PORT)
+	@PORT=$(PORT) exec $(BIN)/python -m authz.serve
 
 serve: prepare ## Serve on 127.0.0.1:PORT with the environment as given, without demo data
 	@PORT=$(PORT) exec $(BIN)/python -m authz.serve

@@ -23,17 +23,10 @@ def python(line: str) -> Path:
     if not _made(home, lock):
         shutil.rmtree(home, ignore_errors=True)
         _run(sys.executable, "-m", "venv", str(home))
-        _run(
-            str(interpreter),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--require-hashes",
-            "-r",
-            str(lock),
-        )
+        # The lock file is complete. Left to resolve for itself, pip looks for `pydantic[email]` beside the `pydantic`
+        # that is pinned, finds a newer one, and gives up.
+        pip = (str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        _run(*pip, "--no-deps", "--require-hashes", "-r", str(lock))
         _remember(home, lock)
     return interpreter
 

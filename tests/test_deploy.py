@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 
 from demo.processes import ROOT
@@ -16,7 +17,13 @@ def test_the_image_copies_what_exists_and_runs_as_nobody_in_particular() -> None
     assert sources
     assert [source for source in sources if not (ROOT / source).exists()] == []
     assert dockerfile.index("USER gatehouse") < dockerfile.index("CMD [")
-    assert "--require-hashes" in dockerfile
+
+
+@pytest.mark.parametrize("file", ["Makefile", "deploy/Dockerfile", "demo/environments.py"])
+def test_what_is_installed_is_what_is_locked(file: str) -> None:
+    """Resolving anew beside the lock file, pip may find a newer `name[extra]` one day, and install nothing."""
+    (install,) = [line for line in (ROOT / file).read_text().splitlines() if "--require-hashes" in line]
+    assert "--no-deps" in install
 
 
 def test_every_app_of_ours_is_in_the_image() -> None:
