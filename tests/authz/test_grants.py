@@ -2,6 +2,7 @@
 
 import json
 import time
+from uuid import UUID
 
 import jwt
 import pytest
@@ -54,6 +55,7 @@ def test_too_much_scope_is_narrowed_rather_than_refused(gatehouse: World) -> Non
     [
         ({"scope": "nonsense"}, "invalid_scope"),
         ({"scope": "mcp:write"}, "invalid_scope"),
+        ({"scope": 'mcp:read "'}, "invalid_scope"),
         ({"resource": "https://unknown.example.com/mcp"}, "invalid_target"),
         ({"resource": "https://payroll.example.com/mcp"}, "unauthorized_client"),
         ({"resource": f"{NOTES}#fragment"}, "invalid_target"),
@@ -105,6 +107,7 @@ def test_a_person_signs_in_consents_and_the_client_gets_tokens(gatehouse: World)
     response = json.loads(gatehouse.redeem(answer["code"]).content)
     token = claims(response["access_token"])
     assert token["sub"] == str(world.person("bob").subject)
+    assert UUID(token["sub"]).version == 4
     assert token["client_id"] == "desktop-app"
     assert token["scope"] == "mcp:read"
     assert token["auth_time"] <= time.time()

@@ -69,3 +69,32 @@ def test_signing_in_out_and_failing_to_leave_events(gatehouse: World) -> None:
     events = AuditEvent.objects.filter(subject=subject).order_by("id").values_list("event", flat=True)
     assert "person:session:started" in events
     assert "person:session:ended" in events
+
+
+def test_prompt_login_asks_once_more_and_then_goes_on(gatehouse: World) -> None:
+    gatehouse.authorize()
+    url = gatehouse.authorize_url(prompt="login")
+    time.sleep(1.1)  # auth_time is in whole seconds
+    asked = gatehouse.browser.get(url)
+    assert asked["Location"].startswith(reverse("account_reauthenticate"))
+    assert gatehouse.browser.get(url)["Location"] == asked["Location"], "asking is repeatable"
+    back = gatehouse.browser.post(asked["Location"], {"password": "bob-password", "next": url})
+    assert back["Location"] == url
+    assert "code" in world.redirect_parameters(gatehouse.browser.get(url))
+
+
+def test_a_wrong_password_does_not_answer_prompt_login(gatehouse: World) -> None:
+    gatehouse.authorize()
+    url = gatehouse.authorize_url(prompt="login")
+    time.sleep(1.1)
+    asked = gatehouse.browser.get(url)
+    gatehouse.browser.post(asked["Location"], {"password": "charlie-password", "next": url})
+    assert gatehouse.browser.get(url)["Location"] == asked["Location"]
+
+
+def test_a_login_hint_fills_in_the_name_and_nothing_else(gatehouse: World) -> None:
+    hint = 'bob"><script>'
+    page = gatehouse.browser.get(gatehouse.authorize_url(login_hint=hint), follow=True).content.decode()
+    assert 'value="bob&quot;&gt;&lt;script&gt;"' in page
+    assert hint not in page
+    assert page.count("<form") == 1
