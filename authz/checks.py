@@ -113,9 +113,11 @@ def signing_keys(app_configs: Any, databases: Any = None, **_: Any) -> list[Chec
         except OAuthError:
             messages.append(Error(f"there is no signing key for {alg}", hint="manage.py keys ensure", id="authz.E012"))
         except WrongKeyError:
-            return [Error("GATEHOUSE_SECRET_KEY does not open the signing keys", id="authz.E013")]
+            hint = "start with the key that they were made under, or name it in GATEHOUSE_SECRET_KEY_FALLBACKS"
+            return [Error("GATEHOUSE_SECRET_KEY does not open the signing keys", hint=hint, id="authz.E013")]
         except DatabaseError as error:
-            return [Error(f"the database does not answer: {error}", hint="manage.py migrate", id="authz.E014")]
+            hint = "see to DATABASE_URL; where tables are missing: manage.py migrate"
+            return [Error(f"the database does not answer: {error}", hint=hint, id="authz.E014")]
     return messages
 
 

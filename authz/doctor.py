@@ -4,6 +4,7 @@ Each examination looks at one thing and yields findings; one that breaks is a fi
 `EXAMINATIONS` of their AppConfig, as dotted names of functions of the same shape.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,11 +18,15 @@ from django.conf import settings
 from django.core import checks
 from django.core.cache import cache
 from django.core.mail import get_connection
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from redis.exceptions import RedisError
 
 from authz import keys, reencryption, registry, snapshot
-from authz.models import PeriodicTask, SigningKey, triggers
+from authz.conf import conf
+from authz.evidence import targets
+from authz.evidence.status import unsealed
+from authz.models import AuditArchive, AuditDestination, PeriodicTask, SigningKey, triggers
 from authz.protocol.errors import OAuthError
 from authz.secrets_at_rest import WrongKeyError
 
@@ -35,6 +40,8 @@ OLDEST_POSTGRESQL = 14_00_00
 OLDEST_KEY = timedelta(days=365)
 # A task is late when it was due so long ago, whatever it is.
 LATE = 300.0
+# Events are sealed every five seconds.
+UNSEALED = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,8 @@ Examination = Callable[[], Iterator[Finding]]
 def examine(now: Callable[[], float] = time.time) -> dict[str, list[Finding]]:
     """Everything, by what was examined; an empty list is good health. Changes nothing."""
     snapshot.forget()
+    if gone := list(_survived("database", unreachable)):
+        return {"database": gone}
     return {about: list(_survived(about, look)) for about, look in _examinations(now).items()}
 
 
@@ -67,6 +76,7 @@ def _examinations(now: Callable[[], float]) -> dict[str, Examination]:
         "signing keys": lambda: signing_keys(now()),
         "secrets": stored_secrets,
         "periodic tasks": lambda: periodic_tasks(now()),
+        "audit": evidence,
         "mail": mail,
     }
     for app in apps.get_app_configs():
@@ -84,11 +94,25 @@ def _survived(about: str, look: Examination) -> Iterator[Finding]:
             ERROR,
             about,
             f"It cannot be examined: {type(error).__name__}: {str(error)[:200]}",
-            "If the database does not answer, see to that first (DATABASE_URL, `manage.py migrate`).",
+            "See to what is said of the database first (`manage.py migrate`).",
         )
 
 
 # --- What is examined -----------------------------------------------------------------------------------------------
+
+
+def unreachable() -> Iterator[Finding]:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as error:
+        yield Finding(
+            ERROR,
+            "database",
+            f"It does not answer: {error}",
+            "See to it and to DATABASE_URL. Nothing is issued until it answers; then the server goes on by itself, and"
+            " everything else can be examined.",
+        )
 
 
 def configuration() -> Iterator[Finding]:
@@ -104,8 +128,10 @@ def database() -> Iterator[Finding]:
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if plan:
-        names = ", ".join(f"{migration.app_label} {migration.name}" for migration, _ in plan)
-        yield Finding(ERROR, "database", f"Migrations are missing: {names}", "Run `manage.py migrate`.")
+        names = [f"{migration.app_label} {migration.name}" for migration, _ in plan]
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        says = f"Migrations are missing: {', '.join(names[:5])}{more}."
+        yield Finding(ERROR, "database", says, "Run `manage.py migrate`.")
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("PRAGMA journal_mode")
@@ -167,9 +193,17 @@ def skew(whose: str, theirs: float, ours: float, *, about: str) -> Iterator[Find
 def shared_cache() -> Iterator[Finding]:
     if not settings.CACHE_URL:
         return
-    cache.set("doctor", "here", 10)
-    if cache.get("doctor") != "here":
-        yield Finding(ERROR, "cache", "It does not keep what it is given.", "See to Redis or Valkey (CACHE_URL).")
+    try:
+        # The cache itself would answer from this process's memory.
+        cache.ping()  # type: ignore[attr-defined]  # with CACHE_URL it is SharedCache
+    except (RedisError, OSError) as error:
+        yield Finding(
+            ERROR,
+            "cache",
+            f"Redis or Valkey does not answer: {error}",
+            "See to it and to CACHE_URL. Meanwhile tokens are issued, and each process counts alone: rate limits are as"
+            " many times looser as there are processes.",
+        )
 
 
 def signing_keys(now: float) -> Iterator[Finding]:
@@ -241,6 +275,57 @@ def periodic_tasks(now: float) -> Iterator[Finding]:
                 f"{name} has failed {row.failures} times in a row: {row.failure}",
                 "The log of the `periodic` process has the whole story. It is tried again when it is next due.",
             )
+
+
+def evidence() -> Iterator[Finding]:
+    """Is the audit sealed, told and archived as it should be? (Whether it is what was sealed says `audit verify`.)"""
+    waiting, lag = unsealed()
+    if lag > UNSEALED:
+        yield Finding(
+            ERROR,
+            "audit",
+            f"{waiting} events wait for their seal, the oldest for {lag / 60:.0f} minutes.",
+            "See what is said of the periodic task authz.evidence.sealer. On PostgreSQL a transaction that wrote and"
+            " does not end holds it up: look into pg_stat_activity.",
+        )
+    for row in AuditDestination.objects.filter(enabled=True, failures__gt=0):
+        yield Finding(
+            WARNING,
+            "audit",
+            f"{row.name} ({row.to}) has refused {row.failures} deliveries in a row: {row.failure}",
+            "See to the other side. Nothing is lost, and it is tried again by itself; but nothing is archived before it"
+            " was told. If it is gone for good, switch it off (`enabled: false`).",
+        )
+    yield from _directory()
+
+
+def _directory() -> Iterator[Finding]:
+    """Where archives and files go, if anything goes there."""
+    archived = AuditArchive.objects.order_by("-start").values_list("file", flat=True)
+    told = AuditDestination.objects.filter(enabled=True).values_list("to", flat=True)
+    if not conf.audit_retention_days and not archived.exists() and not any(map(targets.is_file, told)):
+        return
+    folder = conf.audit_directory
+    if missing := [name for name in archived if not (folder / name).exists()]:
+        yield Finding(
+            ERROR,
+            "audit",
+            f"{len(missing)} archives are not in {folder}, such as {missing[0]}.",
+            "Bring them back, or name the directory that they are in (GATEHOUSE_AUDIT_DIRECTORY). Until then the events"
+            " in them cannot be proved, and no more are removed from the database.",
+        )
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(there, os.W_OK):
+        yield Finding(
+            ERROR,
+            "audit",
+            f"Nobody may write to {there}.",
+            f"Give the server's account the right to write to {folder}.",
+        )
+    elif (free := disk_usage(there).free) < LEAST_FREE:
+        yield Finding(
+            WARNING, "audit", f"{free // 2**20} MB are free in {folder}.", "Make room: archives and files grow there."
+        )
 
 
 def mail() -> Iterator[Finding]:

@@ -58,7 +58,7 @@ class Counter:
 
 
 class Gauge(Counter):
-    """A number as any process saw it last: a cell holds it and when that was. Times are seconds since the epoch."""
+    """A number as it was last seen by any process. A cell holds it, and when that was (seconds since the epoch)."""
 
     def set(self, value: float, *labels: str | int) -> None:
         with _lock:

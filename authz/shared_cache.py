@@ -38,3 +38,7 @@ class SharedCache(RedisCache):
     has_key = _or_own("has_key")
     incr = _or_own("incr")
     clear = _or_own("clear")
+
+    def ping(self) -> None:
+        """Ask the shared one, and it alone. Raises RedisError or OSError."""
+        self._cache.get_client().ping()  # type: ignore[attr-defined]  # Django's own

@@ -5,19 +5,22 @@ import time
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from io import StringIO
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from pytest_django import Settings
 
-from authz import doctor, keys, periodic, registry
-from authz.models import PeriodicTask, SigningKey, triggers
+from authz import audit, doctor, keys, periodic, registry
+from authz.models import AuditArchive, AuditDestination, PeriodicTask, SigningKey, triggers
 from authz.outbound import Cause, OutboundError, Response
 from authz.protocol import jwts
+from demo.processes import free_port
 from tests.conftest import drop_append_only_triggers
 from tests.xaa.company import IDP, IDP_JWKS, Idp
 from xaa import doctor as of_xaa
@@ -114,10 +117,65 @@ def test_a_clock_that_is_off(apart: float, level: str | None) -> None:
         assert [finding.level for finding in doctor.clock(lambda: time.time() + apart)] == levels
 
 
-def test_a_cache_that_keeps_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.CACHE_URL = "redis://cache.example"
-    monkeypatch.setattr(doctor, "cache", SimpleNamespace(set=lambda *_: None, get=lambda _: None))
-    assert only("cache").level == "error"
+def test_a_cache_that_is_away_although_this_process_remembers_for_itself(settings: Settings) -> None:
+    settings.CACHE_URL = f"redis://127.0.0.1:{free_port()}/0"
+    options = {"BACKEND": "authz.shared_cache.SharedCache", "LOCATION": settings.CACHE_URL}
+    settings.CACHES = {"default": options}
+    cache.set("known", "here")
+    assert cache.get("known") == "here"
+    finding = only("cache")
+    assert (finding.level, "does not answer" in finding.says) == ("error", True)
+
+
+def test_a_database_that_does_not_answer_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> Any:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(connection, "cursor", away)
+    said = doctor.examine()
+    assert [finding.level for finding in said["database"]] == ["error"]
+    assert list(said) == ["database"]
+
+
+class TestAudit:
+    @pytest.fixture(autouse=True)
+    def folder(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+        folder = tmp_path / "audit"
+        monkeypatch.setattr(doctor, "conf", SimpleNamespace(audit_directory=folder, audit_retention_days=0))
+        return folder
+
+    def test_one_that_is_not_sealed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        audit.record(audit.Event.TOKEN_ISSUED)
+        assert found("audit") == []
+        monkeypatch.setattr(doctor, "UNSEALED", -1.0)
+        assert "wait for their seal" in only("audit").says
+
+    def test_a_destination_that_takes_nothing(self) -> None:
+        AuditDestination.objects.create(name="siem", to="https://siem.example/", failures=7, failure="it answered 500")
+        AuditDestination.objects.create(name="old", to="https://old.example/", failures=7, enabled=False)
+        finding = only("audit")
+        assert "siem (https://siem.example/) has refused 7 deliveries in a row: it answered 500" in finding.says
+
+    def test_a_directory_that_nobody_may_write_to(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        AuditDestination.objects.create(name="file", to="file:audit.jsonl")
+        assert found("audit") == []
+        monkeypatch.setattr("os.access", lambda *_: False)
+        assert str(folder) in only("audit").do
+
+    def test_a_directory_that_is_almost_full(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        AuditDestination.objects.create(name="file", to="file:audit.jsonl")
+        monkeypatch.setattr(doctor, "disk_usage", lambda _: SimpleNamespace(free=1024))
+        assert only("audit").level == "warning"
+
+    def test_an_archive_that_is_not_there(self) -> None:
+        of_table = " ON authz_auditarchive" if connection.vendor == "postgresql" else ""
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TRIGGER authz_auditarchive_sealed_only{of_table}")
+        AuditArchive.objects.create(
+            start=0, size=7, last_id=7, file="audit-0-7.jsonl.gz", frontier=b"", archived=datetime.now(UTC)
+        )
+        finding = only("audit")
+        assert (finding.level, "audit-0-7.jsonl.gz" in finding.says) == ("error", True)
 
 
 class TestSigningKeys:
