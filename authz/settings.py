@@ -268,6 +268,7 @@ TEMPLATES = [
 
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)}
 if IS_SQLITE:
+    DATABASES["default"]["ENGINE"] = "authz.backends.sqlite3"
     DATABASES["default"]["OPTIONS"] = {
         # A write transaction takes its lock at the start: it waits for its turn instead of failing half way.
         "transaction_mode": "IMMEDIATE",

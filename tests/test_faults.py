@@ -52,6 +52,23 @@ def full(server: RunningGatehouse) -> Iterator[None]:
 
 
 @contextmanager
+def moved(server: RunningGatehouse) -> Iterator[None]:
+    """SQLite's files are elsewhere for a while."""
+    files = list(Path(urlsplit(server.database_url).path).parent.glob("*.sqlite3*"))
+    elsewhere = files[0].parent / "elsewhere"
+    elsewhere.mkdir()
+    for file in files:
+        file.rename(elsewhere / file.name)
+    try:
+        yield
+        assert not any(file.exists() for file in files), "nobody makes an empty database in its place"
+    finally:
+        for file in elsewhere.iterdir():
+            file.rename(files[0].parent / file.name)
+        elsewhere.rmdir()
+
+
+@contextmanager
 def read_only(server: RunningGatehouse) -> Iterator[None]:
     """What a failover to a standby does to whoever still talks to it."""
     name = urlsplit(server.database_url).path[1:]
@@ -86,11 +103,13 @@ def _as_admin(server: RunningGatehouse, *statements: str) -> None:
 def _workers(server: RunningGatehouse) -> list[int]:
     assert server.server.process is not None
     parent = server.server.process.pid
-    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    children = [file.read_text() for file in Path(f"/proc/{parent}/task").glob("*/children")]
+    return [int(pid) for text in children for pid in text.split()]
 
 
 FAULTS: dict[str, Callable[[RunningGatehouse], object]] = {
     "sqlite:full": full,
+    "sqlite:gone": moved,
     "postgresql:read-only": read_only,
     "postgresql:gone": gone,
 }
