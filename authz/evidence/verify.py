@@ -37,6 +37,7 @@ class _Walk:
     kept: list[Checkpoint]
     report: Report
     position: int = 0
+    last_id: int | None = None
     frontier: list[bytes] | None = field(default_factory=list)
     agreed: int = 0
 
@@ -46,7 +47,10 @@ class _Walk:
     def step(self, sealed: Sealed, events: Sequence[leaves.Leaf], stored: bytes | None) -> None:
         """One run further. `stored` is the frontier that was written beside it."""
         if sealed.start != self.position:
-            self.find(Fault.GONE, f"the seals between the leaves {self.position} and {sealed.start} are gone")
+            between = f"before event {sealed.ids[0] if sealed.ids else sealed.last_id}"
+            if self.last_id is not None:
+                between = f"after event {self.last_id} and {between}"
+            self.find(Fault.GONE, f"the seals of {sealed.start - self.position} events are gone, {between}")
             self.frontier = None
         self.report.findings += compare(sealed, events, _with_id)
         self.report.events += len(sealed.ids)
@@ -61,13 +65,14 @@ class _Walk:
                 ids = f"{sealed.ids[0]} to {sealed.last_id}" if sealed.ids else f"up to {sealed.last_id}"
                 self.find(Fault.SEAL, f"the seal of the events {ids} is not the one that was signed")
             after = _trusted(stored, signed)
-        self.position, self.frontier = sealed.size, after
+        self.position, self.last_id, self.frontier = sealed.size, sealed.last_id, after
 
-    def skip(self, size: int, stored: bytes, note: str) -> None:
-        """Begin at `size`, from what was signed there."""
+    def skip(self, size: int, last_id: int, stored: bytes, note: str) -> None:
+        """Begin at `size`, behind the event `last_id`, from what was signed there."""
         sealed = Sealed(0, size, 0, (), b"", note)
         signed = self._signed(sealed)
-        self.position, self.frontier = size, _trusted(stored, signed) if signed is not None else None
+        self.position, self.last_id = size, last_id
+        self.frontier = _trusted(stored, signed) if signed is not None else None
         if signed is not None and self.frontier is None:
             self.find(Fault.SEAL, f"the frontier at {size} is not of the tree that was signed")
 
@@ -162,7 +167,7 @@ def _walk_archives(
         if until_id is not None and before >= until_id:
             return
         if since_id is not None and archive.last_id < since_id:
-            walk.skip(archive.size, bytes(archive.frontier), archive.checkpoint)
+            walk.skip(archive.size, archive.last_id, bytes(archive.frontier), archive.checkpoint)
         else:
             _walk_archive(walk, archive, folder, before, tick)
         before = archive.last_id
@@ -184,7 +189,7 @@ def _walk_archive(
     except archive_files.ArchiveError as error:
         walk.find(Fault.ARCHIVE, f"the events up to {archive.last_id} are in an archive: {error}")
     if walk.position != archive.size or walk.frontier is None:
-        walk.skip(archive.size, bytes(archive.frontier), archive.checkpoint)
+        walk.skip(archive.size, archive.last_id, bytes(archive.frontier), archive.checkpoint)
     # Rows are removed after they are archived, so some may still be there; none may be there that was not archived.
     for event_id, line in leaves.read(after=before, up_to=archive.last_id):
         if known and known.get(event_id) != line:
@@ -195,7 +200,7 @@ def _walk_live(walk: _Walk, since_id: int | None, until_id: int | None, tick: Ca
     if since_id is not None:
         before = AuditSegment.objects.filter(last_id__lt=since_id).order_by("-start").first()
         if before is not None and before.size > walk.position:
-            walk.skip(before.size, bytes(before.frontier), before.checkpoint)
+            walk.skip(before.size, before.last_id, bytes(before.frontier), before.checkpoint)
     for sealed, events, stored in segments.live(walk.position):
         walk.step(sealed, events, stored)
         tick()

@@ -186,9 +186,17 @@ def test_a_new_key_and_a_new_history_are_not_ours_for_who_kept_a_checkpoint_or_t
 def test_a_missing_seal_is_named(sealed: list[int]) -> None:
     attack("DELETE FROM authz_auditsegment WHERE start = 14")
     found = findings()
-    assert found[0].kind == "seal_gone"
+    between = f"after event {sealed[13]} and before event {sealed[21]}"
+    assert str(found[0]) == f"seal_gone: the seals of 7 events are gone, {between}"
     assert [finding.event for finding in found[1:]] == sealed[14:21]
     assert {finding.kind for finding in found[1:]} == {"inserted"}
+
+
+def test_a_sealed_run_that_was_removed_with_its_events_is_said_by_those_around_it(sealed: list[int]) -> None:
+    attack("DELETE FROM authz_auditsegment WHERE start = 14")
+    attack("DELETE FROM authz_auditevent WHERE id BETWEEN %s AND %s", sealed[14], sealed[20])
+    between = f"after event {sealed[13]} and before event {sealed[21]}"
+    assert [str(finding) for finding in findings()] == [f"seal_gone: the seals of 7 events are gone, {between}"]
 
 
 def test_an_end_that_was_cut_off_is_found_by_a_checkpoint_kept_elsewhere(sealed: list[int]) -> None:
