@@ -41,6 +41,17 @@ def test_the_composition_takes_secrets_from_outside_and_sets_what_settings_know(
     assert document["services"]["gatehouse"]["read_only"]
 
 
+def test_what_the_audit_writes_outlives_its_container() -> None:
+    document = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    volume, _, folder = document["services"]["gatehouse"]["volumes"][0].partition(":")
+    assert volume in document["volumes"]
+    assert folder == "/srv/gatehouse/var/audit"
+    assert "--owner=gatehouse var var/audit" in (DEPLOY / "Dockerfile").read_text()
+    # No pg_dump of bookworm (15) takes a backup of a newer server.
+    server = int(document["services"]["database"]["image"].partition(":")[2])
+    assert f"trixie has {server}" in (DEPLOY / "Dockerfile").read_text()
+
+
 def test_what_operations_name_is_there() -> None:
     operations = Path(ROOT / "docs/operations.md").read_text()
     named = set(re.findall(r"`(deploy/[\w.]+)`", operations))
