@@ -114,6 +114,7 @@ def test_a_collector_that_is_down_slow_or_answers_garbage_is_told_when_it_is_bac
     assert AuditDestination.objects.get().failures == 1, "it rests"
     assert again().failures == 2
     assert AuditDestination.objects.get().next_try - time.time() > 8
+    monkeypatch.setattr(delivery.targets.Role.AUDIT_COLLECTOR, "limits", limits)
     before = len(told(collector)) if handler else 0
     collector.serve("/ingest", reply(b"", status="200 OK"))
     assert again(to=collector.url("/ingest")).failures == 0
