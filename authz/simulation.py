@@ -19,7 +19,7 @@ class Level(StrEnum):
 
     NOTHING = "nothing"
     WAITING = "after an approval"
-    CONDITIONAL = "after the right sign-in, from the right network"
+    CONDITIONAL = "after the right sign-in, from the right network, at the right time"
     GRANTED = "now"
 
 
@@ -52,15 +52,19 @@ class Cast:
     servers: Sequence[Server]
 
 
+class Unknown(Exception):
+    """There is nobody and nothing of this name to look at, in words for who asked."""
+
+
 def cast(*, client_id: str = "", username: str = "", resource: str = "") -> Cast:
-    """Everybody there is; or only this agent, this person, this server."""
+    """Everybody there is; or only this agent, this person, this server. Raises `Unknown`."""
     clients = Client.objects.select_related("owner").order_by("client_id")
     users = User.objects.filter(is_active=True).prefetch_related("groups").order_by("username")
     servers = ProtectedResource.objects.filter(is_active=True).prefetch_related("scopes").order_by("identifier")
     clients = clients.filter(client_id=client_id) if client_id else clients
     users = users.filter(username=username) if username else users
     servers = servers.filter(identifier=resource) if resource else servers
-    return Cast(
+    found = Cast(
         agents=[_agent(client) for client in clients],
         persons=[
             Person(username=user.username, groups=tuple(group.name for group in user.groups.all())) for user in users
@@ -72,6 +76,11 @@ def cast(*, client_id: str = "", username: str = "", resource: str = "") -> Cast
             for row in servers
         ],
     )
+    # Of nobody every question would be answered by "nothing", and a misspelt one by what it hoped for.
+    for name, rows in ((client_id, found.agents), (username, found.persons), (resource, found.servers)):
+        if name and not rows:
+            raise Unknown(f"There is no {name!r}, or it is switched off.")
+    return found
 
 
 def _agent(client: Client) -> Agent:

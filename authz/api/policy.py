@@ -1,7 +1,7 @@
 """`/policy`: why an ask is answered as it is, who reaches what, and what other rules would change. Changes nothing."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -114,11 +114,7 @@ class ReachView(ApiView):
         given = self.given
         if not given:
             raise Problem(400, "Name a client_id, a username or a resource.")
-        among = simulation.cast(
-            client_id=given.get("client_id", ""),
-            username=given.get("username", ""),
-            resource=given.get("resource", ""),
-        )
+        among = cast_of(given)
         rows = reach(decisions.rule_set(), among.agents, among.persons, among.servers, time.time())
         if "username" in given:
             rows = tuple(row for row in rows if given["username"] in row.subjects)
@@ -162,12 +158,20 @@ class Simulate(ApiView):
             new = compile(simulation.proposed(rules_of(given.get("rules")), prune=prune))
         except RuleError as error:
             raise invalid("rules", str(error)) from None
-        shifts = iter(simulation.shifts(decisions.rule_set(), new, simulation.cast(**only), time.time()))
+        shifts = iter(simulation.shifts(decisions.rule_set(), new, cast_of(only), time.time()))
         shown = [{**asdict(shift), "gains": shift.gains} for shift in islice(shifts, MAXIMUM_ROWS)]
         rest = list(shifts)
         gained = sum(shift["gains"] for shift in shown) + sum(shift.gains for shift in rest)
         total = len(shown) + len(rest)
         return Response({"gained": gained, "lost": total - gained, "shifts": shown, "more": bool(rest)})
+
+
+def cast_of(given: Mapping[str, str]) -> simulation.Cast:
+    names = {name: given.get(name, "") for name in ("client_id", "username", "resource")}
+    try:
+        return simulation.cast(**names)
+    except simulation.Unknown as problem:
+        raise Problem(400, str(problem)) from None
 
 
 def rules_of(given: object) -> Sequence[Rule]:

@@ -28,7 +28,9 @@ from authz.policy.ask import IDENTITY_SCOPES, Ask
 from authz.policy.compiled import RuleSet, positions, union
 from authz.policy.conditions import (
     NO,
+    NOT_ESTABLISHED,
     YES,
+    Verdict,
     together,
     verdicts_on_authentication,
     verdicts_on_circumstances,
@@ -113,7 +115,8 @@ def judge(
     """`decide`, for those who try things out.
 
     in_force_at   when the rules' own validity is judged.
-    hopeful       takes whatever isn't established, and every approval, for granted: what could be reached at best.
+    hopeful       what could be reached at best, from now on: whatever isn't established is taken for granted where it
+                  permits and not where it restricts, each condition by itself, and the right moment will come.
     """
     refusal = _refusal_before_rules(ask, rules, now)
     if refusal is not None:
@@ -123,16 +126,19 @@ def judge(
     found &= rules.speaking_of_subject(ask) & reduce(or_, (possibly for _, _, possibly in spoken))
     standing = _stand(found, ask, rules, now, in_force_at, hopeful=hopeful)
     denying = standing.restricting & rules.effects[Effect.DENY]
-    holding = 0 if hopeful else standing.restricting & rules.effects[Effect.REQUIRE_APPROVAL]
+    holding = standing.restricting & rules.effects[Effect.REQUIRE_APPROVAL]
     permitting = standing.permitting & ~rules.effects[Effect.DENY]
     retrying = standing.retrying & ~rules.effects[Effect.DENY]
-    live = [a for a in approvals if a.is_live(now) and a.resource == ask.resource and a.is_for(ask)] if holding else []
+    allows = rules.effects[Effect.ALLOW]
+    live = [a for a in approvals if a.is_live(now) and a.resource == ask.resource and a.is_for(ask)]
 
     tally = _Tally()
     for name, surely, possibly in spoken:
-        denied = denying & (surely if hopeful else possibly)
-        permits = permitting & (possibly if hopeful else surely)
-        held = holding & possibly
+        restricted_by, permitted_by = (surely, possibly) if hopeful else (possibly, surely)
+        denied, held, permits = denying & restricted_by, holding & restricted_by, permitting & permitted_by
+        # What permits only under an approval holds, too, however little is established.
+        if not permits & allows:
+            held |= permits
         if denied:
             tally.deny(denied)
         elif not permits:
@@ -210,19 +216,33 @@ def _stand(found: int, ask: Ask, rules: RuleSet, now: float, in_force_at: float,
     retrying = 0
     for position in positions(found & rules.conditional):
         conditions = rules.rules[position].conditions
-        circumstances = together(verdicts_on_circumstances(conditions, ask, now, in_force_at))
+        found_out = verdicts_on_circumstances(conditions, ask, now, in_force_at)
+        circumstances = together(_sooner_or_later(found_out) if hopeful else found_out)
         if circumstances is NO:
             continue
         bit = 1 << position
-        authentication = together(verdicts_on_authentication(conditions, ask, now))
-        established = circumstances is YES and authentication is YES
-        if established or hopeful:
+        signed_in = verdicts_on_authentication(conditions, ask, now)
+        authentication = together(signed_in)
+        if hopeful or (circumstances is YES and authentication is YES):
             permitting |= bit
-        if established or (authentication is not NO and not hopeful):
+        if _is_inescapable(circumstances, signed_in) if hopeful else authentication is not NO:
             restricting |= bit
         if circumstances is YES and authentication is not YES and ask.subject is not None:
             retrying |= bit
     return _Standing(restricting, permitting, retrying)
+
+
+# What time alone changes: hours come round, what has not begun begins, and what has an end ends.
+_PASSING = {("hours", YES), ("hours", NO), ("not_before", NO), ("not_after", YES)}
+
+
+def _sooner_or_later(found: list[tuple[str, Verdict]]) -> list[tuple[str, Verdict]]:
+    return [(name, NOT_ESTABLISHED if (name, verdict) in _PASSING else verdict) for name, verdict in found]
+
+
+def _is_inescapable(circumstances: Verdict, signed_in: list[tuple[str, Verdict]]) -> bool:
+    # By waiting until a sign-in is old nobody escapes a restriction (authz/policy/conditions.py).
+    return circumstances is YES and all(verdict is YES or name == "max_auth_age" for name, verdict in signed_in)
 
 
 class _Tally:

@@ -51,8 +51,9 @@ class Reach:
     """Any of these clients, for any of these subjects (None: for itself), at this server, by any of these grants.
 
     scopes        granted now, whatever the sign-in and the network.
-    waiting       granted once somebody approves.
-    conditional   granted at best: after the right sign-in, from the right network (and, it may be, an approval).
+    waiting       granted once somebody approves, at best.
+    conditional   granted at best, without an approval: after the right sign-in, from the right network, at the right
+                  time. Each condition is judged by itself, so this is rather too much than too little.
     """
 
     clients: tuple[str, ...]
@@ -148,13 +149,15 @@ def _answer(
     granted, waiting, conditional = [], [], []
     for scope in server.scopes:
         single = replace(ask, scopes=(scope,))
-        effect = decide(single, rules, now, approvals).effect
-        if effect is Outcome.ALLOW:
+        if decide(single, rules, now, approvals).effect is Outcome.ALLOW:
             granted.append(scope[0])
-        elif effect is Outcome.PENDING:
-            waiting.append(scope[0])
-        elif judge(single, rules, now, in_force_at=now, hopeful=True).effect is Outcome.ALLOW:
-            conditional.append(scope[0])
+            continue
+        # Also of what would wait now: who gets around the approval from another network must be seen.
+        match judge(single, rules, now, approvals, in_force_at=now, hopeful=True).effect:
+            case Outcome.ALLOW:
+                conditional.append(scope[0])
+            case Outcome.PENDING:
+                waiting.append(scope[0])
     return tuple(granted), tuple(waiting), tuple(conditional)
 
 

@@ -131,3 +131,22 @@ def test_a_mistake_in_the_file_is_named(gatehouse: World, tmp_path: Path, text: 
 def test_what_does_not_exist_is_said(gatehouse: World, arguments: tuple[str, ...]) -> None:
     with pytest.raises(CommandError):
         policy("explain", *arguments)
+
+
+def test_it_tells_who_reaches_what(gatehouse: World) -> None:
+    said = policy("reach", "--resource", NOTES)
+    assert "nightly-report" in said
+    assert f"desktop-app, web-app for alice, bob at {NOTES} by authorization_code\n    mcp:read mcp:write: now" in said
+    assert "charlie" not in said
+    said = policy("reach", "--client", "nightly-report")
+    assert said == f"nightly-report for itself at {NOTES} by client_credentials\n    mcp:read: now\n"
+    assert policy("reach", "--user", "charlie") == "Out of reach.\n"
+    with pytest.raises(CommandError, match="Name an agent"):
+        policy("reach")
+
+
+@pytest.mark.parametrize("option", ["--client", "--user", "--resource"])
+def test_what_is_asked_about_nobody_has_no_answer(gatehouse: World, rules: Path, option: str) -> None:
+    for action in (("simulate", str(rules)), ("reach",)):
+        with pytest.raises(CommandError, match="There is no 'misspelt'"):
+            policy(*action, option, "misspelt")

@@ -53,7 +53,7 @@ def test_may_alice_delegate_payroll_access_to_it(gatehouse: World) -> None:
 
 
 def test_does_this_comply_with_our_data_policy(gatehouse: World, data_policy: str) -> None:
-    with pytest.raises(CommandError, match="ways around it"):
+    with pytest.raises(CommandError, match="around it"):
         manage("policy", "comply", data_policy)
 
     # Applied, it is kept; and whatever else somebody allows, it stays so.
@@ -85,3 +85,65 @@ def test_a_policy_that_allows_demands_nothing(gatehouse: World, tmp_path: Path) 
     file.write_text(f'rules: [{{name: x, effect: allow, clients: ["*"], resources: ["{NOTES}"], scopes: ["*"]}}]')
     with pytest.raises(CommandError, match="demand nothing"):
         manage("policy", "comply", str(file))
+
+
+@pytest.mark.parametrize(
+    ("escape", "conditions"),
+    [
+        ("from another network", {"networks": ["10.0.0.0/8"]}),
+        ("after another sign-in", {"acr": ["bronze"]}),
+        ("at another hour", {"hours": {"from": "00:00", "to": "23:59"}}),
+        ("once it has ended", {"not_after": "2999-01-01"}),
+    ],
+)
+def test_who_gets_around_the_approval_is_listed(
+    gatehouse: World, data_policy: str, escape: str, conditions: dict[str, object]
+) -> None:
+    definition = {"clients": ["*"], "groups": ["*"], "grant_types": ["*"], "resources": ["*"], "scopes": ["*"]}
+    Rule.objects.create(
+        name="Sometimes ask", effect="require_approval", definition={**definition, "conditions": conditions}
+    )
+    output = StringIO()
+    with pytest.raises(CommandError, match="around it"):
+        call_command("policy", "comply", data_policy, stdout=output, no_color=True)
+    assert f"desktop-app for bob at {NOTES} by authorization_code: mcp:write, after the right" in output.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        ("", "without rules demands nothing"),
+        ("{%s, enabled: false}", "is switched off"),
+        (
+            "{%s, conditions: {networks: [10.0.0.0/8], hours: {from: '08:00', to: '09:00'}}}",
+            "depends on hours, networks",
+        ),
+        ("{%s, conditions: {not_after: 2999-01-01}}", "depends on not_after"),
+    ],
+)
+def test_what_demands_nothing_for_sure_is_never_kept(gatehouse: World, tmp_path: Path, rule: str, problem: str) -> None:
+    file = tmp_path / "policy.yaml"
+    fields = 'name: x, effect: deny, clients: ["*"], groups: ["*"], resources: ["*"], scopes: ["*"]'
+    file.write_text(f"rules: [{rule.replace('%s', fields)}]")
+    with pytest.raises(CommandError, match=problem):
+        manage("policy", "comply", str(file))
+
+
+def test_a_demand_of_an_environment_is_judged(gatehouse: World, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(
+        'rules: [{name: x, effect: deny, clients: ["*"], groups: ["*"], resources: ["*"], scopes: ["*"],'
+        " conditions: {environments: [test]}}]"
+    )
+    with pytest.raises(CommandError, match="around it"):
+        manage("policy", "comply", str(file))
+
+
+def test_a_demand_never_stands_in_for_the_rule_of_its_name(gatehouse: World, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(
+        f'rules: [{{name: Engineers use agents on Notes, effect: deny, clients: ["*"], resources: ["{NOTES}"],'
+        ' scopes: ["mcp:write"]}]'
+    )
+    # Machines get no more than reading; people's writing is no business of this demand.
+    assert manage("policy", "comply", str(file)).startswith("The rules keep it")

@@ -10,7 +10,7 @@ from authz import policy
 from authz.policy import Approval, Ask, Outcome, Rule, decide, decide_sign_in
 
 from . import strategies as any_
-from .cast import NOW
+from .cast import NOW, require
 from .reference import outcome
 from .strategies import MANY, SOME
 
@@ -168,9 +168,19 @@ def test_hope_never_falls_short_of_the_decision(ask: Ask, rules: list[Rule], app
 
     compiled = policy.compile(rules)
     decision = decide(ask, compiled, NOW, approvals)
-    hoped = judge(ask, compiled, NOW, in_force_at=NOW, hopeful=True)
-    assert at_best(decision) <= set(hoped.scopes)
-    assert hoped.effect is not Outcome.PENDING
+    hoped = judge(ask, compiled, NOW, approvals, in_force_at=NOW, hopeful=True)
+    assert set(decision.scopes) <= set(hoped.scopes)
+    assert at_best(decision) <= at_best(hoped)
+
+
+@SOME
+@given(any_.asks, any_.rule_lists)
+def test_hope_gets_around_no_approval(ask: Ask, rules: list[Rule]) -> None:
+    from authz.policy.decide import judge
+
+    demands = [require(), require(groups=None)]
+    hoped = judge(ask, policy.compile([*rules, *demands]), NOW, in_force_at=NOW, hopeful=True)
+    assert hoped.effect is not Outcome.ALLOW
 
 
 @SOME

@@ -68,7 +68,71 @@ ROWS: list[tuple[str, list[Rule], Agent, Person, list[Reach]]] = [
         [require("read", acr=["gold"])],
         agent(),
         ALICE,
+        [row(waiting=("read",))],
+    ),
+    (
+        "what waits only from some network",
+        [allow("read"), require("read", networks=["10.0.0.0/8"])],
+        agent(),
+        ALICE,
         [row(conditional=("read",))],
+    ),
+    (
+        "what waits after some sign-ins",
+        [allow("read"), require("read", acr=["bronze"])],
+        agent(),
+        ALICE,
+        [row(conditional=("read",))],
+    ),
+    (
+        "that nobody escapes an approval by waiting",
+        [allow("read"), require("read", max_auth_age=60)],
+        agent(),
+        ALICE,
+        [row(waiting=("read",))],
+    ),
+    (
+        "what waits in its hours",
+        [allow("read"), require("read", hours={"from": "08:00", "to": "09:00"})],
+        agent(),
+        ALICE,
+        [row(conditional=("read",))],
+    ),
+    (
+        "what is allowed at another hour",
+        [allow("read", hours={"from": "09:00", "to": "10:00"})],
+        agent(),
+        ALICE,
+        [row(conditional=("read",))],
+    ),
+    (
+        "what is denied at this hour",
+        [allow("read"), deny(hours={"from": "08:00", "to": "09:00"})],
+        agent(),
+        ALICE,
+        [row(conditional=("read",))],
+    ),
+    (
+        "what is going to be allowed",
+        [allow("read", not_before="2027-01-16")],
+        agent(),
+        ALICE,
+        [row(conditional=("read",))],
+    ),
+    (
+        "what is denied for a time",
+        [allow("read"), deny(not_after="2027-01-16")],
+        agent(),
+        ALICE,
+        [row(conditional=("read",))],
+    ),
+    ("what is denied from now on", [allow("read"), deny(not_before="2027-01-14")], agent(), ALICE, []),
+    (
+        "what is denied elsewhere",
+        [allow("read"), deny(environments=["e"])],
+        agent(environment="e"),
+        ALICE,
+        [],
     ),
     ("what has ended", [allow(not_after="2027-01-15T08:00:00Z")], agent(), ALICE, []),
     ("not through an agent that waits", [allow()], agent(status=ClientStatus.PENDING), ALICE, []),
@@ -195,7 +259,12 @@ def test_an_unknown_sensitivity_is_reached_at_best() -> None:
 def test_an_unknown_sensitivity_may_at_best_be_approved() -> None:
     odd = Server(identifier=NOTES, scopes=(("odd", ""),))
     rules = compile([require(sensitivities=["high"])])
-    assert list(reach(rules, [agent()], [ALICE], [odd], NOW)) == [row(conditional=("odd",))]
+    assert list(reach(rules, [agent()], [ALICE], [odd], NOW)) == [row(waiting=("odd",))]
+
+
+def test_what_was_declined_is_out_of_reach() -> None:
+    declined = approval("", declined=("read",))
+    assert list(reach(compile([require("read")]), [agent()], [BOB], [AT_NOTES], NOW, approvals=[declined])) == []
 
 
 def test_ten_thousand_alike_are_decided_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,12 @@ from authz.configuration.document import read
 from authz.management.operators import administrator
 from authz.models import AuditEvent, Client, ProtectedResource, RuleChange, User
 from authz.models import Rule as RuleRow
-from authz.policy import Ask, Explanation, Rule, RuleError, RuleSet, Standing, compile, explain, sentence
+from authz.policy import Ask, Explanation, Rule, RuleError, RuleSet, Standing, compile, explain, reach, sentence
 from authz.protocol import jwts
+from authz.simulation import Level
+
+# Names of a line.
+SHOWN = 10
 
 
 class Command(BaseCommand):
@@ -38,9 +43,12 @@ class Command(BaseCommand):
             asking.add_argument("--scopes", nargs="+", help="Left out: all that the server has.")
             asking.add_argument("--grant-type", help="Left out: client_credentials, or authorization_code for a user.")
             asking.add_argument("--address", default="", help="The address that it comes from.")
+        reached = actions.add_parser(
+            "reach", help="Who can reach an MCP server, and what an agent or a person can reach."
+        )
         simulating = actions.add_parser("simulate", help="Who gains and who loses by the rules of a file.")
         complying = actions.add_parser("comply", help="Whether the rules already keep what a file's rules demand.")
-        for reaching in (simulating, complying):
+        for reaching in (reached, simulating, complying):
             reaching.add_argument("--client", default="", help="Only this agent.")
             reaching.add_argument("--user", default="", help="Only this person (and asks without one).")
             reaching.add_argument("--resource", default="", help="Only this MCP server.")
@@ -66,6 +74,8 @@ class Command(BaseCommand):
                 self._explain(options, time.time())
             case "replay":
                 self._replay(options)
+            case "reach":
+                self._reach(options, time.time())
             case "simulate":
                 self._simulate(options, time.time())
             case "comply":
@@ -121,6 +131,25 @@ class Command(BaseCommand):
                     continue
                 self.stdout.write(f"    {missed.field}: wants {missed.wanted}; the ask has {missed.asked}")
 
+    def _reach(self, options: dict[str, Any], now: float) -> None:
+        if not (options["client"] or options["user"] or options["resource"]):
+            raise CommandError("Name an agent, a person or an MCP server: --client, --user, --resource.")
+        among = _among(options)
+        rows = reach(decisions.rule_set(), among.agents, among.persons, among.servers, now)
+        rows = tuple(row for row in rows if not options["user"] or options["user"] in row.subjects)
+        for row in rows:
+            who = f"{_some(row.clients)} for {_some([name or 'itself' for name in row.subjects])}"
+            self.stdout.write(f"{who} at {row.resource} by {', '.join(row.grant_types)}")
+            for level, scopes in (
+                (Level.GRANTED, row.scopes),
+                (Level.WAITING, row.waiting),
+                (Level.CONDITIONAL, row.conditional),
+            ):
+                if scopes:
+                    self.stdout.write(f"    {' '.join(scopes)}: {level}")
+        if not rows:
+            self.stdout.write("Out of reach.")
+
     # --- Other rules
 
     def _simulate(self, options: dict[str, Any], now: float) -> None:
@@ -137,14 +166,17 @@ class Command(BaseCommand):
     def _comply(self, options: dict[str, Any], now: float) -> None:
         """What the rules demand that a file has, they keep already if adding them would take nothing from anybody."""
         given = _rules_of(options["file"])
-        if any(rule.effect == "allow" for rule in given):
-            raise CommandError("Rules that allow demand nothing; write what must not be as deny or require_approval.")
-        broken = [shift for shift in _shifts(options, now, prune=False) if not shift.gains]
+        if problem := _no_demand(given):
+            raise CommandError(problem)
+        new = compile([*simulation.current().values(), *given])
+        broken = [
+            shift for shift in simulation.shifts(decisions.rule_set(), new, _among(options), now) if not shift.gains
+        ]
         for shift in broken:
             who = f"{shift.client_id} for {shift.subject or 'itself'}"
             self.stdout.write(f"{who} at {shift.resource} by {shift.grant_type}: {shift.scope}, {shift.before}")
         if broken:
-            raise CommandError(f"The rules do not keep it: {len(broken)} ways around it.")
+            raise CommandError(f"The rules do not keep it: {_counted(len(broken), 'way')} around it.")
         self.stdout.write(self.style.SUCCESS("The rules keep it: adding these would take nothing from anybody."))
 
     def _diff(self, options: dict[str, Any]) -> None:
@@ -227,8 +259,42 @@ def _event(options: dict[str, Any]) -> AuditEvent:
 
 def _shifts(options: dict[str, Any], now: float, *, prune: bool) -> list[simulation.Shift]:
     new = compile(simulation.proposed(_rules_of(options["file"]), prune=prune))
-    among = simulation.cast(client_id=options["client"], username=options["user"], resource=options["resource"])
-    return simulation.shifts(decisions.rule_set(), new, among, now)
+    return simulation.shifts(decisions.rule_set(), new, _among(options), now)
+
+
+def _among(options: dict[str, Any]) -> simulation.Cast:
+    try:
+        return simulation.cast(client_id=options["client"], username=options["user"], resource=options["resource"])
+    except simulation.Unknown as problem:
+        raise CommandError(str(problem)) from None
+
+
+def _no_demand(given: list[Rule]) -> str:
+    """Why nobody could say whether such rules are kept; "" if somebody can."""
+    if not given:
+        return "A file without rules demands nothing."
+    for rule in given:
+        if rule.effect == "allow":
+            return "Rules that allow demand nothing; write what must not be as deny or require_approval."
+        if not rule.enabled:
+            return f"“{rule.name}” is switched off, so it demands nothing."
+        # What only a real ask can meet or miss would be taken for kept wherever it might be missed.
+        if asked := sorted({*rule.conditions.to_mapping()} - {"environments"}):
+            return (
+                f"“{rule.name}” depends on {', '.join(asked)}, which only a real ask has."
+                " Leave it out here, or look at the past with `policy diff --days`."
+            )
+    return ""
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    rest = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _ids(name: str) -> list[int]:
