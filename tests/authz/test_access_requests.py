@@ -3,9 +3,11 @@
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
@@ -301,3 +303,32 @@ class TestRaces:
             event__endswith="opened"
         )
         assert [event.detail["by"] for event in decided] == winners
+
+
+class TestAtATerminal:
+    def manage(self, *arguments: str) -> str:
+        output = StringIO()
+        call_command("requests", *arguments, stdout=output, no_color=True)
+        return output.getvalue()
+
+    def test_from_the_ask_to_its_end(self, gatehouse: World) -> None:
+        row, carol = waits(gatehouse), person("carol", "administrator")
+        assert f"{row.pk}  nightly-report for itself at {NOTES}" in self.manage("list")
+        assert self.manage("list", "--approved") == ""
+
+        self.manage("approve", str(row.pk), "--by", carol.username, "--for", "1h")
+        assert self.manage("list") == ""
+        assert "mcp:read until " in self.manage("list", "--approved")
+        assert machine_asks(gatehouse).status_code == 200
+
+        assert self.manage("end", str(row.pk), "--by", carol.username) == f"{row.pk} cancelled\n"
+        assert self.manage("list", "--approved") == ""
+        assert body(machine_asks(gatehouse))["error"] == "authorization_pending"
+        with pytest.raises(CommandError, match="no approval to end"):
+            self.manage("end", str(row.pk), "--by", carol.username)
+
+    @pytest.mark.parametrize("action", [("approve",), ("deny", "--comment", "no")])
+    def test_who_may_not_decide_does_not_here_either(self, gatehouse: World, action: tuple[str, ...]) -> None:
+        # Alice is an administrator, and owns the agent that asks.
+        with pytest.raises(CommandError, match="agent of their own"):
+            self.manage(*action, str(waits(gatehouse).pk), "--by", "alice")

@@ -331,3 +331,10 @@ def test_the_simulator_takes_an_ended_approval_for_none(gatehouse: World) -> Non
     output = StringIO()
     call_command("policy", "explain", "--client", "nightly-report", "--resource", NOTES, stdout=output, no_color=True)
     assert output.getvalue().startswith("DENY: client not approved")
+
+
+def test_agents_are_listed_by_their_status(gatehouse: World) -> None:
+    assert agents("list", "--status", "pending") == "pending-agent: pending, owned by nobody\n1 agents.\n"
+    everybody = agents("list")
+    assert "nightly-report: approved without an end, owned by alice" in everybody
+    assert "pending-agent: pending" in everybody

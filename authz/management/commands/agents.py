@@ -25,6 +25,10 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", required=True)
         showing = actions.add_parser("show", help="Whether one is approved, by whom, for what and until when.")
         showing.add_argument("--environment", help="Fail unless it is approved for this environment now.")
+        listing = actions.add_parser("list", help="All of them, or those of one status.")
+        listing.add_argument(
+            "--status", choices=Status.values, help="Such as pending: those that somebody has to decide."
+        )
         unused = actions.add_parser("unused", help="Approved agents that got no token for some days.")
         unused.add_argument("--days", type=int, default=90)
         ending = actions.add_parser("ending", help="Those whose approval ends within some days, or has ended.")
@@ -46,6 +50,9 @@ class Command(BaseCommand):
         match options["action"]:
             case "show":
                 self._show(_client(options["client_id"]), options["environment"], now)
+            case "list":
+                rows = Client.objects.select_related("owner", "approved_by").order_by("client_id")
+                self._list(rows.filter(status=options["status"]) if options["status"] else rows, now)
             case "unused":
                 self._list(lifecycle.unused(now, timedelta(days=options["days"])), now)
             case "ending":

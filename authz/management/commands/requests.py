@@ -13,30 +13,38 @@ from authz.models import AccessRequest, User
 
 
 class Command(BaseCommand):
-    help = "List access requests, approve or deny one."
+    help = "List access requests and approvals, approve or deny one, or end an approval before its time."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        actions.add_parser("list", help="Those that wait, the oldest first.")
+        listing = actions.add_parser("list", help="Those that wait, the oldest first.")
+        listing.add_argument("--approved", action="store_true", help="The approvals that hold, the first to end first.")
         approving = actions.add_parser("approve", help="Approve one, for a time.")
         approving.add_argument("--scopes", nargs="+", help="Left out: all that were asked for.")
         approving.add_argument("--for", dest="lasts", choices=list(DURATIONS), default="8h")
         denying = actions.add_parser("deny", help="Deny one, with a reason.")
         for deciding in (approving, denying):
-            deciding.add_argument("id")
-            deciding.add_argument("--by", required=True, help="The user name of who decides.")
             deciding.add_argument("--comment", required=deciding is denying, default="")
+        ending = actions.add_parser("end", help="End an approval before its time.")
+        for of_one in (approving, denying, ending):
+            of_one.add_argument("id")
+            of_one.add_argument("--by", required=True, help="The user name of who decides.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = datetime.now(UTC)
         if options["action"] == "list":
-            self._list(now)
+            if options["approved"]:
+                self._approved(now)
+            else:
+                self._list(now)
             return
         found, by = _request(options["id"]), User.objects.filter(username=options["by"]).first()
         if by is None:
             raise CommandError(f"Nobody is called {options['by']!r}.")
         try:
-            if options["action"] == "approve":
+            if options["action"] == "end":
+                decided = _ended(found, by, now)
+            elif options["action"] == "approve":
                 decided = access_requests.approve(
                     found,
                     by=by,
@@ -57,6 +65,21 @@ class Command(BaseCommand):
             asked = f"{row.asked} times since {row.first_asked:%Y-%m-%d %H:%M} UTC"
             self.stdout.write(f"{row.pk}  {row.client.client_id} for {subject} at {row.resource or 'this server'}")
             self.stdout.write(f"    {' '.join(row.scopes)}, {asked}, because of {', '.join(row.context['rules'])}")
+
+    def _approved(self, now: datetime) -> None:
+        holding = AccessRequest.objects.filter(status=AccessRequest.Status.APPROVED, expires__gt=now)
+        for row in holding.select_related("client", "user", "decided_by").order_by("expires"):
+            subject = row.user.username if row.user else "itself"
+            by = row.decided_by.username if row.decided_by else "somebody who is gone"
+            self.stdout.write(f"{row.pk}  {row.client.client_id} for {subject} at {row.resource or 'this server'}")
+            self.stdout.write(f"    {' '.join(row.approved_scopes)} until {row.expires:%Y-%m-%d %H:%M} UTC, by {by}")
+
+
+def _ended(found: AccessRequest, by: User, now: datetime) -> AccessRequest:
+    if found.status != AccessRequest.Status.APPROVED or not access_requests.cancel(found, by=by, now=now):
+        raise CommandError("There is no approval to end.")
+    found.refresh_from_db()
+    return found
 
 
 def _request(given: str) -> AccessRequest:
