@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env run serve test lint demo bench interop e2e load lock prepare clean
+.PHONY: help env run serve test lint demo bench interop e2e load mutants lock prepare clean
 
 help: ## Print this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -57,9 +57,12 @@ bench: env ## Measure beside a ceiling in one run (needs wrk)
 load: env ## Kill the server a hundred times under load: every token that was received has its event (KILLS=n)
 	$(BIN)/python -m tests.load $(KILLS)
 
+mutants: env ## Break the policy engine in thousands of ways: its tests notice at least nine of ten (PATTERN=…)
+	$(BIN)/python -m tests.mutants $(if $(PATTERN),'$(PATTERN)')
+
 lock: ## Pin all requirements by hash (needs uv and npm)
 	cd tests/interop && npm install --package-lock-only
-	for name in runtime dev interop-mcp1 interop-mcp2; do \
+	for name in runtime dev interop-mcp1 interop-mcp2 mutants; do \
 	  uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	    --custom-compile-command "make lock" requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 

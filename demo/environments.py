@@ -1,8 +1,10 @@
-"""The clients' own environments: `.venv-mcp2`, `.venv-mcp1` and tests/interop/node_modules, made from their lock files.
+"""Environments of their own: for clients `.venv-mcp2`, `.venv-mcp1` and tests/interop/node_modules, for `make mutants`
+`.venv-mutants`, made from their lock files.
 
     python -m demo.environments [mcp2] [mcp1] [node]
 
-Each is made once, and again when its lock file changes. Only `make interop`, `make demo` and CI come here.
+Each is made once, and again when its lock file changes. Only `make interop`, `make demo`, `make mutants` and CI come
+here.
 """
 
 import hashlib
@@ -13,12 +15,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 JAVASCRIPT = ROOT / "tests/interop"
+LOCKS = {"mcp1": "interop-mcp1", "mcp2": "interop-mcp2", "mutants": "mutants"}
 NODE_NEEDED = 22  # the conformance suite and the Inspector ask for it
 
 
 def python(line: str) -> Path:
-    """The interpreter that has `mcp` of this line ("mcp1" or "mcp2")."""
-    home, lock = ROOT / f".venv-{line}", ROOT / f"requirements/interop-{line}.txt"
+    """The interpreter that has `mcp` of a line ("mcp1" or "mcp2"), or mutmut ("mutants")."""
+    home, lock = ROOT / f".venv-{line}", ROOT / f"requirements/{LOCKS[line]}.txt"
     interpreter = home / "bin/python"
     if not _made(home, lock):
         shutil.rmtree(home, ignore_errors=True)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from authz import policy
 from authz.policy import Conditions, Effect, Hours, Rule, RuleError
+from authz.policy.approvers import phrase
 
 from .cast import NOTES, allow
 from .strategies import SOME
@@ -518,3 +519,41 @@ def test_whom_approvers_mean(person: dict[str, Any], means: bool) -> None:
     facts: dict[str, Any] = {"groups": [], "role": "none", "is_owner": False, **person}
     assert approvers.mean(**facts) is means
     assert not policy.Approvers(users=("nobody",)).mean(**facts)
+
+
+@pytest.mark.parametrize(
+    ("approvers", "problem"),
+    [
+        ({"users": ["*"]}, "must be exact: not everybody is an approver."),
+        ({"roles": ["auditor"]}, "must be one of administrator, approver."),
+        ({"roles": ["approver"], "count": 6}, "must be at most 5."),
+        ({"users": ["olga"], "count": 2}, "is more than the people who are named."),
+        ({}, "names nobody: give it an owner, users, groups or roles."),
+    ],
+)
+def test_what_is_wrong_with_approvers_is_said(approvers: dict[str, object], problem: str) -> None:
+    with pytest.raises(RuleError) as raised:
+        policy.Approvers.from_mapping(approvers)
+    assert raised.value.problem == problem
+
+
+def test_a_role_that_is_no_text_is_named() -> None:
+    with pytest.raises(RuleError) as raised:
+        policy.Approvers.from_mapping({"roles": [1]}, "who")
+    assert raised.value.field == "who.roles[0]"
+
+
+@pytest.mark.parametrize(
+    ("approvers", "words"),
+    [
+        (policy.Approvers(owner=True), "the server’s owner"),
+        (policy.Approvers(users=("olga",)), "olga"),
+        (policy.Approvers(roles=("administrator",)), "an administrator"),
+        (policy.Approvers(owner=True, roles=("approver",)), "the server’s owner or an approver"),
+        (policy.Approvers(users=("olga", "paul"), groups=("leads",)), "olga, paul or members of leads"),
+        (policy.Approvers(owner=True, groups=("leads",), count=2), "two of: the server’s owner, members of leads"),
+        (policy.Approvers(groups=("leads",), count=5), "five of: members of leads"),
+    ],
+)
+def test_approvers_in_words(approvers: policy.Approvers, words: str) -> None:
+    assert phrase(approvers) == words
