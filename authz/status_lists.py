@@ -187,7 +187,7 @@ def published(number: int, now: float) -> Published | None:
         if not StatusList.objects.filter(pk=number).exists():
             _published.pop(number, None)
             return None
-        array = status_list.pack(dict.fromkeys(ended(number), status_list.INVALID), size=SIZE)
+        array = status_list.pack(dict.fromkeys(ended(number, now), status_list.INVALID), size=SIZE)
         if known is None or known.issued != issued or known.array != array:
             known = _signed(number, issued, array, now)
         known.looked = now
@@ -195,11 +195,12 @@ def published(number: int, now: float) -> Published | None:
     return Published(known.token, known.gzipped, known.etag, max(issued + TTL - int(now), 1))
 
 
-def ended(number: int) -> list[int]:
+def ended(number: int, now: float) -> list[int]:
     """The indices of a list's authorizations that do not stand any more."""
     fallen = (
         Q(revoked__isnull=False)
         | ~Q(client__status=Client.Status.APPROVED)
+        | Q(client__approved_until__lte=datetime.fromtimestamp(now, UTC))
         | ~Q(client_digest=F("client__consent_digest"))
         | Q(user__is_active=False)
         | Q(resource__is_active=False)

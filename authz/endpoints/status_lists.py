@@ -1,5 +1,6 @@
 """Status lists for resource servers, and the list of them (draft-ietf-oauth-status-list §8, §9)."""
 
+import re
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -8,6 +9,9 @@ from django.urls import path
 from authz import status_lists
 from authz.endpoints.machine import Answer, Request, Response, json_response, machine_endpoint, now
 from authz.protocol.status_list import CONTENT_TYPE
+
+# > a qvalue of 0 means "not acceptable" (RFC 9110 §12.4.2)
+_ACCEPTS_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.IGNORECASE)
 
 # A list never names a person or an agent, and whoever holds a token may read its list: any origin, no authentication.
 
@@ -24,7 +28,7 @@ def _list(request: HttpRequest, number: int) -> Response:
     if found is None:
         return json_response({"error": "not_found"}, status=404)
     # > The HTTP response SHOULD use Content-Encoding (such as gzip) (§8.2)
-    is_gzipped = "gzip" in request.META.get("HTTP_ACCEPT_ENCODING", "")
+    is_gzipped = _ACCEPTS_GZIP.search(request.META.get("HTTP_ACCEPT_ENCODING", "")) is not None
     etag = f'"{found.etag}-gzip"' if is_gzipped else f'"{found.etag}"'
     headers = {
         "Cache-Control": f"public, max-age={found.fresh_for}",

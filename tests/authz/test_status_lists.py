@@ -138,7 +138,13 @@ def switch(kind: str, identifier: str) -> None:
     cut_off.cut_off(found, kind=kind, identifier=identifier, reason="", by="alice", now=datetime.now(UTC))
 
 
+def end_the_approval() -> None:
+    """As by a file that is applied, after the token was issued."""
+    Client.objects.filter(client_id="desktop-app").update(approved_until=datetime.now(UTC) - timedelta(seconds=1))
+
+
 ENDINGS = {
+    "the agent's approval has ended": end_the_approval,
     "the agent is suspended": suspend,
     "the person is deactivated": lambda: User.objects.filter(username="bob").update(is_active=False),
     "the resource is switched off": lambda: ProtectedResource.objects.update(is_active=False),
@@ -245,6 +251,16 @@ def test_it_is_compressed_for_whoever_can_read_that(notes: World) -> None:
     assert "Accept-Encoding" in small["Vary"]
     assert small["ETag"] != plain["ETag"]
     assert gzip.decompress(small.content).count(b".") == 2
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_small"),
+    [("gzip", True), ("br;q=1, GZIP;q=0.5", True), ("gzip;q=0", False), ("gzip; q=0.0, br", False), ("br", False)],
+)
+def test_who_refuses_gzip_gets_none(notes: World, accepted: str, is_small: bool) -> None:
+    uri = world.claims(notes.machine_token()["access_token"])["status"]["status_list"]["uri"]
+    response = notes.browser.get(path(uri), headers={"accept-encoding": accepted})
+    assert response.has_header("Content-Encoding") is is_small
 
 
 @pytest.mark.parametrize("number", ["0", "9999", "99999999999999999999", "x"])
