@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
@@ -174,7 +175,11 @@ class ResourceAdmin(ConsoleAdmin):
     def tools(self, request: HttpRequest, obj: ProtectedResource | None) -> Sequence[Tool]:
         if obj is None:
             return ()
-        return (Tool("Protect your server", reverse("admin:authz_protectedresource_protect", args=[obj.pk]), ""),)
+        tools = [Tool("Protect your server", reverse("admin:authz_protectedresource_protect", args=[obj.pk]), "")]
+        if request.user.has_perm("authz.view_rule"):
+            who = f"{reverse('admin:who_reaches')}?{urlencode({'resource': obj.identifier})}"
+            tools.append(Tool("Who reaches it", who, ""))
+        return tools
 
     def cut_off_as(self, obj: ProtectedResource) -> tuple[str, str] | None:
         return "resource", obj.identifier

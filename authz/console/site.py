@@ -66,10 +66,11 @@ class Console(AdminSite):
         return HttpResponseRedirect(reverse("admin:index"))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        from authz.console import rule_pages, simulator, story, suggestions, switch
+        from authz.console import rule_pages, simulator, story, suggestions, switch, who_reaches
 
         own = [
             path("simulator/", self.admin_view(simulator.simulator), name="simulator"),
+            path("reach/", self.admin_view(who_reaches.who_reaches), name="who_reaches"),
             path("replay/<int:pk>/", self.admin_view(rule_pages.replay), name="replay"),
             path("suggest/", self.admin_view(suggestions.suggest), name="suggest"),
             path("story/", self.admin_view(story.story), name="story"),

@@ -115,6 +115,7 @@ PAGES = {
         "",
     ),  # what it suggests is for who may see such things: tests/console/test_building_blocks.py
     "admin:simulator": (SEE, SEE),
+    "admin:who_reaches": (SEE, SEE),
     "admin:replay": (SEE, SEE),
     "admin:story": (SEE, SEE),
     "admin:switch_overview": (SEE, SEE),

@@ -254,3 +254,24 @@ def test_the_simulator_shows_what_is_switched_off(signed_in: Page) -> None:
         f"/console/simulator/?client_id=nightly-report&resource={NOTES}&grant_type=client_credentials"
     )
     assert "switched off" in page.content.decode()
+
+
+def test_who_reaches_an_mcp_server_is_told(signed_in: Page) -> None:
+    page = signed_in("auditor").get("/console/reach/", {"resource": NOTES}).content.decode()
+    for name in ("nightly-report", "desktop-app", "alice", "bob"):
+        assert f">{name}</bdi>" in page
+    assert "charlie" not in page
+    assert '<span class="chip good">now</span> <code>mcp:read mcp:write</code>' in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"client_id": "nightly-report"}, "<code>mcp:read</code>"),
+        ({"username": "charlie"}, "Out of reach"),
+        ({"username": "misspelt"}, "There is no &#x27;misspelt&#x27;"),
+        ({"resource": "", "client_id": "", "username": ""}, "Name an MCP server, an agent or a person."),
+    ],
+)
+def test_what_an_agent_or_a_person_reaches_is_told(signed_in: Page, asked: dict[str, str], said: str) -> None:
+    assert said in signed_in("auditor").get("/console/reach/", asked).content.decode()

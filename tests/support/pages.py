@@ -43,6 +43,7 @@ ASKED = {
     "admin:index": ("?period=7d", "?period=30d"),
     "admin:story": ("?client_id=nightly-report",),
     "admin:simulator": ("?client_id=nightly-report&resource={resource}&grant_type=client_credentials",),
+    "admin:who_reaches": ("?resource={resource}", "?client_id=nightly-report", "?username=bob"),
     "admin:authz_client_changelist": ("?q=agent", "?status__exact=pending", "?kind=cimd"),
     "admin:authz_accessrequest_changelist": ("?status__exact=open",),
     "admin:authz_authorization_changelist": ("?state=live", "?q=agent"),

@@ -1,0 +1,75 @@
+"""Who can reach an MCP server, through which agents, with which scopes; and what an agent or a person can reach."""
+
+import time
+from typing import Any
+
+from django import forms
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from authz import decisions, simulation, snapshot
+from authz.console.site import console
+from authz.console.suggestions import suggesting
+from authz.models import ProtectedResource
+from authz.policy import Reach, reach
+from authz.simulation import Level
+
+# Rows of the page, and names of a row.
+ROWS, NAMES = 200, 12
+
+
+class WhoForm(forms.Form):
+    resource = forms.ChoiceField(label="MCP server", required=False)
+    client_id = forms.CharField(label="Agent", max_length=1024, required=False, help_text="Its client_id.")
+    username = forms.CharField(label="Person", max_length=255, required=False, help_text="A user name.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        suggesting(self.fields["client_id"], "agents")
+        suggesting(self.fields["username"], "people")
+        rows = ProtectedResource.objects.filter(is_active=True).order_by("name")[:500]
+        choices = [("", "Any"), *((row.identifier, row.name) for row in rows)]
+        self.fields["resource"].choices = choices  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not self.errors and not any(cleaned.values()):
+            raise forms.ValidationError("Name an MCP server, an agent or a person.")
+        return cleaned
+
+
+def who_reaches(request: HttpRequest) -> HttpResponse:
+    if not request.user.has_perm("authz.view_rule"):
+        raise PermissionDenied
+    form = WhoForm(request.GET if WhoForm.base_fields.keys() & request.GET.keys() else None)
+    context: dict[str, Any] = {**console.each_context(request), "title": "Who reaches what", "form": form}
+    if form.is_bound and form.is_valid():
+        try:
+            rows = _rows(form.cleaned_data, time.time())
+        except simulation.Unknown as problem:
+            form.add_error(None, str(problem))
+        else:
+            context |= {"rows": [_in_words(row) for row in rows[:ROWS]], "more": max(len(rows) - ROWS, 0)}
+    return TemplateResponse(request, "console/who_reaches.html", context)
+
+
+def _rows(asked: dict[str, Any], now: float) -> list[Reach]:
+    snapshot.begin()
+    among = simulation.cast(**asked)
+    found = reach(decisions.rule_set(), among.agents, among.persons, among.servers, now)
+    # Of one person: what machines reach for themselves is no business of theirs.
+    return [row for row in found if not asked["username"] or asked["username"] in row.subjects]
+
+
+def _in_words(row: Reach) -> dict[str, Any]:
+    levels = ((Level.GRANTED, "good", row.scopes), (Level.WAITING, "caution", row.waiting))
+    return {
+        "clients": row.clients[:NAMES],
+        "more_clients": max(len(row.clients) - NAMES, 0),
+        "subjects": [name or "itself" for name in row.subjects[:NAMES]],
+        "more_subjects": max(len(row.subjects) - NAMES, 0),
+        "resource": row.resource,
+        "grant_types": row.grant_types,
+        "levels": [level for level in (*levels, (Level.CONDITIONAL, "", row.conditional)) if level[2]],
+    }
