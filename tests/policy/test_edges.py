@@ -1,0 +1,43 @@
+"""Edges that only mutants had found."""
+
+import pytest
+
+from authz import policy
+from authz.policy import Standing, decide, decide_sign_in
+from authz.policy.explain import standing
+
+from .cast import NOW, allow, approval, ask, require, told
+
+BEGINS = {"not_before": "2027-01-15T08:00:00Z"}
+ENDS = {"not_after": "2027-01-15T08:00:00Z"}
+
+
+@pytest.mark.parametrize(("rules", "said"), [(("require_approval",), "allowed: read"), (("another",), "waits: read")])
+def test_an_approval_answers_exactly_the_rules_that_asked_for_it(rules: tuple[str, ...], said: str) -> None:
+    assert told(decide(ask(), policy.compile([require()]), NOW, [approval("read", rules=rules)])) == said
+
+
+@pytest.mark.parametrize(("until", "reason"), [(NOW, "client_not_approved"), (NOW + 1, "allowed")])
+def test_nobody_signs_in_to_a_client_whose_approval_has_ended(until: float, reason: str) -> None:
+    assert decide_sign_in(ask("openid", client_until=until), policy.compile([allow()]), NOW).reason == reason
+
+
+def test_a_refusal_keeps_its_ask() -> None:
+    for asked in (ask(client_status=policy.ClientStatus.SUSPENDED), ask("")):
+        assert decide(asked, policy.compile([]), NOW).ask is asked
+
+
+@pytest.mark.parametrize(
+    ("rule", "at", "expected"),
+    [
+        (allow(), NOW, Standing.IN_FORCE),
+        (allow(enabled=False), NOW, Standing.SWITCHED_OFF),
+        (allow(**BEGINS), NOW - 1, Standing.NOT_YET),
+        (allow(**BEGINS), NOW, Standing.IN_FORCE),
+        (allow(**ENDS), NOW - 1, Standing.IN_FORCE),
+        (allow(**ENDS), NOW, Standing.ENDED),
+    ],
+)
+def test_when_a_rule_is_in_force(rule: policy.Rule, at: float, expected: Standing) -> None:
+    assert standing(rule, at) is expected
+    assert policy.explain(ask(), policy.compile([rule]), at).rules[0].standing is expected
