@@ -1,7 +1,8 @@
 """Other parties' public keys, by their JWKS URL: clients' and trusted issuers'.
 
 Kept in the process between bounds, whatever the host's headers say. A `kid` that is not among them asks the host again,
-at most every 30 seconds: a flood of made-up ids is not a flood of fetches (attack 25). An error is never remembered as
+at once, so that a rotated key counts with its first token. Where that does not bring it nobody asks for 30 seconds: a
+flood of made-up ids is not a flood of fetches (attack 25). An error is never remembered as
 keys; the last good ones serve for a bounded time while the host is down, and not at all once it answers with something
 that no longer is a set of public keys.
 """
@@ -34,6 +35,10 @@ class KeysUnavailableError(Exception):
     """There are no keys that may be used now. Its text is the cause, for operators."""
 
 
+class KeysOnTheirWayError(KeysUnavailableError):
+    """Others wait for them already, so this request may not: nothing is wrong, and a moment later they are there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """How it goes with one URL, for the console. Times are seconds since the epoch, 0 for never."""
@@ -52,7 +57,7 @@ class _Entry:
     headers: Mapping[str, str] = field(default_factory=dict)
     fetched: float = 0.0
     fresh_until: float = 0.0
-    attempted: float = 0.0
+    missed: float = 0.0  # when the host was last asked for a `kid` that it does not have
     failures: int = 0
     failed: float = 0.0
     failure: str = ""
@@ -67,8 +72,10 @@ class _Entry:
             return False
         if self.keys is None or now >= self.fresh_until:
             return True
-        is_known = kid is None or any(key.kid == kid for key in self.keys)
-        return not is_known and now >= self.attempted + UNKNOWN_KID_INTERVAL
+        return self.lacks(kid) and now >= self.missed + UNKNOWN_KID_INTERVAL
+
+    def lacks(self, kid: str | None) -> bool:
+        return kid is not None and not any(key.kid == kid for key in self.keys or ())
 
 
 _entries: OrderedDict[str, _Entry] = OrderedDict()
@@ -81,11 +88,12 @@ def keys(jwks_uri: str, role: Role = Role.CLIENT_KEYS, *, kid: str | None = None
     Raises `KeysUnavailableError`, and RuntimeError inside `settled()` (law 2) if the network is needed.
     """
     entry = _entry(jwks_uri)
-    if entry.is_due(time.time(), kid):
+    # A fetch that goes on may bring the key: whoever needs it waits with the one who asked first.
+    if entry.is_due(time.time(), kid) or (entry.lacks(kid) and entry.lock.locked()):
         _refresh(entry, jwks_uri, role, kid)
     usable = entry.usable(time.time())
     if usable is None:
-        raise KeysUnavailableError(entry.failure or "being_fetched")
+        raise KeysUnavailableError(entry.failure) if entry.failure else KeysOnTheirWayError("being_fetched")
     return usable
 
 
@@ -111,15 +119,17 @@ def _entry(jwks_uri: str) -> _Entry:
 
 
 def _refresh(entry: _Entry, jwks_uri: str, role: Role, kid: str | None) -> None:
-    """One fetch at a time. Whoever has usable keys does not wait for it; whoever has none does."""
-    waits = entry.usable(time.time()) is None
+    """One fetch at a time. Whoever has usable keys does not wait for it; whoever has none, or not the one, does."""
+    waits = entry.usable(time.time()) is None or entry.lacks(kid)
     if waits and not step_aside():
-        raise KeysUnavailableError(Cause.BUSY.value)
+        raise KeysOnTheirWayError(Cause.BUSY.value)
     if not entry.lock.acquire(blocking=waits, timeout=role.limits.seconds + 1 if waits else -1):
         return
     try:
         if entry.is_due(time.time(), kid):
             _fetch(entry, jwks_uri, role)
+            if entry.lacks(kid):
+                entry.missed = time.time()
             _count(entry, jwks_uri, role)
             cache.set(_cache_key(jwks_uri), asdict(_health(entry)), timeout=24 * 3600)
     finally:
@@ -127,7 +137,7 @@ def _refresh(entry: _Entry, jwks_uri: str, role: Role, kid: str | None) -> None:
 
 
 def _fetch(entry: _Entry, jwks_uri: str, role: Role) -> None:
-    requested = entry.attempted = time.time()
+    requested = time.time()
     try:
         response = fetch(role, jwks_uri, headers=http_caching.validators(entry.headers) if entry.keys else None)
         headers, found = _answer(entry, response)

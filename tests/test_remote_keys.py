@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from authz import remote_keys
 from authz.outbound import Cause, OutboundError, Response, Role
 from authz.protocol.jwts import public_jwk
-from authz.remote_keys import KeysUnavailableError, health, keys
+from authz.remote_keys import KeysOnTheirWayError, KeysUnavailableError, health, keys
 
 URL = "https://client.example.com/jwks.json"
 
@@ -98,6 +100,13 @@ def test_an_unknown_kid_asks_anew_but_not_in_a_flood(host: Host) -> None:
     assert host.asked == 2
     host.now += 1
     kids(kid="made-up")
+    assert host.asked == 3
+
+
+def test_a_rotated_key_counts_with_its_first_token(host: Host) -> None:
+    for kid in ("one", "two", "three"):
+        host.publish(kid)
+        assert kids(kid=kid) == [kid]
     assert host.asked == 3
 
 
@@ -200,3 +209,58 @@ def test_strangers_cannot_fill_the_memory(host: Host, monkeypatch: pytest.Monkey
     for number in range(10):
         keys(f"https://client.example.com/{number}")
     assert len(remote_keys._entries) <= 3
+
+
+# --- Several at once -------------------------------------------------------------------------------------------------
+
+
+class SlowHost(Host):
+    """One that answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked, self.may_answer = Event(), Event()
+
+    def fetch(self, role: Role, url: str, *, headers: Mapping[str, str] | None = None) -> Response:
+        self.is_asked.set()
+        assert self.may_answer.wait(30)
+        return super().fetch(role, url, headers=headers)
+
+
+@pytest.fixture
+def slow(host: Host, monkeypatch: pytest.MonkeyPatch) -> SlowHost:
+    slow = SlowHost()
+    monkeypatch.setattr(remote_keys, "fetch", slow.fetch)
+    monkeypatch.setattr(remote_keys, "time", slow)
+    return slow
+
+
+def test_whoever_comes_while_a_rotated_key_is_being_fetched_gets_it_too(host: Host, slow: SlowHost) -> None:
+    slow.may_answer.set()
+    kids()
+    slow.publish("one", "two")
+    slow.now += 30
+    slow.may_answer.clear()
+    slow.is_asked.clear()
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(kids, kid="two")
+        assert slow.is_asked.wait(30)
+        assert kids(kid="one") == ["one"]  # who has their key does not wait
+        others = [pool.submit(kids, kid="two") for _ in range(4)]
+        slow.may_answer.set()
+        assert [waiting.result(30) for waiting in (first, *others)] == [["one", "two"]] * 5
+    assert slow.asked == 2
+
+
+def test_where_no_more_may_wait_they_are_said_to_be_on_their_way(
+    host: Host, slow: SlowHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(kids)
+        assert slow.is_asked.wait(30)
+        monkeypatch.setattr(remote_keys, "step_aside", lambda: False)
+        with pytest.raises(KeysOnTheirWayError):
+            kids()
+        slow.may_answer.set()
+        assert first.result(30) == ["one"]
+    assert kids() == ["one"]

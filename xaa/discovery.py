@@ -27,6 +27,10 @@ class DiscoveryError(Exception):
     """The issuer's metadata cannot be used. The text is the cause, for operators."""
 
 
+class MetadataOnItsWayError(DiscoveryError):
+    """Others wait for it already, so this request may not."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
     metadata: Mapping[str, Any]
@@ -61,7 +65,7 @@ def _known(issuer: str) -> Mapping[str, Any]:
     if known is None or time.time() >= known.until:
         # One at a time: many requests for an issuer that is slow to answer must not become many fetches.
         if not step_aside():
-            raise DiscoveryError(Cause.BUSY.value)
+            raise MetadataOnItsWayError(Cause.BUSY.value)
         with _lock:
             known = _found.get(issuer)
             if known is None or time.time() >= known.until:

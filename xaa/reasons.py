@@ -24,6 +24,11 @@ class Reason(RefusalReason):
     ISSUER_NOT_FOR_THIS = "issuer_not_for_this", *INVALID_GRANT
     ISSUER_IS_OURSELVES = "issuer_is_ourselves", *INVALID_GRANT
     ISSUER_KEYS_UNAVAILABLE = "issuer_keys_unavailable", *INVALID_GRANT
+    ISSUER_KEYS_ON_THEIR_WAY = (
+        "issuer_keys_on_their_way",
+        "temporarily_unavailable",
+        "The authorization server cannot answer at present.",
+    )
     ASSERTION_KEY_UNKNOWN = "assertion_key_unknown", *INVALID_GRANT
     ASSERTION_SIGNATURE = "assertion_signature", *INVALID_GRANT
     ASSERTION_AUDIENCE = "assertion_audience", *INVALID_GRANT

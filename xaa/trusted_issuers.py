@@ -118,6 +118,9 @@ def keys_for(trust: Trust, token: Unverified) -> tuple[Key, ...]:
         if _looked.get(trust.pk, 0.0) + LOOK_INTERVAL <= time.monotonic():
             _note_health(trust, jwks_uri)
         return found
+    except (discovery.MetadataOnItsWayError, remote_keys.KeysOnTheirWayError) as error:
+        # Nothing is wrong with the assertion: told `invalid_grant`, its client would throw it away.
+        raise OAuthError(Reason.ISSUER_KEYS_ON_THEIR_WAY, detail=str(error), retry_after=1) from None
     except (OutboundError, discovery.DiscoveryError, remote_keys.KeysUnavailableError) as error:
         raise OAuthError(Reason.ISSUER_KEYS_UNAVAILABLE, detail=str(error)) from None
 
