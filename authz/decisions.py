@@ -47,6 +47,7 @@ def ask(
     *,
     client: Client,
     user: User | None,
+    groups: tuple[str, ...] | None = None,
     grant_type: str,
     resource: ProtectedResource | None,
     scopes: Sequence[str],
@@ -56,8 +57,13 @@ def ask(
     amr: Iterable[str] = (),
     address: str = "",
 ) -> Ask:
-    """The question: may this client, for this person (or for itself), reach this resource with these scopes?"""
+    """The question: may this client, for this person (or for itself), reach this resource with these scopes?
+
+    `groups` are the person's, if this request has read them already.
+    """
     known = scopes_of(resource) if resource else {}
+    if groups is None:
+        groups = groups_of(user) if user else ()
     return Ask(
         client_id=client.client_id,
         client_status=ClientStatus(client.status),
@@ -68,7 +74,7 @@ def ask(
         client_environment=client.environment,
         client_until=client.approved_until.timestamp() if client.approved_until else None,
         subject=user.username if user else None,
-        groups=groups_of(user) if user else (),
+        groups=groups,
         grant_type=grant_type,
         refresh=refresh,
         resource=resource.identifier if resource else "",

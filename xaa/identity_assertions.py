@@ -33,9 +33,13 @@ TYPES: Final = frozenset({None, "JWT", "jwt"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
-    """Who signed in, when and how, and what that can be traced by. `auth_time` in seconds since the epoch."""
+    """Who signed in, when and how, and what that can be traced by. `auth_time` in seconds since the epoch.
+
+    `groups` are the person's as they are now, if they have been read; `None` if not.
+    """
 
     user: User
+    groups: tuple[str, ...] | None = None
     auth_time: int | None
     acr: str
     amr: tuple[str, ...]
@@ -132,9 +136,10 @@ def _foreign_id_token(token: Unverified, client: Client, now: float) -> SignIn:
     if not audiences:
         raise OAuthError(Reason.ASSERTION_AUDIENCE, detail="no audience stands for the client")
     claims = judge(token, trusted_issuers.keys_for(trust, token), issuer=trust.issuer, audiences=audiences, now=now)
-    user = subject_resolution.resolve(trust, claims)
+    person = subject_resolution.resolve(trust, claims)
     return SignIn(
-        user=user,
+        user=person.user,
+        groups=person.groups,
         auth_time=int(claims["auth_time"]) if "auth_time" in claims else None,
         acr=claims.get("acr", ""),
         amr=tuple(claims.get("amr", ())),

@@ -30,6 +30,7 @@ from authz.transactions import settled
 from xaa import id_jag, lineage, subject_resolution, trusted_issuers, workloads
 from xaa.id_jag import IdJag
 from xaa.reasons import BY_JWT_PROBLEM, Reason
+from xaa.subject_resolution import Person
 from xaa.trusted_issuers import Use
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -91,14 +92,14 @@ def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:
     )
     resource = granted_resource(granted, request.params.get("resource"))
     wanted = granted_scopes(granted, resource, request)
-    user = subject_resolution.resolve(trust, granted.claims)
-    decision = _decide(request, user, resource, wanted, granted)
+    person = subject_resolution.resolve(trust, granted.claims)
+    decision = _decide(request, person, resource, wanted, granted)
     authorization = uuid.uuid4()
     status = status_lists.allot(status_lists.Kind.BRIEF) if resource.status_list else None
     minted = tokens.mint(
         authorization=authorization,
         client_id=request.client.client_id,
-        subject=str(user.subject),
+        subject=str(person.user.subject),
         resource=resource,
         scope=decision.scopes,
         now=request.now,
@@ -113,7 +114,7 @@ def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:
         # Last of all, and in the transaction that issues: of many at once exactly one goes on (attack 15).
         if not replay.claim(f"assertion:{granted.issuer}", granted.jti, granted.expires):
             raise OAuthError(Reason.ASSERTION_REPLAYED)
-        _authorize(request, user=user, minted=minted, resource=resource, granted=granted, status=status)
+        _authorize(request, user=person.user, minted=minted, resource=resource, granted=granted, status=status)
         tokens.record(minted, request=request, grant_type=GRANT_TYPE, decision=decision, **lineage.of_id_jag(granted))
     return minted.response()
 
@@ -142,11 +143,12 @@ def granted_scopes(granted: IdJag, resource: ProtectedResource, request: TokenRe
 
 
 def _decide(
-    request: TokenRequest, user: User, resource: ProtectedResource, wanted: Sequence[str], granted: IdJag
+    request: TokenRequest, person: Person, resource: ProtectedResource, wanted: Sequence[str], granted: IdJag
 ) -> Decision:
     question = decisions.ask(
         client=request.client,
-        user=user,
+        user=person.user,
+        groups=person.groups,
         grant_type=GRANT_TYPE,
         resource=resource,
         scopes=wanted,
@@ -185,7 +187,7 @@ def _authorize(
         GRANT_TYPE,
         json.dumps(minted.scopes),
         "[]",
-        connection.ops.adapt_datetimefield_value(datetime.fromtimestamp(request.now, UTC)),
+        statements.moment(datetime.fromtimestamp(request.now, UTC)),
         0,
         "",
         granted.auth_time,

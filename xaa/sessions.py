@@ -6,10 +6,9 @@ from typing import Any
 from allauth.account.signals import password_changed, password_reset, password_set
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.contrib.sessions.models import Session as BrowserSession
-from django.db import connection
 from django.http import HttpRequest
 
-from authz import audit, authorizations
+from authz import audit, authorizations, statements
 from authz.models import Authorization, User
 from authz.sign_in import session_digest
 from authz.transactions import settled
@@ -36,10 +35,7 @@ _ALIVE = (
 
 def is_alive(digest: str, user: User) -> bool:
     """Whether the sign-in behind a digest is this person's and still lives in a browser's session."""
-    now = connection.ops.adapt_datetimefield_value(datetime.now(UTC))
-    with connection.cursor() as cursor:
-        cursor.execute(_ALIVE, (digest, user.pk, now))
-        return cursor.fetchone() is not None
+    return statements.one(_ALIVE, (digest, user.pk, statements.moment(datetime.now(UTC)))) is not None
 
 
 def end_by_digest(digest: str) -> None:

@@ -126,6 +126,7 @@ def question(client: Client, sign_in: SignIn, target: Target, wanted: tuple[str,
     asked = decisions.ask(
         client=client,
         user=sign_in.user,
+        groups=sign_in.groups,
         grant_type=GRANT_TYPE,
         resource=None,
         scopes=wanted,

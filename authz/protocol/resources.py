@@ -1,6 +1,7 @@
 """Resource indicators in MCP's canonical form (RFC 8707 §2; MCP authorization, “Canonical Server URI”)."""
 
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from authz.protocol.errors import OAuthError, Reason
@@ -10,6 +11,8 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _DEFAULT_PORT = {"https": 443, "http": 80}
 
 
+# Requests name the same few resources again and again; what is malformed is not remembered.
+@lru_cache(maxsize=1024)
 def canonical(uri: str) -> str:
     """A resource's canonical URI: scheme and host in lower case, no default port, no slash alone as a path.
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Barrier
 from urllib.parse import urlsplit
 
 import psycopg
@@ -19,10 +20,12 @@ from django.conf import settings
 
 from authz.models import UsedAssertion
 from authz.protocol import jwts
+from tests.support.races import at_once
 from tests.support.world import World
 from tests.xaa import company as organisation
 from tests.xaa.company import AGENT, CHARLIES_AGENT, Company, Idp, refused
-from xaa.models import TrustedIssuer
+from xaa import subject_resolution, trusted_issuers
+from xaa.models import SubjectLink, TrustedIssuer
 
 REFUSED = (400, "invalid_grant")
 PROCESSES, THREADS = 5, 10
@@ -180,3 +183,25 @@ def test_of_fifty_at_once_over_several_processes_one_gets_a_token(
         for process in processes:
             answers.update(process.communicate(timeout=120)[0].splitlines())
     assert answers == {"200 issued": 1, "400 invalid_grant": PROCESSES * THREADS - 1}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("create", [False, True])
+def test_of_many_first_redemptions_at_once_each_finds_the_same_person(
+    company: Company, monkeypatch: pytest.MonkeyPatch, create: bool
+) -> None:
+    TrustedIssuer.objects.update(create=create, match=["sub"] if create else ["email"])
+    trust = trusted_issuers.everyone()[organisation.IDP]
+    together = Barrier(8)
+    look = subject_resolution.candidates_for
+
+    def candidates(*asked: object) -> object:
+        # All of them have found no link when the first one looks for the person.
+        together.wait(30)
+        return look(*asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(subject_resolution, "candidates_for", candidates)
+    claims = {"sub": "bob-at-idp", "email": "bob@example.com", "email_verified": True}
+    found = at_once([lambda: subject_resolution.resolve(trust, claims).user.pk] * 8)
+    assert len(set(found)) == 1
+    assert SubjectLink.objects.get().user_id == found[0]

@@ -3,8 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from django.db import connection
-
+from authz import statements
 from authz.models import User
 from authz.standing import groups_of
 
@@ -51,6 +50,4 @@ def is_verified(user: User) -> bool:
     Administrators and trusted issuers vouch for the addresses that they give; one that the person has entered
     counts only once it is verified, or anybody could name themselves like somebody else at the target (attack 23).
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_UNVERIFIED, (user.pk, user.email))
-        return cursor.fetchone() is None
+    return statements.one(_UNVERIFIED, (user.pk, user.email)) is None

@@ -83,7 +83,7 @@ def person(said: Mapping[str, Any]) -> User:
     # > (OpenID Connect Core §5.3.2)
     userinfo = said.get("userinfo") or {}
     also = userinfo if userinfo.get("sub") == subject else {}
-    return subject_resolution.resolve(trust, {**also, **id_token})
+    return subject_resolution.resolve(trust, {**also, **id_token}).user
 
 
 def provider_id(issuer: str) -> str:
