@@ -23,6 +23,8 @@ _AMR = {"password": "pwd", "totp": "otp", "webauthn": "hwk", "recovery_codes": "
 # `amr`, each if they say so, and `again`, the address where the person signs in there anew.
 _ELSEWHERE = "socialaccount"
 ELSEWHERE = "sign-in elsewhere"
+# The authentication contexts that the session's next sign-in elsewhere asks for.
+ACR_VALUES = "acr_values for elsewhere"
 
 
 def connect() -> None:
@@ -106,6 +108,11 @@ def anew(request: HttpRequest) -> str:
     """The address where the person of a request signs in once more: where they did."""
     there: str = request.session.get(ELSEWHERE, {}).get("again", "")
     return there or reverse("account_reauthenticate")
+
+
+def is_elsewhere(request: HttpRequest) -> bool:
+    """Whether the person of a request signed in at somebody else's, who may know more ways of doing so than we do."""
+    return bool(request.session.get(ELSEWHERE, {}).get("again"))
 
 
 def session_digest(session_key: str) -> str:

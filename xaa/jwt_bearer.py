@@ -116,7 +116,9 @@ def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:
             raise OAuthError(Reason.ASSERTION_REPLAYED)
         _authorize(request, user=person.user, minted=minted, resource=resource, granted=granted, status=status)
         tokens.record(minted, request=request, grant_type=GRANT_TYPE, decision=decision, **lineage.of_id_jag(granted))
-    return minted.response()
+    # > The Resource Authorization Server MUST include the granted `resource` (if any), `scope` (if any) [...] in the
+    # > access token response. (ID-JAG §4.4.1)
+    return minted.response() | {"resource": minted.audience}
 
 
 def granted_resource(granted: IdJag, asked: str | None) -> ProtectedResource:

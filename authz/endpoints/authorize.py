@@ -124,7 +124,7 @@ def _answer(request: HttpRequest, client: Client, params: Params, redirect_uri: 
     if not isinstance(user, User):
         return _to_sign_in(request, asked)
     signed_in = sign_in.current(request)
-    if _is_too_old(request, asked, signed_in):
+    if _is_too_old(request, asked, signed_in) or _is_another_kind(request, asked, signed_in):
         return _to_sign_in(request, asked)
     return _decide(request, asked, user, signed_in)
 
@@ -132,13 +132,17 @@ def _answer(request: HttpRequest, client: Client, params: Params, redirect_uri: 
 # --- Signing in ------------------------------------------------------------------------------------------------------
 
 
-def _to_sign_in(request: HttpRequest, asked: Asked) -> HttpResponse:
+def _to_sign_in(request: HttpRequest, asked: Asked, acr_values: Sequence[str] = ()) -> HttpResponse:
+    """To where the person signs in, or does so again; `acr_values` are asked for there, or else the request's."""
     # > none: The Authorization Server MUST NOT display any authentication or consent user interface pages. An error is
     # > returned if an End-User is not already Authenticated (OpenID Connect Core §3.1.2.1)
     if "none" in asked.request.prompt:
         raise OAuthError(Reason.LOGIN_REQUIRED)
     if "login" in asked.request.prompt:
         request.session[_asked_at_key(request)] = int(asked.now)
+    if wanted := list(acr_values or asked.request.acr_values):
+        request.session[sign_in.ACR_VALUES] = wanted
+        request.session[_acr_asked_key(request)] = True
     back_here = request.get_full_path()
     if request.user.is_authenticated:
         return redirect_to_login(back_here, sign_in.anew(request))
@@ -161,6 +165,24 @@ def _is_too_old(request: HttpRequest, asked: Asked, signed_in: SignIn) -> bool:
     # > (OpenID Connect Core §3.1.2.1)
     max_age = asked.request.max_age
     return max_age is not None and asked.now - signed_in.auth_time > max_age
+
+
+def _is_another_kind(request: HttpRequest, asked: Asked, signed_in: SignIn) -> bool:
+    # > acr_values: [...] The acr Claim is requested as a Voluntary Claim by this parameter. (OpenID Connect Core
+    # > §3.1.2.1) So it is asked for once, and what comes back is taken; `acr` then says what it was.
+    wanted = asked.request.acr_values
+    if not wanted or signed_in.acr in wanted or "none" in asked.request.prompt:
+        return False
+    return _may_ask_for_acr(request)
+
+
+def _may_ask_for_acr(request: HttpRequest) -> bool:
+    """Who signs in here shows all factors that they have each time; only somebody else's sign-in may know another."""
+    return sign_in.is_elsewhere(request) and _acr_asked_key(request) not in request.session
+
+
+def _acr_asked_key(request: HttpRequest) -> str:
+    return f"acr of {_asked_at_key(request)}"
 
 
 def _asked_at_key(request: HttpRequest) -> str:
@@ -260,7 +282,9 @@ def _not_allowed(request: HttpRequest, asked: Asked, decision: Decision, signed_
         raise OAuthError(
             Reason.ACCESS_DENIED_BY_POLICY, detail=decision.reason, facts=decisions.facts_of_refusal(decision)
         )
-    # A more recent sign-in can be had here and now; another kind of sign-in cannot.
+    # Another kind of sign-in can be had, if at all, where the person signed in; a more recent one here and now.
+    if step_up.acr and signed_in.acr not in step_up.acr and _may_ask_for_acr(request):
+        return _to_sign_in(request, asked, step_up.acr)
     is_old = step_up.max_auth_age is not None and asked.now - signed_in.auth_time > step_up.max_auth_age
     if is_old and (not step_up.acr or signed_in.acr in step_up.acr) and set(step_up.amr) <= set(signed_in.amr):
         return _to_sign_in(request, asked)
@@ -285,7 +309,8 @@ def _allowed(request: HttpRequest, asked: Asked, offer: Offer, *, has_consented:
             identity_scopes=offer.identity_scopes,
             now=asked.now,
         )
-    request.session.pop(_asked_at_key(request), None)
+    for key in (_asked_at_key(request), _acr_asked_key(request)):
+        request.session.pop(key, None)
     return _back(asked.request.redirect_uri, {"code": code, "state": asked.request.state})
 
 

@@ -13,6 +13,7 @@ from authz.protocol.params import Params
 
 MAXIMUM_STATE = 2048
 MAXIMUM_NONCE = 512
+MAXIMUM_ACR_VALUES = 512
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 
 
@@ -92,7 +93,7 @@ def read(params: Params, *, redirect_uri: str, grant_types: Collection[str]) -> 
         nonce=_bounded(params, "nonce", MAXIMUM_NONCE),
         prompt=_prompt(params.get("prompt")),
         max_age=_seconds(params.get("max_age")),
-        acr_values=tuple(params.get("acr_values", "").split()),
+        acr_values=tuple(_bounded(params, "acr_values", MAXIMUM_ACR_VALUES).split()),
         login_hint=params.get("login_hint", "")[:254],
     )
 

@@ -17,7 +17,8 @@ def test_an_id_jag_becomes_an_access_token_for_its_resource(company: Company) ->
     response = company.redeem_assertion(company.idp.id_jag(jti="one", acr="mfa", amr=["pwd", "otp"]))
     assert response.status_code == 200, response.content
     body = json.loads(response.content)
-    assert set(body) == {"access_token", "token_type", "expires_in", "scope"}  # no refresh token
+    assert set(body) == {"access_token", "token_type", "expires_in", "scope", "resource"}  # no refresh token
+    assert body["resource"] == NOTES
     assert body["token_type"] == "Bearer"
     assert body["scope"] == "mcp:read"
     token = claims(body["access_token"])

@@ -16,13 +16,14 @@ from authz import sign_in
 from authz.configuration import ConfigurationError, apply, export
 from authz.models import AuditEvent
 from authz.outbound import Cause, OutboundError, Response, Role
-from tests.support.world import person
-from tests.xaa.company import IDP, IDP_JWKS, Company
+from tests.support.world import PAYROLL, person, redirect_parameters
+from tests.xaa.company import AGENT, IDP, IDP_JWKS, Company
 from xaa import discovery
 from xaa.models import SignInClient, TrustedIssuer
 from xaa.sign_in import provider, secret
 from xaa.sign_in.adapter import provider_id
 
+BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 SECRET = "the-idp-gave-us-this-0123456789"
 LOGIN = f"/accounts/oidc/{provider_id(IDP)}/login/"
 METADATA = {
@@ -322,3 +323,64 @@ class TestConsole:
         assert browser.post(page, form | {"sign_in_scopes": "email"}).status_code == 200
         assert browser.post(page, form | {"sign_in_client_id": ""}).status_code == 302
         assert not SignInClient.objects.exists()
+
+
+class TestAcrValues:
+    """An agent, or a rule, asks for another kind of sign-in: the issuer that signs the person in is asked for it."""
+
+    def authorize(self, upstream: Upstream, **changes: Any) -> Any:
+        params = {"client_id": AGENT[0], "scope": "openid", "resource": None, "acr_values": "phr mfa"} | changes
+        return upstream.browser.get(upstream.company.authorize_url(**params))
+
+    def sent(self, upstream: Upstream, answer: Any) -> dict[str, str]:
+        assert urlsplit(answer["Location"]).path == LOGIN
+        return upstream.start(f"?{urlsplit(answer['Location']).query}")
+
+    def test_they_are_passed_on_once_and_what_comes_back_is_taken(self, upstream: Upstream) -> None:
+        upstream.sign_in()
+        sent = self.sent(upstream, self.authorize(upstream, acr_values="phr hwk"))
+        assert sent["acr_values"] == "phr hwk"
+        upstream.claims = {"acr": "mfa", "auth_time": int(time.time())}
+        back = upstream.come_back(sent["state"])
+        # It is a wish: what the issuer could do is what the ID token will say.
+        answer = upstream.browser.get(back["Location"])
+        assert answer.status_code == 200, answer
+        assert b"Allow" in answer.content
+        assert "acr_values" not in upstream.start()
+
+    def test_a_kind_that_was_shown_already_is_not_asked_for(self, upstream: Upstream) -> None:
+        upstream.sign_in()
+        assert self.authorize(upstream).status_code == 200
+
+    def test_they_go_with_the_first_sign_in(self, upstream: Upstream) -> None:
+        assert urlsplit(self.authorize(upstream)["Location"]).path == "/accounts/login/"
+        assert upstream.start()["acr_values"] == "phr mfa"
+
+    def test_without_a_page_nothing_is_asked_for(self, upstream: Upstream) -> None:
+        upstream.sign_in()
+        answer = self.authorize(upstream, acr_values="phr", prompt="none")
+        assert redirect_parameters(answer)["error"] == "consent_required"
+
+    def test_who_signs_in_here_is_asked_for_no_more_than_they_have(self, upstream: Upstream) -> None:
+        upstream.browser.force_login(person("bob"), backend=BACKEND)
+        assert (
+            "/accounts/reauthenticate" in self.authorize(upstream)["Location"]
+        )  # no sign-in that could be vouched for
+        upstream.company.login(acr_values="phr")
+
+    def test_what_a_rule_asks_for_is_asked_of_the_issuer_once(self, upstream: Upstream) -> None:
+        strict = {"name": "Strictly", "effect": "allow", "clients": [AGENT[0]], "groups": ["*"], "grant_types": ["*"]}
+        conditions = {"acr": ["phr"]}
+        rule = strict | {"resources": [PAYROLL], "scopes": ["*"], "conditions": conditions}
+        apply(json.dumps({"rules": [rule]}))
+        upstream.sign_in()
+        asked = {"scope": "payroll:read", "resource": PAYROLL, "acr_values": None}
+        sent = self.sent(upstream, self.authorize(upstream, **asked))
+        assert sent["acr_values"] == "phr"
+        upstream.claims = {"auth_time": int(time.time())}
+        upstream.come_back(sent["state"])
+        refused = self.authorize(upstream, **asked)
+        assert redirect_parameters(refused)["error"] == "unmet_authentication_requirements"
+        upstream.claims = {"acr": "phr", "auth_time": int(time.time())}
+        upstream.sign_in()
+        assert self.authorize(upstream, **asked).status_code == 200

@@ -21,7 +21,7 @@ from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOA
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from authz import audit
+from authz import audit, sign_in
 from authz.conf import conf
 from authz.outbound import OutboundError, Role, fetch
 from authz.protocol import jwts, strict_json
@@ -131,6 +131,10 @@ class Provider(OpenIDConnectProvider):  # type: ignore[misc]  # allauth is untyp
         nonce = secrets.token_urlsafe(24)
         # With max_age the issuer has to say when it was; 0 would be over before the person is back.
         again = {"prompt": "login", "max_age": "60"} if fresh else {}
+        # > acr_values: [...] space-separated string [...] in order of preference (OpenID Connect Core §3.1.2.1)
+        acr_values = request.session.pop(sign_in.ACR_VALUES, [])
+        if acr_values:
+            again["acr_values"] = " ".join(acr_values)
         # `nonce` and `fresh` are kept in the session with the state.
         return kwargs | {"nonce": nonce, "fresh": fresh, "auth_params": {"nonce": nonce, **again}}
 
