@@ -74,7 +74,9 @@ def _explain_id_jag(
         now=now,
     )
     for rule in id_jag.RULES:
-        yield _finding(rule.__name__.replace("_", " "), _try(partial(rule, presented)))
+        outcome = _try(partial(rule, presented))
+        seen = _SEEN[rule](presented) if isinstance(outcome, OAuthError) and rule in _SEEN else ""
+        yield _finding(rule.__name__.replace("_", " "), outcome, seen)
     granted = _try(lambda: id_jag.judge(presented))
     if not isinstance(granted, id_jag.IdJag) or not isinstance(client, Client):
         return
@@ -97,6 +99,30 @@ def _explain_id_jag(
     )
 
 
+def _times(presented: id_jag.Presented) -> str:
+    """Each time relative to now, in seconds."""
+    times = {name: presented.claims.get(name) for name in ("iat", "nbf", "exp")}
+    return ", ".join(
+        f"{name} {value - presented.now:+.0f} s" if isinstance(value, int | float) else f"{name} {value!r}"
+        for name, value in times.items()
+        if value is not None
+    )
+
+
+# What was seen where a rule is broken: what the assertion says beside what it should.
+_SEEN: dict[id_jag.Rule, Callable[[id_jag.Presented], str]] = {
+    id_jag.its_client_authenticates: lambda presented: f"{presented.client_id} is a public client, or not known",
+    id_jag.its_signature_holds: lambda presented: (
+        f"its kid is {presented.token.kid}, the issuer has {', '.join(str(key.kid) for key in presented.keys)}"
+    ),
+    id_jag.it_is_for_us: lambda presented: f"it is for {presented.claims.get('aud')}, and we are {presented.audience}",
+    id_jag.its_client_presents_it: lambda presented: (
+        f"it is for {presented.claims.get('client_id')}, and {presented.client_id} presents it"
+    ),
+    id_jag.it_is_in_time: lambda presented: f"{_times(presented)} from now; {id_jag.CLOCK_SKEW} s are forgiven",
+}
+
+
 def _explain_person(
     *,
     trust: Trust,
@@ -111,6 +137,11 @@ def _explain_person(
         who = subject_resolution.identity(granted.claims, trust.groups_claim)
         chosen = _try(lambda: subject_resolution.choose(trust, who, subject_resolution.candidates_for(trust, who)))
         note = "a new person would be made" if chosen is None else "would be linked by the verified address"
+        if isinstance(chosen, OAuthError):
+            note = (
+                f"sub {who.subject}, {f'verified address {who.email}' if who.email else 'no verified address'};"
+                f" the issuer matches by {', '.join(trust.match) or 'nothing'}{' and creates' if trust.create else ''}"
+            )
         yield _finding("its subject is somebody", chosen, note)
         user = User.objects.filter(pk=chosen).first() if isinstance(chosen, int) else None
     else:
@@ -181,5 +212,7 @@ def _try(check: Callable[[], Any]) -> Any:
 
 def _finding(check: str, outcome: object, note: str = "") -> Finding:
     if isinstance(outcome, OAuthError):
-        return Finding(check, False, ": ".join(part for part in (outcome.reason.value, outcome.detail, note) if part))
+        return Finding(
+            check, False, ": ".join(part for part in (outcome.reason.value, outcome.detail, note[:500]) if part)
+        )
     return Finding(check, True, note)

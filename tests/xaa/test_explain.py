@@ -1,4 +1,5 @@
 import io
+import time
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from django.core.management import CommandError, call_command
 
 from authz.models import UsedAssertion
 from tests.xaa.company import AGENT, Company
+from xaa.explain import explain
 from xaa.models import SubjectLink, TrustedIssuer
 
 
@@ -36,9 +38,9 @@ def test_a_good_id_jag_passes_every_check_and_is_not_used_up(company: Company) -
     ("changes", "line"),
     [
         ({"iss": "https://other.example"}, "NO   its issuer is trusted (issuer_untrusted: https://other.example)"),
-        ({"aud": "https://other.example"}, "NO   it is for us (assertion_audience)"),
-        ({"exp": 1_000, "iat": 900}, "NO   it is in time (assertion_expired)"),
-        ({"client_id": "public-agent"}, "NO   its client authenticates (client_is_public)"),
+        ({"aud": "https://other.example"}, "NO   it is for us (assertion_audience: it is for"),
+        ({"exp": 1_000, "iat": 900}, "NO   it is in time (assertion_expired: iat"),
+        ({"client_id": "public-agent"}, "NO   its client authenticates (client_is_public: public-agent"),
         ({"client_id": "nobody"}, "NO   the client that presents it is known (client_unknown: nobody)"),
         ({"resource": None}, "NO   it names its resource (assertion_resource_missing)"),
         ({"resource": "https://x.example/mcp"}, "NO   its resource is ours (resource_unknown: https://x.example/mcp)"),
@@ -60,7 +62,7 @@ def test_it_goes_on_after_the_first_refusal(company: Company) -> None:
 
 def test_it_says_what_another_client_would_get(company: Company) -> None:
     said = explained(company.idp.id_jag(), client="charlies-agent")
-    assert "NO   its client presents it (assertion_of_another_client)" in said
+    assert "NO   its client presents it (assertion_of_another_client: it is for agent" in said
 
 
 def test_it_explains_workloads(company: Company) -> None:
@@ -83,3 +85,20 @@ def test_it_says_when_there_is_nothing_to_explain(company: Company) -> None:
     assert "Neither an assertion nor a file" in explained("nothing.jwt")
     assert "NO   it can be read (assertion_malformed)" in explained("a.b.c")
     assert AGENT[1] not in explained(company.idp.id_jag())
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen"),
+    [
+        ({"aud": "https://other.example"}, "it is for https://other.example, and we are http://127.0.0.1:8000/o"),
+        ({"client_id": "charlies-agent-there"}, "it is for charlies-agent-there, and agent presents it"),
+        ({"exp": 1_700_000_300, "iat": 1_700_000_000}, "30 s are forgiven"),
+        ({"sub": "nobody", "email": None}, "sub nobody, no verified address; the issuer matches by sub, email"),
+    ],
+)
+def test_what_is_wrong_is_told_beside_what_would_be_right(company: Company, changes: dict[str, Any], seen: str) -> None:
+    assertion = company.idp.id_jag(**changes)
+    wrong = [finding for finding in explain(assertion, client_id="agent", now=time.time()) if not finding.passed]
+    assert len(wrong) == 1
+    assert seen in wrong[0].note
+    assert assertion not in wrong[0].note
