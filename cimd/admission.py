@@ -14,14 +14,12 @@ from authz.models import Authorization, Client, User
 from authz.protocol.client_metadata import ClientMetadata
 from authz.protocol.errors import OAuthError
 from authz.transactions import settled
-from cimd import changes, policy, trust
+from cimd import budget, changes, policy, trust
 from cimd.changes import Consequence
 from cimd.models import Document, DocumentVersion
 from cimd.reasons import Event, Reason
 
 Status = Client.Status
-# How many clients strangers may leave in the approval queue, and how many one host may have (attack 10).
-PENDING, PENDING_PER_HOST, CLIENTS_PER_HOST = 500, 20, 200
 
 
 def admit(document: Document, version: DocumentVersion, metadata: ClientMetadata) -> None:
@@ -42,7 +40,7 @@ def _first_sight(document: Document, version: DocumentVersion, metadata: ClientM
     if Client.objects.filter(client_id=document.url).exists():
         # A registered client is never taken over by a document of the same name (attack 8).
         raise OAuthError(Reason.DOCUMENT_REFUSED, detail="registered")
-    require_room(document.host)
+    budget.require_room(document.host)
     standing = trust.standing(document.host, policy.current().trust)
     is_trusted = standing is trust.Standing.TRUSTED
     document.client = Client(
@@ -54,20 +52,6 @@ def _first_sight(document: Document, version: DocumentVersion, metadata: ClientM
     _apply(document, version, metadata, Consequence.CONSENT)
     detail = {"digest": version.digest, "address": version.address, "standing": standing.value}
     audit.record(Event.FIRST_SEEN, client_id=document.url, detail=detail)
-
-
-def require_room(host: str) -> None:
-    """Raises `OAuthError` where strangers have left enough clients behind already."""
-    of_host = Document.objects.filter(host=host, client__isnull=False)
-    pending = Client.objects.filter(registration_source=Client.RegistrationSource.CIMD, status=Status.PENDING)
-    if of_host[:CLIENTS_PER_HOST].count() >= CLIENTS_PER_HOST:
-        raise OAuthError(Reason.QUEUE_FULL, detail="clients of the host")
-    if trust.standing(host, policy.current().trust) is trust.Standing.TRUSTED:
-        return
-    if of_host.filter(client__status=Status.PENDING)[:PENDING_PER_HOST].count() >= PENDING_PER_HOST:
-        raise OAuthError(Reason.QUEUE_FULL, detail="pending clients of the host")
-    if pending[:PENDING].count() >= PENDING:
-        raise OAuthError(Reason.QUEUE_FULL, detail="pending clients")
 
 
 def _changed(document: Document, version: DocumentVersion, metadata: ClientMetadata) -> None:

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 from django.db.models import F
 
+from authz import statements
 from authz.models import Client
 from authz.protocol.errors import OAuthError
 from authz.transactions import settled
+from cimd import policy, trust
 from cimd.client_identifier import host, origin
 from cimd.models import Document, FetchWindow
 from cimd.reasons import Reason
@@ -24,6 +26,10 @@ LEASE = 12.0
 MINUTE = 60
 KEPT_FAILURE = 3600.0
 KEPT_PENDING = 14 * 24 * 3600.0
+# How many clients strangers may leave in the approval queue, and how many one host may have.
+PENDING, PENDING_PER_HOST, CLIENTS_PER_HOST = 500, 20, 200
+# Seconds after which somebody who found it spent may ask again: a page does so by itself.
+AGAIN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +68,15 @@ def claim(client_id: str, now: float, *, is_known: bool) -> Claim | None:
         if client_id in _entering:
             return None
         if len(_entering) >= MAX_ENTERING and not is_known:
-            raise OAuthError(Reason.BUSY, detail="entering")
+            raise busy("entering")
         _entering.add(client_id)
     try:
-        # Most of a flood is turned away by reading.
         if _is_leased(client_id, now):
             return None
-        _require_free(origin(client_id), limits, now, is_known=is_known)
+        # Most of a flood is turned away by reading.
+        _require_some(origin(client_id), limits, now, is_known=is_known)
+        if not is_known:
+            require_room(host(client_id))
         return _claimed(client_id, limits, now, is_known=is_known)
     finally:
         with _entering_lock:
@@ -76,15 +84,11 @@ def claim(client_id: str, now: float, *, is_known: bool) -> Claim | None:
 
 
 def _claimed(client_id: str, limits: Limits, now: float, *, is_known: bool) -> Claim | None:
-    where = origin(client_id)
+    where, minute = origin(client_id), int(now // MINUTE)
     with settled():
-        minute = int(now // MINUTE)
-        everything = _window("known" if is_known else "new", minute, now)
-        of_origin = _window(f"{'known' if is_known else 'new'} {where}", minute, now)
-        # The window's row is locked from here to the commit: what is counted stays true.
-        _require_free(where, limits, now, is_known=is_known)
-        if everything.count >= limits.a_minute or of_origin.count >= limits.a_minute_per_origin:
-            raise OAuthError(Reason.BUSY, detail="minute")
+        windows = [_window(scope, minute, now).pk for scope in _scopes(where, is_known=is_known)]
+        # The windows' rows are locked from here to the commit: what is counted stays true.
+        _require_some(where, limits, now, is_known=is_known)
         document, _ = Document.objects.get_or_create(url=client_id, defaults={"host": host(client_id), "origin": where})
         lease = secrets.token_hex(16)
         # One conditional statement is the answer (law 3).
@@ -92,7 +96,7 @@ def _claimed(client_id: str, limits: Limits, now: float, *, is_known: bool) -> C
             lease=lease, lease_until=now + LEASE
         ):
             return None
-        FetchWindow.objects.filter(pk__in=[everything.pk, of_origin.pk]).update(count=F("count") + 1)
+        FetchWindow.objects.filter(pk__in=windows).update(count=F("count") + 1)
     return Claim(document.pk, lease)
 
 
@@ -105,11 +109,50 @@ def spend(scope: str, now: float, *, limit: int) -> bool:
     return True
 
 
-def _require_free(where: str, limits: Limits, now: float, *, is_known: bool) -> None:
-    under_way = Document.objects.filter(lease_until__gt=now, client__isnull=not is_known)
-    origins = list(under_way.values_list("origin", flat=True)[: limits.at_once])
+def busy(detail: str) -> OAuthError:
+    """A refusal to come again with."""
+    return OAuthError(Reason.BUSY, detail=detail, retry_after=AGAIN)
+
+
+# By hand, as what every request of a flood comes to (authz/statements.py).
+_UNDER_WAY = {
+    True: "SELECT origin FROM cimd_document WHERE lease_until > %s AND client_id IS NOT NULL LIMIT %s",
+    False: "SELECT origin FROM cimd_document WHERE lease_until > %s AND client_id IS NULL LIMIT %s",
+}
+_BEGUN = "SELECT count FROM cimd_fetchwindow WHERE scope = %s AND minute = %s"
+
+
+def _require_some(where: str, limits: Limits, now: float, *, is_known: bool) -> None:
+    """Raises `OAuthError` where the budget is spent, by what is under way or by what began in this minute."""
+    origins = [row[0] for row in statements.every(_UNDER_WAY[is_known], (now, limits.at_once))]
     if len(origins) >= limits.at_once or origins.count(where) >= limits.at_once_per_origin:
-        raise OAuthError(Reason.BUSY, detail="at once")
+        raise busy("at once")
+    for scope, most in zip(
+        _scopes(where, is_known=is_known), (limits.a_minute, limits.a_minute_per_origin), strict=True
+    ):
+        begun = statements.one(_BEGUN, (scope, int(now // MINUTE)))
+        if (begun[0] if begun else 0) >= most:
+            raise busy("minute")
+
+
+def _scopes(where: str, *, is_known: bool) -> tuple[str, str]:
+    """The windows that a fetch counts in: of all, and of its origin."""
+    kind = "known" if is_known else "new"
+    return kind, f"{kind} {where}"
+
+
+def require_room(host: str) -> None:
+    """Raises `OAuthError` where strangers have left enough clients behind already."""
+    of_host = Document.objects.filter(host=host, client__isnull=False)
+    pending = Client.objects.filter(registration_source=Client.RegistrationSource.CIMD, status=Client.Status.PENDING)
+    if of_host[:CLIENTS_PER_HOST].count() >= CLIENTS_PER_HOST:
+        raise OAuthError(Reason.QUEUE_FULL, detail="clients of the host")
+    if trust.standing(host, policy.current().trust) is trust.Standing.TRUSTED:
+        return
+    if of_host.filter(client__status=Client.Status.PENDING)[:PENDING_PER_HOST].count() >= PENDING_PER_HOST:
+        raise OAuthError(Reason.QUEUE_FULL, detail="pending clients of the host")
+    if pending[:PENDING].count() >= PENDING:
+        raise OAuthError(Reason.QUEUE_FULL, detail="pending clients")
 
 
 def _window(scope: str, minute: int, now: float) -> FetchWindow:
@@ -140,12 +183,13 @@ def _tidy(minute: int, now: float) -> None:
 
 
 def _is_leased(client_id: str, now: float) -> bool:
-    return Document.objects.filter(url=client_id, lease_until__gt=now).exists()
+    leased = statements.one("SELECT 1 FROM cimd_document WHERE url = %s AND lease_until > %s", (client_id, now))
+    return leased is not None
 
 
 def wait(client_id: str, deadline: float) -> None:
     """Return when the document is no longer being fetched, here or in any other process. Raises `OAuthError`."""
     while client_id in _entering or _is_leased(client_id, time.time()):
         if time.time() >= deadline:
-            raise OAuthError(Reason.BUSY, detail="waited")
+            raise busy("waited")
         time.sleep(0.05)

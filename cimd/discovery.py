@@ -63,9 +63,7 @@ def refresh(client_id: str) -> Document:
         return _despite_failure(document, now)
     try:
         if not step_aside():
-            raise OAuthError(Reason.BUSY, detail="places")
-        if document is None or document.client is None:
-            admission.require_room(host(client_id))
+            raise budget.busy("places")
         claim = budget.claim(client_id, now, is_known=document is not None and document.client is not None)
         if claim is None:
             budget.wait(client_id, now + budget.LEASE)
@@ -188,7 +186,7 @@ def _leased(claim: Claim) -> Document:
         .first()
     )
     if document is None:
-        raise OAuthError(Reason.BUSY, detail="lease")
+        raise budget.busy("lease")
     return document
 
 

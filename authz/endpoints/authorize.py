@@ -29,24 +29,22 @@ from authz import (
     consents,
     decisions,
     notifications,
-    rate_limits,
     registry,
     resources,
     sign_in,
-    snapshot,
 )
 from authz.addresses import client_address
 from authz.conf import conf
+from authz.endpoints import arrival
 from authz.endpoints.content_security_policy import POLICY
 from authz.endpoints.machine import now, request_id
-from authz.endpoints.request_origin import too_many
 from authz.models import AccessRequest, Client, ProtectedResource, User
 from authz.notifications import Kind
 from authz.policy import Ask, Decision, Outcome
 from authz.protocol import authorization_request, redirect_uris, scopes
 from authz.protocol.authorization_request import AuthorizationRequest
 from authz.protocol.errors import OAuthError, Reason
-from authz.protocol.params import Params, parse_query, required
+from authz.protocol.params import Params
 from authz.refusals import record_unauthenticated
 from authz.sign_in import SignIn
 from authz.transactions import settled
@@ -90,25 +88,17 @@ class Offer:
 @never_cache
 @require_http_methods(["GET", "POST"])
 def authorize(request: HttpRequest) -> HttpResponse:
+    arrived = arrival.of(request)
+    client, redirect_uri = arrived.client, arrived.redirect_uri
     with audit.origin(client_address(request.META), request_id(request.META), "authorize"):
-        snapshot.begin()
-        params: Params = {}
-        try:
-            params = parse_query(request.META.get("QUERY_STRING", "").encode("utf-8", "replace"))
-            rate_limits.admit(required(params, "client_id"))
-            client = clients.find(required(params, "client_id"))
-            rate_limits.proven(client.client_id, is_confidential=False)
-            redirect_uri = authorization_request.redirect_uri(params, client.redirect_uri_list)
-        except OAuthError as error:
-            return _stopped(request, error, claimed=params.get("client_id", ""))
         if client.state(now()) == Client.Status.PENDING:
             return _waiting_client(request, client)
         try:
             clients.require_approved(client, now())
-            return _answer(request, client, params, redirect_uri)
+            return _answer(request, client, arrived.params, redirect_uri)
         except OAuthError as error:
             error = record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
-            return _back(redirect_uri, _error_parameters(error, params.get("state", "")))
+            return _back(redirect_uri, _error_parameters(error, arrived.params.get("state", "")))
 
 
 def _answer(request: HttpRequest, client: Client, params: Params, redirect_uri: str) -> HttpResponse:
@@ -368,27 +358,6 @@ def _back(redirect_uri: str, parameters: dict[str, str]) -> HttpResponse:
         f"{redirect_uri}{separator}{urlencode(answer)}", [urlsplit(redirect_uri).scheme]
     )
     return response
-
-
-def _stopped(request: HttpRequest, error: OAuthError, *, claimed: str) -> HttpResponse:
-    """A page and no redirect: whoever sent the person here is not to be trusted with one (attack 28)."""
-    error = record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=claimed)
-    context = {
-        "what": _STOPPED.get(error.reason.value, error.sentence),
-        "correlation_id": audit.current_origin().request_id,
-    }
-    if error.reason is Reason.RATE_LIMITED:
-        return too_many(request, error)
-    return render(request, "authorize/error.html", context, status=503 if error.status == 503 else 400)
-
-
-_STOPPED = {
-    Reason.CLIENT_UNKNOWN.value: "The application that sent you here is not known to this server.",
-    Reason.REDIRECT_URI_UNREGISTERED.value: (
-        "The application asked to be answered at an address that it has not registered."
-    ),
-    Reason.DUPLICATE_PARAMETER.value: "The request says one thing twice, so it cannot be trusted.",
-}
 
 
 def _waiting(request: HttpRequest, asked: Asked, waiting: AccessRequest, facts: Mapping[str, object]) -> HttpResponse:

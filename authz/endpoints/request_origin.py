@@ -9,6 +9,7 @@ from django.shortcuts import render
 
 from authz import audit, metrics, tracing
 from authz.addresses import client_address
+from authz.conf import conf
 from authz.endpoints.machine import REQUEST_ID, request_id
 from authz.protocol.errors import OAuthError, Reason
 from authz.refusals import record_unauthenticated
@@ -58,7 +59,8 @@ def _page(request: HttpRequest) -> str:
     """What kind of page it was: few enough to count by."""
     match = request.resolver_match
     if match is None:
-        return "unknown"
+        # Stopped before it was routed: at the door (authz/endpoints/arrival.py), or it leads nowhere.
+        return "authorize" if request.path_info == f"{conf.issuer_path}/authorize" else "unknown"
     if match.url_name in {"authorize", "account_login"}:
         return "login" if match.url_name == "account_login" else "authorize"
     return match.route.partition("/")[0] if match.route.startswith(_SECTIONS) else "page"

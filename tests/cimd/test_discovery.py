@@ -497,7 +497,7 @@ def test_a_known_client_is_refreshed_although_first_sights_are_spent(
 def test_the_approval_queue_is_bounded(
     gatehouse: world.World, documents: DocumentHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admission, "PENDING_PER_HOST", 3)
+    monkeypatch.setattr(budget, "PENDING_PER_HOST", 3)
     for number in range(3):
         find(documents.document(f"/{number}.json"))
     assert refusal(documents.document("/more.json")) is Reason.QUEUE_FULL
