@@ -1,16 +1,16 @@
 """Other parties' public keys, by their JWKS URL: clients' and trusted issuers'.
 
-Kept in the process between bounds, whatever the host's headers say. A `kid` that is not among them asks the host again,
-at once, so that a rotated key counts with its first token. Where that does not bring it nobody asks for 30 seconds: a
-flood of made-up ids is not a flood of fetches (attack 25). An error is never remembered as
-keys; the last good ones serve for a bounded time while the host is down, and not at all once it answers with something
-that no longer is a set of public keys.
+Kept in the process between bounds, whatever the host's headers say. A `kid` that is not among them, or a signature that
+none of them verifies, asks the host again at once, so that a rotated key counts with its first token. Where that does
+not help nobody asks for 30 seconds: a flood of made-up ids is not a flood of fetches (attack 25). An error is never
+remembered as keys; the last good ones serve for a bounded time while the host is down, and not at all once it answers
+with something that no longer is a set of public keys.
 """
 
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -25,7 +25,7 @@ from authz.turns import step_aside
 
 # Seconds.
 MIN_AGE, DEFAULT_AGE, MAX_AGE = 60.0, 300.0, 3600.0
-UNKNOWN_KID_INTERVAL = 30.0
+DOUBT_INTERVAL = 30.0  # after asking for other keys did not help
 RETRY_INTERVAL = 10.0
 GRACE = 3600.0  # how long keys serve after they went stale while their host is down
 MAX_ENTRIES = 1000
@@ -57,7 +57,7 @@ class _Entry:
     headers: Mapping[str, str] = field(default_factory=dict)
     fetched: float = 0.0
     fresh_until: float = 0.0
-    missed: float = 0.0  # when the host was last asked for a `kid` that it does not have
+    missed: float = 0.0  # when the host was last asked for other keys and had none
     failures: int = 0
     failed: float = 0.0
     failure: str = ""
@@ -66,16 +66,13 @@ class _Entry:
     def usable(self, now: float) -> tuple[Key, ...] | None:
         return self.keys if now < self.fresh_until + GRACE else None
 
-    def is_due(self, now: float, kid: str | None) -> bool:
-        """Whether the host should be asked (again)."""
+    def is_due(self, now: float, *, lacking: bool) -> bool:
+        """Whether the host should be asked (again); `lacking` says that a token needs a key that is not among them."""
         if self.failure and now < self.failed + RETRY_INTERVAL:
             return False
         if self.keys is None or now >= self.fresh_until:
             return True
-        return self.lacks(kid) and now >= self.missed + UNKNOWN_KID_INTERVAL
-
-    def lacks(self, kid: str | None) -> bool:
-        return kid is not None and not any(key.kid == kid for key in self.keys or ())
+        return lacking and now >= self.missed + DOUBT_INTERVAL
 
 
 _entries: OrderedDict[str, _Entry] = OrderedDict()
@@ -88,13 +85,22 @@ def keys(jwks_uri: str, role: Role = Role.CLIENT_KEYS, *, kid: str | None = None
     Raises `KeysUnavailableError`, and RuntimeError inside `settled()` (law 2) if the network is needed.
     """
     entry = _entry(jwks_uri)
-    # A fetch that goes on may bring the key: whoever needs it waits with the one who asked first.
-    if entry.is_due(time.time(), kid) or (entry.lacks(kid) and entry.lock.locked()):
-        _refresh(entry, jwks_uri, role, kid)
+    _refresh(entry, jwks_uri, role, lacks=lambda: kid is not None and all(key.kid != kid for key in entry.keys or ()))
     usable = entry.usable(time.time())
     if usable is None:
         raise KeysUnavailableError(entry.failure) if entry.failure else KeysOnTheirWayError("being_fetched")
     return usable
+
+
+def renewed(jwks_uri: str, role: Role = Role.CLIENT_KEYS, *, tried: Collection[Key]) -> tuple[Key, ...]:
+    """What is published beside the keys that were `tried` and do not verify a token, asked for anew.
+
+    Most assertions name no `kid` (interop 3), so this is how keys that were changed are found before the old ones go
+    stale. Empty where there is nothing new, or where asking did not help a moment ago.
+    """
+    entry = _entry(jwks_uri)
+    _refresh(entry, jwks_uri, role, lacks=lambda: all(key in tried for key in entry.keys or ()))
+    return tuple(key for key in entry.usable(time.time()) or () if key not in tried)
 
 
 def health(jwks_uri: str) -> Health | None:
@@ -118,17 +124,22 @@ def _entry(jwks_uri: str) -> _Entry:
         return entry
 
 
-def _refresh(entry: _Entry, jwks_uri: str, role: Role, kid: str | None) -> None:
-    """One fetch at a time. Whoever has usable keys does not wait for it; whoever has none, or not the one, does."""
-    waits = entry.usable(time.time()) is None or entry.lacks(kid)
+def _refresh(entry: _Entry, jwks_uri: str, role: Role, *, lacks: Callable[[], bool]) -> None:
+    """Ask the host, if it is due. One fetch at a time: whoever has usable keys does not wait for it; whoever has none, or
+    lacks the one, waits with the one who asked first.
+    """
+    lacking = lacks()
+    if not entry.is_due(time.time(), lacking=lacking) and not (lacking and entry.lock.locked()):
+        return
+    waits = entry.usable(time.time()) is None or lacking
     if waits and not step_aside():
         raise KeysOnTheirWayError(Cause.BUSY.value)
     if not entry.lock.acquire(blocking=waits, timeout=role.limits.seconds + 1 if waits else -1):
         return
     try:
-        if entry.is_due(time.time(), kid):
+        if entry.is_due(time.time(), lacking=lacks()):
             _fetch(entry, jwks_uri, role)
-            if entry.lacks(kid):
+            if lacks():
                 entry.missed = time.time()
             _count(entry, jwks_uri, role)
             cache.set(_cache_key(jwks_uri), asdict(_health(entry)), timeout=24 * 3600)

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from authz import remote_keys
 from authz.outbound import Cause, OutboundError, Response, Role
 from authz.protocol.jwts import public_jwk
-from authz.remote_keys import KeysOnTheirWayError, KeysUnavailableError, health, keys
+from authz.remote_keys import KeysOnTheirWayError, KeysUnavailableError, health, keys, renewed
 
 URL = "https://client.example.com/jwks.json"
 
@@ -108,6 +108,36 @@ def test_a_rotated_key_counts_with_its_first_token(host: Host) -> None:
         host.publish(kid)
         assert kids(kid=kid) == [kid]
     assert host.asked == 3
+
+
+def test_keys_that_verify_nothing_are_asked_for_anew_but_not_in_a_flood(host: Host) -> None:
+    old = keys(URL)
+    host.publish("two")
+    (new,) = renewed(URL, tried=old)
+    assert (new.kid, host.asked) == ("two", 2)
+    for _ in range(50):
+        assert renewed(URL, tried=(new,)) == ()
+    assert host.asked == 3
+    host.now += 30
+    assert renewed(URL, tried=(new,)) == ()
+    assert host.asked == 4
+    assert kids() == ["two"]
+
+
+def test_what_is_published_still_is_not_new(host: Host) -> None:
+    old = keys(URL)
+    host.now += 30
+    assert renewed(URL, tried=old) == ()
+    assert host.asked == 2
+
+
+def test_keys_that_are_withdrawn_are_not_renewed(host: Host) -> None:
+    old = keys(URL)
+    host.answer = OutboundError(Cause.STATUS, status=404)
+    host.now += 30
+    assert renewed(URL, tried=old) == ()
+    with pytest.raises(KeysUnavailableError, match="status"):
+        kids()
 
 
 def test_keys_serve_a_bounded_time_while_their_host_is_down(host: Host) -> None:

@@ -81,8 +81,15 @@ def _parsed(credentials: Credentials) -> jwts.Unverified:
 
 
 def _signed(unverified: jwts.Unverified, client: Client) -> dict[str, Any]:
+    keys = _keys(client, unverified)
     try:
-        return jwts.verify(unverified, _keys(client, unverified), algorithms=ALGORITHMS, typ=TYPES).claims
+        try:
+            return jwts.verify(unverified, keys, algorithms=ALGORITHMS, typ=TYPES).claims
+        except jwts.JwtError as error:
+            newer = _newer_keys(client, error, keys)
+            if not newer:
+                raise
+            return jwts.verify(unverified, newer, algorithms=ALGORITHMS, typ=TYPES).claims
     except jwts.JwtError as error:
         reason = {
             jwts.JwtProblem.ALGORITHM: Reason.CLIENT_ASSERTION_ALGORITHM,
@@ -99,6 +106,13 @@ def _keys(client: Client, unverified: jwts.Unverified) -> tuple[jwts.Key, ...]:
         except remote_keys.KeysUnavailableError as error:
             raise OAuthError(Reason.CLIENT_KEYS_UNAVAILABLE, detail=str(error)) from None
     return client.keys
+
+
+def _newer_keys(client: Client, error: jwts.JwtError, tried: tuple[jwts.Key, ...]) -> tuple[jwts.Key, ...]:
+    """The keys that the client has published since, where none of the ones that we knew was right."""
+    if not client.client_jwks_uri or error.problem not in {jwts.JwtProblem.SIGNATURE, jwts.JwtProblem.NO_KEY}:
+        return ()
+    return remote_keys.renewed(client.client_jwks_uri, tried=tried)
 
 
 def _check_times(claims: dict[str, Any], now: float) -> None:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from authz import clients, snapshot
+from authz import clients, remote_keys, snapshot
 from authz.conf import conf
 from authz.configuration import apply
 from authz.lifecycle import Terms
@@ -170,6 +170,35 @@ def test_an_unattended_agent_authenticates_with_the_keys_of_its_document(
     stranger = ec.generate_private_key(ec.SECP256R1())
     assert trusting.token(**asked, **client_assertion(url, stranger, conf.issuer)).json()["error"] == "invalid_client"
     assert documents.seen("/client.json") == 1
+
+
+def test_keys_that_were_changed_at_their_address_are_found_although_assertions_name_none(
+    trusting: world.World, documents: DocumentHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    url = documents.document(
+        grant_types=["client_credentials"],
+        redirect_uris=...,
+        token_endpoint_auth_method="private_key_jwt",
+        jwks_uri=documents.url("/jwks.json"),
+    )
+
+    def publish(key: ec.EllipticCurvePrivateKey) -> None:
+        documents.serve("/jwks.json", reply(json.dumps({"keys": [public_jwk(key.public_key())]}).encode()))
+
+    def answer(key: ec.EllipticCurvePrivateKey) -> str:
+        asked = {"grant_type": "client_credentials", "scope": "mcp:read"}
+        return str(trusting.token(**asked, **client_assertion(url, key, conf.issuer)).json()["error"])
+
+    publish(old)
+    assert answer(old) == "unauthorized_client"  # authenticated, and nothing is allowed by any rule
+    publish(new)
+    assert answer(new) == "invalid_client"
+    assert documents.seen("/jwks.json") == 1  # they came a moment ago
+    monkeypatch.setattr(remote_keys, "DOUBT_INTERVAL", 0.0)
+    assert answer(new) == "unauthorized_client"
+    assert answer(old) == "invalid_client"
+    assert documents.seen("/jwks.json") == 3
 
 
 # --- Registered clients ----------------------------------------------------------------------------------------------
