@@ -86,5 +86,7 @@ def configuration(style: str) -> dict[str, object]:
             "django.server": {"handlers": [], "propagate": True},
             # A line for each 4xx would let strangers fill the disk. Refusals are counted, and sampled in the audit.
             "django.request": {"level": "ERROR", "handlers": [], "propagate": True},
+            # It would quote what strangers' hosts answer; the cause of a failed fetch is in the audit.
+            "urllib3": {"level": "ERROR"},
         },
     }

@@ -5,11 +5,16 @@ Looking changes nothing: no client is made, nothing is remembered.
 
 from dataclasses import dataclass
 
-from authz import outbound
+from authz import clients, outbound
+from authz.models import Client
 from authz.outbound import OutboundError, Role
+from authz.protocol import strict_json
 from authz.protocol.client_metadata import Check, ClientMetadata, Verdict
-from cimd import client_identifier, freshness, metadata_document, policy, trust
+from authz.protocol.jwts import JwtError, keys_from_jwks
+from cimd import client_identifier, freshness, logos, metadata_document, policy, trust
 from cimd.discovery import BOUNDS
+
+_NO_KEYS = "Nothing that the client signs is believed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,28 +29,43 @@ class Inspection:
     def is_refused(self) -> bool:
         return any(check.verdict is Verdict.REFUSED for check in self.checks)
 
+    @property
+    def outcome(self) -> str:
+        """What follows from all of it, in a sentence."""
+        if self.is_refused:
+            return "The document is refused."
+        if any(check.name == "trust" and check.verdict is Verdict.NARROWED for check in self.checks):
+            return "The document is accepted; its client waits until somebody approves it."
+        return "The document is accepted."
+
 
 def inspect(url: str, now: float) -> Inspection:
-    """Fetch and judge the document at `url`."""
+    """Fetch and judge the document at `url`, and what it leads to."""
     if problem := client_identifier.problem(url):
         return Inspection(url, (Check("identifier", Verdict.REFUSED, problem.sentence),), None)
+    registered = clients.registered(url)
+    if registered is not None and registered.registration_source != Client.RegistrationSource.CIMD:
+        explanation = "A client is registered here under this very name: its document is never asked for."
+        return Inspection(url, (Check("identifier", Verdict.REFUSED, explanation),), None)
     host = client_identifier.host(url)
     checks = [Check("identifier", Verdict.PASSED, "It is a client identifier URL."), _trust(host)]
+    if checks[-1].verdict is Verdict.REFUSED:
+        return Inspection(url, tuple(checks), None)
     try:
         response = outbound.fetch(Role.CLIENT_METADATA_DOCUMENT, url)
     except OutboundError as error:
-        explanation = error.cause.sentence
-        if error.status is not None:
-            explanation += f" (HTTP status {error.status})"
-        return Inspection(url, (*checks, Check("fetch", Verdict.REFUSED, explanation)), None)
+        return Inspection(url, (*checks, Check("fetch", Verdict.REFUSED, _why(error))), None)
     fetched = f"{len(response.body)} bytes from {response.address} in {response.elapsed * 1000:.0f} ms."
     checks.append(Check("fetch", Verdict.PASSED, fetched))
     judgement = metadata_document.judge(url, response.body, policy.terms(host))
+    checks += judgement.checks
+    if judgement.metadata is not None:
+        checks += [*_keys(judgement.metadata.jwks_uri), *_logo(judgement.metadata.logo_uri)]
     planned = freshness.schedule(response.headers, requested=now, received=now, bounds=BOUNDS)
     caching = f"It serves for {planned.fresh_until - now:.0f} s"
     if planned.serves_until > planned.fresh_until:
         caching += f", and for {planned.serves_until - planned.fresh_until:.0f} s more while its host is down"
-    checks += [*judgement.checks, Check("caching", Verdict.PASSED, f"{caching}.")]
+    checks.append(Check("caching", Verdict.PASSED, f"{caching}."))
     return Inspection(url, tuple(checks), judgement.metadata)
 
 
@@ -54,6 +74,43 @@ def _trust(host: str) -> Check:
         case trust.Standing.TRUSTED:
             return Check("trust", Verdict.PASSED, f"{host} may introduce its clients at once.")
         case trust.Standing.BLOCKED:
-            return Check("trust", Verdict.REFUSED, f"{host} is blocked.")
+            return Check("trust", Verdict.REFUSED, f"{host} is blocked: its documents are never fetched.")
         case _:
             return Check("trust", Verdict.NARROWED, f"{host} is not trusted: its clients wait for an approval.")
+
+
+def _keys(jwks_uri: str) -> list[Check]:
+    """Whether there are keys where the document says. They may change at any time, so nothing is refused for them."""
+    if not jwks_uri:
+        return []
+    try:
+        keys = keys_from_jwks(strict_json.read_object(outbound.fetch(Role.CLIENT_KEYS, jwks_uri).body))
+    except OutboundError as error:
+        return [Check("keys", Verdict.NARROWED, f"{_NO_KEYS}. {_why(error)}")]
+    except strict_json.StrictJsonError as error:
+        return [Check("keys", Verdict.NARROWED, f"{_NO_KEYS}. {error.sentence}")]
+    except JwtError:
+        return [Check("keys", Verdict.NARROWED, f"{_NO_KEYS}: it is not a set of sound public keys.")]
+    if not keys:
+        return [Check("keys", Verdict.NARROWED, f"{_NO_KEYS}: there is no key that this server can verify with.")]
+    return [Check("keys", Verdict.PASSED, ", ".join(f"{key.kty} {key.kid or 'without kid'}"[:80] for key in keys))]
+
+
+def _logo(logo_uri: str) -> list[Check]:
+    """Whether the picture could be shown; the document is as good without."""
+    if not logo_uri:
+        return []
+    try:
+        logos.redrawn(outbound.fetch(Role.CLIENT_LOGO, logo_uri).body)
+    except OutboundError as error:
+        return [Check("logo", Verdict.NARROWED, f"It is left out. {_why(error)}")]
+    except logos.UnusableImageError:
+        kinds = f"It is left out: it is no PNG, JPEG, WebP or GIF of at most {logos.MAX_SIDE} pixels a side."
+        return [Check("logo", Verdict.NARROWED, kinds)]
+    return [Check("logo", Verdict.PASSED, "It is drawn anew, and shown from this server's own origin.")]
+
+
+def _why(error: OutboundError) -> str:
+    facts = [f"HTTP status {error.status}" if error.status is not None else "", error.detail]
+    told = ", ".join(fact for fact in facts if fact)
+    return f"{error.cause.sentence[:-1]} ({told})." if told else error.cause.sentence

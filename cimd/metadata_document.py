@@ -9,6 +9,7 @@ from typing import Any
 
 from authz.protocol import client_metadata, strict_json
 from authz.protocol.client_metadata import Check, Judgement, Terms, Verdict
+from authz.protocol.display_names import shortened, visible
 
 # MCP 2026-07-28, client registration: the document MUST include at least these.
 REQUIRED = frozenset({"client_id", "client_name", "redirect_uris"})
@@ -20,7 +21,7 @@ def judge(client_id: str, body: bytes, terms: Terms) -> Judgement:
     try:
         members = strict_json.read_object(body)
     except strict_json.StrictJsonError as error:
-        return Judgement(None, (Check("json", Verdict.REFUSED, error.problem.sentence),))
+        return Judgement(None, (Check("json", Verdict.REFUSED, error.sentence),))
     own = (Check("json", Verdict.PASSED, "It is a JSON object."), *_own_checks(client_id, members))
     judged = client_metadata.judge(members, terms)
     is_refused = any(check.verdict is Verdict.REFUSED for check in own)
@@ -33,7 +34,8 @@ def _own_checks(client_id: str, members: dict[str, Any]) -> list[Check]:
     if named == client_id:
         checks.append(Check("client_id", Verdict.PASSED, "It is the document's URL."))
     else:
-        explanation = "It must be the document's URL, character by character."
+        said = f"“{shortened(visible(named))}”" if isinstance(named, str) else "no text"
+        explanation = f"It must be the document's URL, {client_id}, character by character, and is {said}."
         checks.append(Check("client_id", Verdict.REFUSED, explanation))
     # > the client_secret and client_secret_expires_at properties MUST NOT be used (CIMD §4.1)
     checks += [

@@ -20,6 +20,23 @@ PUBLIC_GRANT_TYPES = frozenset({"authorization_code", "refresh_token"})
 MAX_REDIRECT_URIS = 32
 MAX_URL = 1024
 
+# The members that are read, and what a document says of itself.
+_READ = frozenset(
+    {
+        *(
+            "client_id",
+            "client_name",
+            "client_uri",
+            "logo_uri",
+            "redirect_uris",
+            "grant_types",
+            "response_types",
+            "scope",
+        ),
+        *("token_endpoint_auth_method", "token_endpoint_auth_methods_supported", "token_endpoint_auth_signing_alg"),
+        *("jwks", "jwks_uri"),
+    }
+)
 # > scope-token = 1*( %x21 / %x23-5B / %x5D-7E ) (RFC 6749 §3.3)
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")
 
@@ -102,6 +119,10 @@ def judge(members: Mapping[str, Any], terms: Terms) -> Judgement:
         jwks=judge.members.get("jwks") if method == "private_key_jwt" else None,
         jwks_uri=str(judge.members.get("jwks_uri", "")) if method == "private_key_jwt" else "",
     )
+    # > The authorization server MUST ignore any client metadata sent by the client that it does not understand
+    # > (RFC 7591 §2) Whoever mistyped a name is told.
+    if ignored := sorted(judge.members.keys() - _READ):
+        judge.passed("ignored", f"This server does not read {visible(', '.join(ignored))[:200]}.")
     is_refused = any(check.verdict is Verdict.REFUSED for check in judge.checks)
     return Judgement(None if is_refused else metadata, tuple(judge.checks))
 
@@ -151,7 +172,10 @@ class _Judge:
             self.narrowed("client_name", "It mixes letters of scripts that look alike: people are not shown it.")
             return ""
         if shown != name or len(shown) > len(shortened(shown)):
-            self.narrowed("client_name", "It is shown on one line, shortened, with unseen characters spelt out.")
+            self.narrowed(
+                "client_name",
+                f"“{shortened(shown)}”: it is shown on one line, shortened, with unseen characters spelt out.",
+            )
         else:
             self.passed("client_name", f"“{shown}”")
         return shortened(shown)
@@ -164,7 +188,7 @@ class _Judge:
             self.refused("redirect_uris", f"There are more than {MAX_REDIRECT_URIS}.")
             return ()
         kept = [uri for uri in uris if self._keeps_redirect_uri(uri)]
-        if uris and len(kept) == len(uris):
+        if kept:
             self.passed("redirect_uris", ", ".join(kept))
         # > Clients using flows with redirection MUST register their redirection URI values. (RFC 7591 §2)
         if not kept and "authorization_code" in grant_types:

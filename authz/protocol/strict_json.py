@@ -36,11 +36,12 @@ class Problem(StrEnum):
 
 
 class StrictJsonError(ValueError):
-    """A JSON text that is not read. Carries the problem, and never the text."""
+    """A JSON text that is not read. Carries the problem and a sentence for its author, and never the text."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, place: str = "") -> None:
         super().__init__(problem.value)
         self.problem = problem
+        self.sentence = f"{problem.sentence[:-1]}: {place}." if place else problem.sentence
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
@@ -58,6 +59,8 @@ def read_object(raw: bytes) -> dict[str, Any]:
         raise
     except RecursionError:
         raise StrictJsonError(Problem.TOO_DEEP) from None
+    except json.JSONDecodeError as error:
+        raise StrictJsonError(Problem.SYNTAX, f"line {error.lineno}, column {error.colno}") from None
     except ValueError:
         raise StrictJsonError(Problem.SYNTAX) from None
     if not isinstance(value, dict):

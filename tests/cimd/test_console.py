@@ -123,11 +123,11 @@ def test_a_url_is_inspected_check_by_check(alice: Browser, documents: DocumentHo
     assert "The document" in alice.get(address).content.decode()
     assert documents.connections == 0
     page = alice.post(address, {"url": url}).content.decode()
-    assert "It would be accepted" in page
+    assert "The document is accepted" in page
     assert "Left out, since it cannot have them here: implicit" in page
     assert "its clients wait for an approval" in page
     refused = alice.post(address, {"url": documents.url("/nowhere")}).content.decode()
-    assert "It is refused" in refused and "HTTP status 404" in refused
+    assert "The document is refused" in refused and "HTTP status 404" in refused
     assert Document.objects.count() == Client.objects.filter(registration_source="cimd").count() == 0
 
 

@@ -25,12 +25,17 @@ class Command(BaseCommand):
         inspection = inspect(options["url"], time.time())
         if options["json"]:
             kept = asdict(inspection.metadata) if inspection.metadata and not inspection.is_refused else None
-            found = {"url": inspection.url, "checks": [asdict(check) for check in inspection.checks], "kept": kept}
+            found: dict[str, Any] = {
+                "url": inspection.url,
+                "outcome": inspection.outcome,
+                "checks": [asdict(check) for check in inspection.checks],
+                "kept": kept,
+            }
             self.stdout.write(json.dumps(found, indent=2))
         else:
             for check in inspection.checks:
                 self.stdout.write(f"{_SIGNS[check.verdict]:9}{check.name}: {check.explanation}")
         if inspection.is_refused:
-            raise CommandError("The document is refused.")
+            raise CommandError(inspection.outcome)
         if not options["json"]:
-            self.stdout.write("The document is accepted.")
+            self.stdout.write(inspection.outcome)
