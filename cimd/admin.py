@@ -26,7 +26,9 @@ from authz.console.roles import APPROVE_AGENTS
 from authz.console.site import console
 from authz.console.tasks import MOST, Task, many
 from authz.models import Client, User
+from authz.outbound import Cause
 from cimd import admission
+from cimd.changes import DEFAULTS, NEVER_ACCEPTED, Change, Consequence
 from cimd.configuration import PolicySerializer
 from cimd.inspection import inspect
 from cimd.models import Document, DocumentVersion, Policy
@@ -44,6 +46,19 @@ def difference(before: DocumentVersion | None, after: DocumentVersion | None) ->
     for line in difflib.ndiff(readable(before).splitlines(), readable(after).splitlines()):
         if not line.startswith("?"):
             yield line[:1], line[2:]
+
+
+_CAUSES = {cause.value: cause.sentence for cause in Cause}
+
+
+def problem(document: Document) -> str:
+    """Why the last fetch was of no use, in a sentence; `""` if it was."""
+    if not document.failure:
+        return ""
+    sentence = _CAUSES.get(document.failure)
+    if sentence is None:
+        return f"The document is refused: {', '.join(check['name'] for check in document.failure_checks)}."
+    return f"{sentence[:-1]} (HTTP status {document.failure_status})." if document.failure_status else sentence
 
 
 class WaitingFilter(admin.SimpleListFilter):
@@ -102,7 +117,7 @@ class DocumentAdmin(ReadOnlyAdmin):
 
     @admin.display(description="last problem")
     def problem(self, document: Document) -> str:
-        return f"{document.failure} {document.failure_status or ''}".strip() if document.failure else "—"
+        return problem(document) or "—"
 
     def waiting(self, request: HttpRequest) -> int:
         """How many documents wait for an approval, for the navigation."""
@@ -155,6 +170,7 @@ class DocumentAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "document": document,
             "state": self.state(document),
+            "problem": problem(document),
             "tools": self.tools(request, document),
             "proposed": list(difference(document.current, document.candidate)) if document.candidate else None,
             "text": readable(document.current),
@@ -221,8 +237,26 @@ def _documents() -> QuerySet[Document]:
     return Document.objects.select_related("client__owner", "current", "candidate")
 
 
+_IN_WORDS = {
+    Consequence.ACCEPT: "accept it",
+    Consequence.CONSENT: "ask people anew",
+    Consequence.QUARANTINE: "stop the agent until somebody approves",
+}
+
+
+def _consequence(change: Change, label: str) -> forms.ChoiceField:
+    """What follows from a class of change. What can never be chosen is not offered."""
+    choices = [
+        (choice.name.lower(), words[0].upper() + words[1:])
+        for choice, words in _IN_WORDS.items()
+        if choice is not Consequence.ACCEPT or change not in NEVER_ACCEPTED
+    ]
+    usual = ("", f"As usual: {_IN_WORDS[DEFAULTS[change]]}")
+    return forms.ChoiceField(label=label, choices=[usual, *choices], required=False)
+
+
 class PolicyForm(Form):
-    """The lists of the policy, judged by the same rules as the configuration file."""
+    """The lists of the policy and what follows from changes, judged by the same rules as the configuration file."""
 
     trusted_hosts = LinesField(
         required=False,
@@ -245,16 +279,31 @@ class PolicyForm(Form):
         help_text="Hosts that documents may send people back to besides their own.",
     )
 
+    cosmetic = _consequence(Change.COSMETIC, "When its name, logo or page changes, or it asks for less")
+    redirect_uris = _consequence(Change.REDIRECT_URIS, "When it wants to be answered at further addresses")
+    keys = _consequence(Change.KEYS, "When its keys change")
+    authentication_method = _consequence(Change.AUTHENTICATION_METHOD, "When it authenticates in another way")
+    grants = _consequence(Change.GRANTS, "When it wants further grants")
+    scopes = _consequence(Change.SCOPES, "When it asks for more scopes")
+
     class Meta:
         model = Policy
-        fields = ("trusted_hosts", "blocked_hosts", "redirect_schemes", "redirect_hosts", "changes")
+        fields = ("trusted_hosts", "blocked_hosts", "redirect_schemes", "redirect_hosts")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for change, consequence in self.instance.changes.items():
+            self.initial.setdefault(change, consequence)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        judged = PolicySerializer(data={name: cleaned[name] for name in self.Meta.fields if name in cleaned})
+        lists = {name: cleaned[name] for name in self.Meta.fields if name in cleaned}
+        changes = {change.value: cleaned[change] for change in Change if cleaned.get(change)}
+        judged = PolicySerializer(data=lists | {"changes": changes})
         if not judged.is_valid():
             for name, problems in judged.errors.items():
                 self.add_error(name if name in self.fields else None, str(problems))
+        self.instance.changes = changes
         return cleaned
 
 

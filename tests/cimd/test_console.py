@@ -46,7 +46,7 @@ def test_the_list_says_what_waits_and_what_failed(alice: Browser, documents: Doc
     Document.objects.update(failure="timeout", failure_status=None)
     page = alice.get(LIST).content.decode()
     assert "Pending" in page
-    assert "timeout" in page
+    assert "The answer did not arrive in time." in page
     assert alice.get(LIST + "?state=waiting").content.decode().count(documents.url("/client.json")) >= 1
     assert documents.url("/client.json") in alice.get(LIST + "?state=failing").content.decode()
 
@@ -117,6 +117,20 @@ def test_people_without_a_role_see_nothing(gatehouse: world.World, documents: Do
         assert charlie.get(address).status_code in {302, 403}
 
 
+def test_a_document_that_failed_says_why(alice: Browser, documents: DocumentHost) -> None:
+    document = seen(documents)
+    page = reverse("admin:cimd_document_change", args=[document.pk])
+    Document.objects.update(failure="status", failure_status=503, failures=3)
+    said = alice.get(page).content.decode()
+    assert "a status other than 200 (HTTP status 503)." in said
+    assert "3 times in a row" in said
+    checks = [{"name": "client_name", "verdict": "refused", "explanation": "It must be a string."}]
+    Document.objects.update(failure="document_refused", failure_status=None, failure_checks=checks)
+    said = alice.get(page).content.decode()
+    assert "The document is refused: client_name." in said
+    assert "It must be a string." in said
+
+
 def test_a_url_is_inspected_check_by_check(alice: Browser, documents: DocumentHost) -> None:
     address = reverse("admin:cimd_document_inspect")
     url = documents.document(grant_types=["authorization_code", "implicit"])
@@ -134,11 +148,19 @@ def test_a_url_is_inspected_check_by_check(alice: Browser, documents: DocumentHo
 def test_the_policy_is_changed_by_the_rules_of_the_configuration(alice: Browser, gatehouse: world.World) -> None:
     add = reverse("admin:cimd_policy_add")
     form = {"trusted_hosts": "vscode.dev\n*.example.com", "blocked_hosts": "", "redirect_schemes": "cursor"}
-    refused = alice.post(add, form | {"trusted_hosts": "https://vscode.dev", "redirect_hosts": "", "changes": "{}"})
+    refused = alice.post(add, form | {"trusted_hosts": "https://vscode.dev", "redirect_hosts": ""})
     assert refused.status_code == 200
     assert Policy.objects.count() == 0
-    alice.post(add, form | {"redirect_hosts": "", "changes": '{"keys": "quarantine"}'})
+    refused = alice.post(add, form | {"redirect_hosts": "", "authentication_method": "accept"})
+    assert refused.status_code == 200  # it is never just accepted
+    assert Policy.objects.count() == 0
+    alice.post(add, form | {"redirect_hosts": "", "keys": "quarantine", "scopes": ""})
     policy = Policy.objects.get()
     assert policy.trusted_hosts == ["vscode.dev", "*.example.com"]
     assert policy.changes == {"keys": "quarantine"}
+    change = reverse("admin:cimd_policy_change", args=[policy.pk])
+    assert '<option value="quarantine" selected>' in alice.get(change).content.decode()
+    alice.post(change, form | {"redirect_hosts": "", "keys": "", "scopes": "accept"})
+    policy.refresh_from_db()
+    assert policy.changes == {"scopes": "accept"}
     assert alice.get(add).status_code == 403
