@@ -168,16 +168,22 @@ def follow_trust(document: Document) -> None:
     standing = trust.standing(document.host, policy.current().trust)
     is_trusted = standing is trust.Standing.TRUSTED
     with settled():
-        document = Document.objects.select_for_update(of=("self",)).select_related("client__owner").get(pk=document.pk)
+        document = (
+            Document.objects.select_for_update(of=("self",))
+            .select_related("client__owner", "current")
+            .get(pk=document.pk)
+        )
         client = document.client
         if client is None:
             return
         if is_trusted and client.status == Status.PENDING and document.candidate_id is None:
             document.approval = Document.Approval.HOST
             _set_status(document, Status.APPROVED)
+            if document.current is not None and document.current.as_metadata().logo_uri:
+                document.fresh_until = 0  # with the next sign-in comes the logo
             audit.record(Event.APPROVED, client_id=document.url, detail={"standing": standing.value})
         elif not is_trusted and client.status == Status.APPROVED and document.approval == Document.Approval.HOST:
             document.approval = Document.Approval.NONE
             _set_status(document, Status.PENDING)
             audit.record(Event.TRUST_WITHDRAWN, client_id=document.url, detail={"standing": standing.value})
-        document.save(update_fields=["approval"])
+        document.save(update_fields=["approval", "fresh_until"])

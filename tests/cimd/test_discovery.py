@@ -651,6 +651,19 @@ def test_the_logo_of_a_client_that_waits_is_not_fetched(gatehouse: world.World, 
     assert documents.seen("/logo.png") == 0
 
 
+def test_with_trust_in_its_host_comes_the_logo(gatehouse: world.World, documents: DocumentHost) -> None:
+    documents.serve("/logo.png", reply(picture("PNG"), content_type="image/png"))
+    url = documents.document(logo_uri=documents.url("/logo.png"))
+    assert find(url).status == Client.Status.PENDING
+    apply(TRUSTED)
+    for _ in range(3):
+        client = find(url)
+    assert client.status == Client.Status.APPROVED
+    assert resolver.presentation(client)["logo_url"]
+    assert documents.seen("/logo.png") == 1
+    assert documents.seen("/client.json") == 2
+
+
 def test_a_picture_loses_everything_but_its_pixels() -> None:
     drawn = logos.redrawn(picture("PNG", 300, text={"Comment": "<script>"}))
     assert b"script" not in drawn
