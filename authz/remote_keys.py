@@ -125,8 +125,8 @@ def _entry(jwks_uri: str) -> _Entry:
 
 
 def _refresh(entry: _Entry, jwks_uri: str, role: Role, *, lacks: Callable[[], bool]) -> None:
-    """Ask the host, if it is due. One fetch at a time: whoever has usable keys does not wait for it; whoever has none, or
-    lacks the one, waits with the one who asked first.
+    """Ask the host, if it is due. One fetch at a time: whoever has usable keys does not wait for it; whoever has none,
+    or lacks the one, waits with the one who asked first.
     """
     lacking = lacks()
     if not entry.is_due(time.time(), lacking=lacking) and not (lacking and entry.lock.locked()):
