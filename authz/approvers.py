@@ -6,8 +6,9 @@ answered by approvers of its own; one person may be an approver of several.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, prefetch_related_objects
 
 from authz.models import AccessRequest, ProtectedResource, Rule, User
 from authz.policy import Approvers, RuleError
@@ -40,13 +41,29 @@ class Panel:
 
 def panel(request: AccessRequest) -> Panel:
     """Who decides it, read now: a rule that was made stricter counts at once."""
-    server = ProtectedResource.objects.filter(identifier=request.resource).first()
-    rows = Rule.objects.filter(name__in=request.context.get("rules", ()), effect=Rule.Effect.REQUIRE_APPROVAL)
-    named = [row.definition.get("approvers") for row in rows.order_by("id")] or [None]
-    return Panel(
-        demands=tuple(dict.fromkeys(_approvers(given, server) for given in named)),
-        owner=server.owner_id if server else None,
-    )
+    return panels([request])[0]
+
+
+def panels(requests: Sequence[AccessRequest]) -> list[Panel]:
+    """Who decides each of them, for two queries in all."""
+    servers = {
+        row.identifier: row
+        for row in ProtectedResource.objects.filter(identifier__in={request.resource for request in requests})
+    }
+    names = {name for request in requests for name in request.context.get("rules", ())}
+    rules = list(Rule.objects.filter(name__in=names, effect=Rule.Effect.REQUIRE_APPROVAL).order_by("id"))
+    found = []
+    for request in requests:
+        server = servers.get(request.resource)
+        because_of = request.context.get("rules", ())
+        named = [row.definition.get("approvers") for row in rules if row.name in because_of] or [None]
+        found.append(
+            Panel(
+                demands=tuple(dict.fromkeys(_approvers(given, server) for given in named)),
+                owner=server.owner_id if server else None,
+            )
+        )
+    return found
 
 
 def _approvers(given: object, server: ProtectedResource | None) -> Approvers:
@@ -105,13 +122,9 @@ def _meant(deciding: Panel) -> QuerySet[User]:
 
 def waiting_for(person: User, among: QuerySet[AccessRequest], most: int) -> list[AccessRequest]:
     """Those that this person may decide and has not yet, in the order given."""
-    panels: dict[tuple[str, ...], Panel] = {}
-    found = []
-    for row in among.exclude(votes__by=person).select_related("client", "user")[:LOOKED_AT]:
-        key = (row.resource, *row.context.get("rules", ()))
-        panels[key] = panels.get(key) or panel(row)
-        if not objection(row, person, panels[key]):
-            found.append(row)
-        if len(found) == most:
-            break
-    return found
+    rows = list(among.exclude(votes__by=person).select_related("client", "user")[:LOOKED_AT])
+    if not rows:
+        return []
+    prefetch_related_objects([person], "groups")
+    decidable = (row for row, deciding in zip(rows, panels(rows), strict=True) if not objection(row, person, deciding))
+    return list(islice(decidable, most))

@@ -80,6 +80,22 @@ def window(latest: int, events: QuerySet[AuditEvent]) -> tuple[QuerySet[AuditEve
     return found, before
 
 
+def reasons() -> list[str]:
+    """Every reason that something was refused for, found by hopping along its index."""
+    sql = """
+      WITH RECURSIVE hop(name) AS (
+        SELECT MIN(reason) FROM authz_auditevent WHERE NOT (reason = '')
+        UNION ALL
+        SELECT (SELECT MIN(reason) FROM authz_auditevent WHERE reason > hop.name AND NOT (reason = ''))
+        FROM hop WHERE hop.name IS NOT NULL
+      )
+      SELECT name FROM hop WHERE name IS NOT NULL
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return [row[0] for row in cursor.fetchall()]
+
+
 def event_names() -> list[str]:
     """Every event that has happened, found by hopping along the index from one name to the next."""
     # Names are constants of the model; nothing of a request's is in it.

@@ -9,32 +9,63 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, When
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from authz import access_requests, approvers
 from authz.access_requests import DURATIONS, NotDecided
+from authz.console import names
 from authz.console.display import chip, foreign, when
 from authz.console.model_admin import ReadOnlyAdmin, Tool, person
 from authz.console.roles import DECIDE_REQUESTS, visible_requests
 from authz.console.site import console
+from authz.console.tasks import MOST
 from authz.models import AccessRequest, AccessVote, ProtectedResource, Scope
 
 TONES = {"open": "caution", "approved": "good", "denied": "bad"}
 LASTS = {"1h": "1 hour", "8h": "8 hours", "1d": "1 day", "7d": "7 days", "30d": "30 days"}
 SHOWN = 50
+# What waits stands above what is decided.
+IS_OPEN = Case(When(status=AccessRequest.Status.OPEN, then=1), default=0)
+
+
+def waiting_for_me(request: HttpRequest, now: datetime) -> list[AccessRequest]:
+    """What waits for a decision that is this person's to make, the oldest first; no more than `MOST` of it."""
+    found: list[AccessRequest] | None = getattr(request, "waiting_for_me", None)
+    if found is None:
+        found = approvers.waiting_for(person(request), access_requests.queue(now), MOST)
+        # The navigation of a page asks for the same as the page.
+        request.waiting_for_me = found  # type: ignore[attr-defined]
+    return found
+
+
+class WaitsFilter(admin.SimpleListFilter):
+    title = "waits for"
+    parameter_name = "waits"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return (("me", "Me"), ("anybody", "Anybody"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
+        now = datetime.now(UTC)
+        if self.value() == "me":
+            return queryset.filter(pk__in=[row.pk for row in waiting_for_me(request, now)])
+        return queryset & access_requests.queue(now).order_by() if self.value() == "anybody" else queryset
 
 
 class DecisionForm(forms.Form):
     scopes = forms.MultipleChoiceField(
-        required=False, widget=forms.CheckboxSelectMultiple, help_text="What you leave out is declined for as long."
+        required=False,
+        label="What it may do",
+        widget=forms.CheckboxSelectMultiple,
+        help_text="What you leave out is declined for as long.",
     )
     lasts = forms.ChoiceField(label="For how long", choices=list(LASTS.items()), initial="8h")
     comment = forms.CharField(
@@ -60,80 +91,108 @@ class AccessRequestAdmin(ReadOnlyAdmin):
         "Asks that a rule lets a person decide. An approval covers exactly what was asked, and ends by itself."
     )
     empty_text = "They appear when a rule says “ask a human first” and an agent asks."
-    list_display = ("what", "for_whom", "scope_text", "why", "asked_text", "state_chip")
-    list_filter = ("status",)
+    change_form_template = "console/access_request_view.html"
+    list_display = ("what", "for_whom", "scope_text", "why", "asked_text", "state_chip", "to_decide")
+    list_filter = (WaitsFilter, "status")
     list_select_related = ("client", "user", "decided_by")
-    ordering = ("-last_asked",)
     search_fields = ("client__client_id", "client__name", "user__username")
     search_help_text = "Agent or person"
-    fields = (
-        "id", "client", "user", "resource", "grant_type", "scope_text", "reason", "why", "address", "first_asked",
-        "last_asked", "asked", "state_chip", "deciders", "votes_text", "decided", "approved_text", "expires",
-    )  # fmt: skip
-    readonly_fields = ("scope_text", "why", "address", "state_chip", "deciders", "votes_text", "approved_text")
+    fields = ("id",)
 
     @admin.display(description="agent at MCP server", ordering="client__name")
-    def what(self, row: AccessRequest) -> SafeString:
-        return foreign(
-            row.client.name or row.client.client_id, sub=f"at {row.resource}" if row.resource else "sign-in only"
-        )
+    def what(self, row: Any) -> SafeString:
+        where = row.server_names.get(row.resource, row.resource)
+        return foreign(row.client.name or row.client.client_id, sub=f"at {where}" if row.resource else "sign-in only")
 
     @admin.display(description="for", ordering="user__username")
-    def for_whom(self, row: AccessRequest) -> str:
-        return row.user.username if row.user else "itself"
+    def for_whom(self, row: AccessRequest) -> SafeString | str:
+        return foreign(row.user.username) if row.user else format_html('<span class="soft">{}</span>', "itself")
 
     @admin.display(description="scopes")
     def scope_text(self, row: AccessRequest) -> SafeString:
-        return format_html("<code>{}</code>", " ".join(row.scopes))
+        return format_html('<code><bdi class="foreign">{}</bdi></code>', " ".join(row.scopes))
 
-    @admin.display(description="because of")
+    @admin.display(description="why")
     def why(self, row: AccessRequest) -> SafeString:
-        return foreign(", ".join(row.context.get("rules", ())) or "—")
-
-    @admin.display(description="from")
-    def address(self, row: AccessRequest) -> str:
-        return row.context.get("address") or "—"
+        """The reason that was given, and the rule that asks somebody."""
+        rules = format_html(
+            '<span class="sub"><bdi class="foreign">{}</bdi></span>', ", ".join(row.context.get("rules", ()))
+        )
+        if not row.reason:
+            return format_html('<span class="soft">{}</span>{}', "no reason given", rules)
+        return format_html('<bdi class="foreign">{}</bdi>{}', row.reason, rules)
 
     @admin.display(description="asked", ordering="last_asked")
     def asked_text(self, row: AccessRequest) -> SafeString:
-        return format_html("{} <span class='soft'>×{}</span>", when(row.last_asked), row.asked)
+        again = format_html('<span class="sub">{} times</span>', row.asked) if row.asked > 1 else ""
+        return format_html("{}{}", when(row.last_asked), again)
 
-    @admin.display(description="approved scopes")
-    def approved_text(self, row: AccessRequest) -> SafeString:
-        return format_html("<code>{}</code>", " ".join(row.approved_scopes) or "—")
-
-    @admin.display(description="who decides")
-    def deciders(self, row: AccessRequest) -> SafeString:
-        return foreign(approvers.panel(row).in_words())
-
-    @admin.display(description="decided by")
-    def votes_text(self, row: AccessRequest) -> SafeString | str:
-        return format_html_join(SafeString("<br>"), "{}", ([_said(vote)] for vote in votes_of(row))) or "—"
+    @admin.display(description="")
+    def to_decide(self, row: Any) -> SafeString | str:
+        if not row.is_mine:
+            return SafeString("<span></span>")
+        return format_html(
+            '<a class="button small" href="{}">Decide<span class="visually-hidden"> about <bdi>{}</bdi></span></a>',
+            reverse("admin:authz_accessrequest_decide", args=[row.pk]),
+            row.client.name or row.client.client_id,
+        )
 
     @admin.display(description="state", ordering="status")
     def state_chip(self, row: AccessRequest) -> SafeString:
         state = row.state(datetime.now(UTC))
         return chip(state.capitalize(), TONES.get(state, ""))
 
+    def get_ordering(self, request: HttpRequest) -> Any:
+        return IS_OPEN.desc(), "-last_asked"
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[AccessRequest]:
         return visible_requests(person(request), super().get_queryset(request))
 
     def waiting(self, request: HttpRequest) -> int:
-        if not request.user.has_perm(DECIDE_REQUESTS):
-            return 0
-        return access_requests.queue(datetime.now(UTC))[:100].count()
+        return len(waiting_for_me(request, datetime.now(UTC))) if request.user.has_perm(DECIDE_REQUESTS) else 0
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        response = super().changelist_view(request, extra_context)
+        if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
+            rows = response.context_data["cl"].result_list
+            known = names.of_servers(row.resource for row in rows)
+            mine = {row.pk for row in waiting_for_me(request, datetime.now(UTC))}
+            for row in rows:
+                row.server_names, row.is_mine = known, row.pk in mine
+        return response
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = dict(extra_context or {})
+        found = self.get_object(request, object_id)
+        if found is not None:
+            context |= {**_to_know(found), "state": self.state_chip(found)}
+        return super().change_view(request, object_id, form_url, context)
 
     def tools(self, request: HttpRequest, obj: AccessRequest | None) -> Sequence[Tool]:
         if obj is None:
             return ()
         state, me = obj.state(datetime.now(UTC)), person(request)
         if approvers.objection(obj, me):
-            return ()
+            return self._next(request, obj)
         if state == AccessRequest.Status.OPEN and not obj.votes.filter(by=me).exists():
             return (Tool("Decide", reverse("admin:authz_accessrequest_decide", args=[obj.pk]), "good"),)
+        following = self._next(request, obj)
         if state == AccessRequest.Status.APPROVED:
-            return (Tool("End it now", reverse("admin:authz_accessrequest_end", args=[obj.pk]), "danger"),)
-        return ()
+            end_it = Tool("End it now", reverse("admin:authz_accessrequest_end", args=[obj.pk]), "danger")
+            return (*following, end_it)
+        return following
+
+    @staticmethod
+    def _next(request: HttpRequest, obj: AccessRequest) -> tuple[Tool, ...]:
+        """The way on through the queue."""
+        if not request.user.has_perm(DECIDE_REQUESTS):
+            return ()
+        others = [row for row in waiting_for_me(request, datetime.now(UTC)) if row.pk != obj.pk]
+        if not others:
+            return ()
+        return (Tool(f"Next of {len(others)}", reverse("admin:authz_accessrequest_decide", args=[others[0].pk]), ""),)
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -146,12 +205,6 @@ class AccessRequestAdmin(ReadOnlyAdmin):
 
 def votes_of(found: AccessRequest) -> list[AccessVote]:
     return list(found.votes.select_related("by"))
-
-
-def _said(vote: AccessVote) -> SafeString:
-    what = f"approved {' '.join(vote.scopes)}" if vote.approves else "denied it"
-    comment = format_html(": “<bdi class='foreign'>{}</bdi>”", vote.comment) if vote.comment else ""
-    return format_html("{} {}, {}{}", vote.by.username, what, when(vote.time), comment)
 
 
 def _to_decide(request: HttpRequest, pk: UUID) -> AccessRequest:
@@ -167,7 +220,7 @@ def decide(request: HttpRequest, pk: UUID) -> HttpResponse:
     form = _decided(request, found)
     if form is None:
         return redirect("admin:authz_accessrequest_change", pk)
-    context = {**console.each_context(request), **_to_know(found, form)}
+    context = {**console.each_context(request), **_to_know(found), "title": "Approve or deny?", "form": form}
     return TemplateResponse(request, "console/access_request.html", context)
 
 
@@ -184,15 +237,13 @@ def _decided(request: HttpRequest, found: AccessRequest) -> DecisionForm | None:
     return form
 
 
-def _to_know(found: AccessRequest, form: DecisionForm) -> dict[str, Any]:
+def _to_know(found: AccessRequest) -> dict[str, Any]:
     return {
-        "title": "Decide this access request",
         "access_request": found,
         "resource": ProtectedResource.objects.filter(identifier=found.resource).select_related("owner").first(),
         "deciders": approvers.panel(found).in_words(),
         "votes": votes_of(found),
         "alike": access_requests.like(found),
-        "form": form,
     }
 
 
@@ -304,4 +355,4 @@ def decide_for_others(request: HttpRequest, pk: UUID) -> HttpResponse:
     form = _decided(request, found)
     if form is None:
         return redirect("account_requests")
-    return render(request, "account/decide.html", _to_know(found, form))
+    return render(request, "account/decide.html", {**_to_know(found), "title": "Approve or deny?", "form": form})

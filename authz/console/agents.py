@@ -15,16 +15,16 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 
 from authz import audit, lifecycle, registry, snapshot, trail
 from authz.configuration import By
-from authz.console import asking, narrowing
+from authz.console import asking, narrowing, story
 from authz.console.approval import ApprovalForm
 from authz.console.attention import AttentionFilter
-from authz.console.display import STATUS_TONES, chip, foreign, when
+from authz.console.display import STATUS_TONES, chip, foreign, grant_label, method_label, when
 from authz.console.events import Event
 from authz.console.fields import KeysField, LinesField, PersonField
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, person
@@ -32,7 +32,7 @@ from authz.console.reach import reach, reach_in_short
 from authz.console.roles import APPROVE_AGENTS, ASK
 from authz.console.site import console
 from authz.lifecycle import MOVES, OWN, is_ones_own, switch
-from authz.models import AuditEvent, Authorization, Client, User
+from authz.models import AuditEvent, Authorization, Client, ProtectedResource, User
 from authz.protocol import jwts, redirect_uris
 from authz.transactions import settled
 
@@ -48,6 +48,10 @@ SWITCH = {
     ),
     Status.RETIRED: ("Retire", "It gets no more tokens, and everything that people allowed it ends for good."),
 }
+# The names of so many MCP servers are fetched for the list; others are shown by their identifiers.
+MOST_SERVERS = 1_000
+# Of an agent's latest events so many are told on its page, the same ones in a line.
+RECENT = 100
 DONE = {Status.APPROVED: "approved", Status.SUSPENDED: "suspended", Status.RETIRED: "retired"}
 
 
@@ -75,9 +79,7 @@ class AgentForm(Form):
     grant_types = forms.MultipleChoiceField(
         choices=(), widget=forms.CheckboxSelectMultiple, help_text="How it may ask for tokens."
     )
-    token_endpoint_auth_method = forms.ChoiceField(
-        choices=(), label="How it proves who it is", help_text="“none” is for programs on people's own devices."
-    )
+    token_endpoint_auth_method = forms.ChoiceField(choices=(), label="How it proves who it is")
     redirect_uris = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"class": "code", "rows": 3}),
@@ -121,12 +123,12 @@ class AgentForm(Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for field, choices in (
-            ("grant_types", registry.grants()),
-            ("token_endpoint_auth_method", registry.client_auth_methods()),
+        for field, choices, label in (
+            ("grant_types", registry.grants(), grant_label),
+            ("token_endpoint_auth_method", registry.client_auth_methods(), method_label),
         ):
             if field in self.fields:
-                self.fields[field].choices = [(name, name) for name in choices]  # type: ignore[attr-defined]
+                self.fields[field].choices = [(name, label(name)) for name in choices]  # type: ignore[attr-defined]
         if "tags" in self.fields and isinstance(self.initial.get("tags"), list):
             self.initial["tags"] = " ".join(self.initial["tags"])
 
@@ -208,7 +210,7 @@ class AgentAdmin(ConsoleAdmin):
     empty_text = "Add an agent, or let one introduce itself by its metadata document."
     form = AgentForm
     change_form_template = "console/agent.html"
-    list_display = ("agent", "status_chip", "ends", "kind_text", "owner_name", "environment", "reaches", "last_seen")
+    list_display = ("agent", "status_text", "kind_text", "owner_name", "reaches", "last_seen")
     list_filter = ("status", KindFilter, AttentionFilter)
     list_select_related = ("owner",)
     search_fields = ("name", "client_id")
@@ -270,11 +272,17 @@ class AgentAdmin(ConsoleAdmin):
             return chip("Approval ended", "bad")
         return chip(client.get_status_display(), STATUS_TONES[client.status])
 
-    @admin.display(description="approval ends", ordering="approved_until")
-    def ends(self, client: Client) -> SafeString | str:
-        if client.status != Status.APPROVED:
-            return "—"
-        return when(client.approved_until, never="no end")
+    @admin.display(description="status", ordering="approved_until")
+    def status_text(self, client: Client) -> SafeString:
+        if client.status != Status.APPROVED or client.approved_until is None:
+            return self.status_chip(client)
+        is_over = client.approved_until <= datetime.now(UTC)
+        return format_html(
+            '{}<span class="sub">{} {}</span>',
+            self.status_chip(client),
+            "ended" if is_over else "ends",
+            when(client.approved_until),
+        )
 
     @admin.display(description="kind")
     def kind_text(self, client: Client) -> str:
@@ -285,15 +293,20 @@ class AgentAdmin(ConsoleAdmin):
             "workload": "Workload",
         }[client.kind]
 
-    @admin.display(description="owner")
-    def owner_name(self, client: Client) -> str:
+    @admin.display(description="owner", ordering="owner__username")
+    def owner_name(self, client: Client) -> SafeString:
         if client.owner is None:
-            return "nobody"
-        return client.owner.username if client.owner.is_active else f"{client.owner.username} (left)"
+            name = format_html('<span class="soft">{}</span>', "nobody")
+        else:
+            left = "" if client.owner.is_active else " (left)"
+            name = format_html("<bdi>{}</bdi>{}", client.owner.username, left)
+        return format_html(
+            '{}<span class="sub"><bdi class="foreign one-line">{}</bdi></span>', name, client.environment
+        )
 
     @admin.display(description="may reach")
-    def reaches(self, client: Client) -> SafeString | str:
-        return reach_in_short(client)
+    def reaches(self, client: Any) -> SafeString | str:
+        return reach_in_short(client, client.server_names)
 
     @admin.display(description="last seen")
     def last_seen(self, client: Any) -> SafeString | str:
@@ -392,7 +405,16 @@ class AgentAdmin(ConsoleAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         snapshot.begin()
-        return super().changelist_view(request, extra_context)
+        response = super().changelist_view(request, extra_context)
+        if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
+            names = self._server_names()
+            for client in response.context_data["cl"].result_list:
+                client.server_names = names
+        return response
+
+    @staticmethod
+    def _server_names() -> dict[str, str]:
+        return dict(ProtectedResource.objects.values_list("identifier", "name")[:MOST_SERVERS])
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -405,11 +427,13 @@ class AgentAdmin(ConsoleAdmin):
                 "live_authorizations": Authorization.objects.filter(client=client, revoked=None)
                 .select_related("user", "resource")
                 .order_by("-created")[:8],
-                "recent_events": trail.about("client_id", client.client_id)[:8]
+                "server_names": self._server_names(),
+                "recent_events": story.chapters(list(trail.about("client_id", client.client_id)[:RECENT]))[:8]
                 if request.user.has_perm("authz.view_auditevent")
                 else (),
                 "reach": reach(client) if request.user.has_perm("authz.view_rule") else None,
                 "status_chip": self.status_chip(client),
+                "last_event": getattr(client, "last_event", None),
                 "kind": self.kind_text(client),
             }
         return super().change_view(request, object_id, form_url, context)

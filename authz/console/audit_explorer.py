@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import or_
@@ -19,16 +20,31 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from authz import audit, trail
-from authz.console import exports, saved_views, timeline
-from authz.console.display import chip, code
+from authz.console import exports, names, saved_views, timeline
+from authz.console.display import chip
 from authz.console.events import Event
 from authz.console.model_admin import ReadOnlyAdmin, Tool, person
 from authz.console.site import console
 from authz.evidence.status import is_sealed
-from authz.models import AuditEvent, User
+from authz.models import AuditEvent, ProtectedResource, User
 
 PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 EXPORT_LIMIT = 50_000
+# What the longer grant types begin with.
+GRANT_PREFIX = "urn:ietf:params:oauth:grant-type:"
+# So many MCP servers stand in the filter; any other is found by typing `resource:…`.
+SERVERS = 50
+EXACT_WORDS = {
+    "client_id": "Agent",
+    "subject": "Person",
+    "resource": "MCP server",
+    "authorization": "Authorization",
+    "reason": "Reason",
+    "time__gte": "From",
+    "time__lt": "Until",
+    "detail__grant_type": "Grant",
+    "id__lte": "Up to event",
+}
 # Of a list, the latest so many stand in the bars above it.
 TIMELINE = 2_000
 COLUMNS = (
@@ -82,6 +98,35 @@ class OutcomeFilter(admin.SimpleListFilter):
         return queryset.filter(reason="") if self.value() == "done" else queryset
 
 
+class ReasonFilter(admin.SimpleListFilter):
+    title = "reason"
+    parameter_name = "reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return [(reason, reason.replace("_", " ")) for reason in trail.reasons()]
+
+    def has_output(self) -> bool:
+        # Django would leave out a filter without choices, and with it what the address asks for.
+        return True
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+        return trail.about("reason", self.value() or "", queryset) if self.value() else queryset
+
+
+class ServerFilter(admin.SimpleListFilter):
+    title = "MCP server"
+    parameter_name = "resource"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return list(ProtectedResource.objects.order_by("name").values_list("identifier", "name")[:SERVERS])
+
+    def has_output(self) -> bool:
+        return True
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+        return queryset.filter(resource=self.value()) if self.value() else queryset
+
+
 @admin.register(AuditEvent, site=console)
 class AuditAdmin(ReadOnlyAdmin):
     nav = ("Evidence", "list")
@@ -92,25 +137,15 @@ class AuditAdmin(ReadOnlyAdmin):
     empty_text = "The first event is written with the first request."
     change_list_template = "console/audit_list.html"
     change_form_template = "console/audit_event.html"
-    list_display = ("at", "what", "who", "at_resource", "origin")
+    list_display = ("at", "what", "agent", "for_whom", "server", "origin")
     list_display_links = ("what",)
-    list_filter = (PeriodFilter, OutcomeFilter, EventFilter)
+    list_filter = (PeriodFilter, OutcomeFilter, EventFilter, ReasonFilter, ServerFilter)
     search_fields = ("client_id",)
     search_help_text = "client:… person:… reason:… authorization:… request_id:… or an exact id"
     sortable_by = ()
     ordering = ("-id",)
     # Exact filters that links from other pages use.
-    EXACT = (
-        "client_id",
-        "subject",
-        "resource",
-        "authorization",
-        "reason",
-        "time__gte",
-        "time__lt",
-        "detail__grant_type",
-        "id__lte",
-    )
+    EXACT = tuple(EXACT_WORDS)
 
     @admin.display(description="time")
     def at(self, event: AuditEvent) -> SafeString:
@@ -118,20 +153,20 @@ class AuditAdmin(ReadOnlyAdmin):
 
     @admin.display(description="event")
     def what(self, event: AuditEvent) -> SafeString:
-        if event.reason:
-            return format_html("{} {}", event.event, chip(event.reason.replace("_", " "), "bad"))
-        return format_html("{}", event.event)
+        reason = format_html(" {}", chip(event.reason.replace("_", " "), "bad")) if event.reason else ""
+        return format_html('{}{}<span class="sub">{}</span>', event.event, reason, _in_short(event))
 
-    @admin.display(description="agent and person")
-    def who(self, event: AuditEvent) -> SafeString:
-        person = event.subject if event.subject != event.client_id else ""
-        return format_html(
-            '<bdi class="foreign one-line">{}</bdi><span class="sub mono">{}</span>', event.client_id or "—", person
-        )
+    @admin.display(description="agent")
+    def agent(self, event: Any) -> SafeString | str:
+        return _named(event.client_id, event.agent_name)
+
+    @admin.display(description="person")
+    def for_whom(self, event: Any) -> SafeString | str:
+        return _named(event.subject if event.subject != event.client_id else "", event.person_name)
 
     @admin.display(description="MCP server")
-    def at_resource(self, event: AuditEvent) -> SafeString | str:
-        return code(event.resource) if event.resource else "—"
+    def server(self, event: Any) -> SafeString | str:
+        return _named(event.resource, event.server_name)
 
     @admin.display(description="from")
     def origin(self, event: AuditEvent) -> str:
@@ -207,12 +242,14 @@ class AuditAdmin(ReadOnlyAdmin):
         return tuple(tools)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        exact = [(key, value, _without(request, key)) for key, value in request.GET.items() if key in self.EXACT]
-        context = {"exact": exact, "views": saved_views.views(request), "query": saved_views.shown_query(request)}
+        context = {"views": saved_views.views(request), "query": saved_views.shown_query(request)}
         response = super().changelist_view(request, context | (extra_context or {}))
         if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
-            moments = response.context_data["cl"].queryset.order_by("-id").values_list("time", "reason")[:TIMELINE]
+            changelist = response.context_data["cl"]
+            _name(changelist.result_list)
+            moments = changelist.queryset.order_by("-id").values_list("time", "reason")[:TIMELINE]
             response.context_data |= {
+                "exact": _exact(request, self.EXACT, changelist),
                 "timeline": _linked(request, timeline.bars([(moment, bool(reason)) for moment, reason in moments])),
                 "further": self._further(request),
             }
@@ -231,7 +268,8 @@ class AuditAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:
         event = self.get_object(request, object_id)
-        context = {"event": event, "facts": _facts(event) if event else (), **(extra_context or {})}
+        facts: list[Fact] = _facts(event) if event else []
+        context = {"event": event, "facts": facts, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
     # Django asks for a history of changes; there are none.
@@ -299,6 +337,43 @@ def _term(word: str) -> tuple[str, str]:
     return ("event", word) if word in trail.event_names() else ("", word)
 
 
+def _exact(request: HttpRequest, names_of: Sequence[str], changelist: ChangeList) -> list[tuple[str, str, str]]:
+    """What the address asks for and no filter above the list shows: (in words, value, the address without it)."""
+    filters = {spec.parameter_name: spec for spec in changelist.filter_specs}  # type: ignore[attr-defined]
+    asked = {key: str(value) for key, value in request.GET.items() if key in names_of and value}
+    for key in ("reason", "resource"):
+        if key in asked and asked[key] in {str(value) for value, _ in filters[key].lookup_choices}:  # type: ignore[attr-defined]
+            del asked[key]
+    known = names.of_agents([asked.get("client_id", "")]) | names.of_people([asked.get("subject", "")])
+    return [(EXACT_WORDS[key], known.get(value, value), _without(request, key)) for key, value in asked.items()]
+
+
+def _name(events: Sequence[Any]) -> None:
+    """Give the rows of a page the names of what they are about."""
+    agents = names.of_agents(event.client_id for event in events)
+    people = names.of_people(event.subject for event in events)
+    servers = names.of_servers(event.resource for event in events)
+    for event in events:
+        event.agent_name = agents.get(event.client_id, "")
+        event.person_name = people.get(event.subject, "")
+        event.server_name = servers.get(event.resource, "")
+
+
+def _named(value: str, name: str) -> SafeString | str:
+    """What people call it; what it is stands in the tooltip."""
+    if not value:
+        return "—"
+    return format_html('<bdi class="foreign one-line" title="{}">{}</bdi>', value, name or value)
+
+
+def _in_short(event: AuditEvent) -> SafeString:
+    """By which grant, which scopes; or what was changed, and who did it."""
+    detail = event.detail
+    told = [detail.get(key) for key in ("grant_type", "scope", "kind", "name", "by")]
+    parts = [value.removeprefix(GRANT_PREFIX) for value in told if isinstance(value, str) and value]
+    return format_html('<bdi class="foreign one-line">{}</bdi>', " · ".join(parts[:3]))
+
+
 def _with(request: HttpRequest, **changes: str) -> str:
     asked = request.GET.copy()
     for name, value in changes.items():
@@ -317,22 +392,37 @@ def _without(request: HttpRequest, key: str) -> str:
     return "?" + remaining.urlencode()
 
 
-def _facts(event: AuditEvent) -> list[tuple[str, str, str]]:
-    """(name, value, query that lists its like), without what is empty."""
-    like = {
-        "client_id": "Agent",
-        "subject": "Subject",
-        "resource": "MCP server",
-        "authorization": "Authorization",
-        "reason": "Reason",
-    }
-    found = [("Event", event.event, urlencode({"event": event.event}))]
-    found += [
-        (title, getattr(event, field), urlencode({field: getattr(event, field)}))
-        for field, title in like.items()
-        if getattr(event, field)
-    ]
-    found += [(title, value, "") for title, value in (("From", event.address), ("Request", event.request_id)) if value]
-    for key, value in event.detail.items():
-        found.append((key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), ""))
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A line of an event's page. `called` is what people call it, `like` a query that lists its like."""
+
+    title: str
+    value: str
+    called: str = ""
+    like: str = ""
+
+
+def _facts(event: AuditEvent) -> list[Fact]:
+    """What an event says, without what is empty."""
+    agents, people = names.of_agents([event.client_id]), names.of_people([event.subject])
+    servers = names.of_servers([event.resource])
+    found = [Fact("Event", event.event, like=urlencode({"event": event.event}))]
+    for field, called in (
+        ("reason", {}), ("client_id", agents), ("subject", people), ("resource", servers), ("authorization", {})
+    ):  # fmt: skip
+        if value := getattr(event, field):
+            found.append(Fact(EXACT_WORDS[field], value, called.get(value, ""), urlencode({field: value})))
+    found += [Fact(title, value) for title, value in (("From", event.address), ("Request", event.request_id)) if value]
+    found += [Fact(_title(key), _readable(value)) for key, value in event.detail.items()]
     return found
+
+
+def _title(key: str) -> str:
+    """`grant_type` → `Grant type`; what others named stays as they wrote it."""
+    return key.replace("_", " ").capitalize() if key.isascii() and key.islower() else key
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -8,6 +8,42 @@ from django.utils.safestring import SafeString
 
 STATUS_TONES = {"approved": "good", "pending": "caution", "suspended": "bad", "retired": ""}
 
+# What the protocol's names mean, for those who tick them.
+GRANT_WORDS = {
+    "authorization_code": "signs people in",
+    "refresh_token": "goes on without asking again",
+    "client_credentials": "asks in its own name",
+    "urn:ietf:params:oauth:grant-type:token-exchange": "turns a sign-in into an ID-JAG",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer": "redeems an ID-JAG, or a workload's assertion",
+}
+METHOD_WORDS = {
+    "none": "a program on people's own devices",
+    "client_secret_basic": "a secret, in the header",
+    "client_secret_post": "a secret, in the body",
+    "private_key_jwt": "a key of its own",
+}
+
+
+def grant_label(name: str) -> SafeString | str:
+    if name not in GRANT_WORDS:
+        return name
+    return format_html(
+        '<span class="choice"><code title="{}">{}</code><span class="soft small">{}</span></span>',
+        name,
+        name.rpartition(":")[2],
+        GRANT_WORDS[name],
+    )
+
+
+def server_label(identifier: str, name: str) -> SafeString | str:
+    if not name:
+        return identifier
+    return format_html('<span class="choice"><bdi>{}</bdi><span class="soft small">{}</span></span>', name, identifier)
+
+
+def method_label(name: str) -> str:
+    return f"{name}: {METHOD_WORDS[name]}" if name in METHOD_WORDS else name
+
 
 def chip(text: str, tone: str = "") -> SafeString:
     return format_html('<span class="chip {}">{}</span>', tone, text)

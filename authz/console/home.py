@@ -1,6 +1,6 @@
 """The console's home: what needs me, and what happens."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -11,8 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from authz import access_requests, audit, lifecycle
-from authz.console import charts, counts
+from authz import audit, lifecycle
+from authz.console import charts, counts, names
+from authz.console.access_requests import waiting_for_me
 from authz.console.counts import Dimension
 from authz.console.model_admin import person
 from authz.console.roles import APPROVE_AGENTS, DECIDE_REQUESTS
@@ -68,9 +69,9 @@ def tasks(request: HttpRequest, now: datetime) -> list[Task]:
             text = many(waiting, "1 agent waits for approval", "{} agents wait for approval")
             found.append(Task(text, f"{agents}?status__exact=pending", "Decide", "inbox"))
         found += _lifecycle(agents, now)
-    if request.user.has_perm(DECIDE_REQUESTS) and (asks := access_requests.queue(now)[:MOST].count()):
-        queue = f"{reverse('admin:authz_accessrequest_changelist')}?status__exact=open"
-        text = many(asks, "1 access request waits", "{} access requests wait")
+    if request.user.has_perm(DECIDE_REQUESTS) and (asks := len(waiting_for_me(request, now))):
+        queue = f"{reverse('admin:authz_accessrequest_changelist')}?waits=me"
+        text = many(asks, "1 access request waits for you", "{} access requests wait for you")
         found.append(Task(text, queue, "Decide", "inbox"))
     for model_admin in console._registry.values():
         if hasattr(model_admin, "tasks"):
@@ -119,6 +120,10 @@ def _setting_up(now: datetime) -> list[Task]:
     return found
 
 
+def _spaced(reasons: Iterable[str]) -> Mapping[str, str]:
+    return {reason: reason.replace("_", " ") for reason in reasons}
+
+
 def happened(period: str, now: datetime) -> dict[str, Any]:
     """Figures and charts of a period. Every number comes with the address of the list behind it."""
     length, step, label, kept = PERIODS[period]
@@ -130,11 +135,15 @@ def happened(period: str, now: datetime) -> dict[str, Any]:
     explorer = reverse("admin:authz_auditevent_changelist")
     in_period = {"time__gte": steps[0].isoformat()}
 
-    def ranked(dimension: str, column: str, only: Mapping[str, str]) -> list[dict[str, Any]]:
+    def ranked(
+        dimension: str, column: str, only: Mapping[str, str], called: Callable[[Iterable[str]], Mapping[str, str]]
+    ) -> list[dict[str, Any]]:
         rows = figures.ranking(dimension, RANKED)
+        known = called(value for value, _ in rows)
         return [
             {
                 "value": value,
+                "name": known.get(value, value),
                 "n": n,
                 "top": rows[0][1],
                 "url": f"{explorer}?{urlencode({column: value, **in_period, **only})}",
@@ -169,9 +178,9 @@ def happened(period: str, now: datetime) -> dict[str, Any]:
                 "url": f"{reverse('admin:authz_client_changelist')}?status__exact=approved",
             },
         ],
-        "refusals": ranked(Dimension.REASON, "reason", {}),
-        "top_agents": ranked(Dimension.AGENT, "client_id", ISSUED),
-        "top_resources": ranked(Dimension.RESOURCE, "resource", ISSUED),
+        "refusals": ranked(Dimension.REASON, "reason", {}, _spaced),
+        "top_agents": ranked(Dimension.AGENT, "client_id", ISSUED, names.of_agents),
+        "top_resources": ranked(Dimension.RESOURCE, "resource", ISSUED, names.of_servers),
         "newest": list(Client.objects.order_by("-id")[:5]),
         "is_behind": figures.is_behind,
     }
@@ -185,6 +194,7 @@ def _tokens(
     label: str,
 ) -> tuple[charts.Chart, int]:
     by_grant = {short(grant): by_slot for grant, by_slot in counted.items()}
+    in_period = {**ISSUED, "time__gte": steps[0].isoformat()}
     ordered = sorted(by_grant, key=lambda grant: -sum(by_grant[grant].values()))
     series = {grant: [by_grant[grant].get(slot, 0) for slot in slots] for grant in ordered[:SERIES]}
     if rest := ordered[SERIES:]:
@@ -194,7 +204,10 @@ def _tokens(
         f"{explorer}?{urlencode({**ISSUED, 'time__gte': moment.isoformat(), 'time__lt': (moment + step).isoformat()})}"
         for moment in steps
     ]
-    chart = charts.stacked([f"{moment:{label}}" for moment in steps], series, urls=urls)
+    key_urls = {
+        short(grant): f"{explorer}?{urlencode({**in_period, 'detail__grant_type': grant})}" for grant in counted
+    }
+    chart = charts.stacked([f"{moment:{label}}" for moment in steps], series, urls=urls, key_urls=key_urls)
     return chart, sum(sum(values) for values in series.values())
 
 

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authz import outbound
+from authz import keys, outbound
 from authz.conf import conf
 from authz.console import resource_check, snippets
 from authz.console.display import chip, foreign
@@ -35,6 +35,9 @@ else:
     BaseFormSet = forms.BaseInlineFormSet
 
 
+ASKING = "Asking a human first"
+
+
 class ResourceForm(Form):
     owner = PersonField(required=False, help_text="A user name: who answers for it.")
     approvers = ApproversField(
@@ -48,6 +51,7 @@ class ResourceForm(Form):
     )
     introspection_clients = AgentsField(
         required=False,
+        label="Who may introspect its tokens",
         widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
         help_text="The agents, one client_id a line, that may introspect this server's tokens; nobody else may.",
     )
@@ -58,11 +62,25 @@ class ResourceForm(Form):
             "name", "identifier", "owner", "is_active", "is_default", "access_token_lifetime",
             "access_token_signing_alg", "status_list", "introspection_clients",
         )  # fmt: skip
+        labels: ClassVar = {
+            "is_active": "Active",
+            "is_default": "The default",
+            "access_token_lifetime": "Tokens live for",
+            "access_token_signing_alg": "Signed with",
+            "status_list": "Publish a status list",
+        }
+        help_texts: ClassVar = {
+            "identifier": "The URL that MCP clients use, in canonical form. Tokens carry it as their audience (aud).",
+            "access_token_lifetime": "Seconds; 600 is usual. What is revoked is still believed for as long as that by"
+            " servers that do not introspect.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial.setdefault("approvers", self.instance.approvers)
         self.initial.setdefault("approvals", (self.instance.approvers or {}).get("count"))
+        if "access_token_signing_alg" in self.fields:
+            self.fields["access_token_signing_alg"].choices = [(alg, alg) for alg in keys.ALGORITHMS]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -126,7 +144,6 @@ class ResourceAdmin(ConsoleAdmin):
     ordering = ("name",)
     fieldsets = (
         (None, {"fields": ("name", "identifier", "owner", ("is_active", "is_default"))}),
-        ("Asking a human first", {"fields": ("approvers", "approvals")}),
         (
             "Tokens",
             {
@@ -137,7 +154,16 @@ class ResourceAdmin(ConsoleAdmin):
                 )
             },
         ),
+        (ASKING, {"fields": ("approvers", "approvals")}),
     )
+
+    def get_fieldsets(self, request: HttpRequest, obj: ProtectedResource | None = None) -> Any:
+        # What most servers leave as it is is folded away until it says something; a new one begins with its scopes.
+        folded = {ASKING: not (obj and obj.approvers), "Tokens": obj is None}
+        return [
+            (title, {**options, "classes": ("collapse",)} if folded.get(str(title)) else options)
+            for title, options in super().get_fieldsets(request, obj)
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProtectedResource]:
         rows: QuerySet[ProtectedResource] = super().get_queryset(request).annotate(scope_total=Count("scopes"))

@@ -1,6 +1,6 @@
 """Rules: read as sentences, written with a form, judged by the same engine that reads the configuration file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django import forms
@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from authz import audit, registry, rule_history
-from authz.console.display import chip
+from authz.console.display import chip, foreign, grant_label, server_label
 from authz.console.fields import ApproversField, LinesField, with_count
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, person, record
 from authz.console.rule_pages import DAYS, SHOWN_GROUPS, USUAL_DAYS, effect, history, restore, sentence_of
@@ -25,13 +25,17 @@ from authz.policy import Rule as PolicyRule
 from authz.policy import RuleError
 from authz.policy.approvers import MOST
 
+ASKING, ONLY_WHEN = "Asking a human first", "Only when"
+EFFECT_WORDS = {"allow": "Allow", "deny": "Deny", "require_approval": "Ask first"}
 EFFECT_TONES = {"allow": "good", "deny": "bad", "require_approval": "caution"}
 
 
-def choices(known: Iterable[str], present: Iterable[str], every: str) -> list[tuple[str, str]]:
+def choices(
+    known: Iterable[str], present: Iterable[str], every: str, label: Callable[[str], str] = str
+) -> list[tuple[str, str]]:
     """What may be ticked: everything, what the server knows, and what the rule already names."""
     names = dict.fromkeys([*known, *(name for name in present if name != "*")])
-    return [("*", every), *((name, name) for name in names)]
+    return [("*", every), *((name, label(name)) for name in names)]
 
 
 class RuleForm(Form):
@@ -138,18 +142,21 @@ class RuleForm(Form):
             value = conditions.get(field)
             if value not in (None, []):
                 self.initial.setdefault(field, " ".join(value) if isinstance(value, list) else value)
-        for field, known, every in (
-            ("grant_types", registry.grants(), "Every way"),
-            ("groups", Group.objects.order_by("name").values_list("name", flat=True), "Anybody who signs in"),
-            (
-                "resources",
-                ProtectedResource.objects.order_by("identifier").values_list("identifier", flat=True)[:500],
-                "Every MCP server",
-            ),
-            ("scopes", Scope.objects.order_by("name").values_list("name", flat=True).distinct()[:500], "Every scope"),
+        servers = dict(ProtectedResource.objects.order_by("name").values_list("identifier", "name")[:500])
+        groups = Group.objects.order_by("name").values_list("name", flat=True)
+        scopes = Scope.objects.order_by("name").values_list("name", flat=True).distinct()[:500]
+
+        def server(identifier: str) -> str:
+            return server_label(identifier, servers.get(identifier, ""))
+
+        for field, known, every, label in (
+            ("grant_types", registry.grants(), "Every way", grant_label),
+            ("groups", groups, "Anybody who signs in", str),
+            ("resources", servers, "Every MCP server", server),
+            ("scopes", scopes, "Every scope", str),
         ):
             if field in self.fields:
-                self.fields[field].choices = choices(known, definition.get(field) or (), every)  # type: ignore[attr-defined]
+                self.fields[field].choices = choices(known, definition.get(field) or (), every, label)  # type: ignore[attr-defined]
 
     def is_valid(self) -> bool:
         # Trying a change out saves nothing: the page comes back as it does for a mistake, with the effect instead.
@@ -205,7 +212,7 @@ class RuleAdmin(ConsoleAdmin):
     form = RuleForm
     change_form_template = "console/rule.html"
     delete_confirmation_template = "console/rule_delete.html"
-    list_display = ("name", "effect_chip", "in_words", "is_on")
+    list_display = ("name_text", "effect_chip", "in_words")
     list_filter = ("effect", "enabled")
     search_fields = ("name",)
     search_help_text = "Name"
@@ -214,32 +221,42 @@ class RuleAdmin(ConsoleAdmin):
         ("Which agents, and how they ask", {"fields": ("clients", "grant_types")}),
         ("For whom", {"fields": ("whom", "groups", "users")}),
         ("To what", {"fields": ("resources", "scopes", "sensitivities", "max_lifetime")}),
-        ("Asking a human first", {"fields": ("approvers", "approvals")}),
+        (ASKING, {"fields": ("approvers", "approvals")}),
         (
-            "Only when",
+            ONLY_WHEN,
             {"fields": (("max_auth_age", "environments"), ("acr", "amr"), "networks", ("not_before", "not_after"))},
         ),
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> Any:
         if self.has_change_permission(request, obj) or self.has_add_permission(request):
-            return super().get_fieldsets(request, obj)
+            definition = obj.definition if obj else {}
+            # What most rules do without is folded away until it says something.
+            folded = {
+                ASKING: not (obj and obj.effect == Rule.Effect.REQUIRE_APPROVAL),
+                ONLY_WHEN: "conditions" not in definition,
+            }
+            return [
+                (title, {**options, "classes": ("collapse",)} if folded.get(str(title)) else options)
+                for title, options in super().get_fieldsets(request, obj)
+            ]
         return ((None, {"fields": ("name", "effect", "enabled", "in_words")}),)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Rule | None = None) -> tuple[str, ...]:
         return () if self.has_change_permission(request, obj) else ("in_words",)
 
+    @admin.display(description="rule", ordering="name")
+    def name_text(self, rule: Rule) -> SafeString:
+        return foreign(rule.name)
+
     @admin.display(description="effect", ordering="effect")
     def effect_chip(self, rule: Rule) -> SafeString:
-        return chip(rule.get_effect_display(), EFFECT_TONES[rule.effect])
+        effect = chip(EFFECT_WORDS[rule.effect], EFFECT_TONES[rule.effect])
+        return effect if rule.enabled else format_html("{}<br>{}", effect, chip("Switched off"))
 
     @admin.display(description="in words")
     def in_words(self, rule: Rule) -> SafeString:
         return format_html('<span class="sentence">{}</span>', sentence_of(rule))
-
-    @admin.display(description="in force", boolean=False, ordering="enabled")
-    def is_on(self, rule: Rule) -> str:
-        return "yes" if rule.enabled else "switched off"
 
     def tools(self, request: HttpRequest, obj: Rule | None) -> Sequence[Tool]:
         all_changes = reverse("admin:authz_rule_history_of_all")
@@ -262,6 +279,7 @@ class RuleAdmin(ConsoleAdmin):
         form = context["adminform"].form
         days = form.data.get("_effect", "")
         context |= {
+            "ask_form": AskForm(),
             "may_try": self.has_change_permission(request),
             "effect_days": DAYS,
             "shown_groups": SHOWN_GROUPS,
@@ -285,7 +303,7 @@ class RuleAdmin(ConsoleAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         rule = self.get_object(request, object_id)
-        context = {"sentence": sentence_of(rule) if rule else "", "ask_form": AskForm(), **(extra_context or {})}
+        context = {"sentence": sentence_of(rule) if rule else "", **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
     def delete_model(self, request: HttpRequest, obj: Rule) -> None:

@@ -1,9 +1,13 @@
 """What the console's templates ask for."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django import template
-from django.utils.safestring import SafeString
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import capfirst
 
 from authz.console import display
 from authz.console.reasons import explain
@@ -19,6 +23,32 @@ def when(moment: datetime | None) -> SafeString | str:
 @register.filter
 def why(reason: str) -> str:
     return explain(reason)
+
+
+@register.simple_tag
+def cells(row: Iterable[str], headers: Sequence[Mapping[str, Any]]) -> SafeString:
+    """The cells of a list's row, each saying what it is: on a phone a row is a card, and has no head above it."""
+    told = ((cell, str(header["text"])) for cell, header in zip(row, headers, strict=True))
+    # Django has rendered the cells; what is added is a title of ours.
+    return mark_safe("".join(_labelled(cell, text) for cell, text in told))  # noqa: S308
+
+
+def _labelled(cell: str, text: str) -> str:
+    if not text or "<" in text or not cell.startswith("<td"):
+        return str(cell)
+    return format_html('<td data-label="{}"', capfirst(text)) + str(cell).removeprefix("<td")
+
+
+@register.filter
+def named(names: Mapping[str, str], key: str) -> str:
+    """What people call it, if anybody does: `names|named:client_id`."""
+    return names.get(key) or key
+
+
+@register.filter
+def spaced(name: str) -> str:
+    """`client_secret_wrong` → `client secret wrong`."""
+    return name.replace("_", " ")
 
 
 @register.filter

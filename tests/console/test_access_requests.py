@@ -167,3 +167,45 @@ def test_the_queue_asks_the_database_no_more_often_however_long_it_is(signed_in:
     with CaptureQueriesContext(connection) as long:
         assert browser.get(queue).content.count(b"posting-agent") >= 30
     assert len(long) == len(short)
+
+
+def test_the_queue_shows_what_waits_for_me_first_and_leads_straight_to_it(
+    signed_in: Page, waiting: AccessRequest
+) -> None:
+    queue = reverse("admin:authz_accessrequest_changelist")
+    theirs = signed_in("approver").get(queue, {"waits": "me"}).content.decode()
+    ProtectedResource.objects.filter(identifier=NOTES).update(owner=person("alice"))
+    nobodys = signed_in("approver").get(queue, {"waits": "me"}).content.decode()
+    all_of_it = signed_in("approver").get(queue, {"waits": "anybody"}).content.decode()
+
+    assert page(waiting) in theirs
+    assert page(waiting) not in nobodys
+    assert "posting-agent" not in nobodys
+    assert "posting-agent" in all_of_it
+    assert page(waiting) not in all_of_it
+
+
+def test_only_what_is_mine_to_decide_is_counted_in_the_navigation_and_on_home(
+    signed_in: Page, waiting: AccessRequest
+) -> None:
+    assert b"1 access request waits for you" in signed_in("approver").get("/console/").content
+    ProtectedResource.objects.filter(identifier=NOTES).update(owner=person("alice"))
+
+    home = signed_in("approver").get("/console/")
+
+    assert b"access request waits" not in home.content
+    items = [item for group in home.context["navigation"] for item in group.items if item.title == "Access requests"]
+    assert [item.count for item in items] == [0]
+
+
+def test_after_a_decision_the_next_one_is_a_click_away(signed_in: Page, waiting: AccessRequest) -> None:
+    other = AccessRequest.objects.get(pk=waiting.pk)
+    other.pk, other.digest = uuid4(), "another"
+    other.save()
+    browser = signed_in("approver")
+
+    shown = browser.post(page(waiting), approval(), follow=True).content.decode()
+
+    assert "Approved, for 1 hour." in shown
+    assert page(other) in shown
+    assert page(waiting) not in shown

@@ -181,7 +181,7 @@ def test_a_secret_is_shown_once_and_kept_as_a_digest(signed_in: Page, gatehouse:
     address = reverse("admin:authz_client_secret", args=[agent.pk])
 
     response = browser.post(address)
-    found = re.search(r'id="secret">([^<]+)<', response.content.decode())
+    found = re.search(r'id="secret"[^>]*>([^<]+)<', response.content.decode())
     assert found
     secret = found[1]
 

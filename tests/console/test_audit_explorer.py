@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -12,6 +13,7 @@ from django.test import Client as Browser
 from authz import trail
 from authz.console import saved_views
 from authz.console.exports import cell
+from authz.console.story import chapters
 from authz.console.timeline import bars
 from authz.models import AuditEvent, Authorization, SavedView
 from tests.console.conftest import Page
@@ -110,9 +112,46 @@ def test_the_whole_story_of_one_token(signed_in: Page, gatehouse: World) -> None
 
     page = signed_in("auditor").get("/console/story/", {"authorization": str(row.pk)}).content.decode()
 
-    assert page.count("token:access:issued") == 2
+    assert page.count("token:access:issued") == 1  # twice the same is told once
+    assert "<strong>× 2</strong>" in page
     assert "Engineers use agents on Notes" in page
     assert "Desktop app" in page
+
+
+def test_the_list_calls_agents_people_and_servers_by_their_names(signed_in: Page, gatehouse: World) -> None:
+    gatehouse.signed_in_tokens()
+
+    page = signed_in("auditor").get(LIST, {"event": "token:access:issued"}).content.decode()
+
+    assert ">Desktop app</bdi>" in page
+    assert ">bob</bdi>" in page
+    assert ">Notes</bdi>" in page
+
+
+def test_filters_of_the_address_hold_even_where_nothing_of_the_kind_is_known(signed_in: Page) -> None:
+    write(event="token:access:issued", client_id="somebody")
+    for query in ({"reason": "never_seen"}, {"resource": "https://nowhere.example/"}):
+        page = signed_in("auditor").get(LIST, query).content.decode()
+        assert "somebody" not in page
+        assert next(iter(query.values())) in page  # it is shown, and can be taken away
+
+
+def test_the_same_again_and_again_is_a_line_of_the_story_and_what_differs_is_not() -> None:
+    moment = datetime(2026, 5, 4, 12, tzinfo=UTC)
+
+    def event(minutes: int, name: str = "token:access:issued", **more: Any) -> AuditEvent:
+        given = {"client_id": "a", **more}
+        return AuditEvent(pk=minutes, time=moment + timedelta(minutes=minutes), event=name, detail={}, **given)
+
+    told = chapters([
+        event(0), event(1, resource="x"), event(2), event(3, "token:access:refused", reason="code_expired"), event(4),
+        event(24 * 60), event(24 * 60 + 1, "configuration:object:changed", client_id=""),
+        event(24 * 60 + 2, "configuration:object:changed", client_id=""),
+    ])  # fmt: skip
+
+    assert [[one.pk for one in chapter.events] for chapter in told] == [
+        [0, 2], [1], [3], [4], [1440], [1441], [1442],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("value", ["nonsense", "", "00000000-0000-0000-0000-000000000000"])

@@ -24,7 +24,7 @@ LISTS = {
     "authz_protectedresource_changelist": 9,
     "authz_rule_changelist": 9,
     "authz_authorization_changelist": 9,
-    "authz_auditevent_changelist": 13,
+    "authz_auditevent_changelist": 17,
     "authz_signingkey_changelist": 11,
     "authz_user_changelist": 10,
     "auth_group_changelist": 9,
