@@ -204,12 +204,12 @@ class TrustedIssuerAdmin(ConsoleAdmin):
     list_select_related = ("health",)
     search_fields = ("name", "issuer")
     fieldsets = (
-        (None, {"fields": ("name", "issuer", "enabled", "accepts", "jwks_uri")}),
+        (None, {"fields": ("name", "issuer", "enabled", "accepts", "jwks_uri", "keys")}),
         ("People", {"fields": ("match", "create", "groups_claim", "tenants")}),
         ("ID tokens", {"fields": ("client_ids",)}),
         ("Signing in", {"fields": ("sign_in_client_id", "sign_in_secret", "sign_in_scopes", "redirect_uri")}),
     )
-    readonly_fields = ("redirect_uri",)
+    readonly_fields = ("redirect_uri", "keys")
 
     @admin.display(description="Redirect URI")
     def redirect_uri(self, row: TrustedIssuer) -> str:
@@ -419,10 +419,19 @@ class SessionAdmin(ReadOnlyAdmin):
     nav = ("People", "clock")
     introduction = "Who is signed in where. Ending one ends everything that was given in it."
     empty_text = "Nobody is signed in."
-    list_display = ("user", "started")
+    list_display = ("person", "since")
     list_select_related = ("user",)
     search_fields = ("user__username", "user__email")
+    search_help_text = "Name or email"
     fields = ("user", "started")
+
+    @admin.display(description="person", ordering="user__username")
+    def person(self, row: Session) -> SafeString:
+        return foreign(row.user.username, sub=row.user.email)
+
+    @admin.display(description="since", ordering="started")
+    def since(self, row: Session) -> SafeString | str:
+        return when(row.started)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
         alive = BrowserSession.objects.filter(expire_date__gt=datetime.now(UTC)).values("session_key")

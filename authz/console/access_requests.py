@@ -22,7 +22,7 @@ from django.views.decorators.http import require_safe
 from authz import access_requests, approvers
 from authz.access_requests import DURATIONS, NotDecided
 from authz.console import names
-from authz.console.display import chip, foreign, when
+from authz.console.display import chip, foreign, scope_label, when
 from authz.console.model_admin import ReadOnlyAdmin, Tool, person
 from authz.console.roles import DECIDE_REQUESTS, visible_requests
 from authz.console.site import console
@@ -74,11 +74,11 @@ class DecisionForm(forms.Form):
 
     def __init__(self, request: AccessRequest, votes: Sequence[AccessVote], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        words = dict(Scope.objects.filter(resource__identifier=request.resource).values_list("name", "description"))
+        rows = Scope.objects.filter(resource__identifier=request.resource)
+        words = {row.name: (row.description, row.sensitivity) for row in rows}
         scopes = self.fields["scopes"]
         scopes.choices = [  # type: ignore[attr-defined]
-            (name, format_html("{}: <bdi>{}</bdi>", name, words[name]) if words.get(name) else name)
-            for name in request.scopes
+            (name, scope_label(name, *words.get(name, ("", "")))) for name in request.scopes
         ]
         # What others have left is what there is to have.
         scopes.initial = [name for name in request.scopes if all(name in vote.scopes for vote in votes)]

@@ -12,7 +12,7 @@ STATUS_TONES = {"approved": "good", "pending": "caution", "suspended": "bad", "r
 GRANT_WORDS = {
     "authorization_code": "signs people in",
     "refresh_token": "goes on without asking again",
-    "client_credentials": "asks in its own name",
+    "client_credentials": "machine to machine",
     "urn:ietf:params:oauth:grant-type:token-exchange": "turns a sign-in into an ID-JAG",
     "urn:ietf:params:oauth:grant-type:jwt-bearer": "redeems an ID-JAG, or a workload's assertion",
 }
@@ -32,6 +32,18 @@ def grant_label(name: str) -> SafeString | str:
         name,
         name.rpartition(":")[2],
         GRANT_WORDS[name],
+    )
+
+
+def scope_label(name: str, description: str, sensitivity: str) -> SafeString:
+    risk = (
+        "" if sensitivity in {"", "low"} else chip(f"{sensitivity} risk", "bad" if sensitivity == "high" else "caution")
+    )
+    return format_html(
+        '<span class="choice"><span><code><bdi>{}</bdi></code> {}</span><bdi class="soft small">{}</bdi></span>',
+        name,
+        risk,
+        description,
     )
 
 

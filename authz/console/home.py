@@ -19,7 +19,7 @@ from authz.console.model_admin import person
 from authz.console.roles import APPROVE_AGENTS, DECIDE_REQUESTS
 from authz.console.site import console
 from authz.console.tasks import MOST, Task, many
-from authz.models import Authorization, Client, Notification, ProtectedResource, Rule, SigningKey
+from authz.models import Authorization, Client, Notification, ProtectedResource, Rule, SigningKey, User
 
 # name → (length, step, how a step is labelled, what is counted by)
 PERIODS = {
@@ -108,6 +108,9 @@ def _setting_up(now: datetime) -> list[Task]:
         found.append(
             Task("There is no rule yet, so nobody gets anything", reverse("admin:authz_rule_add"), "Write one", "rule")
         )
+    if User.objects.filter(is_active=True)[:2].count() < 2:
+        text = "You are alone here, and nobody approves an agent of their own: somebody else has to answer for it"
+        found.append(Task(text, reverse("admin:authz_user_add"), "Add them", "person"))
     signing = list(SigningKey.objects.filter(retired=None).values_list("alg", "signs_from"))
     keys = reverse("admin:authz_signingkey_changelist")
     if not signing:

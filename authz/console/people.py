@@ -1,7 +1,7 @@
 """People and groups: who has which role, and whom rules speak of."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -25,6 +25,12 @@ class PersonForm(Form):
     class Meta:
         model = User
         fields = ("username", "email", "first_name", "last_name", "is_active", "role", "groups")
+        help_texts: ClassVar = {
+            "username": "What rules and owners call them. Letters, digits and @ . + - _.",
+            "email": "They choose a password by “Forgot your password?”, or come through your identity provider.",
+            "is_active": "Switched off, they cannot sign in, and nothing is issued for them.",
+            "role": "What they may do in this console; without one, only their own page.",
+        }
 
 
 @admin.register(User, site=console)
@@ -32,7 +38,7 @@ class PersonAdmin(ConsoleAdmin):
     nav = ("People", "person")
     introduction = "Everybody who may sign in. What agents may do for them is decided by rules over their groups."
     form = PersonForm
-    list_display = ("person", "role_chip", "is_on", "signed_in")
+    list_display = ("person", "role_chip", "member_of", "is_on", "signed_in")
     list_filter = ("role", "is_active", "groups")
     search_fields = ("username", "email", "first_name", "last_name")
     search_help_text = "Name or email"
@@ -49,6 +55,14 @@ class PersonAdmin(ConsoleAdmin):
     @admin.display(description="role", ordering="role")
     def role_chip(self, user: User) -> SafeString | str:
         return "—" if user.role == User.Role.NONE else chip(user.get_role_display(), "good")
+
+    @admin.display(description="groups")
+    def member_of(self, user: User) -> SafeString:
+        return foreign(", ".join(group.name for group in user.groups.all()) or "—")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        rows: QuerySet[User] = super().get_queryset(request).prefetch_related("groups")
+        return rows
 
     @admin.display(description="account", ordering="is_active")
     def is_on(self, user: User) -> SafeString:

@@ -27,7 +27,6 @@ class SigningKeyAdmin(ReadOnlyAdmin):
         "A new key is published before it signs, and stays published until the last token it signed has expired."
     )
     list_display = ("key", "stage", "published_when", "signs_when", "retired_when", "gone_when")
-    list_filter = ("alg",)
     change_list_template = "console/key_list.html"
     ordering = ("-published",)
     fields = ("kid", "alg", "stage", "published", "signs_from", "retired", "expires", "public_jwk")

@@ -28,6 +28,9 @@ class User(AbstractUser):
         verbose_name_plural = "people"
 
     def save(self, *args: object, **kwargs: object) -> None:
+        # `manage.py createsuperuser` makes the first administrator, and knows no roles.
+        if self._state.adding and self.is_superuser:
+            self.role = self.Role.ADMINISTRATOR
         # Django's admin asks is_staff and is_superuser; the role is the one place where that is decided.
         self.is_staff = self.role != self.Role.NONE
         self.is_superuser = self.role == self.Role.ADMINISTRATOR

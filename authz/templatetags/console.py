@@ -11,6 +11,7 @@ from django.utils.text import capfirst
 
 from authz.console import display
 from authz.console.reasons import explain
+from authz.models import User
 
 register = template.Library()
 
@@ -23,6 +24,12 @@ def when(moment: datetime | None) -> SafeString | str:
 @register.filter
 def why(reason: str) -> str:
     return explain(reason)
+
+
+@register.simple_tag
+def is_anybody_there() -> bool:
+    """Whether a new server knows anybody yet."""
+    return User.objects.exists()
 
 
 @register.simple_tag

@@ -52,7 +52,8 @@ def on(name: str, url: str, *, fill: bool = True) -> list[str]:
         "DJANGO_SETTINGS_MODULE": "authz.settings",
     }
     if fill:
-        for arguments in (["migrate", "--verbosity", "0"], ["generate_load_data", "--really", "--events", EVENTS]):
+        load = ["generate_load_data", "--really", "--events", EVENTS]
+        for arguments in (["migrate", "--verbosity", "0"], ["keys", "ensure"], load):
             subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, env=environment, check=True)
     command = [sys.executable, "-m", "tests.bench.pages", "measure"]
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE)

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
+from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -19,7 +21,7 @@ from tests.console.conftest import Page
 from tests.support.world import NOTES, World, client, person
 
 LISTS = {
-    "index": 30,
+    "index": 31,
     "authz_client_changelist": 12,
     "authz_protectedresource_changelist": 9,
     "authz_rule_changelist": 9,
@@ -129,8 +131,6 @@ def test_the_home_page_counts_what_happened(signed_in: Page, gatehouse: World) -
 
 
 def test_an_empty_server_says_what_it_needs_first(db: None) -> None:
-    from django.test import Client as Browser
-
     alice = User.objects.create(username="alice", role="administrator")
     browser = Browser()
     browser.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
@@ -140,6 +140,7 @@ def test_an_empty_server_says_what_it_needs_first(db: None) -> None:
     assert "No MCP server is registered yet" in page
     assert "There is no rule yet" in page
     assert "There is no signing key" in page
+    assert "You are alone here" in page
 
 
 def test_every_page_is_registered_when_django_has_started_whatever_is_imported_next() -> None:
@@ -161,3 +162,24 @@ def test_home_says_whose_approval_ends(signed_in: Page) -> None:
     assert "1 approval of an agent ends soon" in page
     assert "2 agents stopped: nobody renewed them" in page
     assert "attention=ended" in page
+
+
+def test_a_new_server_says_how_the_first_administrator_comes_to_be(db: None) -> None:
+    User.objects.all().delete()
+    assert b"manage.py createsuperuser" in Browser().get("/accounts/login/").content
+
+    call_command("createsuperuser", interactive=False, username="first", email="first@example.com", verbosity=0)
+
+    first = User.objects.get()
+    assert (first.role, first.is_staff, first.is_superuser) == ("administrator", True, True)
+    assert b"createsuperuser" not in Browser().get("/accounts/login/").content
+
+
+def test_a_role_that_is_taken_away_stays_away(db: None) -> None:
+    first = User.objects.create_superuser("first", password=None)
+    first.role = "none"
+    first.save()
+
+    first.refresh_from_db()
+
+    assert (first.role, first.is_staff, first.is_superuser) == ("none", False, False)

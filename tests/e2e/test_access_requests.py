@@ -1,13 +1,11 @@
 """The round of an access request in browsers: Bob's page waits, Dana's colleague approves, Bob goes on."""
 
-import os
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from demo.gatehouse import Gatehouse
-from demo.processes import ROOT
 from tests.e2e.conftest import DESK, NOTES, PHONE, Arrive
 
 CONFIGURATION = f"""
@@ -37,8 +35,7 @@ def _rule(gatehouse: Gatehouse) -> None:
     gatehouse.apply(CONFIGURATION)
 
 
-def test_two_people_approve_what_a_third_one_asked_for(arrive: Arrive, tmp_path: Path) -> None:
-    pictures = ROOT / "docs/images" if os.environ.get("PICTURES") == "1" else tmp_path
+def test_two_people_approve_what_a_third_one_asked_for(arrive: Arrive) -> None:
     bob, olga, alice = arrive(), arrive(viewport=PHONE, dark=True, javascript=False), arrive(viewport=DESK)
     path = bob.authorize_path(client_id="asking-app", scope="mcp:read mcp:write", prompt="consent")
 
@@ -48,15 +45,12 @@ def test_two_people_approve_what_a_third_one_asked_for(arrive: Arrive, tmp_path:
     bob.page.get_by_label("Why do you need it?").fill("I sum up the meeting notes for the board.")
     bob.page.get_by_role("button", name="Send the reason").click()
     expect(bob.page.get_by_text("I sum up the meeting notes for the board.")).to_be_visible()
-    bob.page.screenshot(path=pictures / "waiting.png", full_page=True)
     assert bob.overflow() == 0
 
     olga.sign_in("olga")
     olga.open("/account/requests/")
-    olga.page.screenshot(path=pictures / "requests-phone.png", full_page=True)
     olga.page.get_by_role("link", name="“Asking app” for bob").click()
     expect(olga.page.get_by_text("I sum up the meeting notes for the board.")).to_be_visible()
-    olga.page.screenshot(path=pictures / "decide-phone.png", full_page=True)
     assert olga.overflow() == 0
     olga.page.get_by_role("button", name="Approve").click()
     expect(olga.page.get_by_text("Somebody else has to approve it, too.")).to_be_visible()
@@ -68,7 +62,6 @@ def test_two_people_approve_what_a_third_one_asked_for(arrive: Arrive, tmp_path:
     alice.page.get_by_role("link", name="Decide", exact=True).click()
     expect(alice.page.get_by_text("olga: mcp:read mcp:write")).to_be_visible()
     alice.page.get_by_label("mcp:write").uncheck()
-    alice.page.screenshot(path=pictures / "decide.png", full_page=True)
     alice.page.get_by_role("button", name="Approve").click()
     expect(alice.page.get_by_text("Approved, for 8 hours.")).to_be_visible()
 

@@ -8,45 +8,65 @@ import pytest
 
 from demo.gatehouse import Gatehouse
 from demo.processes import ROOT
-from tests.e2e.conftest import DESK, PHONE, Arrive, serving
+from tests.e2e.conftest import DESK, PHONE, Arrive
+from tests.support.organisation import CONFIGURATION, WIKI
 
+FILL = """
+from authz.console import counts
+from tests.support import organisation
+organisation.fill()
+counts.run()
+"""
+LEDGER_ASK = (
+    "client_id=desktop-app&username=charlie&grant_type=authorization_code&resource=https://mcp.ledger.acme.example/"
+)
 PICTURES = [
-    # name, path, viewport, dark
-    ("home", "/console/", DESK, False),
-    ("home-dark", "/console/", DESK, True),
-    ("agents", "/console/authz/client/", DESK, False),
-    ("agent", "/console/authz/client/1/change/", DESK, False),
-    ("rules", "/console/authz/rule/", DESK, False),
-    ("protect", "/console/authz/protectedresource/1/protect/", DESK, False),
-    ("audit", "/console/authz/auditevent/", DESK, False),
-    ("story", "/console/story/?client_id=nightly-report", DESK, False),
-    ("keys", "/console/authz/signingkey/", DESK, False),
-    ("simulator", "/console/simulator/?client_id=desktop-app&username=charlie&grant_type=authorization_code"
-     "&resource=http://127.0.0.1:9200/mcp", DESK, False),
-    ("consent", "authorize", DESK, False),
-    ("consent-phone", "authorize", PHONE, True),
-    ("approve-phone", "/console/authz/client/3/switch/approved/", PHONE, False),
+    # name, who looks, path, viewport, dark
+    ("home", "bob", "/console/", DESK, False),
+    ("home-dark", "bob", "/console/", DESK, True),
+    ("agents", "bob", "/console/authz/client/", DESK, False),
+    ("agent", "bob", "/console/authz/client/1/change/", DESK, False),
+    ("queue", "bob", "/console/authz/accessrequest/", DESK, False),
+    ("decide-phone", "bob", "decide", PHONE, False),
+    ("rules", "alice", "/console/authz/rule/", DESK, False),
+    ("protect", "alice", "/console/authz/protectedresource/1/protect/", DESK, False),
+    ("audit", "dana", "/console/authz/auditevent/", DESK, False),
+    ("story", "dana", "/console/story/?client_id=invoice-matcher", DESK, False),
+    ("keys", "alice", "/console/authz/signingkey/", DESK, False),
+    ("simulator", "dana", f"/console/simulator/?{LEDGER_ASK}", DESK, False),
+    ("consent", "alice", "authorize", DESK, False),
+    ("consent-phone", "alice", "authorize", PHONE, True),
+    ("approve-phone", "bob", "/console/authz/client/4/switch/approved/", PHONE, False),
 ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def gatehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatehouse]:
-    """One of its own: the pictures are the same whatever other tests did before."""
-    with serving(tmp_path_factory.mktemp("pictures")) as server:
+    """An organisation after a month, on a server of its own: the pictures are the same whatever other tests did."""
+    with Gatehouse(tmp_path_factory.mktemp("pictures"), settings={"WORKERS": "1"}) as server:
+        server.apply(CONFIGURATION)
+        server.manage("shell", "--no-imports", "-c", FILL)
         yield server
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=[name for name, *_ in PICTURES])
-def test_a_picture(arrive: Arrive, tmp_path: Path, picture: tuple[str, str, dict[str, int], bool]) -> None:
-    name, path, viewport, dark = picture
+def test_a_picture(arrive: Arrive, tmp_path: Path, picture: tuple[str, str, str, dict[str, int], bool]) -> None:
+    name, who, path, viewport, dark = picture
     someone = arrive(viewport=viewport, dark=dark)
-    someone.sign_in("alice")
-    status = someone.open(someone.authorize_path(prompt="consent") if path == "authorize" else path)
+    someone.sign_in(who)
+    if path == "authorize":
+        scope = "pages:read pages:share pages:write"
+        path = someone.authorize_path(prompt="consent", resource=WIKI, scope=scope)
+    if path == "decide":
+        someone.open("/console/authz/accessrequest/?waits=me")
+        path = someone.page.get_by_role("link", name="Decide").first.get_attribute("href") or ""
+    status = someone.open(path)
     directory = ROOT / "docs/images" if os.environ.get("PICTURES") == "1" else tmp_path
     directory.mkdir(parents=True, exist_ok=True)
 
     file = directory / f"{name}.png"
-    someone.page.screenshot(path=file, full_page=path == "authorize" or viewport is PHONE)
+    someone.page.screenshot(path=file, full_page=viewport is PHONE or "authorize" in path)
 
     assert status == 200
+    assert someone.overflow() <= 0
     assert file.read_bytes().startswith(b"\x89PNG")

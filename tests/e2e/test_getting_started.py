@@ -1,0 +1,140 @@
+"""docs/getting-started.md as somebody new walks it: an empty server, and the console alone once there is an
+administrator. Each step is what the page says, in its order."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Page, expect
+
+from demo.gatehouse import Gatehouse
+from tests.e2e.conftest import Arrive
+
+
+@pytest.fixture
+def mcp_server() -> Iterator[ThreadingHTTPServer]:
+    """An MCP server whose metadata (RFC 9728) is `server.document`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(getattr(self.server, "document", {})).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def gatehouse(tmp_path: Path, mcp_server: ThreadingHTTPServer) -> Iterator[Gatehouse]:
+    """An empty one: `make serve`, and nothing else."""
+    allowed = f"127.0.0.1:{mcp_server.server_address[1]}"
+    with Gatehouse(tmp_path, settings={"WORKERS": "1", "GATEHOUSE_OUTBOUND_ALLOWED_HOSTS": allowed}) as server:
+        yield server
+
+
+def menu(page: Page, name: str) -> None:
+    page.get_by_role("navigation", name="Console", exact=True).get_by_role("link", name=re.compile(f"^{name}")).click()
+
+
+def test_from_an_empty_server_to_a_first_token(
+    arrive: Arrive, gatehouse: Gatehouse, mcp_server: ThreadingHTTPServer
+) -> None:
+    someone = arrive()
+    page = someone.page
+    identifier = f"http://127.0.0.1:{mcp_server.server_address[1]}/mcp"
+
+    # 1. Start
+    someone.open("/accounts/login/")
+    expect(page.get_by_text("manage.py createsuperuser")).to_be_visible()
+    gatehouse.settings["DJANGO_SUPERUSER_PASSWORD"] = "alice-password"
+    gatehouse.manage("createsuperuser", "--noinput", "--username", "alice", "--email", "alice@example.com")
+    someone.sign_in("alice")
+    expect(page.get_by_text("manage.py createsuperuser")).to_have_count(0)
+    page.get_by_role("link", name="Console").click()
+    for first in ("No MCP server is registered yet", "There is no rule yet", "You are alone here"):
+        expect(page.locator(".todo .text", has_text=first)).to_be_visible()
+
+    # 2. Add your MCP server
+    page.get_by_role("link", name="Add one").click()
+    page.get_by_label("Name", exact=False).first.fill("Tasks")
+    page.get_by_label("Identifier").fill(identifier)
+    page.locator("#id_scopes-0-name").fill("tasks:read")
+    page.locator("#id_scopes-0-description").fill("Read tasks")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("link", name="Tasks").first.click()
+    page.get_by_role("link", name="Protect your server").click()
+    mcp_server.document = {"resource": identifier}  # type: ignore[attr-defined]
+    page.get_by_role("button", name="Check it now").click()
+    expect(page.locator(".note.error, .note.warning").first).to_be_visible()
+    mcp_server.document = {  # type: ignore[attr-defined]
+        "resource": identifier,
+        "authorization_servers": [gatehouse.issuer],
+        "scopes_supported": ["tasks:read"],
+        "bearer_methods_supported": ["header"],
+    }
+    page.get_by_role("button", name="Check it now").click()
+    expect(page.locator(".note.good").first).to_be_visible()
+    expect(page.locator(".note.error")).to_have_count(0)
+
+    # 3. Say who answers for it
+    menu(page, "Home")
+    page.get_by_role("link", name="Add them").click()
+    page.get_by_label("Username").fill("bob")
+    page.get_by_role("button", name="Save", exact=True).click()
+
+    # 4. Add an agent
+    menu(page, "Agents")
+    page.get_by_role("link", name="Add agent").click()
+    page.get_by_label("Name").fill("Task bot")
+    page.get_by_label("client_credentials").check()
+    page.locator("#id_token_endpoint_auth_method").select_option("client_secret_basic")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("button", name="Make the secret").click()
+    secret = page.locator("#secret").inner_text()
+    client_id = page.locator(".secret code").first.inner_text()
+    page.get_by_role("link", name="I have stored it").click()
+    page.get_by_role("link", name="Approve").click()
+    page.get_by_label("Owner").fill("bob")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("status").filter(has_text="is approved")).to_be_visible()
+
+    # 5. Allow it
+    menu(page, "Rules")
+    page.get_by_role("link", name="Add rule").click()
+    page.get_by_label("Name").fill("The task bot reads tasks")
+    page.get_by_label("Allow").check()
+    page.get_by_role("combobox", name="Agents").fill(client_id)
+    page.get_by_label("client_credentials").check()
+    page.get_by_label("For itself").check()
+    page.get_by_label(identifier).check()
+    page.get_by_label("tasks:read").check()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("status")).to_contain_text("The task bot reads tasks")
+
+    # 6. Get a token
+    response = requests.post(
+        f"{gatehouse.issuer}/token",
+        data={"grant_type": "client_credentials", "resource": identifier},
+        auth=(client_id, secret),
+        timeout=20,
+    )
+    assert response.status_code == 200, response.text
+    assert response.json()["scope"] == "tasks:read"
+    menu(page, "Home")
+    expect(page.locator(".figure", has_text="tokens issued").locator("b")).to_have_text("1")
+    expect(page.get_by_text("Nothing waits for you.")).to_be_visible()
