@@ -40,7 +40,10 @@ Status = Client.Status
 SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
 # What the switch says: target status → the button, and what follows from it.
 SWITCH = {
-    Status.APPROVED: ("Approve", "It may ask for tokens until then. What it gets is decided by the rules."),
+    Status.APPROVED: (
+        "Approve",
+        "It may ask for tokens until its approval ends. What it gets is decided by the rules.",
+    ),
     Status.SUSPENDED: (
         "Suspend",
         "It gets no more tokens, and introspection calls the ones it holds inactive. What people allowed it stays, for"

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from authz import audit, registry, rule_history
-from authz.console.display import chip, foreign, grant_label, server_label
+from authz.console.display import chip, grant_label, server_label
 from authz.console.fields import ApproversField, LinesField, with_count
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, person, record
 from authz.console.rule_pages import DAYS, SHOWN_GROUPS, USUAL_DAYS, effect, history, restore, sentence_of
@@ -247,7 +247,7 @@ class RuleAdmin(ConsoleAdmin):
 
     @admin.display(description="rule", ordering="name")
     def name_text(self, rule: Rule) -> SafeString:
-        return foreign(rule.name)
+        return format_html("<bdi>{}</bdi>", rule.name)
 
     @admin.display(description="effect", ordering="effect")
     def effect_chip(self, rule: Rule) -> SafeString:

@@ -9,7 +9,7 @@ import pytest
 from demo.gatehouse import Gatehouse
 from demo.processes import ROOT
 from tests.e2e.conftest import DESK, PHONE, Arrive
-from tests.support.organisation import CONFIGURATION, WIKI
+from tests.support.organisation import CLAUDE, CONFIGURATION, LEDGER, WIKI
 
 FILL = """
 from authz.console import counts
@@ -30,7 +30,7 @@ PICTURES = [
     ("decide-phone", "bob", "decide", PHONE, False),
     ("rules", "alice", "/console/authz/rule/", DESK, False),
     ("protect", "alice", "/console/authz/protectedresource/1/protect/", DESK, False),
-    ("audit", "dana", "/console/authz/auditevent/", DESK, False),
+    ("audit", "dana", f"/console/authz/auditevent/?resource={LEDGER}", DESK, False),
     ("story", "dana", "/console/story/?client_id=invoice-matcher", DESK, False),
     ("keys", "alice", "/console/authz/signingkey/", DESK, False),
     ("simulator", "dana", f"/console/simulator/?{LEDGER_ASK}", DESK, False),
@@ -56,7 +56,8 @@ def test_a_picture(arrive: Arrive, tmp_path: Path, picture: tuple[str, str, str,
     someone.sign_in(who)
     if path == "authorize":
         scope = "pages:read pages:share pages:write"
-        path = someone.authorize_path(prompt="consent", resource=WIKI, scope=scope)
+        client_id = CLAUDE if viewport is DESK else "desktop-app"
+        path = someone.authorize_path(client_id=client_id, prompt="consent", resource=WIKI, scope=scope)
     if path == "decide":
         someone.open("/console/authz/accessrequest/?waits=me")
         path = someone.page.get_by_role("link", name="Decide").first.get_attribute("href") or ""

@@ -242,10 +242,22 @@ def approvals(now: datetime, approver: User) -> None:
     approved = Client.objects.filter(status="approved").exclude(registration_source="cimd")
     for number, client in enumerate(approved.order_by("pk")):
         Client.objects.filter(pk=client.pk).update(
+            created=now - timedelta(days=61),
             approved=now - timedelta(days=60),
             approved_by=approver,
             approved_until=now + timedelta(days=9 + 60 * number),
         )
+
+
+def rule_of(agent: str, server: str) -> str:
+    """The rule of the configuration that allows it."""
+    by_agent = {
+        "nightly-report": "The nightly report reads",
+        "invoice-matcher": "Invoices are matched by day",
+        "build-runner": "Builds read tickets",
+    }
+    by_server = {WIKI: "Engineers use agents on the wiki", TICKETS: "Support reads and answers tickets"}
+    return by_agent.get(agent) or by_server[server]
 
 
 def authorizations(now: datetime, people: dict[str, User]) -> list[tuple[Authorization, int]]:
@@ -255,7 +267,7 @@ def authorizations(now: datetime, people: dict[str, User]) -> list[tuple[Authori
         (
             Authorization.objects.create(
                 client=clients[agent], user=people.get(who), resource=servers[server], grant_type=grant, scopes=scopes,
-                created=now - timedelta(days=20, hours=number), lineage={"rules": ["Engineers use agents on the wiki"]},
+                created=now - timedelta(days=20, hours=number), lineage={"rules": [rule_of(agent, server)]},
             ),
             often,
         )
