@@ -363,7 +363,7 @@ def _named(value: str, name: str) -> SafeString | str:
     """What people call it; what it is stands in the tooltip."""
     if not value:
         return "—"
-    return format_html('<bdi class="foreign one-line" title="{}">{}</bdi>', value, name or value)
+    return format_html('<bdi class="foreign" title="{}">{}</bdi>', value, name or value)
 
 
 def _in_short(event: AuditEvent) -> SafeString:
