@@ -131,9 +131,10 @@ def restore(request: HttpRequest, number: int) -> HttpResponse:
         except rule_history.CannotRestore as problem:
             messages.error(request, str(problem))
         else:
-            messages.success(request, f"{changed} rules are as they were in version {number}.")
+            are = "1 rule is as it was" if changed == 1 else f"{changed} rules are as they were"
+            messages.success(request, f"{are} in version {number}.")
         return HttpResponseRedirect(reverse("admin:authz_rule_history_of_all"))
-    changes = rule_history.differing(number, rule)
+    changes, days = rule_history.differing(number, rule), asked_days(request)
     kept = {row.pk: row for row in Rule.objects.all() if row.pk not in changes}
     then = [row for _, row in changes.values() if row is not None]
     context = {
@@ -142,10 +143,17 @@ def restore(request: HttpRequest, number: int) -> HttpResponse:
         "number": number,
         "is_one": rule is not None,
         "pairs": [(now, then, sentence_of(now), sentence_of(then)) for now, then in changes.values()],
-        "effect": effect(rule_history.readable([*kept.values(), *then]), USUAL_DAYS) if changes else None,
+        "effect": effect(rule_history.readable([*kept.values(), *then]), days) if changes and days else None,
+        "rule": rule,
         "shown_groups": SHOWN_GROUPS,
     }
     return TemplateResponse(request, "console/rule_restore.html", context)
+
+
+def asked_days(request: HttpRequest) -> int:
+    """Over how many days an effect is asked for; 0 where it is not. It takes seconds, so no page begins with it."""
+    given = request.GET.get("days", "") if request.method == "GET" else ""
+    return int(given) if given in map(str, DAYS) else 0
 
 
 def effect(rules: list[PolicyRule], days: int) -> Effect:

@@ -16,7 +16,16 @@ from authz import audit, registry, rule_history
 from authz.console.display import chip, grant_label, server_label
 from authz.console.fields import ApproversField, LinesField, with_count
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, person, record
-from authz.console.rule_pages import DAYS, SHOWN_GROUPS, USUAL_DAYS, effect, history, restore, sentence_of
+from authz.console.rule_pages import (
+    DAYS,
+    SHOWN_GROUPS,
+    USUAL_DAYS,
+    asked_days,
+    effect,
+    history,
+    restore,
+    sentence_of,
+)
 from authz.console.simulator import AskForm
 from authz.console.site import console
 from authz.console.suggestions import suggesting
@@ -294,9 +303,9 @@ class RuleAdmin(ConsoleAdmin):
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         context = dict(extra_context or {})
-        if request.method == "GET" and self.has_delete_permission(request):
+        if (days := asked_days(request)) and self.has_delete_permission(request):
             others = rule_history.readable(Rule.objects.exclude(pk=object_id))
-            context |= {"effect": effect(others, USUAL_DAYS), "shown_groups": SHOWN_GROUPS}
+            context |= {"effect": effect(others, days), "shown_groups": SHOWN_GROUPS}
         return super().delete_view(request, object_id, context)
 
     def change_view(

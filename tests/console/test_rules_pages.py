@@ -171,8 +171,11 @@ def test_a_mistake_is_said_before_any_effect(signed_in: Page) -> None:
 def test_what_removing_a_rule_would_have_changed_is_shown(signed_in: Page, gatehouse: World) -> None:
     gatehouse.machine_token()
     row = Rule.objects.get(name="Agents read notes")
-    page = signed_in("administrator").get(reverse("admin:authz_rule_delete", args=[row.pk])).content.decode()
-    assert "refused (no rule allows)" in page
+    browser, address = signed_in("administrator"), reverse("admin:authz_rule_delete", args=[row.pk])
+
+    assert "?days=30" in browser.get(address).content.decode()
+    assert "refused (no rule allows)" in browser.get(address, {"days": "30"}).content.decode()
+    assert Rule.objects.filter(pk=row.pk).exists()
 
 
 def test_the_history_shows_who_changed_what_before_and_after(signed_in: Page) -> None:

@@ -41,7 +41,7 @@ def test_an_administrator_tries_a_change_saves_it_and_goes_back(arrive: Arrive) 
     expect(page.get_by_role("heading", name="Go back?")).to_be_visible()
     assert someone.overflow() <= 0
     page.get_by_role("button", name="Go back").tap()
-    expect(page.get_by_role("status")).to_contain_text("1 rules are as they were")
+    expect(page.get_by_role("status")).to_contain_text("1 rule is as it was")
 
     someone.open("/console/authz/auditevent/?event=token:access:issued")
     page.get_by_role("link", name=re.compile("token:access:issued")).first.tap()
