@@ -136,5 +136,7 @@ def test_from_an_empty_server_to_a_first_token(
     assert response.status_code == 200, response.text
     assert response.json()["scope"] == "tasks:read"
     menu(page, "Home")
+    # The figures of a day are remembered for some seconds, and home was looked at just now.
+    page.get_by_role("link", name="7 days").click()
     expect(page.locator(".figure", has_text="tokens issued").locator("b")).to_have_text("1")
     expect(page.get_by_text("Nothing waits for you.")).to_be_visible()
