@@ -119,7 +119,7 @@ def _entry(jwks_uri: str) -> _Entry:
     with _entries_lock:
         entry = _entries.setdefault(jwks_uri, _Entry())
         _entries.move_to_end(jwks_uri)
-        if len(_entries) > MAX_ENTRIES:
+        while len(_entries) > MAX_ENTRIES:
             _entries.popitem(last=False)
         return entry
 

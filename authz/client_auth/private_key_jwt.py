@@ -81,8 +81,8 @@ def _parsed(credentials: Credentials) -> jwts.Unverified:
 
 
 def _signed(unverified: jwts.Unverified, client: Client) -> dict[str, Any]:
-    keys = _keys(client, unverified)
     try:
+        keys = _keys(client, unverified)
         try:
             return jwts.verify(unverified, keys, algorithms=ALGORITHMS, typ=TYPES).claims
         except jwts.JwtError as error:
@@ -100,19 +100,27 @@ def _signed(unverified: jwts.Unverified, client: Client) -> dict[str, Any]:
 
 
 def _keys(client: Client, unverified: jwts.Unverified) -> tuple[jwts.Key, ...]:
-    if client.client_jwks_uri:
-        try:
-            return remote_keys.keys(client.client_jwks_uri, kid=unverified.kid)
-        except remote_keys.KeysUnavailableError as error:
-            raise OAuthError(Reason.CLIENT_KEYS_UNAVAILABLE, detail=str(error)) from None
-    return client.keys
+    return _published(client, kid=unverified.kid) if client.client_jwks_uri else client.keys
+
+
+def _published(client: Client, *, kid: str | None = None, tried: tuple[jwts.Key, ...] = ()) -> tuple[jwts.Key, ...]:
+    """The keys at the client's `jwks_uri`; beside those that were `tried`, if any were."""
+    try:
+        if tried:
+            return remote_keys.renewed(client.client_jwks_uri, tried=tried)
+        return remote_keys.keys(client.client_jwks_uri, kid=kid)
+    except remote_keys.KeysOnTheirWayError as error:
+        # Nothing is wrong with the client: told `invalid_client`, it might give up.
+        raise OAuthError(Reason.CLIENT_KEYS_ON_THEIR_WAY, detail=str(error), retry_after=1) from None
+    except remote_keys.KeysUnavailableError as error:
+        raise OAuthError(Reason.CLIENT_KEYS_UNAVAILABLE, detail=str(error)) from None
 
 
 def _newer_keys(client: Client, error: jwts.JwtError, tried: tuple[jwts.Key, ...]) -> tuple[jwts.Key, ...]:
     """The keys that the client has published since, where none of the ones that we knew was right."""
     if not client.client_jwks_uri or error.problem not in {jwts.JwtProblem.SIGNATURE, jwts.JwtProblem.NO_KEY}:
         return ()
-    return remote_keys.renewed(client.client_jwks_uri, tried=tried)
+    return _published(client, tried=tried)
 
 
 def _check_times(claims: dict[str, Any], now: float) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 ONE_INVALID_GRANT = "The grant is invalid, expired, revoked, or was not issued to this client."
+NOT_AT_PRESENT = "The authorization server cannot answer at present."
 ONE_INVALID_CLIENT = "Client authentication failed."
 
 
@@ -72,6 +73,7 @@ class Reason(RefusalReason):
     CLIENT_ASSERTION_JTI_MISSING = "client_assertion_jti_missing", "invalid_client", ONE_INVALID_CLIENT
     CLIENT_ASSERTION_REPLAYED = "client_assertion_replayed", "invalid_client", ONE_INVALID_CLIENT
     CLIENT_KEYS_UNAVAILABLE = "client_keys_unavailable", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_KEYS_ON_THEIR_WAY = "client_keys_on_their_way", "temporarily_unavailable", NOT_AT_PRESENT
 
     # The grant.
     GRANT_TYPE_UNSUPPORTED = (
@@ -159,7 +161,7 @@ class Reason(RefusalReason):
     # The server.
     SIGNING_KEY_MISSING = "signing_key_missing", "server_error", "The authorization server cannot sign at present."
     RATE_LIMITED = "rate_limited", "temporarily_unavailable", "Too many requests; try again later."
-    UNAVAILABLE = "unavailable", "temporarily_unavailable", "The authorization server cannot answer at present."
+    UNAVAILABLE = "unavailable", "temporarily_unavailable", NOT_AT_PRESENT
 
 
 # > The authorization server MAY return an HTTP 401 (Unauthorized) status code to indicate which HTTP authentication

@@ -387,3 +387,15 @@ class TestJwksUri:
         row.client_jwks, row.client_jwks_uri = None, "https://127.0.0.1:1/jwks"
         row.save()
         assert refused(ask(gatehouse, **client_assertion())) == "client_keys_unavailable"
+
+    @pytest.mark.parametrize("asked_for", ["keys", "renewed"])
+    def test_keys_that_others_wait_for_are_no_fault_of_the_clients(
+        self, gatehouse: World, asked: list[str | None], monkeypatch: pytest.MonkeyPatch, asked_for: str
+    ) -> None:
+        def on_their_way(*_: object, **__: object) -> None:
+            raise remote_keys.KeysOnTheirWayError("busy")
+
+        monkeypatch.setattr(remote_keys, asked_for, on_their_way)
+        answer = ask(gatehouse, **client_assertion(key=ec.generate_private_key(ec.SECP256R1())))
+        assert (answer.status_code, answer["Retry-After"]) == (503, "1")
+        assert refused(answer) == "client_keys_on_their_way"

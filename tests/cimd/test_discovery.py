@@ -193,12 +193,13 @@ def test_keys_that_were_changed_at_their_address_are_found_although_assertions_n
     publish(old)
     assert answer(old) == "unauthorized_client"  # authenticated, and nothing is allowed by any rule
     publish(new)
-    assert answer(new) == "invalid_client"
-    assert documents.seen("/jwks.json") == 1  # they came a moment ago
-    monkeypatch.setattr(remote_keys, "DOUBT_INTERVAL", 0.0)
     assert answer(new) == "unauthorized_client"
+    assert documents.seen("/jwks.json") == 2
+    assert [answer(old) for _ in range(3)] == ["invalid_client"] * 3
+    assert documents.seen("/jwks.json") == 3  # it did not help, so nobody asks again for a while
+    monkeypatch.setattr(remote_keys, "DOUBT_INTERVAL", 0.0)
     assert answer(old) == "invalid_client"
-    assert documents.seen("/jwks.json") == 3
+    assert documents.seen("/jwks.json") == 4
 
 
 # --- Registered clients ----------------------------------------------------------------------------------------------
