@@ -111,16 +111,22 @@ class Server:
         return f"{self.issuer}/.well-known/openid-configuration"
 
     def memory(self) -> list[float]:
-        """The proportional set size of each worker, in MiB."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        sizes = []
-        for child in children:
-            rollup = Path(f"/proc/{child}/smaps_rollup").read_text()
-            found = re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
-            command = Path(f"/proc/{child}/cmdline").read_bytes()
-            if found and not any(name in command for name in (b"resource_tracker", b"periodic")):
-                sizes.append(int(found.group(1)) / 1024)
-        return sizes
+        """The proportional set size of each worker, in MiB: of the children, or of the server where it works alone."""
+        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+        children = [child for task in tasks for child in (task / "children").read_text().split()]
+        beside = (b"resource_tracker", b"periodic")
+        workers = [
+            child
+            for child in children
+            if not any(name in Path(f"/proc/{child}/cmdline").read_bytes() for name in beside)
+        ]
+        return [_proportional_size(pid) for pid in workers or [str(self.process.pid)]]
+
+
+def _proportional_size(pid: str) -> float:
+    found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found.group(1)) / 1024
 
 
 @dataclass(frozen=True, slots=True)
