@@ -2,6 +2,7 @@
 at the other.
 """
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -87,6 +88,7 @@ trusted_issuers:
         assert "Sign in with Company" in pressed
         # A client that wants a fresh sign-in gets one: at the IdP.
         pressed.clear()
+        time.sleep(1.1)  # auth_time is in whole seconds
         again = claims(tokens(gatehouse, bob, prompt="login")["access_token"])
         assert again["auth_time"] > token["auth_time"]
         assert "Continue to Company" in pressed
