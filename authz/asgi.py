@@ -20,32 +20,61 @@ from authz.wsgi import application as wsgi_application
 from authz import replay, turns
 from authz.conf import conf
 from authz.endpoints.machine import Response, View
+from authz.protocol.params import MAXIMUM_BODY as MAXIMUM_MACHINE_BODY
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# Bytes. No form and no file that people or programs send us is longer; machine endpoints take far less.
-MAXIMUM_BODY = 10 * 1024 * 1024
+# Bytes. No form and no file that people or programs send us is longer.
+MAXIMUM_BODY = 5 * 1024 * 1024
+# How many bodies there may be in memory that are longer than a machine endpoint's: nobody has signed in for them yet.
+MAXIMUM_LONG = 8
+_long = 0
 _threads = ThreadPoolExecutor(conf.threads, thread_name_prefix="beside")
 # What a header is called in a WSGI environment. Names that strangers make up are not remembered without end.
 _names: dict[bytes, str] = {b"content-length": "CONTENT_LENGTH", b"content-type": "CONTENT_TYPE"}
 _MAXIMUM_NAMES = 256
 
 
+class _GoneError(Exception):
+    """Whoever asked is not there any more."""
+
+
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """One HTTP request."""
-    body = await _body(receive)
-    messages = _whole(413, (), b"") if body is None else await _answer(scope, body, send)
-    for message in messages:
+    for message in await _answered(scope, receive, send):
         await send(message)
 
 
-async def _answer(scope: dict[str, Any], body: bytes, send: Send) -> list[Message]:
+async def _answered(scope: dict[str, Any], receive: Receive, send: Send) -> list[Message]:
+    global _long  # noqa: PLW0603  one per process is the idea
+    view, body = MACHINES.get(_path(scope["raw_path"])), bytearray()
+    try:
+        has_more = await _read(receive, body, MAXIMUM_MACHINE_BODY)
+        if view is not None or len(body) <= MAXIMUM_MACHINE_BODY:
+            # What is too much for a machine endpoint, it says itself.
+            return await _answer(view, scope, bytes(body), send)
+        if _long >= MAXIMUM_LONG:
+            return _whole(503, (("Retry-After", "5"),), b"")
+        _long += 1
+        try:
+            if has_more:
+                await _read(receive, body, MAXIMUM_BODY)
+            if len(body) > MAXIMUM_BODY:
+                return _whole(413, (), b"")
+            return await _answer(view, scope, bytes(body), send)
+        finally:
+            _long -= 1
+    except _GoneError:
+        return []
+
+
+async def _answer(view: View | None, scope: dict[str, Any], body: bytes, send: Send) -> list[Message]:
     environ = _environ(scope, body)
     loop = asyncio.get_running_loop()
     claimed: frozenset[str] = frozenset()
-    if (view := MACHINES.get(environ["PATH_INFO"])) is not None:
+    if view is not None:
         with replay.remembered() as claims:
             response = _in_the_lane(view, environ, loop)
         if response is not None:
@@ -98,16 +127,16 @@ def _beside(environ: dict[str, Any], claimed: frozenset[str], loop: AbstractEven
         getattr(chunks, "close", lambda: None)()
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """The whole body; None if it is too large, or will never come."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
+async def _read(receive: Receive, body: bytearray, most: int) -> bool:
+    """Add to the body until it ends, or is longer than `most`; whether there is more."""
+    has_more = True
+    while has_more and len(body) <= most:
         message = await receive()
-        body += message.get("body", b"")
-        if len(body) > MAXIMUM_BODY:
-            return None
-    return None if message["type"] == "http.disconnect" else body
+        if message["type"] == "http.disconnect":
+            raise _GoneError
+        body += message["body"]
+        has_more = message["more_body"]
+    return has_more
 
 
 def _environ(scope: dict[str, Any], body: bytes) -> dict[str, Any]:

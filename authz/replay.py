@@ -17,7 +17,7 @@ _CLAIM = "INSERT INTO authz_usedassertion (digest, expires) VALUES (%s, %s) ON C
 class _Claims:
     """Of one request: what it claimed when it was begun before, and what it claims now."""
 
-    before: frozenset[str] = frozenset()
+    before: set[str] = field(default_factory=set)
     now: set[str] = field(default_factory=set)
 
 
@@ -27,9 +27,9 @@ _claims: ContextVar[_Claims | None] = ContextVar("claims", default=None)
 @contextmanager
 def remembered(before: frozenset[str] = frozenset()) -> Iterator[set[str]]:
     """For a request that may have to begin again (authz/asgi.py): gives what it claims in here, and lets it claim again
-    what it claimed `before`.
+    what it claimed `before`, each of it once.
     """
-    claims = _Claims(before)
+    claims = _Claims(set(before))
     token = _claims.set(claims)
     try:
         yield claims.now
@@ -45,6 +45,7 @@ def claim(issuer: str, jti: str, expires: float) -> bool:
     """
     digest, claims = _digest(issuer, jti), _claims.get()
     if claims is not None and digest in claims.before:
+        claims.before.remove(digest)
         return True
     is_first = statements.write(_CLAIM, (digest, statements.moment(datetime.fromtimestamp(expires, UTC)))) == 1
     # What belongs to a transaction may be rolled back with it.

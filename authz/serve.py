@@ -5,6 +5,7 @@ the settings: on SQLite in a lane under uvicorn, on PostgreSQL in threads under 
 import gc
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 # Seconds for requests in flight; the longest of them waits five for somebody else's server.
 STOPPING = 6
+# Open files: in all, and those that connections leave to the database and whatever else has to open one.
+MAXIMUM_FILES, KEPT_FILES = 4096, 128
 
 
 def main() -> None:
@@ -86,6 +89,10 @@ def _in_a_lane(host: str, port: int) -> None:
     """One process, in which machines' requests are worked on one after the other (authz/asgi.py)."""
     import uvicorn
 
+    from authz.connection import Connection
+
+    files = _files()
+    Connection.most = files - min(KEPT_FILES, files // 2)
     # Once it has stopped, uvicorn sends itself the signal that told it to. That is the end, and a good one.
     signal.signal(signal.SIGTERM, _end)
     uvicorn.run(
@@ -93,7 +100,8 @@ def _in_a_lane(host: str, port: int) -> None:
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
+        ws="none",
         lifespan="off",
         backlog=1024,
         timeout_keep_alive=60,
@@ -106,6 +114,15 @@ def _in_a_lane(host: str, port: int) -> None:
         log_level="error",
         log_config=_logging(),
     )
+
+
+def _files() -> int:
+    """How many files this process may open, connections among them: as many as it is allowed, not as it was given."""
+    given, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAXIMUM_FILES if allowed == resource.RLIM_INFINITY else min(MAXIMUM_FILES, allowed)
+    files = max(given, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, allowed))
+    return min(files, MAXIMUM_FILES)
 
 
 def _end(*_: object) -> NoReturn:
