@@ -86,6 +86,8 @@ def configuration(style: str) -> dict[str, object]:
             "django.server": {"handlers": [], "propagate": True},
             # A line for each 4xx would let strangers fill the disk. Refusals are counted, and sampled in the audit.
             "django.request": {"level": "ERROR", "handlers": [], "propagate": True},
+            # A Host that is not ours, too many fields: for each of them it writes a page of trace.
+            "django.security": {"level": "CRITICAL", "handlers": [], "propagate": True},
             # It would quote what strangers' hosts answer; the cause of a failed fetch is in the audit.
             "urllib3": {"level": "ERROR"},
         },

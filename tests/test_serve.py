@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from authz import serve
 from authz.serve import STOPPING
 from demo.processes import ROOT, free_port
 from tests.support import processes
@@ -98,7 +99,17 @@ def test_requests_that_are_refused_write_nothing_into_the_log(server: RunningGat
     before = server.server.log.read_text()
     for path in ("/nowhere", "/o/authorize?client_id=nobody", "/api/v1/agents"):
         assert server.ask("GET", server.origin + path).status_code in {400, 401, 404}
+    assert server.ask("GET", server.origin + "/account/login/", headers={"Host": "not.ours"}).status_code == 400
     assert server.server.log.read_text() == before
+
+
+def test_there_may_be_as_many_connections_as_the_system_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack (slowloris): with a shell's 1024 files, a thousand connections keep the database from being opened."""
+    limits = []
+    monkeypatch.setattr("resource.getrlimit", lambda _: (256, 20_000))
+    monkeypatch.setattr("resource.setrlimit", lambda _, given: limits.append(given))
+    assert serve._files() == 4096
+    assert limits == [(4096, 20_000)]
 
 
 def test_what_is_done_by_the_clock_goes_on_when_its_process_was_killed(server: RunningGatehouse) -> None:
