@@ -4,10 +4,12 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.db import connections
 from django.http import HttpResponse, StreamingHttpResponse
 
 from authz import asgi, replay, turns
@@ -53,6 +55,15 @@ def ask(asked: Any, *body: bytes, ends: bool = True) -> Answer:
     start, *chunks = told
     headers = {name.decode(): value.decode() for name, value in start["headers"]}
     return start["status"], headers, b"".join(chunk["body"] for chunk in chunks)
+
+
+@pytest.fixture(autouse=True)
+def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A thread of the test's own, whose connection is closed before the database is gone."""
+    with ThreadPoolExecutor(1, thread_name_prefix="beside") as pool:
+        monkeypatch.setattr(asgi, "_threads", pool)
+        yield
+        pool.submit(connections.close_all).result()
 
 
 @pytest.fixture
