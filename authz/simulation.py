@@ -56,10 +56,17 @@ class Unknown(Exception):
     """There is nobody and nothing of this name to look at, in words for who asked."""
 
 
+# What `_agent` reads, and what Django needs to know whose it is; there may be ten thousand.
+_OF_A_CLIENT = (
+    *("client_id", "status", "approved_until", "registration_source", "token_endpoint_auth_method"),
+    *("grant_types", "tags", "environment", "owner__username"),
+)
+
+
 def cast(*, client_id: str = "", username: str = "", resource: str = "") -> Cast:
     """Everybody there is; or only this agent, this person, this server. Raises `Unknown`."""
-    clients = Client.objects.select_related("owner").order_by("client_id")
-    users = User.objects.filter(is_active=True).prefetch_related("groups").order_by("username")
+    clients = Client.objects.select_related("owner").only(*_OF_A_CLIENT).order_by("client_id")
+    users = User.objects.filter(is_active=True).only("username").prefetch_related("groups").order_by("username")
     servers = ProtectedResource.objects.filter(is_active=True).prefetch_related("scopes").order_by("identifier")
     clients = clients.filter(client_id=client_id) if client_id else clients
     users = users.filter(username=username) if username else users
