@@ -1,17 +1,16 @@
 """Serve: `python -m authz.serve` (`make serve`). PORT, HOST and WORKERS come from the environment, and the rest from
-the settings: on SQLite in a lane under uvicorn, on PostgreSQL in threads under granian (docs/decisions/0011-turns.md).
+the settings: on SQLite in lanes under uvicorn, on PostgreSQL in threads under granian (docs/decisions/0011-turns.md).
 """
 
 import gc
 import logging
 import os
-import resource
 import signal
 import subprocess
 import sys
 import threading
 from tempfile import TemporaryDirectory
-from typing import Any, NoReturn
+from typing import Any
 
 from authz import logs
 
@@ -19,8 +18,6 @@ logger = logging.getLogger(__name__)
 
 # Seconds for requests in flight; the longest of them waits five for somebody else's server.
 STOPPING = 6
-# Open files: in all, and those that connections leave to the database and whatever else has to open one.
-MAXIMUM_FILES, KEPT_FILES = 4096, 128
 
 
 def main() -> None:
@@ -77,56 +74,14 @@ def _serve() -> None:
     from authz import settings
 
     _load()
-    workers = int(os.environ.get("WORKERS") or (1 if settings.IS_SQLITE else 2))
+    workers = int(os.environ.get("WORKERS") or 2)
     host, port = os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8000"))
-    if settings.IS_SQLITE and workers == 1:
-        _in_a_lane(host, port)
+    if settings.IS_SQLITE:
+        from authz import lanes
+
+        lanes.serve(host, port, lanes=workers, stopping=STOPPING, log_config=_logging())
     else:
         _in_threads(host, port, workers)
-
-
-def _in_a_lane(host: str, port: int) -> None:
-    """One process, in which machines' requests are worked on one after the other (authz/asgi.py)."""
-    import uvicorn
-
-    from authz.connection import Connection
-
-    files = _files()
-    Connection.most = files - min(KEPT_FILES, files // 2)
-    # Once it has stopped, uvicorn sends itself the signal that told it to. That is the end, and a good one.
-    signal.signal(signal.SIGTERM, _end)
-    uvicorn.run(
-        "authz.worker:lane",
-        host=host,
-        port=port,
-        loop="uvloop",
-        http=Connection,
-        ws="none",
-        lifespan="off",
-        backlog=1024,
-        timeout_keep_alive=60,
-        timeout_graceful_shutdown=STOPPING,
-        # Who asked, and for whom, authz/addresses.py says.
-        proxy_headers=False,
-        server_header=False,
-        access_log=False,
-        # Less than an error is what strangers send that is no HTTP: it would fill the log.
-        log_level="error",
-        log_config=_logging(),
-    )
-
-
-def _files() -> int:
-    """How many files this process may open, connections among them: as many as it is allowed, not as it was given."""
-    given, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAXIMUM_FILES if allowed == resource.RLIM_INFINITY else min(MAXIMUM_FILES, allowed)
-    files = max(given, wanted)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, allowed))
-    return min(files, MAXIMUM_FILES)
-
-
-def _end(*_: object) -> NoReturn:
-    raise SystemExit(0)
 
 
 def _in_threads(host: str, port: int, workers: int) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from authz.backends.sqlite3.base import DatabaseWrapper as SQLite
+
 _here = threading.local()
 
 
@@ -32,7 +34,14 @@ def every(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
 
 def write(sql: str, parameters: Sequence[Any] = ()) -> int:
     """How many rows the statement changed. Outside `settled()` it is a transaction of its own."""
-    return int(_execute(sql, parameters).rowcount)
+    database = _database()
+    if not isinstance(database, SQLite) or database.in_atomic_block:
+        return int(_execute(sql, parameters).rowcount)
+    database.take_turn()
+    try:
+        return int(_execute(sql, parameters).rowcount)
+    finally:
+        database.end_turn()
 
 
 def _execute(sql: str, parameters: Sequence[Any]) -> Any:

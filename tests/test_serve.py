@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from django.conf import settings
 
-from authz import serve
+from authz import lanes
 from authz.serve import STOPPING
 from demo.processes import ROOT, free_port
 from tests.support import processes
@@ -108,7 +109,7 @@ def test_there_may_be_as_many_connections_as_the_system_allows(monkeypatch: pyte
     limits = []
     monkeypatch.setattr("resource.getrlimit", lambda _: (256, 20_000))
     monkeypatch.setattr("resource.setrlimit", lambda _, given: limits.append(given))
-    assert serve._files() == 4096
+    assert lanes._files() == 4096
     assert limits == [(4096, 20_000)]
 
 
@@ -118,14 +119,67 @@ def test_what_is_done_by_the_clock_goes_on_when_its_process_was_killed(server: R
     until(lambda: periodic_process(server) not in {None, first})
 
 
+@pytest.mark.skipif(not settings.IS_SQLITE, reason="granian does so on PostgreSQL")
+def test_a_process_that_was_killed_is_replaced_and_who_connects_meanwhile_waits(server: RunningGatehouse) -> None:
+    first = set(workers(server))
+    for pid in first:
+        os.kill(pid, signal.SIGKILL)
+    asked = [server.token(auth=("nightly-report", SECRET), grant_type="client_credentials") for _ in range(20)]
+    assert {answer.status_code for answer in asked} == {200}
+    assert len(workers(server)) == len(first)
+    assert not first & set(workers(server))
+
+
+@pytest.mark.skipif(not settings.IS_SQLITE, reason="granian serves on PostgreSQL")
+def test_nobody_serves_on_when_the_server_was_killed(tmp_path: Path) -> None:
+    """Else the next one would share its port, and half of all answers would be by an old version's code."""
+    with (
+        processes.database(tmp_path, configuration()) as url,
+        processes.running(url, tmp_path) as gatehouse,
+    ):
+        left = workers(gatehouse)
+        assert len(left) == 2
+        assert gatehouse.server.process is not None
+        gatehouse.server.process.kill()
+        until(lambda: not any(is_running(pid) for pid in left))
+
+
+@pytest.mark.skipif(not settings.IS_SQLITE, reason="granian serves on PostgreSQL")
+def test_two_servers_do_not_share_a_port(server: RunningGatehouse) -> None:
+    second = subprocess.run(
+        [sys.executable, "-m", "authz.serve"],
+        cwd=ROOT,
+        env=server.server.env,
+        check=False,
+        capture_output=True,
+        timeout=60,
+        text=True,
+    )
+    assert second.returncode == 1
+    assert " cannot be served: Address already in use" in second.stderr.splitlines()[-1]
+    assert server.ask("GET", server.url("jwks")).status_code == 200
+
+
 def periodic_process(server: RunningGatehouse) -> int | None:
+    return next((pid for pid, command in children(server) if b"periodic" in command), None)
+
+
+def workers(server: RunningGatehouse) -> list[int]:
+    return [pid for pid, command in children(server) if b"periodic" not in command]
+
+
+def children(server: RunningGatehouse) -> list[tuple[int, bytes]]:
     assert server.server.process is not None
-    parent = server.server.process.pid
-    for child in Path(f"/proc/{parent}/task/").glob("*/children"):
-        for pid in child.read_text().split():
-            if b"periodic" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return int(pid)
-    return None
+    tasks = Path(f"/proc/{server.server.process.pid}/task/").glob("*/children")
+    found = [int(pid) for task in tasks for pid in task.read_text().split()]
+    return [(pid, Path(f"/proc/{pid}/cmdline").read_bytes()) for pid in found if is_running(pid)]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def counted(server: RunningGatehouse) -> dict[str, int]:

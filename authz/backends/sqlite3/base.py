@@ -1,11 +1,18 @@
-"""Django's SQLite, for a file that may be moved, removed or put back under a running server.
+"""Django's SQLite, for several processes of one server, and for a file that may be moved, removed or put back under it.
 
-A connection goes on writing to the file that it opened, wherever that is now. Tokens would be issued whose record is in
-a file that nobody will ever read (law 4). And SQLite makes a new, empty database where it finds none; whoever has
-opened that one would answer 503 for ever, and its log would be taken for that of the file that is put back.
+**Turns.** SQLite has one writer. Whoever finds somebody else writing sleeps for milliseconds before it looks again, as
+long as dozens of transactions take. So the threads and processes of a server take turns by a lock of the system's that
+is looked at every few microseconds. It is a courtesy: who has waited long goes on without, and SQLite decides.
+
+**The file.** A connection goes on writing to the file that it opened, wherever that is now. Tokens would be issued
+whose record is in a file that nobody will ever read (law 4). And SQLite makes a new, empty database where it finds
+none; whoever has opened that one would answer 503 for ever, and its log would be taken for that of the file that is put
+back.
 """
 
+import fcntl
 import os
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -15,9 +22,13 @@ from authz.conf import conf
 
 Identity = tuple[int, int] | None
 
+# Seconds: between two looks, and after which there is another reason than somebody's turn.
+LOOK, LONGEST_WAIT = 0.00005, 1.0
+
 
 class DatabaseWrapper(base.DatabaseWrapper):
     _opened: Identity = None
+    _turn: int | None = None  # the descriptor of the file that is locked
 
     def get_connection_params(self) -> dict[str, Any]:
         parameters: dict[str, Any] = super().get_connection_params()
@@ -29,7 +40,60 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         made = super().get_new_connection(conn_params)
         self._opened = self._there()
+        if conf.run_directory is not None and self._turn is None:
+            self._turn = os.open(f"{conf.run_directory}/turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return made
+
+    def close(self) -> None:
+        super().close()
+        if self.connection is None and self._turn is not None:
+            os.close(self._turn)
+            self._turn = None
+
+    # --- Turns ---
+
+    def take_turn(self) -> None:
+        """Return when nobody else of this server writes. Whoever takes a turn ends it."""
+        if self._turn is None:
+            return
+        until = 0.0
+        while True:
+            try:
+                fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                now = time.monotonic()
+                until = until or now + LONGEST_WAIT
+                if now >= until:
+                    return
+                time.sleep(LOOK)
+            else:
+                return
+
+    def end_turn(self) -> None:
+        if self._turn is not None:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+    def _start_transaction_under_autocommit(self) -> None:
+        self.take_turn()
+        try:
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]  # the stubs do not know it
+        except BaseException:
+            self.end_turn()
+            raise
+
+    def _commit(self) -> None:
+        try:
+            super()._commit()  # type: ignore[misc]  # the stubs do not know it
+        finally:
+            self.end_turn()
+
+    def _rollback(self) -> None:
+        try:
+            super()._rollback()  # type: ignore[misc]  # the stubs do not know it
+        finally:
+            self.end_turn()
+
+    # --- The file ---
 
     def close_if_unusable_or_obsolete(self) -> None:
         """Asked before each request."""

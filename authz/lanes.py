@@ -1,0 +1,121 @@
+"""Serving on SQLite: some processes with a lane each (authz/asgi.py), on one port (docs/decisions/0011-turns.md).
+
+Each listens on a socket of its own, and the system gives a new connection to one of them. The sockets belong to the
+parent: who connects while a process is being replaced waits for the new one.
+"""
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import socket
+import threading
+from multiprocessing import connection, get_context
+from multiprocessing.context import ForkProcess
+from typing import Any, NoReturn
+
+import uvicorn
+
+from authz.connection import Connection
+
+logger = logging.getLogger(__name__)
+
+# Open files of a process: in all, and those that connections leave to the database and whatever else has to open one.
+MAXIMUM_FILES, KEPT_FILES = 4096, 128
+# Connections that wait to be accepted, a lane.
+BACKLOG = 1024
+# Seconds before another is started: one that cannot even start is not started as often as the machine is able to.
+BEFORE_ANOTHER = 1.0
+_TOLD = (signal.SIGTERM, signal.SIGINT)
+_fork = get_context("fork")
+
+
+def serve(host: str, port: int, *, lanes: int, stopping: int, log_config: dict[str, Any]) -> None:
+    """Serve until SIGTERM or SIGINT; then requests in flight have `stopping` seconds. Exits where the port is taken."""
+    listeners = _listeners(host, port, lanes)
+    files = _files()
+    Connection.most = files - min(KEPT_FILES, files // 2)
+    # Nothing is ever written to it. Its readers learn when nobody can: we are gone, and so are they (`kill -9`).
+    life, _ours = os.pipe()
+    config = uvicorn.Config(
+        "authz.worker:lane",
+        loop="uvloop",
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=stopping,
+        # Who asked, and for whom, authz/addresses.py says.
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        # Less than an error is what strangers send that is no HTTP: it would fill the log.
+        log_level="error",
+        log_config=log_config,
+    )
+    is_over = threading.Event()
+
+    def started(listener: socket.socket) -> ForkProcess:
+        lane = _fork.Process(target=_lane, args=(config, listener, life, _ours), name="lane")
+        # A signal in between comes to each when it can hear it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
+        lane.start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _TOLD)
+        return lane
+
+    for number in _TOLD:
+        signal.signal(number, lambda *_: is_over.set())
+    running = [started(listener) for listener in listeners]
+    while not is_over.is_set():
+        connection.wait([lane.sentinel for lane in running], timeout=0.2)
+        for place, lane in enumerate(running):
+            if not lane.is_alive() and not is_over.is_set():
+                logger.error("a process ended with %s, and is replaced", lane.exitcode)
+                if not is_over.wait(BEFORE_ANOTHER):
+                    running[place] = started(listeners[place])
+    for lane in running:
+        lane.terminate()
+    for lane in running:
+        lane.join(stopping + 1)
+        lane.kill()
+
+
+def _lane(config: uvicorn.Config, listener: socket.socket, life: int, parents: int) -> None:
+    # Once it has stopped, uvicorn sends itself the signal that told it to. That is the end, and a good one.
+    for number in _TOLD:
+        signal.signal(number, _end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _TOLD)
+    os.close(parents)
+
+    async def served() -> None:
+        asyncio.get_running_loop().add_reader(life, os._exit, 1)
+        await uvicorn.Server(config).serve(sockets=[listener])
+
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(served())
+
+
+def _end(*_: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+def _listeners(host: str, port: int, lanes: int) -> list[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        # Sockets that share a port share it with another server of ours, too; this one finds out.
+        socket.create_server((host, port), family=family).close()
+        return [
+            socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=True) for _ in range(lanes)
+        ]
+    except OSError as error:
+        raise SystemExit(f"{host}:{port} cannot be served: {error.strerror}") from None
+
+
+def _files() -> int:
+    """How many files a process may open, connections among them: as many as it is allowed, not as it was given."""
+    given, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAXIMUM_FILES if allowed == resource.RLIM_INFINITY else min(MAXIMUM_FILES, allowed)
+    files = max(given, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, allowed))
+    return min(files, MAXIMUM_FILES)

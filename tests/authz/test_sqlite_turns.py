@@ -1,0 +1,137 @@
+"""The threads and processes of a server on SQLite take turns at writing (authz/backends/sqlite3)."""
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from django.conf import settings
+from django.db import OperationalError, transaction
+
+from authz import statements
+from authz.backends.sqlite3 import base
+from authz.backends.sqlite3.base import DatabaseWrapper
+
+# It lets connections be made at all.
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], DatabaseWrapper]]:
+    """Makes connections of one server to one file."""
+    monkeypatch.setattr(base, "conf", SimpleNamespace(run_directory=tmp_path))
+    (tmp_path / "db").touch()
+    made: list[DatabaseWrapper] = []
+
+    def connect() -> DatabaseWrapper:
+        how = {
+            "NAME": str(tmp_path / "db"),
+            "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "check_same_thread": False},
+            "TIME_ZONE": None,
+            "AUTOCOMMIT": True,
+            "CONN_MAX_AGE": None,
+            "CONN_HEALTH_CHECKS": False,
+            "ATOMIC_REQUESTS": False,
+        }
+        made.append(DatabaseWrapper(how, alias=f"turns{len(made)}"))
+        made[-1].inc_thread_sharing()
+        made[-1].connect()
+        return made[-1]
+
+    yield connect
+    for connection in made:
+        connection.close()
+
+
+def test_one_transaction_waits_for_the_other_and_comes_within_moments(
+    connected: Callable[[], DatabaseWrapper],
+) -> None:
+    first, second = connected(), connected()
+    first.cursor().execute("CREATE TABLE t (x)")
+    began, late = threading.Event(), list[float]()
+
+    def write() -> None:
+        began.set()
+        second._start_transaction_under_autocommit()
+        late.append(time.monotonic() - ended)
+        second._commit()
+
+    first._start_transaction_under_autocommit()
+    other = threading.Thread(target=write)
+    other.start()
+    began.wait()
+    time.sleep(0.3)  # by now SQLite would look again each 50 or 100 ms
+    assert not late
+    ended = time.monotonic()
+    first._commit()
+    other.join()
+    assert late[0] < 0.03
+
+
+def test_a_refusal_and_an_error_end_a_turn_too(connected: Callable[[], DatabaseWrapper]) -> None:
+    first, second = connected(), connected()
+    for end in (first._commit, first._rollback):
+        first._start_transaction_under_autocommit()
+        assert not is_free(second)
+        end()
+        assert is_free(second)
+    first._start_transaction_under_autocommit()
+    with pytest.raises(OperationalError):
+        first._start_transaction_under_autocommit()  # SQLite knows no transaction in a transaction
+    first._rollback()
+    assert is_free(second)
+
+
+def test_who_is_gone_has_no_turn(connected: Callable[[], DatabaseWrapper]) -> None:
+    first, second = connected(), connected()
+    pid = os.fork()
+    if pid == 0:
+        connected().take_turn()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert is_free(second)
+    first.take_turn()
+    first.close()
+    assert is_free(second)
+
+
+def test_who_never_ends_a_turn_keeps_others_for_a_moment_only(
+    connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "LONGEST_WAIT", 0.2)
+    first, second = connected(), connected()
+    first.take_turn()
+    second._start_transaction_under_autocommit()
+    second.cursor().execute("CREATE TABLE t (x)")
+    second._commit()
+    assert not is_free(second)
+
+
+@pytest.mark.skipif(not settings.IS_SQLITE, reason="PostgreSQL has as many writers as ask")
+@pytest.mark.django_db(transaction=True)
+def test_a_statement_that_is_a_transaction_of_its_own_takes_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[str] = []
+    monkeypatch.setattr(DatabaseWrapper, "take_turn", lambda _: turns.append("taken"))
+    monkeypatch.setattr(DatabaseWrapper, "end_turn", lambda _: turns.append("ended"))
+    statements.write("DELETE FROM authz_usedassertion")
+    assert turns == ["taken", "ended"]
+    turns.clear()
+    with transaction.atomic():
+        statements.write("DELETE FROM authz_usedassertion")
+        statements.write("DELETE FROM authz_usedassertion")
+        assert turns == ["taken"]
+    assert turns == ["taken", "ended"]
+
+
+def is_free(connection: DatabaseWrapper) -> bool:
+    assert connection._turn is not None
+    try:
+        fcntl.flock(connection._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(connection._turn, fcntl.LOCK_UN)
+    return True
