@@ -38,7 +38,7 @@ def rule_set() -> RuleSet:
 def _load() -> RuleSet:
     # The number comes with the rules in one statement, so that it is theirs whoever writes meanwhile.
     newest = RuleChange.objects.order_by("-id").values("id")[:1]
-    rows = list(Rule.objects.annotate(newest=Subquery(newest)))
+    rows = list(Rule.objects.only("name", "effect", "enabled", "definition").annotate(newest=Subquery(newest)))
     number = rows[0].newest if rows else rule_history.number()
     return compile_rules(rule_history.readable(rows), number=number or 0)
 

@@ -115,9 +115,8 @@ class ReachView(ApiView):
         if not given:
             raise Problem(400, "Name a client_id, a username or a resource.")
         among = cast_of(given)
-        rows = reach(decisions.rule_set(), among.agents, among.persons, among.servers, time.time())
-        if "username" in given:
-            rows = tuple(row for row in rows if given["username"] in row.subjects)
+        machines = not given.get("username")
+        rows = reach(decisions.rule_set(), among.agents, among.persons, among.servers, time.time(), machines=machines)
         return Response(
             {"reach": [_reach_as_item(row) for row in rows[:MAXIMUM_ROWS]], "more": len(rows) > MAXIMUM_ROWS}
         )

@@ -54,12 +54,12 @@ def who_reaches(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "console/who_reaches.html", context)
 
 
-def _rows(asked: dict[str, Any], now: float) -> list[Reach]:
+def _rows(asked: dict[str, Any], now: float) -> tuple[Reach, ...]:
     snapshot.begin()
     among = simulation.cast(**asked)
-    found = reach(decisions.rule_set(), among.agents, among.persons, among.servers, now)
     # Of one person: what machines reach for themselves is no business of theirs.
-    return [row for row in found if not asked["username"] or asked["username"] in row.subjects]
+    machines = not asked["username"]
+    return reach(decisions.rule_set(), among.agents, among.persons, among.servers, now, machines=machines)
 
 
 def _in_words(row: Reach) -> dict[str, Any]:

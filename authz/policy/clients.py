@@ -13,6 +13,7 @@ Patterns and keys are both written `selector:value` with `id:` for an exact clie
 
 import ipaddress
 import re
+from collections.abc import Iterable
 
 from authz.policy.ask import Ask, ClientKind
 from authz.policy.parsing import RuleError
@@ -52,14 +53,28 @@ def pattern_key(pattern: str) -> str:
 
 def client_keys(ask: Ask) -> list[str]:
     """Every key under which the ask's client is found, "*" among them."""
-    keys = ["*", "id:" + ask.client_id, "kind:" + ask.client_kind]
-    keys.extend(["tag:" + tag for tag in ask.client_tags])
-    if ask.client_owner:
-        keys.append("owner:" + ask.client_owner)
-    if ask.client_environment:
-        keys.append("environment:" + ask.client_environment)
-    if ask.client_host:
-        keys.extend(_host_keys(host_name(ask.client_host)))
+    return keys_of(
+        client_id=ask.client_id,
+        kind=ask.client_kind,
+        host=ask.client_host,
+        tags=ask.client_tags,
+        owner=ask.client_owner,
+        environment=ask.client_environment,
+    )
+
+
+def keys_of(
+    *, client_id: str, kind: ClientKind, host: str, tags: Iterable[str], owner: str, environment: str
+) -> list[str]:
+    """The same of a client without an ask; the parts are those of `Ask`."""
+    keys = ["*", "id:" + client_id, "kind:" + kind]
+    keys.extend(["tag:" + tag for tag in tags])
+    if owner:
+        keys.append("owner:" + owner)
+    if environment:
+        keys.append("environment:" + environment)
+    if host:
+        keys.extend(_host_keys(host_name(host)))
     return keys
 
 

@@ -42,12 +42,13 @@ class RuleSet:
         return union(self.clients, client_keys(ask))
 
     def speaking_of_subject(self, ask: Ask) -> int:
-        if ask.subject is None:
-            return self.machines
+        return self.machines if ask.subject is None else self.speaking_of_person(ask.subject, ask.groups)
+
+    def speaking_of_person(self, username: str, groups: tuple[str, ...]) -> int:
         # A person without a name is neither a machine nor anybody who signed in.
-        if not ask.subject:
+        if not username:
             return 0
-        return union(self.users, ("*", ask.subject)) | union(self.groups, ("*", *ask.groups))
+        return union(self.users, ("*", username)) | union(self.groups, ("*", *groups))
 
     def speaking_of_grant(self, ask: Ask) -> int:
         return union(self.grant_types, ("*", *ask.grant_names()))

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from authz.policy.approvals import Approval
 from authz.policy.ask import Ask, ClientKind, ClientStatus
-from authz.policy.compiled import RuleSet
+from authz.policy.clients import keys_of
+from authz.policy.compiled import RuleSet, union
 from authz.policy.decide import Outcome, decide, judge
 from authz.policy.rules import Effect
 
@@ -73,17 +74,22 @@ def reach(
     now: float,
     *,
     approvals: Sequence[Approval] = (),
+    machines: bool = True,
 ) -> tuple[Reach, ...]:
-    """What is in reach, a row for each class of agents, class of subjects and server. No row: out of reach."""
+    """What is in reach, a row for each class of agents, class of subjects and server. No row: out of reach.
+
+    machines   whether what agents reach for themselves is looked at, too.
+    """
     rows: list[Reach] = []
     agent_classes = _agent_classes(rules, agents, approvals)
-    subject_classes = _subject_classes(rules, persons, approvals)
+    subject_classes = _subject_classes(rules, persons, approvals, machines)
     permitting = rules.effects[Effect.ALLOW] | rules.effects[Effect.REQUIRE_APPROVAL]
+    there = [(server, permitting & rules.speaking_of_resource(server.identifier)) for server in servers]
     for (agent_bits, *_), alike in agent_classes.items():
         for (subject_bits, _), subjects in subject_classes.items():
-            both = agent_bits & subject_bits & permitting
-            for server in servers:
-                if both & rules.speaking_of_resource(server.identifier):
+            both = agent_bits & subject_bits
+            for server, permitting_there in there:
+                if both & permitting_there:
                     rows.extend(_rows(rules, alike, subjects, server, now=now, approvals=approvals))
     return tuple(rows)
 
@@ -96,20 +102,33 @@ def _agent_classes(
     classes: dict[tuple[int, str, tuple[str, ...], str], list[Agent]] = defaultdict(list)
     for agent in agents:
         if agent.status == ClientStatus.APPROVED:
-            bits = rules.speaking_of_client(_ask(agent, None, "", ""))
+            # Not by way of an ask: there may be ten thousand agents.
+            bits = union(rules.clients, _keys(agent))
             alone = agent.client_id if agent.client_id in approved else ""
             classes[(bits, agent.environment, tuple(sorted(agent.grant_types)), alone)].append(agent)
     return classes
 
 
+def _keys(agent: Agent) -> list[str]:
+    return keys_of(
+        client_id=agent.client_id,
+        kind=agent.kind,
+        host=agent.host,
+        tags=agent.tags,
+        owner=agent.owner,
+        environment=agent.environment,
+    )
+
+
 def _subject_classes(
-    rules: RuleSet, persons: Iterable[Person], approvals: Sequence[Approval]
+    rules: RuleSet, persons: Iterable[Person], approvals: Sequence[Approval], machines: bool
 ) -> dict[tuple[int, str], list[Person | None]]:
     approved = {approval.subject for approval in approvals}
     classes: dict[tuple[int, str], list[Person | None]] = defaultdict(list)
-    classes[(rules.machines, "machines")].append(None)
+    if machines:
+        classes[(rules.machines, "machines")].append(None)
     for person in persons:
-        bits = rules.speaking_of_subject(_ask(_ANY_AGENT, person, "", ""))
+        bits = rules.speaking_of_person(person.username, person.groups)
         alone = f"person {person.username}" if person.username in approved else "persons"
         classes[(bits, alone)].append(person)
     return classes
@@ -182,6 +201,3 @@ def _ask(agent: Agent, person: Person | None, resource: str, grant_type: str) ->
         resource=resource,
         scopes=(),
     )
-
-
-_ANY_AGENT = Agent(client_id="", status=ClientStatus.APPROVED, kind=ClientKind.REGISTERED, grant_types=())

@@ -200,6 +200,13 @@ def test_a_machine_reaches_for_itself() -> None:
     assert list(rows) == [row(subjects=(None,), grant_types=(MACHINE, JWT_BEARER), scopes=("read",))]
 
 
+def test_what_machines_reach_is_left_out_where_nobody_asks_for_it() -> None:
+    rules = compile([allow("read", groups=None), allow("write")])
+    through = agent(grant_types=(CODE, MACHINE))
+    assert len(reach(rules, [through], [ALICE], [AT_NOTES], NOW)) == 2
+    assert reach(rules, [through], [ALICE], [AT_NOTES], NOW, machines=False) == (row(scopes=("write",)),)
+
+
 def test_who_can_reach_this_server() -> None:
     agents = [agent("b", tags=("x",)), agent("a", tags=("x",)), agent("c"), agent("d", tags=("x",), environment="test")]
     rules = compile([allow("read", clients=["tag:x"], users=["alice", "bob"]), allow("write", users=["alice"])])

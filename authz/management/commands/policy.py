@@ -135,8 +135,8 @@ class Command(BaseCommand):
         if not (options["client"] or options["user"] or options["resource"]):
             raise CommandError("Name an agent, a person or an MCP server: --client, --user, --resource.")
         among = _among(options)
-        rows = reach(decisions.rule_set(), among.agents, among.persons, among.servers, now)
-        rows = tuple(row for row in rows if not options["user"] or options["user"] in row.subjects)
+        machines = not options["user"]
+        rows = reach(decisions.rule_set(), among.agents, among.persons, among.servers, now, machines=machines)
         for row in rows:
             who = f"{_some(row.clients)} for {_some([name or 'itself' for name in row.subjects])}"
             self.stdout.write(f"{who} at {row.resource} by {', '.join(row.grant_types)}")
