@@ -18,7 +18,7 @@ IDS = frozenset({"client_id", "subject", "authorization"})
 INDEXED = IDS | {"reason"}
 UNINDEXED = frozenset({"resource", "request_id", "address", "detail__grant_type"})
 # By what no index finds, so many events are looked through at a time.
-WINDOW = 200_000
+WINDOW = 100_000
 _LITERALS = ", ".join(f"'{name}'" for name in FREQUENT)
 # Two who write at once may take their ids in another order than their times.
 DISORDER = timedelta(minutes=1)
