@@ -1,5 +1,6 @@
 """Rules: read as sentences, written with a form, judged by the same engine that reads the configuration file."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authz import audit, registry, rule_history
+from authz import audit, decisions, registry, rule_history, snapshot
 from authz.console.display import chip, grant_label, server_label
 from authz.console.fields import ApproversField, LinesField, with_count
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, person, record
@@ -26,12 +27,12 @@ from authz.console.rule_pages import (
     restore,
     sentence_of,
 )
-from authz.console.simulator import AskForm
+from authz.console.simulator import AskBesideForm, AskForm, answer
 from authz.console.site import console
 from authz.console.suggestions import suggesting
 from authz.models import ProtectedResource, Rule, Scope
 from authz.policy import Rule as PolicyRule
-from authz.policy import RuleError
+from authz.policy import RuleError, compile
 from authz.policy.approvers import MOST
 
 ASKING, ONLY_WHEN = "Asking a human first", "Only when"
@@ -173,7 +174,7 @@ class RuleForm(Form):
 
     @property
     def is_trial(self) -> bool:
-        return "_effect" in self.data
+        return "_effect" in self.data or "_simulate" in self.data
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -211,6 +212,39 @@ class RuleForm(Form):
         shape = rule.to_mapping()
         self.instance.definition = {key: shape[key] for key in shape if key not in ("name", "effect", "enabled")}
         return cleaned
+
+
+def _with(draft: Rule) -> list[PolicyRule]:
+    """All rules as they would be with this one saved."""
+    others = rule_history.readable(Rule.objects.exclude(pk=draft.pk))
+    return [*others, rule_history.as_policy_rule(draft)]
+
+
+def _simulated(asked: dict[str, Any], draft: Rule | None) -> dict[str, Any]:
+    """The answer to an ask as it is now, and with a draft; without one if there is none or it changes nothing."""
+    snapshot.begin()
+    now = time.time()
+    found: dict[str, Any] = {"now": answer(asked, decisions.rule_set(), now)}
+    if draft is not None:
+        saved = Rule.objects.filter(pk=draft.pk).first()
+        if saved is None or _shape(saved) != _shape(draft):
+            found["draft"] = answer(asked, compile(_with(draft)), now)
+            found["differs"] = _said(found["now"]) != _said(found["draft"])
+    return found
+
+
+def _shape(rule: Rule) -> dict[str, Any]:
+    """What a rule says, however it is written down."""
+    try:
+        return rule_history.as_policy_rule(rule).to_mapping()
+    except RuleError:
+        return {}
+
+
+def _said(found: dict[str, Any]) -> tuple[Any, ...]:
+    """What who asks is told by an answer; not by which rules."""
+    decision = found["decision"]
+    return decision.effect, decision.scopes, decision.waiting, decision.lifetime, decision.step_up
 
 
 @admin.register(Rule, site=console)
@@ -285,18 +319,20 @@ class RuleAdmin(ConsoleAdmin):
         return HttpResponseRedirect(f"{reverse('admin:authz_rule_history_of_all')}?rule={object_id}")
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        form = context["adminform"].form
-        days = form.data.get("_effect", "")
+        form, may_try = context["adminform"].form, self.has_change_permission(request)
+        asked = form.data if "_simulate" in form.data else None
+        ask_form = AskBesideForm(asked, beside="rule_form") if may_try else AskForm()
         context |= {
-            "ask_form": AskForm(),
-            "may_try": self.has_change_permission(request),
+            "ask_form": ask_form,
+            "may_try": may_try,
             "effect_days": DAYS,
             "shown_groups": SHOWN_GROUPS,
         }
-        if form.is_bound and form.is_trial and not form.errors:
-            others = rule_history.readable(Rule.objects.exclude(pk=form.instance.pk))
-            proposed = [*others, rule_history.as_policy_rule(form.instance)]
-            context["effect"] = effect(proposed, int(days) if days in map(str, DAYS) else USUAL_DAYS)
+        if "_effect" in form.data and not form.errors:
+            days = form.data["_effect"]
+            context["effect"] = effect(_with(form.instance), int(days) if days in map(str, DAYS) else USUAL_DAYS)
+        if ask_form.is_bound and ask_form.is_valid():
+            context["simulated"] = _simulated(ask_form.cleaned_data, None if form.errors else form.instance)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def delete_view(

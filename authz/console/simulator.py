@@ -12,6 +12,7 @@ from authz import decisions, registry, snapshot
 from authz.console.site import console
 from authz.console.suggestions import suggesting
 from authz.models import AccessRequest, Client, ProtectedResource, User
+from authz.policy import RuleSet
 from authz.policy.explain import explain
 
 REASONS = {
@@ -59,19 +60,35 @@ class AskForm(forms.Form):
         return user
 
 
+class AskBesideForm(AskForm):
+    """The same beside a rule's form, and sent with it.
+
+    Enter in a line of text would press that form's first button and save the rule, so the lines are textareas.
+    """
+
+    prefix = "ask"
+
+    def __init__(self, *args: Any, beside: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("client_id", "username", "scope"):
+            self.fields[name].widget = forms.Textarea(attrs={**self.fields[name].widget.attrs, "rows": 1})
+        for field in self.fields.values():
+            field.widget.attrs["form"] = beside
+
+
 def simulator(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("authz.view_rule"):
         raise PermissionDenied
     form = AskForm(request.GET if "client_id" in request.GET else None)
     context: dict[str, Any] = {**console.each_context(request), "title": "Simulator", "form": form}
     if form.is_bound and form.is_valid():
-        context |= answer(form.cleaned_data, time.time())
+        snapshot.begin()
+        context["answer"] = answer(form.cleaned_data, decisions.rule_set(), time.time())
     return TemplateResponse(request, "console/simulator.html", context)
 
 
-def answer(asked: dict[str, Any], now: float) -> dict[str, Any]:
+def answer(asked: dict[str, Any], rules: RuleSet, now: float) -> dict[str, Any]:
     """The decision on a made-up ask, with its rules as sentences."""
-    snapshot.begin()
     resource = ProtectedResource.objects.prefetch_related("scopes").get(identifier=asked["resource"])
     known = [scope.name for scope in resource.scopes.all()]
     wanted = asked["scope"].split() or known
@@ -84,7 +101,6 @@ def answer(asked: dict[str, Any], now: float) -> dict[str, Any]:
         # As if the person had just signed in: what a rule demands beyond that shows as a step up.
         auth_time=int(now) if asked["username"] else None,
     )
-    rules = decisions.rule_set()
     explanation = explain(question, rules, now, decisions.approvals_for(question, rules, now))
     decision = explanation.decision
     named = {*decision.rules, *decision.narrowed_by}

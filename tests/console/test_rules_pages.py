@@ -1,8 +1,10 @@
 """Rules through the form, and the simulator."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.test import Client as Browser
 from django.urls import reverse
 
 from authz.models import AccessRequest, AuditEvent, Rule, RuleChange
@@ -148,6 +150,90 @@ def test_the_effect_of_a_change_on_past_asks_is_shown_and_nothing_is_saved(signe
     # What was typed is still in the form, to be saved or not.
     assert "posting-agent</textarea>" in page
     assert not AuditEvent.objects.filter(event="configuration:object:changed").exists()
+
+
+ASKED = {"_simulate": "1"} | {f"ask-{name}": value for name, value in ASK.items()}
+
+
+def simulated(browser: Browser, path: str, form: dict[str, object]) -> tuple[str, str, str]:
+    """(the sentence above, the answer now, the answer with the draft), each "" where it is not shown."""
+    page = browser.post(path, form).content.decode()
+    _, _, shown = page.partition('id="simulated"')
+    above, _, answers = shown.partition("As it is now:")
+    now, _, draft = answers.partition("With this draft:")
+    return above, now.partition("</section>")[0], draft.partition("</section>")[0]
+
+
+def test_the_simulator_beside_a_form_says_how_it_is_and_how_it_would_be_with_the_draft(signed_in: Page) -> None:
+    rules = list(Rule.objects.values())
+    form = {**FORM, "clients": "desktop-app", "networks": "", **ASKED, "ask-username": "charlie"}
+
+    above, now, draft = simulated(signed_in("administrator"), "/console/authz/rule/add/", form)
+
+    assert "Saving this would change the answer." in above
+    assert "Denied" in now
+    assert "Allowed" in draft
+    assert "300 s at most" in draft
+    assert list(Rule.objects.values()) == rules
+
+
+def test_a_draft_of_a_saved_rule_stands_in_for_it(signed_in: Page) -> None:
+    row = Rule.objects.get(name="Agents read notes")
+    address, browser = reverse("admin:authz_rule_change", args=[row.pk]), signed_in("administrator")
+    asked = ASKED | {"ask-client_id": "nightly-report\n", "ask-username": "", "ask-grant_type": "client_credentials"}
+
+    above, now, draft = simulated(browser, address, NOTES_RULE | asked)
+    assert "would change the answer" in above
+    assert "Allowed" in now
+    assert "Denied" in draft
+
+    above, now, draft = simulated(browser, address, NOTES_RULE | {"clients": "*", "max_lifetime": "300"} | asked)
+    assert "would not change the answer" in above
+    assert "Allowed" in now
+    assert "Allowed" in draft
+
+    unchanged = {"clients": "\n".join(row.definition["clients"]), "max_lifetime": "300"}
+    above, now, draft = simulated(browser, address, NOTES_RULE | unchanged | asked)
+    assert "Nothing in the form differs" in above
+    assert "Allowed" in now
+    assert not draft
+    # What was asked stands in its form again, and so does the draft.
+    page = browser.post(address, NOTES_RULE | asked).content.decode()
+    assert re.search(r"nightly-report\s*</textarea>", page)
+    assert "posting-agent</textarea>" in page
+
+
+def test_of_a_draft_that_is_no_rule_yet_only_the_saved_rules_answer(signed_in: Page) -> None:
+    form = {**FORM, "networks": "not-a-network", **ASKED}
+    above, now, draft = simulated(signed_in("administrator"), "/console/authz/rule/add/", form)
+    assert "no rule yet" in above
+    assert "Allowed" in now
+    assert not draft
+
+
+def test_an_ask_beside_a_form_that_nobody_can_make_is_said_and_saves_nothing(signed_in: Page) -> None:
+    form = {**FORM, **ASKED, "ask-client_id": "misspelt"}
+    page = signed_in("administrator").post("/console/authz/rule/add/", form).content.decode()
+    assert "No agent has this client_id." in page
+    assert 'id="simulated"' not in page
+    assert not Rule.objects.filter(name="Visitors read").exists()
+
+
+def test_enter_in_an_ask_beside_a_form_does_not_save_the_rule(signed_in: Page) -> None:
+    """It would press the form's first button; so no field of it is a line of text, in which Enter does."""
+    page = signed_in("administrator").get("/console/authz/rule/add/").content.decode()
+    fields = re.findall(r'<(\w+)[^>]* name="ask-\w+"[^>]*>', page)
+    assert sorted(fields) == ["select", "select", "textarea", "textarea", "textarea"]
+    assert page.count('form="rule_form"') == len(fields) + 1
+
+
+def test_who_may_not_change_rules_asks_the_saved_ones(signed_in: Page) -> None:
+    row = Rule.objects.get(name="Agents read notes")
+    address, browser = reverse("admin:authz_rule_change", args=[row.pk]), signed_in("auditor")
+    page = browser.get(address).content.decode()
+    assert 'action="/console/simulator/"' in page
+    assert "_simulate" not in page
+    assert browser.post(address, NOTES_RULE | ASKED).status_code == 403
 
 
 def test_the_effect_of_a_new_rule_is_shown(signed_in: Page, gatehouse: World) -> None:

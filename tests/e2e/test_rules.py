@@ -2,10 +2,11 @@
 
 import re
 
+import pytest
 import requests
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import PHONE, SECRET, Arrive
+from tests.e2e.conftest import DESK, PHONE, SECRET, Arrive
 
 
 def test_an_administrator_tries_a_change_saves_it_and_goes_back(arrive: Arrive) -> None:
@@ -48,4 +49,31 @@ def test_an_administrator_tries_a_change_saves_it_and_goes_back(arrive: Arrive) 
     page.get_by_role("link", name="Why?").tap()
     expect(page.get_by_role("heading", name="Allowed")).to_be_visible()
     assert someone.overflow() <= 0
+    assert someone.complaints == []
+
+
+@pytest.mark.parametrize("javascript", [False, True])
+def test_beside_a_rules_form_an_ask_is_answered_as_it_is_and_with_the_draft(arrive: Arrive, javascript: bool) -> None:
+    someone = arrive(viewport=PHONE if not javascript else DESK, javascript=javascript)
+    page = someone.page
+    someone.sign_in("alice")
+    someone.open("/console/authz/rule/")
+    page.get_by_role("link", name="The nightly report reads").click()
+    page.get_by_label("Agents", exact=True).fill("another-agent")
+    page.get_by_label("Agent", exact=True).fill("nightly-report")
+    page.get_by_label("How it asks").select_option("client_credentials")
+    # In a line of text it would press the form's first button, and save.
+    page.get_by_label("Agent", exact=True).press("Enter")
+    expect(page.get_by_label("Agents", exact=True)).to_have_value("another-agent")
+    page.get_by_role("button", name="Ask", exact=True).click()
+
+    simulated = page.locator("#simulated")
+    expect(simulated).to_contain_text("Saving this would change the answer.")
+    expect(simulated.get_by_role("heading", name="As it is now: Allowed")).to_be_visible()
+    expect(simulated.get_by_role("heading", name="With this draft: Denied")).to_be_visible()
+    expect(page.get_by_label("Agents", exact=True)).to_have_value("another-agent")
+    assert someone.overflow() <= 0
+    someone.open("/console/authz/rule/")
+    page.get_by_role("link", name="The nightly report reads").click()
+    expect(page.get_by_label("Agents", exact=True)).not_to_have_value("another-agent")
     assert someone.complaints == []
