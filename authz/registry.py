@@ -19,6 +19,7 @@ from authz.protocol.errors import OAuthError, Reason
 
 if TYPE_CHECKING:
     from authz.models import Authorization, Client, ProtectedResource, User
+    from authz.policy import Agent, Server
 
 
 # The token_endpoint_auth_method of public clients (RFC 7591 §2), which proves nothing.
@@ -57,6 +58,8 @@ class Grant(Protocol):
     PARAMETERS: frozenset[str]
 
     # A grant may have `client_id(params) -> str | None` too: whose client a request stands for that names none.
+    # One that leads to what stands behind other authorization servers, and only there, has
+    # `servers(agents) -> Sequence[Server]` too: what it leads to, and whom of these.
     def redeem(self, request: TokenRequest) -> dict[str, Any]: ...
 
 
@@ -187,6 +190,16 @@ def client_named_by_grant(params: Mapping[str, str]) -> str | None:
     """The client that a request's grant names where the request itself names none (a workload's assertion does)."""
     names = getattr(grants().get(params.get("grant_type", "")), "client_id", None)
     return names(params) if names is not None else None
+
+
+def grants_leading_here() -> frozenset[str]:
+    """The grants by which somebody reaches protected resources of our own."""
+    return frozenset(name for name, grant in grants().items() if not hasattr(grant, "servers"))
+
+
+def servers_elsewhere(agents: "Sequence[Agent]") -> "list[Server]":
+    """The protected resources behind other authorization servers that grants lead to, and whom of these agents."""
+    return [server for grant in grants().values() if hasattr(grant, "servers") for server in grant.servers(agents)]
 
 
 def presentation(client: "Client") -> Mapping[str, str]:

@@ -1,5 +1,5 @@
 """What other rules would change, before anybody saves them: who gains and who loses, over all agents, people and
-MCP servers.
+MCP servers; those too that stand behind other authorization servers, for which this one issues ID-JAGs.
 
 Approvals count for nothing here: what waits for a human is said to wait.
 """
@@ -15,6 +15,7 @@ from operator import itemgetter
 
 from django.db.models import TextField, functions
 
+from authz import registry
 from authz.models import Client, ProtectedResource, Rule, User
 from authz.models.client import host_of, kind_of, state_of
 from authz.policy import Agent, ClientKind, ClientStatus, Person, RuleSet, Server, reach
@@ -35,11 +36,14 @@ _ORDER = tuple(Level)
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Shift:
-    """One scope whose reach differs. `subject` is "" where the agent acts for itself."""
+    """One scope whose reach differs. `subject` is "" where the agent acts for itself; `authorization_server` is the
+    issuer of the other one that the resource stands behind, or "".
+    """
 
     client_id: str
     subject: str
     resource: str
+    authorization_server: str
     grant_type: str
     scope: str
     before: Level
@@ -65,23 +69,32 @@ class Unknown(Exception):
 
 def cast(*, client_id: str = "", username: str = "", resource: str = "") -> Cast:
     """Everybody there is; or only this agent, this person, this server. Raises `Unknown`."""
-    servers = ProtectedResource.objects.filter(is_active=True).prefetch_related("scopes").order_by("identifier")
-    servers = servers.filter(identifier=resource) if resource else servers
+    agents = _agents(client_id, time.time())
+    servers = [*_servers(), *registry.servers_elsewhere(agents)]
     found = Cast(
-        agents=_agents(client_id, time.time()),
+        agents=agents,
         persons=_persons(username),
-        servers=[
-            Server(
-                identifier=row.identifier, scopes=tuple((scope.name, scope.sensitivity) for scope in row.scopes.all())
-            )
-            for row in servers
-        ],
+        servers=[server for server in servers if not resource or server.identifier == resource],
     )
     # Of nobody every question would be answered by "nothing", and a misspelt one by what it hoped for.
     for name, rows in ((client_id, found.agents), (username, found.persons), (resource, found.servers)):
         if name and not rows:
             raise Unknown(f"There is no {name!r}, or it is switched off.")
     return found
+
+
+def _servers() -> list[Server]:
+    """Our own."""
+    rows = ProtectedResource.objects.filter(is_active=True).prefetch_related("scopes").order_by("identifier")
+    grant_types = registry.grants_leading_here()
+    return [
+        Server(
+            identifier=row.identifier,
+            scopes=tuple((scope.name, scope.sensitivity) for scope in row.scopes.all()),
+            grant_types=grant_types,
+        )
+        for row in rows
+    ]
 
 
 def _agents(client_id: str, now: float) -> list[Agent]:
@@ -106,6 +119,7 @@ def _agents(client_id: str, now: float) -> list[Agent]:
             owner=owner or "",
             environment=environment,
             grant_types=names(grants),
+            is_public=auth_method == registry.PUBLIC,
         )
         for client_id, status, until, source, auth_method, grants, tags, environment, owner in columns
     ]
@@ -146,8 +160,9 @@ def shifts(old: RuleSet, new: RuleSet, among: Cast, now: float) -> list[Shift]:
             client_id=key[0],
             subject=key[1],
             resource=key[2],
-            grant_type=key[3],
-            scope=key[4],
+            authorization_server=key[3],
+            grant_type=key[4],
+            scope=key[5],
             before=before.get(key, Level.NOTHING),
             after=after.get(key, Level.NOTHING),
         )
@@ -156,8 +171,12 @@ def shifts(old: RuleSet, new: RuleSet, among: Cast, now: float) -> list[Shift]:
     )
 
 
-def _levels(rules: RuleSet, among: Cast, now: float) -> Mapping[tuple[str, str, str, str, str], Level]:
-    found: dict[tuple[str, str, str, str, str], Level] = {}
+# client_id, subject, resource, authorization_server, grant_type, scope
+_Key = tuple[str, str, str, str, str, str]
+
+
+def _levels(rules: RuleSet, among: Cast, now: float) -> Mapping[_Key, Level]:
+    found: dict[_Key, Level] = {}
     for row in reach(rules, among.agents, among.persons, among.servers, now):
         levels = {
             **dict.fromkeys(row.waiting, Level.WAITING),
@@ -168,5 +187,6 @@ def _levels(rules: RuleSet, among: Cast, now: float) -> Mapping[tuple[str, str, 
             for subject in row.subjects:
                 for grant_type in row.grant_types:
                     for scope, level in levels.items():
-                        found[(client_id, subject or "", row.resource, grant_type, scope)] = level
+                        where = row.resource, row.authorization_server
+                        found[(client_id, subject or "", *where, grant_type, scope)] = level
     return found

@@ -79,9 +79,13 @@ def client_id_at(server: Server, client: Client) -> str:
     > if clients use "Client ID Metadata Document" as their client identifiers, this acts as a shared global namespace
     > of Client IDs and removes the need for the IdP Authorization Server to maintain a mapping (ID-JAG §5)
     """
-    mapped = server.client_ids.get(client.client_id)
-    if mapped is not None:
-        return mapped
-    if client.kind == "cimd":
-        return client.client_id
-    raise OAuthError(Reason.CLIENT_UNKNOWN_TO_TARGET)
+    found = name_at(server, client.client_id, client.kind)
+    if found is None:
+        raise OAuthError(Reason.CLIENT_UNKNOWN_TO_TARGET)
+    return found
+
+
+def name_at(server: Server, client_id: str, kind: str) -> str | None:
+    """The same of a client by its id and its kind; None for one that is unknown there."""
+    mapped = server.client_ids.get(client_id)
+    return client_id if mapped is None and kind == "cimd" else mapped

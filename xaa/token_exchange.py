@@ -5,14 +5,15 @@ the client's id at the target, and then minting. Nothing is used up: a sign-in m
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from authz import audit, decisions, keys, registry
 from authz.conf import conf
 from authz.models import Client
-from authz.policy import Ask, Decision, Outcome, StepUp
+from authz.policy import Agent, Ask, Decision, Outcome, StepUp
+from authz.policy import Server as ReachedServer
 from authz.protocol import params, scopes
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
@@ -136,6 +137,29 @@ def question(client: Client, sign_in: SignIn, target: Target, wanted: tuple[str,
         address=address,
     )
     return replace(asked, resource=target.identifier)
+
+
+def servers(agents: Sequence[Agent]) -> list[ReachedServer]:
+    """What an exchange leads to, for who looks at what is in reach (authz/simulation.py): asked as `question` does, so
+    the sensitivity of scopes is not known; by whom `redeem` and `client_id_at` let through.
+    """
+    asking = [agent for agent in agents if GRANT_TYPE in agent.grant_types and not agent.is_public]
+    found = []
+    for server in targets.everyone().values():
+        clients = frozenset(
+            agent.client_id for agent in asking if targets.name_at(server, agent.client_id, agent.kind) is not None
+        )
+        found += [
+            ReachedServer(
+                identifier=target.identifier,
+                scopes=tuple((name, "") for name in target.scopes),
+                authorization_server=server.issuer,
+                grant_types=frozenset({GRANT_TYPE}),
+                clients=clients,
+            )
+            for target in server.resources.values()
+        ]
+    return found
 
 
 def _record(client: Client, sign_in: SignIn, server: Server, decision: Decision, claims: dict[str, Any]) -> None:

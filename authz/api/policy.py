@@ -130,6 +130,8 @@ def _reach_as_item(row: Reach) -> dict[str, Any]:
         "subjects": list(row.subjects[:MAXIMUM_ROWS]),
         "subjects_count": len(row.subjects),
         "resource": row.resource,
+        # Of the other one that it stands behind; "" for this server's own.
+        "authorization_server": row.authorization_server,
         "grant_types": list(row.grant_types),
         "scopes": list(row.scopes),
         "waiting": list(row.waiting),

@@ -8,7 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from authz import decisions, simulation, snapshot
+from authz import decisions, registry, simulation, snapshot
 from authz.console.site import console
 from authz.console.suggestions import suggesting
 from authz.models import ProtectedResource
@@ -29,8 +29,10 @@ class WhoForm(forms.Form):
         suggesting(self.fields["client_id"], "agents")
         suggesting(self.fields["username"], "people")
         rows = ProtectedResource.objects.filter(is_active=True).order_by("name")[:500]
-        choices = [("", "Any"), *((row.identifier, row.name) for row in rows)]
-        self.fields["resource"].choices = choices  # type: ignore[attr-defined]
+        elsewhere = registry.servers_elsewhere(())
+        names = {row.identifier: f"{row.identifier} behind {row.authorization_server}" for row in elsewhere}
+        names |= {row.identifier: row.name for row in rows}
+        self.fields["resource"].choices = [("", "Any"), *names.items()]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -42,6 +44,7 @@ class WhoForm(forms.Form):
 def who_reaches(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("authz.view_rule"):
         raise PermissionDenied
+    snapshot.begin()
     form = WhoForm(request.GET if WhoForm.base_fields.keys() & request.GET.keys() else None)
     context: dict[str, Any] = {**console.each_context(request), "title": "Who reaches what", "form": form}
     if form.is_bound and form.is_valid():
@@ -55,7 +58,6 @@ def who_reaches(request: HttpRequest) -> HttpResponse:
 
 
 def _rows(asked: dict[str, Any], now: float) -> tuple[Reach, ...]:
-    snapshot.begin()
     among = simulation.cast(**asked)
     # Of one person: what machines reach for themselves is no business of theirs.
     machines = not asked["username"]
@@ -70,6 +72,7 @@ def _in_words(row: Reach) -> dict[str, Any]:
         "subjects": [name or "itself" for name in row.subjects[:NAMES]],
         "more_subjects": max(len(row.subjects) - NAMES, 0),
         "resource": row.resource,
+        "authorization_server": row.authorization_server,
         "grant_types": row.grant_types,
         "levels": [level for level in (*levels, (Level.CONDITIONAL, "", row.conditional)) if level[2]],
     }

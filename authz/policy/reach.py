@@ -21,7 +21,11 @@ from authz.policy.rules import Effect
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """A client as its row says; the fields are those of `Ask`. grant_types: those it is registered for."""
+    """A client as its row says; the fields are those of `Ask`.
+
+    grant_types   those it is registered for.
+    is_public     whether it has nothing to prove with that it is itself (RFC 6749 §2.1).
+    """
 
     client_id: str
     status: ClientStatus
@@ -31,6 +35,7 @@ class Agent:
     owner: str = ""
     environment: str = ""
     grant_types: tuple[str, ...]
+    is_public: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,15 +46,25 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A protected resource. scopes: (name, sensitivity) of all it has."""
+    """A protected resource.
+
+    scopes                (name, sensitivity) of all it has; sensitivity "" if it isn't known.
+    authorization_server  the issuer of the other authorization server that it stands behind; "" for this one's own.
+    grant_types           the grants that lead there; None: every one.
+    clients               who can come there at all; None: everybody.
+    """
 
     identifier: str
     scopes: tuple[tuple[str, str], ...]
+    authorization_server: str = ""
+    grant_types: frozenset[str] | None = None
+    clients: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
     """Any of these clients, for any of these subjects (None: for itself), at this server, by any of these grants.
+    `resource` and `authorization_server` are those of `Server`.
 
     scopes        granted now, whatever the sign-in and the network.
     waiting       granted once somebody approves, at best.
@@ -60,6 +75,7 @@ class Reach:
     clients: tuple[str, ...]
     subjects: tuple[str | None, ...]
     resource: str
+    authorization_server: str = ""
     grant_types: tuple[str, ...]
     scopes: tuple[str, ...]
     waiting: tuple[str, ...]
@@ -143,9 +159,13 @@ def _rows(
     now: float,
     approvals: Sequence[Approval],
 ) -> Iterator[Reach]:
+    if server.clients is not None:
+        alike = [agent for agent in alike if agent.client_id in server.clients]
+    if not alike:
+        return
     agent, subject = alike[0], subjects[0]
     by_answer: dict[tuple[tuple[str, ...], ...], list[str]] = defaultdict(list)
-    for grant_type in _grants(agent, subject):
+    for grant_type in _grants(agent, subject, server):
         ask = _ask(agent, subject, server.identifier, grant_type)
         by_answer[_answer(ask, rules, server, now, approvals)].append(grant_type)
     for (scopes, waiting, conditional), grant_types in by_answer.items():
@@ -154,6 +174,7 @@ def _rows(
                 clients=tuple(sorted(each.client_id for each in alike)),
                 subjects=tuple(None if each is None else each.username for each in subjects),
                 resource=server.identifier,
+                authorization_server=server.authorization_server,
                 grant_types=tuple(grant_types),
                 scopes=scopes,
                 waiting=waiting,
@@ -180,10 +201,18 @@ def _answer(
     return tuple(granted), tuple(waiting), tuple(conditional)
 
 
-def _grants(agent: Agent, subject: Person | None) -> list[str]:
-    """The grants by which such a subject can come; a refresh only goes on with one of them."""
-    other = "authorization_code" if subject is None else "client_credentials"
-    return [name for name in sorted(agent.grant_types) if name not in (other, "refresh_token")]
+def _grants(agent: Agent, subject: Person | None, server: Server) -> list[str]:
+    """The grants by which such a subject can come there; a refresh only goes on with one of them."""
+    others = _OF_PERSONS if subject is None else ("client_credentials",)
+    return [
+        name
+        for name in sorted(agent.grant_types)
+        if name not in (*others, "refresh_token") and (server.grant_types is None or name in server.grant_types)
+    ]
+
+
+# By these nobody comes for itself.
+_OF_PERSONS = ("authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange")
 
 
 def _ask(agent: Agent, person: Person | None, resource: str, grant_type: str) -> Ask:

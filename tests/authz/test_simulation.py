@@ -67,4 +67,4 @@ def test_ten_thousand_agents_are_not_made_into_models(gatehouse: World, monkeypa
         found = simulation.cast()
 
     assert found.agents and found.persons
-    assert len(captured) == 4  # agents, people, servers, scopes
+    assert len(captured) == 5  # agents, people, servers, scopes, and servers elsewhere

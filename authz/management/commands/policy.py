@@ -17,7 +17,7 @@ from authz.configuration.document import read
 from authz.management.operators import administrator
 from authz.models import AuditEvent, Client, ProtectedResource, RuleChange, User
 from authz.models import Rule as RuleRow
-from authz.policy import Ask, Explanation, Rule, RuleError, RuleSet, Standing, compile, explain, reach, sentence
+from authz.policy import Ask, Explanation, Reach, Rule, RuleError, RuleSet, Standing, compile, explain, reach, sentence
 from authz.protocol import jwts
 from authz.simulation import Level
 
@@ -139,7 +139,7 @@ class Command(BaseCommand):
         rows = reach(decisions.rule_set(), among.agents, among.persons, among.servers, now, machines=machines)
         for row in rows:
             who = f"{_some(row.clients)} for {_some([name or 'itself' for name in row.subjects])}"
-            self.stdout.write(f"{who} at {row.resource} by {', '.join(row.grant_types)}")
+            self.stdout.write(f"{who} at {_where(row)} by {', '.join(row.grant_types)}")
             for level, scopes in (
                 (Level.GRANTED, row.scopes),
                 (Level.WAITING, row.waiting),
@@ -158,7 +158,7 @@ class Command(BaseCommand):
             verb = self.style.SUCCESS("gains") if shift.gains else self.style.ERROR("loses")
             who = f"{shift.client_id} for {shift.subject or 'itself'}"
             self.stdout.write(
-                f"{verb} {who} at {shift.resource} by {shift.grant_type}: {shift.scope}, {shift.before} → {shift.after}"
+                f"{verb} {who} at {_where(shift)} by {shift.grant_type}: {shift.scope}, {shift.before} → {shift.after}"
             )
         gained = sum(shift.gains for shift in shifts)
         self.stdout.write(f"{gained} gained, {len(shifts) - gained} lost." if shifts else "Nobody gains or loses.")
@@ -174,7 +174,7 @@ class Command(BaseCommand):
         ]
         for shift in broken:
             who = f"{shift.client_id} for {shift.subject or 'itself'}"
-            self.stdout.write(f"{who} at {shift.resource} by {shift.grant_type}: {shift.scope}, {shift.before}")
+            self.stdout.write(f"{who} at {_where(shift)} by {shift.grant_type}: {shift.scope}, {shift.before}")
         if broken:
             raise CommandError(f"The rules do not keep it: {_counted(len(broken), 'way')} around it.")
         self.stdout.write(self.style.SUCCESS("The rules keep it: adding these would take nothing from anybody."))
@@ -285,6 +285,12 @@ def _no_demand(given: list[Rule]) -> str:
                 " Leave it out here, or look at the past with `policy diff --days`."
             )
     return ""
+
+
+def _where(found: Reach | simulation.Shift) -> str:
+    """The MCP server, and the other authorization server that it stands behind, if it does."""
+    behind = f" behind {found.authorization_server}" if found.authorization_server else ""
+    return f"{found.resource}{behind}"
 
 
 def _some(names: Sequence[str]) -> str:
