@@ -1,8 +1,7 @@
-"""The ASGI application that serves on SQLite: machines' requests one after the other in the event loop's own thread
-(the lane), everything else in threads beside it.
+"""The ASGI application: machines' requests one after the other in the event loop's own thread (the lane), everything
+else in threads beside it (docs/decisions/0011-turns.md).
 
-It is a way to run authz/wsgi.py, which says what is answered. On PostgreSQL, where requests wait for the database most
-of the time, authz/serve.py runs that directly, with a thread for each request at work (docs/decisions/0011-turns.md).
+It is a way to run authz/wsgi.py, which says what is answered.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Serving on SQLite: some processes with a lane each (authz/asgi.py), on one port (docs/decisions/0011-turns.md).
+"""Serving: some processes with a lane each (authz/asgi.py), on one port (docs/decisions/0011-turns.md).
 
 Each listens on a socket of its own, and the system gives a new connection to one of them. The sockets belong to the
 parent: who connects while a process is being replaced waits for the new one.
@@ -39,7 +39,7 @@ def serve(host: str, port: int, *, lanes: int, stopping: int, log_config: dict[s
     # Nothing is ever written to it. Its readers learn when nobody can: we are gone, and so are they (`kill -9`).
     life, _ours = os.pipe()
     config = uvicorn.Config(
-        "authz.worker:lane",
+        "authz.worker:application",
         loop="uvloop",
         http=Connection,
         ws="none",

@@ -68,7 +68,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configuration(style: str) -> dict[str, object]:
-    """A `logging.config` dictionary, for the workers and for granian's own lines alike."""
+    """A `logging.config` dictionary, for the workers and for uvicorn's own lines alike."""
     formatter: dict[str, object] = {"()": "authz.logs.JsonFormatter"}
     if style == "plain":
         line = "{asctime} {levelname} {name} {request_id} {message}"
@@ -80,7 +80,6 @@ def configuration(style: str) -> dict[str, object]:
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["console"], "level": "INFO"},
         "loggers": {
-            "_granian": {"handlers": ["console"], "propagate": False},
             # Django would answer for itself on the console too, in a format of its own.
             "django": {"handlers": [], "propagate": True},
             "django.server": {"handlers": [], "propagate": True},

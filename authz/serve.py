@@ -1,5 +1,5 @@
 """Serve: `python -m authz.serve` (`make serve`). PORT, HOST and WORKERS come from the environment, and the rest from
-the settings: on SQLite in lanes under uvicorn, on PostgreSQL in threads under granian (docs/decisions/0011-turns.md).
+the settings (docs/decisions/0011-turns.md).
 """
 
 import gc
@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from authz import logs
 
@@ -18,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 # Seconds for requests in flight; the longest of them waits five for somebody else's server.
 STOPPING = 6
+WORKERS = 2
 
 
 def main() -> None:
@@ -63,7 +63,7 @@ def _load() -> None:
     """
     from django.urls import get_resolver
 
-    from authz import asgi, wsgi  # noqa: F401
+    from authz import asgi  # noqa: F401
 
     _ = get_resolver().url_patterns
     gc.collect()
@@ -71,46 +71,16 @@ def _load() -> None:
 
 
 def _serve() -> None:
-    from authz import settings
-
     _load()
-    workers = int(os.environ.get("WORKERS") or 2)
-    host, port = os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8000"))
-    if settings.IS_SQLITE:
-        from authz import lanes
+    from authz import lanes
 
-        lanes.serve(host, port, lanes=workers, stopping=STOPPING, log_config=_logging())
-    else:
-        _in_threads(host, port, workers)
-
-
-def _in_threads(host: str, port: int, workers: int) -> None:
-    """Some processes with many threads each, which wait for the database most of the time."""
-    from granian import Granian
-    from granian.constants import Interfaces
-
-    from authz import settings
-
-    Granian(
-        "authz.worker:threads",
-        address=host,
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=workers,
-        blocking_threads=settings.THREADS,
-        backlog=1024,
-        # A worker that dies is replaced; requests in flight elsewhere go on.
-        respawn_failed_workers=True,
-        # A worker that is told to stop while it starts, or together with its parent (Ctrl-C), may miss it.
-        workers_kill_timeout=STOPPING,
-        websockets=False,
-        log_access=False,
-        log_dictconfig=_logging(),
-    ).serve()
-
-
-def _logging() -> dict[str, Any]:
-    return logs.configuration(os.environ.get("GATEHOUSE_LOG_FORMAT") or "plain")
+    lanes.serve(
+        os.environ.get("HOST", "127.0.0.1"),
+        int(os.environ.get("PORT", "8000")),
+        lanes=int(os.environ.get("WORKERS") or WORKERS),
+        stopping=STOPPING,
+        log_config=logs.configuration(os.environ.get("GATEHOUSE_LOG_FORMAT") or "plain"),
+    )
 
 
 if __name__ == "__main__":

@@ -132,9 +132,8 @@ _https = _issuer.scheme == "https"
 
 DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'var' / 'gatehouse.sqlite3'}"
 IS_SQLITE = DATABASE_URL.startswith("sqlite")
-# Threads a process. On SQLite these are beside the lane: some that work for people, and some that may wait for other
-# servers (authz/turns.py). On PostgreSQL most of them wait for the database.
-THREADS = env_number("THREADS", 6 if IS_SQLITE else 32, "threads")
+# Threads a process beside its lane: some that work for people, and some that may wait for others (authz/turns.py).
+THREADS = env_number("THREADS", 6, "threads")
 
 GATEHOUSE = {
     "ISSUER": ISSUER,
@@ -282,6 +281,7 @@ if IS_SQLITE:
         " PRAGMA mmap_size=33554432; PRAGMA cache_size=-8000;",
     }
 else:
+    DATABASES["default"]["ENGINE"] = "authz.backends.postgresql"
     # Whoever waits for a server that is gone is told so within seconds, also where nobody refuses the connection.
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5}

@@ -1,12 +1,13 @@
 """Who works, and who may wait: threads are few, and each must find one that is free.
 
-**The lane.** On SQLite machines' requests are worked on one after the other, in one thread (authz/asgi.py). Threads
-that compute do not run side by side in Python, and on SQLite they cannot write side by side either: more of them only
-take the interpreter from each other in the middle of a transaction (docs/decisions/0011-turns.md). Nobody waits for
-other servers in the lane: a request that has to leaves it (`MustWait`) and begins again beside it.
+**The lane.** Machines' requests are worked on one after the other, in one thread of each process (authz/asgi.py).
+Threads that compute do not run side by side in Python, and on SQLite they cannot write side by side either: more of
+them only take the interpreter from each other in the middle of a transaction (docs/decisions/0011-turns.md). Nobody
+waits for other servers in the lane, nor for long for the database: a request that has to leaves it (`MustWait`) and
+begins again beside it.
 
-**A place to wait.** Beside the lane, and on PostgreSQL everywhere, a request that has to wait for somebody else, the
-network or another request's fetch, asks for a place first. Two of a process's threads are kept from waiting, so that
+**A place to wait.** Beside the lane a request that has to wait for somebody else, the network or another request's
+fetch, asks for a place first. Two of a process's threads are kept from waiting, so that
 however many strangers make this server fetch from slow hosts, its own people and agents are served (attack 10).
 """
 
@@ -58,6 +59,10 @@ def beside_the_others() -> Iterator[None]:
         if _standing.get() is _Standing.WAITING:
             _places.release()
         _standing.set(_Standing.OUTSIDE)
+
+
+def is_in_the_lane() -> bool:
+    return _standing.get() is _Standing.IN_LANE
 
 
 def step_aside() -> bool:

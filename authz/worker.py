@@ -1,15 +1,14 @@
-"""What a worker process of the server runs: the application, which it shares with its parent and its siblings, and what
-each worker starts for itself, because threads do not survive a fork.
+"""What a process of the server runs: the application, which it shares with its parent and its siblings, and what each
+process starts for itself, because threads do not survive a fork.
 """
 
-from authz.wsgi import application as threads  # first: it says which settings
+from authz.asgi import application  # first: it says which settings
 
 # isort: split
 from authz import heartbeat
-from authz.asgi import application as lane
 from authz.conf import conf
 
-__all__ = ["lane", "threads"]
+__all__ = ["application"]
 
 if conf.run_directory is not None:
     heartbeat.start()

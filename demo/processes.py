@@ -49,7 +49,7 @@ class Server:
 
     def __enter__(self) -> Self:
         with self.log.open("ab") as log:
-            # A session of its own, so that one signal reaches what it starts too (make, granian, its workers).
+            # A session of its own, so that one signal reaches what it starts too (make, its workers).
             self.process = subprocess.Popen(
                 self.command,
                 cwd=ROOT,

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import requests
-from django.conf import settings
 
 from authz import lanes
 from authz.serve import STOPPING
@@ -119,32 +118,35 @@ def test_what_is_done_by_the_clock_goes_on_when_its_process_was_killed(server: R
     until(lambda: periodic_process(server) not in {None, first})
 
 
-@pytest.mark.skipif(not settings.IS_SQLITE, reason="granian does so on PostgreSQL")
-def test_a_process_that_was_killed_is_replaced_and_who_connects_meanwhile_waits(server: RunningGatehouse) -> None:
-    first = set(workers(server))
-    for pid in first:
-        os.kill(pid, signal.SIGKILL)
-    asked = [server.token(auth=("nightly-report", SECRET), grant_type="client_credentials") for _ in range(20)]
-    assert {answer.status_code for answer in asked} == {200}
-    assert len(workers(server)) == len(first)
-    assert not first & set(workers(server))
-
-
-@pytest.mark.skipif(not settings.IS_SQLITE, reason="granian serves on PostgreSQL")
-def test_nobody_serves_on_when_the_server_was_killed(tmp_path: Path) -> None:
-    """Else the next one would share its port, and half of all answers would be by an old version's code."""
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[RunningGatehouse]:
+    """A server of the test's own, to be killed."""
     with (
         processes.database(tmp_path, configuration()) as url,
         processes.running(url, tmp_path) as gatehouse,
     ):
-        left = workers(gatehouse)
-        assert len(left) == 2
-        assert gatehouse.server.process is not None
-        gatehouse.server.process.kill()
-        until(lambda: not any(is_running(pid) for pid in left))
+        yield gatehouse
 
 
-@pytest.mark.skipif(not settings.IS_SQLITE, reason="granian serves on PostgreSQL")
+def test_a_process_that_was_killed_is_replaced_and_who_connects_meanwhile_waits(mortal: RunningGatehouse) -> None:
+    first = set(workers(mortal))
+    assert len(first) == 2
+    for pid in first:
+        os.kill(pid, signal.SIGKILL)
+    asked = [mortal.token(auth=("nightly-report", SECRET), grant_type="client_credentials") for _ in range(20)]
+    assert {answer.status_code for answer in asked} == {200}
+    assert len(workers(mortal)) == 2
+    assert not first & set(workers(mortal))
+
+
+def test_nobody_serves_on_when_the_server_was_killed(mortal: RunningGatehouse) -> None:
+    """Else the next one would share its port, and half of all answers would be by an old version's code."""
+    left = workers(mortal)
+    assert mortal.server.process is not None
+    mortal.server.process.kill()
+    until(lambda: not any(is_running(pid) for pid in left))
+
+
 def test_two_servers_do_not_share_a_port(server: RunningGatehouse) -> None:
     second = subprocess.run(
         [sys.executable, "-m", "authz.serve"],

@@ -11,12 +11,14 @@ from functools import wraps
 from typing import Any, Protocol, cast
 
 from django.db import Error as DatabaseFailure
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 
-from authz import audit, metrics, snapshot, tracing
+from authz import audit, metrics, snapshot, tracing, turns
 from authz.addresses import client_address
+from authz.backends.postgresql.base import is_locked
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import MAXIMUM_BODY, Params, parse_form
 from authz.protocol.trace_context import parse as parse_traceparent
@@ -154,14 +156,16 @@ def _answer(view: View, request: Request, methods: tuple[str, ...], refused: Str
     try:
         if request.method not in methods:
             raise OAuthError(Reason.METHOD_NOT_ALLOWED)
-        snapshot.begin()
+        _begin()
         return view(request)
     except OAuthError as error:
         response = _refusal(request, error, refused)
         if error.reason is Reason.METHOD_NOT_ALLOWED:
             response["Allow"] = allow
         return response
-    except DatabaseFailure:
+    except DatabaseFailure as failure:
+        if turns.is_in_the_lane() and is_locked(failure):
+            raise turns.MustWait from None
         # Nothing was issued: what would have been recorded was rolled back with it (law 4).
         log.exception("the database did not answer")
         metrics.DATABASE_ERRORS.add(audit.current_origin().endpoint)
@@ -172,6 +176,17 @@ def _answer(view: View, request: Request, methods: tuple[str, ...], refused: Str
             {"error": "server_error", "error_description": "The authorization server met an unexpected condition."},
             status=500,
         )
+
+
+def _begin() -> None:
+    """What is asked of the database first; of a new connection, if the one that was kept turns out to be dead."""
+    try:
+        snapshot.begin()
+    except DatabaseFailure:
+        if connection.in_atomic_block:
+            raise
+        connection.close()
+        snapshot.begin()
 
 
 def _refusal(request: Request, error: OAuthError, refused: StrEnum | None) -> Answer:

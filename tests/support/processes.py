@@ -1,4 +1,4 @@
-"""Real Gatehouse servers for tests: granian with several worker processes, on a database of their own.
+"""Real Gatehouse servers for tests: several processes, on a database of their own.
 
 The database is of the kind that DATABASE_URL names: a SQLite file, or a PostgreSQL database made for the occasion.
 """
