@@ -203,7 +203,8 @@ def servers_elsewhere(agents: "Sequence[Agent]") -> "list[Server]":
 
 
 def presentation(client: "Client") -> Mapping[str, str]:
-    """What the resolver that knows a client adds to how people are shown it, such as `logo_url` on our own origin."""
+    """What the resolver that knows a client adds to how people are shown it, such as `logo_url` on our own
+    origin, or `waits_because`, why it is not approved any more."""
     for resolver in client_resolvers():
         if hasattr(resolver, "presentation") and resolver.recognises(client.client_id):
             return cast(Mapping[str, str], resolver.presentation(client))

@@ -16,6 +16,7 @@ from cimd.reasons import Reason
 
 # > Authorization servers that publish Authorization Server Metadata MUST include the following property (CIMD §5)
 METADATA: Mapping[str, object] = {"client_id_metadata_document_supported": True}
+CHANGED = "This agent has changed what it says of itself, and nobody has approved the change yet."
 
 
 @dataclass(slots=True)
@@ -54,7 +55,9 @@ def resolve(client_id: str) -> Client | None:
 
 
 def presentation(client: Client) -> dict[str, str]:
-    """What the consent page may show beside the client's own words."""
+    """What people may be shown beside the client's own words."""
+    if client.status == Client.Status.PENDING:
+        return {"waits_because": CHANGED} if _known(client.client_id).is_quarantined else {}
     logo_url = logos.address(client)
     return {"logo_url": logo_url} if logo_url else {}
 

@@ -385,6 +385,7 @@ def _waiting_client(request: HttpRequest, client: Client) -> HttpResponse:
     record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
     context: dict[str, object] = {
         "client": {"name": client.name, "host": client.host},
+        "what": _why_it_waits(client),
         "request_id": audit.current_origin().request_id,
     }
     if isinstance(request.user, User):
@@ -396,6 +397,13 @@ def _waiting_client(request: HttpRequest, client: Client) -> HttpResponse:
         login["next"] = request.get_full_path()
         context["sign_in"] = f"{reverse('account_login')}?{login.urlencode(safe='/')}"
     return render(request, "authorize/waiting.html", context, status=403)
+
+
+def _why_it_waits(client: Client) -> str:
+    """In words; "" if nobody has approved it so far."""
+    if client.status == Client.Status.APPROVED:
+        return "The approval of this agent has ended, and nobody has renewed it yet."
+    return registry.presentation(client).get("waits_because", "")
 
 
 def _named(person: User) -> str:

@@ -169,6 +169,7 @@ def test_a_person_is_told_that_the_agent_waits_for_an_approval_again(gatehouse: 
     page = gatehouse.browser.get(gatehouse.authorize_url())
     assert page.status_code == 403
     assert b"alice@example.com" in page.content
+    assert b"The approval of this agent has ended" in page.content
 
 
 def test_a_refresh_after_the_end_is_refused(gatehouse: World) -> None:
