@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.template.loader import render_to_string
 from django.utils.cache import add_never_cache_headers
 
@@ -23,6 +23,7 @@ from authz.protocol.errors import OAuthError, Reason, RefusalReason
 from authz.protocol.params import Params, parse_query, required
 from authz.refusals import record_unauthenticated
 
+METHODS = ("GET", "POST")
 _ARRIVAL = "gatehouse.arrival"
 _WHAT: dict[RefusalReason, str] = {
     Reason.CLIENT_UNKNOWN: "The application that sent you here is not known to this server.",
@@ -42,7 +43,9 @@ class Arrival:
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
     def within(request: HttpRequest) -> HttpResponseBase:
-        if request.path_info == f"{conf.issuer_path}/authorize" and request.method in {"GET", "POST"}:
+        if request.path_info == f"{conf.issuer_path}/authorize":
+            if request.method not in METHODS:
+                return HttpResponseNotAllowed(METHODS)
             with audit.origin(client_address(request.META), request_id(request.META), "authorize"):
                 snapshot.begin()
                 params: Params = {}

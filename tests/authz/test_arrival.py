@@ -3,6 +3,7 @@
 import pytest
 from django.db import connection
 from django.template import Template
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from authz.models import AuditEvent
@@ -52,6 +53,13 @@ def test_a_page_that_cannot_go_on_does_not_come_again(gatehouse: World) -> None:
     assert first["X-Request-Id"] in first.content.decode()
     assert second["X-Request-Id"] in second.content.decode()
     assert first["X-Request-Id"] != second["X-Request-Id"]
+
+
+@pytest.mark.parametrize("method", ["put", "delete", "patch", "head", "options"])
+def test_a_method_that_the_endpoint_does_not_know_is_told_which_it_knows(method: str) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    response = getattr(browser, method)("/o/authorize?client_id=desktop-app")
+    assert (response.status_code, response["Allow"]) == (405, "GET, POST")
 
 
 @pytest.mark.parametrize("client_id", [UNKNOWN, "nobody"])
