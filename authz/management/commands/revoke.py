@@ -41,14 +41,19 @@ class Command(BaseCommand):
             self.stdout.write(found.stops)
             return
         row = cut_off.cut_off(found, kind=kind, identifier=identifier, reason=options["reason"], by="terminal", now=now)
-        self.stdout.write(self.style.SUCCESS(f"{row.counts['authorizations']} authorizations ended. {found.stops}"))
+        ended = _counted(row.counts["authorizations"], "authorizations")
+        self.stdout.write(self.style.SUCCESS(f"{ended} ended. {found.stops}"))
         if row.can_be_undone:
             self.stdout.write(f"`revoke {kind} {identifier} --undo` lets it ask again. {cut_off.GONE_FOR_GOOD}")
 
     def _tell(self, reckoning: cut_off.Reckoning) -> None:
-        self.stdout.write(f"{reckoning.ended} live authorizations would end.")
+        self.stdout.write(f"{_counted(reckoning.ended, 'live authorizations')} would end.")
         for name, count in reckoning.counts.items():
             if count and name != "authorizations":
-                self.stdout.write(f"  {count} {name}")
+                self.stdout.write(f"  {_counted(count, name)}")
         for line in reckoning.first:
             self.stdout.write(f"  - {line}")
+
+
+def _counted(count: int, plural: str) -> str:
+    return f"{count} {plural}" if count != 1 else f"1 {'person' if plural == 'people' else plural.removesuffix('s')}"
