@@ -173,6 +173,11 @@ def test_a_new_server_says_how_the_first_administrator_comes_to_be(db: None) -> 
     first = User.objects.get()
     assert (first.role, first.is_staff, first.is_superuser) == ("administrator", True, True)
     assert b"createsuperuser" not in Browser().get("/accounts/login/").content
+    (made,) = AuditEvent.objects.filter(event="configuration:object:created")
+    assert (made.detail["key"], made.detail["after"]) == ("first", {"role": "administrator"})
+
+    call_command("createsuperuser", interactive=False, username="second", email="", verbosity=0)
+    assert [row.detail["key"] for row in AuditEvent.objects.order_by("pk")] == ["first", "second"]
 
 
 def test_a_role_that_is_taken_away_stays_away(db: None) -> None:
