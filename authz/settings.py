@@ -419,9 +419,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
-# As the audit writes it, and as it is sorted.
-DATETIME_FORMAT = "Y-m-d H:i"
-DATE_FORMAT = "Y-m-d"
+FORMAT_MODULE_PATH = "authz.formats"
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "var" / "static"  # only for a front server that wants the files collected
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)

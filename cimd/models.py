@@ -91,7 +91,7 @@ class DocumentVersion(models.Model):
         constraints = [models.UniqueConstraint(fields=["document", "digest"], name="cimd_one_version")]
 
     def __str__(self) -> str:
-        return f"{self.digest[:12]} of {self.fetched:%Y-%m-%d %H:%M}"
+        return f"{self.digest[:12]} of {self.fetched:%Y-%m-%d %H:%M} UTC"
 
     def as_metadata(self) -> ClientMetadata:
         """What was kept of it when it was last judged."""

@@ -147,7 +147,7 @@ class AuditAdmin(ReadOnlyAdmin):
     # Exact filters that links from other pages use.
     EXACT = tuple(EXACT_WORDS)
 
-    @admin.display(description="time")
+    @admin.display(description="time (UTC)")
     def at(self, event: AuditEvent) -> SafeString:
         return format_html('<time datetime="{}">{}</time>', event.time.isoformat(), f"{event.time:%Y-%m-%d %H:%M:%S}")
 

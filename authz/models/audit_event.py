@@ -32,4 +32,4 @@ class AuditEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.time:%Y-%m-%d %H:%M:%S} {self.event}"
+        return f"{self.time:%Y-%m-%d %H:%M:%S} UTC {self.event}"

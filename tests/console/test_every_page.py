@@ -164,3 +164,15 @@ def test_every_page_takes_a_bounded_number_of_queries(alice: Browser) -> None:
                 counted[path] = len(captured)
 
     nothing_wrong(counted)
+
+
+def test_every_time_that_is_written_out_says_its_zone(alice: Browser) -> None:
+    def problems(response: HttpResponse) -> list[str]:
+        text = re.sub(r"<[^>]+>", "", response.content.decode())
+        if "Time (UTC)" in text:
+            return []
+        # Our own way of writing a time, and Django's.
+        times = re.finditer(r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?|[A-Z][a-z]+\.? \d+, \d{4}, [\w:.]+ ?[\w.]*", text)
+        return [found.group() for found in times if not text[found.end() :].startswith(" UTC")]
+
+    nothing_wrong(visit(alice, problems))

@@ -18,4 +18,4 @@ class Session(models.Model):
         verbose_name = "sign-in"
 
     def __str__(self) -> str:
-        return f"{self.user} since {self.started:%Y-%m-%d %H:%M}"
+        return f"{self.user} since {self.started:%Y-%m-%d %H:%M} UTC"
