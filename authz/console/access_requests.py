@@ -282,6 +282,8 @@ def end(request: HttpRequest, pk: UUID) -> HttpResponse:
             found.user.username if found.user else "itself",
         ),
         "button": "End it",
+        "ends_something": True,
+        "back": Tool("Access request", reverse("admin:authz_accessrequest_change", args=[pk])),
     }
     return TemplateResponse(request, "console/confirm.html", context)
 

@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from authz.console.model_admin import Form, person
+from authz.console.model_admin import Form, Tool, person
 from authz.console.site import console
 from authz.models import SavedView
 
@@ -119,6 +119,8 @@ def forget(request: HttpRequest, pk: int) -> HttpResponse:
         "consequence": "Only the search goes"
         + (", for everybody who reads the audit. No event does." if row.is_shared else ". No event does."),
         "button": "Forget it",
+        "ends_something": True,
+        "back": Tool("Audit", reverse("admin:authz_auditevent_changelist")),
     }
     return TemplateResponse(request, "console/confirm.html", context)
 

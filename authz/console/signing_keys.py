@@ -100,5 +100,6 @@ class SigningKeyAdmin(ReadOnlyAdmin):
             "consequence": f"A new key is published now and signs in {hours} hours, when every MCP server has read it."
             " The old one stays published until its last token has expired.",
             "button": "Rotate",
+            "back": Tool("Signing keys", reverse("admin:authz_signingkey_changelist")),
         }
         return TemplateResponse(request, "console/confirm.html", context)

@@ -150,6 +150,7 @@ class WebhookAdmin(ConsoleAdmin):
                 "“<bdi>{}</bdi>” gets a message of the kind webhook.test, signed like any other.", found.name
             ),
             "button": "Send it",
+            "back": Tool(found.name, reverse("admin:authz_webhookendpoint_change", args=[pk])),
         }
         return TemplateResponse(request, "console/confirm.html", context)
 
@@ -235,5 +236,6 @@ class NotificationAdmin(ReadOnlyAdmin):
                 "“<bdi>{}</bdi>” is sent to <bdi>{}</bdi> once more.", found.subject, self.to(found)
             ),
             "button": "Try again",
+            "back": Tool(found.subject, reverse("admin:authz_notification_change", args=[pk])),
         }
         return TemplateResponse(request, "console/confirm.html", context)

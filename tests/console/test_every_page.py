@@ -176,3 +176,15 @@ def test_every_time_that_is_written_out_says_its_zone(alice: Browser) -> None:
         return [found.group() for found in times if not text[found.end() :].startswith(" UTC")]
 
     nothing_wrong(visit(alice, problems))
+
+
+def test_whoever_does_not_confirm_goes_back_to_where_they_came_from(alice: Browser) -> None:
+    asks, known = set(), pages.pages(everything.first)
+    for name, paths in known.items():
+        page = alice.get(paths[0]).content.decode()
+        if link := re.search(r'<a class="button plain" href="([^"]*)">(?:Leave it|Not now|Keep it)</a>', page):
+            asks.add(name)
+            assert link[1] != "/console/", name
+            assert alice.get(link[1]).status_code == 200, name
+
+    assert {"admin:authz_signingkey_rotate", "admin:authz_webhookendpoint_test", "admin:authz_notification_again"} < asks
