@@ -24,6 +24,26 @@ def test_a_rule_suggests_agents_while_somebody_types_and_is_worked_by_keyboard(a
     expect(page.locator(".suggestions:visible")).to_have_count(0)
 
 
+def test_a_filter_closes_by_escape_and_by_looking_elsewhere(arrive: Arrive) -> None:
+    someone = arrive()
+    page = someone.page
+    someone.sign_in("alice")
+    someone.open("/console/authz/client/")
+    status, opened = page.locator("details.filter summary").first, page.locator("details.filter[open]")
+
+    status.press("Enter")
+    expect(opened).to_have_count(1)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    expect(opened).to_have_count(0)
+    expect(status).to_be_focused()
+
+    status.click()
+    expect(opened).to_have_count(1)
+    page.get_by_role("heading", level=1).click()
+    expect(opened).to_have_count(0)
+
+
 def test_without_javascript_the_field_is_plain_text(arrive: Arrive) -> None:
     someone = arrive(javascript=False)
     someone.sign_in("alice")
