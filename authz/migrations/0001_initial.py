@@ -527,7 +527,7 @@ class Migration(migrations.Migration):
                 (
                     "access_token_signing_alg",
                     models.CharField(
-                        choices=[("RS256", "Rs256"), ("ES256", "Es256"), ("EdDSA", "Eddsa")],
+                        choices=[("RS256", "RS256"), ("ES256", "ES256"), ("EdDSA", "EdDSA")],
                         default="RS256",
                         max_length=8,
                     ),

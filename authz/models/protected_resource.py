@@ -9,9 +9,9 @@ class ProtectedResource(models.Model):
     """An MCP server. An access token is for exactly one."""
 
     class Algorithm(models.TextChoices):
-        RS256 = "RS256"
-        ES256 = "ES256"
-        EDDSA = "EdDSA"
+        RS256 = "RS256", "RS256"
+        ES256 = "ES256", "ES256"
+        EDDSA = "EdDSA", "EdDSA"
 
     identifier = models.CharField(max_length=1024, unique=True, help_text="The canonical URI, in tokens as `aud`.")
     name = models.CharField(max_length=255)

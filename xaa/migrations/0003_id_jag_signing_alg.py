@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
             model_name="resourceauthorizationserver",
             name="id_jag_signing_alg",
             field=models.CharField(
-                choices=[("RS256", "Rs256"), ("ES256", "Es256"), ("EdDSA", "Eddsa")],
+                choices=[("RS256", "RS256"), ("ES256", "ES256"), ("EdDSA", "EdDSA")],
                 db_default="RS256",
                 default="RS256",
                 help_text="RS256 is read by everybody; ES256 and EdDSA are made much faster.",
