@@ -106,7 +106,7 @@ def preview(found: Target, now: datetime) -> Reckoning:
         "remembered consents": 0 if found.consents is None else found.consents.count(),
     }
     rows = live.select_related("client", "user", "resource").order_by("-created", "pk")[:FIRST]
-    return Reckoning(counts, tuple(_in_words(row) for row in rows))
+    return Reckoning(counts, tuple(str(row) for row in rows))
 
 
 def cut_off(found: Target, *, kind: str, identifier: str, reason: str, by: str, now: datetime) -> CutOff:
@@ -188,12 +188,6 @@ def _record(
 def in_short(state: Mapping[str, Any]) -> State:
     """A state for people to read: a list as its length."""
     return {name: len(value) if isinstance(value, list) else value for name, value in state.items()}
-
-
-def _in_words(row: Authorization) -> str:
-    agent = row.client.name or row.client.client_id
-    whom = row.user.username if row.user else "itself"
-    return f"{agent} for {whom} at {row.resource.name if row.resource else 'this server'}"
 
 
 @cache

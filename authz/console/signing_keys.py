@@ -1,5 +1,6 @@
 """Signing keys: which are published, which sign, which are on their way out."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from authz import keys
 from authz.console import key_timeline
-from authz.console.display import chip, when
+from authz.console.display import chip, code, when
 from authz.console.model_admin import ReadOnlyAdmin, Tool
 from authz.console.site import console
 from authz.models import SigningKey
@@ -29,12 +30,24 @@ class SigningKeyAdmin(ReadOnlyAdmin):
     list_display = ("key", "stage", "published_when", "signs_when", "retired_when", "gone_when")
     change_list_template = "console/key_list.html"
     ordering = ("-published",)
-    fields = ("kid", "alg", "stage", "published", "signs_from", "retired", "expires", "public_jwk")
-    readonly_fields = ("stage",)
+    fields = ("thumbprint", "algorithm", "stage", "published", "signs_from", "retired", "expires", "public_half")
+    readonly_fields = fields
 
     @admin.display(description="key", ordering="alg")
     def key(self, row: SigningKey) -> SafeString:
         return format_html('{}<span class="sub mono">{}</span>', row.alg, row.kid)
+
+    @admin.display(description="key ID (RFC 7638 thumbprint)")
+    def thumbprint(self, row: SigningKey) -> SafeString:
+        return code(row.kid)
+
+    @admin.display(description="algorithm")
+    def algorithm(self, row: SigningKey) -> str:
+        return row.alg
+
+    @admin.display(description="public half, as in the JWKS")
+    def public_half(self, row: SigningKey) -> SafeString:
+        return format_html("<pre>{}</pre>", json.dumps(row.public_jwk, indent=2))
 
     @admin.display(description="stage")
     def stage(self, row: SigningKey) -> SafeString:

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from authz.console.display import chip, foreign, when
+from authz.console.display import chip, code, foreign, when
 from authz.console.model_admin import ReadOnlyAdmin, Tool
 from authz.console.site import console
 from authz.models import Authorization
@@ -45,10 +45,10 @@ class AuthorizationAdmin(ReadOnlyAdmin):
     search_fields = ("client__client_id", "client__name", "user__username")
     search_help_text = "Agent or person"
     fields = (
-        "id", "client", "user", "resource", "grant_type", "scope_text", "made", "expires", "state", "revoked_reason",
-        "redirect_uri", "acr", "amr", "rests_on",
+        "id", "agent", "person", "server", "grant_type", "scope_text", "made", "ends", "state", "answered_at",
+        "signed_in_by", "rests_on",
     )  # fmt: skip
-    readonly_fields = ("scope_text", "made", "state", "rests_on")
+    readonly_fields = fields
 
     @admin.display(description="agent at MCP server", ordering="client__name")
     def what(self, row: Authorization) -> SafeString:
@@ -60,13 +60,40 @@ class AuthorizationAdmin(ReadOnlyAdmin):
     def for_whom(self, row: Authorization) -> str:
         return row.user.username if row.user else "itself"
 
+    @admin.display(description="agent")
+    def agent(self, row: Authorization) -> SafeString:
+        return _linked("authz_client", row.client.pk, row.client.name or row.client.client_id)
+
+    @admin.display(description="for")
+    def person(self, row: Authorization) -> SafeString | str:
+        return _linked("authz_user", row.user.pk, row.user.username) if row.user else "itself"
+
+    @admin.display(description="MCP server")
+    def server(self, row: Authorization) -> SafeString | str:
+        if row.resource is None:
+            return "none: it signs people in only"
+        return _linked("authz_protectedresource", row.resource.pk, row.resource.name)
+
+    @admin.display(description="refresh tokens end")
+    def ends(self, row: Authorization) -> SafeString | str:
+        return when(row.expires, never="it has none")
+
+    @admin.display(description="answered at")
+    def answered_at(self, row: Authorization) -> SafeString | str:
+        return foreign(row.redirect_uri) if row.redirect_uri else "—"
+
+    @admin.display(description="how the person signed in (acr, amr)")
+    def signed_in_by(self, row: Authorization) -> SafeString | str:
+        told = " ".join([row.acr, *row.amr]).strip()
+        return code(told) if told else "—"
+
     @admin.display(description="scopes")
     def scope_text(self, row: Authorization) -> SafeString:
         return format_html("<code>{}</code>", " ".join([*row.scopes, *row.identity_scopes]) or "—")
 
     @admin.display(description="what it rests on")
     def rests_on(self, row: Authorization) -> SafeString | str:
-        told = ((name, value if isinstance(value, str) else json.dumps(value)) for name, value in row.lineage.items())
+        told = ((name.capitalize(), _readable(value)) for name, value in row.lineage.items())
         return format_html_join("", "{}: <code><bdi>{}</bdi></code><br>", told) or "—"
 
     @admin.display(description="since", ordering="created")
@@ -91,3 +118,13 @@ class AuthorizationAdmin(ReadOnlyAdmin):
 
     def cut_off_as(self, obj: Authorization) -> tuple[str, str] | None:
         return ("authorization", str(obj.pk)) if obj.revoked is None else None
+
+
+def _linked(model: str, pk: int, name: str) -> SafeString:
+    return format_html('<a href="{}"><bdi>{}</bdi></a>', reverse(f"admin:{model}_change", args=[pk]), name)
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value)

@@ -67,7 +67,8 @@ class AccessRequest(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.id)
+        agent = self.client.name or self.client.client_id
+        return f"{agent} for {self.user.username if self.user else 'itself'}"
 
     def state(self, now: datetime) -> str:
         """Its status as time has made it, whatever is stored."""

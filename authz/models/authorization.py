@@ -61,7 +61,9 @@ class Authorization(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.id)
+        agent = self.client.name or self.client.client_id
+        whom = self.user.username if self.user else "itself"
+        return f"{agent} for {whom} at {self.resource.name if self.resource else 'this server'}"
 
 
 class Consent(models.Model):
