@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from authz.console.display import chip, foreign, when
@@ -88,7 +89,7 @@ class PersonAdmin(ConsoleAdmin):
 @admin.register(Group, site=console)
 class GroupAdmin(ConsoleAdmin):
     nav = ("People", "list")
-    introduction = "Groups are what rules speak of."
+    introduction = "Groups are what rules speak of. Who is in one is said on the page of each person."
     list_display = ("name", "members")
     search_fields = ("name",)
     search_help_text = "Name"
@@ -99,5 +100,12 @@ class GroupAdmin(ConsoleAdmin):
         return rows
 
     @admin.display(description="members", ordering="member_count")
-    def members(self, group: Any) -> int:
-        return int(group.member_count)
+    def members(self, group: Any) -> SafeString:
+        return format_html('<a href="{}">{}</a>', _people_of(group), group.member_count)
+
+    def tools(self, request: HttpRequest, obj: Group | None) -> Sequence[Tool]:
+        return () if obj is None else (Tool("Its people", _people_of(obj)),)
+
+
+def _people_of(group: Group) -> str:
+    return f"{reverse('admin:authz_user_changelist')}?groups__id__exact={group.pk}"
