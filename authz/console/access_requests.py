@@ -298,8 +298,10 @@ def mine(request: HttpRequest) -> HttpResponse:
     """What was asked for me, or by agents that I own, and what became of it; and what waits for my decision."""
     me, now = person(request), datetime.now(UTC)
     rows = AccessRequest.objects.filter(Q(user=me) | Q(client__owner=me)).select_related("client", "user", "decided_by")
+    shown = list(rows.prefetch_related("votes__by")[:SHOWN])
     context = {
-        "requests": [(row, row.state(now)) for row in rows.prefetch_related("votes__by")[:SHOWN]],
+        "requests": [(row, row.state(now)) for row in shown],
+        "servers": names.of_servers(row.resource for row in shown),
         "for_me": approvers.waiting_for(me, access_requests.queue(now), SHOWN),
     }
     return render(request, "account/requests.html", context)
@@ -324,6 +326,7 @@ def one_of_mine(request: HttpRequest, pk: UUID) -> HttpResponse:
     is_open = state == AccessRequest.Status.OPEN
     context = {
         "requests": [(found, state)],
+        "servers": names.of_servers([found.resource]),
         "may_withdraw": found.user_id == me.pk and is_open,
         "may_explain": is_open,
         "deciders": approvers.panel(found).in_words() if is_open else "",
