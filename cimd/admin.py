@@ -219,7 +219,7 @@ class DocumentAdmin(ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": "What do we think of a document?",
+            "title": "Inspect a document",
             "url": url,
             "inspection": inspection,
         }

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -67,13 +67,16 @@ class IssuerField(forms.CharField):
 
 
 class ClientIdsField(forms.JSONField):
-    """One client's name to another's, as a JSON object."""
+    """One client's name to another's, as a JSON object; none is shown as nothing."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return super().prepare_value(value) if value else ""
 
     def clean(self, value: Any) -> dict[str, str]:
         given = super().clean(value) or {}
         is_mapping = isinstance(given, dict) and all(isinstance(name, str) and name for name in given.values())
         if not is_mapping:
-            raise forms.ValidationError("A JSON object of client ids, such as {“theirs”: “ours”}.")
+            raise forms.ValidationError('A JSON object of client ids, such as {"theirs": "ours"}.')
         return dict(given)
 
 
@@ -102,7 +105,9 @@ class TrustedIssuerForm(Form):
     client_ids = ClientIdsField(
         required=False,
         widget=forms.Textarea(attrs={"class": "code", "rows": 3, "spellcheck": "false"}),
-        help_text="For ID tokens: the audience at the issuer, and which of our agents it stands for.",
+        label="Client ids",
+        help_text="For ID tokens: the audience at the issuer, and which of our agents it stands for, as JSON:"
+        ' {"theirs": "ours"}.',
     )
     sign_in_client_id = forms.CharField(
         required=False,
@@ -144,6 +149,7 @@ class TrustedIssuerForm(Form):
             "name", "issuer", "enabled", "jwks_uri", "accepts", "match", "create", "groups_claim", "tenants",
             "client_ids",
         )  # fmt: skip
+        labels: ClassVar = {"jwks_uri": "Address of its keys (JWKS)"}
 
 
 class WorkloadForm(Form):
@@ -298,7 +304,7 @@ def assertion_view(request: HttpRequest) -> HttpResponse:
     form = AssertionForm(request.POST if request.method == "POST" else None)
     context: dict[str, Any] = {
         **console.each_context(request),
-        "title": "What do we think of an assertion?",
+        "title": "Test an assertion",
         "form": form,
     }
     if form.is_valid():
@@ -316,10 +322,16 @@ def health_line(health: IssuerHealth | None) -> SafeString | str:
     """When the keys were fetched and will be again, and what went wrong."""
     if health is None:
         return "never asked for"
-    line = format_html("{} keys, fetched {}, next {}", health.keys, when(health.fetched), when(health.next_fetch))
+    line = format_html(
+        "{}, fetched {}, next {}",
+        many(health.keys, "1 key", "{} keys"),
+        when(health.fetched),
+        when(health.next_fetch, never="when they are asked for"),
+    )
     if not health.failures:
-        return line
-    return format_html("{} {} {}", line, chip(f"{health.failures} failures", "bad"), health.failure)
+        return format_html("<span>{}</span>", line)
+    failed = many(health.failures, "1 failure", "{} failures")
+    return format_html("<span>{} {} {}</span>", line, chip(failed, "bad"), health.failure)
 
 
 @admin.register(SubjectLink, site=console)
@@ -327,12 +339,28 @@ class SubjectLinkAdmin(ConsoleAdmin):
     nav = ("People", "link")
     introduction = "Which person an issuer's subject is. Removing a link ends what was given under it, at once."
     empty_text = "No identity of another issuer is linked to a person yet."
-    list_display = ("subject", "tenant", "issuer", "user", "created")
+    list_display = ("identity", "tenant", "of_issuer", "person", "since")
     list_filter = ("issuer",)
     list_select_related = ("issuer", "user")
     search_fields = ("subject", "user__username", "user__email")
     raw_id_fields = ("user",)  # the widget that suggests has no name that a screen reader could say
     fields = ("issuer", "tenant", "subject", "user")
+
+    @admin.display(description="subject", ordering="subject")
+    def identity(self, row: SubjectLink) -> SafeString:
+        return foreign(row.subject)
+
+    @admin.display(description="issuer", ordering="issuer__name")
+    def of_issuer(self, row: SubjectLink) -> SafeString:
+        return foreign(row.issuer.name or row.issuer.issuer)
+
+    @admin.display(description="person", ordering="user__username")
+    def person(self, row: SubjectLink) -> SafeString:
+        return foreign(row.user.username, sub=row.user.email)
+
+    @admin.display(description="since", ordering="created")
+    def since(self, row: SubjectLink) -> SafeString | str:
+        return when(row.created)
 
     def has_change_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
         return False
@@ -346,7 +374,9 @@ class ServerForm(Form):
     client_ids = ClientIdsField(
         required=False,
         widget=forms.Textarea(attrs={"class": "code", "rows": 3, "spellcheck": "false"}),
-        help_text="Our agents' ids and what they are called there. A metadata document's URL is the same everywhere.",
+        label="Client ids",
+        help_text='Our agents\' ids and what they are called there, as JSON: {"ours": "theirs"}. A metadata document\'s'
+        " URL is the same everywhere.",
     )
 
     class Meta:
@@ -387,6 +417,7 @@ class TargetInline(TargetInlineBase):
 @admin.register(ResourceAuthorizationServer, site=console)
 class ResourceAuthorizationServerAdmin(ConsoleAdmin):
     nav = ("Trust", "out")
+    nav_title = "Resource auth. servers"
     introduction = "Other organisations' authorization servers that take our ID-JAGs, and what may be asked for there."
     empty_text = "No agent can be sent to another organisation's MCP server yet."
     form = ServerForm

@@ -78,6 +78,9 @@ class ConsoleAdmin(Base):
         """Kind and identifier of an object that the switch can cut off (authz/cut_off.py)."""
         return None
 
+    def get_action_choices(self, request: HttpRequest, default_choices: Any = None) -> list[tuple[str, str]]:
+        return super().get_action_choices(request, [("", "With those selected …")])
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         context = {"tools": self.tools(request, None), **(extra_context or {})}
         return super().changelist_view(request, context)

@@ -187,4 +187,8 @@ def test_whoever_does_not_confirm_goes_back_to_where_they_came_from(alice: Brows
             assert link[1] != "/console/", name
             assert alice.get(link[1]).status_code == 200, name
 
-    assert {"admin:authz_signingkey_rotate", "admin:authz_webhookendpoint_test", "admin:authz_notification_again"} < asks
+    assert {
+        "admin:authz_signingkey_rotate",
+        "admin:authz_webhookendpoint_test",
+        "admin:authz_notification_again",
+    } < asks

@@ -191,3 +191,18 @@ def test_signing_out_is_a_post_and_final(arrive: Arrive, viewport: dict[str, int
     someone.open("/account/")
 
     assert "/accounts/login/" in page.url
+
+
+def test_no_line_of_the_navigation_breaks_and_none_of_a_list_of_scopes_leaves_a_phone(arrive: Arrive) -> None:
+    someone = arrive()
+    someone.sign_in("alice")
+    someone.open("/console/")
+    heights = "[...document.querySelectorAll('.wide-nav li a')].map((link) => link.offsetHeight)"
+    assert len(set(someone.page.evaluate(heights))) == 1
+
+    someone.page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # it is a width and a height
+    someone.open("/console/authz/protectedresource/add/")
+    hidden = (
+        "(() => { const table = document.querySelector('.tabular'); return table.scrollWidth - table.clientWidth })()"
+    )
+    assert someone.page.evaluate(hidden) <= 0
