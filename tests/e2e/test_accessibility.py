@@ -1,13 +1,18 @@
-"""axe-core finds no serious violation on any page, light or dark, at a desk or on a phone; nothing overflows."""
+"""axe-core finds no serious violation on any page, light or dark, at a desk or on a phone; nothing overflows.
 
+Each page is opened at a desk and on a phone, and looked at in both colours each time."""
+
+import base64
+import hmac
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from demo.gatehouse import Gatehouse
-from tests.e2e.conftest import DESK, PHONE, Arrive, serving
+from tests.e2e.conftest import DESK, PHONE, Arrive, Someone, serving
 
 STRANGER = ["/", "/accounts/login/", "/accounts/password/reset/", "/nothing-is-here"]
 # In a process of its own, since it needs Django on the server's database: every page that the URL conf knows.
@@ -18,6 +23,8 @@ everything.fill()
 print(json.dumps([path for paths in pages.pages(everything.first).values() for path in paths]))
 """
 RUN = "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
+# What the other colours of a page that is open already can change.
+CONTRAST = RUN.replace("{", "{runOnly: ['color-contrast'], ")
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +48,49 @@ def serious(violations: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def code_of(secret: str) -> str:
+    """What an authenticator app shows now (RFC 6238)."""
+    digest = hmac.digest(base64.b32decode(secret), int(time.time() // 30).to_bytes(8, "big"), "sha1")
+    at = digest[-1] & 15
+    return f"{(int.from_bytes(digest[at : at + 4], 'big') & 0x7FFF_FFFF) % 1_000_000:06}"
+
+
+def second_factor(someone: Someone) -> Iterator[str]:
+    """Each page on the way to a second factor, to a sign-in with it, and back to none; the names are only ours."""
+    page = someone.page
+    someone.open("/accounts/2fa/totp/activate/")
+    yield "second factor: is it still you"
+    page.get_by_label("Password").fill("alice-password")
+    page.get_by_role("button", name="Confirm").click()
+    yield "second factor: activate"
+    secret = page.locator("#authenticator_secret").input_value()
+    page.get_by_label("Authenticator code").fill(code_of(secret))
+    page.get_by_role("button", name="Activate").click()
+    page.wait_for_url("**/recovery-codes/**")
+    yield "second factor: recovery codes"
+    recovery = page.locator("textarea").input_value().split()
+    someone.open("/accounts/2fa/recovery-codes/generate/")
+    yield "second factor: new recovery codes"
+    someone.open("/accounts/2fa/")
+    yield "second factor: active"
+    someone.open("/accounts/logout/")
+    page.get_by_role("button", name="Sign out").click()
+    someone.open("/accounts/login/")
+    page.get_by_label("User name or email").fill("alice")
+    page.get_by_label("Password").fill("alice-password")
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    yield "second factor: sign in"
+    page.get_by_label("Code").fill(recovery[0])
+    page.get_by_role("button", name="Sign In").click()
+    page.wait_for_url("**/account/")
+    someone.open("/accounts/2fa/totp/deactivate/")
+    yield "second factor: is it still you, by either"
+    page.get_by_label("Password").fill("alice-password")
+    page.get_by_role("button", name="Confirm").click()
+    yield "second factor: deactivate"
+    page.get_by_role("button", name="Deactivate").click()
+
+
 @pytest.mark.parametrize(
     ("viewport", "dark"), [(DESK, False), (PHONE, True)], ids=["light at a desk", "dark on a phone"]
 )
@@ -54,18 +104,30 @@ def test_no_serious_violation_on_any_page(
         status = someone.open(someone.authorize_path(prompt="consent") if path == "authorize" else path)
         # Otherwise it is the page that says why there is nothing to consent to.
         assert path != "authorize" or status == 200
+        look(path)
+
+    def look(name: str) -> None:
         someone.page.evaluate(axe)
         problems = serious(someone.page.evaluate(RUN))
+        someone.page.emulate_media(color_scheme="light" if dark else "dark")
+        problems += serious(someone.page.evaluate(CONTRAST))
+        someone.page.emulate_media(color_scheme="dark" if dark else "light")
         if (wider := someone.overflow()) > 0:
             problems.append(f"{wider} pixels too wide")
         if problems:
-            found[path] = problems
+            found[name] = problems
 
-    for path in STRANGER:
+    stopped = [
+        someone.authorize_path(client_id="nobody"),
+        someone.authorize_path(client_id="support-assistant", redirect_uri="https://support.example.com/callback"),
+    ]
+    for path in [*STRANGER, *stopped]:
         look_at(path)
     someone.sign_in("alice")
     assert len(catalogue) > 100
-    for path in catalogue:
+    for path in [*catalogue, *stopped]:
         look_at(path)
+    for name in second_factor(someone):
+        look(name)
 
     assert not found, json.dumps(found, indent=1)
