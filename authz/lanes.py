@@ -57,7 +57,7 @@ def serve(host: str, port: int, *, lanes: int, stopping: int, log_config: dict[s
     is_over = threading.Event()
 
     def started(listener: socket.socket) -> ForkProcess:
-        lane = _fork.Process(target=_lane, args=(config, listener, life, _ours), name="lane")
+        lane = _fork.Process(target=_lane, args=(config, listener, life, _ours), name="lane", daemon=True)
         # A signal in between comes to each when it can hear it.
         signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
         lane.start()
