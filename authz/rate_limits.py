@@ -5,9 +5,9 @@ account. Beyond a limit the answer is 429 until the window ends, whatever the re
 limit would tell a right guess from a wrong one. A client that was lately served at an address is not made to wait
 because others behind the same address are wrong.
 
-What is right is not limited unless `GATEHOUSE_RATE_LIMITS` says so, and costs a look into two dictionaries. Counting
-is done by `limits`, in memory, or in the Redis or Valkey of `CACHE_URL`, so that several machines count together; while
-that is away each process counts alone.
+What is right is not limited unless `GATEHOUSE_RATE_LIMITS` says so, and costs a look into memory. Counting is done by
+`limits`, for all processes of a node (authz/node_counters.py), or in the Redis or Valkey of `CACHE_URL`, so that
+several machines count together; while that is away each node counts alone.
 """
 
 import logging
@@ -15,32 +15,34 @@ import time
 from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from django.conf import settings
 from django.core.signals import setting_changed
 from limits import RateLimitItem, parse
 from limits.errors import StorageError
-from limits.storage import MemoryStorage, storage_from_string
+from limits.storage import storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
 from authz import audit, metrics
 from authz.addresses import network_of
 from authz.conf import conf
+from authz.node_counters import NodeCounters
 from authz.protocol.errors import OAuthError, Reason
 
 log = logging.getLogger(__name__)
 
 # Seconds. A client that was served at an address counts as its guest for so long.
 GUEST = 600.0
-# After the shared counters did not answer, each process counts alone for so long.
+# After the shared counters did not answer, each node counts alone for so long.
 RETRY = 5.0
-# Who waits, and who is a guest, is remembered for so many at most.
+# Who is a guest is remembered for so many at most.
 MAXIMUM = 10_000
 # Answers that a well-behaved client waits for by asking again.
 _POLLING = frozenset({"authorization_pending", "slow_down"})
 
 Key = tuple[str, ...]
-_waiting: dict[Key, float] = {}
 _guests: dict[Key, float] = {}
 _away_until = 0.0
 
@@ -49,7 +51,7 @@ def admit(client_id: str = "") -> None:
     """Raises `OAuthError` (429) if whoever asks has to wait. `client_id` is only claimed."""
     where = audit.current_origin()
     network = network_of(where.address)
-    if _waiting:
+    if _node().is_anybody_waiting():
         _stop_if_waiting(where.endpoint, ("refused:client", client_id[:255], network))
         if _guests.get((client_id, network), 0.0) < time.time():
             _stop_if_waiting(where.endpoint, ("refused:address", network))
@@ -101,10 +103,9 @@ def sign_in_refused(account: str) -> None:
 def reset() -> None:
     """Forget everything that was counted (tests)."""
     global _away_until  # noqa: PLW0603  one per process is the idea
-    _waiting.clear()
     _guests.clear()
     _away_until = 0.0
-    _alone().storage.reset()
+    _node().reset()
 
 
 def _account_keys(account: str) -> tuple[Key, ...]:
@@ -121,13 +122,8 @@ def _account_keys(account: str) -> tuple[Key, ...]:
 
 
 def _stop_if_waiting(endpoint: str, key: Key) -> None:
-    until = _waiting.get(key)
-    if until is None:
-        return
-    if (seconds := until - time.time()) <= 0:
-        _waiting.pop(key, None)
-        return
-    _stop(endpoint, key, seconds)
+    if (seconds := _node().waits_until(repr(key)) - time.time()) > 0:
+        _stop(endpoint, key, seconds)
 
 
 def _spend(endpoint: str, rate: RateLimitItem, key: Key) -> None:
@@ -146,9 +142,7 @@ def _count(limit: str, key: Key) -> None:
     rate = _limits().get(limit)
     if rate is None or (seconds := _hit(rate, key)) is None:
         return
-    if len(_waiting) >= MAXIMUM:
-        _waiting.clear()
-    _waiting[key] = time.time() + seconds
+    _node().wait_until(repr(key), time.time() + seconds)
 
 
 def _hit(rate: RateLimitItem, key: Key) -> float | None:
@@ -160,7 +154,7 @@ def _hit(rate: RateLimitItem, key: Key) -> float | None:
             return _hit_in(shared, rate, key)
         except StorageError as error:
             _away_until = time.monotonic() + RETRY
-            log.warning("the shared counters do not answer, so each process counts alone: %s", type(error).__name__)
+            log.warning("the shared counters do not answer, so each node counts alone: %s", type(error).__name__)
     return _hit_in(_alone(), rate, key)
 
 
@@ -177,7 +171,15 @@ def _limits() -> Mapping[str, RateLimitItem]:
 
 @cache
 def _alone() -> FixedWindowRateLimiter:
-    return FixedWindowRateLimiter(MemoryStorage())
+    return FixedWindowRateLimiter(_node())
+
+
+@cache
+def _node() -> NodeCounters:
+    if conf.run_directory is not None:
+        return NodeCounters(Path(conf.run_directory) / "counters")
+    with TemporaryDirectory() as alone:  # a command, or a test: no other process is to know
+        return NodeCounters(Path(alone) / "counters")
 
 
 @cache

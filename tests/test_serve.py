@@ -147,6 +147,18 @@ def test_nobody_serves_on_when_the_server_was_killed(mortal: RunningGatehouse) -
     until(lambda: not any(is_running(pid) for pid in left))
 
 
+def test_whoever_guesses_waits_whichever_process_they_come_to(tmp_path: Path) -> None:
+    """Attack: each guess on a connection of its own, so that each process sees half of them."""
+    guessed = {"auth": ("nightly-report", "wrong" * 10), "grant_type": "client_credentials"}
+    with (
+        processes.database(tmp_path, configuration()) as url,
+        processes.running(url, tmp_path, GATEHOUSE_RATE_LIMITS="refused:client=10/hour") as gatehouse,
+    ):
+        assert {gatehouse.token(**guessed).status_code for _ in range(11)} == {401}  # type: ignore[arg-type]
+        right = guessed | {"auth": ("nightly-report", SECRET)}
+        assert {gatehouse.token(**right).status_code for _ in range(12)} == {429}  # type: ignore[arg-type]
+
+
 def test_two_servers_do_not_share_a_port(server: RunningGatehouse) -> None:
     second = subprocess.run(
         [sys.executable, "-m", "authz.serve"],

@@ -289,7 +289,7 @@ class TestWithoutTheSharedCounters:
     def _away(self, settings: Any) -> None:
         settings.CACHE_URL = f"redis://127.0.0.1:{free_port()}/0"
 
-    def test_each_process_counts_alone(self, gatehouse: World, limits: Any) -> None:
+    def test_each_node_counts_alone(self, gatehouse: World, limits: Any) -> None:
         limits(refused__client="5/minute")
         for _ in range(6):
             assert ask(gatehouse, WRONG).status_code == 401
