@@ -111,6 +111,16 @@ def test_who_never_ends_a_turn_keeps_others_for_a_moment_only(
     assert not is_free(second)
 
 
+def test_without_the_run_directory_it_goes_on(
+    connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "conf", SimpleNamespace(run_directory="/nowhere"))
+    only = connected()
+    only._start_transaction_under_autocommit()
+    only._commit()
+    assert only._turn is None
+
+
 @pytest.mark.skipif(not settings.IS_SQLITE, reason="PostgreSQL has as many writers as ask")
 @pytest.mark.django_db(transaction=True)
 def test_a_statement_that_is_a_transaction_of_its_own_takes_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:

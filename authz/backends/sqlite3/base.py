@@ -13,6 +13,7 @@ back.
 import fcntl
 import os
 import time
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -41,7 +42,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         made = super().get_new_connection(conn_params)
         self._opened = self._there()
         if conf.run_directory is not None and self._turn is None:
-            self._turn = os.open(f"{conf.run_directory}/turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            # Somebody may tidy /tmp under a running server. It goes on without turns.
+            with suppress(OSError):
+                self._turn = os.open(f"{conf.run_directory}/turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return made
 
     def close(self) -> None:
