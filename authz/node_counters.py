@@ -33,21 +33,21 @@ _SIZE = _HEAD.size + PLACES * _COUNTER.size
 
 
 class NodeCounters(Storage):
-    """A storage of `limits`, and who has to wait."""
+    """A storage of `limits`, and who has to wait. Without a file it is this process's own."""
 
     STORAGE_SCHEME = None
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path | None = None) -> None:
         super().__init__()
         self._lock = threading.Lock()
-        self._file = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.lockf(self._file, fcntl.LOCK_EX)
-        if os.fstat(self._file).st_size == 0:
-            os.write(self._file, secrets.token_bytes(16))
-            os.truncate(self._file, _SIZE)
-        fcntl.lockf(self._file, fcntl.LOCK_UN)
-        self._map = mmap.mmap(self._file, _SIZE)
-        self._drawn = self._map[:16]
+        self._file = -1 if file is None else os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with self._alone():
+            if file is not None and os.fstat(self._file).st_size < _SIZE:
+                os.truncate(self._file, _SIZE)
+            self._map = mmap.mmap(self._file, _SIZE)
+            if not any(self._map[:_UNTIL_AT]):
+                self._map[:_UNTIL_AT] = secrets.token_bytes(_UNTIL_AT)
+        self._drawn = self._map[:_UNTIL_AT]
 
     # --- Who has to wait ---
 
@@ -100,6 +100,9 @@ class NodeCounters(Storage):
     def _alone(self) -> Iterator[None]:
         # The system's lock is the process's, not the thread's.
         with self._lock:
+            if self._file < 0:
+                yield
+                return
             fcntl.lockf(self._file, fcntl.LOCK_EX)
             try:
                 yield

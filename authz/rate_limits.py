@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from django.conf import settings
 from django.core.signals import setting_changed
@@ -177,9 +176,11 @@ def _alone() -> FixedWindowRateLimiter:
 @cache
 def _node() -> NodeCounters:
     if conf.run_directory is not None:
-        return NodeCounters(Path(conf.run_directory) / "counters")
-    with TemporaryDirectory() as alone:  # a command, or a test: no other process is to know
-        return NodeCounters(Path(alone) / "counters")
+        try:
+            return NodeCounters(Path(conf.run_directory) / "counters")
+        except OSError as error:
+            log.warning("each process counts alone, without the run directory: %s", error)
+    return NodeCounters()
 
 
 @cache

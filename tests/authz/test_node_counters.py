@@ -81,3 +81,8 @@ def test_a_flood_of_names_neither_grows_it_nor_has_anybody_forgotten(
 def test_nobody_else_can_read_it(tmp_path: Path) -> None:
     NodeCounters(tmp_path / "counters")
     assert (tmp_path / "counters").stat().st_mode & 0o777 == 0o600
+
+
+def test_without_a_file_it_counts_alone() -> None:
+    first, second = NodeCounters(), NodeCounters()
+    assert [first.incr("a", 60), first.incr("a", 60), second.incr("a", 60)] == [1, 2, 1]

@@ -77,6 +77,11 @@ class TestByDefault:
         assert (time.process_time() - began) / many < 20e-6  # 3 µs where it was written
 
 
+def test_somebody_tidied_the_run_directory_away(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    settings.GATEHOUSE = settings.GATEHOUSE | {"RUN_DIRECTORY": "/nowhere"}
+    assert rate_limits._node.__wrapped__().incr("a", 60) == 1
+
+
 class TestGuessing:
     """Attack 32: guesses at a secret, as many as the line carries."""
 
