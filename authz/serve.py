@@ -21,8 +21,8 @@ WORKERS = 2
 
 
 def main() -> None:
-    # Where the workers put what they count, for whichever of them is asked for the metrics. The settings are read once,
-    # so this comes before anything that reads them.
+    # What the processes share: what each has counted (authz/metrics.py), limits (authz/node_counters.py), turns
+    # (authz/backends/sqlite3). The settings are read once, so this comes before anything that reads them.
     with TemporaryDirectory(prefix="gatehouse-") as directory:
         os.environ.setdefault("GATEHOUSE_RUN_DIRECTORY", directory)
         _run()
@@ -71,13 +71,16 @@ def _load() -> None:
 
 
 def _serve() -> None:
+    workers = os.environ.get("WORKERS") or str(WORKERS)
+    if not workers.isdecimal() or int(workers) == 0:
+        raise SystemExit(f"WORKERS must be a number of processes, one at least, not {workers!r}")
     _load()
     from authz import lanes
 
     lanes.serve(
         os.environ.get("HOST", "127.0.0.1"),
         int(os.environ.get("PORT", "8000")),
-        lanes=int(os.environ.get("WORKERS") or WORKERS),
+        lanes=int(workers),
         stopping=STOPPING,
         log_config=logs.configuration(os.environ.get("GATEHOUSE_LOG_FORMAT") or "plain"),
     )

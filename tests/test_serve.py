@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from authz import lanes
+from authz import lanes, serve
 from authz.serve import STOPPING
 from demo.processes import ROOT, free_port
 from tests.support import processes
@@ -110,6 +110,14 @@ def test_there_may_be_as_many_connections_as_the_system_allows(monkeypatch: pyte
     monkeypatch.setattr("resource.setrlimit", lambda _, given: limits.append(given))
     assert lanes._files() == 4096
     assert limits == [(4096, 20_000)]
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "two"])
+def test_a_server_without_a_process_does_not_start(monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
+    """It would keep the port and answer nobody."""
+    monkeypatch.setenv("WORKERS", workers)
+    with pytest.raises(SystemExit, match=f"one at least, not '{workers}'"):
+        serve._serve()
 
 
 def test_what_is_done_by_the_clock_goes_on_when_its_process_was_killed(server: RunningGatehouse) -> None:
