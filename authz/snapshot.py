@@ -10,6 +10,9 @@ once the change is committed, on any node, without messages between them (docs/d
 from collections.abc import Callable, Hashable
 from typing import TypeVar, cast
 
+from django.db import Error as DatabaseFailure
+from django.db import connection
+
 from authz import statements
 
 T = TypeVar("T")
@@ -33,11 +36,23 @@ _current = _Snapshot(None)
 def begin() -> None:
     """Call at the start of each request: whatever was cached under another generation is forgotten."""
     global _current  # noqa: PLW0603  one per process is the idea
-    row = statements.one("SELECT value FROM authz_generation WHERE id = 1")
-    generation = row[0] if row else None
+    try:
+        generation = _generation()
+    except DatabaseFailure:
+        # What is asked first finds out whether the connection that was kept is still alive: a statement the less than
+        # Django's own check, and nobody is refused because the database was started anew since.
+        if connection.in_atomic_block:
+            raise
+        connection.close()
+        generation = _generation()
     # Without a generation there is nothing that could tell us of a change, so nothing is remembered.
     if generation is None or generation != _current.generation:
         _current = _Snapshot(generation)
+
+
+def _generation() -> int | None:
+    row = statements.one("SELECT value FROM authz_generation WHERE id = 1")
+    return row[0] if row else None
 
 
 def cached(key: Hashable, load: Callable[[], T]) -> T:

@@ -59,6 +59,6 @@ def answer(view: View, environ: dict[str, Any]) -> Response:
     # Django does this by a signal that this way does not send.
     if connection.connection is not None:
         connection.close_if_unusable_or_obsolete()
-        # What each request asks first finds out whether it is alive (authz/endpoints/machine.py).
+        # What each request asks first finds out whether it is alive (authz/snapshot.py).
         connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs do not know it
     return view(MachineRequest(environ))

@@ -11,7 +11,6 @@ from functools import wraps
 from typing import Any, Protocol, cast
 
 from django.db import Error as DatabaseFailure
-from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
@@ -156,7 +155,7 @@ def _answer(view: View, request: Request, methods: tuple[str, ...], refused: Str
     try:
         if request.method not in methods:
             raise OAuthError(Reason.METHOD_NOT_ALLOWED)
-        _begin()
+        snapshot.begin()
         return view(request)
     except OAuthError as error:
         response = _refusal(request, error, refused)
@@ -176,17 +175,6 @@ def _answer(view: View, request: Request, methods: tuple[str, ...], refused: Str
             {"error": "server_error", "error_description": "The authorization server met an unexpected condition."},
             status=500,
         )
-
-
-def _begin() -> None:
-    """What is asked of the database first; of a new connection, if the one that was kept turns out to be dead."""
-    try:
-        snapshot.begin()
-    except DatabaseFailure:
-        if connection.in_atomic_block:
-            raise
-        connection.close()
-        snapshot.begin()
 
 
 def _refusal(request: Request, error: OAuthError, refused: StrEnum | None) -> Answer:

@@ -101,15 +101,27 @@ def test_who_needs_a_row_that_is_locked_waits_beside_and_keeps_nobody(committed_
     assert waited[2] >= released - 0.1
 
 
-def test_a_connection_that_was_cut_costs_nobody_an_answer(committed_gatehouse: World) -> None:
+def test_a_connection_that_was_cut_costs_no_machine_an_answer(committed_gatehouse: World) -> None:
     """PostgreSQL was restarted, or failed over, between two requests."""
     assert asyncio.run(machine())[0] == 200
+    cut()
+    assert asyncio.run(machine())[0] == 200
+
+
+def test_nor_a_person_whom_an_application_sends_here(committed_gatehouse: World) -> None:
+    """Arrivals ask the database before Django does, which would have looked after its connection."""
+    target = committed_gatehouse.authorize_url()
+    assert committed_gatehouse.browser.get(target).status_code == 302
+    cut()
+    assert committed_gatehouse.browser.get(target).status_code == 302
+
+
+def cut() -> None:
     with another() as admin:
         admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-    assert asyncio.run(machine())[0] == 200
 
 
 def test_while_the_database_is_away_nobody_waits_for_it_in_the_lane(
