@@ -123,12 +123,16 @@ def _load() -> tuple[Signing, ...]:
             signs_from=key.signs_from.timestamp(),
             retired=key.retired.timestamp() if key.retired else None,
             expires=key.expires.timestamp() if key.expires else None,
-            private_key=load_der_private_key(  # type: ignore[arg-type]  # we made it, of one of three kinds
-                decrypt(bytes(key.encrypted), purpose=PURPOSE, about=key.kid), password=None
-            ),
+            private_key=_private_key(decrypt(bytes(key.encrypted), purpose=PURPOSE, about=key.kid)),
         )
         for key in SigningKey.objects.order_by("signs_from")
     )
+
+
+def _private_key(der: bytes) -> jwts.PrivateKey:
+    # Whether its factors are primes is not tried again with each change of configuration (13 ms, in which nobody is
+    # answered): who decrypts it knows that we encrypted it.
+    return load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)  # type: ignore[return-value]  # we made it, of one of three kinds
 
 
 def signing_key(alg: str, now: float) -> Signing:

@@ -1,18 +1,23 @@
-"""Serving: some processes with a lane each (authz/asgi.py), on one port (docs/decisions/0011-turns.md).
+"""Serving: some processes with a lane each (authz/asgi.py), on one port, and one for what is done by the clock
+(docs/decisions/0011-turns.md). All are forked from one that has loaded the application, and replaced when they end.
 
-Each listens on a socket of its own, and the system gives a new connection to one of them. The sockets belong to the
-parent: who connects while a process is being replaced waits for the new one.
+Each lane listens on a socket of its own, and the system gives a new connection to one of them. The sockets belong to
+the parent: who connects while a process is being replaced waits for the new one.
 """
 
 import asyncio
 import logging
 import os
 import resource
+import select
 import signal
 import socket
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import connection, get_context
 from multiprocessing.context import ForkProcess
+from pathlib import Path
 from typing import Any, NoReturn
 
 import uvicorn
@@ -31,8 +36,19 @@ _TOLD = (signal.SIGTERM, signal.SIGINT)
 _fork = get_context("fork")
 
 
-def serve(host: str, port: int, *, lanes: int, stopping: int, log_config: dict[str, Any]) -> None:
-    """Serve until SIGTERM or SIGINT; then requests in flight have `stopping` seconds. Exits where the port is taken."""
+def serve(
+    host: str,
+    port: int,
+    *,
+    lanes: int,
+    stopping: int,
+    clock: Callable[[Callable[[float], bool]], None],
+    log_config: dict[str, Any],
+) -> None:
+    """Serve until SIGTERM or SIGINT; then requests in flight have `stopping` seconds. Exits where the port is taken.
+
+    The `clock` is given something that waits so many seconds, and says whether it is over.
+    """
     listeners = _listeners(host, port, lanes)
     files = _files()
     Connection.most = files - min(KEPT_FILES, files // 2)
@@ -56,44 +72,54 @@ def serve(host: str, port: int, *, lanes: int, stopping: int, log_config: dict[s
     )
     is_over = threading.Event()
 
-    def started(listener: socket.socket) -> ForkProcess:
-        lane = _fork.Process(target=_lane, args=(config, listener, life, _ours), name="lane", daemon=True)
+    def started(name: str, target: Callable[..., None], *arguments: object) -> ForkProcess:
+        process = _fork.Process(target=_forked, args=(name, target, life, _ours, *arguments), name=name, daemon=True)
         # A signal in between comes to each when it can hear it.
         signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
-        lane.start()
+        process.start()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _TOLD)
-        return lane
+        return process
 
     for number in _TOLD:
         signal.signal(number, lambda *_: is_over.set())
-    running = [started(listener) for listener in listeners]
+    kinds = [("lane", _lane, config, listener) for listener in listeners] + [("clock", _clock, clock)]
+    running = [started(*kind) for kind in kinds]
     while not is_over.is_set():
-        connection.wait([lane.sentinel for lane in running], timeout=0.2)
-        for place, lane in enumerate(running):
-            if not lane.is_alive() and not is_over.is_set():
-                logger.error("a process ended with %s, and is replaced", lane.exitcode)
+        connection.wait([process.sentinel for process in running], timeout=0.2)
+        for place, process in enumerate(running):
+            if not process.is_alive() and not is_over.is_set():
+                logger.error("the process of the %s ended with %s, and is replaced", process.name, process.exitcode)
                 if not is_over.wait(BEFORE_ANOTHER):
-                    running[place] = started(listeners[place])
-    for lane in running:
-        lane.terminate()
-    for lane in running:
-        lane.join(stopping + 1)
-        lane.kill()
+                    running[place] = started(*kinds[place])
+    for process in running:
+        process.terminate()
+    for process in running:
+        process.join(stopping + 1)
+        process.kill()
 
 
-def _lane(config: uvicorn.Config, listener: socket.socket, life: int, parents: int) -> None:
+def _forked(name: str, target: Callable[..., None], life: int, parents: int, *arguments: object) -> None:
     # Once it has stopped, uvicorn sends itself the signal that told it to. That is the end, and a good one.
     for number in _TOLD:
         signal.signal(number, _end)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _TOLD)
     os.close(parents)
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(f"gatehouse {name}")
+    target(life, *arguments)
 
+
+def _lane(life: int, config: uvicorn.Config, listener: socket.socket) -> None:
     async def served() -> None:
         asyncio.get_running_loop().add_reader(life, os._exit, 1)
         await uvicorn.Server(config).serve(sockets=[listener])
 
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(served())
+
+
+def _clock(life: int, clock: Callable[[Callable[[float], bool]], None]) -> None:
+    clock(lambda seconds: bool(select.select([life], [], [], seconds)[0]))
 
 
 def _end(*_: object) -> NoReturn:

@@ -1,9 +1,9 @@
 """What the server does by the clock and not because somebody asked: sealing, telling, tidying.
 
 `PERIODIC_TASKS` in authz/settings.py names modules with `EVERY` (seconds) and `run()`. Each node runs them in a process
-beside its workers (authz/serve.py, `manage.py periodic`). Whoever takes a task's lease runs it, so of many nodes one
-does; a lease ends by itself if its holder dies. A task works in batches that are done well within `LEASE`, and is
-correct even if two run it at once: a lease is about work saved, not about safety.
+beside its lanes (authz/lanes.py): they take no time from those who wait for a token. Whoever takes a task's lease runs
+it, so of many nodes one does; a lease ends by itself if its holder dies. A task works in batches that are done well
+within `LEASE`, and is correct even if two run it at once: a lease is about work saved, not about safety.
 """
 
 import logging
@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 
 from django.db import Error as DatabaseFailure
+from django.db import close_old_connections
 from django.db.models import F
 
-from authz import registry
+from authz import metrics, registry
 from authz.models import PeriodicTask
 
 logger = logging.getLogger(__name__)
@@ -34,8 +35,18 @@ def run_due(now: Callable[[], float] = time.time) -> list[str]:
     return [name for name, task in tasks.items() if name in due and _run(name, task, now)]
 
 
+def go_on(is_over: Callable[[float], bool]) -> None:
+    """Run what is due, again and again. `is_over` waits so many seconds, and says whether it is."""
+    while True:
+        run_and_survive()
+        metrics.publish()
+        close_old_connections()
+        if is_over(BREATH):
+            return
+
+
 def run_and_survive() -> None:
-    """The same, for the loop that must outlive a database that is away for a while."""
+    """What is due, for a loop that must outlive a database that is away for a while."""
     try:
         run_due()
     except DatabaseFailure:

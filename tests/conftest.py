@@ -5,7 +5,6 @@
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -21,12 +20,24 @@ from tests.support import rows, world
 def pytest_configure(config: pytest.Config) -> None:
     # Argon2 is slow on purpose; tests sign in hundreds of times.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Each client of a test would look through all static files anew.
+    settings.WHITENOISE_AUTOREFRESH = True
     # A file, as in production: threads that share an in-memory database do not wait for each other's locks, they fail.
     database = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite3"):
         directory = tempfile.TemporaryDirectory(prefix="gatehouse-tests-")
         config.add_cleanup(directory.cleanup)
         database.setdefault("TEST", {})["NAME"] = str(Path(directory.name) / "test.sqlite3")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Tests that share a server are run by one process (`--dist loadgroup`), so that it is started once."""
+    for item in items:
+        for name in item.fixturenames:
+            for fixture in item._fixtureinfo.name2fixturedefs.get(name, ()):
+                if fixture.scope in {"module", "session"} and fixture.baseid.startswith("tests/"):
+                    item.add_marker(pytest.mark.xdist_group(fixture.baseid))
 
 
 @pytest.fixture(scope="session")
@@ -95,16 +106,10 @@ def committed_gatehouse(transactional_db: None) -> world.World:
 
 def make_world() -> world.World:
     """Built once a session by `keys ensure` and `apply`; from then on its rows are put back as they were."""
-    if _remembered.cache_info().currsize:
-        _remembered().put_back()
-    else:
-        _remembered()
+    rows.make(_build)
     return world.World()
 
 
-@lru_cache(1)
-def _remembered() -> rows.Rows:
-    before = rows.filled()
+def _build() -> None:
     keys.ensure(datetime.now(UTC))
     world.build()
-    return rows.remember(before)

@@ -11,15 +11,14 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from subprocess import PIPE
 from threading import Barrier
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
-from django.conf import settings
 
 from authz.models import UsedAssertion
 from authz.protocol import jwts
+from tests.support import processes
 from tests.support.races import at_once
 from tests.support.world import World
 from tests.xaa import company as organisation
@@ -97,20 +96,6 @@ def test_a_used_assertion_is_remembered_for_as_long_as_it_could_be_accepted(comp
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[str]:
-    """An empty database of the kind that the tests run on, for processes of their own."""
-    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-        yield f"sqlite:///{tmp_path / 'replay.sqlite3'}"
-        return
-    configured = urlsplit(os.environ["DATABASE_URL"])
-    name = f"xaa_replay_{os.getpid()}"
-    with psycopg.connect(configured._replace(path="/postgres").geturl(), autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]  # a name of ours
-        yield configured._replace(path=f"/{name}").geturl()
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
-
-
-@pytest.fixture
 def idp() -> Iterator[tuple[Idp, str]]:
     """A real IdP's JWKS on loopback, and its address."""
     idp = Idp()
@@ -136,52 +121,37 @@ def idp() -> Iterator[tuple[Idp, str]]:
     server.server_close()
 
 
-def test_of_fifty_at_once_over_several_processes_one_gets_a_token(
-    database: str, idp: tuple[Idp, str], tmp_path: Path
-) -> None:
+def test_of_fifty_at_once_over_several_processes_one_gets_a_token(idp: tuple[Idp, str], tmp_path: Path) -> None:
     issuer, host = idp
-    for name, text in {
-        "world.yaml": organisation.world.configuration(),
-        "company.yaml": organisation.CONFIGURATION.replace(organisation.IDP_JWKS, f"http://{host}/jwks"),
-    }.items():
-        (tmp_path / name).write_text(text)
-    environment = os.environ | {
-        "DATABASE_URL": database,
-        "DJANGO_SETTINGS_MODULE": "authz.settings",
-        "GATEHOUSE_ISSUER": organisation.conf.issuer,
-        "GATEHOUSE_SECRET_KEY": "replay-secret-key-0123456789-0123456789",
-        "GATEHOUSE_OUTBOUND_ALLOWED_HOSTS": host,
-        "PYTHONPATH": str(ROOT),
-    }
-
-    for command in (
-        ["migrate", "-v0"],
-        ["keys", "ensure"],
-        ["apply", str(tmp_path / "world.yaml")],
-        ["apply", str(tmp_path / "company.yaml")],
-    ):
-        subprocess.run(
-            [sys.executable, "manage.py", *command],
-            cwd=ROOT,
-            env=environment,
-            check=True,
-            capture_output=True,
-            timeout=120,
-        )
-    moment = str(time.time() + 8)
-    command = [sys.executable, "-m", "tests.xaa.redeem_at_once", issuer.id_jag(), moment, str(THREADS)]
+    company = tmp_path / "company.yaml"
+    company.write_text(organisation.CONFIGURATION.replace(organisation.IDP_JWKS, f"http://{host}/jwks"))
     answers: Counter[str] = Counter()
-    with ExitStack() as running:
-        processes = [
+    with processes.database(tmp_path, organisation.world.configuration()) as database, ExitStack() as running:
+        environment = os.environ | {
+            "DATABASE_URL": database,
+            "DJANGO_SETTINGS_MODULE": "authz.settings",
+            "GATEHOUSE_ISSUER": organisation.conf.issuer,
+            "GATEHOUSE_SECRET_KEY": processes.SECRET_KEY,
+            "GATEHOUSE_OUTBOUND_ALLOWED_HOSTS": host,
+            "PYTHONPATH": str(ROOT),
+        }
+        apply = [sys.executable, "manage.py", "apply", str(company)]
+        subprocess.run(apply, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=120)
+        command = [sys.executable, "-m", "tests.xaa.redeem_at_once", issuer.id_jag(), str(THREADS)]
+        started = [
             running.enter_context(
                 subprocess.Popen(
-                    command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                    command, cwd=ROOT, env=environment, stdin=PIPE, stdout=PIPE, stderr=subprocess.DEVNULL, text=True
                 )
             )
             for _ in range(PROCESSES)
         ]
-        for process in processes:
-            answers.update(process.communicate(timeout=120)[0].splitlines())
+        for process in started:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        moment = time.time() + 0.5
+        for process in started:
+            answers.update(process.communicate(f"{moment}\n", timeout=120)[0].splitlines())
     assert answers == {"200 issued": 1, "400 invalid_grant": PROCESSES * THREADS - 1}
 
 

@@ -1,16 +1,21 @@
 """Real Gatehouse servers for tests: several processes, on a database of their own.
 
-The database is of the kind that DATABASE_URL names: a SQLite file, or a PostgreSQL database made for the occasion.
+The database is of the kind that DATABASE_URL names: a SQLite file, or a PostgreSQL database made for the occasion. It
+is a copy of one that is prepared once a run: a dozen migrations take longer than most tests.
 """
 
+import atexit
 import os
 import secrets
 import signal
+import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -23,11 +28,10 @@ from tests.support.world import CHALLENGE, NOTES, REDIRECT, VERIFIER
 
 SECRET_KEY = "a secret key for tests only, the same for every server of a run"
 
-_PREPARE = """
+_CONFIGURE = """
 import sys, django
 django.setup()
 from django.core.management import call_command
-call_command("migrate", verbosity=0)
 call_command("keys", "ensure")
 call_command("apply", sys.argv[1])
 """
@@ -105,18 +109,25 @@ class RunningGatehouse:
         assert self.server.process is not None
         os.killpg(self.server.process.pid, signal.SIGKILL)
 
+    def recorded(self, event: str) -> int:
+        """How many of such events the audit holds."""
+        sql = f"SELECT count(*) FROM authz_auditevent WHERE event = '{event}'"  # noqa: S608  a name of ours
+        if self.database_url.startswith("postgres"):
+            with psycopg.connect(self.database_url) as connection:
+                return int(connection.execute(sql).fetchone()[0])  # type: ignore[call-overload, index]
+        with closing(sqlite3.connect(urlsplit(self.database_url).path)) as file:
+            return int(file.execute(sql).fetchone()[0])
+
     def manage(self, *arguments: str) -> str:
         """`manage.py …` beside the running server: another process on the same database."""
         return _python(["manage.py", *arguments], self.server.env)
 
 
 @contextmanager
-def database(directory: Path, configuration: str, **settings: str) -> Iterator[str]:
-    """The URL of a new database: migrated, with signing keys, and configured. It is gone afterwards."""
-    file = directory / "configuration.yaml"
-    file.write_text(configuration)
-    with _empty_database(directory) as url:
-        _python(["-c", _PREPARE, str(file)], _environment(url, GATEHOUSE_ISSUER="http://127.0.0.1:1/o", **settings))
+def database(directory: Path, configuration: str = "", **settings: str) -> Iterator[str]:
+    """The URL of a new database: migrated and, where it has a configuration, with signing keys. It is gone after it."""
+    of = _configured(configuration, frozenset(settings.items())) if configuration else _migrated()
+    with _copy(of, directory) as url:
         yield url
 
 
@@ -165,17 +176,50 @@ def _python(arguments: list[str], env: dict[str, str] | object) -> str:
     return done.stdout
 
 
+# The databases that others are copies of, and what they lie in.
+_kept = ExitStack()
+atexit.register(_kept.close)
+
+
+@cache
+def _directory() -> Path:
+    return Path(_kept.enter_context(tempfile.TemporaryDirectory(prefix="gatehouse-databases-")))
+
+
+@cache
+def _migrated() -> str:
+    url = _kept.enter_context(_copy("", _directory()))
+    _python(["manage.py", "migrate", "--verbosity", "0"], _environment(url))
+    return url
+
+
+@cache
+def _configured(configuration: str, settings: frozenset[tuple[str, str]]) -> str:
+    url = _kept.enter_context(_copy(_migrated(), _directory()))
+    file = _directory() / f"{secrets.token_hex(6)}.yaml"
+    file.write_text(configuration)
+    given = {"GATEHOUSE_ISSUER": "http://127.0.0.1:1/o", **dict(settings)}
+    _python(["-c", _CONFIGURE, str(file)], _environment(url, **given))
+    return url
+
+
 @contextmanager
-def _empty_database(directory: Path) -> Iterator[str]:
+def _copy(of: str, directory: Path) -> Iterator[str]:
+    """The URL of a copy of that database, or of an empty one."""
     name = f"gatehouse_{secrets.token_hex(6)}"
     url = os.environ.get("DATABASE_URL", "")
     if not url.startswith("postgres"):
-        yield f"sqlite:///{directory / name}.sqlite3"
+        file = directory / f"{name}.sqlite3"
+        if of:
+            with closing(sqlite3.connect(urlsplit(of).path)) as source, closing(sqlite3.connect(file)) as copy:
+                source.backup(copy)
+        yield f"sqlite:///{file}"
         return
     parts = urlsplit(url)
     with psycopg.connect(urlunsplit(parts._replace(path="/postgres")), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]  # the name is ours
-        try:
-            yield urlunsplit(parts._replace(path=f"/{name}"))
-        finally:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {urlsplit(of).path[1:] or 'template1'}")  # type: ignore[arg-type]  # the names are ours
+    try:
+        yield urlunsplit(parts._replace(path=f"/{name}"))
+    finally:
+        with psycopg.connect(urlunsplit(parts._replace(path="/postgres")), autocommit=True) as admin:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]

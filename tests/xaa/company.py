@@ -15,7 +15,7 @@ from authz.conf import conf
 from authz.configuration import apply
 from authz.outbound import Role
 from authz.protocol import jwts
-from tests.support import world
+from tests.support import rows, world
 from xaa import id_jag
 from xaa.models import SubjectLink, TrustedIssuer
 
@@ -229,8 +229,13 @@ def with_keys(company: Company, monkeypatch: pytest.MonkeyPatch) -> Company:
 
 
 def build() -> Company:
-    apply(CONFIGURATION)
+    """On top of the world."""
+    rows.make(_apply)
     return Company()
+
+
+def _apply() -> None:
+    apply(CONFIGURATION)
 
 
 def refused(response: Any) -> tuple[int, str]:

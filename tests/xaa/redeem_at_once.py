@@ -1,6 +1,7 @@
 """Redeem one assertion many times at once, from several threads of this process; one status and error a line.
 
-Run by tests/attacks/test_xaa_replay.py, several processes at a time, all waiting for the same moment.
+Run by tests/attacks/test_xaa_replay.py, several processes at a time. Each says that it is ready, is told a moment, and
+waits for it.
 """
 
 import json
@@ -21,7 +22,9 @@ from tests.xaa.company import AGENT, JWT_BEARER  # noqa: E402
 
 
 def main() -> None:
-    assertion, moment, threads = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+    assertion, threads = sys.argv[1], int(sys.argv[2])
+    print("ready", flush=True)
+    moment = float(sys.stdin.readline())
     answers: list[str] = []
 
     def redeem() -> None:
