@@ -1,8 +1,8 @@
 """Serving: some processes with a lane each (authz/asgi.py), on one port, and one for what is done by the clock
 (docs/decisions/0011-turns.md). All are forked from one that has loaded the application, and replaced when they end.
 
-Each lane listens on a socket of its own, and the system gives a new connection to one of them. The sockets belong to
-the parent: who connects while a process is being replaced waits for the new one.
+The lanes take connections from one socket (authz/acceptor.py), which belongs to the parent: who connects while a
+process is being replaced waits for another, or for the new one.
 """
 
 import asyncio
@@ -17,19 +17,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import connection, get_context
 from multiprocessing.context import ForkProcess
+from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from typing import Any, NoReturn
 
 import uvicorn
 
+from authz.acceptor import Acceptor
 from authz.connection import Connection
 
 logger = logging.getLogger(__name__)
 
 # Open files of a process: in all, and those that connections leave to the database and whatever else has to open one.
 MAXIMUM_FILES, KEPT_FILES = 4096, 128
-# Connections that wait to be accepted, a lane.
-BACKLOG = 1024
+# Connections that wait to be accepted.
+BACKLOG = 4096
 # Seconds before another is started: one that cannot even start is not started as often as the machine is able to.
 BEFORE_ANOTHER = 1.0
 _TOLD = (signal.SIGTERM, signal.SIGINT)
@@ -49,9 +51,11 @@ def serve(
 
     The `clock` is given something that waits so many seconds, and says whether it is over.
     """
-    listeners = _listeners(host, port, lanes)
+    listener = _listener(host, port)
     files = _files()
     Connection.most = files - min(KEPT_FILES, files // 2)
+    # How many connections each lane has.
+    counts = RawArray("i", lanes)
     # Nothing is ever written to it. Its readers learn when nobody can: we are gone, and so are they (`kill -9`).
     life, _ours = os.pipe()
     config = uvicorn.Config(
@@ -82,7 +86,10 @@ def serve(
 
     for number in _TOLD:
         signal.signal(number, lambda *_: is_over.set())
-    kinds = [("lane", _lane, config, listener) for listener in listeners] + [("clock", _clock, clock)]
+    kinds: list[tuple[Any, ...]] = [
+        *(("lane", _lane, config, listener, counts, place) for place in range(lanes)),
+        ("clock", _clock, clock),
+    ]
     running = [started(*kind) for kind in kinds]
     while not is_over.is_set():
         connection.wait([process.sentinel for process in running], timeout=0.2)
@@ -109,10 +116,13 @@ def _forked(name: str, target: Callable[..., None], life: int, parents: int, *ar
     target(life, *arguments)
 
 
-def _lane(life: int, config: uvicorn.Config, listener: socket.socket) -> None:
+def _lane(life: int, config: uvicorn.Config, *where: Any) -> None:
     async def served() -> None:
         asyncio.get_running_loop().add_reader(life, os._exit, 1)
-        await uvicorn.Server(config).serve(sockets=[listener])
+        config.load()
+        server = uvicorn.Server(config)
+        Acceptor(server, *where)
+        await server.serve(sockets=[])
 
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(served())
@@ -126,16 +136,14 @@ def _end(*_: object) -> NoReturn:
     raise SystemExit(0)
 
 
-def _listeners(host: str, port: int, lanes: int) -> list[socket.socket]:
+def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        # Sockets that share a port share it with another server of ours, too; this one finds out.
-        socket.create_server((host, port), family=family).close()
-        return [
-            socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=True) for _ in range(lanes)
-        ]
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise SystemExit(f"{host}:{port} cannot be served: {error.strerror}") from None
+    listener.setblocking(False)
+    return listener
 
 
 def _files() -> int:
