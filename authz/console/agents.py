@@ -21,7 +21,7 @@ from django.views.decorators.cache import never_cache
 
 from authz import audit, lifecycle, registry, snapshot, trail
 from authz.configuration import By
-from authz.console import asking, narrowing, story
+from authz.console import asking, names, narrowing, story
 from authz.console.approval import ApprovalForm
 from authz.console.attention import AttentionFilter
 from authz.console.display import STATUS_TONES, chip, foreign, grant_label, method_label, when
@@ -32,7 +32,7 @@ from authz.console.reach import reach, reach_in_short
 from authz.console.roles import APPROVE_AGENTS, ASK
 from authz.console.site import console
 from authz.lifecycle import MOVES, OWN, is_ones_own, switch
-from authz.models import AuditEvent, Authorization, Client, ProtectedResource, User
+from authz.models import AuditEvent, Authorization, Client, User
 from authz.protocol import jwts, redirect_uris
 from authz.transactions import settled
 
@@ -51,8 +51,6 @@ SWITCH = {
     ),
     Status.RETIRED: ("Retire", "It gets no more tokens, and everything that people allowed it ends for good."),
 }
-# The names of so many MCP servers are fetched for the list; others are shown by their identifiers.
-MOST_SERVERS = 1_000
 # Of an agent's latest events so many are told on its page, the same ones in a line.
 RECENT = 100
 DONE = {Status.APPROVED: "approved", Status.SUSPENDED: "suspended", Status.RETIRED: "retired"}
@@ -410,14 +408,10 @@ class AgentAdmin(ConsoleAdmin):
         snapshot.begin()
         response = super().changelist_view(request, extra_context)
         if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
-            names = self._server_names()
+            called = names.of_most_servers()
             for client in response.context_data["cl"].result_list:
-                client.server_names = names
+                client.server_names = called
         return response
-
-    @staticmethod
-    def _server_names() -> dict[str, str]:
-        return dict(ProtectedResource.objects.values_list("identifier", "name")[:MOST_SERVERS])
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -430,7 +424,7 @@ class AgentAdmin(ConsoleAdmin):
                 "live_authorizations": Authorization.objects.filter(client=client, revoked=None)
                 .select_related("user", "resource")
                 .order_by("-created")[:8],
-                "server_names": self._server_names(),
+                "server_names": names.of_most_servers(),
                 "recent_events": story.chapters(list(trail.about("client_id", client.client_id)[:RECENT]))[:8]
                 if request.user.has_perm("authz.view_auditevent")
                 else (),

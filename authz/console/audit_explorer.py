@@ -411,7 +411,9 @@ def _facts(event: AuditEvent) -> list[Fact]:
         ("reason", {}), ("client_id", agents), ("subject", people), ("resource", servers), ("authorization", {})
     ):  # fmt: skip
         if value := getattr(event, field):
-            found.append(Fact(EXACT_WORDS[field], value, called.get(value, ""), urlencode({field: value})))
+            # What tells a name apart from others stands beside it anyway.
+            name = called.get(value, "").removesuffix(f" ({value})")
+            found.append(Fact(EXACT_WORDS[field], value, name, urlencode({field: value})))
     found += [Fact(title, value) for title, value in (("From", event.address), ("Request", event.request_id)) if value]
     found += [Fact(_title(key), _readable(value)) for key, value in event.detail.items()]
     return found

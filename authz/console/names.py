@@ -1,9 +1,13 @@
 """What the ids of a page stand for, in the words that people know: one query a kind, however many rows there are."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from authz.models import Client, ProtectedResource, User
+
+# The names of so many MCP servers are read where all are wanted; others are shown by their identifiers.
+MOST_SERVERS = 1_000
 
 
 def of_agents(client_ids: Iterable[str]) -> dict[str, str]:
@@ -13,10 +17,25 @@ def of_agents(client_ids: Iterable[str]) -> dict[str, str]:
 
 
 def of_servers(identifiers: Iterable[str]) -> dict[str, str]:
-    """An MCP server's identifier → name."""
-    return dict(
-        ProtectedResource.objects.filter(identifier__in={*identifiers} - {""}).values_list("identifier", "name")
-    )
+    """An MCP server's identifier → name, told apart from those of all servers there are."""
+    wanted = {*identifiers} - {""}
+    alike = ProtectedResource.objects.filter(identifier__in=wanted).values("name")
+    known = told_apart(ProtectedResource.objects.filter(name__in=alike).values_list("identifier", "name"))
+    return {identifier: known[identifier] for identifier in wanted & known.keys()}
+
+
+def of_most_servers() -> dict[str, str]:
+    """The same of as many as a page reads."""
+    return told_apart(ProtectedResource.objects.values_list("identifier", "name")[:MOST_SERVERS])
+
+
+def told_apart(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """identifier → name; `Ledger (https://…)` where it is not the only one of this name. None for who has no name."""
+    names: Mapping[str, str] = dict(pairs)
+    often = Counter(names.values())
+    return {
+        identifier: name if often[name] == 1 else f"{name} ({identifier})" for identifier, name in names.items() if name
+    }
 
 
 def of_people(subjects: Iterable[str]) -> dict[str, str]:

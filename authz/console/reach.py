@@ -7,11 +7,11 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from authz import decisions, snapshot
+from authz.console.sentences import in_words, names_in
 from authz.models import Client
 from authz.models.client import JWT_BEARER
 from authz.policy import Rule
 from authz.policy.compiled import positions
-from authz.policy.sentences import sentence
 
 ORDER = ("deny", "require_approval", "allow")
 # By these grants an agent asks without a person.
@@ -32,11 +32,12 @@ def can_speak_of(rule: Rule, grants: list[str]) -> bool:
     return bool(common & FOR_ITSELF if rule.for_machines else common - {"client_credentials"})
 
 
-def reach(client: Client) -> list[tuple[str, str]]:
+def reach(client: Client) -> list[tuple[str, SafeString]]:
     """What the enabled rules say of an agent: (effect, sentence), denials first."""
     snapshot.begin()
     found = sorted(_rules(client), key=lambda rule: ORDER.index(rule.effect.value))
-    return [(rule.effect.value, sentence(rule)) for rule in found]
+    called = names_in(found)
+    return [(rule.effect.value, in_words(rule, called)) for rule in found]
 
 
 def reach_in_short(client: Client, names: Mapping[str, str]) -> SafeString | str:

@@ -1,6 +1,6 @@
 """The rules' history as pages: who changed what, what a rule said before and after, going back, and past decisions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,12 +13,13 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from authz import decisions, hindsight, past_asks, rule_history, snapshot
+from authz.console import names, sentences
 from authz.console.model_admin import person
+from authz.console.simulator import in_words
 from authz.console.site import console
 from authz.models import AuditEvent, Rule, RuleChange
-from authz.past_asks import Effect
 from authz.policy import Rule as PolicyRule
-from authz.policy import RuleError, RuleSet, compile, sentence
+from authz.policy import RuleSet, compile
 
 SHOWN = 50
 DAYS = (7, 30, 90)
@@ -45,15 +46,6 @@ class Told:
     former: int | None
 
 
-def sentence_of(row: Rule | RuleChange | None) -> str:
-    if row is None:
-        return ""
-    try:
-        return sentence(rule_history.as_policy_rule(row))
-    except RuleError as error:
-        return f"This rule cannot be read: {error}"
-
-
 def history(request: HttpRequest) -> HttpResponse:
     """The newest changes, of all rules or of one; older ones a page further."""
     if not request.user.has_perm("authz.view_rule"):
@@ -68,7 +60,7 @@ def history(request: HttpRequest) -> HttpResponse:
     context = {
         **console.each_context(request),
         "title": "What the rules said, and when",
-        "changes": [_told(change) for change in found[:SHOWN]],
+        "changes": _told(found[:SHOWN]),
         "older": found[SHOWN - 1].pk if len(found) > SHOWN else None,
         "rule": rule if rule.isdecimal() else "",
         "newest": rule_history.number(),
@@ -77,17 +69,24 @@ def history(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "console/rule_history.html", context)
 
 
-def _told(change: RuleChange) -> Told:
+def _told(changes: Sequence[RuleChange]) -> list[Told]:
+    pairs = [_before_and_after(change) for change in changes]
+    return [
+        Told(
+            change=change,
+            before=before,
+            after=after,
+            lines=tuple(differences(earlier, later)) if earlier and later else (),
+            how=HOW.get(change.how, change.how),
+            former=earlier.pk if earlier is not None else None,
+        )
+        for change, (earlier, later), (before, after) in zip(changes, pairs, sentences.of_pairs(pairs), strict=True)
+    ]
+
+
+def _before_and_after(change: RuleChange) -> tuple[RuleChange | None, RuleChange | None]:
     earlier = None if change.action == RuleChange.Action.CREATED else rule_history.before(change)
-    later = None if change.action == RuleChange.Action.REMOVED else change
-    return Told(
-        change=change,
-        before=sentence_of(earlier) if change.action != RuleChange.Action.CREATED else "",
-        after=sentence_of(later),
-        lines=tuple(differences(earlier, later)) if earlier and later else (),
-        how=HOW.get(change.how, change.how),
-        former=earlier.pk if earlier is not None else None,
-    )
+    return earlier, None if change.action == RuleChange.Action.REMOVED else change
 
 
 def differences(before: RuleChange, after: RuleChange) -> Iterator[tuple[str, str]]:
@@ -135,18 +134,20 @@ def restore(request: HttpRequest, number: int) -> HttpResponse:
             messages.success(request, f"{are} in version {number}.")
         return HttpResponseRedirect(reverse("admin:authz_rule_history_of_all"))
     changes, days = rule_history.differing(number, rule), asked_days(request)
+    pairs = list(changes.values())
+    said = sentences.of_pairs(pairs)
     kept = {row.pk: row for row in Rule.objects.all() if row.pk not in changes}
-    then = [row for _, row in changes.values() if row is not None]
+    then = [row for _, row in pairs if row is not None]
     context = {
         **console.each_context(request),
         "title": "Go back?",
         "number": number,
         "is_one": rule is not None,
-        "pairs": [(now, then, sentence_of(now), sentence_of(then)) for now, then in changes.values()],
-        "effect": effect(rule_history.readable([*kept.values(), *then]), days) if changes and days else None,
+        "pairs": [(*rows, *told) for rows, told in zip(pairs, said, strict=True)],
         "rule": rule,
-        "shown_groups": SHOWN_GROUPS,
     }
+    if changes and days:
+        context |= effect(rule_history.readable([*kept.values(), *then]), days)
     return TemplateResponse(request, "console/rule_restore.html", context)
 
 
@@ -156,11 +157,13 @@ def asked_days(request: HttpRequest) -> int:
     return int(given) if given in map(str, DAYS) else 0
 
 
-def effect(rules: list[PolicyRule], days: int) -> Effect:
-    """What these rules instead of today's would have made of the asks of the last days."""
+def effect(rules: list[PolicyRule], days: int) -> dict[str, Any]:
+    """For a page: what these rules instead of today's would have made of the asks of the last days."""
     snapshot.begin()
     new: RuleSet = compile(rules)
-    return past_asks.effect(decisions.rule_set(), new, days=days, now=datetime.now(UTC))
+    found = past_asks.effect(decisions.rule_set(), new, days=days, now=datetime.now(UTC))
+    called = names.of_servers(group.resource for group in found.groups[:SHOWN_GROUPS])
+    return {"effect": found, "servers": called, "shown_groups": SHOWN_GROUPS}
 
 
 def replay(request: HttpRequest, pk: int) -> HttpResponse:
@@ -178,14 +181,5 @@ def replay(request: HttpRequest, pk: int) -> HttpResponse:
     except hindsight.CannotReplay as problem:
         context["problem"] = str(problem)
     else:
-        decision = found.explanation.decision
-        named = {*decision.rules, *decision.narrowed_by}
-        traces = found.explanation.rules
-        context |= {
-            "found": found,
-            "decision": decision,
-            "tone": "require_approval" if decision.effect == "pending" else decision.effect.value,
-            "rules": [trace for trace in traces if trace.name in named],
-            "missed": [trace for trace in traces if trace.name not in named and trace.mismatches][:5],
-        }
+        context |= {"found": found, "decision": found.explanation.decision, **in_words(found.explanation)}
     return TemplateResponse(request, "console/replay.html", context)

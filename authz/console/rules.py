@@ -9,23 +9,23 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from authz import audit, decisions, registry, rule_history, snapshot
+from authz.console import sentences
 from authz.console.display import chip, grant_label, server_label
 from authz.console.fields import ApproversField, LinesField, with_count
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, person, record
 from authz.console.rule_pages import (
     DAYS,
-    SHOWN_GROUPS,
     USUAL_DAYS,
     asked_days,
     effect,
     history,
     restore,
-    sentence_of,
 )
 from authz.console.simulator import AskBesideForm, AskForm, answer
 from authz.console.site import console
@@ -298,8 +298,9 @@ class RuleAdmin(ConsoleAdmin):
         return effect if rule.enabled else format_html("{}<br>{}", effect, chip("Switched off"))
 
     @admin.display(description="in words")
-    def in_words(self, rule: Rule) -> SafeString:
-        return format_html('<span class="sentence">{}</span>', sentence_of(rule))
+    def in_words(self, rule: Any) -> SafeString:
+        told = rule.told if hasattr(rule, "told") else sentences.of_rows([rule])[0]
+        return format_html('<span class="sentence">{}</span>', told)
 
     def tools(self, request: HttpRequest, obj: Rule | None) -> Sequence[Tool]:
         all_changes = reverse("admin:authz_rule_history_of_all")
@@ -326,14 +327,21 @@ class RuleAdmin(ConsoleAdmin):
             "ask_form": ask_form,
             "may_try": may_try,
             "effect_days": DAYS,
-            "shown_groups": SHOWN_GROUPS,
         }
         if "_effect" in form.data and not form.errors:
             days = form.data["_effect"]
-            context["effect"] = effect(_with(form.instance), int(days) if days in map(str, DAYS) else USUAL_DAYS)
+            context |= effect(_with(form.instance), int(days) if days in map(str, DAYS) else USUAL_DAYS)
         if ask_form.is_bound and ask_form.is_valid():
             context["simulated"] = _simulated(ask_form.cleaned_data, None if form.errors else form.instance)
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        response = super().changelist_view(request, extra_context)
+        if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
+            rows: list[Any] = list(response.context_data["cl"].result_list)
+            for row, told in zip(rows, sentences.of_rows(rows), strict=True):
+                row.told = told
+        return response
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -341,14 +349,14 @@ class RuleAdmin(ConsoleAdmin):
         context = dict(extra_context or {})
         if (days := asked_days(request)) and self.has_delete_permission(request):
             others = rule_history.readable(Rule.objects.exclude(pk=object_id))
-            context |= {"effect": effect(others, days), "shown_groups": SHOWN_GROUPS}
+            context |= effect(others, days)
         return super().delete_view(request, object_id, context)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         rule = self.get_object(request, object_id)
-        context = {"sentence": sentence_of(rule) if rule else "", **(extra_context or {})}
+        context = {"sentence": sentences.of_rows([rule])[0], **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
     def delete_model(self, request: HttpRequest, obj: Rule) -> None:

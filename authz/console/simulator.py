@@ -9,11 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from authz import decisions, registry, snapshot
+from authz.console import names
 from authz.console.site import console
 from authz.console.suggestions import suggesting
 from authz.models import AccessRequest, Client, ProtectedResource, User
-from authz.policy import RuleSet
-from authz.policy.explain import explain
+from authz.policy import Explanation, RuleSet, explain
 
 REASONS = {
     "allowed": "Rules allow all of it.",
@@ -103,14 +103,28 @@ def answer(asked: dict[str, Any], rules: RuleSet, now: float) -> dict[str, Any]:
     )
     explanation = explain(question, rules, now, decisions.approvals_for(question, rules, now))
     decision = explanation.decision
-    named = {*decision.rules, *decision.narrowed_by}
     return {
         "decision": decision,
-        "tone": "require_approval" if decision.effect == "pending" else decision.effect.value,
         "because": REASONS.get(decision.reason.value, decision.reason.value),
         "left_out": [name for name in wanted if name not in decision.scopes],
-        "rules": [trace for trace in explanation.rules if trace.name in named],
-        # The nearest misses say what would have to be different.
-        "missed": [trace for trace in explanation.rules if trace.name not in named and trace.mismatches][:5],
+        **in_words(explanation),
         "approvals": AccessRequest.objects.filter(pk__in=decision.approvals).select_related("decided_by"),
+    }
+
+
+def in_words(explanation: Explanation) -> dict[str, Any]:
+    """What a page tells of a decision: the rules that made it, those that came close, and what their servers are
+    called.
+    """
+    decision = explanation.decision
+    named = {*decision.rules, *decision.narrowed_by}
+    made = [trace for trace in explanation.rules if trace.name in named]
+    # The nearest misses say what would have to be different.
+    missed = [trace for trace in explanation.rules if trace.name not in named and trace.mismatches][:5]
+    rules = [trace.rule for trace in (*made, *missed)]
+    return {
+        "tone": "require_approval" if decision.effect == "pending" else decision.effect.value,
+        "rules": made,
+        "missed": missed,
+        "servers": names.of_servers([explanation.ask.resource, *(name for rule in rules for name in rule.resources)]),
     }

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from authz import decisions, registry, simulation, snapshot
+from authz.console import names
 from authz.console.site import console
 from authz.console.suggestions import suggesting
 from authz.models import ProtectedResource
@@ -30,9 +31,9 @@ class WhoForm(forms.Form):
         suggesting(self.fields["username"], "people")
         rows = ProtectedResource.objects.filter(is_active=True).order_by("name")[:500]
         elsewhere = registry.servers_elsewhere(())
-        names = {row.identifier: f"{row.identifier} behind {row.authorization_server}" for row in elsewhere}
-        names |= {row.identifier: row.name for row in rows}
-        self.fields["resource"].choices = [("", "Any"), *names.items()]  # type: ignore[attr-defined]
+        known = {row.identifier: f"{row.identifier} behind {row.authorization_server}" for row in elsewhere}
+        known |= {row.identifier: row.name for row in rows}
+        self.fields["resource"].choices = [("", "Any"), *known.items()]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -53,7 +54,11 @@ def who_reaches(request: HttpRequest) -> HttpResponse:
         except simulation.Unknown as problem:
             form.add_error(None, str(problem))
         else:
-            context |= {"rows": [_in_words(row) for row in rows[:ROWS]], "more": max(len(rows) - ROWS, 0)}
+            context |= {
+                "rows": [_in_words(row) for row in rows[:ROWS]],
+                "more": max(len(rows) - ROWS, 0),
+                "servers": names.of_servers(row.resource for row in rows[:ROWS]),
+            }
     return TemplateResponse(request, "console/who_reaches.html", context)
 
 

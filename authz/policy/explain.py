@@ -74,6 +74,7 @@ def standing(rule: Rule, now: float) -> Standing:
 class RuleTrace:
     """One rule on one ask.
 
+    rule        all of it; `sentence` says it in words.
     verdict     "yes" if it speaks of the ask, "no", or "not established".
     standing    whether it is in force at all at that moment, or why it isn't.
     restricts   scopes that it denies or holds until they are approved.
@@ -83,6 +84,7 @@ class RuleTrace:
     name: str
     id: str
     effect: Effect
+    rule: Rule
     sentence: str
     standing: Standing
     verdict: Verdict
@@ -153,6 +155,7 @@ def _trace(rule: Rule, ask: Ask, now: float) -> RuleTrace:
         name=rule.name,
         id=rule.id,
         effect=rule.effect,
+        rule=rule,
         sentence=sentence(rule),
         standing=standing(rule, now),
         verdict=verdict_on_all,

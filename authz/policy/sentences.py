@@ -26,18 +26,26 @@ _GRANTS = {
     "urn:ietf:params:oauth:grant-type:token-exchange": "token exchange",
 }
 _NOBODY = {"any agent": "no agent", "anybody signed in": "nobody signed in"}
+_ANY_SERVER = "any server"
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def sentence(rule: Rule) -> str:
     """What the rule says, such as "Members of engineering may get the scope read at … through any agent."."""
+    before, servers, after = around_servers(rule)
+    return f"{before}{any_of(servers)}{after}" if servers else f"{before}{after}"
+
+
+def around_servers(rule: Rule) -> tuple[str, tuple[str, ...], str]:
+    """The sentence in three: what stands before the servers that it names, they, and the rest. For whoever calls them
+    by other names; of a rule that names none, all stands before.
+    """
     off = "" if rule.enabled else "(Switched off.) "
     for field in ("clients", "grant_types", "resources", "scopes", "sensitivities"):
         if getattr(rule, field) == ():
-            return f"{off}Speaks about nothing, since its list of {field.replace('_', ' ')} is empty."
+            return f"{off}Speaks about nothing, since its list of {field.replace('_', ' ')} is empty.", (), ""
     if not rule.for_machines and not rule.users and not rule.groups:
-        return f"{off}Speaks about nobody, since it names neither a user nor a group."
-    what = f"{scopes_phrase(rule)} at {resources_phrase(rule)}"
+        return f"{off}Speaks about nobody, since it names neither a user nor a group.", (), ""
     by = "" if "*" in rule.grant_types else f" by {grants_phrase(rule)}"
     who = clients_phrase(rule) if rule.for_machines else subjects_phrase(rule)
     through = "for themselves" if rule.for_machines else f"through {clients_phrase(rule)}"
@@ -47,9 +55,11 @@ def sentence(rule: Rule) -> str:
         may = f"{_NOBODY[who]} may get"
     else:
         may = f"{who} may not get"
-    said = f"{may} {what} {through}{by}" + "".join(_endings(rule))
+    said = f"{may} {scopes_phrase(rule)} at "
     # A name keeps the letters that it is compared by.
-    return f"{off}{said if _begins_with_a_name(rule) else said[0].upper() + said[1:]}."
+    before = f"{off}{said if _begins_with_a_name(rule) else said[0].upper() + said[1:]}"
+    after = f" {through}{by}" + "".join(_endings(rule)) + "."
+    return (f"{before}{_ANY_SERVER}{after}", (), "") if "*" in rule.resources else (before, rule.resources, after)
 
 
 def clients_phrase(rule: Rule) -> str:
@@ -73,7 +83,7 @@ def grants_phrase(rule: Rule) -> str:
 
 
 def resources_phrase(rule: Rule) -> str:
-    return "any server" if "*" in rule.resources else any_of(rule.resources)
+    return _ANY_SERVER if "*" in rule.resources else any_of(rule.resources)
 
 
 def scopes_phrase(rule: Rule) -> str:

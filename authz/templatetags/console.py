@@ -9,9 +9,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 
-from authz.console import display
+from authz.console import display, sentences
 from authz.console.reasons import explain
 from authz.models import User
+from authz.policy import Rule
 
 register = template.Library()
 
@@ -50,6 +51,26 @@ def _labelled(cell: str, text: str) -> str:
 def named(names: Mapping[str, str], key: str) -> str:
     """What people call it, if anybody does: `names|named:client_id`."""
     return names.get(key) or key
+
+
+@register.filter
+def server(names: Mapping[str, str], identifier: str) -> SafeString:
+    """An MCP server as people call it, with what it is in the tooltip: `names|server:identifier`."""
+    return sentences.server(identifier, names)
+
+
+@register.filter
+def any_server(names: Mapping[str, str], rule: Rule) -> SafeString | str:
+    """What a rule speaks about: `names|any_server:rule`."""
+    if not rule.resources or "*" in rule.resources:
+        return "any server" if rule.resources else "no server"
+    return sentences.any_of(rule.resources, names)
+
+
+@register.filter
+def sentence(names: Mapping[str, str], rule: Rule) -> SafeString:
+    """What a rule says: `names|sentence:rule`."""
+    return sentences.in_words(rule, names)
 
 
 @register.filter

@@ -2,15 +2,19 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
+from django.db import connection
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from authz.models import AccessRequest, AuditEvent, Rule, RuleChange
+from authz.models import AccessRequest, AuditEvent, ProtectedResource, Rule, RuleChange
 from authz.policy import Rule as PolicyRule
 from tests.console.conftest import Page
-from tests.support.world import NOTES, SECRET, World
+from tests.support.world import NOTES, PAYROLL, SECRET, World, client
 
 FORM = {
     "name": "Visitors read", "effect": "allow", "enabled": "on", "clients": "host:*.example.com\nnightly-report",
@@ -87,6 +91,102 @@ def test_a_list_reads_as_sentences(signed_in: Page) -> None:
     page = signed_in("auditor").get("/console/authz/rule/").content.decode()
 
     assert "Members of engineering may get" in page
+
+
+def test_a_server_without_a_name_stands_as_it_is(signed_in: Page) -> None:
+    ProtectedResource.objects.update(name="")
+    rule = Rule.objects.get(name="Agents read notes")
+    rule.definition |= {"resources": [NOTES, "https://unknown.example.com/mcp", PAYROLL]}
+    rule.save()
+
+    page = signed_in("auditor").get("/console/authz/rule/").content.decode()
+
+    listed = f"<bdi>{NOTES}</bdi>, <bdi>https://unknown.example.com/mcp</bdi> or <bdi>{PAYROLL}</bdi><bdi> for"
+    assert listed in page
+
+
+def test_why_a_rule_missed_and_whom_a_change_concerns_is_told_with_names(signed_in: Page, gatehouse: World) -> None:
+    gatehouse.machine_token()
+    browser = signed_in("administrator")
+    asked = {**ASK, "resource": PAYROLL, "scope": ""}
+
+    missed = browser.get("/console/simulator/", asked).content.decode()
+    row = Rule.objects.get(name="Agents read notes")
+    effect = browser.get(reverse("admin:authz_rule_delete", args=[row.pk]), {"days": "30"}).content.decode()
+    reached = browser.get("/console/reach/", {"client_id": "nightly-report"}).content.decode()
+
+    payroll, notes = f'<bdi title="{PAYROLL}">Payroll</bdi>', f'<bdi title="{NOTES}">Notes</bdi>'
+    assert f"MCP server: asked {payroll}; it wants {notes}." in missed
+    assert f"for itself at {notes}" in effect
+    assert f"at {notes} by client_credentials" in reached
+
+
+def test_what_is_text_keeps_the_identifiers(signed_in: Page) -> None:
+    history = signed_in("auditor").get("/api/v1/policy/history").content.decode()
+    terminal = StringIO()
+    call_command("policy", "history", stdout=terminal)
+
+    for text in (history, terminal.getvalue()):
+        assert f"at {NOTES} " in text
+        assert "at Notes" not in text
+
+
+def test_the_names_in_a_long_list_cost_one_query(signed_in: Page) -> None:
+    definition = Rule.objects.all()[0].definition
+    rows = [
+        ProtectedResource(identifier=f"https://server-{i}.example.com/mcp", name=f"Server {i % 7}") for i in range(40)
+    ]
+    ProtectedResource.objects.bulk_create(rows)
+    Rule.objects.bulk_create(
+        [
+            Rule(name=f"Rule {i}", effect="allow", definition=definition | {"resources": [row.identifier]})
+            for i, row in enumerate(rows)
+        ]
+    )
+    with CaptureQueriesContext(connection) as captured:
+        page = signed_in("auditor").get("/console/authz/rule/").content.decode()
+
+    assert "Server 6 (https://server-6.example.com/mcp)" in page
+    assert len([query for query in captured if '"authz_protectedresource"' in query["sql"]]) == 1
+
+
+WIKI = "https://wiki.example.com/mcp"
+NAMED = f'at </bdi><bdi title="{NOTES}">Notes</bdi><bdi> '
+TOLD_APART = f'at </bdi><bdi title="{NOTES}">Notes ({NOTES})</bdi><bdi> '
+
+
+SAYING = (
+    "/console/authz/rule/",
+    "/console/authz/rule/{rule}/change/",
+    "/console/authz/rule/history/?rule={rule}",
+    "/console/authz/client/{agent}/change/",
+    "/console/authz/client/{agent}/switch/approved/",
+    f"/console/simulator/?client_id=nightly-report&resource={NOTES}&grant_type=client_credentials",
+    "/console/replay/{event}/",
+    "/console/authz/rule/history/{version}/restore/",
+)
+
+
+@pytest.mark.parametrize("page", SAYING)
+def test_rules_call_mcp_servers_by_their_names(signed_in: Page, gatehouse: World, page: str) -> None:
+    gatehouse.machine_token()
+    version = RuleChange.objects.latest("pk").pk
+    rule = Rule.objects.get(name="Agents read notes")
+    rule.definition |= {"max_lifetime": 299}
+    rule.save()
+    path = page.format(
+        rule=rule.pk,
+        agent=client("posting-agent").pk,
+        event=AuditEvent.objects.get(event="token:access:issued").pk,
+        version=version,
+    )
+    browser = signed_in("administrator")
+
+    assert NAMED in browser.get(path).content.decode()
+
+    # Where another has the same name it says which.
+    ProtectedResource.objects.create(identifier=WIKI, name="Notes")
+    assert TOLD_APART in browser.get(path).content.decode()
 
 
 ASK = {

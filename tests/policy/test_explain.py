@@ -177,6 +177,7 @@ def test_it_says_what_a_rule_does_to_an_ask(
 def test_it_names_the_rule_and_says_it_in_a_sentence() -> None:
     (trace,) = policy.explain(ask(), policy.compile([allow(name="All", id="7")]), NOW).rules
     assert (trace.name, trace.id, trace.effect) == ("All", "7", policy.Effect.ALLOW)
+    assert trace.rule == allow(name="All", id="7")
     assert trace.sentence == policy.sentence(allow())
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from authz import policy
+from authz.policy.sentences import any_of, around_servers
 
 from .cast import NOTES, PAYROLL, allow, deny, require
 
@@ -135,6 +136,20 @@ SENTENCES = [
 @pytest.mark.parametrize(("rule", "expected"), SENTENCES, ids=[row[1][:60] for row in SENTENCES])
 def test_a_rule_reads_as_a_sentence(rule: policy.Rule, expected: str) -> None:
     assert policy.sentence(rule) == expected
+
+
+def test_a_sentence_comes_apart_at_the_servers_for_whoever_calls_them_otherwise() -> None:
+    rule = allow("read", users=["bob"], resources=[NOTES, PAYROLL], max_lifetime=60)
+    before, servers, after = around_servers(rule)
+
+    assert (before, servers) == ("bob may get the scope read at ", (NOTES, PAYROLL))
+    assert after == " through any agent, for at most 1 minute a token."
+    assert before + any_of(servers) + after == policy.sentence(rule)
+
+
+@pytest.mark.parametrize("rule", [allow(), allow(resources=[]), deny(groups=[], resources=[NOTES])])
+def test_a_sentence_without_servers_stays_in_one(rule: policy.Rule) -> None:
+    assert around_servers(rule) == (policy.sentence(rule), (), "")
 
 
 @pytest.mark.parametrize(
