@@ -69,13 +69,8 @@ class Unknown(Exception):
 
 def cast(*, client_id: str = "", username: str = "", resource: str = "") -> Cast:
     """Everybody there is; or only this agent, this person, this server. Raises `Unknown`."""
-    agents = _agents(client_id, time.time())
-    servers = [*_servers(), *registry.servers_elsewhere(agents)]
-    found = Cast(
-        agents=agents,
-        persons=_persons(username),
-        servers=[server for server in servers if not resource or server.identifier == resource],
-    )
+    acting = agents(client_id, time.time())
+    found = Cast(agents=acting, persons=_persons(username), servers=servers(resource, acting))
     # Of nobody every question would be answered by "nothing", and a misspelt one by what it hoped for.
     for name, rows in ((client_id, found.agents), (username, found.persons), (resource, found.servers)):
         if name and not rows:
@@ -83,9 +78,17 @@ def cast(*, client_id: str = "", username: str = "", resource: str = "") -> Cast
     return found
 
 
-def _servers() -> list[Server]:
-    """Our own."""
+def servers(resource: str, acting: Sequence[Agent]) -> list[Server]:
+    """All there are, or this one; the same can be ours and stand behind others. `acting` are those whose way there is
+    of interest.
+    """
+    others = registry.servers_elsewhere(acting)
+    return [*_own(resource), *(server for server in others if not resource or server.identifier == resource)]
+
+
+def _own(resource: str) -> list[Server]:
     rows = ProtectedResource.objects.filter(is_active=True).prefetch_related("scopes").order_by("identifier")
+    rows = rows.filter(identifier=resource) if resource else rows
     grant_types = registry.grants_leading_here()
     return [
         Server(
@@ -97,8 +100,10 @@ def _servers() -> list[Server]:
     ]
 
 
-def _agents(client_id: str, now: float) -> list[Agent]:
-    """As tuples: of ten thousand agents, making the models would take longer than all the rest. Their lists come as
+def agents(client_id: str, now: float) -> list[Agent]:
+    """All of them, or this one.
+
+    As tuples: of ten thousand agents, making the models would take longer than all the rest. Their lists come as
     text, since few differ, and each that differs is read once."""
     rows = Client.objects.filter(client_id=client_id) if client_id else Client.objects.all()
     columns = rows.order_by("client_id").values_list(

@@ -154,6 +154,7 @@ def servers(agents: Sequence[Agent]) -> list[ReachedServer]:
                 identifier=target.identifier,
                 scopes=tuple((name, "") for name in target.scopes),
                 authorization_server=server.issuer,
+                behind=server.name,
                 grant_types=frozenset({GRANT_TYPE}),
                 clients=clients,
             )

@@ -35,6 +35,11 @@ def grant_label(name: str) -> SafeString | str:
     )
 
 
+def grant_choice(name: str) -> str:
+    """The same where there is room for a line of text only."""
+    return f"{name.rpartition(':')[2]}: {GRANT_WORDS[name]}" if name in GRANT_WORDS else name
+
+
 def scope_label(name: str, description: str, sensitivity: str) -> SafeString:
     risk = (
         "" if sensitivity in {"", "low"} else chip(f"{sensitivity} risk", "bad" if sensitivity == "high" else "caution")
@@ -47,10 +52,15 @@ def scope_label(name: str, description: str, sensitivity: str) -> SafeString:
     )
 
 
-def server_label(identifier: str, name: str) -> SafeString | str:
-    if not name:
+def server_label(identifier: str, name: str, behind: str = "") -> SafeString | str:
+    if not name and not behind:
         return identifier
-    return format_html('<span class="choice"><bdi>{}</bdi><span class="soft small">{}</span></span>', name, identifier)
+    return format_html(
+        '<span class="choice"><bdi>{}</bdi><span class="soft small"><bdi>{}</bdi> <bdi>{}</bdi></span></span>',
+        name or identifier,
+        identifier if name else "",
+        behind,
+    )
 
 
 def method_label(name: str) -> str:

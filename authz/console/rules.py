@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from authz import audit, decisions, registry, rule_history, snapshot
-from authz.console import sentences
+from authz.console import sentences, servers
 from authz.console.display import chip, grant_label, server_label
 from authz.console.fields import ApproversField, LinesField, with_count
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, person, record
@@ -152,17 +152,19 @@ class RuleForm(Form):
             value = conditions.get(field)
             if value not in (None, []):
                 self.initial.setdefault(field, " ".join(value) if isinstance(value, list) else value)
-        servers = dict(ProtectedResource.objects.order_by("name").values_list("identifier", "name")[:500])
+        offered = {row.identifier: row for row in servers.offered(ProtectedResource.objects.all())}
         groups = Group.objects.order_by("name").values_list("name", flat=True)
-        scopes = Scope.objects.order_by("name").values_list("name", flat=True).distinct()[:500]
+        own = Scope.objects.order_by("name").values_list("name", flat=True).distinct()[:500]
+        scopes = sorted({*own, *(name for row in offered.values() for name in row.scopes)})
 
         def server(identifier: str) -> str:
-            return server_label(identifier, servers.get(identifier, ""))
+            row = offered.get(identifier, servers.Offered(identifier=identifier))
+            return server_label(identifier, row.name, row.behind)
 
         for field, known, every, label in (
             ("grant_types", registry.grants(), "Every way", grant_label),
             ("groups", groups, "Anybody who signs in", str),
-            ("resources", servers, "Every MCP server", server),
+            ("resources", offered, "Every MCP server", server),
             ("scopes", scopes, "Every scope", str),
         ):
             if field in self.fields:

@@ -1,6 +1,7 @@
 """The simulator: who could reach this, and why not? The same function that every grant asks, on a made-up ask."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -8,12 +9,14 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from authz import decisions, registry, snapshot
-from authz.console import names
+from authz import decisions, registry, simulation, snapshot
+from authz.console import names, servers
+from authz.console.display import grant_choice
 from authz.console.site import console
 from authz.console.suggestions import suggesting
-from authz.models import AccessRequest, Client, ProtectedResource, User
+from authz.models import AccessRequest, Client, User
 from authz.policy import Explanation, RuleSet, explain
+from authz.policy.reach import OF_PERSONS
 
 REASONS = {
     "allowed": "Rules allow all of it.",
@@ -26,6 +29,12 @@ REASONS = {
     "client_not_approved": "The agent is not approved (or no longer), so no rule is asked.",
     "nothing_asked": "The ask names no scope of this MCP server.",
 }
+NOT_HERE = "In this way nobody gets there: the MCP server stands behind another authorization server."
+NOT_ELSEWHERE = "This way leads only to MCP servers behind other authorization servers."
+NOT_BY_IT = (
+    "It does not get there, whatever the rules say: it needs to be registered for this way, to prove who it is, and to"
+    " be known to the authorization server that the MCP server stands behind."
+)
 
 
 class AskForm(forms.Form):
@@ -41,9 +50,8 @@ class AskForm(forms.Form):
         super().__init__(*args, **kwargs)
         suggesting(self.fields["client_id"], "agents")
         suggesting(self.fields["username"], "people")
-        rows = ProtectedResource.objects.filter(is_active=True).order_by("name")[:500]
-        self.fields["resource"].choices = [(row.identifier, row.name) for row in rows]  # type: ignore[attr-defined]
-        self.fields["grant_type"].choices = [(name, name) for name in registry.grants()]  # type: ignore[attr-defined]
+        self.fields["resource"].choices = servers.choices()  # type: ignore[attr-defined]
+        self.fields["grant_type"].choices = [(name, grant_choice(name)) for name in registry.grants()]  # type: ignore[attr-defined]
 
     def clean_client_id(self) -> Client:
         client = Client.objects.select_related("owner").filter(client_id=self.cleaned_data["client_id"]).first()
@@ -58,6 +66,24 @@ class AskForm(forms.Form):
         if user is None:
             raise forms.ValidationError("Nobody has this user name.")
         return user
+
+    def clean(self) -> dict[str, Any]:
+        """What no rule says: whether it gets there in this way at all. `scopes_there` is name → sensitivity."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.errors:
+            return cleaned
+        client_id, way = cleaned["client_id"].client_id, cleaned["grant_type"]
+        there = simulation.servers(cleaned["resource"], simulation.agents(client_id, time.time()))
+        by_it = [server for server in there if server.grant_types is None or way in server.grant_types]
+        reached = [server for server in by_it if server.clients is None or client_id in server.clients]
+        if not by_it:
+            self.add_error("grant_type", NOT_HERE if way in registry.grants_leading_here() else NOT_ELSEWHERE)
+        elif not reached:
+            self.add_error("client_id", NOT_BY_IT)
+        elif way in OF_PERSONS and cleaned["username"] is None:
+            self.add_error("username", "In this way an agent asks for a person only.")
+        cleaned["scopes_there"] = {name: sensitivity for server in reached for name, sensitivity in server.scopes}
+        return cleaned
 
 
 class AskBesideForm(AskForm):
@@ -89,18 +115,18 @@ def simulator(request: HttpRequest) -> HttpResponse:
 
 def answer(asked: dict[str, Any], rules: RuleSet, now: float) -> dict[str, Any]:
     """The decision on a made-up ask, with its rules as sentences."""
-    resource = ProtectedResource.objects.prefetch_related("scopes").get(identifier=asked["resource"])
-    known = [scope.name for scope in resource.scopes.all()]
-    wanted = asked["scope"].split() or known
+    wanted = asked["scope"].split() or list(asked["scopes_there"])
     question = decisions.ask(
         client=asked["client_id"],
         user=asked["username"],
         grant_type=asked["grant_type"],
-        resource=resource,
-        scopes=wanted,
+        resource=None,
+        scopes=(),
         # As if the person had just signed in: what a rule demands beyond that shows as a step up.
         auth_time=int(now) if asked["username"] else None,
     )
+    scopes = tuple((name, asked["scopes_there"].get(name, "")) for name in wanted)
+    question = replace(question, resource=asked["resource"], scopes=scopes)
     explanation = explain(question, rules, now, decisions.approvals_for(question, rules, now))
     decision = explanation.decision
     return {

@@ -11,6 +11,7 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import reverse_lazy
 from django.views.decorators.http import require_safe
 
+from authz.console import servers
 from authz.models import Client, ProtectedResource, Scope, User
 
 SHOWN = 8
@@ -33,7 +34,10 @@ def _groups(text: str) -> Pairs:
 
 def _resources(text: str) -> Pairs:
     rows = ProtectedResource.objects.filter(Q(identifier__icontains=text) | Q(name__icontains=text)).order_by("name")
-    return list(rows.values_list("identifier", "name")[:SHOWN])
+    found = list(rows.values_list("identifier", "name")[:SHOWN])
+    own = {identifier for identifier, _ in found}
+    others = [(row.identifier, row.behind) for row in servers.elsewhere(text) if row.identifier not in own]
+    return [*found, *others][:SHOWN]
 
 
 def _scopes(text: str) -> Pairs:
@@ -46,7 +50,7 @@ OF: Mapping[str, tuple[str, Callable[[str], Pairs]]] = {
     "agents": ("authz.view_rule", _agents),
     "people": ("authz.view_user", _people),
     "groups": ("authz.view_rule", _groups),
-    "resources": ("authz.view_protectedresource", _resources),
+    "resources": ("authz.view_rule", _resources),
     "scopes": ("authz.view_protectedresource", _scopes),
 }
 

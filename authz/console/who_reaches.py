@@ -8,11 +8,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from authz import decisions, registry, simulation, snapshot
-from authz.console import names
+from authz import decisions, simulation, snapshot
+from authz.console import names, servers
 from authz.console.site import console
 from authz.console.suggestions import suggesting
-from authz.models import ProtectedResource
 from authz.policy import Reach, reach
 from authz.simulation import Level
 
@@ -29,11 +28,7 @@ class WhoForm(forms.Form):
         super().__init__(*args, **kwargs)
         suggesting(self.fields["client_id"], "agents")
         suggesting(self.fields["username"], "people")
-        rows = ProtectedResource.objects.filter(is_active=True).order_by("name")[:500]
-        elsewhere = registry.servers_elsewhere(())
-        known = {row.identifier: f"{row.identifier} behind {row.authorization_server}" for row in elsewhere}
-        known |= {row.identifier: row.name for row in rows}
-        self.fields["resource"].choices = [("", "Any"), *known.items()]  # type: ignore[attr-defined]
+        self.fields["resource"].choices = [("", "Any"), *servers.choices()]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -58,6 +53,7 @@ def who_reaches(request: HttpRequest) -> HttpResponse:
                 "rows": [_in_words(row) for row in rows[:ROWS]],
                 "more": max(len(rows) - ROWS, 0),
                 "servers": names.of_servers(row.resource for row in rows[:ROWS]),
+                "authorization_servers": servers.authorization_servers(),
             }
     return TemplateResponse(request, "console/who_reaches.html", context)
 

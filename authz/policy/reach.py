@@ -50,6 +50,7 @@ class Server:
 
     scopes                (name, sensitivity) of all it has; sensitivity "" if it isn't known.
     authorization_server  the issuer of the other authorization server that it stands behind; "" for this one's own.
+    behind                what people call that authorization server; "" if they call it nothing.
     grant_types           the grants that lead there; None: every one.
     clients               who can come there at all; None: everybody.
     """
@@ -57,6 +58,7 @@ class Server:
     identifier: str
     scopes: tuple[tuple[str, str], ...]
     authorization_server: str = ""
+    behind: str = ""
     grant_types: frozenset[str] | None = None
     clients: frozenset[str] | None = None
 
@@ -203,7 +205,7 @@ def _answer(
 
 def _grants(agent: Agent, subject: Person | None, server: Server) -> list[str]:
     """The grants by which such a subject can come there; a refresh only goes on with one of them."""
-    others = _OF_PERSONS if subject is None else ("client_credentials",)
+    others = OF_PERSONS if subject is None else ("client_credentials",)
     return [
         name
         for name in sorted(agent.grant_types)
@@ -211,8 +213,8 @@ def _grants(agent: Agent, subject: Person | None, server: Server) -> list[str]:
     ]
 
 
-# By these nobody comes for itself.
-_OF_PERSONS = ("authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange")
+# By these no agent comes for itself.
+OF_PERSONS = ("authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange")
 
 
 def _ask(agent: Agent, person: Person | None, resource: str, grant_type: str) -> Ask:

@@ -104,8 +104,8 @@ def test_the_console_and_the_api_name_the_server_that_it_stands_behind(company: 
     browser.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
 
     page = browser.get("/console/reach/", {"resource": CHAT_MCP}).content.decode()
-    assert f"at <bdi>{CHAT_MCP}</bdi> behind <bdi>{CHAT}</bdi>" in page
-    assert f'<option value="{CHAT_MCP}" selected>{CHAT_MCP} behind {CHAT}</option>' in page
+    assert f'at <bdi>{CHAT_MCP}</bdi> behind <bdi title="{CHAT}">Chat</bdi>' in page
+    assert f'<option value="{CHAT_MCP}" selected>{CHAT_MCP} behind Chat</option>' in page
 
     told = json.loads(browser.get("/api/v1/policy/reach", {"client_id": AGENT[0]}).content)["reach"]
     assert {(row["resource"], row["authorization_server"]) for row in told} == {(NOTES, ""), (CHAT_MCP, CHAT)}
