@@ -222,6 +222,12 @@ class TrustedIssuerAdmin(ConsoleAdmin):
         """What the issuer has to know of us."""
         return callback_url(provider_id(row.issuer)) if row.pk else "Shown once it is saved; the issuer needs it."
 
+    @admin.display(description="Client secret")
+    def sign_in_secret(self, row: TrustedIssuer) -> str:
+        """What those see of it who may change nothing."""
+        client = getattr(row, "sign_in", None)
+        return "There is one." if client and client.secret else "—"
+
     def save_model(self, request: HttpRequest, obj: TrustedIssuer, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         given = form.cleaned_data

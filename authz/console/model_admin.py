@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.options import get_content_type_for_model
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.forms import ModelForm, Textarea
@@ -78,6 +80,11 @@ class ConsoleAdmin(Base):
         """Kind and identifier of an object that the switch can cut off (authz/cut_off.py)."""
         return None
 
+    def has_history(self, obj: Any) -> bool:
+        """Whether its history tells anything: what people changed here in the console."""
+        told = LogEntry.objects.filter(content_type=get_content_type_for_model(obj), object_id=str(obj.pk))
+        return bool(told.exists())
+
     def get_action_choices(self, request: HttpRequest, default_choices: Any = None) -> list[tuple[str, str]]:
         return super().get_action_choices(request, [("", "With those selected …")])
 
@@ -96,6 +103,7 @@ class ConsoleAdmin(Base):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         obj = kwargs.get("obj")
         context["tools"] = [*self.tools(request, obj), *switch_tools(request, self.cut_off_as(obj))] if obj else ()
+        context["has_history"] = obj is not None and self.has_history(obj)
         # "Save and add another" is one button too many for objects that are made with thought.
         context["show_save_and_add_another"] = False
         context["adminform"].form.label_suffix = ""
@@ -152,4 +160,7 @@ class ReadOnlyAdmin(ConsoleAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
+        return False
+
+    def has_history(self, obj: Any) -> bool:
         return False

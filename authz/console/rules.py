@@ -316,6 +316,9 @@ class RuleAdmin(ConsoleAdmin):
             *super().get_urls(),
         ]
 
+    def has_history(self, obj: Rule) -> bool:
+        return True  # each change of a rule is in it, by whatever way it came
+
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -358,7 +361,9 @@ class RuleAdmin(ConsoleAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         rule = self.get_object(request, object_id)
-        context = {"sentence": sentences.of_rows([rule])[0], **(extra_context or {})}
+        # Whoever may only look reads it below, among the rest.
+        told = sentences.of_rows([rule])[0] if self.has_change_permission(request, rule) else ""
+        context = {"sentence": told, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
     def delete_model(self, request: HttpRequest, obj: Rule) -> None:

@@ -11,6 +11,7 @@ from django.utils.text import capfirst
 
 from authz.console import display, sentences
 from authz.console.reasons import explain
+from authz.console.shown import shown
 from authz.models import User
 from authz.policy import Rule
 
@@ -71,6 +72,9 @@ def any_server(names: Mapping[str, str], rule: Rule) -> SafeString | str:
 def sentence(names: Mapping[str, str], rule: Rule) -> SafeString:
     """What a rule says: `names|sentence:rule`."""
     return sentences.in_words(rule, names)
+
+
+register.filter(shown)
 
 
 @register.filter
