@@ -6,6 +6,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.contrib.admin.utils import quote
 from django.urls import URLPattern, get_resolver, reverse
 from django.urls.resolvers import URLResolver
 
@@ -99,4 +100,5 @@ def _value(name: str, argument: str, first: Any) -> Any:
     key = first(ABOUT.get(short) or short.rpartition("_")[0])
     if key is None:
         raise LookupError(f"no row to open {name} with; see tests/support/everything.py")
-    return key
+    # The admin reads "_5F" in a key as one character, and a signing key's identifier may hold that by chance.
+    return quote(key) if name.startswith("admin:") else key
