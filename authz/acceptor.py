@@ -82,7 +82,8 @@ class Acceptor:
     def _has_come(self, task: asyncio.Task[object]) -> None:
         self._coming.discard(task)
         self._count()
-        task.exception()  # whoever has gone before it was theirs leaves nothing to do
+        if not task.cancelled():
+            task.exception()  # whoever has gone before it was theirs leaves nothing to do
 
     def _count(self) -> int:
         """Also what the others see: each that comes wakes all lanes, so nobody's count is older than that."""
