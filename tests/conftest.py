@@ -2,10 +2,9 @@
 (never).
 """
 
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
@@ -14,7 +13,7 @@ from django.db import connection
 
 from authz import keys, rate_limits, refusals, snapshot, status_lists
 from authz.models import triggers
-from tests.support import rows, world
+from tests.support import databases, rows, world
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -22,12 +21,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # Each client of a test would look through all static files anew.
     settings.WHITENOISE_AUTOREFRESH = True
-    # A file, as in production: threads that share an in-memory database do not wait for each other's locks, they fail.
-    database = settings.DATABASES["default"]
-    if database["ENGINE"].endswith("sqlite3"):
-        directory = tempfile.TemporaryDirectory(prefix="gatehouse-tests-")
-        config.add_cleanup(directory.cleanup)
-        database.setdefault("TEST", {})["NAME"] = str(Path(directory.name) / "test.sqlite3")
+    # Made here by the process that starts the others, so that all have the same.
+    databases.directory()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -38,6 +33,28 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
             for fixture in item._fixtureinfo.name2fixturedefs.get(name, ()):
                 if fixture.scope in {"module", "session"} and fixture.baseid.startswith("tests/"):
                     item.add_marker(pytest.mark.xdist_group(fixture.baseid))
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Each process has a copy of the run's migrated database (tests/support/databases.py)."""
+    migrated, default = databases.migrated(), settings.DATABASES["default"]
+    test = default.setdefault("TEST", {})
+    if migrated.startswith("postgres"):
+        test["TEMPLATE"] = urlsplit(migrated).path[1:]
+        return
+    # A file, as in production: threads that share an in-memory database do not wait for each other's locks, they fail.
+    file = tmp_path_factory.mktemp("database") / "test.sqlite3"
+    databases.copy_file(migrated, file)
+    test["NAME"] = str(file)
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """The copy is the tests' database. On PostgreSQL it is made from the template, so it is not there yet."""
+    return settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import connection
 
 from authz import readiness
-from tests.support import processes, world
+from tests.support import commands, databases, processes, world
 from tests.support.processes import RunningGatehouse
 
 NIGHTLY = ("nightly-report", world.SECRET)
@@ -27,7 +27,7 @@ NIGHTLY = ("nightly-report", world.SECRET)
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGatehouse]:
     directory = tmp_path_factory.mktemp("faults")
     with (
-        processes.database(directory, world.configuration()) as url,
+        databases.database(directory, world.configuration()) as url,
         processes.running(url, directory) as running,
     ):
         yield running
@@ -139,7 +139,7 @@ def test_nothing_is_issued_everybody_is_told_and_it_goes_on(server: RunningGateh
         assert server.ask("GET", f"{server.origin}/healthz").status_code == 200
         page = server.ask("POST", f"{server.origin}/accounts/login/", data={"login": "bob", "password": "bob-password"})
         assert page.status_code in {403, 503}  # without a form's token nothing is asked of the database
-        secrets = (code, tokens["refresh_token"], tokens["access_token"], world.SECRET, processes.SECRET_KEY)
+        secrets = (code, tokens["refresh_token"], tokens["access_token"], world.SECRET, commands.SECRET_KEY)
         for answer in (ready, page):
             assert not any(secret in answer.text for secret in secrets)
     eventually(lambda: server.token(grant_type="client_credentials", auth=NIGHTLY), 200)

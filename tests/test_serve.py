@@ -17,7 +17,7 @@ import requests
 from authz import lanes, serve
 from authz.serve import STOPPING
 from demo.processes import ROOT, free_port
-from tests.support import processes
+from tests.support import databases, processes
 from tests.support.processes import RunningGatehouse
 from tests.support.world import SECRET, configuration
 
@@ -27,7 +27,7 @@ GRACE = STOPPING + 6
 @pytest.mark.parametrize("is_for_all", [False, True], ids=["SIGTERM to the server", "Ctrl-C to all of it"])
 def test_it_stops(tmp_path: Path, is_for_all: bool) -> None:
     port = free_port()
-    with processes.database(tmp_path) as url, (tmp_path / "log").open("wb") as log:
+    with databases.database(tmp_path) as url, (tmp_path / "log").open("wb") as log:
         environment = os.environ | {
             "PORT": str(port),
             "GATEHOUSE_ISSUER": f"http://127.0.0.1:{port}/o",
@@ -75,7 +75,7 @@ COUNTED = re.compile(r'^gatehouse_token_requests_total\{.*result="(\w+)"\} (\d+)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGatehouse]:
     directory = tmp_path_factory.mktemp("serve")
     with (
-        processes.database(directory, configuration()) as url,
+        databases.database(directory, configuration()) as url,
         processes.running(url, directory, workers=request.param, GATEHOUSE_METRICS_TOKEN=METRICS_TOKEN) as gatehouse,
     ):
         yield gatehouse
@@ -136,7 +136,7 @@ def test_what_is_done_by_the_clock_goes_on_when_its_process_was_killed(server: R
 def mortal(tmp_path: Path) -> Iterator[RunningGatehouse]:
     """A server of the test's own, to be killed."""
     with (
-        processes.database(tmp_path, configuration()) as url,
+        databases.database(tmp_path, configuration()) as url,
         processes.running(url, tmp_path) as gatehouse,
     ):
         yield gatehouse
@@ -166,7 +166,7 @@ def test_whoever_guesses_waits_whichever_process_they_come_to(tmp_path: Path) ->
     """Attack: each guess on a connection of its own, so that each process sees half of them."""
     guessed = {"auth": ("nightly-report", "wrong" * 10), "grant_type": "client_credentials"}
     with (
-        processes.database(tmp_path, configuration()) as url,
+        databases.database(tmp_path, configuration()) as url,
         processes.running(url, tmp_path, GATEHOUSE_RATE_LIMITS="refused:client=10/hour") as gatehouse,
     ):
         assert {gatehouse.token(**guessed).status_code for _ in range(11)} == {401}  # type: ignore[arg-type]

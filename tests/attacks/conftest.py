@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support import processes, world
+from tests.support import databases, processes, world
 from tests.support.processes import RunningGatehouse
 
 
 @pytest.fixture(scope="session")
 def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A database of its own for the servers of this run, with the world of tests/support/world.py."""
-    with processes.database(tmp_path_factory.mktemp("servers"), world.configuration()) as url:
+    with databases.database(tmp_path_factory.mktemp("servers"), world.configuration()) as url:
         yield url
 
 

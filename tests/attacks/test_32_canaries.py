@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from demo.browser import Page, Person
 from tests.authz.assertions import client_assertion
-from tests.support import processes, world
+from tests.support import commands, databases, processes, world
 from tests.support.processes import RunningGatehouse
 
 METRICS_TOKEN = f"metrics-{secrets.token_hex(24)}"
@@ -62,13 +62,13 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     directory = tmp_path_factory.mktemp("canaries")
     settings = {"GATEHOUSE_LOG_FORMAT": "json", "GATEHOUSE_METRICS_TOKEN": METRICS_TOKEN}
     with (
-        processes.database(directory, world.configuration()) as url,
+        databases.database(directory, world.configuration()) as url,
         processes.running(url, directory, **settings) as server,
     ):
         watched = Watched(server)
         for known in (world.SECRET, world.SERVER_SECRET, world.VERIFIER, "bob-password", METRICS_TOKEN):
             watched.secret(known)
-        watched.secret(processes.SECRET_KEY)
+        watched.secret(commands.SECRET_KEY)
         good_ways(watched)
         wrong_ways(watched)
         malformed_ways(watched)

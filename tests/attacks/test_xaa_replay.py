@@ -18,7 +18,7 @@ import pytest
 
 from authz.models import UsedAssertion
 from authz.protocol import jwts
-from tests.support import processes
+from tests.support import commands, databases
 from tests.support.races import at_once
 from tests.support.world import World
 from tests.xaa import company as organisation
@@ -126,12 +126,12 @@ def test_of_fifty_at_once_over_several_processes_one_gets_a_token(idp: tuple[Idp
     company = tmp_path / "company.yaml"
     company.write_text(organisation.CONFIGURATION.replace(organisation.IDP_JWKS, f"http://{host}/jwks"))
     answers: Counter[str] = Counter()
-    with processes.database(tmp_path, organisation.world.configuration()) as database, ExitStack() as running:
+    with databases.database(tmp_path, organisation.world.configuration()) as database, ExitStack() as running:
         environment = os.environ | {
             "DATABASE_URL": database,
             "DJANGO_SETTINGS_MODULE": "authz.settings",
             "GATEHOUSE_ISSUER": organisation.conf.issuer,
-            "GATEHOUSE_SECRET_KEY": processes.SECRET_KEY,
+            "GATEHOUSE_SECRET_KEY": commands.SECRET_KEY,
             "GATEHOUSE_OUTBOUND_ALLOWED_HOSTS": host,
             "PYTHONPATH": str(ROOT),
         }

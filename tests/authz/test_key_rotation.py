@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from authz import keys, snapshot
-from tests.support import processes
+from tests.support import databases, processes
 from tests.support.world import NOTES, SECRET, configuration
 
 HOUR = 3600.0
@@ -97,7 +97,7 @@ def test_under_load_a_verifier_that_asks_again_for_an_unknown_key_verifies_every
                 failed.append(str(error))
 
     with (
-        processes.database(tmp_path, configuration()) as url,
+        databases.database(tmp_path, configuration()) as url,
         processes.running(url, tmp_path, workers=2) as gatehouse,
     ):
         clients = [threading.Thread(target=client, args=(gatehouse,)) for _ in range(4)]

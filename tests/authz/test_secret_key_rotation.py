@@ -20,7 +20,7 @@ from authz import keys, reencryption, refresh_tokens, secrets_at_rest, snapshot
 from authz.models import AuditEvent, SigningKey
 from authz.protocol.errors import OAuthError
 from authz.secrets_at_rest import WrongKeyError
-from tests.support import processes, world
+from tests.support import databases, processes, world
 from tests.support.races import at_once
 from tests.support.world import World, person
 
@@ -189,7 +189,7 @@ class TestRefreshTokens:
 
 def test_nodes_with_the_old_and_the_new_key_serve_side_by_side(tmp_path: Path) -> None:
     """Each step of docs/operations.md: the nodes before it and after it run together, and no client notices."""
-    with processes.database(tmp_path, world.configuration(), GATEHOUSE_SECRET_KEY=OLD) as url, ExitStack() as nodes:
+    with databases.database(tmp_path, world.configuration(), GATEHOUSE_SECRET_KEY=OLD) as url, ExitStack() as nodes:
         issuer = f"http://127.0.0.1:{(port := processes.free_port())}/o"
 
         def node(current: str, *others: str, **settings: str) -> processes.RunningGatehouse:

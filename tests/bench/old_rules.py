@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.processes import ROOT
-from tests.support import processes, world
+from tests.support import databases, processes, world
 
 WORKERS = 4
 ASKERS = 8
@@ -61,7 +61,7 @@ class Figures:
 def measure_alone(directory: Path, *, changes: int) -> Figures:
     """The same on a server and a database of its own."""
     with (
-        processes.database(directory, world.configuration()) as url,
+        databases.database(directory, world.configuration()) as url,
         processes.running(url, directory, workers=WORKERS) as server,
     ):
         return measure(server, changes=changes)

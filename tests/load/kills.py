@@ -16,7 +16,7 @@ import psycopg
 import requests
 
 from demo.processes import free_port
-from tests.support import processes
+from tests.support import databases, processes
 from tests.support.processes import RunningGatehouse
 from tests.support.world import SECRET, claims, configuration
 
@@ -54,7 +54,7 @@ def kill_again_and_again(
     """On a database of the kind that DATABASE_URL names."""
     chance = random.Random(seed)
     outcome = Outcome()
-    with processes.database(directory, configuration()) as url:
+    with databases.database(directory, configuration()) as url:
         port = free_port()
         with _running(url, directory, port) as gatehouse:
             family = gatehouse.redeem(gatehouse.code()).json()["refresh_token"]

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import jwt
 import requests
 
-from tests.support import processes, world
+from tests.support import databases, processes, world
 from tests.support.processes import RunningGatehouse
 from tests.support.world import NOTES, SECRET, SERVER_SECRET
 
@@ -51,7 +51,7 @@ def measure(directory: Path, *, workers: int = 4, seconds: float = 1.0) -> Measu
     wanted = f"identifier: {NOTES}\n"
     configuration = world.configuration().replace(wanted, f"{wanted}    status_list: true\n")
     with (
-        processes.database(directory, configuration) as url,
+        databases.database(directory, configuration) as url,
         processes.running(url, directory, workers=workers) as server,
     ):
         return _measure(server, seconds)

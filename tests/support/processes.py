@@ -1,40 +1,22 @@
-"""Real Gatehouse servers for tests: several processes, on a database of their own.
+"""Real Gatehouse servers for tests: several processes, on a database of their own (tests/support/databases.py)."""
 
-The database is of the kind that DATABASE_URL names: a SQLite file, or a PostgreSQL database made for the occasion. It
-is a copy of one that is prepared once a run: a dozen migrations take longer than most tests.
-"""
-
-import atexit
 import os
-import secrets
 import signal
 import sqlite3
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit
 
 import psycopg
 import requests
 
 from demo.browser import Person
-from demo.processes import ROOT, Server, environment, free_port
+from demo.processes import Server, free_port
+from tests.support import commands
 from tests.support.world import CHALLENGE, NOTES, REDIRECT, VERIFIER
-
-SECRET_KEY = "a secret key for tests only, the same for every server of a run"
-
-_CONFIGURE = """
-import sys, django
-django.setup()
-from django.core.management import call_command
-call_command("keys", "ensure")
-call_command("apply", sys.argv[1])
-"""
 
 # On Linux the server ends with the test run even if that is killed (PR_SET_PDEATHSIG).
 _SERVE = """
@@ -120,15 +102,7 @@ class RunningGatehouse:
 
     def manage(self, *arguments: str) -> str:
         """`manage.py …` beside the running server: another process on the same database."""
-        return _python(["manage.py", *arguments], self.server.env)
-
-
-@contextmanager
-def database(directory: Path, configuration: str = "", **settings: str) -> Iterator[str]:
-    """The URL of a new database: migrated and, where it has a configuration, with signing keys. It is gone after it."""
-    of = _configured(configuration, frozenset(settings.items())) if configuration else _migrated()
-    with _copy(of, directory) as url:
-        yield url
+        return commands.python(["manage.py", *arguments], self.server.env)
 
 
 @contextmanager
@@ -141,7 +115,7 @@ def running(
     """
     port = int(settings.get("PORT") or free_port())
     issuer = f"http://127.0.0.1:{port}{path}"
-    env = _environment(
+    env = commands.environment(
         database_url, **{"GATEHOUSE_ISSUER": issuer, "PORT": str(port), "WORKERS": str(workers), **settings}
     )
     with Server(
@@ -152,74 +126,3 @@ def running(
         env=env,
     ) as server:
         yield RunningGatehouse(issuer=issuer, database_url=database_url, directory=directory, server=server)
-
-
-def _environment(database_url: str, **settings: str) -> dict[str, str]:
-    # The settings module of this run, for a run with other settings than the project's own.
-    chosen = {name: os.environ[name] for name in ("DJANGO_SETTINGS_MODULE", "PYTHONPATH") if name in os.environ}
-    chosen.setdefault("DJANGO_SETTINGS_MODULE", "authz.settings")
-    return environment(**{"DATABASE_URL": database_url, "GATEHOUSE_SECRET_KEY": SECRET_KEY, **chosen, **settings})
-
-
-def _python(arguments: list[str], env: dict[str, str] | object) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=dict(env),  # type: ignore[call-overload]
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"{arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return done.stdout
-
-
-# The databases that others are copies of, and what they lie in.
-_kept = ExitStack()
-atexit.register(_kept.close)
-
-
-@cache
-def _directory() -> Path:
-    return Path(_kept.enter_context(tempfile.TemporaryDirectory(prefix="gatehouse-databases-")))
-
-
-@cache
-def _migrated() -> str:
-    url = _kept.enter_context(_copy("", _directory()))
-    _python(["manage.py", "migrate", "--verbosity", "0"], _environment(url))
-    return url
-
-
-@cache
-def _configured(configuration: str, settings: frozenset[tuple[str, str]]) -> str:
-    url = _kept.enter_context(_copy(_migrated(), _directory()))
-    file = _directory() / f"{secrets.token_hex(6)}.yaml"
-    file.write_text(configuration)
-    given = {"GATEHOUSE_ISSUER": "http://127.0.0.1:1/o", **dict(settings)}
-    _python(["-c", _CONFIGURE, str(file)], _environment(url, **given))
-    return url
-
-
-@contextmanager
-def _copy(of: str, directory: Path) -> Iterator[str]:
-    """The URL of a copy of that database, or of an empty one."""
-    name = f"gatehouse_{secrets.token_hex(6)}"
-    url = os.environ.get("DATABASE_URL", "")
-    if not url.startswith("postgres"):
-        file = directory / f"{name}.sqlite3"
-        if of:
-            with closing(sqlite3.connect(urlsplit(of).path)) as source, closing(sqlite3.connect(file)) as copy:
-                source.backup(copy)
-        yield f"sqlite:///{file}"
-        return
-    parts = urlsplit(url)
-    with psycopg.connect(urlunsplit(parts._replace(path="/postgres")), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {urlsplit(of).path[1:] or 'template1'}")  # type: ignore[arg-type]  # the names are ours
-    try:
-        yield urlunsplit(parts._replace(path=f"/{name}"))
-    finally:
-        with psycopg.connect(urlunsplit(parts._replace(path="/postgres")), autocommit=True) as admin:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import requests
 
 from demo.browser import Page, Person
-from tests.support import processes
+from tests.support import databases, processes
 from tests.support.world import CHALLENGE, NOTES, REDIRECT, SERVER_SECRET, claims, configuration
 from xaa.sign_in.adapter import provider_id
 
@@ -71,8 +71,8 @@ trusted_issuers:
     (tmp_path / "idp").mkdir()
     (tmp_path / "own").mkdir()
     with (
-        processes.database(tmp_path / "idp", company) as idp_url,
-        processes.database(tmp_path / "own", trusting) as url,
+        databases.database(tmp_path / "idp", company) as idp_url,
+        databases.database(tmp_path / "own", trusting) as url,
         processes.running(idp_url, tmp_path, workers=1, PORT=str(idp_port), GATEHOUSE_ISSUER=idp),
         processes.running(
             url, tmp_path, workers=1, PORT=str(port), GATEHOUSE_OUTBOUND_ALLOWED_HOSTS=f"localhost:{idp_port}"

@@ -1,0 +1,124 @@
+"""Databases for tests, of the kind that DATABASE_URL names: SQLite files, or PostgreSQL databases.
+
+Seventy migrations take longer than most tests. So a test run migrates one database, whichever of its processes is the
+first to need it, and all others are copies of that: the tests' own, and those of the servers that tests start.
+"""
+
+import atexit
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+from tests.support import commands
+
+# Where the processes of a run find what one of them has made.
+DIRECTORY = "TESTS_DIRECTORY"
+
+_CONFIGURE = """
+import sys, django
+django.setup()
+from django.core.management import call_command
+call_command("keys", "ensure")
+call_command("apply", sys.argv[1])
+"""
+
+
+@cache
+def directory() -> Path:
+    """The run's. It goes, and with it all that is in it, when the process ends that asked first."""
+    if DIRECTORY not in os.environ:
+        os.environ[DIRECTORY] = tempfile.mkdtemp(prefix="gatehouse-tests-")
+        atexit.register(_remove, Path(os.environ[DIRECTORY]))
+    return Path(os.environ[DIRECTORY])
+
+
+@contextmanager
+def database(where: Path, configuration: str = "", **settings: str) -> Iterator[str]:
+    """The URL of a new database: migrated and, where it has a configuration, with signing keys. It is gone after it."""
+    url = _copy(_configured(configuration, settings) if configuration else migrated(), where)
+    try:
+        yield url
+    finally:
+        drop(url)
+
+
+def migrated() -> str:
+    """The URL of the one that is only copied."""
+
+    def migrate() -> str:
+        url = _copy("", directory())
+        commands.python(["manage.py", "migrate", "--verbosity", "0"], commands.environment(url))
+        return url
+
+    return _once("migrated", migrate)
+
+
+def _configured(configuration: str, settings: dict[str, str]) -> str:
+    of = migrated()
+
+    def configure() -> str:
+        url = _copy(of, directory())
+        file = directory() / f"{secrets.token_hex(6)}.yaml"
+        file.write_text(configuration)
+        env = commands.environment(url, **{"GATEHOUSE_ISSUER": "http://127.0.0.1:1/o", **settings})
+        commands.python(["-c", _CONFIGURE, str(file)], env)
+        return url
+
+    return _once(hashlib.sha256(repr((configuration, sorted(settings.items()))).encode()).hexdigest(), configure)
+
+
+def _once(name: str, make: Callable[[], str]) -> str:
+    """What it makes, made by the first process of the run to ask for it."""
+    made = directory() / f"{name}.url"
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            made.write_text(make())
+    return made.read_text()
+
+
+def _remove(shared: Path) -> None:
+    for made in shared.glob("*.url"):
+        drop(made.read_text())
+    shutil.rmtree(shared)
+
+
+def copy_file(of: str, file: Path) -> None:
+    """A SQLite database, with all that others have committed to it."""
+    with closing(sqlite3.connect(urlsplit(of).path)) as source, closing(sqlite3.connect(file)) as copy:
+        source.backup(copy)
+
+
+def _copy(of: str, where: Path) -> str:
+    """The URL of a copy of that database, or of an empty one."""
+    name = f"gatehouse_{secrets.token_hex(6)}"
+    url = os.environ.get("DATABASE_URL", "")
+    if not url.startswith("postgres"):
+        file = where / f"{name}.sqlite3"
+        if of:
+            copy_file(of, file)
+        return f"sqlite:///{file}"
+    _administer(url, f"CREATE DATABASE {name} TEMPLATE {urlsplit(of).path[1:] or 'template1'}")
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def drop(url: str) -> None:
+    """A SQLite file goes with the directory that it is in."""
+    if url.startswith("postgres"):
+        _administer(url, f"DROP DATABASE {urlsplit(url).path[1:]} WITH (FORCE)")
+
+
+def _administer(url: str, statement: str) -> None:
+    with psycopg.connect(urlunsplit(urlsplit(url)._replace(path="/postgres")), autocommit=True) as admin:
+        admin.execute(statement)  # type: ignore[arg-type]  # the names are ours
