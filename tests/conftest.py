@@ -2,14 +2,17 @@
 (never).
 """
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
+from django.db.models.signals import post_migrate
 
 from authz import keys, rate_limits, refusals, snapshot, status_lists
 from authz.models import triggers
@@ -25,14 +28,18 @@ def pytest_configure(config: pytest.Config) -> None:
     databases.directory()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """Tests that share a server are run by one process (`--dist loadgroup`), so that it is started once."""
-    for item in items:
-        for name in item.fixturenames:
-            for fixture in item._fixtureinfo.name2fixturedefs.get(name, ()):
-                if fixture.scope in {"module", "session"} and fixture.baseid.startswith("tests/"):
-                    item.add_marker(pytest.mark.xdist_group(fixture.baseid))
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: one more than there are cores, since many tests wait for servers, deadlines and locks."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is the same on every database is tried on SQLite alone."""
+    if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
+        return
+    same = [item for item in items if item.get_closest_marker("any_database")]
+    config.hook.pytest_deselected(items=same)
+    items[:] = [item for item in items if item not in same]
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +67,17 @@ def django_db_keepdb() -> bool:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> None:
     """The tests' database, without the triggers that would keep test tables from being emptied."""
+    authz = apps.get_app_config("authz")
+    assert post_migrate.disconnect(sender=authz, dispatch_uid="authz.triggers")
+    # Emptying the tables after a test that commits is a `post_migrate`, too.
+    post_migrate.connect(install_all_but_append_only, sender=authz)
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         drop_append_only_triggers()
+
+
+def install_all_but_append_only(*, using: str, **_: object) -> None:
+    triggers.install(using=using)
+    drop_append_only_triggers()
 
 
 def drop_append_only_triggers() -> None:
@@ -87,18 +103,6 @@ def _fresh_process_state() -> Iterator[None]:
     snapshot.forget()
 
 
-@pytest.fixture(autouse=True)
-def _tables_can_be_emptied(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Emptying the tables after a test that commits may run `post_migrate`, which installs the triggers again."""
-    marker = request.node.get_closest_marker("django_db")
-    commits = "transactional_db" in request.fixturenames or (marker is not None and marker.kwargs.get("transaction"))
-    if commits:
-        request.getfixturevalue("transactional_db")
-    yield
-    if commits:
-        drop_append_only_triggers()
-
-
 @pytest.fixture
 def install_triggers(transactional_db: None) -> Iterator[None]:
     """The append-only triggers, for the tests that are about them."""
@@ -116,8 +120,6 @@ def gatehouse(db: None) -> world.World:
 @pytest.fixture
 def committed_gatehouse(transactional_db: None) -> world.World:
     """The same, committed, so that other threads and processes see it."""
-    triggers.install(using="default")
-    drop_append_only_triggers()
     return make_world()
 
 

@@ -21,6 +21,8 @@ from tests.support import databases, processes
 from tests.support.processes import RunningGatehouse
 from tests.support.world import SECRET, configuration
 
+pytestmark = pytest.mark.any_database
+
 GRACE = STOPPING + 6
 
 
@@ -71,12 +73,12 @@ METRICS_TOKEN = "a metrics token for this test, long enough"
 COUNTED = re.compile(r'^gatehouse_token_requests_total\{.*result="(\w+)"\} (\d+)', re.MULTILINE)
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one worker", "two workers"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGatehouse]:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGatehouse]:
     directory = tmp_path_factory.mktemp("serve")
     with (
         databases.database(directory, configuration()) as url,
-        processes.running(url, directory, workers=request.param, GATEHOUSE_METRICS_TOKEN=METRICS_TOKEN) as gatehouse,
+        processes.running(url, directory, workers=2, GATEHOUSE_METRICS_TOKEN=METRICS_TOKEN) as gatehouse,
     ):
         yield gatehouse
 

@@ -27,6 +27,8 @@ from tests.support import watched
 from tests.support.document_host import DocumentHost, document_host, drip, raw, reply, write_bundle
 from tests.support.world import CHALLENGE
 
+pytestmark = pytest.mark.any_database
+
 NAMES = {
     "rebinding.example.com": [["93.184.216.34"], ["127.0.0.1"]],
     "mixed.example.com": [["93.184.216.34", "10.0.0.1"]],

@@ -100,11 +100,11 @@ def test_under_load_a_verifier_that_asks_again_for_an_unknown_key_verifies_every
         databases.database(tmp_path, configuration()) as url,
         processes.running(url, tmp_path, workers=2) as gatehouse,
     ):
-        clients = [threading.Thread(target=client, args=(gatehouse,)) for _ in range(4)]
+        clients = [threading.Thread(target=client, args=(gatehouse,)) for _ in range(3)]
         for thread in clients:
             thread.start()
         try:
-            for _ in range(3):
+            for _ in range(2):
                 gatehouse.manage("keys", "rotate", "RS256", "--now")
         finally:
             over.set()

@@ -187,6 +187,7 @@ class TestRefreshTokens:
             refresh_tokens.read(forged)
 
 
+@pytest.mark.any_database
 def test_nodes_with_the_old_and_the_new_key_serve_side_by_side(tmp_path: Path) -> None:
     """Each step of docs/operations.md: the nodes before it and after it run together, and no client notices."""
     with databases.database(tmp_path, world.configuration(), GATEHOUSE_SECRET_KEY=OLD) as url, ExitStack() as nodes:

@@ -1,7 +1,8 @@
 """Every page that the URL conf knows, with rows in which a stranger tried everything (attacks 11 and 31)."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from html.parser import HTMLParser
 
 import pytest
@@ -25,6 +26,20 @@ VOID = {"input", "img", "br", "meta", "link", "hr", "use", "rect", "line", "wbr"
 MOST_QUERIES = 32
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One page as Alice got it; `queries` is what the database was asked meanwhile."""
+
+    name: str
+    path: str
+    response: HttpResponse
+    queries: list[str]
+
+    @property
+    def html(self) -> str:
+        return self.response.content.decode()
+
+
 @pytest.fixture
 def alice(signed_in: Page) -> Browser:
     browser = signed_in("administrator")
@@ -32,16 +47,35 @@ def alice(signed_in: Page) -> Browser:
     return browser
 
 
-def visit(browser: Browser, problems_of: Callable[[HttpResponse], list[str]]) -> dict[str, list[str]]:
+def visit_all(browser: Browser) -> list[Visit]:
+    visits = []
+    for name, paths in pages.pages(everything.first).items():
+        for path in paths:
+            with CaptureQueriesContext(connection) as captured:
+                response = browser.get(path)
+            visits.append(Visit(name, path, response, [query["sql"] for query in captured]))
+    return visits
+
+
+_visits: list[Visit] = []
+
+
+@pytest.fixture
+def visits(request: pytest.FixtureRequest) -> list[Visit]:
+    """Each page, visited once for all tests."""
+    if not _visits:
+        _visits.extend(visit_all(request.getfixturevalue("alice")))
+    return _visits
+
+
+def problems_on(visits: Iterable[Visit], problems_of: Callable[[HttpResponse], list[str]]) -> dict[str, list[str]]:
     """path → what is wrong with it, for the pages that have something wrong."""
     found = {}
-    for paths in pages.pages(everything.first).values():
-        for path in paths:
-            response = browser.get(path)
-            if response.status_code not in {200, 302, 403, 404}:
-                found[path] = [f"status {response.status_code}"]
-            elif response.status_code != 302 and (problems := problems_of(response)):
-                found[path] = problems
+    for visit in visits:
+        if visit.response.status_code not in {200, 302, 403, 404}:
+            found[visit.path] = [f"status {visit.response.status_code}"]
+        elif visit.response.status_code != 302 and (problems := problems_of(visit.response)):
+            found[visit.path] = problems
     return found
 
 
@@ -57,7 +91,7 @@ def test_the_catalogue_knows_every_page(alice: Browser) -> None:
     assert "account_request" in known
 
 
-def test_every_page_has_a_strict_policy_and_nothing_inline(alice: Browser) -> None:
+def test_every_page_has_a_strict_policy_and_nothing_inline(visits: list[Visit]) -> None:
     def problems(response: HttpResponse) -> list[str]:
         html = response.content.decode()
         policy = response["Content-Security-Policy"]
@@ -71,7 +105,7 @@ def test_every_page_has_a_strict_policy_and_nothing_inline(alice: Browser) -> No
         }
         return [name for name, holds in checks.items() if not holds]
 
-    nothing_wrong(visit(alice, problems))
+    nothing_wrong(problems_on(visits, problems))
 
 
 class Isolation(HTMLParser):
@@ -110,13 +144,13 @@ class Isolation(HTMLParser):
             self.problems += [f"not set apart: {text[:90]!r}" for text in texts if everything.RIGHT_TO_LEFT in text]
 
 
-def test_foreign_text_is_escaped_and_set_apart_on_every_page(alice: Browser) -> None:
+def test_foreign_text_is_escaped_and_set_apart_on_every_page(visits: list[Visit]) -> None:
     def problems(response: HttpResponse) -> list[str]:
         parser = Isolation()
         parser.feed(response.content.decode())
         return parser.problems
 
-    nothing_wrong(visit(alice, problems))
+    nothing_wrong(problems_on(visits, problems))
 
 
 def test_a_form_that_comes_from_elsewhere_is_refused_on_every_page(alice: Browser) -> None:
@@ -138,35 +172,24 @@ def test_a_form_that_comes_from_elsewhere_is_refused_on_every_page(alice: Browse
     assert list(Client.objects.order_by("pk").values_list("status", "secret_digest")) == list(before)
 
 
-def test_no_page_changes_anything_when_it_is_looked_at(alice: Browser) -> None:
+def test_no_page_changes_anything_when_it_is_looked_at(visits: list[Visit]) -> None:
     writes = re.compile(r"^\s*(INSERT|UPDATE|DELETE)", re.IGNORECASE)
     # A person's own session is theirs; the mark of the figures' counting is made once.
     allowed = re.compile(r"django_session|authz_user\"? SET \"?last_login")
-    wrote = {}
-    for paths in pages.pages(everything.first).values():
-        for path in paths:
-            with CaptureQueriesContext(connection) as captured:
-                alice.get(path)
-            found = [q["sql"][:120] for q in captured if writes.match(q["sql"]) and not allowed.search(q["sql"])]
-            if found:
-                wrote[path] = found
+    wrote = {
+        visit.path: found
+        for visit in visits
+        if (found := [sql[:120] for sql in visit.queries if writes.match(sql) and not allowed.search(sql)])
+    }
 
     nothing_wrong(wrote)
 
 
-def test_every_page_takes_a_bounded_number_of_queries(alice: Browser) -> None:
-    counted = {}
-    for paths in pages.pages(everything.first).values():
-        for path in paths:
-            with CaptureQueriesContext(connection) as captured:
-                alice.get(path)
-            if len(captured) > MOST_QUERIES:
-                counted[path] = len(captured)
-
-    nothing_wrong(counted)
+def test_every_page_takes_a_bounded_number_of_queries(visits: list[Visit]) -> None:
+    nothing_wrong({visit.path: len(visit.queries) for visit in visits if len(visit.queries) > MOST_QUERIES})
 
 
-def test_every_time_that_is_written_out_says_its_zone(alice: Browser) -> None:
+def test_every_time_that_is_written_out_says_its_zone(visits: list[Visit]) -> None:
     def problems(response: HttpResponse) -> list[str]:
         text = re.sub(r"<[^>]+>", "", response.content.decode())
         if "Time (UTC)" in text:
@@ -175,17 +198,18 @@ def test_every_time_that_is_written_out_says_its_zone(alice: Browser) -> None:
         times = re.finditer(r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?|[A-Z][a-z]+\.? \d+, \d{4}, [\w:.]+ ?[\w.]*", text)
         return [found.group() for found in times if not text[found.end() :].startswith(" UTC")]
 
-    nothing_wrong(visit(alice, problems))
+    nothing_wrong(problems_on(visits, problems))
 
 
-def test_whoever_does_not_confirm_goes_back_to_where_they_came_from(alice: Browser) -> None:
-    asks, known = set(), pages.pages(everything.first)
-    for name, paths in known.items():
-        page = alice.get(paths[0]).content.decode()
-        if link := re.search(r'<a class="button plain" href="([^"]*)">(?:Leave it|Not now|Keep it)</a>', page):
-            asks.add(name)
-            assert link[1] != "/console/", name
-            assert alice.get(link[1]).status_code == 200, name
+def test_whoever_does_not_confirm_goes_back_to_where_they_came_from(visits: list[Visit]) -> None:
+    seen = {visit.path: visit for visit in visits}
+    asks, targets = set(), set()
+    for visit in visits:
+        if link := re.search(r'<a class="button plain" href="([^"]*)">(?:Leave it|Not now|Keep it)</a>', visit.html):
+            asks.add(visit.name)
+            assert link[1] != "/console/", visit.path
+            targets.add(link[1])
+    assert {target: seen[target].response.status_code for target in targets} == dict.fromkeys(targets, 200)
 
     assert {
         "admin:authz_signingkey_rotate",

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,7 +58,8 @@ def kill_again_and_again(
         port = free_port()
         with _running(url, directory, port) as gatehouse:
             family = gatehouse.redeem(gatehouse.code()).json()["refresh_token"]
-        with _clients(gatehouse, outcome, family):
+        with ExitStack() as clients:
+            clients.enter_context(_clients(gatehouse, outcome, family))
             for _ in range(times):
                 before = len(outcome.received)
                 with _running(url, directory, port) as gatehouse:
@@ -67,13 +68,13 @@ def kill_again_and_again(
                     gatehouse.kill()
                 outcome.kills += 1
                 told(f"{outcome.kills} of {times}: {len(outcome.received)} tokens")
-            with _running(url, directory, port):
+            with _running(url, directory, port) as gatehouse:
                 rotations = outcome.refreshed
                 _wait_until(lambda: outcome.refreshed > rotations)
-        outcome.recorded = set(_recorded(url))
-        with _running(url, directory, port) as gatehouse:
-            gatehouse.manage("periodic", "--once")
-            outcome.verified = gatehouse.manage("audit", "verify").strip().splitlines()[-1]
+                clients.close()
+                outcome.recorded = set(_recorded(url))
+                gatehouse.manage("periodic", "--once")
+                outcome.verified = gatehouse.manage("audit", "verify").strip().splitlines()[-1]
     return outcome
 
 
