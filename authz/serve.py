@@ -23,13 +23,15 @@ def main() -> None:
 
 def _load() -> None:
     """Load the application once, before the processes are forked: they share its memory as long as nobody writes to it,
-    which is why the collector leaves alone what is there now. It need not look through it again, either.
+    which is why the collector leaves alone what is there now. It need not look through it again, nor while it comes.
     """
+    gc.disable()
     from django.urls import get_resolver
 
     from authz import asgi  # noqa: F401
 
     _ = get_resolver().url_patterns
+    gc.enable()
     gc.collect()
     gc.freeze()
 

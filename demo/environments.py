@@ -28,7 +28,7 @@ def python(line: str) -> Path:
         _run(sys.executable, "-m", "venv", str(home))
         # The lock file is complete. Left to resolve for itself, pip looks for `pydantic[email]` beside the `pydantic`
         # that is pinned, finds a newer one, and gives up.
-        pip = (str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        pip = (str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile")
         _run(*pip, "--no-deps", "--require-hashes", "-r", str(lock))
         _remember(home, lock)
     return interpreter

@@ -20,6 +20,8 @@ from tests.api.conftest import BACKEND, PEOPLE, Caller
 from tests.support import everything, pages
 from tests.support.world import NOTES, World, client
 
+pytestmark = pytest.mark.any_database
+
 ROLES = {"D": "developer", "U": "auditor", "P": "approver", "X": "administrator"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 LIST = {"GET": "UPX"}

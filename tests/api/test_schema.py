@@ -9,6 +9,8 @@ from drf_spectacular.validation import validate_schema
 from authz.api import schema
 from tests.support.world import World
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture
 def document() -> dict:

@@ -23,7 +23,7 @@ from cimd import freshness
 from demo.gatehouse import Gatehouse
 from tests.cimd.documents import client_assertion, jwks
 from tests.cimd.pictures import picture
-from tests.support import watched
+from tests.support import databases, watched
 from tests.support.document_host import DocumentHost, document_host, drip, raw, reply, write_bundle
 from tests.support.world import CHALLENGE
 
@@ -107,6 +107,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     ca = trustme.CA()
     names, log = directory / "names.json", directory / "connected"
     names.write_text(json.dumps(NAMES))
+    databases.prepare(directory / "gatehouse.sqlite3")
     with document_host(ca) as documents, socket.create_server(("127.0.0.1", 0)) as canary:
         settings = {
             "GATEHOUSE_OUTBOUND_ALLOWED_HOSTS": f"localhost:{documents.port}",

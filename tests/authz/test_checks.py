@@ -12,6 +12,8 @@ from pytest_django import Settings
 from authz import keys
 from authz.models import SigningKey
 
+pytestmark = pytest.mark.any_database
+
 
 def raised(**options: Any) -> set[str]:
     messages = run_checks(include_deployment_checks=True, databases=["default"], **options)

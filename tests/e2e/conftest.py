@@ -19,6 +19,7 @@ import requests
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from demo.gatehouse import Gatehouse
+from tests.support import databases
 
 HERE = Path(__file__).resolve().parent
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -205,6 +206,7 @@ Arrive = Callable[..., Someone]
 @contextmanager
 def serving(directory: Path) -> Iterator[Gatehouse]:
     """A server with the cast and the rules of these tests, and some traffic behind it."""
+    databases.prepare(directory / "gatehouse.sqlite3")
     server = Gatehouse(directory, settings={"WORKERS": "1"})
     with server:
         server.apply(CONFIGURATION)

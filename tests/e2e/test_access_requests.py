@@ -1,7 +1,5 @@
 """The round of an access request in browsers: Bob's page waits, Dana's colleague approves, Bob goes on."""
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import expect
 
@@ -69,13 +67,3 @@ def test_two_people_approve_what_a_third_one_asked_for(arrive: Arrive) -> None:
     bob.page.get_by_role("button", name="Allow").click()
     bob.page.wait_for_url("**/callback**")
     assert "code" in bob.callback.answer()
-
-
-@pytest.mark.parametrize("path", ["webhookendpoint/", "webhookendpoint/add/", "notification/", "rule/add/"])
-@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
-def test_the_pages_fit(arrive: Arrive, tmp_path: Path, path: str, phone: bool) -> None:
-    alice = arrive(viewport=PHONE if phone else DESK)
-    alice.sign_in("alice")
-    assert alice.open(f"/console/authz/{path}") == 200
-    alice.page.screenshot(path=tmp_path / f"{path.replace('/', '-')}{phone}.png", full_page=True)
-    assert alice.overflow() == 0

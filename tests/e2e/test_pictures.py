@@ -9,6 +9,7 @@ import pytest
 from demo.gatehouse import Gatehouse
 from demo.processes import ROOT
 from tests.e2e.conftest import DESK, PHONE, Arrive
+from tests.support import databases
 from tests.support.organisation import CLAUDE, CONFIGURATION, LEDGER, WIKI
 
 FILL = """
@@ -43,7 +44,9 @@ PICTURES = [
 @pytest.fixture(scope="module")
 def gatehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatehouse]:
     """An organisation after a month, on a server of its own: the pictures are the same whatever other tests did."""
-    with Gatehouse(tmp_path_factory.mktemp("pictures"), settings={"WORKERS": "1"}) as server:
+    directory = tmp_path_factory.mktemp("pictures")
+    databases.prepare(directory / "gatehouse.sqlite3")
+    with Gatehouse(directory, settings={"WORKERS": "1"}) as server:
         server.apply(CONFIGURATION)
         server.manage("shell", "--no-imports", "-c", FILL)
         yield server

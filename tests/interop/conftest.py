@@ -21,6 +21,7 @@ from demo.gatehouse import Gatehouse
 from demo.processes import ROOT, Server, environment, free_port
 from tests.interop.configuration import PASSWORD, REDIRECT_URI, Scene
 from tests.interop.document_host import DocumentHost
+from tests.support import databases
 
 HERE = Path(__file__).resolve().parent
 SCRIPT_PATIENCE = 180  # seconds
@@ -87,6 +88,7 @@ class World:
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     directory = tmp_path_factory.mktemp("world")
     port = free_port()
+    databases.prepare(directory / "gatehouse.sqlite3")
     with (
         DocumentHost(directory) as documents,
         Gatehouse(directory, path=request.param, settings=documents.settings) as gatehouse,

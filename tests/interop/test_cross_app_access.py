@@ -19,6 +19,7 @@ from tests.interop.configuration import key_pair
 from tests.interop.conftest import HERE, SCRIPT_PATIENCE, claims, run
 from tests.interop.cross_app import JWT_BEARER, TOKEN_EXCHANGE, CrossApp, token_request
 from tests.interop.document_host import DocumentHost
+from tests.support import databases
 
 SUITES_CLIENT = "conformance-test-xaa-client"  # what the conformance suite's IdP calls every client
 
@@ -26,6 +27,8 @@ SUITES_CLIENT = "conformance-test-xaa-client"  # what the conformance suite's Id
 @pytest.fixture(scope="module")
 def cross_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrossApp]:
     directory = tmp_path_factory.mktemp("cross-app")
+    for name in ("company", "saas"):
+        databases.prepare(directory / f"{name}.sqlite3")
     company = Gatehouse(directory, name="company")
     port = free_port()
     notes = f"http://127.0.0.1:{port}/mcp"

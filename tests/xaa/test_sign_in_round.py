@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
+import pytest
 import requests
 
 from demo.browser import Page, Person
 from tests.support import databases, processes
 from tests.support.world import CHALLENGE, NOTES, REDIRECT, SERVER_SECRET, claims, configuration
 from xaa.sign_in.adapter import provider_id
+
+pytestmark = pytest.mark.any_database
 
 SECRET = "the-company-gave-us-this-0123456789"
 
