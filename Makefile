@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help env run serve test lint demo bench interop e2e load mutants lock prepare clean
+.PHONY: help env run serve test lint demo bench interop e2e pictures load mutants lock prepare clean
 
 help: ## Print this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ interop: env ## Run the official SDKs and the conformance suite against a runnin
 
 e2e: env ## Drive a real browser (Debian's Chromium) through sign-in, consent and console
 	$(BIN)/python -m pytest -m e2e tests/e2e
+
+pictures: env ## Draw docs/images anew in that browser
+	PICTURES=1 $(BIN)/python -m pytest -m e2e tests/e2e/test_pictures.py
 
 bench: env ## Measure beside a ceiling in one run (needs wrk)
 	$(BIN)/python -m tests.bench

@@ -1,8 +1,6 @@
-"""The pictures of docs/: `make e2e PICTURES=1` writes them to docs/images/; otherwise they are only taken."""
+"""The pictures of docs/: `make pictures` writes them to docs/images/."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -53,7 +51,7 @@ def gatehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatehouse]:
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=[name for name, *_ in PICTURES])
-def test_a_picture(arrive: Arrive, tmp_path: Path, picture: tuple[str, str, str, dict[str, int], bool]) -> None:
+def test_a_picture(arrive: Arrive, picture: tuple[str, str, str, dict[str, int], bool]) -> None:
     name, who, path, viewport, dark = picture
     someone = arrive(viewport=viewport, dark=dark)
     someone.sign_in(who)
@@ -65,10 +63,8 @@ def test_a_picture(arrive: Arrive, tmp_path: Path, picture: tuple[str, str, str,
         someone.open("/console/authz/accessrequest/?waits=me")
         path = someone.page.get_by_role("link", name="Decide").first.get_attribute("href") or ""
     status = someone.open(path)
-    directory = ROOT / "docs/images" if os.environ.get("PICTURES") == "1" else tmp_path
-    directory.mkdir(parents=True, exist_ok=True)
 
-    file = directory / f"{name}.png"
+    file = ROOT / f"docs/images/{name}.png"
     someone.page.screenshot(path=file, full_page=viewport is PHONE or "authorize" in path)
 
     assert status == 200
