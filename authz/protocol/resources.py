@@ -44,10 +44,12 @@ def canonical(uri: str) -> str:
 def single(resource: str | None) -> str | None:
     """The one resource a request names, in canonical form; None where it names none.
 
-    A token is for exactly one resource, so naming several is refused (RFC 8707 §2 leaves that to the server).
+    A token is for exactly one resource, so naming several is refused (RFC 8707 §2 leaves that to the server). The same
+    one twice is one.
     """
     if resource is None:
         return None
-    if " " in resource:
+    named = {canonical(uri) for uri in resource.split(" ")}
+    if len(named) > 1:
         raise OAuthError(Reason.RESOURCE_SEVERAL)
-    return canonical(resource)
+    return named.pop()
