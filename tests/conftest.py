@@ -79,10 +79,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequ
     assert post_migrate.disconnect(sender=authz, dispatch_uid="authz.triggers")
     # Emptying the tables after a test that commits is a `post_migrate`, too.
     post_migrate.connect(install_all_but_append_only, sender=authz)
-    if connection.vendor == "postgresql":
-        connection.ops.sql_flush = delete_rows  # type: ignore[method-assign]
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         drop_append_only_triggers()
+        if connection.vendor == "postgresql":
+            connection.ops.sql_flush = delete_rows  # type: ignore[method-assign]
+            databases.need_not_survive(connection.settings_dict["NAME"])
+            connection.close()
 
 
 def delete_rows(style: object, tables: Iterable[str], **_: object) -> list[str]:

@@ -114,7 +114,7 @@ def idp() -> Iterator[tuple[Idp, str]]:
             """Quiet."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Jwks)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     host = f"127.0.0.1:{server.server_port}"
     yield idp, host
     server.shutdown()

@@ -38,7 +38,7 @@ class Collector:
                 return
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def spans(self) -> list[Any]:
         requests = [ExportTraceServiceRequest.FromString(body) for body in self.bodies]

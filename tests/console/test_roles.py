@@ -9,6 +9,8 @@ from tests.console.conftest import Page
 from tests.console.test_agents import terms
 from tests.support.world import World, client
 
+pytestmark = pytest.mark.any_database
+
 OK, NO, AWAY = 200, 403, 302
 
 

@@ -10,6 +10,8 @@ from tests.console.conftest import Page
 from tests.support import everything, pages
 from tests.support.world import NOTES, client, person
 
+pytestmark = pytest.mark.any_database
+
 
 def shown(page: str) -> dict[str, str]:
     """What a page says of each field: label → text."""

@@ -48,7 +48,7 @@ class DocumentHost:
         for kind, address in ((_Server, "127.0.0.1"), (_Server6, "::1")):
             server = kind((address, self.port), self._handler())
             server.socket = context.wrap_socket(server.socket, server_side=True)
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
             self._servers.append(server)
         return self
 

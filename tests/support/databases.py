@@ -115,16 +115,23 @@ def _copy(of: str, where: Path) -> str:
         if of:
             copy_file(of, file)
         return f"sqlite:///{file}"
-    _administer(url, f"CREATE DATABASE {name} TEMPLATE {urlsplit(of).path[1:] or 'template1'}")
+    _administer(f"CREATE DATABASE {name} TEMPLATE {urlsplit(of).path[1:] or 'template1'}")
+    need_not_survive(name)
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 def drop(url: str) -> None:
     """A SQLite file goes with the directory that it is in."""
     if url.startswith("postgres"):
-        _administer(url, f"DROP DATABASE {urlsplit(url).path[1:]} WITH (FORCE)")
+        _administer(f"DROP DATABASE {urlsplit(url).path[1:]} WITH (FORCE)")
 
 
-def _administer(url: str, statement: str) -> None:
-    with psycopg.connect(urlunsplit(urlsplit(url)._replace(path="/postgres")), autocommit=True) as admin:
+def need_not_survive(name: str) -> None:
+    """A power cut, that is: no commit to this PostgreSQL database waits for the disk."""
+    _administer(f"ALTER DATABASE {name} SET synchronous_commit TO off")
+
+
+def _administer(statement: str) -> None:
+    url = urlsplit(os.environ["DATABASE_URL"])
+    with psycopg.connect(urlunsplit(url._replace(path="/postgres")), autocommit=True) as admin:
         admin.execute(statement)  # type: ignore[arg-type]  # the names are ours
