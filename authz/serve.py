@@ -23,7 +23,7 @@ def main() -> None:
 
 def _load() -> None:
     """Load the application once, before the processes are forked: they share its memory as long as nobody writes to it,
-    which is why the collector leaves alone what is there now. It need not look through it again, nor while it comes.
+    which is why the collector leaves alone what is there now. While it comes there is nothing to collect.
     """
     gc.disable()
     from django.urls import get_resolver

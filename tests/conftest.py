@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
     databases.directory()
 
 
-# Pure functions, and what is written on paper.
+# What asks no database, or would ask each the same.
 WITHOUT_A_DATABASE = ("tests/policy/", "tests/protocol/", "tests/test_docs.py", "tests/test_outbound.py")
 
 

@@ -80,7 +80,6 @@ def test_the_proof_would_notice() -> None:
         tokens_over(0.5, {3.0: lambda now: keys.rotate("ES256", now=now, at_once=True)})
 
 
-@pytest.mark.any_database
 def test_under_load_a_verifier_that_asks_again_for_an_unknown_key_verifies_every_token(tmp_path: Path) -> None:
     """Even with `--now`, on a server with several processes: no worker shows an older JWKS than another signs with."""
     over, verified, failed = threading.Event(), [0], list[str]()

@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+from psycopg import sql
 
 from tests.support import commands
 
@@ -115,7 +117,7 @@ def _copy(of: str, where: Path) -> str:
         if of:
             copy_file(of, file)
         return f"sqlite:///{file}"
-    _administer(f"CREATE DATABASE {name} TEMPLATE {urlsplit(of).path[1:] or 'template1'}")
+    _administer("CREATE DATABASE {} TEMPLATE {}", name, urlsplit(of).path[1:] or "template1")
     need_not_survive(name)
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
@@ -123,15 +125,15 @@ def _copy(of: str, where: Path) -> str:
 def drop(url: str) -> None:
     """A SQLite file goes with the directory that it is in."""
     if url.startswith("postgres"):
-        _administer(f"DROP DATABASE {urlsplit(url).path[1:]} WITH (FORCE)")
+        _administer("DROP DATABASE {} WITH (FORCE)", urlsplit(url).path[1:])
 
 
 def need_not_survive(name: str) -> None:
     """A power cut, that is: no commit to this PostgreSQL database waits for the disk."""
-    _administer(f"ALTER DATABASE {name} SET synchronous_commit TO off")
+    _administer("ALTER DATABASE {} SET synchronous_commit TO off", name)
 
 
-def _administer(statement: str) -> None:
+def _administer(statement: LiteralString, *names: str) -> None:
     url = urlsplit(os.environ["DATABASE_URL"])
     with psycopg.connect(urlunsplit(url._replace(path="/postgres")), autocommit=True) as admin:
-        admin.execute(statement)  # type: ignore[arg-type]  # the names are ours
+        admin.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
