@@ -23,8 +23,7 @@ $(STAMP): requirements/dev.txt
 	@touch $@
 
 prepare: env # migrations and signing keys; quick when there is nothing to do
-	@$(BIN)/python manage.py migrate --verbosity 0
-	@$(BIN)/python manage.py keys ensure
+	@$(BIN)/python manage.py prepare
 
 run: prepare ## Host a demo server on 127.0.0.1:8000: two people, one MCP server, one agent
 	@PORT=$(PORT) $(BIN)/python manage.py seed_demo

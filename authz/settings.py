@@ -335,6 +335,13 @@ EMAIL_SUBJECT_PREFIX = ""
 # --- django-oauth-toolkit: the client registry (docs/decisions/0002-django-oauth-toolkit.md) -------------------------
 
 OAUTH2_PROVIDER_APPLICATION_MODEL = "authz.Client"
+# One in place of its own 22, and the names that it needs: the toolkit's own, all but the client's.
+MIGRATION_MODULES = {"oauth2_provider": "authz.migrations.toolkit"}
+OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "oauth2_provider.AccessToken"  # noqa: S105  a model
+OAUTH2_PROVIDER_ID_TOKEN_MODEL = "oauth2_provider.IDToken"  # noqa: S105  a model
+OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "oauth2_provider.RefreshToken"  # noqa: S105  a model
+OAUTH2_PROVIDER_GRANT_MODEL = "oauth2_provider.Grant"
+OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "oauth2_provider.DeviceGrant"
 OAUTH2_PROVIDER = {
     "OIDC_ISS_ENDPOINT": ISSUER,
     "PKCE_REQUIRED": True,

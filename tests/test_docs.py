@@ -105,7 +105,12 @@ def test_every_command_exists(document: Path) -> None:
     written = document.read_text()
     targets = set(re.findall(r"^([a-z0-9]+):", text("Makefile"), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z0-9]+)(?=[`\s]*(?:`|\n|  |#))", written)) <= targets
-    own = {path.stem for path in ROOT.glob("*/management/commands/*.py")} | {"check", "createsuperuser", "migrate"}
+    own = {path.stem for path in ROOT.glob("*/management/commands/*.py")} | {
+        "check",
+        "createsuperuser",
+        "makemigrations",
+        "migrate",
+    }
     assert set(re.findall(r"\bmanage\.py ([a-z_]+)", written)) <= own
 
 

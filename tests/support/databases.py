@@ -27,14 +27,6 @@ from tests.support import commands
 # Where the processes of a run find what one of them has made.
 DIRECTORY = "TESTS_DIRECTORY"
 
-_CONFIGURE = """
-import sys, django
-django.setup()
-from django.core.management import call_command
-call_command("keys", "ensure")
-call_command("apply", sys.argv[1])
-"""
-
 
 @cache
 def directory() -> Path:
@@ -80,7 +72,7 @@ def _configured(configuration: str, settings: dict[str, str]) -> str:
         file = directory() / f"{secrets.token_hex(6)}.yaml"
         file.write_text(configuration)
         env = commands.environment(url, **{"GATEHOUSE_ISSUER": "http://127.0.0.1:1/o", **settings})
-        commands.python(["-c", _CONFIGURE, str(file)], env)
+        commands.python(["manage.py", "prepare", str(file)], env)
         return url
 
     return _once(hashlib.sha256(repr((configuration, sorted(settings.items()))).encode()).hexdigest(), configure)

@@ -1,0 +1,20 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+
+
+class Command(BaseCommand):
+    help = "What must be there before a server starts: tables, signing keys and, if given, a configuration."
+    # `migrate` runs them, and they may look into tables that are not there yet.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("configuration", nargs="?", help="a YAML file, as for `apply`")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        call_command("migrate", verbosity=0)
+        call_command("keys", "ensure", stdout=self.stdout)
+        if options["configuration"]:
+            call_command("apply", options["configuration"], stdout=self.stdout)

@@ -1,0 +1,41 @@
+"""`manage.py prepare`: one command before a server starts, and again whenever somebody likes."""
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from authz import keys
+from authz.models import AuditEvent, SigningKey, User
+
+pytestmark = pytest.mark.django_db
+
+
+def prepare(*configuration: str) -> str:
+    out = StringIO()
+    call_command("prepare", *configuration, stdout=out)
+    return out.getvalue()
+
+
+def test_an_empty_database_gets_keys_and_what_the_file_says(tmp_path: Path) -> None:
+    file = tmp_path / "organisation.yaml"
+    file.write_text("users: [{username: zoe}]")
+    assert prepare(str(file)).count("made ") == len(keys.ALGORITHMS)
+    assert User.objects.filter(username="zoe").exists()
+
+
+def test_again_it_changes_nothing(tmp_path: Path) -> None:
+    prepare()
+    made, recorded = set(SigningKey.objects.values_list("kid", flat=True)), AuditEvent.objects.count()
+    assert prepare() == ""
+    assert set(SigningKey.objects.values_list("kid", flat=True)) == made
+    assert AuditEvent.objects.count() == recorded
+
+
+def test_a_wrong_file_is_named_and_the_keys_are_there_all_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "organisation.yaml"
+    file.write_text("users: [{username: zoe, shoe_size: 39}]")
+    with pytest.raises(CommandError, match=r"organisation\.yaml: line 1.*Nothing was changed"):
+        prepare(str(file))
+    assert not User.objects.filter(username="zoe").exists()
