@@ -16,10 +16,13 @@ help: ## Print this help
 
 env: $(STAMP) ## Make the environment in .venv from the lock file, and nothing else
 
-$(STAMP): requirements/dev.txt
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes
+
+$(STAMP): requirements/dev.txt requirements/installer.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed (set PYTHON=…)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements/dev.txt
+	$(PIP_INSTALL) -r requirements/installer.txt
+	$(PIP_INSTALL) -r requirements/dev.txt
 	@touch $@
 
 prepare: env # migrations and signing keys; quick when there is nothing to do
@@ -67,7 +70,7 @@ mutants: env ## Break the policy engine in thousands of ways: its tests notice a
 
 lock: ## Pin all requirements by hash (needs uv and npm)
 	cd tests/interop && npm install --package-lock-only
-	for name in runtime dev interop-mcp1 interop-mcp2 mutants; do \
+	for name in installer runtime dev interop-mcp1 interop-mcp2 mutants; do \
 	  uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	    --custom-compile-command "make lock" requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 

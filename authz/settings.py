@@ -418,6 +418,8 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {"SigningAlgEnum": "authz.keys.ALGORITHMS"},
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    # tests/api/test_schema.py asks the same of it, so that operators need not wait for it.
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,
 }
 
 # --- The rest ---------------------------------------------------------------------------------------------------------

@@ -25,11 +25,12 @@ def python(line: str) -> Path:
     interpreter = home / "bin/python"
     if not _made(home, lock):
         shutil.rmtree(home, ignore_errors=True)
-        _run(sys.executable, "-m", "venv", str(home))
+        _run(sys.executable, "-m", "venv", "--without-pip", str(home))
         # The lock file is complete. Left to resolve for itself, pip looks for `pydantic[email]` beside the `pydantic`
         # that is pinned, finds a newer one, and gives up.
-        pip = (str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile")
-        _run(*pip, "--no-deps", "--require-hashes", "-r", str(lock))
+        pip = (sys.executable, "-m", "pip", "--python", str(interpreter), "install")
+        quietly = ("--quiet", "--disable-pip-version-check", "--no-compile")
+        _run(*pip, *quietly, "--no-deps", "--require-hashes", "-r", str(lock))
         _remember(home, lock)
     return interpreter
 

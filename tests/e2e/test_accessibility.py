@@ -1,6 +1,6 @@
 """axe-core finds no serious violation on any page, light or dark at a desk, or dark on a phone; nothing overflows.
 
-Each page is opened once for all of them.
+Each page is opened once for all of them. What a filter leaves of a list is looked at in light at a desk alone.
 """
 
 import base64
@@ -44,6 +44,10 @@ def gatehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatehouse]:
 def catalogue(gatehouse: Gatehouse) -> list[str]:
     paths: list[str] = json.loads(gatehouse.manage("shell", "--no-imports", "-c", CATALOGUE).splitlines()[-1])
     return [*paths, "authorize"]
+
+
+def is_filtered_list(path: str) -> bool:
+    return path.startswith(("/console/authz/", "/console/cimd/")) and "/?" in path
 
 
 def serious(violations: list[dict[str, Any]]) -> set[str]:
@@ -110,7 +114,7 @@ def test_no_serious_violation_on_any_page(arrive: Arrive, catalogue: list[str], 
 
     def look(name: str) -> None:
         problems = set()
-        for viewport, colours, run in LOOKS:
+        for viewport, colours, run in LOOKS[:1] if is_filtered_list(name) else LOOKS:
             someone.page.set_viewport_size(viewport)  # type: ignore[arg-type]  # it is a width and a height
             someone.page.emulate_media(color_scheme=colours)
             problems |= serious(someone.page.evaluate(run))
