@@ -4,6 +4,7 @@ the settings (docs/decisions/0011-turns.md).
 
 import gc
 import os
+from collections.abc import Callable
 from tempfile import TemporaryDirectory
 
 from authz import logs
@@ -41,14 +42,18 @@ def _serve() -> None:
     if not workers.isdecimal() or int(workers) == 0:
         raise SystemExit(f"WORKERS must be a number of processes, one at least, not {workers!r}")
     _load()
-    from authz import lanes, periodic
+    from authz import checkpoints, lanes, periodic
+
+    def by_the_clock(is_over: Callable[[float], bool]) -> None:
+        checkpoints.start()
+        periodic.go_on(is_over)
 
     lanes.serve(
         os.environ.get("HOST", "127.0.0.1"),
         int(os.environ.get("PORT", "8000")),
         lanes=int(workers),
         stopping=STOPPING,
-        clock=periodic.go_on,
+        clock=by_the_clock,
         log_config=logs.configuration(os.environ.get("GATEHOUSE_LOG_FORMAT") or "plain"),
     )
 

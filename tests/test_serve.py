@@ -4,12 +4,16 @@ each of them counts is added up, and the one that keeps the clock is started aga
 
 import os
 import re
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -86,7 +90,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGatehous
 def test_whichever_worker_is_asked_tells_what_all_of_them_counted(server: RunningGatehouse) -> None:
     for _ in range(30):
         assert server.token(auth=("nightly-report", SECRET), grant_type="client_credentials").status_code == 200
-    until(lambda: [counted(server)["issued"] for _ in range(10)] == [30] * 10)
+    issued = server.recorded("token:access:issued")
+    until(lambda: [counted(server)["issued"] for _ in range(10)] == [issued] * 10)
 
 
 def test_refusals_beyond_the_rate_are_told_of_by_themselves(server: RunningGatehouse) -> None:
@@ -132,6 +137,21 @@ def test_what_is_done_by_the_clock_goes_on_when_its_process_was_killed(server: R
     first = clock(server)
     os.kill(first, signal.SIGKILL)
     until(lambda: clock(server) not in {None, first})
+
+
+def test_what_is_committed_comes_into_the_database_by_itself(server: RunningGatehouse, tmp_path: Path) -> None:
+    assert server.token(auth=("nightly-report", SECRET), grant_type="client_credentials").status_code == 200
+    issued = server.recorded("token:access:issued")
+    copy = tmp_path / "without-its-log.sqlite3"
+
+    def is_there() -> bool:
+        shutil.copyfile(urlsplit(server.database_url).path, copy)
+        with closing(sqlite3.connect(copy)) as file, suppress(sqlite3.DatabaseError):  # written to while it was copied
+            sql = "SELECT count(*) FROM authz_auditevent WHERE event = 'token:access:issued'"
+            return int(file.execute(sql).fetchone()[0]) >= issued
+        return False
+
+    until(is_there)
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""The threads and processes of a server on SQLite take turns at writing (authz/backends/sqlite3)."""
+"""The threads and processes of a server on SQLite take turns at writing, and none of them carries what was committed
+from the log into the database (authz/backends/sqlite3).
+"""
 
 import fcntl
 import os
@@ -135,6 +137,53 @@ def test_a_statement_that_is_a_transaction_of_its_own_takes_a_turn(monkeypatch: 
         statements.write("DELETE FROM authz_usedassertion")
         assert turns == ["taken"]
     assert turns == ["taken", "ended"]
+
+
+def test_who_commits_leaves_what_is_in_the_log_to_others(
+    connected: Callable[[], DatabaseWrapper], tmp_path: Path
+) -> None:
+    first, second = connected(), connected()
+    write_pages(first, 1500)  # SQLite's own default is a thousand
+    assert (tmp_path / "db").stat().st_size < 1500 * 4096
+    second.checkpoint()
+    assert (tmp_path / "db").stat().st_size > 1500 * 4096
+
+
+def test_a_long_log_begins_anew(connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "LONG_LOG", 50)
+    first, second = connected(), connected()
+    write_pages(first, 100)
+    second.checkpoint()
+    assert is_free(first)
+    write_pages(first, 1)
+    assert second._carry() < 20
+
+
+def test_a_long_log_keeps_others_from_writing_until_it_is_carried(
+    connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever goes on writing keeps it from beginning anew, and it grows for ever."""
+    first, second = connected(), connected()
+    write_pages(first, 100)
+    monkeypatch.setattr(base, "LONG_LOG", 50)
+    carry, free = DatabaseWrapper._carry, list[bool]()
+
+    def watched(self: DatabaseWrapper) -> int:
+        free.append(is_free(first))
+        return carry(self)
+
+    monkeypatch.setattr(DatabaseWrapper, "_carry", watched)
+    second.checkpoint()
+    assert free == [True, True, False]
+
+
+def write_pages(connection: DatabaseWrapper, count: int) -> None:
+    """That many pages of the log, and some more."""
+    connection.cursor().execute("PRAGMA journal_mode=WAL")
+    connection.cursor().execute("CREATE TABLE IF NOT EXISTS t (x)")
+    connection._start_transaction_under_autocommit()
+    connection.cursor().execute("INSERT INTO t VALUES (zeroblob(%s))", [4096 * count])
+    connection._commit()
 
 
 def is_free(connection: DatabaseWrapper) -> bool:

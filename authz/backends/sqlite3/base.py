@@ -4,6 +4,10 @@
 long as dozens of transactions take. So the threads and processes of a server take turns by a lock of the system's that
 is looked at every few microseconds. It is a courtesy: who has waited long goes on without, and SQLite decides.
 
+**The log.** What is committed stands in the write-ahead log until a checkpoint carries it into the database and waits
+for the disk. SQLite leaves that to whose commit makes a thousand pages full, every hundred tokens or so, and everybody
+waits for it. Here it is done beside them (authz/checkpoints.py).
+
 **The file.** A connection goes on writing to the file that it opened, wherever that is now. Tokens would be issued
 whose record is in a file that nobody will ever read (law 4). And SQLite makes a new, empty database where it finds
 none; whoever has opened that one would answer 503 for ever, and its log would be taken for that of the file that is put
@@ -25,6 +29,8 @@ Identity = tuple[int, int] | None
 
 # Seconds: between two looks, and after which there is another reason than somebody's turn.
 LOOK, LONGEST_WAIT = 0.00005, 1.0
+# Pages of the log: from which it is to begin anew, and from which whoever commits sees to it, if nobody else does.
+LONG_LOG, LONGEST_LOG = 16_384, 65_536
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -41,6 +47,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         made = super().get_new_connection(conn_params)
         self._opened = self._there()
+        if conf.run_directory is not None:
+            made.execute(f"PRAGMA wal_autocheckpoint={LONGEST_LOG}")
         if conf.run_directory is not None and self._turn is None:
             # Somebody may tidy /tmp under a running server. It goes on without turns.
             with suppress(OSError):
@@ -95,6 +103,26 @@ class DatabaseWrapper(base.DatabaseWrapper):
             super()._rollback()  # type: ignore[misc]  # the stubs do not know it
         finally:
             self.end_turn()
+
+    # --- The log ---
+
+    def checkpoint(self) -> None:
+        """Carry what is committed into the database, while others write. Where the log is long they wait until all of
+        it is there, some milliseconds: only then does the next who writes begin at its start.
+        """
+        self.ensure_connection()
+        if self._carry() > LONG_LOG:
+            self._carry()
+            self.take_turn()
+            try:
+                self._carry()
+            finally:
+                self.end_turn()
+
+    def _carry(self) -> int:
+        """How many pages the log has."""
+        _, pages, _ = self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return int(pages)
 
     # --- The file ---
 
