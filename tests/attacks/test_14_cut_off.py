@@ -8,7 +8,7 @@ from tests.support.cut_off_under_load import ENDED_BY
 
 
 def test_nothing_is_active_or_issued_after_the_switch_has_answered(tmp_path: Path) -> None:
-    measured = cut_off_under_load.measure(tmp_path)
+    measured = cut_off_under_load.measure(tmp_path, seconds=0.6)
     for what in ENDED_BY:
         assert measured.before[what] > 0, what
         assert measured.asked_after[what] > 0, what

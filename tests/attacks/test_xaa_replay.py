@@ -3,15 +3,11 @@
 import http.server
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from subprocess import PIPE
 from threading import Barrier
 
 import pytest
@@ -125,8 +121,7 @@ def test_of_fifty_at_once_over_several_processes_one_gets_a_token(idp: tuple[Idp
     issuer, host = idp
     company = tmp_path / "company.yaml"
     company.write_text(organisation.CONFIGURATION.replace(organisation.IDP_JWKS, f"http://{host}/jwks"))
-    answers: Counter[str] = Counter()
-    with databases.database(tmp_path, organisation.world.configuration()) as database, ExitStack() as running:
+    with databases.database(tmp_path, organisation.world.configuration()) as database:
         environment = os.environ | {
             "DATABASE_URL": database,
             "DJANGO_SETTINGS_MODULE": "authz.settings",
@@ -135,23 +130,9 @@ def test_of_fifty_at_once_over_several_processes_one_gets_a_token(idp: tuple[Idp
             "GATEHOUSE_OUTBOUND_ALLOWED_HOSTS": host,
             "PYTHONPATH": str(ROOT),
         }
-        apply = [sys.executable, "manage.py", "apply", str(company)]
-        subprocess.run(apply, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=120)
-        command = [sys.executable, "-m", "tests.xaa.redeem_at_once", issuer.id_jag(), str(THREADS)]
-        started = [
-            running.enter_context(
-                subprocess.Popen(
-                    command, cwd=ROOT, env=environment, stdin=PIPE, stdout=PIPE, stderr=subprocess.DEVNULL, text=True
-                )
-            )
-            for _ in range(PROCESSES)
-        ]
-        for process in started:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        moment = time.time() + 0.5
-        for process in started:
-            answers.update(process.communicate(f"{moment}\n", timeout=120)[0].splitlines())
+        commands.python(["manage.py", "apply", str(company)], environment)
+        redeem = ["-m", "tests.xaa.redeem_at_once", issuer.id_jag(), str(PROCESSES), str(THREADS)]
+        answers = Counter(commands.python(redeem, environment).splitlines())
     assert answers == {"200 issued": 1, "400 invalid_grant": PROCESSES * THREADS - 1}
 
 

@@ -61,6 +61,7 @@ def tokens_over(days: float, events: dict[float, Callable[[datetime], object]]) 
     return issued
 
 
+@pytest.mark.any_database
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "at", [(3.0,), (3.0, 3.5), (3.0, 5.0, 7.0), (3.0, 27.0)], ids=["once", "twice at once", "thrice", "a day later"]
@@ -71,6 +72,7 @@ def test_every_token_is_verifiable_at_every_moment_of_its_life(at: tuple[float, 
     assert tokens_over(2.3, rotations) > 600
 
 
+@pytest.mark.any_database
 @pytest.mark.django_db
 def test_the_proof_would_notice() -> None:
     """A successor that signs at once is one that lazy verifiers have not seen: that is what `--now` says."""

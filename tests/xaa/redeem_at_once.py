@@ -1,10 +1,13 @@
-"""Redeem one assertion many times at once, from several threads of this process; one status and error a line.
+"""Redeem one assertion many times at once, from several threads of several processes; one status and error a line.
 
-Run by tests/attacks/test_xaa_replay.py, several processes at a time. Each says that it is ready, is told a moment, and
-waits for it.
+    python -m tests.xaa.redeem_at_once ASSERTION PROCESSES THREADS
+
+Run by tests/attacks/test_xaa_replay.py. The processes are forked from this one, as a server's are, and wait for the
+same moment.
 """
 
 import json
+import os
 import sys
 import threading
 import time
@@ -16,15 +19,29 @@ django.setup()
 
 from django.db import connection  # noqa: E402  after setup
 from django.test import Client as Browser  # noqa: E402
+from django.urls import get_resolver  # noqa: E402
 
 from tests.support.world import basic_header  # noqa: E402
 from tests.xaa.company import AGENT, JWT_BEARER  # noqa: E402
 
+# Seconds until all of them are there.
+SOON = 0.5
 
-def main() -> None:
-    assertion, threads = sys.argv[1], int(sys.argv[2])
-    print("ready", flush=True)
-    moment = float(sys.stdin.readline())
+
+def main(assertion: str, processes: int, threads: int) -> int:
+    assert get_resolver().url_patterns  # loaded once, for all of them
+    moment = time.time() + SOON
+    children = []
+    for _ in range(processes):
+        pid = os.fork()
+        if pid == 0:
+            redeem_at(moment, assertion, threads)
+            os._exit(0)
+        children.append(pid)
+    return max(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children)
+
+
+def redeem_at(moment: float, assertion: str, threads: int) -> None:
     answers: list[str] = []
 
     def redeem() -> None:
@@ -42,7 +59,7 @@ def main() -> None:
         thread.start()
     for thread in running:
         thread.join()
-    print("\n".join(answers))
+    os.write(1, ("\n".join(answers) + "\n").encode())  # at once: the others write to the same place
 
 
-main()
+sys.exit(main(sys.argv[1], *map(int, sys.argv[2:])))
