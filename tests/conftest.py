@@ -32,7 +32,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # What asks no database, or would ask each the same.
-WITHOUT_A_DATABASE = ("tests/policy/", "tests/protocol/", "tests/test_docs.py", "tests/test_outbound.py")
+WITHOUT_A_DATABASE = (
+    "tests/policy/",
+    "tests/protocol/",
+    "tests/evidence/test_formats.py",
+    "tests/evidence/test_merkle.py",
+    "tests/test_docs.py",
+    "tests/test_outbound.py",
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
