@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.load.kills import kill_again_and_again
 
 # `make load` does a hundred.
-KILLS = 3
+KILLS = 2
 
 
 def test_every_token_that_a_client_received_has_its_event_after_the_server_was_killed(tmp_path: Path) -> None:
