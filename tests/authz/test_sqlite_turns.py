@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
+from django.db import Error as DatabaseFailure
 from django.db import OperationalError, transaction
 
 from authz import statements
@@ -147,6 +148,14 @@ def test_who_commits_leaves_what_is_in_the_log_to_others(
     assert (tmp_path / "db").stat().st_size < 1500 * 4096
     second.checkpoint()
     assert (tmp_path / "db").stat().st_size > 1500 * 4096
+
+
+def test_a_checkpoint_that_fails_is_a_failure_of_the_database(connected: Callable[[], DatabaseWrapper]) -> None:
+    """It is caught as one, and tried again (authz/checkpoints.py)."""
+    only = connected()
+    only.connection.close()
+    with pytest.raises(DatabaseFailure):
+        only.checkpoint()
 
 
 def test_a_long_log_begins_anew(connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,7 +121,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _carry(self) -> int:
         """How many pages the log has."""
-        _, pages, _ = self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        with self.wrap_database_errors:
+            _, pages, _ = self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         return int(pages)
 
     # --- The file ---
