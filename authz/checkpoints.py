@@ -24,8 +24,8 @@ def start() -> None:
 def _go_on() -> None:
     while True:
         try:
+            close_old_connections()
             connection.checkpoint()  # type: ignore[attr-defined]  # ours has it
         except DatabaseFailure:
             logger.exception("no checkpoint")
-        close_old_connections()
         time.sleep(BREATH)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.core.management.base import BaseCommand, SystemCheckError
 
 from authz import keys
 from authz.models import AuditEvent, SigningKey, User
@@ -31,6 +32,16 @@ def test_again_it_changes_nothing(tmp_path: Path) -> None:
     assert prepare() == ""
     assert set(SigningKey.objects.values_list("kid", flat=True)) == made
     assert AuditEvent.objects.count() == recorded
+
+
+def test_with_settings_that_a_check_calls_an_error_there_are_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: BaseCommand, *_: object, **__: object) -> None:
+        raise SystemCheckError("an error")
+
+    monkeypatch.setattr(BaseCommand, "check", refuse)
+    with pytest.raises(SystemCheckError):
+        prepare()
+    assert not SigningKey.objects.exists()
 
 
 def test_a_wrong_file_is_named_and_the_keys_are_there_all_the_same(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 
 class Command(BaseCommand):
     help = "What must be there before a server starts: tables, signing keys and, if given, a configuration."
-    # `migrate` runs them, and they may look into tables that are not there yet.
+    # They are run below: here they could look into tables that are not there yet.
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -15,6 +15,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", verbosity=0)
+        self.check()
         call_command("keys", "ensure", stdout=self.stdout)
         if options["configuration"]:
             call_command("apply", options["configuration"], stdout=self.stdout)
