@@ -66,7 +66,8 @@ def mint(
     longest = resource.access_token_lifetime if resource else IDENTITY_TOKEN_LIFETIME
     lifetime = longest if lifetime_cap is None else min(longest, lifetime_cap)
     issued_at = int(now)
-    jti = secrets.token_urlsafe(16)
+    # In hex: an identifier that may begin with a dash is no argument of a command.
+    jti = secrets.token_hex(16)
     claims: dict[str, Any] = {
         "iss": conf.issuer,
         "sub": subject,

@@ -65,7 +65,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         client_id=targets.client_id_at(server, request.client),
         resource=target.identifier,
         scope=decision.scopes,
-        jti=secrets.token_urlsafe(16),
+        jti=secrets.token_hex(16),
         now=request.now,
         lifetime=min(decision.lifetime or id_jag.LIFETIME, id_jag.LIFETIME),
         auth_time=sign_in.auth_time,

@@ -1,6 +1,7 @@
 """The grants, end to end through the server's own addresses."""
 
 import json
+import re
 import time
 from uuid import UUID
 
@@ -30,7 +31,8 @@ def test_a_machine_gets_an_rfc_9068_token_for_itself(gatehouse: World) -> None:
     assert token["sub"] == token["client_id"] == "nightly-report"
     assert token["scope"] == "mcp:read"
     assert token["exp"] - token["iat"] == response["expires_in"] == 300  # the rule's cap, below the resource's 600
-    assert token["jti"]
+    # 128 bits, and an argument of any command: never a dash in front.
+    assert re.fullmatch("[0-9a-f]{32}", token["jti"])
 
 
 def test_it_verifies_with_the_published_keys(gatehouse: World) -> None:

@@ -46,7 +46,7 @@ def build(issuance: Issuance) -> dict[str, Any]:
         "aud": issuance.client.client_id,
         "iat": issued_at,
         "exp": issued_at + LIFETIME,
-        "jti": secrets.token_urlsafe(16),
+        "jti": secrets.token_hex(16),
         "authorization": str(authorization.pk),
         "at_hash": at_hash(issuance.access_token),
         **claims.of(issuance.user, issuance.identity_scopes),

@@ -33,7 +33,7 @@ class Command(BaseCommand):
         explaining = actions.add_parser("explain", help="Why one ask is answered as it is.")
         replaying = actions.add_parser("replay", help="Why a token was issued or a request refused, then.")
         replaying.add_argument("--event", type=int, help="The id of an event of the audit.")
-        replaying.add_argument("--jti", help="The jti of an access token.")
+        replaying.add_argument("--jti", help="The jti of an access token (--jti=…, should it begin with a dash).")
         replaying.add_argument("--token", help="A file with an access token (- for standard input).")
         replaying.add_argument("--at", type=moment, help="Or a past time, such as 2026-11-23T12:00Z, with an ask:")
         for asking in (explaining, replaying):
