@@ -104,6 +104,8 @@ def _read_sqlite(path: Path) -> None:
             _require_whole(copy)
             Path(_file()).parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(_file())) as target:
+                # In WAL mode it would take no pages of another size than its own.
+                target.execute("PRAGMA journal_mode = DELETE")
                 copy.backup(target)
                 target.execute("PRAGMA journal_mode = WAL")
     except sqlite3.DatabaseError as error:

@@ -1,12 +1,15 @@
 """Backup and restore, on the database that the tests run on: what comes back works, and nothing comes back to life."""
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from authz import backup, cut_off, keys, snapshot
 from authz.models import AuditEvent, Authorization, Consent, Generation
@@ -75,6 +78,22 @@ def test_it_replaces_only_if_told_to(committed_gatehouse: World, copy: str) -> N
     manage("backup", copy)
     with pytest.raises(CommandError, match="--replace"):
         manage("restore", copy)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL has no such pages")
+def test_a_database_of_longer_pages_comes_back_too(committed_gatehouse: World, copy: str) -> None:
+    """Such as was made before this server's were shorter."""
+    manage("backup", copy)
+    with closing(sqlite3.connect(copy)) as longer:
+        assert longer.execute("PRAGMA page_size").fetchone() == (2048,)
+        longer.execute("PRAGMA page_size = 8192")
+        longer.execute("VACUUM")
+    world.client("desktop-app").delete()
+    manage("restore", copy, "--replace")
+    with connection.cursor() as cursor:
+        assert cursor.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert cursor.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert committed_gatehouse.signed_in_tokens()["access_token"]
 
 
 def test_a_backup_is_never_overwritten_and_only_its_owner_reads_it(committed_gatehouse: World, copy: str) -> None:
