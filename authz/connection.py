@@ -1,7 +1,8 @@
 """A connection to the lane: uvicorn's, with an end to what a stranger may send, and to how long they may take.
 
 uvicorn waits for ever for a request that never comes, for a body that stops and for a reader that does not read; it
-takes a head without end, and what stands behind a body (trailers) for headers.
+takes a head without end, and what stands behind a body (trailers) for headers. It also sends an answer's head by
+itself: a packet more, and one more that somebody has to be woken for.
 """
 
 import asyncio
@@ -87,6 +88,9 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._is_in_head = False
         super().on_headers_complete()
+        # The answer to HEAD has nothing that its head could wait for.
+        if self.scope["method"] != "HEAD":
+            self.cycle.transport = _Answering(self.transport)
 
     def on_body(self, body: bytes) -> None:
         self._unparsed = 0
@@ -141,3 +145,34 @@ class Connection(HttpToolsProtocol):
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
+
+
+class _Answering(asyncio.Transport):
+    """Sends the head of an answer together with the first of its body; what uvicorn's cycle needs of a transport."""
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None  # None: it has not come yet; empty: it is sent
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._head is None:
+            # Somebody holds the body back until they read this.
+            if bytes(data).startswith(b"HTTP/1.1 100 "):
+                self._transport.write(data)
+            else:
+                self._head = bytes(data)
+        elif self._head:
+            self._transport.writelines((self._head, data))
+            self._head = b""
+        else:
+            self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+        self._transport.close()

@@ -275,12 +275,10 @@ if IS_SQLITE:
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         # WAL with synchronous=NORMAL: a committed row survives a killed process; a power cut may take the last
-        # moments, but never the database (docs/decisions/0004-durability.md). More of the file in memory made nothing
-        # faster (`make bench`). Pages of half the usual size: a commit writes each that it touches as a whole, and the
-        # disk takes less of the lanes' time (docs/decisions/0011-turns.md). It counts for a database that is made.
+        # moments, but never the database (docs/decisions/0004-durability.md). Pages of half the usual size (of a new
+        # database), and none of them mapped into memory: docs/decisions/0011-turns.md says how much faster that is.
         "init_command": "PRAGMA page_size=2048; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-        " PRAGMA foreign_keys=ON;"
-        " PRAGMA mmap_size=33554432; PRAGMA cache_size=-8000;",
+        " PRAGMA foreign_keys=ON; PRAGMA mmap_size=0; PRAGMA cache_size=-8000;",
     }
 else:
     DATABASES["default"]["ENGINE"] = "authz.backends.postgresql"

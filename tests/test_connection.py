@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from asyncio import selector_events
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -20,7 +21,9 @@ seen: list[dict[str, Any]] = []
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with the body that came, or with much where `/much` is asked for."""
+    """Answers with the body that came, or with much where `/much` is asked for; `/broken` fails after the head, `/slow`
+    before its body's second half.
+    """
     body, message = b"", {"more_body": True}
     while message.get("more_body"):
         message = await receive()
@@ -29,6 +32,12 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     answer = b"a" * 50_000_000 if scope["path"] == "/much" else body
     length = (b"content-length", str(len(answer)).encode())
     await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    if scope["path"] == "/broken":
+        raise RuntimeError
+    if scope["path"] == "/slow":
+        await send({"type": "http.response.body", "body": answer[:2], "more_body": True})
+        await asyncio.sleep(0.2)
+        answer = answer[2:]
     await send({"type": "http.response.body", "body": answer})
 
 
@@ -120,6 +129,63 @@ class TestWhatComesIn:
     def test_nobodys_connection_is_upgraded(self) -> None:
         upgrade = b"Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n"
         assert b" 200 " in ask(HEAD + upgrade).splitlines()[0]
+
+
+class TestWhatGoesOut:
+    @pytest.fixture
+    def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+        """What was given to the system, by us and by the client."""
+        sent: list[bytes] = []
+        transport = selector_events._SelectorSocketTransport
+        write = transport.write
+
+        def recorded(self: Any, data: bytes) -> None:
+            sent.append(bytes(data))
+            write(self, data)
+
+        monkeypatch.setattr(transport, "write", recorded)
+        return sent
+
+    def test_the_head_goes_with_the_body(self, sent: list[bytes]) -> None:
+        answer = ask(HEAD.replace(b"GET", b"POST") + CLOSE + b"Content-Length: 4\r\n\r\nabcd")
+        assert [part for part in sent if part.startswith(b"HTTP/")] == [answer]
+        assert answer.endswith(b"\r\n\r\nabcd")
+
+    def test_a_body_in_parts_is_sent_as_it_is_made(self, sent: list[bytes]) -> None:
+        request = b"POST /slow HTTP/1.1\r\nHost: us\r\n" + CLOSE + b"Content-Length: 4\r\n\r\nabcd"
+        answer = ask(request)
+        assert answer.endswith(b"\r\n\r\nabcd")
+        assert sent == [request, answer[:-2], b"cd"]
+
+    @pytest.mark.parametrize("request_line", [b"HEAD / HTTP/1.1\r\nHost: us\r\n", HEAD], ids=["HEAD", "GET"])
+    def test_a_head_without_a_body_goes_by_itself(self, request_line: bytes) -> None:
+        answer = ask(request_line + CLOSE + b"\r\n")
+        assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"\r\n\r\n")
+
+    def test_a_head_is_sent_where_no_body_follows(self, caplog: pytest.LogCaptureFixture) -> None:
+        answer = ask(b"POST /broken HTTP/1.1\r\nHost: us\r\nContent-Length: 4\r\n\r\nabcd")
+        assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"\r\n\r\n")
+        assert "Exception in ASGI application" in caplog.text
+
+    def test_who_waits_to_be_told_to_continue_is_told(self) -> None:
+        async def act(address: Address, _: ServerState) -> tuple[bytes, bytes]:
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(HEAD + CLOSE + b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+            told = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            writer.write(b"abcd")
+            answer = await asyncio.wait_for(reader.read(), 5)
+            writer.close()
+            return told, answer
+
+        told, answer = served(act)
+        assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"abcd")
+
+    def test_each_of_several_requests_at_once_is_answered(self) -> None:
+        posted = HEAD.replace(b"GET", b"POST") + b"Content-Length: 2\r\n"
+        answers = ask(posted + b"\r\nab" + posted + b"\r\ncd" + posted + CLOSE + b"\r\nef")
+        assert answers.count(b"HTTP/1.1 200") == 3
+        assert [part[:2] for part in answers.split(b"\r\n\r\n")[1:]] == [b"ab", b"cd", b"ef"]
 
 
 class TestPatience:
