@@ -186,6 +186,31 @@ def test_a_long_log_keeps_others_from_writing_until_it_is_carried(
     assert free == [True, True, False]
 
 
+def test_the_disk_takes_it_before_others_have_to_wait(
+    connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """SQLite itself has the disk take all of it at the end: the larger the database, the longer that takes."""
+    first, second = connected(), connected()
+    write_pages(first, 100)
+    monkeypatch.setattr(base, "LONG_LOG", 50)
+    carry, sync, done = DatabaseWrapper._carry, os.fdatasync, list[str]()
+
+    def carried(self: DatabaseWrapper) -> int:
+        done.append("carried")
+        return carry(self)
+
+    def synced(descriptor: int) -> None:
+        assert os.path.samestat(os.fstat(descriptor), (tmp_path / "db").stat())
+        assert is_free(first)
+        done.append("on the disk")
+        sync(descriptor)
+
+    monkeypatch.setattr(DatabaseWrapper, "_carry", carried)
+    monkeypatch.setattr(os, "fdatasync", synced)
+    second.checkpoint()
+    assert done == ["carried", "on the disk", "carried", "on the disk", "carried"]
+
+
 def write_pages(connection: DatabaseWrapper, count: int) -> None:
     """That many pages of the log, and some more."""
     connection.cursor().execute("PRAGMA journal_mode=WAL")

@@ -1,6 +1,7 @@
 """OpenID Connect for clients: ID tokens, /userinfo and RP-initiated logout."""
 
 import json
+import re
 import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -30,6 +31,7 @@ def test_an_id_token_says_who_signed_in_and_how(company: Company) -> None:
     assert token["amr"] == ["pwd"]
     assert 0 <= time.time() - token["auth_time"] < 60
     assert token["at_hash"] == left_half(tokens["access_token"])
+    assert re.fullmatch("[0-9a-f]{32}", token["jti"])
     assert token["email"] == "bob@example.com"
     assert token["email_verified"] is True
     assert token["groups"] == ["engineering"]

@@ -30,7 +30,7 @@ Identity = tuple[int, int] | None
 # Seconds: between two looks, and after which there is another reason than somebody's turn.
 LOOK, LONGEST_WAIT = 0.00005, 1.0
 # Pages of the log: from which it is to begin anew, and from which whoever commits sees to it, if nobody else does.
-LONG_LOG, LONGEST_LOG = 16_384, 65_536
+LONG_LOG, LONGEST_LOG = 16_384, 131_072
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -112,7 +112,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """
         self.ensure_connection()
         if self._carry() > LONG_LOG:
+            self._flush()
+            # More was committed meanwhile.
             self._carry()
+            self._flush()
             self.take_turn()
             try:
                 self._carry()
@@ -125,6 +128,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
             _, pages, _ = self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         return int(pages)
 
+    def _flush(self) -> None:
+        """Let the disk take what was carried. SQLite does so only when all of the log is there, and then others wait.
+
+        By SQLite's own descriptor: closing another one of that file would end the locks that this process has on it.
+        """
+        for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208  numbers
+            with suppress(OSError):  # closed meanwhile, such as the listing's own
+                if _identity(os.fstat(descriptor)) == self._opened:
+                    os.fdatasync(descriptor)
+                    return
+
     # --- The file ---
 
     def close_if_unusable_or_obsolete(self) -> None:
@@ -136,7 +150,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _there(self) -> Identity:
         """The file that stands where the database is."""
         try:
-            found = os.stat(self.settings_dict["NAME"])  # noqa: PTH116  a third of the time
+            return _identity(os.stat(self.settings_dict["NAME"]))  # noqa: PTH116  a third of the time
         except OSError:
             return None
-        return found.st_dev, found.st_ino
+
+
+def _identity(found: os.stat_result) -> Identity:
+    return found.st_dev, found.st_ino
