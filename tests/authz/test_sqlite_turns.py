@@ -211,6 +211,17 @@ def test_the_disk_takes_it_before_others_have_to_wait(
     assert done == ["carried", "on the disk", "carried", "on the disk", "carried"]
 
 
+def test_a_system_that_does_not_list_descriptors_has_checkpoints(
+    connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = connected(), connected()
+    write_pages(first, 100)
+    monkeypatch.setattr(base, "LONG_LOG", 50)
+    monkeypatch.setattr(os, "listdir", lambda folder: Path("/nothing-is-here", folder[1:]).read_text())
+    second.checkpoint()
+    assert is_free(first)
+
+
 def write_pages(connection: DatabaseWrapper, count: int) -> None:
     """That many pages of the log, and some more."""
     connection.cursor().execute("PRAGMA journal_mode=WAL")

@@ -133,11 +133,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
         By SQLite's own descriptor: closing another one of that file would end the locks that this process has on it.
         """
-        for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208  numbers
-            with suppress(OSError):  # closed meanwhile, such as the listing's own
-                if _identity(os.fstat(descriptor)) == self._opened:
-                    os.fdatasync(descriptor)
-                    return
+        with suppress(FileNotFoundError):  # Linux lists them; elsewhere the others wait
+            for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208  numbers
+                with suppress(OSError):  # closed meanwhile, such as the listing's own
+                    if _identity(os.fstat(descriptor)) == self._opened:
+                        os.fdatasync(descriptor)
+                        return
 
     # --- The file ---
 
