@@ -4,7 +4,7 @@ A part is a module of the right shape: no base class, no registration call. `GAT
 as `MIDDLEWARE` does, and the metadata is computed from the same lists, so it cannot claim what is not plugged in.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -67,10 +67,11 @@ class Grant(Protocol):
 class Credentials:
     """What a request brings to authenticate its client: headers and body, undecided.
 
-    `read` is what a method has taken apart of it already, by the method's name, so that it does so once.
+    `authorization` is the Authorization header's value, None where there is no such header. `read` is what a method has
+    taken apart of it already, by the method's name, so that it does so once.
     """
 
-    authorization: str
+    authorization: str | None
     params: Mapping[str, str]
     now: float
     read: dict[str, Any] = field(default_factory=dict, compare=False)
@@ -80,7 +81,8 @@ class ClientAuthMethod(Protocol):
     """A `token_endpoint_auth_method` (RFC 7591 §2).
 
     `is_used` says whether the request uses this mechanism; `client_id` whom it claims to be; `authenticate` proves it
-    or raises `OAuthError`.
+    or raises `OAuthError`. One that reads the Authorization header has `IN_HEADER = True`, one that verifies signatures
+    has `ALGORITHMS`.
     """
 
     METHOD: str
@@ -209,6 +211,12 @@ def presentation(client: "Client") -> Mapping[str, str]:
         if hasattr(resolver, "presentation") and resolver.recognises(client.client_id):
             return cast(Mapping[str, str], resolver.presentation(client))
     return {}
+
+
+def signing_algorithms(methods: Iterable[str]) -> list[str]:
+    """The JWS algorithms that those of these client authentication methods verify which verify signatures."""
+    plugged_in = client_auth_methods()
+    return [alg for name in methods for alg in getattr(plugged_in[name], "ALGORITHMS", ())]
 
 
 def metadata() -> dict[str, Any]:

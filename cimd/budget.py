@@ -30,6 +30,8 @@ KEPT_PENDING = 14 * 24 * 3600.0
 PENDING, PENDING_PER_HOST, CLIENTS_PER_HOST = 500, 20, 200
 # Seconds after which somebody who found it spent may ask again: a page does so by itself.
 AGAIN = 5
+# The same where room comes only by somebody's decision or by days.
+FULL = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,11 @@ def _claimed(client_id: str, limits: Limits, now: float, *, is_known: bool) -> C
     return Claim(document.pk, lease)
 
 
+def until_next_minute(now: float) -> int:
+    """Seconds until `spend` counts anew."""
+    return int(MINUTE - now % MINUTE) + 1
+
+
 def spend(scope: str, now: float, *, limit: int) -> bool:
     """Count one more in this minute, inside `settled()`; False if that would be more than `limit`."""
     window = _window(scope, int(now // MINUTE), now)
@@ -146,13 +153,13 @@ def require_room(host: str) -> None:
     of_host = Document.objects.filter(host=host, client__isnull=False)
     pending = Client.objects.filter(registration_source=Client.RegistrationSource.CIMD, status=Client.Status.PENDING)
     if of_host[:CLIENTS_PER_HOST].count() >= CLIENTS_PER_HOST:
-        raise OAuthError(Reason.QUEUE_FULL, detail="clients of the host")
+        raise OAuthError(Reason.QUEUE_FULL, detail="clients of the host", retry_after=FULL)
     if trust.standing(host, policy.current().trust) is trust.Standing.TRUSTED:
         return
     if of_host.filter(client__status=Client.Status.PENDING)[:PENDING_PER_HOST].count() >= PENDING_PER_HOST:
-        raise OAuthError(Reason.QUEUE_FULL, detail="pending clients of the host")
+        raise OAuthError(Reason.QUEUE_FULL, detail="pending clients of the host", retry_after=FULL)
     if pending[:PENDING].count() >= PENDING:
-        raise OAuthError(Reason.QUEUE_FULL, detail="pending clients")
+        raise OAuthError(Reason.QUEUE_FULL, detail="pending clients", retry_after=FULL)
 
 
 def _window(scope: str, minute: int, now: float) -> FetchWindow:

@@ -200,12 +200,13 @@ def _are_on(uris: list[str], hosts: tuple[str, ...]) -> bool:
 
 def _require_room() -> None:
     """Raises `OAuthError` where too many came at once, or too many stayed; those that nobody used are removed first."""
-    if not budget.spend("registration", time.time(), limit=A_MINUTE):
-        raise OAuthError(Reason.BUSY, detail="registrations")
+    now = time.time()
+    if not budget.spend("registration", now, limit=A_MINUTE):
+        raise OAuthError(Reason.BUSY, detail="registrations", retry_after=budget.until_next_minute(now))
     registered = Client.objects.filter(registration_source=Client.RegistrationSource.DCR)
     registered.filter(created__lt=datetime.now(UTC) - UNUSED, authorization=None).delete()
     if registered[:MAX_CLIENTS].count() >= MAX_CLIENTS:
-        raise OAuthError(Reason.QUEUE_FULL, detail="registrations")
+        raise OAuthError(Reason.QUEUE_FULL, detail="registrations", retry_after=budget.FULL)
 
 
 # --- Writing and telling ------------------------------------------------------------------------------------------

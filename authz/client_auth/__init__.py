@@ -3,20 +3,12 @@
 from authz import audit, clients, rate_limits, registry
 from authz.models import Client
 from authz.protocol.errors import OAuthError, Reason
-from authz.registry import Credentials
+from authz.registry import ClientAuthMethod, Credentials
 
 
 def authenticate(credentials: Credentials) -> tuple[Client, str]:
     """The client of a request and the method that proved it. Raises `OAuthError`."""
-    methods = registry.client_auth_methods()
-    used = [method for name, method in methods.items() if name != registry.PUBLIC and method.is_used(credentials)]
-    # > The client MUST NOT use more than one authentication method in each request. (RFC 6749 §2.3)
-    if len(used) > 1:
-        raise OAuthError(Reason.CLIENT_AUTHENTICATION_MIXED)
-    method = used[0] if used else methods.get(registry.PUBLIC)
-    if method is None or (not used and credentials.authorization):
-        # An Authorization header that no method reads must not count as no authentication.
-        raise OAuthError(Reason.CLIENT_AUTHENTICATION_MALFORMED)
+    method = _method(credentials)
     claimed = method.client_id(credentials)
     in_body = credentials.params.get("client_id")
     if in_body is not None and in_body != claimed:
@@ -36,6 +28,23 @@ def authenticate(credentials: Credentials) -> tuple[Client, str]:
         audit.proven(client.client_id)
     rate_limits.proven(client.client_id, is_confidential=client.is_confidential)
     return client, method.METHOD
+
+
+def _method(credentials: Credentials) -> ClientAuthMethod:
+    """The one mechanism that a request uses. Raises `OAuthError`."""
+    methods = registry.client_auth_methods()
+    used = [method for name, method in methods.items() if name != registry.PUBLIC and method.is_used(credentials)]
+    # An Authorization header is a mechanism, also where no method reads it: it must not count as no authentication.
+    header = credentials.authorization
+    unread = header is not None and not any(getattr(method, "IN_HEADER", False) for method in used)
+    # > The client MUST NOT use more than one authentication method in each request. (RFC 6749 §2.3)
+    # No credentials of one header hold a comma: the server writes several headers as one, with a comma between them.
+    if len(used) + unread > 1 or (header is not None and "," in header):
+        raise OAuthError(Reason.CLIENT_AUTHENTICATION_MIXED)
+    method = used[0] if used else methods.get(registry.PUBLIC)
+    if method is None or unread:
+        raise OAuthError(Reason.CLIENT_AUTHENTICATION_MALFORMED)
+    return method
 
 
 def authenticate_approved(credentials: Credentials) -> tuple[Client, str]:

@@ -1,5 +1,6 @@
 """`client_secret_basic`: HTTP Basic with id and secret (RFC 6749 §2.3.1, RFC 7617)."""
 
+import re
 from base64 import b64decode
 from urllib.parse import unquote_plus
 
@@ -8,11 +9,16 @@ from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Credentials
 
 METHOD = "client_secret_basic"
+IN_HEADER = True
 MAXIMUM_LENGTH = 4096
+# > credentials = auth-scheme [ 1*SP ( token68 / #auth-param ) ] (RFC 9110 §11.4)
+_SCHEME = re.compile(r"basic(?![!#$%&'*+.^_`|~0-9a-z-])", re.ASCII | re.IGNORECASE)
+_CREDENTIALS = re.compile(r"basic +([a-z0-9+/]+=*)", re.ASCII | re.IGNORECASE)
 
 
 def is_used(credentials: Credentials) -> bool:
-    return credentials.authorization[:6].lower() == "basic "
+    # Also with nothing behind it, or with a tab: what is malformed does not count as no authentication.
+    return credentials.authorization is not None and _SCHEME.match(credentials.authorization) is not None
 
 
 def client_id(credentials: Credentials) -> str:
@@ -31,15 +37,14 @@ def authenticate(credentials: Credentials, client: Client) -> None:
 def _pair(credentials: Credentials) -> tuple[str, str]:
     pair: tuple[str, str] | None = credentials.read.get(METHOD)
     if pair is None:
-        pair = credentials.read[METHOD] = _read(credentials.authorization[6:].strip())
+        pair = credentials.read[METHOD] = _read(credentials.authorization or "")
     return pair
 
 
-def _read(encoded: str) -> tuple[str, str]:
+def _read(header: str) -> tuple[str, str]:
+    found = _CREDENTIALS.fullmatch(header) if len(header) <= MAXIMUM_LENGTH else None
     try:
-        if len(encoded) > MAXIMUM_LENGTH:
-            raise ValueError
-        username, colon, password = b64decode(encoded, validate=True).decode("utf-8").partition(":")
+        username, colon, password = b64decode(found[1] if found else "", validate=True).decode("utf-8").partition(":")
     except ValueError:
         raise OAuthError(Reason.CLIENT_AUTHENTICATION_MALFORMED) from None
     if not colon or not username or not password:

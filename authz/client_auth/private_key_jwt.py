@@ -16,9 +16,6 @@ from authz.registry import Credentials
 METHOD = "private_key_jwt"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ALGORITHMS = ("RS256", "ES256", "EdDSA", "PS256")
-METADATA = {
-    "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
-}
 # An assertion is made for one request; SDKs give it five minutes.
 MAXIMUM_LIFETIME = 3600
 LEEWAY = 30

@@ -24,6 +24,7 @@ from authz.protocol.params import Params, parse_query, required
 from authz.refusals import record_unauthenticated
 
 METHODS = ("GET", "POST")
+LONGEST_WAIT = 60
 _ARRIVAL = "gatehouse.arrival"
 _WHAT: dict[RefusalReason, str] = {
     Reason.CLIENT_UNKNOWN: "The application that sent you here is not known to this server.",
@@ -97,4 +98,6 @@ _REFERENCE = "the-reference-of-this-request"
 def _page(what: str, retry_after: int) -> str:
     """One a sentence, and sentences are few."""
     context = {"what": what, "retry_after": retry_after, "correlation_id": _REFERENCE}
-    return render_to_string("authorize/busy.html" if retry_after else "authorize/error.html", context)
+    # A page that calls itself again is for what is over in a moment.
+    waits = 0 < retry_after <= LONGEST_WAIT
+    return render_to_string("authorize/busy.html" if waits else "authorize/error.html", context)

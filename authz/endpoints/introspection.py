@@ -18,6 +18,7 @@ from authz import (
     tokens,
 )
 from authz.conf import conf
+from authz.endpoints.client_authentication import auth_methods
 from authz.endpoints.machine import Answer, Request, form, json_response, machine_endpoint, now
 from authz.models import Authorization, Client, ProtectedResource
 from authz.protocol import jwts
@@ -34,7 +35,7 @@ INACTIVE = {"active": False}
 def introspect(request: Request) -> Answer:
     params = form(request)
     moment = now()
-    credentials = Credentials(request.META.get("HTTP_AUTHORIZATION", ""), params, moment)
+    credentials = Credentials(request.META.get("HTTP_AUTHORIZATION"), params, moment)
     client, _ = client_auth.authenticate_approved(credentials)
     # Public clients prove nothing, so they learn nothing.
     if not client.is_confidential:
@@ -121,7 +122,7 @@ def metadata() -> dict[str, object]:
     confidential = [name for name in registry.client_auth_methods() if name != registry.PUBLIC]
     return {
         "introspection_endpoint": conf.endpoint("introspect"),
-        "introspection_endpoint_auth_methods_supported": confidential,
+        **auth_methods("introspection_endpoint", confidential),
     }
 
 

@@ -182,7 +182,7 @@ def _refusal(request: Request, error: OAuthError, refused: StrEnum | None) -> An
         error = record_unauthenticated(
             refused, error, client_id=error.client_id or getattr(request, "claimed_client_id", "")
         )
-    headers = {"Retry-After": str(error.retry_after or 5)} if error.status in {429, 503} else {}
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
     # > If the client attempted to authenticate via the "Authorization" request header field, the authorization server
     # > MUST respond with an HTTP 401 (Unauthorized) status code and include the "WWW-Authenticate" response header
     # > field matching the authentication scheme used by the client. (RFC 6749 §5.2)

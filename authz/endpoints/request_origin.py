@@ -11,7 +11,7 @@ from authz import audit, metrics, tracing
 from authz.addresses import client_address
 from authz.conf import conf
 from authz.endpoints.machine import REQUEST_ID, request_id
-from authz.protocol.errors import OAuthError, Reason
+from authz.protocol.errors import BUSY_STATUS, RETRY_AFTER, OAuthError, Reason
 from authz.refusals import record_unauthenticated
 
 # Counted by their first segment; all else is a page.
@@ -29,6 +29,10 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
             tracing.request("page", request.META.get("HTTP_TRACEPARENT")) as span,
         ):
             response = get_response(request)
+            # > Servers send the "Retry-After" header field to indicate how long the user agent ought to wait (RFC 9110
+            # > §10.2.3) Libraries' pages say it, too.
+            if response.status_code in BUSY_STATUS:
+                response.headers.setdefault("Retry-After", str(RETRY_AFTER))
             tracing.answered(span, response.status_code)
         match = request.resolver_match
         if not getattr(match and match.func, "is_machine_endpoint", False):  # that counts for itself

@@ -7,6 +7,7 @@ from django.urls import path
 
 from authz import audit, authorizations, client_auth, refresh_tokens, registry, tokens
 from authz.conf import conf
+from authz.endpoints.client_authentication import auth_methods
 from authz.endpoints.machine import Answer, Request, form, json_response, machine_endpoint, now
 from authz.models import Authorization
 from authz.protocol import jwts
@@ -26,7 +27,7 @@ def revoke(request: Request) -> Answer:
     """
     params = form(request)
     moment = now()
-    credentials = Credentials(request.META.get("HTTP_AUTHORIZATION", ""), params, moment)
+    credentials = Credentials(request.META.get("HTTP_AUTHORIZATION"), params, moment)
     # Also a suspended client may give up what it holds.
     client, _ = client_auth.authenticate(credentials)
     authorization_id = _authorization_of(required(params, "token"), moment)
@@ -61,7 +62,7 @@ def _authorization_of(token: str, moment: float) -> UUID | None:
 def metadata() -> dict[str, object]:
     return {
         "revocation_endpoint": conf.endpoint("revoke"),
-        "revocation_endpoint_auth_methods_supported": list(registry.client_auth_methods()),
+        **auth_methods("revocation_endpoint", list(registry.client_auth_methods())),
     }
 
 

@@ -7,6 +7,7 @@ from django.urls import path
 from authz import audit, client_auth, metrics, rate_limits, registry
 from authz.addresses import client_address
 from authz.conf import conf
+from authz.endpoints.client_authentication import auth_methods
 from authz.endpoints.machine import Answer, Request, form, json_response, machine_endpoint, now
 from authz.protocol.errors import OAuthError
 from authz.protocol.params import Params, required
@@ -30,7 +31,7 @@ def token(request: Request) -> Answer:
 
 
 def _redeemed(request: Request, params: Params, grant_type: str) -> dict[str, Any]:
-    credentials = Credentials(request.META.get("HTTP_AUTHORIZATION", ""), params, now())
+    credentials = Credentials(request.META.get("HTTP_AUTHORIZATION"), params, now())
     client, method = client_auth.authenticate_approved(credentials)
     request.claimed_client_id = client.client_id  # type: ignore[union-attr]
     grant = registry.grant_for(grant_type, client)
@@ -51,7 +52,7 @@ def metadata() -> dict[str, object]:
     return {
         "token_endpoint": conf.endpoint("token"),
         "grant_types_supported": list(registry.grants()),
-        "token_endpoint_auth_methods_supported": list(registry.client_auth_methods()),
+        **auth_methods("token_endpoint", list(registry.client_auth_methods())),
     }
 
 

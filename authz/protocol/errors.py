@@ -174,6 +174,11 @@ _STATUS_OF_REASON: dict[RefusalReason, int] = {
 }
 
 
+# Seconds, where nothing says more precisely when it is worth while to come again.
+RETRY_AFTER = 5
+BUSY_STATUS = frozenset({429, 503})
+
+
 class OAuthError(Exception):
     """A refusal. It is an answer, not a crash: what the refused request wrote stays written (law 1).
 
@@ -181,7 +186,7 @@ class OAuthError(Exception):
     `reason` is for the operator; `code` and `sentence` are for the wire (RFC 6749 §5.2). `detail` adds to the audit
     (never a secret or token), and so do `facts`, member by member; `parameters` adds members to the body on the wire
     (such as RFC 9470's `max_age`).
-    `retry_after` is in seconds, 0 where it is not known.
+    `retry_after` is in seconds; every 429 and 503 has one, `RETRY_AFTER` where none is given, and all else has 0.
     """
 
     def __init__(
@@ -199,7 +204,7 @@ class OAuthError(Exception):
         self.detail = detail
         self.client_id = client_id
         self.parameters = parameters or {}
-        self.retry_after = retry_after
+        self.retry_after = retry_after or (RETRY_AFTER if self.status in BUSY_STATUS else 0)
         self.facts = facts or {}
 
     @property
