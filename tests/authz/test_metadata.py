@@ -1,6 +1,7 @@
 """The metadata (RFC 8414, OpenID Connect Discovery): what it must say of client authentication."""
 
 import pytest
+from django.conf import settings
 from django.test import override_settings
 
 from authz import registry, snapshot
@@ -23,7 +24,6 @@ def test_where_signatures_are_offered_their_algorithms_are_named(gatehouse: Worl
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_where_none_are_offered_none_are_named(gatehouse: World, endpoint: str) -> None:
     methods = [path for path in conf.client_auth_methods if not path.endswith("private_key_jwt")]
-    from django.conf import settings  # noqa: PLC0415  as it is configured here
 
     with override_settings(GATEHOUSE={**settings.GATEHOUSE, "CLIENT_AUTH_METHODS": methods}):
         snapshot.forget()
