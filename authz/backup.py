@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import connection
 
 from authz import audit, authorizations, snapshot
-from authz.models import AuditEvent, Authorization, AuthorizationCode, Consent, triggers
+from authz.models import AuditEvent, Authorization, AuthorizationCode, BrowserSession, Consent, triggers
 from authz.transactions import settled
 
 REASON = "restored"
@@ -81,7 +80,7 @@ def _end_everything(now: datetime) -> int:
     # A consent that was withdrawn since would let an agent back in without a question.
     Consent.objects.all().delete()
     AuthorizationCode.objects.filter(expires__gt=now).update(expires=now)
-    Session.objects.all().delete()
+    BrowserSession.objects.all().delete()
     return ended
 
 

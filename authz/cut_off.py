@@ -16,11 +16,10 @@ from importlib import import_module
 from typing import Any
 
 from django.apps import apps
-from django.contrib.sessions.models import Session
 from django.db.models import F, Q, QuerySet
 
 from authz import audit, authorizations
-from authz.models import Authorization, AuthorizationCode, Consent, CutOff
+from authz.models import Authorization, AuthorizationCode, BrowserSession, Consent, CutOff
 from authz.transactions import settled
 
 REASON = "cut_off"
@@ -52,7 +51,7 @@ class Target:
     stop             what keeps it from getting more, inside the transaction.
     reinstate        gives a former state back, where it is still as `stop` left it; None: nothing can be given back.
     authorizations   those that end with it.
-    consents, codes, sessions   what goes with it, so that it doesn't come back by itself; sessions by their keys.
+    consents, codes, sessions   what goes with it, so that it doesn't come back by itself.
     """
 
     name: str
@@ -63,7 +62,7 @@ class Target:
     reinstate: Callable[[State], object] | None = None
     consents: QuerySet[Consent] | None = None
     codes: QuerySet[AuthorizationCode] | None = None
-    sessions: tuple[str, ...] = ()
+    sessions: QuerySet[BrowserSession] | None = None
     client_id: str = ""
     subject: str = ""
     resource: str = ""
@@ -101,7 +100,7 @@ def preview(found: Target, now: datetime) -> Reckoning:
         "agents": live.order_by().values("client").distinct().count(),
         "people": live.order_by().exclude(user=None).values("user").distinct().count(),
         "MCP servers": live.order_by().exclude(resource=None).values("resource").distinct().count(),
-        "sign-ins": len(found.sessions),
+        "sign-ins": 0 if found.sessions is None else found.sessions.filter(expire_date__gt=now).count(),
         "unused codes": 0 if found.codes is None else found.codes.filter(used=None, expires__gt=now).count(),
         "remembered consents": 0 if found.consents is None else found.consents.count(),
     }
@@ -121,7 +120,8 @@ def cut_off(found: Target, *, kind: str, identifier: str, reason: str, by: str, 
             found.codes.filter(used=None).update(expires=F("created"))
         if found.consents is not None:
             found.consents.delete()
-        Session.objects.filter(session_key__in=found.sessions).delete()
+        if found.sessions is not None:
+            found.sessions.delete()
         authorizations.end(found.authorizations, reason=REASON, now=now)
         row = CutOff.objects.create(
             kind=kind,

@@ -2,12 +2,17 @@
 
 from uuid import UUID
 
-from django.contrib.auth import SESSION_KEY
-from django.contrib.sessions.models import Session
-
 from authz.cut_off import State, Target
-from authz.models import Authorization, AuthorizationCode, Client, Consent, CutOff, ProtectedResource, User
-from authz.sign_in import session_digest
+from authz.models import (
+    Authorization,
+    AuthorizationCode,
+    BrowserSession,
+    Client,
+    Consent,
+    CutOff,
+    ProtectedResource,
+    User,
+)
 
 Status = Client.Status
 
@@ -45,11 +50,7 @@ def person(identifier: str) -> Target | None:
         consents=Consent.objects.filter(user=user),
         codes=AuthorizationCode.objects.filter(user=user),
         # Without a session of before, whoever held one is not signed in when the account comes back.
-        sessions=tuple(
-            session.session_key
-            for session in Session.objects.iterator()
-            if session.get_decoded().get(SESSION_KEY) == str(user.pk)
-        ),
+        sessions=BrowserSession.objects.filter(user=user),
         subject=str(user.subject),
     )
 
@@ -74,10 +75,8 @@ def authorization(identifier: str) -> Target | None:
 def session(identifier: str) -> Target | None:
     """By its digest, as authorizations and the audit name it."""
     grants = Authorization.objects.filter(session_digest=identifier)
-    browser = tuple(
-        key for key in Session.objects.values_list("session_key", flat=True) if session_digest(key) == identifier
-    )
-    if not identifier or not (browser or grants.exists()):
+    browser = BrowserSession.objects.filter(digest=identifier)
+    if not identifier or not (browser.exists() or grants.exists()):
         return None
     return Target(
         name=identifier,

@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.contrib.sessions.models import Session
 from django.db.models import Q, QuerySet
 
 from authz import status_lists
-from authz.models import AccessRequest, Authorization, AuthorizationCode, Notification, UsedAssertion
+from authz.models import (
+    AccessRequest,
+    Authorization,
+    AuthorizationCode,
+    BrowserSession,
+    Notification,
+    UsedAssertion,
+)
 
 EVERY = 300.0
 BATCH = 1000
@@ -53,7 +59,7 @@ def over(now: datetime) -> Mapping[str, QuerySet[Any]]:
         "assertions": UsedAssertion.objects.filter(expires__lt=now - KEPT_ASSERTION),
         "notifications": Notification.objects.filter(created__lt=now - KEPT_NOTIFICATION),
         "status lists": status_lists.over(now),
-        "sessions": Session.objects.filter(expire_date__lt=now),
+        "sessions": BrowserSession.objects.filter(expire_date__lt=now),
         "authorizations": _authorizations(now - KEPT_AUTHORIZATION),
         "access requests": _access_requests(now - KEPT_REQUEST),
     }

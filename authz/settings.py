@@ -216,7 +216,6 @@ INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "oauth2_provider",
@@ -386,6 +385,7 @@ SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"provider_class": "xaa.sign_in.pro
 SOCIALACCOUNT_ONLY = False
 SOCIALACCOUNT_AUTO_SIGNUP = False
 
+SESSION_ENGINE = "authz.browser_sessions"
 SESSION_COOKIE_NAME = "__Host-gatehouse-session" if _https else "gatehouse-session"
 CSRF_COOKIE_NAME = "__Host-gatehouse-csrf" if _https else "gatehouse-csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.contrib.sessions.models import Session as BrowserSession
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -24,7 +23,7 @@ from authz.console.fields import AgentField, LinesField
 from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool
 from authz.console.site import console
 from authz.console.tasks import MOST, Task, many
-from authz.models import Client
+from authz.models import BrowserSession, Client
 from authz.models.client import JWT_BEARER
 from authz.protocol import resources, scopes
 from authz.protocol.errors import OAuthError
@@ -471,8 +470,8 @@ class SessionAdmin(ReadOnlyAdmin):
         return when(row.started)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
-        alive = BrowserSession.objects.filter(expire_date__gt=datetime.now(UTC)).values("session_key")
-        rows: QuerySet[Session] = super().get_queryset(request).filter(session_key__in=alive)
+        alive = BrowserSession.objects.filter(expire_date__gt=datetime.now(UTC)).values("digest")
+        rows: QuerySet[Session] = super().get_queryset(request).filter(digest__in=alive)
         return rows
 
     def cut_off_as(self, obj: Session) -> tuple[str, str] | None:

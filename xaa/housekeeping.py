@@ -2,9 +2,8 @@
 
 from datetime import UTC, datetime
 
-from django.contrib.sessions.models import Session as BrowserSession
-
 from authz import housekeeping
+from authz.models import BrowserSession
 from xaa.models import Session
 
 EVERY = 3600.0
@@ -12,4 +11,4 @@ EVERY = 3600.0
 
 def run() -> None:
     alive = BrowserSession.objects.filter(expire_date__gt=datetime.now(UTC))
-    housekeeping.remove(Session.objects.exclude(session_key__in=alive.values("session_key")))
+    housekeeping.remove(Session.objects.exclude(digest__in=alive.values("digest")))

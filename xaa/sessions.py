@@ -5,11 +5,10 @@ from typing import Any
 
 from allauth.account.signals import password_changed, password_reset, password_set
 from django.contrib.auth.signals import user_logged_in, user_logged_out
-from django.contrib.sessions.models import Session as BrowserSession
 from django.http import HttpRequest
 
 from authz import audit, authorizations, statements
-from authz.models import Authorization, User
+from authz.models import Authorization, BrowserSession, User
 from authz.sign_in import session_digest
 from authz.transactions import settled
 from xaa.events import Event
@@ -28,7 +27,7 @@ def connect() -> None:
 # A session's key belongs to one sign-in: signing out removes its row, and signing in, as the same person or another,
 # gives the browser a new key. So a row that is there and has not expired is that sign-in, still alive.
 _ALIVE = (
-    "SELECT 1 FROM xaa_session x JOIN django_session d ON d.session_key = x.session_key"
+    "SELECT 1 FROM xaa_session x JOIN authz_browsersession d ON d.digest = x.digest"
     " WHERE x.digest = %s AND x.user_id = %s AND d.expire_date > %s"
 )
 
@@ -47,7 +46,7 @@ def end_by_digest(digest: str) -> None:
 
 def _forget(session: Session) -> None:
     with settled():
-        BrowserSession.objects.filter(session_key=session.session_key).delete()
+        BrowserSession.objects.filter(digest=session.digest).delete()
         Session.objects.filter(digest=session.digest).delete()
         _end_sign_ins(session.digest)
         audit.record(Event.SESSION_ENDED, subject=str(session.user.subject))
@@ -65,9 +64,9 @@ def _started(request: HttpRequest, user: User, **_: Any) -> None:
     key = request.session.session_key
     if key is None:
         return
-    Session.objects.update_or_create(digest=session_digest(key), defaults={"session_key": key, "user": user})
-    alive = BrowserSession.objects.filter(expire_date__gt=datetime.now(UTC)).values("session_key")
-    Session.objects.filter(user=user).exclude(session_key__in=alive).delete()
+    Session.objects.update_or_create(digest=session_digest(key), defaults={"user": user})
+    alive = BrowserSession.objects.filter(expire_date__gt=datetime.now(UTC)).values("digest")
+    Session.objects.filter(user=user).exclude(digest__in=alive).delete()
 
 
 def _ended(request: HttpRequest, **_: Any) -> None:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode, urlsplit
 
 from django.contrib.auth.views import redirect_to_login
-from django.contrib.sessions.models import Session
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import path, reverse
@@ -38,7 +37,7 @@ from authz.conf import conf
 from authz.endpoints import arrival
 from authz.endpoints.content_security_policy import POLICY
 from authz.endpoints.machine import now, request_id
-from authz.models import AccessRequest, Client, ProtectedResource, User
+from authz.models import AccessRequest, BrowserSession, Client, ProtectedResource, User
 from authz.notifications import Kind
 from authz.policy import Ask, Decision, Outcome
 from authz.protocol import authorization_request, redirect_uris, scopes
@@ -284,8 +283,8 @@ def _not_allowed(request: HttpRequest, asked: Asked, decision: Decision, signed_
 def _allowed(request: HttpRequest, asked: Asked, offer: Offer, *, has_consented: bool) -> HttpResponse:
     with settled():
         # Under a lock: what ends this session (authz/cut_off.py) finds the code that is issued here, or no session.
-        key = request.session.session_key
-        if not Session.objects.select_for_update().filter(session_key=key).values_list("pk").first():
+        here = BrowserSession.objects.select_for_update().filter(digest=offer.signed_in.session_digest)
+        if not here.values_list("pk").first():
             raise OAuthError(Reason.LOGIN_REQUIRED)
         if has_consented:
             _remember(asked, offer)

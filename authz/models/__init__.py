@@ -3,6 +3,7 @@
 from authz.models.access_request import AccessRequest, AccessVote
 from authz.models.audit_event import AuditEvent
 from authz.models.authorization import Authorization, AuthorizationCode, Consent
+from authz.models.browser_session import BrowserSession
 from authz.models.client import Client
 from authz.models.cut_off import CutOff
 from authz.models.event_count import EventCount, EventCountMark
@@ -27,6 +28,7 @@ __all__ = [
     "AuditSegment",
     "Authorization",
     "AuthorizationCode",
+    "BrowserSession",
     "CheckpointKey",
     "Client",
     "Consent",

@@ -6,11 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.contrib.sessions.models import Session
 from django.db import connection
 
 from authz import housekeeping, periodic, registry
-from authz.models import AccessRequest, Authorization, Generation, PeriodicTask, UsedAssertion
+from authz.models import AccessRequest, Authorization, BrowserSession, Generation, PeriodicTask, UsedAssertion
 from tests.support import world
 
 
@@ -70,10 +69,10 @@ def test_housekeeping_removes_what_is_over_and_nothing_else() -> None:
     now = datetime.now(UTC)
     for name, age in [("old", timedelta(hours=1)), ("recent", timedelta(minutes=5)), ("live", -timedelta(minutes=1))]:
         UsedAssertion.objects.create(digest=name, expires=now - age)
-        Session.objects.create(session_key=name, session_data="", expire_date=now - age)
+        BrowserSession.objects.create(digest=name, session_data="", expire_date=now - age)
     housekeeping.run()
     assert set(UsedAssertion.objects.values_list("digest", flat=True)) == {"recent", "live"}
-    assert set(Session.objects.values_list("session_key", flat=True)) == {"live"}
+    assert set(BrowserSession.objects.values_list("digest", flat=True)) == {"live"}
 
 
 DAY = timedelta(days=1)
@@ -175,8 +174,8 @@ def test_sign_ins_whose_browser_session_is_over_are_forgotten(gatehouse: world.W
 
     now = datetime.now(UTC)
     for key, ends in [("live", now + DAY), ("over", now - DAY)]:
-        Session.objects.create(session_key=key, session_data="", expire_date=ends)
+        BrowserSession.objects.create(digest=key, session_data="", expire_date=ends)
     for key in ("live", "over", "gone"):
-        SignIn.objects.create(digest=key, session_key=key, user=world.person("bob"))
+        SignIn.objects.create(digest=key, user=world.person("bob"))
     of_xaa.run()
     assert set(SignIn.objects.values_list("digest", flat=True)) == {"live"}

@@ -9,12 +9,12 @@ from uuid import uuid4
 
 from django.apps import apps
 from django.contrib.auth.models import Group
-from django.contrib.sessions.models import Session as BrowserSession
 
 from authz.models import (
     AccessRequest,
     AuditEvent,
     Authorization,
+    BrowserSession,
     Client,
     CutOff,
     Notification,
@@ -103,8 +103,8 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
         message=uuid4(), kind="agent.waiting", endpoint=endpoint, subject=text[:200], body=text, created=now,
         failure=text[:200],
     )  # fmt: skip
-    Session.objects.create(digest="d" * 64, session_key="none", user=stranger)
-    BrowserSession.objects.create(session_key="none", session_data="", expire_date=now + timedelta(days=1))
+    Session.objects.create(digest="d" * 64, user=stranger)
+    BrowserSession.objects.create(digest="d" * 64, session_data="", expire_date=now + timedelta(days=1))
 
 
 def _document(documents: type, versions: type, agent: Client, text: str, now: datetime) -> None:

@@ -9,11 +9,11 @@ from allauth.socialaccount.models import SocialAccount, SocialLogin
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages.storage.fallback import FallbackStorage
-from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from authz import sign_in
+from authz.browser_sessions import SessionStore
 from authz.models import AuditEvent, User
 from tests.support.world import claims, person
 from tests.xaa.company import IDP, Company

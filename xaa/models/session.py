@@ -5,11 +5,11 @@ from django.db import models
 class Session(models.Model):
     """A person's sign-in in one browser, by the digest that grants and ID tokens name it with (`sid`).
 
-    It finds the browser's session again, so that what rests on a sign-in can be asked whether that still lives.
+    It finds the browser's session again (authz/models/browser_session.py), so that what rests on a sign-in can be asked
+    whether that still lives.
     """
 
     digest = models.CharField(max_length=64, primary_key=True)
-    session_key = models.CharField(max_length=40, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sign_ins")
     started = models.DateTimeField(auto_now_add=True)
 

@@ -1,0 +1,25 @@
+from django.conf import settings
+from django.db import models
+
+
+class BrowserSession(models.Model):
+    """What a browser's session holds, by the digest of its key.
+
+    The key itself stands in the browser's cookie alone: a reader of this table, of a backup of it or of a page about it
+    cannot take a session over. `user` finds a person's sessions without reading each (authz/cut_off_kinds.py).
+    """
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    session_data = models.TextField()
+    expire_date = models.DateTimeField(db_index=True)
+    # Without a constraint: a sign-in of an account that is removed meanwhile makes a session that is nobody's.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.CASCADE,
+        db_constraint=False,
+        related_name="browser_sessions",
+    )
+
+    def __str__(self) -> str:
+        return self.digest[:8]
