@@ -4,20 +4,17 @@
 
 import gc
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
-from django.apps import apps
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
-from django.db.models.signals import post_migrate
 
 from authz import keys, rate_limits, refusals, snapshot, status_lists
-from authz.models import triggers
-from tests.support import databases, rows, world
+from tests.support import append_only, databases, rows, world
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -84,38 +81,12 @@ def django_db_keepdb() -> bool:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> None:
-    """The tests' database, without the triggers that would keep test tables from being emptied."""
-    authz = apps.get_app_config("authz")
-    assert post_migrate.disconnect(sender=authz, dispatch_uid="authz.triggers")
-    # Emptying the tables after a test that commits is a `post_migrate`, too.
-    post_migrate.connect(install_all_but_append_only, sender=authz)
+    """The tests' database, with all triggers that the product has (tests/support/append_only.py)."""
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
-        drop_append_only_triggers()
+        connection.ops.sql_flush = append_only.emptied_without(connection.ops.sql_flush)  # type: ignore[method-assign]
         if connection.vendor == "postgresql":
-            connection.ops.sql_flush = delete_rows  # type: ignore[method-assign]
             databases.need_not_survive(connection.settings_dict["NAME"])
             connection.close()
-
-
-def delete_rows(style: object, tables: Iterable[str], **_: object) -> list[str]:
-    """TRUNCATE makes new files for all tables and their indexes: a second for the few rows of a test."""
-    return [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables]  # noqa: S608  our own tables
-
-
-def install_all_but_append_only(*, using: str, **_: object) -> None:
-    triggers.install(using=using)
-    drop_append_only_triggers()
-
-
-def drop_append_only_triggers() -> None:
-    with connection.cursor() as cursor:
-        for table in ("authz_auditevent", "authz_auditsegment", "authz_auditarchive", "authz_rulechange"):
-            if connection.vendor == "postgresql":
-                for name in (f"{table}_append_only", f"{table}_append_only_delete"):
-                    cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
-            else:
-                for operation in ("update", "delete"):
-                    cursor.execute(f"DROP TRIGGER IF EXISTS {table}_append_only_{operation}")
 
 
 @pytest.fixture(autouse=True)
@@ -128,14 +99,6 @@ def _fresh_process_state() -> Iterator[None]:
     status_lists.forget()
     yield
     snapshot.forget()
-
-
-@pytest.fixture
-def install_triggers(transactional_db: None) -> Iterator[None]:
-    """The append-only triggers, for the tests that are about them."""
-    triggers.install(using="default")
-    yield
-    drop_append_only_triggers()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from django.db import connection
 
 from authz import backup, cut_off, keys, snapshot
 from authz.models import AuditEvent, Authorization, Consent, Generation
-from tests.conftest import drop_append_only_triggers
 from tests.support import world
 from tests.support.world import NOTES, World
 
@@ -21,7 +20,6 @@ from tests.support.world import NOTES, World
 def manage(*arguments: str) -> str:
     out = StringIO()
     call_command(*arguments, stdout=out)
-    drop_append_only_triggers()  # a restore installs them; the tests' tables have to be emptied afterwards
     return out.getvalue()
 
 

@@ -15,6 +15,7 @@ from authz.configuration import apply
 from authz.configuration.engine import By
 from authz.models import AuditEvent, Client, Rule, RuleAuthor, RuleChange
 from authz.policy import Outcome
+from tests.support import append_only
 from tests.support.world import NOTES, SECRET, World, claims, person
 
 DEFINITION = {"clients": ["*"], "grant_types": ["*"], "resources": [NOTES], "scopes": ["mcp:read"]}
@@ -93,7 +94,7 @@ def test_a_dry_run_leaves_no_version(gatehouse: World) -> None:
     assert rule_history.number() == before
 
 
-def test_the_history_cannot_be_changed(install_triggers: None) -> None:
+def test_the_history_cannot_be_changed(db: None) -> None:
     Rule.objects.create(name="One", effect="allow", definition=DEFINITION)
     for statement in ("UPDATE authz_rulechange SET author = 'Charlie'", "DELETE FROM authz_rulechange"):
         with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
@@ -171,7 +172,8 @@ def test_a_replay_says_when_the_history_is_not_what_the_event_saw(gatehouse: Wor
     gatehouse.machine_token()
     event = AuditEvent.objects.get(event="token:access:issued")
     # As if somebody had dropped the triggers, or falsified the table.
-    RuleChange.objects.filter(name="Agents read notes").update(enabled=False)
+    with append_only.lifted():
+        RuleChange.objects.filter(name="Agents read notes").update(enabled=False)
 
     found = hindsight.of_event(event)
 
@@ -181,7 +183,8 @@ def test_a_replay_says_when_the_history_is_not_what_the_event_saw(gatehouse: Wor
 
 def test_an_event_from_before_the_record_is_replayed_with_todays_facts_and_says_so(gatehouse: World) -> None:
     gatehouse.machine_token()
-    AuditEvent.objects.update(detail={"grant_type": "client_credentials", "scope": "mcp:read"})
+    with append_only.lifted():
+        AuditEvent.objects.update(detail={"grant_type": "client_credentials", "scope": "mcp:read"})
 
     found = hindsight.of_event(AuditEvent.objects.get(event="token:access:issued"))
 
@@ -205,9 +208,11 @@ def test_the_command_replays_a_token_and_a_time(gatehouse: World, tmp_path: Any)
     file = tmp_path / "token"
     file.write_text(gatehouse.machine_token()["access_token"])
     then = datetime.now(UTC) + timedelta(seconds=1)
-    RuleChange.objects.update(time=then - timedelta(hours=1))
+    with append_only.lifted():
+        RuleChange.objects.update(time=then - timedelta(hours=1))
     Rule.objects.filter(name="Agents read notes").delete()
-    RuleChange.objects.filter(action="removed").update(time=then + timedelta(hours=1))
+    with append_only.lifted():
+        RuleChange.objects.filter(action="removed").update(time=then + timedelta(hours=1))
 
     assert "ALLOW: narrowed" in policy("replay", "--token", str(file))
     assert "+ Agents read notes" in policy("replay", "--jti", claims(file.read_text())["jti"])

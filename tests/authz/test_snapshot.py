@@ -113,6 +113,7 @@ def test_every_configuration_table_moves_the_generation(committed_gatehouse: Wor
     assert len(seen) == 2
 
 
+@pytest.mark.django_db(transaction=True)
 class TestAppendOnly:
     @pytest.mark.parametrize(
         "statement",
@@ -131,13 +132,13 @@ class TestAppendOnly:
             ),
         ],
     )
-    def test_the_database_itself_refuses(self, install_triggers: None, statement: str) -> None:
+    def test_the_database_itself_refuses(self, statement: str) -> None:
         audit.record(audit.Event.SIGNED_IN)
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
             sql(statement)
         assert AuditEvent.objects.get().event == "person:session:started"
 
-    def test_the_orm_is_refused_too(self, install_triggers: None) -> None:
+    def test_the_orm_is_refused_too(self) -> None:
         audit.record(audit.Event.SIGNED_IN)
         for attempt in (
             lambda: AuditEvent.objects.all().delete(),
@@ -148,7 +149,7 @@ class TestAppendOnly:
                 attempt()
         assert AuditEvent.objects.count() == 1
 
-    def test_writing_goes_on(self, install_triggers: None) -> None:
+    def test_writing_goes_on(self) -> None:
         for _ in range(3):
             audit.record(audit.Event.SIGNED_IN)
         assert AuditEvent.objects.count() == 3

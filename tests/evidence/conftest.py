@@ -14,6 +14,7 @@ from authz.evidence.comparison import Finding
 from authz.evidence.notes import read_notes
 from authz.evidence.verify import verify
 from authz.models import AuditEvent
+from tests.support import append_only
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +56,7 @@ def kinds(kept: str = "") -> list[tuple[str, int | None]]:
 
 
 def attack(sql: str, *values: object) -> None:
+    append_only.drop()
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         assert cursor.rowcount != 0

@@ -14,10 +14,10 @@ from django.db import connection, transaction
 
 from authz.evidence import archive_files, archiver, checkpoint_keys, merkle, proofs, sealer
 from authz.evidence.verify import verify
-from authz.models import AuditArchive, AuditDestination, AuditEvent, AuditSegment, triggers
-from tests.conftest import drop_append_only_triggers
+from authz.models import AuditArchive, AuditDestination, AuditEvent, AuditSegment
 from tests.evidence.conftest import attack, findings, kinds
 from tests.evidence.test_proofs import offline
+from tests.support import append_only
 
 Write = Callable[[int], list[int]]
 
@@ -26,7 +26,8 @@ Write = Callable[[int], list[int]]
 def old(sealed: list[int], settings: Any) -> list[int]:
     """The first 21 of 31 events were sealed long ago. Their ids."""
     settings.GATEHOUSE = {**settings.GATEHOUSE, "AUDIT_RETENTION_DAYS": 30}
-    AuditSegment.objects.filter(size__lte=21).update(sealed=datetime.now(UTC) - timedelta(days=40))
+    with append_only.lifted():
+        AuditSegment.objects.filter(size__lte=21).update(sealed=datetime.now(UTC) - timedelta(days=40))
     return sealed[:21]
 
 
@@ -69,7 +70,8 @@ def test_an_auditor_proves_an_archived_event_against_a_checkpoint_of_then(
 
 
 def test_the_tree_goes_on_after_everything_was_archived(sealed: list[int], old: list[int], write: Write) -> None:
-    AuditSegment.objects.update(sealed=datetime.now(UTC) - timedelta(days=40))
+    with append_only.lifted():
+        AuditSegment.objects.update(sealed=datetime.now(UTC) - timedelta(days=40))
     archiver.run()
     assert AuditSegment.objects.count() == 0
     write(3)
@@ -101,13 +103,15 @@ def test_young_events_and_those_that_a_destination_was_not_told_stay(
 
 def test_few_events_wait_until_a_day_of_them_is_there(sealed: list[int], settings: Any) -> None:
     settings.GATEHOUSE = {**settings.GATEHOUSE, "AUDIT_RETENTION_DAYS": 30}
-    AuditSegment.objects.update(sealed=datetime.now(UTC) - timedelta(days=30, hours=5))
+    with append_only.lifted():
+        AuditSegment.objects.update(sealed=datetime.now(UTC) - timedelta(days=30, hours=5))
     archiver.run()
     assert AuditArchive.objects.count() == 0
 
 
 def test_without_retention_nothing_ever_goes(sealed: list[int]) -> None:
-    AuditSegment.objects.update(sealed=datetime.now(UTC) - timedelta(days=4000))
+    with append_only.lifted():
+        AuditSegment.objects.update(sealed=datetime.now(UTC) - timedelta(days=4000))
     archiver.run()
     assert AuditArchive.objects.count() == 0
 
@@ -191,15 +195,14 @@ def test_an_archive_with_a_seal_of_its_own_is_not_the_one_that_was_signed(
 
 @pytest.mark.django_db(transaction=True)
 def test_triggers_let_go_what_is_archived_and_nothing_else(
-    write: Write, settings: Any, install_triggers: None, monkeypatch: pytest.MonkeyPatch
+    write: Write, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.GATEHOUSE = {**settings.GATEHOUSE, "AUDIT_RETENTION_DAYS": 30}
     monkeypatch.setattr(sealer, "SEGMENT", 5)
     ids = write(12)
     sealer.run()
-    drop_append_only_triggers()
-    AuditSegment.objects.filter(size__lte=10).update(sealed=datetime.now(UTC) - timedelta(days=40))
-    triggers.install(using="default")
+    with append_only.lifted():
+        AuditSegment.objects.filter(size__lte=10).update(sealed=datetime.now(UTC) - timedelta(days=40))
     archiver.run()
     assert AuditEvent.objects.filter(id__lte=ids[9]).count() == 0
     assert AuditSegment.objects.count() == 1
