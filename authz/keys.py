@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from authz import audit, snapshot
 from authz.models import SigningKey
-from authz.protocol import jwts
+from authz.protocol import jwks, jwts
 from authz.protocol.errors import OAuthError, Reason
 from authz.secrets_at_rest import AtRest, decrypt, encrypt, moved
 from authz.transactions import settled
@@ -42,13 +42,13 @@ class Signing:
     signs_from: float
     retired: float | None
     expires: float | None
-    private_key: jwts.PrivateKey
+    private_key: jwks.PrivateKey
 
 
 def generate(alg: str, *, now: datetime, signs_from: datetime) -> SigningKey:
     """Make and publish a key that signs from `signs_from` on. Call it inside `settled()`."""
     private_key = _new_private_key(alg)
-    public_jwk = jwts.public_jwk(private_key.public_key(), alg=alg)
+    public_jwk = jwks.public_jwk(private_key.public_key(), alg=alg)
     kid = public_jwk["kid"]
     der = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     key = SigningKey.objects.create(
@@ -63,7 +63,7 @@ def generate(alg: str, *, now: datetime, signs_from: datetime) -> SigningKey:
     return key
 
 
-def _new_private_key(alg: str) -> jwts.PrivateKey:
+def _new_private_key(alg: str) -> jwks.PrivateKey:
     if alg == "RS256":
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
     if alg == "ES256":
@@ -129,7 +129,7 @@ def _load() -> tuple[Signing, ...]:
     )
 
 
-def _private_key(der: bytes) -> jwts.PrivateKey:
+def _private_key(der: bytes) -> jwks.PrivateKey:
     # Whether its factors are primes is not tried again with each change of configuration (40 ms, measured,
     # in which the lane answers nobody): who decrypts it knows that we encrypted it.
     return load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)  # type: ignore[return-value]  # we made it, of one of three kinds
@@ -157,7 +157,7 @@ def published(now: float) -> list[Mapping[str, Any]]:
     return [key.public_jwk for key in all_keys() if key.expires is None or now < key.expires]
 
 
-def verification_keys(now: float) -> tuple[jwts.Key, ...]:
+def verification_keys(now: float) -> tuple[jwks.Key, ...]:
     """What our own signatures are verified with: what the JWKS shows, no more."""
     kids = tuple(jwk["kid"] for jwk in published(now))
     return snapshot.cached(("verification keys", kids), lambda: jwts.keys_from_jwks({"keys": published(now)}))

@@ -20,7 +20,8 @@ from django.core.cache import cache
 from authz import metrics
 from authz.outbound import Cause, OutboundError, Response, Role, fetch
 from authz.protocol import http_caching, strict_json
-from authz.protocol.jwts import JwtError, JwtProblem, Key, keys_from_jwks
+from authz.protocol.jwks import Key
+from authz.protocol.jwts import JwtError, JwtProblem, keys_from_jwks
 from authz.turns import step_aside
 
 # Seconds.

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from authz import remote_keys
 from authz.outbound import Cause, OutboundError, Response, Role
-from authz.protocol.jwts import public_jwk
+from authz.protocol.jwks import public_jwk
 from authz.remote_keys import KeysOnTheirWayError, KeysUnavailableError, health, keys, renewed
 
 URL = "https://client.example.com/jwks.json"
@@ -181,7 +181,7 @@ def test_withdrawn_keys_serve_no_longer(status: int, host: Host) -> None:
         b'{"keys": 1}',
         b'{"keys": [], "keys": []}',
         b'{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}',
-        b'{"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}]}',
+        b'{"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "d": "AA"}]}',
         b"\xef\xbb\xbf" + b'{"keys": []}',
     ],
 )

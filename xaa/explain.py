@@ -15,7 +15,8 @@ from authz.models import Client, ProtectedResource, User
 from authz.policy import Ask, Outcome
 from authz.protocol import jwts, scopes
 from authz.protocol.errors import OAuthError
-from authz.protocol.jwts import JwtError, Key, Unverified
+from authz.protocol.jwks import Key
+from authz.protocol.jwts import JwtError, Unverified
 from authz.registry import PUBLIC, TokenRequest
 from xaa import id_jag, jwt_bearer, subject_resolution, trusted_issuers, workloads
 from xaa.reasons import BY_JWT_PROBLEM

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from authz.protocol import jwts, scopes
 from authz.protocol.errors import OAuthError
-from authz.protocol.jwts import JwtError, Key, Unverified
+from authz.protocol.jwks import Key
+from authz.protocol.jwts import JwtError, Unverified
 from xaa.reasons import BY_JWT_PROBLEM, Reason
 
 TYP: Final = "oauth-id-jag+jwt"
@@ -193,8 +194,8 @@ def its_scope_is_well_formed(presented: Presented) -> None:
     if "scope" not in presented.claims:
         return
     scope = presented.claims["scope"]
-    # An empty list of scopes is a grant of nothing, not of everything.
-    if not isinstance(scope, str) or not scope:
+    # An empty list of scopes is a grant of nothing, not of everything; blanks name no scope.
+    if not isinstance(scope, str) or not scope.strip(" "):
         raise OAuthError(Reason.ASSERTION_CLAIM, detail="scope")
     try:
         scopes.parse(scope)

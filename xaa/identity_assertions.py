@@ -17,7 +17,8 @@ from authz.models import Authorization, Client, User
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
-from authz.protocol.jwts import JwtError, Key, Unverified
+from authz.protocol.jwks import Key
+from authz.protocol.jwts import JwtError, Unverified
 from xaa import sessions, subject_resolution, trusted_issuers
 from xaa.reasons import BY_JWT_PROBLEM, Reason
 from xaa.trusted_issuers import Use
@@ -28,7 +29,7 @@ CLOCK_SKEW: Final = 30
 # Seconds. ID tokens of other issuers live an hour, seldom a day; what is older is no evidence of a sign-in.
 LONGEST_LIFETIME: Final = 24 * 3600
 # > typ: OpenID Connect never gave ID tokens one of their own. Kinds that have one are no ID tokens (RFC 8725 §3.11).
-TYPES: Final = frozenset({None, "JWT", "jwt"})
+TYPES: Final = frozenset({None, "JWT"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

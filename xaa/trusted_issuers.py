@@ -15,7 +15,8 @@ from django.db import DatabaseError
 from authz import remote_keys, snapshot
 from authz.outbound import OutboundError, Role
 from authz.protocol.errors import OAuthError
-from authz.protocol.jwts import Key, Unverified
+from authz.protocol.jwks import Key
+from authz.protocol.jwts import Unverified
 from xaa import discovery
 from xaa.models import IssuerHealth, TrustedIssuer
 from xaa.reasons import Reason

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError
-from authz.protocol.jwts import JwtError, Key, Unverified
+from authz.protocol.jwks import Key
+from authz.protocol.jwts import JwtError, Unverified
 from xaa.reasons import BY_JWT_PROBLEM, Reason
 
 # No special typ exists for workload assertions; kinds that mean something else have one, and are refused (attack 16).
-TYPES: Final = frozenset({None, "JWT", "jwt", "JOSE"})
+TYPES: Final = frozenset({None, "JWT", "JOSE"})
 LONGEST_LIFETIME: Final = 24 * 3600  # seconds; Kubernetes projects tokens for an hour by default, for a day at the most
 CLOCK_SKEW: Final = 30
 _LONGEST_SUBJECT: Final = 2048

@@ -9,20 +9,20 @@ from typing import Any
 from authz import remote_keys, replay
 from authz.conf import conf
 from authz.models import Client
-from authz.protocol import jwts
+from authz.protocol import jose_algorithms, jwks, jwts
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Credentials
 
 METHOD = "private_key_jwt"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-ALGORITHMS = ("RS256", "ES256", "EdDSA", "PS256")
+ALGORITHMS = tuple(jose_algorithms.ALGORITHMS)
 # An assertion is made for one request; SDKs give it five minutes.
 MAXIMUM_LIFETIME = 3600
 LEEWAY = 30
 MAXIMUM_JTI = 512
 # > explicit typing … "client-authentication+jwt" (RFC 7523bis §4); the SDKs send `JWT` or nothing. Kinds that mean
 # something else (an ID-JAG, an access token, a logout token) are told apart by their typ and refused (attack 16).
-TYPES = frozenset({None, "JWT", "jwt", "client-authentication+jwt"})
+TYPES = frozenset({None, "JWT", "client-authentication+jwt"})
 
 
 def is_used(credentials: Credentials) -> bool:
@@ -81,12 +81,12 @@ def _signed(unverified: jwts.Unverified, client: Client) -> dict[str, Any]:
     try:
         keys = _keys(client, unverified)
         try:
-            return jwts.verify(unverified, keys, algorithms=ALGORITHMS, typ=TYPES).claims
+            return jwts.verify(unverified, keys, typ=TYPES).claims
         except jwts.JwtError as error:
             newer = _newer_keys(client, error, keys)
             if not newer:
                 raise
-            return jwts.verify(unverified, newer, algorithms=ALGORITHMS, typ=TYPES).claims
+            return jwts.verify(unverified, newer, typ=TYPES).claims
     except jwts.JwtError as error:
         reason = {
             jwts.JwtProblem.ALGORITHM: Reason.CLIENT_ASSERTION_ALGORITHM,
@@ -96,11 +96,11 @@ def _signed(unverified: jwts.Unverified, client: Client) -> dict[str, Any]:
         raise OAuthError(reason, detail=error.problem) from None
 
 
-def _keys(client: Client, unverified: jwts.Unverified) -> tuple[jwts.Key, ...]:
+def _keys(client: Client, unverified: jwts.Unverified) -> tuple[jwks.Key, ...]:
     return _published(client, kid=unverified.kid) if client.client_jwks_uri else client.keys
 
 
-def _published(client: Client, *, kid: str | None = None, tried: tuple[jwts.Key, ...] = ()) -> tuple[jwts.Key, ...]:
+def _published(client: Client, *, kid: str | None = None, tried: tuple[jwks.Key, ...] = ()) -> tuple[jwks.Key, ...]:
     """The keys at the client's `jwks_uri`; beside those that were `tried`, if any were."""
     try:
         if tried:
@@ -113,7 +113,7 @@ def _published(client: Client, *, kid: str | None = None, tried: tuple[jwts.Key,
         raise OAuthError(Reason.CLIENT_KEYS_UNAVAILABLE, detail=str(error)) from None
 
 
-def _newer_keys(client: Client, error: jwts.JwtError, tried: tuple[jwts.Key, ...]) -> tuple[jwts.Key, ...]:
+def _newer_keys(client: Client, error: jwts.JwtError, tried: tuple[jwks.Key, ...]) -> tuple[jwks.Key, ...]:
     """The keys that the client has published since, where none of the ones that we knew was right."""
     if not client.client_jwks_uri or error.problem not in {jwts.JwtProblem.SIGNATURE, jwts.JwtProblem.NO_KEY}:
         return ()

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from oauth2_provider.models import AbstractApplication
 
-from authz.protocol import jwts
+from authz.protocol import jwks, jwts
 
 MINIMUM_SECRET_LENGTH = 32
 
@@ -108,7 +108,7 @@ class Client(AbstractApplication):
         return self.state(now) == self.Status.APPROVED
 
     @cached_property
-    def keys(self) -> tuple[jwts.Key, ...]:
+    def keys(self) -> tuple[jwks.Key, ...]:
         """The keys registered by value (`jwks`, RFC 7591 §2). Raises `jwts.JwtError` for a set not fit to be
         believed.
         """

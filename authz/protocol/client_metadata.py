@@ -5,14 +5,14 @@ a list of checks, so that whoever wrote the metadata can be told what the server
 meant badly is narrowed away, not refused: a grant that the client cannot have, a scheme that policy does not allow.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from authz.protocol import redirect_uris
+from authz.protocol import redirect_uris, scopes
 from authz.protocol.display_names import imitates_a_host, mixes_scripts, shortened, visible
+from authz.protocol.errors import OAuthError
 from authz.protocol.jwts import JwtError, keys_from_jwks
 
 SHARED_SECRETS = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
@@ -38,7 +38,6 @@ _READ = frozenset(
     }
 )
 # > scope-token = 1*( %x21 / %x23-5B / %x5D-7E ) (RFC 6749 §3.3)
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")
 
 
 class Verdict(StrEnum):
@@ -296,13 +295,19 @@ class _Judge:
 
     def scope(self) -> tuple[str, ...] | None:
         scope = self.members.get("scope")
-        if scope is None or scope == "":
+        if scope is None:
             return None
-        if not isinstance(scope, str) or not _SCOPE.fullmatch(scope):
-            self.refused("scope", "It must be a string of scopes separated by single spaces.")
+        try:
+            names = scopes.parse(scope) if isinstance(scope, str) else None
+        except OAuthError:
+            names = None
+        if names is None:
+            self.refused("scope", "It must be a string of scopes separated by spaces.")
             return None
-        self.passed("scope", scope[:200])
-        return tuple(dict.fromkeys(scope.split(" ")))
+        if not names:
+            return None
+        self.passed("scope", scopes.join(names)[:200])
+        return names
 
     def url(self, name: str, *, same_host: bool = False) -> str:
         """A page or picture of the client's: left out if it is not a plain https URL (attack 11)."""

@@ -14,10 +14,11 @@ IDENTITY_SCOPES = ("openid", "profile", "email", "groups", "offline_access")
 
 
 def parse(scope: str | None) -> tuple[str, ...]:
-    """The scope parameter as names in their order, each once; `()` where there is none."""
-    if not scope:
-        return ()
-    names = tuple(dict.fromkeys(scope.split(" ")))
+    """The scope parameter as names in their order, each once; `()` where there is none.
+
+    Clients join lists that hold empty names (claude.ai sends `+offline_access`), so further blanks name nothing.
+    """
+    names = tuple(dict.fromkeys(name for name in (scope or "").split(" ") if name))
     if len(names) > MAXIMUM_SCOPES or not all(_SCOPE_TOKEN.fullmatch(name) for name in names):
         raise OAuthError(Reason.SCOPE_MALFORMED)
     return names

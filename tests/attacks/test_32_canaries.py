@@ -227,7 +227,7 @@ def test_a_private_key_in_a_configuration_is_refused_in_silence(watched: Watched
 
 
 def test_the_key_that_signs_is_nowhere_in_the_clear(watched: Watched) -> None:
-    from authz.protocol.jwts import public_jwk
+    from authz.protocol.jwks import public_jwk
 
     assert public_jwk(world.agent_key().public_key(), alg="ES256").keys().isdisjoint({"d", "p", "q"})
     published = watched.server.ask("GET", watched.server.url("jwks")).json()["keys"]

@@ -70,10 +70,15 @@ def test_an_id_jag_is_no_access_token(company: Company) -> None:
     assert response.status_code == 401
 
 
-@pytest.mark.parametrize("typ", ["", "JWT", "jwt", "at+jwt", "application/oauth-id-jag+jwt", "OAUTH-ID-JAG+JWT"])
+@pytest.mark.parametrize("typ", ["", "JWT", "jwt", "at+jwt", "application/AT+JWT", "text/oauth-id-jag+jwt"])
 def test_only_its_own_typ_makes_an_id_jag(company: Company, typ: str) -> None:
     """Attack 17."""
     assert refused(company.redeem_assertion(company.idp.id_jag(typ=typ))) == REFUSED
+
+
+@pytest.mark.parametrize("typ", ["application/oauth-id-jag+jwt", "OAUTH-ID-JAG+JWT", "Application/OAuth-ID-JAG+JWT"])
+def test_a_media_type_is_spelled_in_several_ways(company: Company, typ: str) -> None:
+    assert company.redeem_assertion(company.idp.id_jag(typ=typ)).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.test import override_settings
 
 from authz import remote_keys
-from authz.protocol import jwts
+from authz.protocol import jwks
 from tests.support.world import World
 from tests.xaa import company as organisation
 from tests.xaa.company import Company, Idp, refused
@@ -87,7 +87,7 @@ def remembering_nothing() -> Iterator[None]:
 
 
 def public(idp: Idp, **changes: Any) -> dict[str, Any]:
-    return jwts.public_jwk(idp.key.public_key(), kid=idp.kid, alg="ES256") | changes
+    return jwks.public_jwk(idp.key.public_key(), kid=idp.kid, alg="ES256") | changes
 
 
 def test_keys_are_fetched_once_for_many_redemptions(company: Company, host: Host) -> None:
@@ -149,7 +149,7 @@ SYMMETRIC = {"kty": "oct", "kid": "s", "k": "c2VjcmV0"}
         (200, {"keys": [{"kty": "oct", "kid": "key-1", "k": "c2VjcmV0"}]}),
         (200, b'{"keys": [], "keys": []}'),
         (200, b'{"keys": ["' + b"x" * 300_000 + b'"]}'),
-        (200, {"keys": [jwts.public_jwk(OTHER.public_key(), kid="key-1", alg="ES256")]}),
+        (200, {"keys": [jwks.public_jwk(OTHER.public_key(), kid="key-1", alg="ES256")]}),
     ],
     ids=[
         "an error",

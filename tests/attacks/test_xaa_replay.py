@@ -13,7 +13,7 @@ from threading import Barrier
 import pytest
 
 from authz.models import UsedAssertion
-from authz.protocol import jwts
+from authz.protocol import jwks
 from tests.support import commands, databases
 from tests.support.races import at_once
 from tests.support.world import World
@@ -95,7 +95,7 @@ def test_a_used_assertion_is_remembered_for_as_long_as_it_could_be_accepted(comp
 def idp() -> Iterator[tuple[Idp, str]]:
     """A real IdP's JWKS on loopback, and its address."""
     idp = Idp()
-    jwk = jwts.public_jwk(idp.key.public_key(), kid=idp.kid, alg="ES256")
+    jwk = jwks.public_jwk(idp.key.public_key(), kid=idp.kid, alg="ES256")
 
     class Jwks(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

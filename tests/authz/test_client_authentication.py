@@ -18,7 +18,7 @@ from authz import remote_keys
 from authz.client_auth.private_key_jwt import ASSERTION_TYPE
 from authz.conf import conf
 from authz.models import AuditEvent, UsedAssertion
-from authz.protocol import jwts
+from authz.protocol import jwks, jwts
 from tests.authz.assertions import client_assertion
 from tests.support import world
 from tests.support.races import at_once
@@ -313,7 +313,7 @@ class TestAlgorithms:
     @staticmethod
     def register(key: Any, alg: str | None, **members: Any) -> None:
         row = world.client("signing-agent")
-        row.client_jwks = {"keys": [jwts.public_jwk(key.public_key(), alg=alg) | members]}
+        row.client_jwks = {"keys": [jwks.public_jwk(key.public_key(), alg=alg) | members]}
         row.save()
 
     @pytest.mark.parametrize(
@@ -344,7 +344,8 @@ class TestAlgorithms:
     def test_the_metadata_names_them_all(self, gatehouse: World) -> None:
         document = gatehouse.browser.get("/.well-known/oauth-authorization-server/o").json()
         offered = document["token_endpoint_auth_signing_alg_values_supported"]
-        assert offered == ["RS256", "ES256", "EdDSA", "PS256"]
+        assert {"RS256", "PS512", "ES384", "ES512", "EdDSA", "Ed25519"} <= set(offered)
+        assert not {alg for alg in offered if alg.startswith("HS") or alg == "none"}
 
 
 class TestJwksUri:
@@ -360,7 +361,7 @@ class TestJwksUri:
         row.save()
         asked: list[str | None] = []
 
-        def fetched(uri: str, *, kid: str | None = None, **_: Any) -> tuple[jwts.Key, ...]:
+        def fetched(uri: str, *, kid: str | None = None, **_: Any) -> tuple[jwks.Key, ...]:
             assert uri == self.URI
             asked.append(kid)
             return keys

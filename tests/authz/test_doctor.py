@@ -19,7 +19,7 @@ from pytest_django import Settings
 from authz import audit, doctor, keys, periodic, registry
 from authz.models import AuditArchive, AuditDestination, PeriodicTask, SigningKey
 from authz.outbound import Cause, OutboundError, Response
-from authz.protocol import jwts
+from authz.protocol import jwks
 from demo.processes import free_port
 from tests.xaa.company import IDP, IDP_JWKS, Idp
 from xaa import doctor as of_xaa
@@ -236,7 +236,7 @@ class TestTrustedIssuers:
 
     def jwks(self) -> str:
         idp = Idp()
-        return json.dumps({"keys": [jwts.public_jwk(idp.key.public_key(), kid=idp.kid, alg="ES256")]})
+        return json.dumps({"keys": [jwks.public_jwk(idp.key.public_key(), kid=idp.kid, alg="ES256")]})
 
     def test_one_that_is_well(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.answers(monkeypatch, self.jwks(), time.time())

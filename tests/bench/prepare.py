@@ -14,7 +14,7 @@ from authz import refresh_tokens
 from authz.client_auth.private_key_jwt import ASSERTION_TYPE
 from authz.conf import conf
 from authz.models import Authorization, Client, ProtectedResource, User
-from authz.protocol import jwts
+from authz.protocol import jwks, jwts
 from tests.bench.servers import CHAT, CHAT_MCP, ES256, JWT_BEARER, TOKEN_EXCHANGE
 from xaa import id_jag
 
@@ -28,7 +28,7 @@ def main(folder: Path, assertions: int, families: int, trusted_issuer: str) -> N
 def write_cross_app(folder: Path, count: int, issuer: str) -> None:
     """The trusted issuer's keys, ID-JAGs of it to redeem, and one ID token of it to exchange again and again."""
     key = ec.generate_private_key(ec.SECP256R1())
-    jwk = jwts.public_jwk(key.public_key(), kid="idp", alg="ES256")
+    jwk = jwks.public_jwk(key.public_key(), kid="idp", alg="ES256")
     (folder / "jwks.json").write_text(json.dumps({"keys": [jwk]}))
     now = int(time.time())
     person = {"iss": issuer, "sub": "bob-there", "email": "bob@example.com", "email_verified": True}
@@ -56,7 +56,7 @@ def write_cross_app(folder: Path, count: int, issuer: str) -> None:
 
 def write_assertions(path: Path, count: int) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    jwk = jwts.public_jwk(key.public_key(), kid="bench", alg="ES256")
+    jwk = jwks.public_jwk(key.public_key(), kid="bench", alg="ES256")
     Client.objects.filter(client_id="signing-agent").update(client_jwks={"keys": [jwk]})
     signer = jwts.signer(key, kid="bench", alg="ES256", typ="JWT")
     now = int(time.time())

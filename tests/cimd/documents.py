@@ -9,7 +9,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from authz.protocol.client_metadata import Terms
-from authz.protocol.jwts import ALGORITHMS, public_jwk
+from authz.protocol.jwks import public_jwk
+from authz.protocol.jwts import ALGORITHMS
 from cimd.metadata_document import REQUIRED
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"

@@ -15,7 +15,7 @@ from authz.configuration import apply
 from authz.lifecycle import Terms
 from authz.models import AuditEvent, Authorization, Client
 from authz.protocol.errors import OAuthError
-from authz.protocol.jwts import public_jwk
+from authz.protocol.jwks import public_jwk
 from cimd import admission, budget, discovery, logos, resolver
 from cimd.models import Document, DocumentVersion, FetchWindow, Logo
 from cimd.reasons import Event, Reason

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from authz import snapshot
 from authz.configuration import apply
 from authz.models import Client
-from authz.protocol.jwts import public_jwk
+from authz.protocol.jwks import public_jwk
 from cimd.inspection import Inspection, inspect
 from cimd.models import Document
 from tests.cimd.pictures import picture

@@ -86,7 +86,7 @@ def test_a_plain_public_client_is_kept_as_it_is() -> None:
         (CONFIDENTIAL | {"jwks": ..., "jwks_uri": 1}, "jwks_uri"),
         (CONFIDENTIAL | {"token_endpoint_auth_signing_alg": "HS256"}, "token_endpoint_auth_method"),
         ({"scope": ["mcp:read"]}, "scope"),
-        ({"scope": "mcp:read  mcp:write"}, "scope"),
+        ({"scope": "mcp:read\tmcp:write"}, "scope"),
         ({"scope": 'a"b'}, "scope"),
     ],
 )
@@ -181,7 +181,7 @@ def test_redirects_may_go_to_the_clients_own_host_those_under_it_and_those_that_
         ),
         (
             CONFIDENTIAL
-            | {"token_endpoint_auth_signing_alg": "RS384", "token_endpoint_auth_methods_supported": ["none"]},
+            | {"token_endpoint_auth_signing_alg": "ES256K", "token_endpoint_auth_methods_supported": ["none"]},
             "none",
         ),
         (

@@ -15,7 +15,7 @@ from django.test import Client as Browser
 from authz.conf import conf
 from authz.configuration import apply
 from authz.models import Client, User
-from authz.protocol import jwts
+from authz.protocol import jwks
 
 NOTES = "http://127.0.0.1:9200/mcp"
 PAYROLL = "https://payroll.example.com/mcp"
@@ -34,7 +34,7 @@ def agent_key() -> ec.EllipticCurvePrivateKey:
 
 
 def configuration() -> str:
-    jwk = jwts.public_jwk(agent_key().public_key(), alg="ES256")
+    jwk = jwks.public_jwk(agent_key().public_key(), alg="ES256")
     del jwk["kid"]
     return f"""
 users:

@@ -14,7 +14,7 @@ from authz import remote_keys
 from authz.conf import conf
 from authz.configuration import apply
 from authz.outbound import Role
-from authz.protocol import jwts
+from authz.protocol import jwks, jwts
 from tests.support import rows, world
 from xaa import id_jag
 from xaa.models import SubjectLink, TrustedIssuer
@@ -114,8 +114,8 @@ class Idp:
         self.key = ec.generate_private_key(ec.SECP256R1())
 
     @property
-    def keys(self) -> tuple[jwts.Key, ...]:
-        return jwts.keys_from_jwks({"keys": [jwts.public_jwk(self.key.public_key(), kid=self.kid, alg="ES256")]})
+    def keys(self) -> tuple[jwks.Key, ...]:
+        return jwts.keys_from_jwks({"keys": [jwks.public_jwk(self.key.public_key(), kid=self.kid, alg="ES256")]})
 
     def sign(self, claims: dict[str, Any], typ: str) -> str:
         return jwts.signer(self.key, kid=self.kid, alg="ES256", typ=typ).sign(
@@ -219,7 +219,7 @@ class Company(world.World):
 def with_keys(company: Company, monkeypatch: pytest.MonkeyPatch) -> Company:
     """The IdP's keys are at hand, without a network."""
 
-    def keys(jwks_uri: str, role: Role, *, kid: str | None = None) -> tuple[jwts.Key, ...]:
+    def keys(jwks_uri: str, role: Role, *, kid: str | None = None) -> tuple[jwks.Key, ...]:
         if jwks_uri != IDP_JWKS:
             raise remote_keys.KeysUnavailableError("dns")
         return company.idp.keys
