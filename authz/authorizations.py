@@ -37,30 +37,70 @@ def for_machine(
     return snapshot.cached(key, lambda: _found(client, resource, grant_type, scopes))
 
 
-def _found(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> MachineAuthorization:
-    row = _find_or_make(client, resource, grant_type, scopes)
+class NotMadeError(Exception):
+    """There is no authorization of the machine that fits; making it, or changing one, writes."""
+
+
+def made_for_machine(
+    client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]
+) -> MachineAuthorization:
+    """The same, if nothing has to be written for it. Raises `NotMadeError`."""
+    key = ("machine authorization", client.pk, resource.pk, grant_type, tuple(scopes))
+    return snapshot.cached(key, lambda: _made(client, resource, grant_type, scopes))
+
+
+def _made(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> MachineAuthorization:
+    row = _live(client, resource, grant_type).first()
+    if row is None or row.client_digest != client.consent_digest or not set(scopes) <= set(row.scopes):
+        raise NotMadeError
     return MachineAuthorization(row.pk, status_lists.entry_of(row, resource))
 
 
-def _find_or_make(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> Authorization:
+def make_for_machine(
+    client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str], status: Entry | None
+) -> MachineAuthorization:
+    """The same, found or made inside the caller's `settled()`: after the claim of an assertion that it rests on.
+
+    `status` is a place in a status list for a row that is made, allotted before.
+    """
+    row = _find_or_make(client, resource, grant_type, scopes, status)
+    if row.status_list is None or row.status_index is None or not resource.status_list:
+        return MachineAuthorization(row.pk, None)
+    return MachineAuthorization(row.pk, Entry(row.status_list, row.status_index))
+
+
+def _live(client: Client, resource: ProtectedResource, grant_type: str) -> QuerySet[Authorization]:
+    return Authorization.objects.filter(
+        client=client, resource=resource, grant_type=grant_type, user=None, revoked=None
+    )
+
+
+def _found(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> MachineAuthorization:
     with settled():
-        standing = Authorization.objects.select_for_update().filter(
-            client=client, resource=resource, grant_type=grant_type, user=None, revoked=None
-        )
-        row = standing.first()
-        if row is not None and row.client_digest != client.consent_digest:
-            # The client is no longer the one it was granted to (cimd/changes.py): what stood under it ends.
-            end(standing, reason="client changed", now=datetime.now(UTC))
-            row = None
-        if row is None:
-            return _make(client, resource, grant_type, scopes)
-        together = list(dict.fromkeys([*row.scopes, *scopes]))
-        if together != row.scopes:
-            standing.update(scopes=together)
-        return row
+        row = _find_or_make(client, resource, grant_type, scopes)
+    return MachineAuthorization(row.pk, status_lists.entry_of(row, resource))
 
 
-def _make(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> Authorization:
+def _find_or_make(
+    client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str], status: Entry | None = None
+) -> Authorization:
+    standing = _live(client, resource, grant_type).select_for_update()
+    row = standing.first()
+    if row is not None and row.client_digest != client.consent_digest:
+        # The client is no longer the one it was granted to (cimd/changes.py): what stood under it ends.
+        end(standing, reason="client changed", now=datetime.now(UTC))
+        row = None
+    if row is None:
+        return _make(client, resource, grant_type, scopes, status)
+    together = list(dict.fromkeys([*row.scopes, *scopes]))
+    if together != row.scopes:
+        standing.update(scopes=together)
+    return row
+
+
+def _make(
+    client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str], status: Entry | None
+) -> Authorization:
     made = Authorization(
         client=client,
         resource=resource,
@@ -69,12 +109,12 @@ def _make(client: Client, resource: ProtectedResource, grant_type: str, scopes: 
         created=datetime.now(UTC),
         client_digest=client.consent_digest,
         lineage={"document": client.metadata_digest} if client.metadata_digest else {},
+        status_list=status.number if status else None,
+        status_index=status.index if status else None,
     )
     # Another request may be first (a unique index decides): then its row is the one.
     Authorization.objects.bulk_create([made], ignore_conflicts=True)
-    standing = Authorization.objects.filter(
-        client=client, resource=resource, grant_type=grant_type, user=None, revoked=None
-    ).first()
+    standing = _live(client, resource, grant_type).first()
     if standing is None:  # … and was ended in the same moment
         raise OAuthError(Reason.UNAVAILABLE)
     return standing

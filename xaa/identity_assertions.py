@@ -19,7 +19,7 @@ from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.protocol.jwks import Key
 from authz.protocol.jwts import JwtError, Unverified
-from xaa import sessions, subject_resolution, trusted_issuers
+from xaa import sessions, subject_effects, trusted_issuers
 from xaa.reasons import BY_JWT_PROBLEM, Reason
 from xaa.trusted_issuers import Use
 
@@ -137,7 +137,7 @@ def _foreign_id_token(token: Unverified, client: Client, now: float) -> SignIn:
     if not audiences:
         raise OAuthError(Reason.ASSERTION_AUDIENCE, detail="no audience stands for the client")
     claims = judge(token, trusted_issuers.keys_for(trust, token), issuer=trust.issuer, audiences=audiences, now=now)
-    person = subject_resolution.resolve(trust, claims)
+    person = subject_effects.resolve(trust, claims)
     return SignIn(
         user=person.user,
         groups=person.groups,

@@ -1,7 +1,7 @@
 """Redemption of an assertion as a grant (RFC 7523 §2.1): an ID-JAG for a person, a workload's for itself.
 
     parse · typ says which · trusted issuer · its keys · signature · audience · client · times · resource · scopes
-    · who it is · policy · jti claimed, once and last · minted
+    · who it is · policy · minted · jti claimed, once and last · what it says takes effect
 
 No refresh token: the assertion takes its place (ID-JAG §4.4.3). Nothing here tells a stranger which of these failed.
 """
@@ -15,9 +15,10 @@ from typing import Any
 from django.db import connection
 
 from authz import authorizations, decisions, registry, replay, resources, statements, status_lists, tokens
+from authz.authorizations import MachineAuthorization
 from authz.conf import conf
 from authz.models import ProtectedResource, User
-from authz.policy import Decision
+from authz.policy import Ask, Outcome
 from authz.protocol import jwts, params, scopes
 from authz.protocol import resources as resource_rules
 from authz.protocol.errors import OAuthError
@@ -27,11 +28,11 @@ from authz.registry import TokenRequest
 from authz.status_lists import Entry
 from authz.tokens import AccessToken
 from authz.transactions import settled
-from xaa import id_jag, lineage, subject_resolution, trusted_issuers, workloads
+from xaa import id_jag, lineage, subject_effects, subject_resolution, trusted_issuers, workloads
 from xaa.id_jag import IdJag
 from xaa.reasons import BY_JWT_PROBLEM, Reason
 from xaa.subject_resolution import Person
-from xaa.trusted_issuers import Use
+from xaa.trusted_issuers import Trust, Use
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 PARAMETERS = frozenset({"grant_type", "assertion", "scope", "resource", "client_id"})
@@ -92,8 +93,24 @@ def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:
     )
     resource = granted_resource(granted, request.params.get("resource"))
     wanted = granted_scopes(granted, resource, request)
-    person = subject_resolution.resolve(trust, granted.claims)
-    decision = _decide(request, person, resource, wanted, granted)
+    return subject_effects.until_it_stands(lambda: _issue(trust, granted, resource, wanted, request))
+
+
+def _issue(
+    trust: Trust, granted: IdJag, resource: ProtectedResource, wanted: Sequence[str], request: TokenRequest
+) -> dict[str, Any]:
+    found = subject_resolution.look(trust, granted.claims)
+    person = found.person
+    question = _question(request, person, resource, wanted, granted)
+    decision = decisions.judge(question, request.now)
+    if decision.effect is not Outcome.ALLOW:
+        with settled():
+            # A refused assertion is not used up, but what it says counts: who left a group is refused by the rules, and
+            # must not go on being in it. Of a used one nothing counts any more.
+            if replay.is_claimed(f"assertion:{granted.issuer}", granted.jti):
+                raise OAuthError(Reason.ASSERTION_REPLAYED)
+            subject_effects.take(found)
+        raise decisions.refusal(question, decision, request.now)
     authorization = uuid.uuid4()
     status = status_lists.allot(status_lists.Kind.BRIEF) if resource.status_list else None
     minted = tokens.mint(
@@ -114,6 +131,8 @@ def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:
         # Last of all, and in the transaction that issues: of many at once exactly one goes on (attack 15).
         if not replay.claim(f"assertion:{granted.issuer}", granted.jti, granted.expires):
             raise OAuthError(Reason.ASSERTION_REPLAYED)
+        # What it says of the person takes effect after its claim: a replay puts nobody back into a group (attack 44).
+        person = subject_effects.take(found)
         _authorize(request, user=person.user, minted=minted, resource=resource, granted=granted, status=status)
         tokens.record(minted, request=request, grant_type=GRANT_TYPE, decision=decision, **lineage.of_id_jag(granted))
     # > The Resource Authorization Server MUST include the granted `resource` (if any), `scope` (if any) [...] in the
@@ -144,10 +163,10 @@ def granted_scopes(granted: IdJag, resource: ProtectedResource, request: TokenRe
     return scopes.narrow(at_the_most, known)
 
 
-def _decide(
+def _question(
     request: TokenRequest, person: Person, resource: ProtectedResource, wanted: Sequence[str], granted: IdJag
-) -> Decision:
-    question = decisions.ask(
+) -> Ask:
+    return decisions.ask(
         client=request.client,
         user=person.user,
         groups=person.groups,
@@ -159,7 +178,6 @@ def _decide(
         amr=granted.amr,
         address=request.address,
     )
-    return decisions.require(question, request.now)
 
 
 # By hand, since the ORM's building of this statement costs more than verifying the ID-JAG (measured: `make bench`).
@@ -232,22 +250,40 @@ def _redeem_workload(token: Unverified, request: TokenRequest) -> dict[str, Any]
         address=request.address,
     )
     decision = decisions.require(question, request.now)
-    authorization = authorizations.for_machine(request.client, resource, GRANT_TYPE, decision.scopes)
-    minted = tokens.mint(
-        authorization=authorization.id,
-        client_id=request.client.client_id,
-        subject=request.client.client_id,
-        resource=resource,
-        scope=decision.scopes,
-        now=request.now,
-        lifetime_cap=decision.lifetime,
-        status=authorization.status,
-    )
     traced = {"issuer": workload.issuer, "workload": workload.subject, "assertion_jti": workload.jti}
-    with settled():
-        # A platform that projects one token for an hour needs its client to be allowed to use it again.
-        is_once_only = not request.client.reuse_assertions
-        if is_once_only and not replay.claim(f"assertion:{workload.issuer}", workload.jti, workload.expires):
-            raise OAuthError(Reason.ASSERTION_REPLAYED)
+
+    def minted_under(authorization: MachineAuthorization) -> AccessToken:
+        return tokens.mint(
+            authorization=authorization.id,
+            client_id=request.client.client_id,
+            subject=request.client.client_id,
+            resource=resource,
+            scope=decision.scopes,
+            now=request.now,
+            lifetime_cap=decision.lifetime,
+            status=authorization.status,
+        )
+
+    def issue(minted: AccessToken) -> dict[str, Any]:
         tokens.record(minted, request=request, grant_type=GRANT_TYPE, decision=decision, **traced)
-    return minted.response()
+        return minted.response()
+
+    asked = (request.client, resource, GRANT_TYPE, decision.scopes)
+    try:
+        minted = minted_under(authorizations.made_for_machine(*asked))
+    except authorizations.NotMadeError:
+        status = status_lists.allot(status_lists.Kind.MACHINE) if resource.status_list else None
+        with settled():
+            _claim(workload, request)
+            # An assertion that was used makes, widens and ends nothing. Only here a key works inside the transaction.
+            return issue(minted_under(authorizations.make_for_machine(*asked, status)))
+    with settled():
+        _claim(workload, request)
+        return issue(minted)
+
+
+def _claim(workload: workloads.Workload, request: TokenRequest) -> None:
+    # A platform that projects one token for an hour needs its client to be allowed to use it again.
+    is_once_only = not request.client.reuse_assertions
+    if is_once_only and not replay.claim(f"assertion:{workload.issuer}", workload.jti, workload.expires):
+        raise OAuthError(Reason.ASSERTION_REPLAYED)

@@ -3,7 +3,7 @@
 A linked identity first. A verified email address only where the issuer's configuration names it; a new person only
 where it allows that; otherwise nobody. Signing in by an issuer and redeeming its ID-JAG go through here alike, so both
 find the same person. `aud_sub` is never asked: an issuer that could name our accounts could take them over (attack
-23).
+23). Nothing is written here: what an assertion says takes effect in xaa/subject_effects.py.
 """
 
 import hashlib
@@ -13,21 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.models import Group
-from django.db import IntegrityError
-
-from authz import audit, statements
+from authz import statements
 from authz.models import User
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.standing import groups_of
-from authz.transactions import settled
-from xaa.events import Event
 from xaa.models import SubjectLink
 from xaa.reasons import Reason
 from xaa.trusted_issuers import Trust
 
 MAXIMUM_GROUPS = 200
+# Words of one second that are told apart; what comes beyond waits for the next second.
+MAXIMUM_WORDS = 32
 _LONGEST_EMAIL = 254
 
 
@@ -75,6 +72,46 @@ def groups(claims: Mapping[str, Any], claim: str) -> tuple[str, ...]:
     return tuple(sorted(set(names)))[:MAXIMUM_GROUPS]
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What tells one assertion of a person from another: when it was issued (`iat`, seconds), and its digest."""
+
+    at: float
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The newest word that was taken from an issuer about a person: when it was issued, and the digests of those that
+    were issued in that second and taken.
+    """
+
+    at: float
+    digests: frozenset[str]
+
+
+def word_of(claims: Mapping[str, Any]) -> Word:
+    """`claims` are those of an assertion whose times have been judged."""
+    said = json.dumps(claims, sort_keys=True, default=str).encode()
+    return Word(float(claims.get("iat", 0)), hashlib.sha256(said).hexdigest()[:16])
+
+
+def is_news(word: Word, heard: Heard) -> bool:
+    """Whether an assertion's word counts: it is newer than all that counted, or of the same second and not among them.
+
+    So none counts twice, and an older one that arrives late, or was kept, brings nothing back (attack 44).
+    """
+    if word.at != heard.at:
+        return word.at > heard.at
+    return word.digest not in heard.digests and len(heard.digests) < MAXIMUM_WORDS
+
+
+def membership(now: Sequence[str], said: Sequence[str], says: Sequence[str]) -> tuple[str, ...]:
+    """The groups of a person whom the issuer had put into `said` and now puts into `says`: those that they have from
+    elsewhere are left alone."""
+    return tuple(sorted((set(now) - set(said)) | set(says)))
+
+
 def choose(trust: Trust, who: Identity, candidates: Sequence[Candidate]) -> int | None:
     """The person to link a not yet linked identity to; None: make a new one. Raises OAuthError where neither may be."""
     # > combination of `iss` + `tenant` uniquely identifies the tenant (ID-JAG §6.1): whoever runs another tenant of the
@@ -96,7 +133,7 @@ def choose(trust: Trust, who: Identity, candidates: Sequence[Candidate]) -> int 
 
 # Person, link and groups in one statement: each redemption and each exchange asks (`make bench`). A row for each group.
 _LINKED = (
-    "SELECT u.id, u.username, u.email, u.is_active, u.subject, l.id, l.groups, g.name"
+    "SELECT u.id, u.username, u.email, u.is_active, u.subject, l.id, l.groups, l.said_at, l.said_by, l.words, g.name"
     " FROM xaa_subjectlink l JOIN authz_user u ON u.id = l.user_id"
     " LEFT JOIN authz_user_groups m ON m.user_id = u.id LEFT JOIN auth_group g ON g.id = m.group_id"
     " WHERE l.issuer_id = %s AND l.tenant = %s AND l.subject = %s ORDER BY g.name"
@@ -113,31 +150,53 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class _Linked:
-    """`said` are the groups that the issuer last put the person in."""
+class Link:
+    """A linked identity as it was read. `groups` are those that the issuer last put the person in."""
 
+    pk: int
+    groups: tuple[str, ...]
+    heard: Heard
+    words: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Whom an assertion speaks of, and what it would change; nothing has been written.
+
+    `person` is as they will be once `effects.take` has written it; without a `link` their user may not be stored yet.
+    `word` is None where the assertion changes nothing about a person who is linked.
+    """
+
+    trust: Trust
+    who: Identity
     person: Person
-    link: int
-    said: tuple[str, ...]
+    link: Link | None
+    word: Word | None
+
+    @property
+    def changes(self) -> bool:
+        return self.link is None or self.word is not None
 
 
-def resolve(trust: Trust, claims: Mapping[str, Any]) -> Person:
-    """The person that a judged assertion of this issuer speaks of. Not inside `settled()`: it may link or create."""
+def look(trust: Trust, claims: Mapping[str, Any]) -> Resolution:
+    """The person that a judged assertion of this issuer speaks of. Writes nothing."""
     who = identity(claims, trust.groups_claim)
     if trust.tenants and who.tenant not in trust.tenants:
         raise OAuthError(Reason.ASSERTION_TENANT, detail="not named")
-    linked = _find(trust, who) or _link(trust, who)
-    if not linked.person.user.is_active:
+    word = word_of(claims) if trust.groups_claim and trust.groups_claim in claims else None
+    person, link = _find(trust, who) or _to_be_linked(trust, who)
+    if not person.user.is_active:
         raise OAuthError(CoreReason.SUBJECT_INACTIVE)
-    if trust.groups_claim and linked.said != who.groups:
-        return _put_into_groups(linked, trust, who)
-    return linked.person
+    if word is None or (link is not None and not is_news(word, link.heard)):
+        return Resolution(trust, who, person, link, None)
+    groups_then = membership(person.groups, link.groups if link else (), who.groups)
+    return Resolution(trust, who, Person(person.user, groups_then), link, word)
 
 
 def find(trust: Trust, claims: Mapping[str, Any]) -> User | None:
     """The person already linked, for looking without touching (`xaa explain`)."""
-    linked = _find(trust, identity(claims, trust.groups_claim))
-    return linked.person.user if linked else None
+    found = _find(trust, identity(claims, trust.groups_claim))
+    return found[0].user if found else None
 
 
 def candidates_for(trust: Trust, who: Identity) -> tuple[Candidate, ...]:
@@ -150,63 +209,44 @@ def candidates_for(trust: Trust, who: Identity) -> tuple[Candidate, ...]:
     return tuple(Candidate(pk, pk in taken) for pk in people)
 
 
-def _find(trust: Trust, who: Identity) -> _Linked | None:
+def _find(trust: Trust, who: Identity) -> tuple[Person, Link | None] | None:
     rows = statements.every(_LINKED, (trust.pk, who.tenant, who.subject))
     if not rows:
         return None
-    pk, username, email, is_active, subject, link, said, _ = rows[0]
+    pk, username, email, is_active, subject, link, said, said_at, said_by, words, _ = rows[0]
     subject = subject if isinstance(subject, UUID) else UUID(subject)
     user = User.from_db("default", _FIELDS, (pk, username, email, bool(is_active), subject))
     groups_now = tuple(row[-1] for row in rows if row[-1] is not None)
-    return _Linked(Person(user, groups_now), link, tuple(json.loads(said) if isinstance(said, str) else said))
+    heard = Heard(said_at, frozenset(_list(said_by)))
+    return Person(user, groups_now), Link(link, _list(said), heard, words)
 
 
-def _link(trust: Trust, who: Identity) -> _Linked:
+def _list(stored: str | list[str]) -> tuple[str, ...]:
+    return tuple(json.loads(stored) if isinstance(stored, str) else stored)  # PostgreSQL's driver reads it
+
+
+def _to_be_linked(trust: Trust, who: Identity) -> tuple[Person, Link | None]:
     try:
         chosen = choose(trust, who, candidates_for(trust, who))
-        with settled():
-            user = User.objects.get(pk=chosen) if chosen is not None else _create(trust, who)
-            link = SubjectLink.objects.create(issuer_id=trust.pk, tenant=who.tenant, subject=who.subject, user=user)
-            audit.record(Event.SUBJECT_LINKED, subject=str(user.subject), detail=_said(trust, who))
-    except (IntegrityError, OAuthError) as error:
-        # Somebody linked the same identity, or the same person, since we looked: what they wrote decides.
+        user = User.objects.get(pk=chosen) if chosen is not None else _new(trust, who)
+    except OAuthError:
+        # Somebody linked the same identity, or the same person, since it was looked for: what they wrote decides.
         found = _find(trust, who)
-        if found is not None:
-            return found
-        if isinstance(error, OAuthError):
+        if found is None:
             raise
-        raise OAuthError(Reason.SUBJECT_LINKED_OTHERWISE) from None
-    return _Linked(Person(user, groups_of(user)), link.pk, ())
+        return found
+    return Person(user, groups_of(user) if user.pk else ()), None
 
 
-def _create(trust: Trust, who: Identity) -> User:
+def _new(trust: Trust, who: Identity) -> User:
     # The name is ours to give, unique, and says where the person comes from; it is never one that a rule already names.
     digest = hashlib.sha256(f"{trust.issuer}\n{who.tenant}\n{who.subject}".encode()).hexdigest()[:12]
     is_new_address = bool(who.email) and not User.objects.filter(email__iexact=who.email).exists()
     name = who.email.partition("@")[0][:64] if who.email else "person"
-    user = User(username=f"{name}-{digest}", email=who.email if is_new_address else "")
+    username = f"{name}-{digest}"
+    # Somebody has unlinked the person whom this identity made.
+    if User.objects.filter(username=username).exists():
+        raise OAuthError(Reason.SUBJECT_LINKED_OTHERWISE)
+    user = User(username=username, email=who.email if is_new_address else "")
     user.set_unusable_password()
-    user.save()
-    audit.record(Event.SUBJECT_CREATED, subject=str(user.subject), detail=_said(trust, who))
     return user
-
-
-def _put_into_groups(linked: _Linked, trust: Trust, who: Identity) -> Person:
-    """Membership as the issuer says it; groups that the person has from elsewhere are left alone."""
-    user = linked.person.user
-    with settled():
-        SubjectLink.objects.filter(pk=linked.link).update(groups=list(who.groups))
-        left = [name for name in linked.said if name not in who.groups]
-        user.groups.remove(*Group.objects.filter(name__in=left))
-        Group.objects.bulk_create([Group(name=name) for name in who.groups], ignore_conflicts=True)
-        user.groups.add(*Group.objects.filter(name__in=who.groups))
-        audit.record(
-            Event.SUBJECT_GROUPS_CHANGED,
-            subject=str(user.subject),
-            detail={**_said(trust, who), "groups": list(who.groups), "left": left},
-        )
-    return Person(user, groups_of(user))
-
-
-def _said(trust: Trust, who: Identity) -> dict[str, object]:
-    return {"issuer": trust.issuer, "sub": who.subject, **({"tenant": who.tenant} if who.tenant else {})}

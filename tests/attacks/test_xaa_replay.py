@@ -19,7 +19,7 @@ from tests.support.races import at_once
 from tests.support.world import World
 from tests.xaa import company as organisation
 from tests.xaa.company import AGENT, CHARLIES_AGENT, Company, Idp, refused
-from xaa import subject_resolution, trusted_issuers
+from xaa import subject_effects, subject_resolution, trusted_issuers
 from xaa.models import SubjectLink, TrustedIssuer
 
 REFUSED = (400, "invalid_grant")
@@ -153,6 +153,6 @@ def test_of_many_first_redemptions_at_once_each_finds_the_same_person(
 
     monkeypatch.setattr(subject_resolution, "candidates_for", candidates)
     claims = {"sub": "bob-at-idp", "email": "bob@example.com", "email_verified": True}
-    found = at_once([lambda: subject_resolution.resolve(trust, claims).user.pk] * 8)
+    found = at_once([lambda: subject_effects.resolve(trust, claims).user.pk] * 8)
     assert len(set(found)) == 1
     assert SubjectLink.objects.get().user_id == found[0]

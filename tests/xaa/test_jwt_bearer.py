@@ -181,7 +181,9 @@ def test_groups_are_what_the_issuer_says_and_nothing_else_is_taken_away(company:
     assert {group.name for group in person("bob").groups.all()} == {"engineering", "sales", "support"}
     company.redeem_assertion(company.idp.id_jag(groups=["support"]))
     assert {group.name for group in person("bob").groups.all()} == {"engineering", "support"}
-    company.redeem_assertion(company.idp.id_jag())  # what it does not say is not so
+    company.redeem_assertion(company.idp.id_jag())  # silence is not "none"
+    assert {group.name for group in person("bob").groups.all()} == {"engineering", "support"}
+    company.redeem_assertion(company.idp.id_jag(groups=[]))
     assert {group.name for group in person("bob").groups.all()} == {"engineering"}
 
 

@@ -23,7 +23,7 @@ from authz import audit, sign_in, snapshot
 from authz.models import User
 from authz.protocol.errors import OAuthError
 from authz.refusals import record_unauthenticated
-from xaa import subject_resolution, trusted_issuers
+from xaa import subject_effects, trusted_issuers
 from xaa.reasons import Reason
 from xaa.trusted_issuers import Use
 
@@ -83,7 +83,7 @@ def person(said: Mapping[str, Any]) -> User:
     # > (OpenID Connect Core §5.3.2)
     userinfo = said.get("userinfo") or {}
     also = userinfo if userinfo.get("sub") == subject else {}
-    return subject_resolution.resolve(trust, {**also, **id_token}).user
+    return subject_effects.resolve(trust, {**also, **id_token}).user
 
 
 def provider_id(issuer: str) -> str:

@@ -1,0 +1,101 @@
+"""What an assertion says of a person takes effect: the link, a new person, the groups that the issuer puts them in.
+
+It does so after the assertion's claim, in its transaction, so that a replay changes nothing; and in the order in which
+assertions were issued, so that an older one that comes late changes nothing either (attack 44). A subject token is not
+used up and has no claim: the link's row tells that its word was taken.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from django.contrib.auth.models import Group
+from django.db import IntegrityError
+from django.db.models import F
+
+from authz import audit
+from authz.protocol.errors import OAuthError, Reason
+from authz.standing import groups_of
+from authz.transactions import settled
+from xaa import subject_resolution
+from xaa.events import Event
+from xaa.models import SubjectLink
+from xaa.subject_resolution import Identity, Person, Resolution
+from xaa.trusted_issuers import Trust
+
+T = TypeVar("T")
+# Somebody else changed the same person's link each time: then it is refused for now.
+ATTEMPTS = 5
+
+
+class MovedError(Exception):
+    """The link is no longer as it was looked at. What was done in the transaction is to be rolled back."""
+
+
+def until_it_stands(attempt: Callable[[], T]) -> T:
+    """What `attempt` gives, made again from the look on where another request was first. Not inside `settled()`."""
+    for _ in range(ATTEMPTS):
+        try:
+            return attempt()
+        except MovedError:
+            continue
+    raise OAuthError(Reason.UNAVAILABLE, detail="the person's identity is being changed")
+
+
+def resolve(trust: Trust, claims: Mapping[str, Any]) -> Person:
+    """The person that a judged assertion speaks of, with what it says written: for one that is not used up."""
+
+    def attempt() -> Person:
+        found = subject_resolution.look(trust, claims)
+        if not found.changes:
+            return found.person
+        with settled():
+            return take(found)
+
+    return until_it_stands(attempt)
+
+
+def take(found: Resolution) -> Person:
+    """Write what was looked at. Call it inside `settled()`, after the claim. Raises `MovedError`."""
+    link = found.link.pk if found.link else _link(found)
+    if found.word is None:
+        return found.person
+    # One conditional statement says whose word is next; its row's lock keeps all others who have one waiting (law 3).
+    heard = found.link.heard if found.link else None
+    together = [*heard.digests, found.word.digest] if heard and heard.at == found.word.at else [found.word.digest]
+    row = SubjectLink.objects.filter(pk=link, words=found.link.words if found.link else 0)
+    said = {"groups": list(found.who.groups), "said_at": found.word.at, "said_by": sorted(together)}
+    if not row.update(**said, words=F("words") + 1):
+        raise MovedError
+    before = found.link.groups if found.link else ()
+    if before == found.who.groups:
+        return found.person
+    return _put_into_groups(found, left=[name for name in before if name not in found.who.groups])
+
+
+def _link(found: Resolution) -> int:
+    user, who, trust = found.person.user, found.who, found.trust
+    try:
+        if user.pk is None:
+            user.save()
+            audit.record(Event.SUBJECT_CREATED, subject=str(user.subject), detail=_said(trust, who))
+        link = SubjectLink.objects.create(issuer_id=trust.pk, tenant=who.tenant, subject=who.subject, user=user)
+    except IntegrityError:
+        # Somebody linked the same identity, or the same person, since it was looked for: what they wrote decides.
+        raise MovedError from None
+    audit.record(Event.SUBJECT_LINKED, subject=str(user.subject), detail=_said(trust, who))
+    return int(link.pk)
+
+
+def _put_into_groups(found: Resolution, left: list[str]) -> Person:
+    """Membership as the issuer says it; groups that the person has from elsewhere are left alone."""
+    user, who = found.person.user, found.who
+    user.groups.remove(*Group.objects.filter(name__in=left))
+    Group.objects.bulk_create([Group(name=name) for name in who.groups], ignore_conflicts=True)
+    user.groups.add(*Group.objects.filter(name__in=who.groups))
+    detail = {**_said(found.trust, who), "groups": list(who.groups), "left": left}
+    audit.record(Event.SUBJECT_GROUPS_CHANGED, subject=str(user.subject), detail=detail)
+    return Person(user, groups_of(user))
+
+
+def _said(trust: Trust, who: Identity) -> dict[str, object]:
+    return {"issuer": trust.issuer, "sub": who.subject, **({"tenant": who.tenant} if who.tenant else {})}
