@@ -25,6 +25,7 @@ class Event(StrEnum):
     TOKEN_REFUSED = "token:access:refused"  # noqa: S105
     TOKEN_INTROSPECTED = "token:access:introspected"  # noqa: S105
     TOKEN_REVOKED = "token:authorization:revoked"  # noqa: S105
+    ROTATION_RECOVERED = "token:authorization:rotation_recovered"
     FAMILY_REVOKED = "token:authorization:family_revoked"
     INTROSPECTION_REFUSED = "token:introspection:refused"
     REVOCATION_REFUSED = "token:revocation:refused"
@@ -44,6 +45,7 @@ class Event(StrEnum):
     SIGN_IN_FAILED = "person:session:refused"
     SIGNED_OUT = "person:session:ended"
     KEY_PUBLISHED = "key:signing:published"
+    KEY_PROMOTED = "key:signing:promoted"
     KEY_RETIRED = "key:signing:retired"
     KEY_REMOVED = "key:signing:removed"
     SECRETS_REENCRYPTED = "key:secrets:reencrypted"

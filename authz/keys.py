@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_der_private_key,
 )
+from django.db.models import Q
 
 from authz import audit, snapshot
-from authz.models import SigningKey
+from authz.models import Generation, SigningKey
 from authz.protocol import jwks, jwts
 from authz.protocol.errors import OAuthError, Reason
 from authz.secrets_at_rest import AtRest, decrypt, encrypt, moved
@@ -76,18 +77,37 @@ def _new_private_key(alg: str) -> jwks.PrivateKey:
 def ensure(now: datetime) -> list[SigningKey]:
     """Make the keys that are missing, one for each algorithm; they sign at once, since nobody waits for them."""
     with settled():
+        _one_at_a_time()
         present = set(SigningKey.objects.filter(retired=None).values_list("alg", flat=True))
         return [generate(alg, now=now, signs_from=now) for alg in ALGORITHMS if alg not in present]
 
 
 def rotate(alg: str, *, now: datetime, at_once: bool = False) -> SigningKey:
-    """Publish a successor now; it takes over when verifiers have had time to see it (`at_once`: now)."""
+    """Publish a successor; it takes over when verifiers have had time to see it.
+
+    `at_once` lets it take over now. A successor that was announced before is the one: verifiers know it already.
+    """
     takes_over = now if at_once else now + PUBLISHED_AHEAD
     with settled():
-        successor = generate(alg, now=now, signs_from=takes_over)
-        for key in SigningKey.objects.filter(alg=alg, retired=None).exclude(pk=successor.pk):
+        _one_at_a_time()
+        announced = SigningKey.objects.filter(alg=alg, retired=None, signs_from__gt=now).first() if at_once else None
+        successor = _promote(announced, now) if announced else generate(alg, now=now, signs_from=takes_over)
+        others = SigningKey.objects.filter(Q(retired=None) | Q(retired__gt=takes_over), alg=alg)
+        for key in others.exclude(pk=successor.pk):
             _retire(key, at=takes_over)
     return successor
+
+
+def _promote(key: SigningKey, now: datetime) -> SigningKey:
+    key.signs_from = now
+    key.save(update_fields=["signs_from"])
+    audit.record(audit.Event.KEY_PROMOTED, detail={"kid": key.kid, "alg": key.alg, "signs_from": now.isoformat()})
+    return key
+
+
+def _one_at_a_time() -> None:
+    """Two nodes that look for what is missing would both make it. SQLite's transactions wait for one another anyway."""
+    Generation.objects.select_for_update().filter(pk=1).first()
 
 
 def retire(kid: str, *, now: datetime, compromised: bool = False) -> SigningKey:

@@ -2,8 +2,9 @@
 
 `PERIODIC_TASKS` in authz/settings.py names modules with `EVERY` (seconds) and `run()`. Each node runs them in a process
 beside its lanes (authz/lanes.py): they take no time from those who wait for a token. Whoever takes a task's lease runs
-it, so of many nodes one does; a lease ends by itself if its holder dies. A task works in batches that are done well
-within `LEASE`, and is correct even if two run it at once: a lease is about work saved, not about safety.
+it, so of many nodes one does. A lease ends by itself if its holder dies, and at once where another process of the same
+host sees that (authz/process_names.py). A task works in batches that are done well within `LEASE`, and is correct even
+if two run it at once: a lease is about work saved, not about safety.
 """
 
 import logging
@@ -12,9 +13,9 @@ from collections.abc import Callable
 
 from django.db import Error as DatabaseFailure
 from django.db import close_old_connections
-from django.db.models import F
+from django.db.models import F, Q
 
-from authz import metrics, registry
+from authz import metrics, process_names, registry
 from authz.models import PeriodicTask
 
 logger = logging.getLogger(__name__)
@@ -31,8 +32,12 @@ def run_due(now: Callable[[], float] = time.time) -> list[str]:
     """
     tasks = registry.periodic_tasks()
     PeriodicTask.objects.bulk_create([PeriodicTask(name=name) for name in tasks], ignore_conflicts=True)
-    due = set(PeriodicTask.objects.filter(due__lte=now(), lease_until__lte=now()).values_list("name", flat=True))
-    return [name for name, task in tasks.items() if name in due and _run(name, task, now)]
+    due = {row.name: row.holder for row in PeriodicTask.objects.filter(due__lte=now()) if _is_free(row, now())}
+    return [name for name, task in tasks.items() if name in due and _run(name, task, now, due[name])]
+
+
+def _is_free(row: PeriodicTask, now: float) -> bool:
+    return row.lease_until <= now or process_names.has_ended(row.holder)
 
 
 def go_on(is_over: Callable[[float], bool]) -> None:
@@ -53,18 +58,26 @@ def run_and_survive() -> None:
         logger.exception("periodic tasks wait for the database")
 
 
-def _run(name: str, task: registry.PeriodicTask, now: Callable[[], float]) -> bool:
+def _run(name: str, task: registry.PeriodicTask, now: Callable[[], float], seen: str) -> bool:
+    """`seen` is the process that had the lease when it was found free."""
     row = PeriodicTask.objects.filter(name=name)
     began = now()
-    # One conditional statement is the answer (law 3).
-    if not row.filter(due__lte=began, lease_until__lte=began).update(lease_until=began + LEASE):
+    # One conditional statement is the answer (law 3): of two that find the lease of a process that has ended, the
+    # first takes it and so makes it another's.
+    is_free = Q(lease_until__lte=began)
+    if process_names.has_ended(seen):
+        is_free |= Q(holder=seen)
+    taken = {"lease_until": began + LEASE, "holder": process_names.own()}
+    if not row.filter(is_free, due__lte=began).update(**taken):
         return False
     try:
         task.run()
     except Exception as error:
         logger.exception("the periodic task %s failed", name)
         failure = f"{type(error).__name__}: {error}"[:200].replace("\0", "")
-        row.update(lease_until=0, due=now() + task.EVERY, failed=now(), failures=F("failures") + 1, failure=failure)
+        row.update(
+            lease_until=0, holder="", due=now() + task.EVERY, failed=now(), failures=F("failures") + 1, failure=failure
+        )
     else:
-        row.update(lease_until=0, due=began + task.EVERY, succeeded=now(), failures=0, failure="")
+        row.update(lease_until=0, holder="", due=began + task.EVERY, succeeded=now(), failures=0, failure="")
     return True

@@ -4,7 +4,6 @@ docs/settings.md describes every name for operators.
 """
 
 import os
-import secrets
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from limits import parse as parse_rate
 
-from authz import logs
+from authz import key_file, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -110,15 +109,7 @@ def secret_key() -> str:
     """The key from the environment; for a first try on one machine, a key file that only the owner can read."""
     if key := os.environ.get("GATEHOUSE_SECRET_KEY"):
         return key
-    path = BASE_DIR / "var" / "secret-key"
-    path.parent.mkdir(exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key := secrets.token_urlsafe(48))
-    return key
+    return key_file.read_or_make(BASE_DIR / "var" / "secret-key")
 
 
 DEBUG = env_switch("GATEHOUSE_DEBUG")

@@ -26,8 +26,8 @@ _GROUPS = (
     "SELECT g.name FROM auth_group g JOIN authz_user_groups m ON m.group_id = g.id WHERE m.user_id = %s ORDER BY g.name"
 )
 _ROTATE = (
-    "UPDATE authz_authorization SET generation = generation + 1, rotated = %s, expires = %s"
-    " WHERE id = %s AND generation = %s AND revoked IS NULL"
+    "UPDATE authz_authorization SET generation = %s, rotated = %s, expires = %s"
+    " WHERE id = %s AND generation <= %s AND revoked IS NULL"
 )
 
 
@@ -56,9 +56,13 @@ def groups_of(user: User) -> tuple[str, ...]:
 
 
 def rotate(pk: UUID, *, generation: int, now: datetime, expires: datetime) -> bool:
-    """Compare and swap the generation. False: another request has rotated, or revoked, in between (law 3)."""
+    """Compare and swap the generation. False: another request has rotated, or revoked, in between (law 3).
+
+    A row that is older than `generation` has lost rotations, and is brought up to it
+    (docs/decisions/0046-a-rotation-that-was-lost.md).
+    """
     moments = (statements.moment(now), statements.moment(expires))
-    return statements.write(_ROTATE, (*moments, _stored(pk), generation)) == 1
+    return statements.write(_ROTATE, (generation + 1, *moments, _stored(pk), generation)) == 1
 
 
 def _stored(pk: UUID) -> UUID | str:

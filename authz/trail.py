@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from authz.models import AuditEvent
-from authz.models.audit_event import FREQUENT
+from authz.models.audit_event import FREQUENT, REFUSED
 
 IDS = frozenset({"client_id", "subject", "authorization"})
 INDEXED = IDS | {"reason"}
@@ -58,10 +58,19 @@ def about(column: str, value: str, events: QuerySet[AuditEvent] | None = None) -
     return found.exclude(**{column: ""}).filter(**{column: value})
 
 
+def refused(events: QuerySet[AuditEvent] | None = None) -> QuerySet[AuditEvent]:
+    """What was refused, whatever for: everything that has a reason."""
+    found = AuditEvent.objects.all() if events is None else events
+    # As a literal, as below.
+    return found.extra(where=["NOT (authz_auditevent.reason = '')"])
+
+
 def of_event(name: str, events: QuerySet[AuditEvent] | None = None) -> QuerySet[AuditEvent]:
     """The events of one name. The index holds the rare ones only, and is found by saying so."""
     found = AuditEvent.objects.all() if events is None else events
     found = found.filter(event=name)
+    if name == REFUSED:
+        return refused(found)  # among the refusals, most of which it is
     # As a literal: SQLite does not find a partial index by what is bound later. The names are the model's constants.
     return found if name in FREQUENT else found.extra(where=[f"NOT (event IN ({_LITERALS}))"])  # noqa: S610
 
@@ -69,6 +78,8 @@ def of_event(name: str, events: QuerySet[AuditEvent] | None = None) -> QuerySet[
 def is_slow(columns: Collection[str], event: str) -> bool:
     """Whether an index finds the events that fit values of these columns, or all events have to be looked through."""
     if INDEXED.intersection(columns) or (event and event not in FREQUENT):
+        return False
+    if event == REFUSED and not UNINDEXED.intersection(columns):
         return False
     return bool(event or UNINDEXED.intersection(columns))
 

@@ -17,7 +17,7 @@ from authz.api.paging import limit, read_key, written
 from authz.api.shapes import AUDIT_EVENT, PAGED, paged
 from authz.api.view import ApiView
 from authz.models import AuditEvent
-from authz.models.audit_event import FREQUENT
+from authz.models.audit_event import FREQUENT, REFUSED
 
 UNINDEXED = ("resource", "address", "request_id")
 WALKED = 20_000
@@ -49,7 +49,7 @@ class AuditEvents(ApiView):
         if key := read_key(given):
             rows = rows.filter(id__lt=key)
         others = {name: given[name] for name in UNINDEXED if name in given}
-        if given.get("event") in FREQUENT:
+        if given.get("event") in FREQUENT and given["event"] != REFUSED:
             others["event"] = given["event"]
         walked = rows.order_by("-id")[:WALKED]
         found = list(AuditEvent.objects.filter(id__in=walked.values("id"), **others).order_by("-id")[: size + 1])
@@ -69,7 +69,7 @@ def _indexed(given: dict[str, str]) -> QuerySet[AuditEvent]:
     rows = AuditEvent.objects.all()
     for column in trail.INDEXED.intersection(given):
         rows = trail.about(column, given[column], rows)
-    if "event" in given and given["event"] not in FREQUENT:
+    if "event" in given and (given["event"] not in FREQUENT or given["event"] == REFUSED):
         rows = trail.of_event(given["event"], rows)
     if "since" in given:
         rows = trail.since(moment_of("since", given["since"]), rows)

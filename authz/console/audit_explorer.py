@@ -94,7 +94,7 @@ class OutcomeFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
         if self.value() == "refused":
-            return queryset.exclude(reason="")
+            return trail.refused(queryset)
         return queryset.filter(reason="") if self.value() == "done" else queryset
 
 

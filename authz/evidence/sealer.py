@@ -48,6 +48,14 @@ def run() -> None:
         pass
 
 
+def seal_all() -> int:
+    """Seal everything that may be sealed now. Returns how many events. Raises `SealError`."""
+    highest, count = horizon(), 0
+    while highest is not None and (sealed := seal(highest)):
+        count += sealed
+    return count
+
+
 def measures() -> Mapping[str, tuple[str, float]]:
     """The sealer's lag, for the metrics."""
     waiting, lag = unsealed()

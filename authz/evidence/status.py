@@ -38,12 +38,12 @@ def status() -> Status:
     """A few look-ups by primary key, however many events there are."""
     size, _, sealed, checkpoint = _end()
     archive = AuditArchive.objects.order_by("-start").first()
-    waiting, lag = unsealed()
+    count, lag = unsealed()
     return Status(
         size=size,
         sealed=sealed,
         checkpoint=checkpoint,
-        waiting=waiting,
+        waiting=count,
         lag=lag,
         archived=archive.size if archive is not None else 0,
         archives=AuditArchive.objects.count(),
@@ -54,11 +54,15 @@ def status() -> Status:
 
 def unsealed() -> tuple[int, float]:
     """How many events are not sealed yet (`MOST` at the most), and for how many seconds the oldest of them."""
-    waiting = AuditEvent.objects.filter(id__gt=_end()[1]).order_by("id")
-    oldest = waiting.values_list("time", flat=True).first()
-    if oldest is None:
-        return 0, 0.0
-    return waiting[:MOST].count(), max(0.0, (datetime.now(UTC) - oldest).total_seconds())
+    count, since = waiting()
+    return count, max(0.0, (datetime.now(UTC) - since).total_seconds()) if since else 0.0
+
+
+def waiting() -> tuple[int, datetime | None]:
+    """How many events are not sealed yet (`MOST` at the most), and when the oldest of them was written."""
+    found = AuditEvent.objects.filter(id__gt=_end()[1]).order_by("id")
+    oldest = found.values_list("time", flat=True).first()
+    return (found[:MOST].count(), oldest) if oldest is not None else (0, None)
 
 
 def _end() -> tuple[int, int, datetime | None, str]:

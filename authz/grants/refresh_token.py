@@ -53,6 +53,8 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
             authorization.refresh_from_db(fields=["generation", "rotated", "revoked"])
             _require_live(authorization)
             _require_current(authorization, presented, now)
+        elif presented.generation > authorization.generation:
+            _record_lost(authorization, presented)
         tokens.record(
             token, request=request, grant_type=GRANT_TYPE, decision=decision, generation=presented.generation + 1
         )
@@ -77,7 +79,7 @@ def _find(presented: RefreshToken, request: TokenRequest) -> Authorization:
 
 def _check(authorization: Authorization, presented: RefreshToken, request: TokenRequest, now: datetime) -> None:
     _require_live(authorization)
-    if presented.generation != authorization.generation:
+    if presented.generation < authorization.generation:
         with settled():
             _require_current(authorization, presented, now)
     if authorization.expires is None or now >= authorization.expires:
@@ -107,6 +109,15 @@ def _require_current(authorization: Authorization, presented: RefreshToken, now:
     if one_behind and window and authorization.rotated is not None and now - authorization.rotated < window:
         return
     _refuse_replay(authorization, presented, now)
+
+
+def _record_lost(authorization: Authorization, presented: RefreshToken) -> None:
+    """Its MAC says that we issued it, so the row has forgotten: a power cut, or a backup that was restored."""
+    audit.record(
+        audit.Event.ROTATION_RECOVERED,
+        authorization=authorization.pk,
+        detail={"presented": presented.generation, "current": authorization.generation},
+    )
 
 
 def _refuse_replay(authorization: Authorization, presented: RefreshToken, now: datetime) -> NoReturn:

@@ -1,6 +1,7 @@
 from django.db import models
 
-FREQUENT = ["token:access:issued", "token:access:introspected", "token:access:refused"]
+REFUSED = "token:access:refused"
+FREQUENT = ["token:access:issued", "token:access:introspected", REFUSED]
 
 
 class AuditEvent(models.Model):
@@ -28,6 +29,8 @@ class AuditEvent(models.Model):
                 fields=["authorization", "id"], name="authz_audit_authorization", condition=~models.Q(authorization="")
             ),
             models.Index(fields=["reason", "id"], name="authz_audit_reason", condition=~models.Q(reason="")),
+            # All refusals by time, whatever their reason: what was refused last.
+            models.Index(fields=["id"], name="authz_audit_refused", condition=~models.Q(reason="")),
             models.Index(fields=["event", "id"], name="authz_audit_event", condition=~models.Q(event__in=FREQUENT)),
         ]
 

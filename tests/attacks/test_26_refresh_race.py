@@ -242,3 +242,63 @@ class TestProcesses:
         third = server.refresh(second).json()["refresh_token"]
         assert server.refresh(first).status_code == 400
         assert server.refresh(third).status_code == 400
+
+
+def forgotten(generations: int) -> None:
+    """What a power cut does: the row is as it was, and the clients have what came after."""
+    row = Authorization.objects.get()
+    Authorization.objects.filter(pk=row.pk).update(generation=row.generation - generations, rotated=None)
+
+
+def rotated(gatehouse: World, times: int) -> list[str]:
+    """The refresh tokens of one family, the oldest first."""
+    found = [gatehouse.signed_in_tokens()["refresh_token"]]
+    for _ in range(times):
+        found.append(body(gatehouse.refresh(found[-1]))["refresh_token"])
+    return found
+
+
+class TestARotationThatWasLost:
+    """A token that is newer than its row is none that was stolen: its MAC proves that we issued it (decision 0046)."""
+
+    @pytest.mark.parametrize(("rotations", "lost"), [(1, 1), (2, 1), (2, 2), (5, 1), (5, 3), (5, 5)])
+    def test_the_client_goes_on_with_what_it_has(self, gatehouse: World, rotations: int, lost: int) -> None:
+        tokens = rotated(gatehouse, rotations)
+        forgotten(lost)
+        answer = gatehouse.refresh(tokens[-1])
+        assert answer.status_code == 200, answer.content
+        row = Authorization.objects.get()
+        assert (row.generation, row.revoked) == (rotations + 1, None)
+        assert gatehouse.refresh(body(answer)["refresh_token"]).status_code == 200
+        (event,) = AuditEvent.objects.filter(event="token:authorization:rotation_recovered")
+        assert event.detail == {"presented": rotations, "current": rotations - lost}
+        assert not AuditEvent.objects.filter(event="token:authorization:family_revoked").exists()
+
+    @pytest.mark.parametrize("older", [0, 1, 2])
+    def test_what_was_used_before_the_cut_is_a_replay_again(self, gatehouse: World, older: int) -> None:
+        tokens = rotated(gatehouse, 3)
+        forgotten(3)
+        assert gatehouse.refresh(tokens[3]).status_code == 200
+        assert gatehouse.refresh(tokens[older]).status_code == 400
+        assert Authorization.objects.get().revoked_reason == "refresh_token_replayed"
+
+    @pytest.mark.parametrize("generation", [1, 7, 10**9, "x", "", "-1", "+1", "01"])
+    def test_a_generation_that_was_only_written_over_is_not_ours(self, gatehouse: World, generation: object) -> None:
+        authorization, _, mac = gatehouse.signed_in_tokens()["refresh_token"].split(".")
+        assert gatehouse.refresh(f"{authorization}.{generation}.{mac}").status_code == 400
+        assert Authorization.objects.get().revoked is None
+
+    def test_a_family_that_has_ended_stays_so(self, gatehouse: World) -> None:
+        tokens = rotated(gatehouse, 2)
+        assert gatehouse.refresh(tokens[0]).status_code == 400
+        forgotten(2)
+        assert gatehouse.refresh(tokens[-1]).status_code == 400
+
+    def test_many_at_once_get_one_successor(self, committed_gatehouse: World) -> None:
+        tokens = rotated(committed_gatehouse, 3)
+        forgotten(2)
+        answers = refreshes(tokens[-1])
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({body(answer)["refresh_token"] for answer in answers}) == 1
+        assert Authorization.objects.get().generation == 4
+        assert AuditEvent.objects.filter(event="token:authorization:rotation_recovered").count() == 1

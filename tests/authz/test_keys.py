@@ -134,12 +134,38 @@ def test_every_step_of_a_keys_life_is_recorded() -> None:
     ]
 
 
+def test_at_once_promotes_the_successor_that_was_announced() -> None:
+    old, announced = signing("RS256", NOW), keys.rotate("RS256", now=NOW).kid
+    promoted = keys.rotate("RS256", now=NOW + HOUR, at_once=True)
+    assert promoted.kid == announced == signing("RS256", NOW + HOUR)
+    assert SigningKey.objects.filter(alg="RS256").count() == 2
+    former = SigningKey.objects.get(kid=old)
+    assert former.retired == NOW + HOUR
+    assert old in published(NOW + HOUR)
+    # There is none that was announced any more: once more makes another.
+    assert keys.rotate("RS256", now=NOW + 2 * HOUR, at_once=True).kid not in {old, announced}
+
+
+@pytest.mark.parametrize("alg", keys.ALGORITHMS)
+def test_of_several_that_were_announced_the_last_is_promoted(alg: str) -> None:
+    keys.rotate(alg, now=NOW)
+    last = keys.rotate(alg, now=NOW + HOUR / 2).kid
+    assert keys.rotate(alg, now=NOW + HOUR, at_once=True).kid == last
+    for minutes in range(60, 30 * 60, 10):
+        assert signing(alg, NOW + timedelta(minutes=minutes)) == last
+
+
 class TestCommand:
     def test_it_lists_every_key_and_what_it_does(self) -> None:
         listed = manage("list")
         assert listed.count("signing") == 3
         for key in SigningKey.objects.all():
             assert key.kid in listed
+
+    def test_it_says_what_it_promoted(self) -> None:
+        manage("rotate", "EdDSA")
+        assert manage("rotate", "EdDSA", "--now").startswith("promoted EdDSA ")
+        assert manage("rotate", "EdDSA", "--now").startswith("published EdDSA ")
 
     def test_it_rotates_one_or_all(self) -> None:
         manage("rotate", "ES256")

@@ -1,5 +1,7 @@
 """Periodic tasks: each runs when it is due, once however many nodes look, and a broken one stops no other."""
 
+import os
+import socket
 import threading
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -8,9 +10,10 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from authz import housekeeping, periodic, registry
+from authz import housekeeping, periodic, process_names, registry
 from authz.models import AccessRequest, Authorization, BrowserSession, Generation, PeriodicTask, UsedAssertion
 from tests.support import world
+from tests.support.races import at_once
 
 
 @pytest.fixture
@@ -179,3 +182,42 @@ def test_sign_ins_whose_browser_session_is_over_are_forgotten(gatehouse: world.W
         SignIn.objects.create(digest=key, user=world.person("bob"))
     of_xaa.run()
     assert set(SignIn.objects.values_list("digest", flat=True)) == {"live"}
+
+
+def leased(holder: str) -> None:
+    PeriodicTask.objects.update_or_create(
+        name="works", defaults={"due": 1000.0, "lease_until": 1000.0 + periodic.LEASE, "holder": holder}
+    )
+
+
+@pytest.mark.django_db
+def test_the_lease_of_a_process_that_has_ended_is_taken_at_once(tasks: dict[str, SimpleNamespace]) -> None:
+    """A node that was killed and started again goes on sealing at once, and not a minute later."""
+    leased(f"{socket.gethostname()}/{os.getpid()}/1")
+    assert "works" in periodic.run_due(lambda: 1001.0)
+    row = PeriodicTask.objects.get(name="works")
+    assert (row.lease_until, row.holder, row.due) == (0, "", 1011.0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("holder", ["ours", "", "elsewhere/17/4711", "elsewhere"])
+def test_the_lease_of_one_that_may_be_running_is_not(holder: str, tasks: dict[str, SimpleNamespace]) -> None:
+    leased(process_names.own() if holder == "ours" else holder)
+    assert "works" not in periodic.run_due(lambda: 1001.0)
+    assert "works" in periodic.run_due(lambda: 1000.0 + periodic.LEASE)
+
+
+@pytest.mark.django_db
+def test_who_runs_a_task_is_in_its_row(tasks: dict[str, SimpleNamespace]) -> None:
+    held = []
+    tasks["works"].run = lambda: held.append(PeriodicTask.objects.get(name="works").holder)
+    periodic.run_due(lambda: 1000.0)
+    assert held == [process_names.own()]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_that_find_the_lease_of_one_that_has_ended_one_takes_it(tasks: dict[str, SimpleNamespace]) -> None:
+    del tasks["broken"]
+    leased(f"{socket.gethostname()}/{os.getpid()}/1")
+    at_once([lambda: periodic.run_due(lambda: 1001.0)] * 8)
+    assert tasks["works"].ran == ["works"]

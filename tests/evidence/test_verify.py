@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from authz.evidence import checkpoint_keys, leaves, merkle, proofs, sealer
@@ -235,3 +235,57 @@ def test_a_rotated_key_goes_on_with_the_same_tree(sealed: list[int], write: Call
     sealer.run()
     assert checkpoint_keys.current().verifier != old
     assert findings() == []
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "said"),
+    [
+        (0, 10_000, "every event is sealed"),
+        (1, 10_000, "1 event is not sealed yet, the oldest of "),
+        (2, 10_000, "2 events are not sealed yet, the oldest of "),
+        (9, 10_000, "9 events are not sealed yet, the oldest of "),
+        (9, 9, "9 or more events are not sealed yet, the oldest of "),
+        (12, 9, "9 or more events are not sealed yet, the oldest of "),
+    ],
+)
+def test_what_is_not_sealed_yet_is_said(
+    *,
+    sealed: list[int],
+    write: Callable[[int], list[int]],
+    count: int,
+    most: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("authz.evidence.status.MOST", most)
+    monkeypatch.setattr("authz.management.commands.audit.MOST", most)
+    written = write(count) if count else []
+    call_command("audit", "verify")
+    verdict, waiting = capsys.readouterr().out.strip().splitlines()
+    assert verdict.endswith("up to 31: all is as it was sealed")
+    assert waiting.startswith(said)
+    if written:
+        oldest = AuditEvent.objects.get(pk=written[0]).time
+        assert waiting.endswith(f"{oldest:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def test_it_is_sealed_by_a_command_before_it_is_verified(
+    sealed: list[int], write: Callable[[int], list[int]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(20)
+    call_command("audit", "seal")
+    call_command("audit", "seal")
+    call_command("audit", "verify")
+    lines = capsys.readouterr().out.splitlines()
+    assert [lines[0], lines[2], lines[-1]] == ["20 sealed", "0 sealed", "every event is sealed"]
+    assert "up to 51: all is as it was sealed" in lines[-2]
+
+
+def test_upon_a_rewritten_tree_nothing_is_sealed_by_command(
+    sealed: list[int], write: Callable[[int], list[int]]
+) -> None:
+    write(1)
+    attack("UPDATE authz_auditsegment SET frontier = %s", b"x" * 32)
+    with pytest.raises(CommandError, match="not of this tree"):
+        call_command("audit", "seal")

@@ -47,6 +47,16 @@ def database(where: Path, configuration: str = "", **settings: str) -> Iterator[
         drop(url)
 
 
+@contextmanager
+def empty(where: Path) -> Iterator[str]:
+    """The URL of a new database without tables. It is gone after it."""
+    url = _copy("", where)
+    try:
+        yield url
+    finally:
+        drop(url)
+
+
 def prepare(file: Path) -> None:
     """So that `make serve` on that SQLite file has nothing to migrate. Where the tests have PostgreSQL, it migrates."""
     if migrated().startswith("sqlite"):

@@ -10,9 +10,10 @@ from django.core.management.base import BaseCommand, CommandError
 from authz import audit, trail
 from authz.conf import conf
 from authz.console.events import Event
-from authz.evidence import checkpoint_keys, proofs
+from authz.evidence import checkpoint_keys, proofs, sealer
 from authz.evidence.delivery import FORMATS
 from authz.evidence.notes import NoteError, Verifier, read_notes
+from authz.evidence.status import MOST, waiting
 from authz.evidence.verify import Report, verify
 
 SHOWN = 200
@@ -28,6 +29,7 @@ class Command(BaseCommand):
         check.add_argument("--to", dest="until", help="an event's id or a moment (ISO 8601)")
         check.add_argument("--checkpoint", type=Path, action="append", default=[], help="checkpoints kept elsewhere")
         check.add_argument("--key", action="append", help="the verifier key to trust, instead of those we hold")
+        actions.add_parser("seal", help="seal now what waits for its seal, as the server does every few seconds")
         proof = actions.add_parser("proof", help="the proof that one event is in the audit, as JSON")
         proof.add_argument("event", type=int)
         proof.add_argument("--checkpoint", type=Path, help="prove it against this one")
@@ -61,6 +63,7 @@ class Command(BaseCommand):
         if self.stderr.isatty():
             self.stderr.write("")
         self._tell(report)
+        self._tell_what_waits()
         if report.findings:
             sys.exit(1)
 
@@ -77,6 +80,26 @@ class Command(BaseCommand):
         held = f", {report.checkpoints} kept checkpoints" if report.checkpoints else ""
         verdict = f"{len(report.findings)} findings" if report.findings else "all is as it was sealed"
         self.stdout.write(f"{report.events} events in {report.segments} segments up to {report.size}{held}: {verdict}")
+
+    def _tell_what_waits(self) -> None:
+        """What the verdict says nothing of: who could change it now would leave no trace yet."""
+        count, since = waiting()
+        if since is None:
+            self.stdout.write("every event is sealed")
+            return
+        number = f"{count} or more" if count == MOST else str(count)
+        verb = "event is" if count == 1 else "events are"
+        self.stdout.write(
+            f"{number} {verb} not sealed yet, the oldest of {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        )
+
+    def seal(self, options: dict[str, Any]) -> None:
+        try:
+            count = sealer.seal_all()
+        except sealer.SealError as error:
+            raise CommandError(str(error)) from None
+        self.stdout.write(f"{count} sealed")
+        self._tell_what_waits()
 
     def proof(self, options: dict[str, Any]) -> None:
         note = _note(options["checkpoint"]) if options["checkpoint"] else None

@@ -17,7 +17,11 @@ class Command(BaseCommand):
         actions.add_parser("ensure", help="make a key for each algorithm that has none")
         rotate = actions.add_parser("rotate", help="publish a successor, which signs when verifiers have seen it")
         rotate.add_argument("alg", choices=keys.ALGORITHMS, nargs="?", help="left out: every algorithm")
-        rotate.add_argument("--now", action="store_true", help="let it sign at once (verifiers may need a moment)")
+        rotate.add_argument(
+            "--now",
+            action="store_true",
+            help="at once: the successor that was announced, or a new key (verifiers may need a moment)",
+        )
         retire = actions.add_parser("retire", help="stop signing with a key")
         retire.add_argument("kid", help="put -- before one that begins with a dash")
         retire.add_argument("--compromised", action="store_true", help="take it out of the JWKS at once")
@@ -37,7 +41,8 @@ class Command(BaseCommand):
     def rotate(self, options: dict[str, Any], now: datetime) -> None:
         for alg in [options["alg"]] if options["alg"] else keys.ALGORITHMS:
             key = keys.rotate(alg, now=now, at_once=options["now"])
-            self.stdout.write(f"published {key.alg} {key.kid}, signs from {key.signs_from:%Y-%m-%d %H:%M:%S} UTC")
+            done = "published" if key.published == now else "promoted"
+            self.stdout.write(f"{done} {key.alg} {key.kid}, signs from {key.signs_from:%Y-%m-%d %H:%M:%S} UTC")
 
     def retire(self, options: dict[str, Any], now: datetime) -> None:
         kid = options["kid"]

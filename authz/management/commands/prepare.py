@@ -4,6 +4,8 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
+from authz.management.first_start import one_at_a_time
+
 
 class Command(BaseCommand):
     help = "What must be there before a server starts: tables, signing keys and, if given, a configuration."
@@ -14,8 +16,9 @@ class Command(BaseCommand):
         parser.add_argument("configuration", nargs="?", help="a YAML file, as for `apply`")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        call_command("migrate", verbosity=0)
-        self.check()
-        call_command("keys", "ensure", stdout=self.stdout)
-        if options["configuration"]:
-            call_command("apply", options["configuration"], stdout=self.stdout)
+        with one_at_a_time():
+            call_command("migrate", verbosity=0)
+            self.check()
+            call_command("keys", "ensure", stdout=self.stdout)
+            if options["configuration"]:
+                call_command("apply", options["configuration"], stdout=self.stdout)

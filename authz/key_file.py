@@ -1,0 +1,43 @@
+"""The key file of a first try on one machine, where the environment gives no GATEHOUSE_SECRET_KEY."""
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+
+
+def read_or_make(path: Path) -> str:
+    """The key that `path` holds. It is made if it is not there: once, however many processes start at the same moment.
+
+    Raises OSError where it can be neither read nor made.
+    """
+    path.parent.mkdir(exist_ok=True)
+    if key := _read(path):
+        return key
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        return _read(path) or _make(path)
+    finally:
+        os.close(folder)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _make(path: Path) -> str:
+    key = secrets.token_urlsafe(48)
+    # Written whole under another name: a reader sees all of it or nothing, and a crash leaves no empty file behind.
+    made = path.with_name(f"{path.name}.new")
+    made.unlink(missing_ok=True)
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    made.replace(path)
+    return key
