@@ -21,6 +21,7 @@ class Conf:
     outbound_allowed_hosts: frozenset[tuple[str, int]]
     outbound_ca_bundle: str | None
     threads: int
+    database_timeout: int
     trusted_proxies: tuple[str, ...]
     rate_limits: Mapping[str, str]
     otlp_endpoint: str

@@ -20,7 +20,7 @@ from django.db.models import F, Q, QuerySet
 
 from authz import audit, authorizations
 from authz.models import Authorization, AuthorizationCode, BrowserSession, Consent, CutOff
-from authz.transactions import settled
+from authz.transactions import long_statements, settled
 
 REASON = "cut_off"
 # How many names a preview gives.
@@ -94,6 +94,11 @@ def kinds() -> tuple[str, ...]:
 
 def preview(found: Target, now: datetime) -> Reckoning:
     """What would end now."""
+    with long_statements():
+        return _reckoned(found, now)
+
+
+def _reckoned(found: Target, now: datetime) -> Reckoning:
     live = found.authorizations.filter(revoked=None).filter(Q(expires=None) | Q(expires__gt=now))
     counts = {
         "authorizations": live.count(),
@@ -110,8 +115,8 @@ def preview(found: Target, now: datetime) -> Reckoning:
 
 def cut_off(found: Target, *, kind: str, identifier: str, reason: str, by: str, now: datetime) -> CutOff:
     """Stop and end it. `counts` of the row says what ended."""
-    with settled():
-        reckoning = preview(found, now)
+    with long_statements(), settled():
+        reckoning = _reckoned(found, now)
         before = found.state()
         found.stop()
         # Codes before authorizations: a redemption that was faster has committed once this statement has its rows, and
@@ -152,7 +157,7 @@ def undo(row: CutOff, *, by: str, now: datetime) -> State:
     found = target(row.kind, row.identifier)
     if found.reinstate is None or not row.can_be_undone:
         raise NothingToUndo(f"There is nothing to give back. {GONE_FOR_GOOD}")
-    with settled():
+    with long_statements(), settled():
         # One conditional statement: of two who undo it at once, one does (law 3).
         if not CutOff.objects.filter(pk=row.pk, undone=None).update(undone=now, undone_by=by):
             raise NothingToUndo("Somebody else was quicker: it is undone already.")

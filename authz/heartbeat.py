@@ -1,16 +1,22 @@
-"""What each worker does every second beside its requests: it hands on what it has counted, and what it left out."""
+"""What each worker does every second beside its requests: it hands on what it has counted, and what it left out. Every
+half minute it renews what it says while the database does not answer (authz/endpoints/from_memory.py).
+"""
 
+import itertools
 import logging
 import threading
 import time
 
 from django.db import connection
 
-from authz import metrics, refusals
+from authz import metrics, refusals, turns
+from authz.endpoints import from_memory
 
 logger = logging.getLogger(__name__)
 
 EVERY = 1.0
+# Beats between two looks at what is to be remembered.
+REMEMBER_EVERY = 30
 
 
 def start() -> None:
@@ -18,16 +24,20 @@ def start() -> None:
 
 
 def _beat() -> None:
-    while True:
+    for beat in itertools.count():
+        once(remembers=beat % REMEMBER_EVERY == 0)
         time.sleep(EVERY)
-        once()
 
 
-def once() -> None:
+def once(*, remembers: bool = False) -> None:
     """One beat. It must outlive whatever goes wrong: a full disk, a database that is away."""
     try:
         metrics.publish()
-        refusals.record_left_out()
+        # With a request's deadline: else it would wait as long as a database hangs.
+        with turns.beside_the_others():
+            refusals.record_left_out()
+            if remembers:
+                from_memory.refresh()
     except Exception:
         logger.exception("the heartbeat missed")
     finally:

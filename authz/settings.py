@@ -84,10 +84,12 @@ def env_rates(name: str, defaults: dict[str, str]) -> dict[str, str]:
     return defaults | changes
 
 
-def env_number(name: str, default: int, unit: str = "seconds") -> int:
+def env_number(name: str, default: int, unit: str = "seconds", *, least: int = 0) -> int:
     value = os.environ.get(name, str(default))
-    if not value.isdecimal():
-        raise ImproperlyConfigured(f"{name} must be a whole number of {unit}, not {value!r}")
+    if not value.isdecimal() or int(value) < least:
+        raise ImproperlyConfigured(
+            f"{name} must be a whole number of {unit}{f', {least} at least' if least else ''}, not {value!r}"
+        )
     return int(value)
 
 
@@ -133,6 +135,7 @@ GATEHOUSE = {
     "OUTBOUND_ALLOWED_HOSTS": [host_and_port(item) for item in env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")],
     "OUTBOUND_CA_BUNDLE": os.environ.get("GATEHOUSE_OUTBOUND_CA_BUNDLE") or None,
     "THREADS": THREADS,
+    "DATABASE_TIMEOUT": env_number("GATEHOUSE_DATABASE_TIMEOUT", 2, least=1),
     "TRUSTED_PROXIES": [network(item) for item in env_list("GATEHOUSE_TRUSTED_PROXIES")],
     "RATE_LIMITS": env_rates("GATEHOUSE_RATE_LIMITS", RATE_LIMITS),
     # OpenTelemetry's own names (OTLP exporter and SDK environment variables).

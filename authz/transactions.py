@@ -1,10 +1,10 @@
 """The only transaction: what a request settles is committed together, and a refusal keeps what it wrote (law 1)."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from authz import tracing
 from authz.protocol.errors import OAuthError
@@ -33,6 +33,14 @@ def settled() -> Iterator[None]:
         _settling.reset(token)
     if refusal is not None:
         raise refusal
+
+
+def long_statements() -> AbstractContextManager[None]:
+    """Around `settled()`, for a request of an administrator that changes as many rows as there are: its statements may
+    take longer than those of other requests (docs/decisions/0044-a-database-that-hangs.md).
+    """
+    begin: Callable[[], AbstractContextManager[None]] = getattr(connection, "long_statements", nullcontext)
+    return begin()
 
 
 def in_settled() -> bool:

@@ -61,6 +61,11 @@ def beside_the_others() -> Iterator[None]:
         _standing.set(_Standing.OUTSIDE)
 
 
+def is_serving() -> bool:
+    """Whether this is a request of the server, which has deadlines; commands and scheduled tasks have none."""
+    return _standing.get() is not _Standing.OUTSIDE
+
+
 def is_in_the_lane() -> bool:
     return _standing.get() is _Standing.IN_LANE
 

@@ -56,8 +56,8 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
 def answer(view: View, environ: dict[str, Any]) -> Response:
     """What a machine endpoint answers."""
-    # Django does this by a signal that this way does not send.
-    if connection.connection is not None:
+    # Django does this by a signal that this way does not send. It may ask the database, so not for those who do not.
+    if connection.connection is not None and not getattr(view, "needs_no_database", False):
         connection.close_if_unusable_or_obsolete()
         # What each request asks first finds out whether it is alive (authz/snapshot.py).
         connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs do not know it

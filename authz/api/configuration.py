@@ -15,6 +15,7 @@ from authz.api.view import ApiView, principal_of
 from authz.configuration import Change, apply, export
 from authz.configuration.sections import exported
 from authz.console.roles import CONFIGURE
+from authz.transactions import long_statements
 
 MAXIMUM_FILE = 4 * 1024 * 1024
 EXPORT = "authz.view_configuration"
@@ -72,14 +73,15 @@ class Configuration(ApiView):
             raise Problem(400, "The body must be the configuration file.")
         if request.META.get("HTTP_IF_MATCH"):
             check(request, exported())
-        changes = apply(
-            text,
-            prune=switch(given, "prune"),
-            dry_run=switch(given, "dry_run"),
-            by=principal_of(request).by,
-            permit=not_ones_own(request),
-            local=False,
-        )
+        with long_statements():
+            changes = apply(
+                text,
+                prune=switch(given, "prune"),
+                dry_run=switch(given, "dry_run"),
+                by=principal_of(request).by,
+                permit=not_ones_own(request),
+                local=False,
+            )
         # Always JSON, whatever the file was.
         request.accepted_renderer = JSONRenderer()
         request.accepted_media_type = "application/json"

@@ -24,6 +24,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return json_response(body, status=503, headers={"Retry-After": "5"}).for_django()
 
 
+healthz.needs_no_database = True  # type: ignore[attr-defined]
 for _view in (healthz, readyz):
     _view.is_machine_endpoint = True  # type: ignore[attr-defined]  # watching is not counted
 

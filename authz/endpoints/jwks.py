@@ -7,7 +7,7 @@ from authz.conf import conf
 from authz.endpoints.machine import Answer, Request, json_response, machine_endpoint, now
 
 
-@machine_endpoint("GET", "HEAD")
+@machine_endpoint("GET", "HEAD", is_remembered=True)
 def jwks(request: Request) -> Answer:
     """Verifiers may keep it for five minutes; a new key is published hours before it signs."""
     return json_response({"keys": keys.published(now())}, cache="public, max-age=300")

@@ -18,6 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from authz import audit, metrics, snapshot, tracing, turns
 from authz.addresses import client_address
 from authz.backends.postgresql.base import is_locked
+from authz.endpoints.from_memory import Memory, refreshed_by
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import MAXIMUM_BODY, Params, parse_form
 from authz.protocol.trace_context import parse as parse_traceparent
@@ -109,15 +110,18 @@ _json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def machine_endpoint(
-    *methods: str, refused: StrEnum | None = None, cors: bool = True, name: str = ""
+    *methods: str, refused: StrEnum | None = None, cors: bool = True, name: str = "", is_remembered: bool = False
 ) -> Callable[[View], Endpoint]:
     """Make a view a machine endpoint. `refused` is the audit event of a refusal; None where there is none to record.
 
-    `name` is what it is counted and limited as, if not by the view's own.
+    `name` is what it is counted and limited as, if not by the view's own. `is_remembered` says that its answer is the
+    same for everybody, and may be given from memory while the database does not answer.
     """
 
     def decorate(view: View) -> Endpoint:
         counted = name or view.__name__
+        if is_remembered:
+            view = _remembered(view)
 
         def answer(request: Request) -> Response:
             began = request.META.get(BEGAN) or time.perf_counter()
@@ -148,6 +152,29 @@ def machine_endpoint(
     return decorate
 
 
+def _remembered(view: View) -> View:
+    """The view, or what it last answered where the database does not answer."""
+    memory: Memory[Answer] = Memory()
+
+    def fresh(request: Request) -> Answer:
+        snapshot.begin()
+        answer: Answer = view(request)  # type: ignore[assignment]  # none of those is Django's
+        memory.keep(Answer(answer.status_code, dict(answer.headers), answer.content))
+        return answer
+
+    def fresh_or_kept(request: Request) -> Answer:
+        try:
+            return fresh(request)
+        except (DatabaseFailure, turns.MustWait):
+            if (kept := memory.recall()) is None:
+                raise
+            return Answer(kept.status_code, dict(kept.headers), kept.content)
+
+    fresh_or_kept.begins_itself = True  # type: ignore[attr-defined]
+    refreshed_by(lambda: fresh(MachineRequest({})))
+    return fresh_or_kept
+
+
 def _answer(view: View, request: Request, methods: tuple[str, ...], refused: StrEnum | None) -> Response:
     allow = ", ".join((*methods, "OPTIONS"))
     if request.method == "OPTIONS":
@@ -155,7 +182,8 @@ def _answer(view: View, request: Request, methods: tuple[str, ...], refused: Str
     try:
         if request.method not in methods:
             raise OAuthError(Reason.METHOD_NOT_ALLOWED)
-        snapshot.begin()
+        if not getattr(view, "begins_itself", False):
+            snapshot.begin()
         return view(request)
     except OAuthError as error:
         response = _refusal(request, error, refused)

@@ -27,7 +27,7 @@ def _document() -> dict[str, Any]:
     }
 
 
-@machine_endpoint("GET", "HEAD")
+@machine_endpoint("GET", "HEAD", is_remembered=True)
 def metadata(request: Request) -> Answer:
     """Clients may keep it for five minutes."""
     return json_response(document(), cache="public, max-age=300")

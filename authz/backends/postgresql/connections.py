@@ -1,0 +1,119 @@
+"""psycopg's connections, with a deadline of our own for each statement of a request.
+
+`statement_timeout` is kept by the server, so it does not help where the server is stopped or the network swallows
+packets. Here the client stops waiting, closes the connection, and the request is answered with 503. PostgreSQL undoes
+what was not committed. Commands, scheduled tasks and downloads have no deadline: what they do may take long.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import psycopg
+from django.db.backends.postgresql.base import Cursor  # type: ignore[attr-defined]  # the stubs do not know it
+from psycopg.errors import _WaitTimeout
+from psycopg.pq import TransactionStatus
+
+from authz import turns
+from authz.backends.postgresql.availability import availability
+from authz.conf import conf
+
+# Seconds that the event loop's thread waits for a statement that may be begun again beside it.
+LOOP_SECONDS = 0.5
+# Seconds for a statement about as many rows as there are.
+LONG_SECONDS = 120
+# Seconds that the server has to say by itself that a statement took too long; then the connection can be kept.
+GRACE = 0.5
+
+
+class NoAnswer(psycopg.OperationalError):
+    """The database did not answer within the deadline, or has not for a moment and is not asked."""
+
+
+_is_long: ContextVar[bool] = ContextVar("is_long", default=False)
+
+
+def server_deadline() -> int:
+    """Seconds after which the server ends a statement."""
+    return LONG_SECONDS if _is_long.get() else conf.database_timeout
+
+
+def deadline() -> float:
+    """Seconds after which a request stops waiting for a statement."""
+    return server_deadline() + GRACE
+
+
+@contextmanager
+def long_statements() -> Iterator[None]:
+    """For a request of an administrator that changes as many rows as there are, such as ending all access."""
+    token = _is_long.set(True)
+    try:
+        yield
+    finally:
+        _is_long.reset(token)
+
+
+class BoundedConnection(psycopg.Connection[Any]):
+    # Whether the statement under way can be begun again: it has changed nothing that would not be undone.
+    _may_begin_again = False
+
+    def wait(self, gen: Any, *rest: Any, **more: Any) -> Any:
+        if rest or more or not turns.is_serving():
+            return super().wait(gen, *rest, **more)
+        leaves = self._may_begin_again and turns.is_in_the_lane()
+        try:
+            return super().wait(gen, timeout=LOOP_SECONDS if leaves else deadline())
+        except _WaitTimeout:
+            # What comes later on this connection would be the answer to another question.
+            self.pgconn.finish()
+            if leaves:
+                availability.was_slow()
+                raise turns.MustWait from None
+            availability.timed_out()
+            raise NoAnswer(f"no answer within {deadline():g} seconds") from None
+
+    def begin_statement(self, query: Any) -> None:
+        """Raises `NoAnswer` or `MustWait` where the database is known to hang."""
+        self._may_begin_again = not self.autocommit or (isinstance(query, str) and query.startswith("SELECT"))
+        if availability.is_in_doubt and turns.is_serving() and self._is_idle():
+            refuse_if_in_doubt()
+
+    def end_statement(self) -> None:
+        self._may_begin_again = False
+        if availability.is_in_doubt and not self.closed:
+            availability.answered()
+
+    def _is_idle(self) -> bool:
+        return self.pgconn.transaction_status == TransactionStatus.IDLE
+
+
+def refuse_if_in_doubt() -> None:
+    """Raises `MustWait` in the event loop's thread, and beside it `NoAnswer` unless this request is to try."""
+    if turns.is_in_the_lane():
+        if availability.is_in_doubt:
+            raise turns.MustWait
+    elif not availability.may_ask(deadline()):
+        raise NoAnswer("the database did not answer a moment ago")
+
+
+class BoundedCursor(Cursor):  # type: ignore[misc]  # the stubs do not know it
+    def execute(self, query: Any, *rest: Any, **more: Any) -> Any:
+        connection: BoundedConnection = self.connection
+        connection.begin_statement(query)
+        try:
+            return super().execute(query, *rest, **more)
+        finally:
+            connection.end_statement()
+
+
+class _Driver:
+    """The module psycopg, with our connections."""
+
+    connect = staticmethod(BoundedConnection.connect)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(psycopg, name)
+
+
+driver = _Driver()

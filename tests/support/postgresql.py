@@ -1,0 +1,94 @@
+"""A PostgreSQL cluster of a test's own, for tests that stop it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from demo.processes import free_port
+
+# Debian's, newest first; elsewhere what the PATH has.
+_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
+# PostgreSQL does not run as root.
+ACCOUNT = "postgres"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    directory: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Of its database `postgres`."""
+        return f"postgres://postgres@127.0.0.1:{self.port}/postgres"
+
+    def processes(self) -> list[int]:
+        """The postmaster, and all that it has started."""
+        first = int((self.directory / "postmaster.pid").read_text().split()[0])
+        started = [file.read_text() for file in Path(f"/proc/{first}/task").glob("*/children")]
+        return [first, *(int(pid) for text in started for pid in text.split())]
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Every process of it stands still (SIGSTOP). The system goes on accepting connections for it."""
+        held = self.processes()
+        for pid in held:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in held:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """A new one, which goes with the test."""
+    with tempfile.TemporaryDirectory(prefix="gatehouse-cluster-", ignore_cleanup_errors=True) as directory:
+        data, port = Path(directory), free_port()
+        if os.getuid() == 0:
+            shutil.chown(data, ACCOUNT)
+        initdb = ["initdb", "--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", f"--pgdata={data}"]
+        _start(*initdb).wait(timeout=120)
+        made = Cluster(data, port)
+        server = _start("postgres", "-D", directory, "-p", str(port), "-h", "127.0.0.1", "-k", directory, "-F")
+        try:
+            _wait_for(made, server)
+            yield made
+        finally:
+            server.send_signal(signal.SIGQUIT)
+            server.wait(timeout=30)
+
+
+def _wait_for(made: Cluster, server: subprocess.Popen[bytes]) -> None:
+    ends = time.monotonic() + 60
+    while True:
+        try:
+            psycopg.connect(made.url, connect_timeout=5).close()
+        except psycopg.OperationalError:
+            if server.poll() is not None or time.monotonic() > ends:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _start(program: str, *arguments: str) -> subprocess.Popen[bytes]:
+    as_account: dict[str, Any] = {}
+    if os.getuid() == 0:
+        as_account = {"user": ACCOUNT, "group": ACCOUNT, "extra_groups": []}
+    binary = str(_BINARIES[0] / program) if _BINARIES else program
+    return subprocess.Popen(
+        [binary, *arguments], cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_account
+    )
