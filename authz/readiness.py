@@ -14,7 +14,7 @@ from django.db import Error as DatabaseFailure
 from django.db import connection, transaction
 from django.db.migrations.loader import MigrationLoader
 
-from authz import keys, snapshot
+from authz import keys, snapshot, turns
 from authz.protocol.errors import OAuthError
 from authz.secrets_at_rest import WrongKeyError
 
@@ -29,6 +29,12 @@ _last: tuple[float, tuple[str, ...]] = (float("-inf"), ())
 def problems() -> tuple[str, ...]:
     """Codes of what is wrong, none of them a secret; empty when the server is ready."""
     global _last  # noqa: PLW0603  one per process is the idea
+    looked, found = _last
+    if time.monotonic() - looked <= REMEMBERED:
+        return found
+    # Looking takes as long as the database takes, so never in the event loop's thread.
+    if turns.is_in_the_lane():
+        raise turns.MustWait
     with _lock:
         if time.monotonic() - _last[0] > REMEMBERED:
             _last = (time.monotonic(), tuple(_found()))

@@ -105,9 +105,8 @@ def everything_is_answered(server: RunningGatehouse, code: str) -> None:
     page, seconds = timed(lambda: server.ask("GET", f"{server.origin}/accounts/login/"))
     assert page.status_code in {200, 503}
     assert seconds < IN_TIME
-    told, seconds = timed(lambda: ready(server))
-    assert told.status_code == 503
-    assert seconds < IN_TIME
+    assert max(timed(lambda: ready(server))[1] for _ in range(4)) < IN_TIME
+    eventually(lambda: ready(server), 503)
 
 
 def goes_on(server: RunningGatehouse) -> None:
