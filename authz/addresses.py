@@ -5,20 +5,24 @@ from functools import cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
+from authz import metrics
 from authz.conf import conf
+from authz.protocol import forwarded
 
 
 def client_address(meta: Mapping[str, Any]) -> str:
     """The peer's address; behind trusted proxies (`GATEHOUSE_TRUSTED_PROXIES`) the nearest that is none of them.
 
-    `X-Forwarded-For` is read from the right and only as far as trusted hands wrote it: what a stranger put into it on
-    the left is never believed.
+    Their header (`GATEHOUSE_PROXY_HEADER`) is read from the right and only as far as trusted proxies wrote it: what a
+    stranger put into it on the left is never believed. A hop that names no address ends the reading.
     """
     peer = str(meta.get("REMOTE_ADDR", ""))
     if not conf.trusted_proxies or not _is_trusted(peer):
         return peer
-    for hop in reversed([hop.strip() for hop in str(meta.get("HTTP_X_FORWARDED_FOR", "")).split(",") if hop.strip()]):
-        if not _is_address(hop):
+    header = conf.proxy_header
+    for hop in reversed(forwarded.hops(header, str(meta.get(f"HTTP_{header.upper().replace('-', '_')}", "")))):
+        if hop is None:
+            metrics.FORWARDED_UNREADABLE.add()
             return peer
         peer = hop
         if not _is_trusted(hop):

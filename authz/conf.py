@@ -23,6 +23,7 @@ class Conf:
     threads: int
     database_timeout: int
     trusted_proxies: tuple[str, ...]
+    proxy_header: str
     rate_limits: Mapping[str, str]
     otlp_endpoint: str
     otlp_headers: Mapping[str, str]

@@ -115,6 +115,9 @@ KEYS_FETCHED = Gauge(
     "gatehouse_jwks_fetched_timestamp_seconds", "When a trusted issuer's keys last arrived.", ("jwks_uri",)
 )
 KEYS_FAILURES = Gauge("gatehouse_jwks_failures", "How often in a row fetching an issuer's keys failed.", ("jwks_uri",))
+FORWARDED_UNREADABLE = Counter(
+    "gatehouse_forwarded_unreadable", "Requests of a trusted proxy whose header names no address that can be read."
+)
 DATABASE_ERRORS = Counter("gatehouse_database_errors", "Requests that the database failed, by endpoint.", ("endpoint",))
 
 ALL: dict[str, Counter] = {
@@ -131,6 +134,7 @@ ALL: dict[str, Counter] = {
         FETCH_SECONDS,
         KEYS_FETCHED,
         KEYS_FAILURES,
+        FORWARDED_UNREADABLE,
         DATABASE_ERRORS,
     )
 }

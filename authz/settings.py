@@ -107,6 +107,13 @@ def network(item: str) -> str:
         raise ImproperlyConfigured(f"GATEHOUSE_TRUSTED_PROXIES takes addresses and networks, not {item!r}") from None
 
 
+def proxy_header() -> str:
+    value = (os.environ.get("GATEHOUSE_PROXY_HEADER") or "x-forwarded-for").lower()
+    if value not in {"x-forwarded-for", "forwarded"}:
+        raise ImproperlyConfigured(f"GATEHOUSE_PROXY_HEADER is X-Forwarded-For or Forwarded, not {value!r}")
+    return value
+
+
 def secret_key() -> str:
     """The key from the environment; for a first try on one machine, a key file that only the owner can read."""
     if key := os.environ.get("GATEHOUSE_SECRET_KEY"):
@@ -136,6 +143,7 @@ GATEHOUSE = {
     "OUTBOUND_CA_BUNDLE": os.environ.get("GATEHOUSE_OUTBOUND_CA_BUNDLE") or None,
     "THREADS": THREADS,
     "DATABASE_TIMEOUT": env_number("GATEHOUSE_DATABASE_TIMEOUT", 2, least=1),
+    "PROXY_HEADER": proxy_header(),
     "TRUSTED_PROXIES": [network(item) for item in env_list("GATEHOUSE_TRUSTED_PROXIES")],
     "RATE_LIMITS": env_rates("GATEHOUSE_RATE_LIMITS", RATE_LIMITS),
     # OpenTelemetry's own names (OTLP exporter and SDK environment variables).

@@ -168,6 +168,41 @@ class TestOneAddress:
         assert is_made_to_wait(ask(gatehouse, WRONG, client="made-up", address="2001:db8:7:8:ffff::1"))
         assert ask(gatehouse, WRONG, client="made-up", address="2001:db8:7:9::1").status_code == 401
 
+    @pytest.mark.parametrize(
+        ("header", "senders"),
+        [
+            ("X-Forwarded-For", ("192.0.2.1", "192.0.2.1:50000", "192.0.2.2:50000")),
+            ("X-Forwarded-For", ("192.0.2.1:50000", '"192.0.2.1"', "192.0.2.2")),
+            ("X-Forwarded-For", ("[2001:db8::1]:443", "2001:DB8::1", "[2001:db8:1::1]:443")),
+            ("X-Forwarded-For", ("::ffff:192.0.2.1", " 192.0.2.1 ", "192.0.2.2")),
+            ("X-Forwarded-For", ("198.51.100.1, 192.0.2.1:1", "192.0.2.1", "198.51.100.1")),
+            ("Forwarded", ("for=192.0.2.1;proto=https", 'For="192.0.2.1:50000"', "for=192.0.2.2")),
+            ("Forwarded", ('for="[2001:db8::1]:443"', 'for="[2001:db8::1]"', 'for="[2001:db8:1::1]"')),
+        ],
+    )
+    def test_an_address_is_the_same_however_a_proxy_writes_it(
+        self, gatehouse: World, limits: Any, settings: Any, header: str, senders: tuple[str, str, str]
+    ) -> None:
+        one, same, other = senders
+        limits(refused__address="2/minute")
+        proxied = {"TRUSTED_PROXIES": ["10.0.0.0/8"], "PROXY_HEADER": header.lower()}
+        settings.GATEHOUSE = settings.GATEHOUSE | proxied
+
+        def through_proxy(sender: str) -> int:
+            response = gatehouse.browser.post(
+                "/o/token",
+                "grant_type=client_credentials&client_id=made-up",
+                content_type="application/x-www-form-urlencoded",
+                REMOTE_ADDR="10.0.0.1",
+                headers={header: sender, "X-Real-IP": "203.0.113.99"},
+            )
+            return int(response.status_code)
+
+        for _ in range(3):
+            through_proxy(one)
+        assert through_proxy(same) == 429
+        assert through_proxy(other) == 401
+
     def test_behind_a_proxy_it_is_the_senders_own(self, gatehouse: World, limits: Any, settings: Any) -> None:
         limits(refused__address="2/minute")
         settings.GATEHOUSE = settings.GATEHOUSE | {"TRUSTED_PROXIES": ["10.0.0.0/8"]}
