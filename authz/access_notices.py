@@ -108,10 +108,10 @@ def ends_soon(request: AccessRequest, now: datetime) -> None:
 def agent_waits(client: Client, person: User, now: datetime) -> list[Notification]:
     """Tell those who may approve agents that somebody came with one that nobody has approved yet: once a week for each,
     and not for more than so many an hour, since anybody can make up agents (attack 10). Returns who was told."""
+    if told := told_of_agent(client, now):
+        return told
     about = f"agent:{client.pk}"
     lately = Notification.objects.filter(kind=Kind.AGENT_WAITS.value)
-    if lately.filter(about=about, created__gt=now - timedelta(days=7)).exists():
-        return told_about(about, Kind.AGENT_WAITS)
     agents = lately.filter(created__gt=now - timedelta(hours=1)).values("about").distinct()
     if agents.count() >= MOST_AN_HOUR:
         return []
@@ -127,6 +127,12 @@ def agent_waits(client: Client, person: User, now: datetime) -> list[Notificatio
         now=now,
     )
     return told_about(about, Kind.AGENT_WAITS)
+
+
+def told_of_agent(client: Client, now: datetime) -> list[Notification]:
+    """Who was told within a week that this agent waits."""
+    told = told_about(f"agent:{client.pk}", Kind.AGENT_WAITS)
+    return [notice for notice in told if notice.created > now - timedelta(days=7)]
 
 
 def who_approves_agents(most: int = 3) -> list[User]:

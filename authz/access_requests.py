@@ -52,10 +52,21 @@ def address(request: AccessRequest) -> str:
 # --- Asking ---------------------------------------------------------------------------------------------------------
 
 
+def find(question: Ask, decision: Decision, now: datetime) -> AccessRequest | None:
+    """The open request for what waits in `decision`, if it has been asked for. Changes nothing."""
+    client, user = _who_asks(question)
+    digest = _digest(client, user, question, sorted(decision.waiting))
+    return queue(now).filter(digest=digest).select_related("client", "user").first()
+
+
+def _who_asks(question: Ask) -> tuple[Client, User | None]:
+    client = Client.objects.get(client_id=question.client_id)
+    return client, None if question.subject is None else User.objects.get(username=question.subject)
+
+
 def ask_for(question: Ask, decision: Decision, now: datetime) -> AccessRequest:
     """The open request for what waits in `decision`: the one there is, or a new one. Call it inside `settled()`."""
-    client = Client.objects.get(client_id=question.client_id)
-    user = None if question.subject is None else User.objects.get(username=question.subject)
+    client, user = _who_asks(question)
     waiting = sorted(decision.waiting)
     digest = _digest(client, user, question, waiting)
     if not _again(digest, now):

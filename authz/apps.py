@@ -39,9 +39,11 @@ class AuthzConfig(AppConfig):
     def ready(self) -> None:
         from authz import (
             checks,  # noqa: F401  registers the system checks
+            form_binding,
             sign_in,
         )
         from authz.models.triggers import install
 
         sign_in.connect()
+        form_binding.connect()
         post_migrate.connect(install, sender=self, dispatch_uid="authz.triggers")

@@ -219,6 +219,14 @@ def signing_algorithms(methods: Iterable[str]) -> list[str]:
     return [alg for name in methods for alg in getattr(plugged_in[name], "ALGORITHMS", ())]
 
 
+def asked_for(client: "Client") -> None:
+    """Tell the resolver that knows a client that a person who is signed in asks for its approval. In `settled()`."""
+    for resolver in client_resolvers():
+        if hasattr(resolver, "asked_for") and resolver.recognises(client.client_id):
+            resolver.asked_for(client)
+            return
+
+
 def metadata() -> dict[str, Any]:
     """What the plugged-in parts add to the server's metadata: each part's `METADATA`, in the order of settings."""
     parts = (

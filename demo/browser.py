@@ -14,6 +14,7 @@ import requests
 LOGIN_FIELDS = ("login", "username")
 ALLOW = ("allow", "approve", "authorize", "authorise", "accept", "yes")
 DENY = ("deny", "cancel", "no", "refuse")
+ASK = "ask"
 
 
 class CannotGoOn(Exception):
@@ -149,6 +150,13 @@ class Person:
 
     def _answer(self, response: requests.Response) -> requests.Response:
         page = Page(response.text)
+        if response.status_code == 403 and self.consents:
+            # What waits for an approval is asked for by a button.
+            for form in page.forms:
+                for button in form.buttons:
+                    if button.name == ASK:
+                        self.told(f"reads “{page.title}” and asks for access")
+                        return self._submit(response.url, form, button)
         if response.status_code != 200:
             raise CannotGoOn(f"{response.status_code} at {response.url}: {page.text[:600]}")
         for form in page.forms:

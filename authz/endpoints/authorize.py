@@ -1,46 +1,32 @@
 """The authorization endpoint (RFC 6749 §3.1; OAuth 2.1 §4.1): sign-in, consent, and the way back to the client.
 
-GET can be repeated and changes nothing but the person's own session (interop 9). The consent form posts back to the
-same address, so the request is read and judged again from the URL, and nothing of it travels in hidden fields.
+GET can be repeated (interop 9); docs/architecture.md says what it does. The forms post back to the same address, so the
+request is read and judged again from the URL; a hidden field binds each form to what its page showed
+(authz/form_binding.py).
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlencode, urlsplit
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.shortcuts import render
 from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 from oauth2_provider.http import OAuth2ResponseRedirect
 
-from authz import (
-    access_notices,
-    access_requests,
-    approvers,
-    audit,
-    clients,
-    codes,
-    consents,
-    decisions,
-    notifications,
-    registry,
-    resources,
-    sign_in,
-)
+from authz import audit, clients, codes, consents, decisions, registry, resources, sign_in
 from authz.addresses import client_address
 from authz.conf import conf
-from authz.endpoints import arrival
-from authz.endpoints.content_security_policy import POLICY
+from authz.endpoints import arrival, waiting_page
+from authz.endpoints.consent_page import ConsentPage
 from authz.endpoints.machine import now, request_id
-from authz.models import AccessRequest, BrowserSession, Client, ProtectedResource, User
-from authz.notifications import Kind
+from authz.models import BrowserSession, Client, ProtectedResource, User
 from authz.policy import Ask, Decision, Outcome
-from authz.protocol import authorization_request, redirect_uris, scopes
+from authz.protocol import authorization_request, scopes
 from authz.protocol.authorization_request import AuthorizationRequest
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import Params
@@ -49,13 +35,6 @@ from authz.sign_in import SignIn
 from authz.transactions import settled
 
 GRANT_TYPE = "authorization_code"
-_IDENTITY_IN_WORDS = {
-    "openid": "Know who you are",
-    "profile": "See your name",
-    "email": "See your e-mail address",
-    "groups": "See which groups you belong to",
-    "offline_access": "Stay connected while you are away",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +42,7 @@ class Asked:
     """One authorization request: what was asked for, by which client, at which resource, from where, and when."""
 
     client: Client
+    params: Params
     request: AuthorizationRequest
     resource: ProtectedResource | None
     address: str
@@ -91,7 +71,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
     client, redirect_uri = arrived.client, arrived.redirect_uri
     with audit.origin(client_address(request.META), request_id(request.META), "authorize"):
         if client.state(now()) == Client.Status.PENDING:
-            return _waiting_client(request, client)
+            return waiting_page.for_agent(request, client, now())
         try:
             clients.require_approved(client, now())
             return _answer(request, client, arrived.params, redirect_uri)
@@ -104,6 +84,7 @@ def _answer(request: HttpRequest, client: Client, params: Params, redirect_uri: 
     wanted = authorization_request.read(params, redirect_uri=redirect_uri, grant_types=client.grant_types)
     asked = Asked(
         client=client,
+        params=params,
         request=wanted,
         resource=None if wanted.is_sign_in_only else resources.requested(wanted.resource),
         address=client_address(request.META),
@@ -184,7 +165,7 @@ def _asked_at_key(request: HttpRequest) -> str:
 def _decide(request: HttpRequest, asked: Asked, user: User, signed_in: SignIn) -> HttpResponse:
     decision = _decision(asked, user, signed_in)
     if decision.effect is Outcome.PENDING:
-        return _asks_a_human(request, asked, _question(asked, user, signed_in, _wanted(asked)), decision)
+        return _waits(request, asked, user, _question(asked, user, signed_in, _wanted(asked)), decision)
     if decision.effect is not Outcome.ALLOW:
         return _not_allowed(request, asked, decision, signed_in)
     offer = Offer(
@@ -195,14 +176,39 @@ def _decide(request: HttpRequest, asked: Asked, user: User, signed_in: SignIn) -
         identity_scopes=_identity_scopes(asked, user, signed_in),
     )
     if request.method == "POST":
-        if not request.POST.get("allow"):
-            return _denied(asked, user)
-        return _allowed(request, asked, offer, has_consented=True)
+        return _answered(request, asked, offer)
     if _is_consented(asked, offer) and "consent" not in asked.request.prompt:
         return _allowed(request, asked, offer, has_consented=False)
     if "none" in asked.request.prompt:
         raise OAuthError(Reason.CONSENT_REQUIRED)
-    return _consent_page(request, asked, offer)
+    return _page(request, asked, offer).response()
+
+
+def _answered(request: HttpRequest, asked: Asked, offer: Offer) -> HttpResponse:
+    """The answer of a form. It is taken for what its page showed, and for nothing else (attack 31)."""
+    if request.POST.get("deny"):
+        return _denied(asked, offer.user)
+    if not request.POST.get("allow"):
+        # A form of another page: what waited for an approval is allowed now.
+        return HttpResponseRedirect(request.get_full_path())
+    page = _page(request, asked, offer)
+    if page.is_confirmed():
+        return _allowed(request, asked, offer, has_consented=True)
+    error = OAuthError(Reason.CONSENT_NOT_AS_SHOWN, facts={"scope": scopes.join(offer.all_scopes)})
+    record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=asked.client.client_id)
+    return page.response(has_changed=True)
+
+
+def _page(request: HttpRequest, asked: Asked, offer: Offer) -> ConsentPage:
+    return ConsentPage(
+        request,
+        params=asked.params,
+        client=asked.client,
+        redirect_uri=asked.request.redirect_uri,
+        resource=asked.resource,
+        scopes=offer.all_scopes,
+        subject=offer.user,
+    )
 
 
 def _decision(asked: Asked, user: User, signed_in: SignIn) -> Decision:
@@ -243,6 +249,10 @@ def _question(asked: Asked, user: User, signed_in: SignIn, names: Sequence[str])
 
 
 def _is_consented(asked: Asked, offer: Offer) -> bool:
+    # > unless the identity of the client can be proven, the request SHOULD be processed as if no previous request had
+    # > been approved. Measures such as claimed "https" scheme redirects MAY be accepted (RFC 8252 §8.6)
+    if not asked.client.is_confidential and urlsplit(asked.request.redirect_uri).scheme != "https":
+        return False
     return consents.covers(
         user=offer.user,
         client=asked.client,
@@ -252,17 +262,21 @@ def _is_consented(asked: Asked, offer: Offer) -> bool:
     )
 
 
-def _asks_a_human(request: HttpRequest, asked: Asked, question: Ask, decision: Decision) -> HttpResponse:
-    """The ask becomes an access request, once. What is approved is what the same request finds allowed afterwards."""
+def _waits(request: HttpRequest, asked: Asked, user: User, question: Ask, decision: Decision) -> HttpResponse:
+    """What is approved is what the same request finds allowed afterwards."""
     # > none: The Authorization Server MUST NOT display any authentication or consent user interface pages.
     if "none" in asked.request.prompt:
         raise OAuthError(Reason.CONSENT_REQUIRED, detail=decision.reason)
-    waiting = decisions.open_request(question, decision)
-    if request.method == "POST" and "reason" in request.POST and isinstance(request.user, User):
-        moment = datetime.fromtimestamp(asked.now, UTC)
-        access_requests.explain(waiting, by=request.user, reason=request.POST["reason"], now=moment)
-        return HttpResponseRedirect(request.get_full_path())
-    return _waiting(request, asked, waiting, decisions.facts_of_refusal(decision))
+    return waiting_page.for_request(
+        request,
+        user,
+        params=asked.params,
+        client=asked.client,
+        resource=asked.resource,
+        question=question,
+        decision=decision,
+        now=asked.now,
+    )
 
 
 def _not_allowed(request: HttpRequest, asked: Asked, decision: Decision, signed_in: SignIn) -> HttpResponse:
@@ -357,99 +371,6 @@ def _back(redirect_uri: str, parameters: dict[str, str]) -> HttpResponse:
         f"{redirect_uri}{separator}{urlencode(answer)}", [urlsplit(redirect_uri).scheme]
     )
     return response
-
-
-def _waiting(request: HttpRequest, asked: Asked, waiting: AccessRequest, facts: Mapping[str, object]) -> HttpResponse:
-    """A page that says who has to say yes to this ask, who of them was told, and takes the person's reason."""
-    error = OAuthError(Reason.APPROVAL_PENDING, facts=facts)
-    record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=asked.client.client_id)
-    told = notifications.told_about(str(waiting.pk), Kind.ACCESS_REQUESTED)
-    context = {
-        "client": {"name": asked.client.name, "host": asked.client.host},
-        "resource": asked.resource,
-        "what": "Your organisation lets a person decide this. It is asked for now, once; nothing else happens yet.",
-        "told": told,
-        "approvers": [_named(person) for person in approvers.who(waiting)],
-        "access_request": waiting,
-        "request_id": waiting.pk,
-        "again": request.get_full_path(),
-    }
-    return render(request, "authorize/waiting.html", context, status=403)
-
-
-def _waiting_client(request: HttpRequest, client: Client) -> HttpResponse:
-    """A page that says that nobody has approved this agent yet. Who could is told, and named, to people who are signed
-    in: strangers must neither learn their addresses nor write to them."""
-    error = OAuthError(Reason.CLIENT_NOT_APPROVED)
-    record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
-    context: dict[str, object] = {
-        "client": {"name": client.name, "host": client.host},
-        "what": _why_it_waits(client),
-        "request_id": audit.current_origin().request_id,
-    }
-    if isinstance(request.user, User):
-        with settled():
-            told = access_notices.agent_waits(client, request.user, datetime.fromtimestamp(now(), UTC))
-        context |= {"told": told, "approvers": [_named(person) for person in access_notices.who_approves_agents()]}
-    else:
-        login = QueryDict(mutable=True)
-        login["next"] = request.get_full_path()
-        context["sign_in"] = f"{reverse('account_login')}?{login.urlencode(safe='/')}"
-    return render(request, "authorize/waiting.html", context, status=403)
-
-
-def _why_it_waits(client: Client) -> str:
-    """In words; "" if nobody has approved it so far."""
-    if client.status == Client.Status.APPROVED:
-        return "The approval of this agent has ended, and nobody has renewed it yet."
-    return registry.presentation(client).get("waits_because", "")
-
-
-def _named(person: User) -> str:
-    return person.email or person.username
-
-
-def _consent_page(request: HttpRequest, asked: Asked, offer: Offer) -> HttpResponse:
-    shown = redirect_uris.display(asked.request.redirect_uri)
-    client = asked.client
-    registered = [redirect_uris.display(uri) for uri in client.redirect_uri_list]
-    context = {
-        "client": {
-            "name": client.name or client.client_id,
-            "client_id": client.client_id,
-            "host": client.host,
-            "host_note": "",
-            "is_loopback_only": all(uri.is_loopback for uri in registered),
-            "logo_url": "",
-            **registry.presentation(client),
-        },
-        "resource": asked.resource,
-        "scopes": _in_words(asked.resource, offer.all_scopes),
-        "redirect": {"host": shown.host, "scheme": shown.scheme, "is_loopback": shown.is_loopback},
-        "subject": offer.user,
-        "warnings": [],
-    }
-    response = render(request, "authorize/consent.html", context)
-    # Browsers apply form-action to the redirect that answers a form, so the client's address has to be in it.
-    target = f"{shown.scheme}://{urlsplit(asked.request.redirect_uri).netloc}" if shown.host else f"{shown.scheme}:"
-    response["Content-Security-Policy"] = f"{POLICY}; form-action 'self' {target}"
-    return response
-
-
-def _in_words(resource: ProtectedResource | None, wanted: Sequence[str]) -> list[dict[str, object]]:
-    known = resources.scopes_of(resource) if resource else {}
-    in_words: list[dict[str, object]] = []
-    for name in wanted:
-        scope = known.get(name)
-        in_words.append(
-            {
-                "name": name,
-                "description": scope.description if scope else _IDENTITY_IN_WORDS.get(name, name),
-                "sensitivity": scope.sensitivity if scope else "low",
-                "is_identity": scope is None,
-            }
-        )
-    return in_words
 
 
 def metadata() -> dict[str, object]:

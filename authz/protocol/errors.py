@@ -141,6 +141,11 @@ class Reason(RefusalReason):
     )
     PKCE_MALFORMED = "pkce_malformed", "invalid_request", "The code_challenge or code_verifier is malformed."
     CONSENT_DENIED = "consent_denied", "access_denied", "The person denied the request."
+    CONSENT_NOT_AS_SHOWN = (
+        "consent_not_as_shown",
+        "access_denied",
+        "What was allowed is not what the page showed; it is shown again.",
+    )
     ACCESS_DENIED_BY_POLICY = (
         "access_denied_by_policy",
         "access_denied",

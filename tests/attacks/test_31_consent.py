@@ -42,7 +42,8 @@ class TestForgery:
         page = guarded.browser.get(guarded.authorize_url())
         assert page.status_code == 200
         token = guarded.browser.cookies["gatehouse-csrf"].value
-        response = guarded.browser.post(guarded.authorize_url(), {"allow": "true", "csrfmiddlewaretoken": token})
+        form = world.hidden_fields(page) | {"allow": "true", "csrfmiddlewaretoken": token}
+        response = guarded.browser.post(guarded.authorize_url(), form)
         assert world.redirect_parameters(response)["code"]
 
     def test_a_link_consents_to_nothing(self, gatehouse: World) -> None:
@@ -101,7 +102,8 @@ class TestTwice:
     def test_a_double_submit_gives_two_codes_of_one_consent_each_good_once(self, gatehouse: World) -> None:
         gatehouse.sign_in("bob")
         url = gatehouse.authorize_url()
-        codes = [world.redirect_parameters(gatehouse.browser.post(url, {"allow": "true"}))["code"] for _ in range(2)]
+        page = gatehouse.browser.get(url)
+        codes = [world.redirect_parameters(gatehouse.press(url, page, allow="true"))["code"] for _ in range(2)]
         assert len(set(codes)) == 2
         assert Consent.objects.count() == 1
         assert [gatehouse.redeem(code).status_code for code in codes] == [200, 200]
@@ -111,11 +113,12 @@ class TestTwice:
         committed_gatehouse.sign_in("bob")
         cookies = committed_gatehouse.browser.cookies
         url = committed_gatehouse.authorize_url()
+        form = world.hidden_fields(committed_gatehouse.browser.get(url)) | {"allow": "true"}
 
         def submit() -> int:
             browser = Browser()
             browser.cookies = cookies
-            return browser.post(url, {"allow": "true"}).status_code
+            return browser.post(url, form).status_code
 
         assert set(at_once([submit] * 6)) == {302}
         assert Consent.objects.count() == 1
@@ -124,7 +127,7 @@ class TestTwice:
     def test_changing_ones_mind_later_is_possible(self, gatehouse: World) -> None:
         gatehouse.sign_in("bob")
         url = gatehouse.authorize_url(prompt="consent")
-        gatehouse.browser.post(url, {"allow": "true"})
+        gatehouse.press(url, allow="true")
         answer = world.redirect_parameters(gatehouse.browser.post(url, {"deny": "true"}))
         assert answer["error"] == "access_denied"
         assert Authorization.objects.count() == 0
@@ -140,7 +143,7 @@ class TestSomethingElse:
             "redirect_uri": "https://evil.example/",
             "resource": world.PAYROLL,
         }
-        response = gatehouse.browser.post(gatehouse.authorize_url(scope="mcp:read"), hidden)
+        response = gatehouse.press(gatehouse.authorize_url(scope="mcp:read"), **hidden)
         assert response["Location"].startswith(world.REDIRECT)
         assert AuthorizationCode.objects.get().scopes == ["mcp:read"]
         assert AuthorizationCode.objects.get().client.client_id == "desktop-app"

@@ -62,8 +62,9 @@ class TestNoTokenWithoutItsRecord:
         committed_gatehouse.sign_in("bob")
         committed_gatehouse.browser.raise_request_exception = False
         url = committed_gatehouse.authorize_url()
+        page = committed_gatehouse.browser.get(url)
         with audit_table_gone():
-            response = committed_gatehouse.browser.post(url, {"allow": "true"})
+            response = committed_gatehouse.press(url, page, allow="true")
         assert response.status_code >= 500
         assert "Location" not in response
         assert Consent.objects.count() == AuthorizationCode.objects.count() == 0

@@ -158,9 +158,8 @@ class TestAPerson:
     ) -> None:
         ask_first(scopes=["mcp:read", "mcp:write"])
         gatehouse.sign_in("bob")
-        url = gatehouse.authorize_url(scope="mcp:read mcp:write")
         for _ in range(2):
-            page = gatehouse.browser.get(url)
+            page = gatehouse.ask(scope="mcp:read mcp:write")
             assert page.status_code == 403
         row = AccessRequest.objects.get()
         assert str(row.pk) in page.content.decode()
@@ -188,7 +187,7 @@ class TestAPerson:
     def test_a_denied_person_is_sent_back_with_access_denied(self, gatehouse: World) -> None:
         ask_first(scopes=["mcp:read"])
         gatehouse.sign_in("bob")
-        gatehouse.browser.get(gatehouse.authorize_url())
+        gatehouse.ask()
         row = AccessRequest.objects.get()
         access_requests.deny(row, by=world.person("alice"), comment="No.", now=datetime.now(UTC))
         assert gatehouse.authorize()["error"] == "access_denied"
@@ -203,7 +202,7 @@ class TestAPerson:
     def test_an_approval_is_no_approval_for_another_person(self, gatehouse: World) -> None:
         ask_first(scopes=["mcp:read"])
         gatehouse.sign_in("bob")
-        gatehouse.browser.get(gatehouse.authorize_url())
+        gatehouse.ask()
         approve(AccessRequest.objects.get(), world.person("alice"))
         elsewhere = World()
         elsewhere.sign_in("charlie")
@@ -244,7 +243,7 @@ class TestWhoDecides:
     def test_nobody_decides_what_they_asked_for(self, gatehouse: World) -> None:
         ask_first(scopes=["mcp:read"])
         gatehouse.sign_in("alice")
-        gatehouse.browser.get(gatehouse.authorize_url())
+        gatehouse.ask()
         with pytest.raises(NotDecided, match="asked for themselves"):
             approve(AccessRequest.objects.get(), world.person("alice"))
 

@@ -38,7 +38,7 @@ def person(username: str, *groups: str, role: str = "none") -> User:
 def bob_asks(gatehouse: World, scope: str = "mcp:read mcp:write") -> AccessRequest:
     """Bob comes with the desktop app; what waits."""
     gatehouse.sign_in("bob")
-    assert gatehouse.browser.get(gatehouse.authorize_url(scope=scope)).status_code == 403
+    gatehouse.ask(scope=scope)
     return AccessRequest.objects.get(status="open")
 
 
@@ -301,7 +301,7 @@ class TestWhatAnApprovalCovers:
         return gatehouse.browser.get(gatehouse.authorize_url(**changes)).status_code
 
     def test_no_other_scope(self, gatehouse: World, approved: AccessRequest) -> None:
-        assert self.status(gatehouse, scope="mcp:write") == 403
+        gatehouse.ask(scope="mcp:write")
         assert self.status(gatehouse, scope="mcp:read mcp:write") == 403
         assert AccessRequest.objects.filter(status="open", scopes=["mcp:write"]).count() == 1
 

@@ -155,8 +155,10 @@ def test_of_two_who_cut_off_at_once_each_authorization_ends_once(committed_gateh
 def test_a_session_that_is_ended_issues_no_code_to_a_page_that_was_open(gatehouse: World) -> None:
     """Cut off between looking and answering: the consent page of a signed-out browser gives nothing."""
     gatehouse.signed_in_tokens()
+    url = gatehouse.authorize_url(prompt="consent")
+    page = gatehouse.browser.get(url)
     revoke("session", *identifier("session"))
-    answer = gatehouse.browser.post(gatehouse.authorize_url(prompt="consent"), {"allow": "true"})
+    answer = gatehouse.press(url, page, allow="true")
     assert "code=" not in answer.headers.get("Location", "")
 
 

@@ -2,8 +2,10 @@
 
 import base64
 import json
+import re
 from dataclasses import dataclass, field
 from functools import cache
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -171,9 +173,25 @@ class World:
         url = self.authorize_url(**changes)
         response = self.browser.get(url)
         if response.status_code == 200:
-            response = self.browser.post(url, {"allow": "true"} if allow else {"deny": "true"})
+            response = self.press(url, response, **({"allow": "true"} if allow else {"deny": "true"}))
         assert response.status_code == 302, (response.status_code, response.content)
         return redirect_parameters(response)
+
+    def press(self, url: str, page: Any = None, **filled: Any) -> Any:
+        """Post the form of a page with all of its hidden fields, as a browser does; `page`: as it was got before."""
+        if page is None:
+            page = self.browser.get(url)
+        return self.browser.post(url, hidden_fields(page) | filled)
+
+    def ask(self, **changes: Any) -> Any:
+        """The page of a person whose request waits, after they pressed “Ask for access” (unless they had before)."""
+        url = self.authorize_url(**changes)
+        page = self.browser.get(url)
+        assert page.status_code == 403, (page.status_code, page.content)
+        if b'name="ask"' not in page.content:
+            return page
+        assert self.press(url, page, ask="true").status_code == 302
+        return self.browser.get(url)
 
     def redeem(self, code: str, **changes: Any) -> HttpResponse:
         params = {
@@ -208,6 +226,12 @@ def basic_header(client_id: str, secret: str) -> str:
 
 def redirect_parameters(response: Any) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(response["Location"]).query).items()}
+
+
+def hidden_fields(page: Any) -> dict[str, str]:
+    """The hidden fields of a page's forms."""
+    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.content.decode())
+    return {name: unescape(value) for name, value in found}
 
 
 def claims(token: str) -> dict[str, Any]:

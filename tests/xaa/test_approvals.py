@@ -89,6 +89,5 @@ def test_an_approval_across_apps_is_none_for_signing_in(company: Company) -> Non
     ask_first(resource=NOTES, scopes=["mcp:read"])
     approve(waits(company.redeem_assertion(company.idp.id_jag())))
     company.sign_in("bob")
-    page = company.browser.get(company.authorize_url(client_id=AGENT[0]))
-    assert page.status_code == 403
+    assert company.ask(client_id=AGENT[0]).status_code == 403
     assert AccessRequest.objects.get(status="open").grant_type == "authorization_code"

@@ -1,0 +1,117 @@
+"""The consent page: who asks, for what, at which MCP server, and where the answer goes."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from authz import form_binding, registry, resources
+from authz.endpoints.content_security_policy import POLICY
+from authz.models import Client, ProtectedResource, User
+from authz.protocol import redirect_uris
+from authz.protocol.params import Params
+
+FORM = "consent"
+_IDENTITY_IN_WORDS = {
+    "openid": "Know who you are",
+    "profile": "See your name",
+    "email": "See your e-mail address",
+    "groups": "See which groups you belong to",
+    "offline_access": "Stay connected while you are away",
+}
+
+
+class ConsentPage:
+    """One consent page. `params` are those of the authorization request, all of them."""
+
+    def __init__(
+        self,
+        request: HttpRequest,
+        *,
+        params: Params,
+        client: Client,
+        redirect_uri: str,
+        resource: ProtectedResource | None,
+        scopes: Sequence[str],
+        subject: User,
+    ) -> None:
+        self.request, self._redirect_uri = request, redirect_uri
+        self._redirect = redirect_uris.display(redirect_uri)
+        self._context: dict[str, Any] = {
+            "client": _client_in_words(client),
+            "resource": {"name": resource.name, "identifier": resource.identifier} if resource else None,
+            "scopes": _in_words(resource, scopes),
+            "redirect": {
+                "host": self._redirect.host,
+                "scheme": self._redirect.scheme,
+                "is_loopback": self._redirect.is_loopback,
+            },
+            "subject": {"username": subject.username, "email": subject.email},
+            "warnings": [],
+        }
+        # The request as a whole: its state, nonce and code_challenge aren't shown, but they say whom the code is for.
+        # The form posts to the page's own address, and another request can stand in the address of a POST.
+        self._shown = (dict(params), redirect_uri, as_it_is(client), self._context)
+
+    def is_confirmed(self) -> bool:
+        """Whether the POST comes from this page as it would be drawn now."""
+        return form_binding.is_as_shown(self.request, FORM, *self._shown)
+
+    def response(self, *, has_changed: bool = False) -> HttpResponse:
+        """`has_changed`: it was answered as it stood before, and is shown again with a line that says so."""
+        seal = form_binding.seal(self.request, FORM, *self._shown)
+        context = {**self._context, "seal": seal, "has_changed": has_changed}
+        response = render(self.request, "authorize/consent.html", context)
+        # Browsers apply form-action to the redirect that answers a form, so the client's address has to be in it.
+        scheme, host = self._redirect.scheme, self._redirect.host
+        target = f"{scheme}://{urlsplit(self._redirect_uri).netloc}" if host else f"{scheme}:"
+        response["Content-Security-Policy"] = f"{POLICY}; form-action 'self' {target}"
+        return response
+
+
+def as_it_is(client: Client) -> dict[str, Any]:
+    """What a client is at this moment, shown or not: a form that was drawn for another state of it confirms nothing."""
+    return {
+        "client": client.pk,
+        "client_id": client.client_id,
+        "document": client.metadata_digest,
+        "consent_digest": client.consent_digest,
+        "status": client.status,
+        "redirect_uris": sorted(client.redirect_uri_list),
+        "grant_types": sorted(client.grant_types),
+        "authentication": client.token_endpoint_auth_method,
+        "jwks": client.client_jwks,
+        "jwks_uri": client.client_jwks_uri,
+        "scope": client.scope,
+    }
+
+
+def _client_in_words(client: Client) -> dict[str, Any]:
+    registered = [redirect_uris.display(uri) for uri in client.redirect_uri_list]
+    return {
+        "name": client.name or client.client_id,
+        "client_id": client.client_id,
+        "host": client.host,
+        "host_note": "",
+        "is_loopback_only": all(uri.is_loopback for uri in registered),
+        "logo_url": "",
+        **registry.presentation(client),
+    }
+
+
+def _in_words(resource: ProtectedResource | None, wanted: Sequence[str]) -> list[dict[str, object]]:
+    known = resources.scopes_of(resource) if resource else {}
+    in_words: list[dict[str, object]] = []
+    for name in wanted:
+        scope = known.get(name)
+        in_words.append(
+            {
+                "name": name,
+                "description": scope.description if scope else _IDENTITY_IN_WORDS.get(name, name),
+                "sensitivity": scope.sensitivity if scope else "low",
+                "is_identity": scope is None,
+            }
+        )
+    return in_words
