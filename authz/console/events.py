@@ -5,4 +5,5 @@ from enum import StrEnum
 
 class Event(StrEnum):
     AGENT_SECRET_MADE = "agent:secret:made"  # noqa: S105  not a secret
+    REFUSED = "console:request:refused"
     AUDIT_EXPORTED = "audit:events:exported"

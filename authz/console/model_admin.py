@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.contrib.admin import ShowFacets
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.core.exceptions import PermissionDenied
@@ -15,9 +17,14 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from authz import audit
+from authz.console.lists import DeclaredList, filter_names, readable_keys
 from authz.console.paging import CappedPaginator
+from authz.console.refusing import refuse
 from authz.console.roles import SEE_CUT_OFFS, may_cut_off
 from authz.models import User
+
+# Rows of one action.
+MOST_SELECTED = 500
 
 # Generic for the type checker only.
 if TYPE_CHECKING:
@@ -61,6 +68,11 @@ class ConsoleAdmin(Base):
     nav: tuple[str, str] = ("", "list")
     introduction = ""
     empty_text = ""
+    # Look-ups that links of other pages use. Together with the filters they are all that the list may be asked.
+    lookups: tuple[str, ...] = ()
+    show_facets = ShowFacets.NEVER
+    # What an object's own page is, reverse() in its model would have to know; no model does.
+    view_on_site = False
     list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False
@@ -87,6 +99,29 @@ class ConsoleAdmin(Base):
 
     def get_action_choices(self, request: HttpRequest, default_choices: Any = None) -> list[tuple[str, str]]:
         return super().get_action_choices(request, [("", "With those selected …")])
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return DeclaredList
+
+    def declared(self, request: HttpRequest) -> frozenset[str]:
+        """The names of everything that the list may be asked."""
+        if self._declared is None:
+            self._declared = frozenset({*filter_names(self.model, self, request), *self.lookups})
+        return self._declared
+
+    _declared: frozenset[str] | None = None
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        return request is not None and lookup in self.declared(request)
+
+    def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
+        return bool(to_field == self.model._meta.pk.name)
+
+    def response_action(self, request: HttpRequest, queryset: Any) -> Any:
+        selected = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        if len(selected) > MOST_SELECTED or not readable_keys(self.model, selected):
+            refuse(request, ACTION_CHECKBOX_NAME)
+        return super().response_action(request, queryset)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         context = {"tools": self.tools(request, None), **(extra_context or {})}

@@ -16,6 +16,8 @@ from authz.console.roles import SEE_CUT_OFFS
 
 # The order of the navigation's groups; a room's own group comes after them.
 GROUPS = ("Decide", "Access", "Trust", "Evidence", "People")
+# Django's addresses that answer for any model: fields suggest by suggestions.py, and no object has a page elsewhere.
+NOT_OURS = frozenset({"autocomplete", "view_on_site"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Console(AdminSite):
             path("switch/undo/<int:pk>/", self.admin_view(switch.undo), name="switch_undo"),
             path("switch/<str:kind>/", self.admin_view(switch.switch), name="switch"),
         ]
-        return [*own, *super().get_urls()]
+        return [*own, *(found for found in super().get_urls() if getattr(found, "name", "") not in NOT_OURS)]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)

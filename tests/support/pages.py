@@ -14,7 +14,7 @@ from django.urls.resolvers import URLResolver
 NO_PAGE = frozenset(
     {
         "admin:login", "admin:logout", "admin:password_change", "admin:password_change_done", "admin:app_list",
-        "admin:jsi18n", "admin:autocomplete", "admin:view_on_site", "admin:authz_auditevent_export",
+        "admin:jsi18n", "admin:authz_auditevent_export",
         "admin:suggest",
         "admin:authz_auditdestination_checkpoint",
         "admin:authz_auditdestination_proof",
