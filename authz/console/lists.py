@@ -37,7 +37,11 @@ def filter_names(model: type[Model], admin: "ConsoleAdmin", request: HttpRequest
             yield declared.parameter_name  # type: ignore[misc]  # each of ours has one
             continue
         path, kind = declared if isinstance(declared, tuple) else (declared, FieldListFilter.create)
-        field = get_fields_from_path(model, str(path))[-1]
+        field: Any = get_fields_from_path(model, str(path))[-1]
+        if field.is_relation:
+            # As Django's filter calls them, which asks the database for its choices once it is made.
+            yield from (f"{path}__{field.target_field.name}__exact", f"{path}__isnull")
+            continue
         spec = kind(field, request, {}, model, admin, field_path=str(path))
         yield from (str(name) for name in spec.expected_parameters())
     if admin.date_hierarchy:
