@@ -178,8 +178,9 @@ def test_every_reason_is_told_with_what_the_wire_says() -> None:
 def test_every_attack_has_its_code_and_its_test() -> None:
     rows = [row for row in table(text("docs/threats.md")) if row[0].isdecimal()]
     numbers = [int(row[0]) for row in rows]
+    # Several rows may tell of one attack.
     assert numbers == sorted(numbers)
-    assert numbers[:36] == list(range(1, 37))
+    assert {*range(1, 37)} <= {*numbers}
     for _, attack, stops, tests in rows:
         assert attack
         assert any(path.startswith(ROOMS) for path, _ in paths(stops)), attack
