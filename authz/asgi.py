@@ -48,6 +48,10 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
 
 async def _answered(scope: dict[str, Any], receive: Receive, send: Send) -> list[Message]:
     global _long  # noqa: PLW0603  one per process is the idea
+    if scope["raw_path"] == b"*":
+        # > If the request target is an asterisk ("*"), the OPTIONS request applies to the server in general rather than
+        # > to a specific resource. … is only useful as a "ping" or "no-op" (RFC 9110 §9.3.7)
+        return _whole(204, (("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),), b"")
     view, body = MACHINES.get(_path(scope["raw_path"])), bytearray()
     try:
         has_more = await _read(receive, body, MAXIMUM_MACHINE_BODY)

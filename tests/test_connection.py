@@ -124,7 +124,7 @@ class TestWhatComesIn:
     def test_trailers_without_end_are_not_kept(self) -> None:
         chunked = HEAD.replace(b"GET", b"POST") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n"
         assert ask(chunked, *[b"X: " + b"a" * 9_000 + b"\r\n"] * 9).startswith(b"HTTP/1.1 400")
-        assert ask(chunked + b"X: ", *[b"a" * 30_000] * 4) == b""
+        assert ask(chunked + b"X: ", *[b"a" * 30_000] * 4).startswith(b"HTTP/1.1 400")
 
     def test_nobodys_connection_is_upgraded(self) -> None:
         upgrade = b"Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n"

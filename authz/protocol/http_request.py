@@ -1,0 +1,175 @@
+"""Where an HTTP/1 request ends and whom it is for (RFC 9112), read in one way, or refused.
+
+A server and the proxy in front of it that disagree about the end of a request let a stranger hide a second request in
+the body of the first (request smuggling). So what RFC 9112 lets a server repair is refused here.
+"""
+
+import re
+from collections.abc import Sequence
+
+Headers = Sequence[tuple[bytes, bytes]]  # names in lower case, values without white space around them
+
+# Bytes of chunk sizes, their extensions and trailers that one body may bring along.
+MAXIMUM_CHUNK_LINES = 64 * 1024
+# Longer ones are no length of a body that anybody sends, and int() reads very long ones slowly.
+_MAXIMUM_DIGITS, _MAXIMUM_HEX_DIGITS = 15, 12
+
+_REQUEST_LINE = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.[01]\r\n")
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5})?)?")
+_ABSOLUTE = re.compile(rb"https?://([^/?#]*)([^#]*)", re.IGNORECASE)
+_LENGTH = re.compile(rb"[0-9]+")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)(?:[ \t]*;[\t -~\x80-\xff]*)?\r\n")
+_TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n")
+
+
+class MalformedRequestError(Exception):
+    """Answered with `status`; then the connection is closed, because nobody knows where the next request begins."""
+
+    def __init__(self, why: str, status: int = 400) -> None:
+        super().__init__(why)
+        self.why, self.status = why, status
+
+
+def check_request_line(head: bytes | bytearray) -> None:
+    """The `head` begins with `METHOD target HTTP/1.0` or `HTTP/1.1`, with one space between them."""
+    # > Although the line terminator for the start-line and fields is the sequence CRLF, a recipient MAY recognize a
+    # > single LF as a line terminator (RFC 9112 §2.2): we don't, since a proxy may not.
+    if not _REQUEST_LINE.match(head):
+        raise MalformedRequestError("not a request line of HTTP/1.0 or HTTP/1.1")
+
+
+def check_method(method: str) -> None:
+    # CONNECT asks for a tunnel, TRACE for the request's own headers, secrets included.
+    if method in {"CONNECT", "TRACE"}:
+        raise MalformedRequestError("method not implemented", 501)
+
+
+def check_host(version: str, headers: Headers) -> None:
+    hosts = [value for name, value in headers if name == b"host"]
+    # > A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host
+    # > header field and to any request message that contains more than one Host header field line or a Host header
+    # > field with an invalid field value. (RFC 9112 §3.2)
+    if len(hosts) > 1 or (not hosts and version != "1.0"):
+        raise MalformedRequestError("not one Host header")
+    if hosts and not is_host(hosts[0]):
+        raise MalformedRequestError("invalid Host header")
+
+
+def is_host(value: bytes) -> bool:
+    """A name or an address, and perhaps a port."""
+    found = _HOST.fullmatch(value)
+    return found is not None and int(found[1] or 0) < 1 << 16
+
+
+def split_target(method: str, target: bytes) -> tuple[bytes | None, bytes]:
+    """The host that an absolute target names (else None), and the target as it is without it."""
+    if b"#" in target:
+        raise MalformedRequestError("a target has no fragment")
+    if target.startswith(b"/") or (target == b"*" and method == "OPTIONS"):
+        return None, target
+    # > a server MUST accept the absolute-form in requests even though most HTTP clients will only send the
+    # > absolute-form to a proxy (RFC 9112 §3.2.2). Userinfo is no host, so it is refused (RFC 9110 §4.2.4).
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None or not is_host(absolute[1]):
+        raise MalformedRequestError("invalid target")
+    return absolute[1], absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
+
+
+def body_length(version: str, headers: Headers) -> int | None:
+    """Bytes of the body that follows; None where it comes in chunks."""
+    lengths = [value for name, value in headers if name == b"content-length"]
+    codings = [value for name, value in headers if name == b"transfer-encoding"]
+    if codings:
+        # > A server that receives an HTTP/1.0 message containing a Transfer-Encoding header field MUST treat the
+        # > message as if the framing is faulty (RFC 9112 §6.1). > A server MAY reject a request that contains both
+        # > Content-Length and Transfer-Encoding (ibid.)
+        if version == "1.0" or lengths:
+            raise MalformedRequestError("Transfer-Encoding where it cannot be")
+        # > A server that receives a request message with a transfer coding it does not understand SHOULD respond with
+        # > 501 (Not Implemented). (RFC 9112 §6.1)
+        if len(codings) > 1 or codings[0].lower() != b"chunked":
+            raise MalformedRequestError("transfer coding not implemented", 501)
+        return None
+    if not lengths:
+        return 0
+    # > If a message is received without Transfer-Encoding and with an invalid Content-Length header field, then the
+    # > message framing is invalid and the recipient MUST treat it as an unrecoverable error (RFC 9112 §6.3)
+    if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
+        raise MalformedRequestError("invalid Content-Length")
+    if len(lengths[0]) > _MAXIMUM_DIGITS:
+        raise MalformedRequestError("the body is too long", 413)
+    return int(lengths[0])
+
+
+def check_expectation(headers: Headers) -> None:
+    for name, value in headers:
+        if name == b"expect" and value.lower() != b"100-continue":
+            raise MalformedRequestError("expectation not known", 417)  # (RFC 9110 §10.1.1)
+
+
+class Chunks:
+    """Takes a body apart that comes in chunks (RFC 9112 §7.1). Extensions and trailers are read over, and bounded."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._left = 0  # bytes of this chunk, and the two behind it
+        self._is_in_trailers = False
+        self._lines = 0  # bytes of lines so far
+
+    def take(self, received: bytearray) -> bytes:
+        """What `received` begins with of the body. All that was read is gone from it; what is left is no whole line,
+        or is behind the body."""
+        body = bytearray()
+        while not self.is_over and received:
+            if self._left:
+                if not self._take_data(received, body):
+                    break
+            elif not self._take_line(received):
+                break
+        return bytes(body)
+
+    def _take_data(self, received: bytearray, body: bytearray) -> bool:
+        if self._left > 2:
+            data = received[: self._left - 2]
+            body += data
+            del received[: len(data)]
+            self._left -= len(data)
+            return True
+        if not b"\r\n".startswith(received[:2]):
+            raise MalformedRequestError("a chunk is longer than it says")
+        if len(received) < 2:
+            return False
+        del received[:2]
+        self._left = 0
+        return True
+
+    def _take_line(self, received: bytearray) -> bool:
+        end = received.find(b"\n") + 1
+        if self._lines + (end or len(received)) > MAXIMUM_CHUNK_LINES:
+            raise MalformedRequestError("chunk extensions or trailers are too long")
+        if not end:
+            return False
+        line = bytes(received[:end])
+        del received[:end]
+        self._lines += end
+        if self._is_in_trailers:
+            self._end_trailer(line)
+        else:
+            self._begin_chunk(line)
+        return True
+
+    def _begin_chunk(self, line: bytes) -> None:
+        size = _CHUNK_SIZE.fullmatch(line)
+        if size is None or len(size[1]) > _MAXIMUM_HEX_DIGITS:
+            raise MalformedRequestError("invalid chunk size")
+        self._left = int(size[1], 16)
+        if self._left:
+            self._left += 2
+        else:
+            self._is_in_trailers = True
+
+    def _end_trailer(self, line: bytes) -> None:
+        if line == b"\r\n":
+            self.is_over = True
+        elif not _TRAILER.fullmatch(line):
+            raise MalformedRequestError("invalid trailer")
