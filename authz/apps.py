@@ -30,6 +30,9 @@ class AuthzConfig(AppConfig):
         "authz.evidence.destination_tokens.AT_REST",
     )
 
+    # Whose identifiers no client may have (authz/identifiers.py).
+    IDENTIFIERS = ("authz.identifiers.of_the_core",)
+
     # What the switch can cut off (authz/cut_off.py); rooms name kinds of their own.
     CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {
         kind: f"authz.cut_off_kinds.{kind}"

@@ -22,7 +22,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from redis.exceptions import RedisError
 
-from authz import keys, reencryption, registry, snapshot
+from authz import identifiers, keys, reencryption, registry, snapshot
 from authz.conf import conf
 from authz.evidence import targets
 from authz.evidence.status import unsealed
@@ -40,6 +40,8 @@ OLDEST_POSTGRESQL = 14_00_00
 OLDEST_KEY = timedelta(days=365)
 # A task is late when it was due so long ago, whatever it is.
 LATE = 300.0
+# Of what is wrong in one way, so many are named.
+SHOWN = 20
 # Events are sealed every five seconds.
 UNSEALED = 600.0
 
@@ -73,6 +75,7 @@ def _examinations(now: Callable[[], float]) -> dict[str, Examination]:
         "disk": disk,
         "clock": lambda: clock(now),
         "cache": shared_cache,
+        "agents": agents,
         "signing keys": lambda: signing_keys(now()),
         "secrets": stored_secrets,
         "periodic tasks": lambda: periodic_tasks(now()),
@@ -254,6 +257,20 @@ def stored_secrets() -> Iterator[Finding]:
             f"{left} stored secrets are still under another key than the current one.",
             "When all nodes have the new key: `manage.py keys reencrypt`.",
         )
+
+
+def agents() -> Iterator[Finding]:
+    """Is any named like somebody or something else? They were made before that was refused."""
+    found = list(identifiers.mistaken_clients())
+    for client_id, problem in found[:SHOWN]:
+        yield Finding(
+            ERROR,
+            "agents",
+            f"The client_id {client_id} {problem}.",
+            "Register it anew under another id, and retire this one: a resource server may take the one for the other.",
+        )
+    if len(found) > SHOWN:
+        yield Finding(ERROR, "agents", f"{len(found) - SHOWN} more client_ids are like them.", "See above.")
 
 
 def periodic_tasks(now: float) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from authz import audit, authorizations, lifecycle
+from authz import audit, authorizations, identifiers, lifecycle
 from authz.lifecycle import Terms
 from authz.models import Authorization, Client, User
 from authz.protocol.client_metadata import ClientMetadata
@@ -40,6 +40,8 @@ def _first_sight(document: Document, version: DocumentVersion, metadata: ClientM
     if Client.objects.filter(client_id=document.url).exists():
         # A registered client is never taken over by a document of the same name (attack 8).
         raise OAuthError(Reason.DOCUMENT_REFUSED, detail="registered")
+    if problem := identifiers.client_id_problem(document.url):
+        raise OAuthError(Reason.IDENTIFIER, detail=problem)
     budget.require_room(document.host)
     standing = trust.standing(document.host, policy.current().trust)
     is_trusted = standing is trust.Standing.TRUSTED

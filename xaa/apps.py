@@ -20,6 +20,9 @@ class XaaConfig(AppConfig):
     # Columns that hold ciphertexts (authz/reencryption.py).
     SECRETS_AT_REST = ("xaa.sign_in.secret.AT_REST",)
 
+    # Whose identifiers no client may have (authz/identifiers.py).
+    IDENTIFIERS = ("xaa.identifiers.bearer",)
+
     # What `manage.py doctor` looks at beside the core's.
     EXAMINATIONS: ClassVar[Mapping[str, str]] = {"trusted issuers": "xaa.doctor.issuers"}
 

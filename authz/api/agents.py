@@ -15,16 +15,18 @@ from authz.api.paging import page
 from authz.api.problems import Problem, invalid
 from authz.api.sections import merge
 from authz.api.shapes import AGENT, ANY, MOMENT, PAGED, TEXT, TEXTS, mapping, paged
-from authz.api.view import ApiView, MergePatch, StrictJson, principal_of
+from authz.api.view import ApiView, MergePatch, StrictJson, principal_of, require
 from authz.configuration import By, Section, all_sections, revise
 from authz.configuration.clients import SECRET_METHODS, as_item
 from authz.configuration.sections import items, presented
 from authz.console.agents import make_secret, new_client_id
-from authz.console.roles import APPROVE_AGENTS, visible
+from authz.console.roles import APPROVE_AGENTS, CONFIGURE, visible
 from authz.lifecycle import Terms, switch
 from authz.models import Client, User
 from authz.protocol import redirect_uris
 
+# What of it only who may configure says: rules refer to it (authz/client_attributes.py).
+CONFIGURABLE = {"environment": TEXT, "tags": TEXTS}
 # What who registers an agent may say of it. Its status, its owner and its secret are not theirs to write.
 REGISTRABLE = {
     "client_name": TEXT,
@@ -36,8 +38,6 @@ REGISTRABLE = {
     "redirect_uris": TEXTS,
     "post_logout_redirect_uris": TEXTS,
     "scope": TEXT,
-    "environment": TEXT,
-    "tags": TEXTS,
 }
 ENVIRONMENT = 64
 FILTERS = {"status": "status", "kind": "registration_source", "client_id": "client_id", "owner": "owner__username"}
@@ -73,7 +73,7 @@ class Agents(ApiView):
             **PAGED,
         }
     }
-    takes = {"POST": mapping(client_id=TEXT, **REGISTRABLE)}
+    takes = {"POST": mapping(client_id=TEXT, **REGISTRABLE, **CONFIGURABLE)}
     answers = {"GET": paged(AGENT), "POST": AGENT}
 
     def get(self, request: Request) -> Response:
@@ -85,7 +85,7 @@ class Agents(ApiView):
     def post(self, request: Request) -> Response:
         given = self.body(request)
         principal = principal_of(request)
-        client_id = _own_words(given).get("client_id") or new_client_id()
+        client_id = _own_words(request, given).get("client_id") or new_client_id()
         item = {**given, "client_id": client_id, "owner": principal.person.username if principal.person else None}
         secret = secrets.token_urlsafe(36)
         has_secret = item.get("token_endpoint_auth_method", "client_secret_basic") in SECRET_METHODS
@@ -104,8 +104,10 @@ class Agents(ApiView):
         return Response(answer, status=201, headers={"Location": f"/api/v1/agents/{client.pk}"})
 
 
-def _own_words(given: Mapping[str, Any]) -> Mapping[str, Any]:
+def _own_words(request: Request, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the writer would take from an administrator, but not from everybody who may register."""
+    if CONFIGURABLE.keys() & given.keys():
+        require(request, CONFIGURE)
     client_id = given.get("client_id", "")
     # An id that is a URL belongs to its document (attack 8).
     if not isinstance(client_id, str) or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in client_id):
@@ -124,7 +126,7 @@ class Agent(ApiView):
     """One agent. Who registered it may change it until somebody has approved it."""
 
     requires = {"GET": "authz.view_client", "PATCH": "authz.change_client"}
-    takes = {"PATCH": mapping(**REGISTRABLE)}
+    takes = {"PATCH": mapping(**REGISTRABLE, **CONFIGURABLE)}
     answers = {"GET": AGENT, "PATCH": AGENT}
     parser_classes = (StrictJson, MergePatch)
 
@@ -134,7 +136,7 @@ class Agent(ApiView):
 
     def patch(self, request: Request, pk: int) -> Response:
         client, principal = found(request, pk), principal_of(request)
-        given = _own_words(self.body(request))
+        given = _own_words(request, self.body(request))
 
         def changed(item: dict[str, Any] | None) -> Mapping[str, Any]:
             if item is None:

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError as ModelValidationError
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from authz import registry
+from authz import identifiers, registry
 from authz.configuration.environment import take_secret
 from authz.models import Client, User
 from authz.policy import RuleError
@@ -47,6 +47,12 @@ class ClientSerializer(serializers.Serializer[Any]):
     tags = serializers.ListField(child=serializers.CharField(max_length=64), default=list)
     client_uri = serializers.CharField(max_length=1024, default="", allow_blank=True)
     reuse_assertions = serializers.BooleanField(default=False)
+
+    def validate_client_id(self, value: str) -> str:
+        # One that is there goes on; `manage.py doctor` names it.
+        if not Client.objects.filter(client_id=value).exists() and (problem := identifiers.client_id_problem(value)):
+            raise serializers.ValidationError(problem)
+        return value
 
     def validate_approved_until(self, value: str | None) -> datetime | None:
         if value is None:

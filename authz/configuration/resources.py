@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from authz import identifiers
 from authz.configuration.rules import nested
 from authz.models import Client, ProtectedResource, Scope
 from authz.policy import Approvers, RuleError
@@ -54,6 +55,9 @@ class ResourceSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError(
                 "is not a resource indicator: an https URI (http only on loopback) without fragment (RFC 8707 §2)"
             ) from None
+        is_new = not ProtectedResource.objects.filter(identifier=value).exists()
+        if is_new and identifiers.is_client_id(value):
+            raise serializers.ValidationError("is the client_id of an agent")
         return value
 
     def validate_approvers(self, value: object) -> object:

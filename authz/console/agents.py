@@ -19,7 +19,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 
-from authz import audit, lifecycle, registry, snapshot, trail
+from authz import audit, identifiers, lifecycle, registry, snapshot, trail
+from authz.client_attributes import ORGANISATIONS
 from authz.configuration import By
 from authz.console import asking, names, narrowing, story
 from authz.console.approval import ApprovalForm
@@ -29,7 +30,7 @@ from authz.console.events import Event
 from authz.console.fields import KeysField, LinesField, PersonField
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, person
 from authz.console.reach import reach, reach_in_short
-from authz.console.roles import APPROVE_AGENTS, ASK
+from authz.console.roles import APPROVE_AGENTS, ASK, CONFIGURE
 from authz.console.site import console
 from authz.lifecycle import MOVES, OWN, is_ones_own, switch
 from authz.models import AuditEvent, Authorization, Client, User
@@ -138,6 +139,8 @@ class AgentForm(Form):
         # An id that is a URL belongs to its document: a registration must not take one over (attack 8).
         if not all(character in string.ascii_letters + string.digits + "-_." for character in client_id):
             raise forms.ValidationError("Letters, digits, “-”, “_” and “.” only.")
+        if problem := identifiers.client_id_problem(client_id):
+            raise forms.ValidationError(f"It {problem}.")
         return str(client_id)
 
     def clean_redirect_uris(self) -> str:
@@ -344,8 +347,15 @@ class AgentAdmin(ConsoleAdmin):
     SHOWN = ("grants_text", "redirects_text", "keys_text")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Client | None = None) -> tuple[str, ...]:
+        fields = self._of_the_page(request, obj)
+        if request.user.has_perm(CONFIGURE):
+            return fields
+        # Rules refer to them, so they are not for who registers an agent to say (authz/client_attributes.py).
+        return tuple(dict.fromkeys((*fields, *sorted(ORGANISATIONS.intersection(AgentForm.Meta.fields)))))
+
+    def _of_the_page(self, request: HttpRequest, obj: Client | None) -> tuple[str, ...]:
         if obj is None:
-            return ("owner",) if person(request).role == User.Role.DEVELOPER else ()
+            return ()
         if obj.kind == "cimd":
             # What its document says is changed in its document.
             return (*self.OF_THE_DOCUMENT, *self.SHOWN, *self._of_the_approval(obj))

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authz import keys, outbound
+from authz import identifiers, keys, outbound
 from authz.conf import conf
 from authz.console import resource_check, snippets
 from authz.console.display import chip, foreign
@@ -98,6 +98,8 @@ class ResourceForm(Form):
             raise forms.ValidationError("An https URL without a fragment (plain http only on loopback).") from error
         if canonical != given:
             raise forms.ValidationError(f"Write it in its canonical form: {canonical}")
+        if given != self.instance.identifier and identifiers.is_client_id(given):
+            raise forms.ValidationError("It is the client_id of an agent.")
         return given
 
 

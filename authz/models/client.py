@@ -14,6 +14,7 @@ from django.db import models
 from oauth2_provider.models import AbstractApplication
 
 from authz.protocol import jwks, jwts
+from authz.protocol.identifiers import is_like_a_subject
 
 MINIMUM_SECRET_LENGTH = 32
 
@@ -143,6 +144,9 @@ class Client(AbstractApplication):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.client_type = self.CLIENT_CONFIDENTIAL if self.is_confidential else self.CLIENT_PUBLIC
         self.hash_client_secret = False
+        # Every door says so with a sentence (authz/identifiers.py); this is for the ones that are yet to be built.
+        if self._state.adding and is_like_a_subject(self.client_id):
+            raise ValidationError({"client_id": "A client is not named like a person: this is a UUID."})
         super().save(*args, **kwargs)
 
 

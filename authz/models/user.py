@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.apps import apps
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 
@@ -31,6 +32,10 @@ class User(AbstractUser):
         # `manage.py createsuperuser` makes the first administrator, and knows no roles.
         if self._state.adding and self.is_superuser:
             self.role = self.Role.ADMINISTRATOR
+        # No client's id looks like a subject (authz/identifiers.py), unless it is older than that rule.
+        if self._state.adding:
+            while apps.get_model("authz", "Client").objects.filter(client_id__iexact=str(self.subject)).exists():
+                self.subject = uuid.uuid4()
         # Django's admin asks is_staff and is_superuser; the role is the one place where that is decided.
         self.is_staff = self.role != self.Role.NONE
         self.is_superuser = self.role == self.Role.ADMINISTRATOR

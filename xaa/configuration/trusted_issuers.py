@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from authz import identifiers
 from authz.configuration.environment import take_secret
 from authz.models import Client
 from authz.models.client import JWT_BEARER
 from authz.protocol import scopes
-from xaa.models import SignInClient, TrustedIssuer, WorkloadBinding
+from xaa.models import ResourceAuthorizationServer, SignInClient, TrustedIssuer, WorkloadBinding
 from xaa.models.sign_in_client import SCOPES
 from xaa.sign_in import secret
 
@@ -31,6 +32,11 @@ def check_issuer(value: str) -> None:
         raise serializers.ValidationError("must be an https URL")
     if parts.query or parts.fragment or value != value.strip():
         raise serializers.ValidationError("must have neither query nor fragment")
+    is_known = any(
+        model.objects.filter(issuer=value).exists() for model in (TrustedIssuer, ResourceAuthorizationServer)
+    )
+    if not is_known and identifiers.is_client_id(value):
+        raise serializers.ValidationError("is the client_id of an agent")
 
 
 class SubjectsSerializer(serializers.Serializer[Any]):

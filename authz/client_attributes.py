@@ -1,0 +1,64 @@
+"""Whose word is it? Each column of a client is the client's own description or the organisation's to set.
+
+Rules may refer to what the organisation set, and checks are weakened by it. So who registers an agent of theirs (in the
+console, by the API, by dynamic registration or in a metadata document) says only what is `DECLARED`, and somebody looks
+at it before it is approved. The rest is an administrator's, or the approver's as far as the approval says.
+"""
+
+from authz.models import Client
+
+# What a client says of itself (RFC 7591 §2's metadata), and its id, by column.
+DECLARED = frozenset(
+    {
+        "client_id",
+        "name",
+        "client_uri",
+        "grant_types",
+        "redirect_uris",
+        "post_logout_redirect_uris",
+        "token_endpoint_auth_method",
+        "client_jwks",
+        "client_jwks_uri",
+        "scope",
+    }
+)
+# What rules refer to (authz/policy/clients.py) or what weakens a check.
+ORGANISATIONS = frozenset(
+    {
+        "status",
+        "owner",
+        "environment",
+        "tags",
+        "reuse_assertions",
+        "skip_authorization",
+        "approved",
+        "approved_by",
+        "approved_until",
+        "approval_reminders",
+        "registration_source",
+    }
+)
+# What this server keeps of it, for nobody to set: secrets' digests, digests, and columns of the toolkit's.
+KEPT = frozenset(
+    {
+        "id",
+        "user",
+        "client_secret",
+        "hash_client_secret",
+        "secret_digest",
+        "metadata_digest",
+        "consent_digest",
+        "client_type",
+        "authorization_grant_type",
+        "allowed_origins",
+        "algorithm",
+        "cimd_expires_at",
+        "created",
+        "updated",
+    }
+)
+
+
+def unclassified() -> set[str]:
+    """Columns of a client that are in none of the lists, or names in them that are no column (a check says so)."""
+    return {field.name for field in Client._meta.concrete_fields} ^ (DECLARED | ORGANISATIONS | KEPT)
