@@ -44,6 +44,9 @@ class Event(StrEnum):
     SIGNED_IN = "person:session:started"
     SIGN_IN_FAILED = "person:session:refused"
     SIGNED_OUT = "person:session:ended"
+    FACTOR_ACCEPTED = "person:factor:accepted"
+    PASSWORD_CHANGED = "person:password:changed"  # noqa: S105
+    PAGE_REFUSED = "person:page:refused"
     KEY_PUBLISHED = "key:signing:published"
     KEY_PROMOTED = "key:signing:promoted"
     KEY_RETIRED = "key:signing:retired"

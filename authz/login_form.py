@@ -1,8 +1,14 @@
-"""The sign-in form."""
+"""The forms that take passwords."""
 
 from typing import Any
 
 from allauth.account import forms
+from django.core.exceptions import ValidationError
+
+from authz import audit, sign_in
+from authz.protocol.errors import OAuthError, Reason
+from authz.refusals import record_unauthenticated
+from authz.transactions import settled
 
 
 class LoginForm(forms.LoginForm):  # type: ignore[misc]  # allauth is untyped
@@ -17,3 +23,23 @@ class LoginForm(forms.LoginForm):  # type: ignore[misc]  # allauth is untyped
         self.fields["login"].widget.attrs["autocomplete"] = "username"
         if hint := self.request.GET.get("login_hint"):
             self.initial.setdefault("login", hint)
+
+
+class ChangePasswordForm(forms.ChangePasswordForm):  # type: ignore[misc]  # allauth is untyped
+    """allauth's, with a record of each guess at the password of whoever left a browser alone."""
+
+    def clean_oldpassword(self) -> str:
+        subject = str(self.user.subject)
+        try:
+            typed: str = super().clean_oldpassword()
+        except ValidationError:
+            error = OAuthError(Reason.CREDENTIALS_WRONG, detail="changing the password")
+            record_unauthenticated(audit.Event.SIGN_IN_FAILED, error, subject=subject)
+            raise
+        sign_in.record_factor(self.user, "pwd", "changing the password")
+        return typed
+
+    def save(self) -> None:
+        with settled():
+            super().save()
+            audit.record(audit.Event.PASSWORD_CHANGED, subject=str(self.user.subject))

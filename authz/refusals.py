@@ -3,7 +3,8 @@
 Refusals cost their sender nothing, so each process records them at a bounded rate. Whoever is noisy spends a budget of
 their own: an address, or a confidential client at an address, once it has proven who it is. Strangers together spend
 another one than proven clients together. What goes beyond is counted, and the count is recorded too: with the next
-refusal that is written, or within seconds by the worker's heartbeat (attack 32).
+refusal that is written, or within seconds by the worker's heartbeat (attack 32). A refusal that cannot be recorded is
+not answered: `UnrecordedError` is.
 """
 
 import logging
@@ -15,8 +16,9 @@ from enum import StrEnum
 
 from django.db import Error as DatabaseFailure
 
-from authz import audit, metrics, rate_limits
+from authz import audit, metrics, rate_limits, turns
 from authz.addresses import network_of
+from authz.backends.postgresql.base import is_locked
 from authz.protocol.errors import OAuthError, Reason
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,8 @@ REPORTED_AFTER = 5.0
 
 # The network that a refusal came from, and the client that had proven itself ("" for strangers).
 Source = tuple[str, str]
+# Refusals that were not recorded, by event and source.
+Left = Counter[tuple[str, Source]]
 
 
 @dataclass(slots=True)
@@ -58,9 +62,10 @@ class _Budget:
         self._sources: OrderedDict[Source, _Bucket] = OrderedDict()
         self._left_out: Counter[tuple[str, Source]] = Counter()
         self._since = now
+        self._is_out_of_order = False
 
-    def take(self, event: str, source: Source) -> int | None:
-        """How many refusals were left out since the last one recorded, or None: leave this one out too."""
+    def take(self, event: str, source: Source) -> Left | None:
+        """What was left out since the last refusal that was recorded, or None: leave this one out, too."""
         with self._lock:
             now = time.monotonic()
             own = self._sources.setdefault(source, _Bucket(SOURCE_BURST, now))
@@ -70,13 +75,14 @@ class _Budget:
             together = self._all[bool(source[1])]
             has_own = own.refill(now, SOURCE_RATE, SOURCE_BURST)
             # Both are refilled, and both are spent or neither: a noisy source takes nothing from the others.
-            if not together.refill(now, RATE, BURST) or not has_own:
+            if together.refill(now, RATE, BURST) and has_own:
+                own.tokens -= 1
+                together.tokens -= 1
+            # While the audit is out of order each one tries: else a wrong guess beyond the budget had its answer.
+            elif not self._is_out_of_order:
                 self._leave_out(event, source, now)
                 return None
-            own.tokens -= 1
-            together.tokens -= 1
-            left_out = self._left_out.total()
-            self._left_out.clear()
+            left_out, self._left_out = self._left_out, Left()
             return left_out
 
     def _leave_out(self, event: str, source: Source, now: float) -> None:
@@ -86,17 +92,22 @@ class _Budget:
         is_new = (event, source) not in self._left_out and len(self._left_out) >= MAXIMUM_SOURCES
         self._left_out[event, ("", "") if is_new else source] += 1
 
-    def overdue(self) -> Counter[tuple[str, Source]]:
+    def overdue(self) -> Left:
         """What was left out and has waited long enough to be told by itself."""
         with self._lock:
             if not self._left_out or time.monotonic() - self._since < REPORTED_AFTER:
-                return Counter()
-            left_out, self._left_out = self._left_out, Counter()
+                return Left()
+            left_out, self._left_out = self._left_out, Left()
             return left_out
 
-    def put_back(self, left_out: Counter[tuple[str, Source]]) -> None:
+    def failed(self, left_out: Left) -> None:
+        """A record failed that would have told what was left out."""
         with self._lock:
             self._left_out += left_out
+            self._is_out_of_order = True
+
+    def worked(self) -> None:
+        self._is_out_of_order = False
 
 
 _budget = _Budget()
@@ -107,30 +118,47 @@ def reset() -> None:
     _budget.__init__()  # type: ignore[misc]  # there is one, shared by reference
 
 
-def record_unauthenticated(event: StrEnum, error: OAuthError, *, client_id: str = "", subject: str = "") -> OAuthError:
-    """Record a refusal, if the budget allows, and give the refusal to answer with.
+class UnrecordedError(OAuthError):
+    """What a refusal that could not be recorded is answered with: the same for every reason, and for what is right."""
 
-    That is another one where it cannot be recorded: with the audit out of order, a right guess at a secret and a wrong
-    one get the same answer, or guesses would go unseen.
+    def __init__(self) -> None:
+        super().__init__(Reason.UNAVAILABLE)
+
+
+def record_unauthenticated(event: StrEnum, error: OAuthError, *, client_id: str = "", subject: str = "") -> OAuthError:
+    """Record a refusal, if the budget allows, and give it back to answer with. Raises `UnrecordedError`.
+
+    With the audit out of order, a right guess at a secret and a wrong one get the same answer, or guesses would go
+    unseen. It raises, so that nobody can answer something else.
     """
-    metrics.REFUSALS.add(event.value, error.reason.value)
-    rate_limits.refused(error, client_id)
     where = audit.current_origin()
     left_out = _budget.take(event.value, (network_of(where.address), where.proven_client_id))
+    if left_out is not None:
+        _record(event, error, left_out, client_id=client_id, subject=subject)
+    metrics.REFUSALS.add(event.value, error.reason.value)
+    rate_limits.refused(error, client_id)
     if left_out is None:
         metrics.REFUSALS_LEFT_OUT.add()
-        return error
+    return error
+
+
+def _record(event: StrEnum, error: OAuthError, left_out: Left, *, client_id: str, subject: str) -> None:
     detail: dict[str, object] = {**error.facts}
     if error.detail:
         detail["detail"] = error.detail
     if left_out:
-        detail["left_out"] = left_out
+        detail["left_out"] = left_out.total()
     try:
         audit.record(event, reason=error.reason, client_id=client_id, subject=subject, detail=detail)
-    except DatabaseFailure:
+    except DatabaseFailure as failure:
+        _budget.failed(left_out)
+        if turns.is_in_the_lane() and is_locked(failure):
+            raise turns.MustWait from None
         log.exception("a refusal could not be recorded")
-        return OAuthError(Reason.UNAVAILABLE)
-    return error
+        metrics.REFUSALS.add(event.value, error.reason.value)
+        rate_limits.refused(error, client_id)
+        raise UnrecordedError from None
+    _budget.worked()
 
 
 def record_left_out() -> None:
@@ -150,5 +178,6 @@ def record_left_out() -> None:
         detail = {"left_out": left_out.total(), "events": dict(by_event), "loudest": loudest}
         audit.record(audit.Event.REFUSALS_LEFT_OUT, detail=detail)
     except DatabaseFailure:
-        _budget.put_back(left_out)
+        _budget.failed(left_out)
         raise
+    _budget.worked()

@@ -210,6 +210,7 @@ GATEHOUSE = {
 # The hosts that people's pages answer to. Machine endpoints ignore the Host header altogether (law 7).
 ALLOWED_HOSTS = sorted({_issuer.hostname or "127.0.0.1", "127.0.0.1", "localhost", "[::1]"})
 CSRF_TRUSTED_ORIGINS = [_origin]
+CSRF_FAILURE_VIEW = "authz.endpoints.errors.csrf_failure"
 
 INSTALLED_APPS = [
     "authz",
@@ -374,7 +375,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/account/"
 ACCOUNT_ADAPTER = "authz.sign_in.AccountAdapter"
-ACCOUNT_FORMS = {"login": "authz.login_form.LoginForm"}
+ACCOUNT_FORMS = {"login": "authz.login_form.LoginForm", "change_password": "authz.login_form.ChangePasswordForm"}
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"

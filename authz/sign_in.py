@@ -7,6 +7,9 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import get_authentication_records
+from allauth.account.signals import authentication_step_completed
+from allauth.mfa.signals import authentication_failed
+from allauth.mfa.utils import is_mfa_enabled
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest
 from django.urls import reverse
@@ -32,6 +35,8 @@ def connect() -> None:
     user_logged_in.connect(_signed_in, dispatch_uid="authz.sign_in.signed_in")
     user_logged_out.connect(_signed_out, dispatch_uid="authz.sign_in.signed_out")
     user_login_failed.connect(_failed, dispatch_uid="authz.sign_in.failed")
+    authentication_failed.connect(_second_factor_failed, dispatch_uid="authz.sign_in.second_factor_failed")
+    authentication_step_completed.connect(_step_completed, dispatch_uid="authz.sign_in.step_completed")
 
 
 def _signed_in(user: User, **_: object) -> None:
@@ -46,6 +51,24 @@ def _signed_out(user: User | None, **_: object) -> None:
 def _failed(**_: object) -> None:
     # What was typed is not kept: people type passwords into the field for the name.
     record_unauthenticated(audit.Event.SIGN_IN_FAILED, OAuthError(Reason.CREDENTIALS_WRONG))
+
+
+def _second_factor_failed(user: User, **_: object) -> None:
+    error = OAuthError(Reason.SECOND_FACTOR_WRONG)
+    record_unauthenticated(audit.Event.SIGN_IN_FAILED, error, subject=str(user.subject))
+
+
+def _step_completed(user: User, method: str, reauthenticated: bool = False, **told: object) -> None:
+    """A factor was right, and no sign-in is recorded with it: one was renewed, or another factor is still to come."""
+    if reauthenticated or (method == "password" and is_mfa_enabled(user)):
+        kind = str(told.get("type", method))
+        record_factor(user, _AMR.get(kind, kind), "signing in anew" if reauthenticated else "the first of two")
+
+
+def record_factor(user: User, kind: str, purpose: str) -> None:
+    """Record that a factor was right where nothing else does. With the audit out of order, it is answered as a wrong
+    one is."""
+    audit.record(audit.Event.FACTOR_ACCEPTED, subject=str(user.subject), detail={"factor": kind, "for": purpose})
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped

@@ -16,6 +16,7 @@ def machine_urlpatterns() -> list[object]:
     return [*metadata.well_known(), *plugged_in]
 
 
+handler403 = "authz.endpoints.errors.permission_denied"
 handler500 = "authz.endpoints.errors.server_error"
 urlpatterns = [
     *machine_urlpatterns(),

@@ -34,7 +34,7 @@ from authz.protocol.client_metadata import ClientMetadata, Terms
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwts import ALGORITHMS
 from authz.protocol.scopes import IDENTITY_SCOPES
-from authz.refusals import record_unauthenticated
+from authz.refusals import UnrecordedError, record_unauthenticated
 from authz.transactions import settled
 from cimd import budget, changes, policy
 from cimd.reasons import Event, Reason
@@ -282,6 +282,12 @@ def _answered(view: type[View], request: HttpRequest, **kwargs: str) -> HttpResp
     try:
         rate_limits.admit(kwargs.get("client_id", ""))
         response = cast(HttpResponse, view.as_view()(request, **kwargs))
+        if response.status_code in {401, 403}:
+            # The toolkit's answer to a registration access token that is none.
+            error = OAuthError(Reason.REGISTRATION_DENIED, detail="registration access token")
+            record_unauthenticated(Event.REGISTRATION_REFUSED, error, client_id=kwargs.get("client_id", ""))
+    except UnrecordedError:
+        raise
     except OAuthError as error:
         record_unauthenticated(Event.REGISTRATION_REFUSED, error, client_id=kwargs.get("client_id", ""))
         is_denied = error.reason is Reason.REGISTRATION_DENIED

@@ -42,6 +42,8 @@ TITLES = {
 class Problem(Exception):
     """A refusal in words for the caller. `errors` are (JSON pointer, what is wrong there)."""
 
+    is_recorded = False  # in the audit, by authz/api/refusing.py
+
     def __init__(
         self,
         status: int,
@@ -81,7 +83,8 @@ def escaped(name: object) -> str:
 def handler(error: Exception, context: Mapping[str, Any]) -> Response:
     """DRF's exception handler: whatever goes wrong is a problem in JSON, and never tells more than it should."""
     # In JSON, whatever the view renders else.
-    context["request"].accepted_renderer, context["request"].accepted_media_type = JSONRenderer(), "application/json"
+    request = context["request"]
+    request.accepted_renderer, request.accepted_media_type = JSONRenderer(), "application/json"
     return problem_of(error).response()
 
 

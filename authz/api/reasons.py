@@ -10,4 +10,6 @@ class Reason(RefusalReason):
     CREDENTIALS_UNKNOWN = "api_credentials_unknown", "invalid_request", "Send one access token as a Bearer token."
     SCOPE_INSUFFICIENT = "api_scope_insufficient", "insufficient_scope", "The access token has not the scope for this."
     ROLE_INSUFFICIENT = "api_role_insufficient", "access_denied", "Your role does not allow this."
+    UNAUTHENTICATED = "api_unauthenticated", "invalid_token", "Send an access token."
+    NOT_ALLOWED = "api_not_allowed", "access_denied", "You may not do this."
     FORGED = "api_request_forged", "access_denied", "The request does not prove that it comes from the console."

@@ -8,7 +8,7 @@ from authz.api.events import Event
 from authz.api.problems import Problem
 from authz.api.reasons import Reason
 from authz.protocol.errors import OAuthError
-from authz.refusals import record_unauthenticated
+from authz.refusals import UnrecordedError, record_unauthenticated
 
 
 def refuse(
@@ -22,9 +22,19 @@ def refuse(
     headers: Mapping[str, str] | None = None,
 ) -> Problem:
     """Record a refusal, and give the problem to answer with: another one where it cannot be recorded."""
+    problem = Problem(status, reason.sentence, headers=headers, members={"error": reason.code})
+    return recorded(request, problem, reason, client_id=client_id, subject=subject, detail=detail)
+
+
+def recorded(
+    request: Request, problem: Problem, reason: Reason, *, client_id: str = "", subject: str = "", detail: str = ""
+) -> Problem:
+    """The problem to answer with, once its record is written: another one where it cannot be."""
     what = f"{request.method} {request.path[:200]}"
     error = OAuthError(reason, detail=f"{what}: {detail}" if detail else what)
-    recorded = record_unauthenticated(Event.REFUSED, error, client_id=client_id, subject=subject)
-    if recorded.reason is not reason:
-        return Problem(503, recorded.sentence, headers={"Retry-After": "5"})
-    return Problem(status, reason.sentence, headers=headers, members={"error": reason.code})
+    try:
+        record_unauthenticated(Event.REFUSED, error, client_id=client_id, subject=subject)
+    except UnrecordedError as unrecorded:
+        return Problem(503, unrecorded.sentence, headers={"Retry-After": str(unrecorded.retry_after)})
+    problem.is_recorded = True
+    return problem

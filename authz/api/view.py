@@ -16,9 +16,9 @@ from authz import snapshot
 from authz.api.authentication import ConsoleSession, TokenAuthentication, challenge
 from authz.api.describing import Described
 from authz.api.principal import Principal
-from authz.api.problems import Problem, escaped, handler
+from authz.api.problems import Problem, escaped, handler, problem_of
 from authz.api.reasons import Reason
-from authz.api.refusing import refuse
+from authz.api.refusing import recorded, refuse
 from authz.protocol import strict_json
 
 MAXIMUM_BODY = 256 * 1024
@@ -146,12 +146,31 @@ class ApiView(APIView):
         return data
 
     def get_exception_handler(self) -> Any:
-        return handler
+        return answered
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         answer = super().finalize_response(request, response, *args, **kwargs)
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
+
+
+def answered(error: Exception, context: Mapping[str, Any]) -> Any:
+    """DRF's exception handler. Who is refused as somebody who may not is in the audit, or is not answered so."""
+    problem, request = problem_of(error), context["request"]
+    if problem.status in {401, 403} and not problem.is_recorded:
+        problem = recorded(request, problem, _REASONS[problem.status], detail=problem.detail, **_who(request))
+    return handler(problem, context)
+
+
+_REASONS = {401: Reason.UNAUTHENTICATED, 403: Reason.NOT_ALLOWED}
+
+
+def _who(request: Request) -> dict[str, str]:
+    # `request.auth` would authenticate anew, and be refused anew.
+    principal = getattr(request, "_auth", None)
+    if not isinstance(principal, Principal):
+        return {}
+    return {"client_id": principal.client.client_id if principal.client else "", "subject": principal.by.subject}
 
 
 def principal_of(request: Request) -> Principal:

@@ -32,9 +32,11 @@ from authz.console.model_admin import ConsoleAdmin, Form, Tool, person
 from authz.console.reach import reach, reach_in_short
 from authz.console.roles import APPROVE_AGENTS, ASK, CONFIGURE
 from authz.console.site import console
+from authz.endpoints.errors import record_refused_page
 from authz.lifecycle import MOVES, OWN, is_ones_own, switch
 from authz.models import AuditEvent, Authorization, Client, User
 from authz.protocol import jwts, redirect_uris
+from authz.protocol.errors import Reason
 from authz.transactions import settled
 
 Status = Client.Status
@@ -526,6 +528,7 @@ class AgentAdmin(ConsoleAdmin):
                 terms = form.terms(client) if form else None
                 moved += switch(client, to, by=person(request), now=now, terms=terms)
             except PermissionDenied as problem:
+                record_refused_page(request, Reason.PAGE_FORBIDDEN, f"{client.client_id}: {problem}")
                 left.append(f"{client.client_id}: {problem}")
         messages.success(request, f"{moved} of {len(clients)} {DONE[Status(to)]}.")
         if left:

@@ -21,7 +21,7 @@ from authz.models import Client
 from authz.protocol import authorization_request
 from authz.protocol.errors import OAuthError, Reason, RefusalReason
 from authz.protocol.params import Params, parse_query, required
-from authz.refusals import record_unauthenticated
+from authz.refusals import UnrecordedError, record_unauthenticated
 
 METHODS = ("GET", "POST")
 LONGEST_WAIT = 60
@@ -75,7 +75,10 @@ def _arrive(params: Params) -> Arrival:
 
 def _stopped(request: HttpRequest, error: OAuthError, *, claimed: str) -> HttpResponse:
     """A page and no redirect: whoever sent the person here is not to be trusted with one (attack 28)."""
-    error = record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=claimed)
+    try:
+        error = record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=claimed)
+    except UnrecordedError as unrecorded:
+        error = unrecorded
     if error.reason is Reason.RATE_LIMITED:
         return too_many(request, error)
     page = _page(_WHAT.get(error.reason, error.sentence), error.retry_after)

@@ -30,7 +30,7 @@ from authz.protocol import authorization_request, scopes
 from authz.protocol.authorization_request import AuthorizationRequest
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import Params
-from authz.refusals import record_unauthenticated
+from authz.refusals import UnrecordedError, record_unauthenticated
 from authz.sign_in import SignIn
 from authz.transactions import settled
 
@@ -76,7 +76,10 @@ def authorize(request: HttpRequest) -> HttpResponse:
             clients.require_approved(client, now())
             return _answer(request, client, arrived.params, redirect_uri)
         except OAuthError as error:
-            error = record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
+            try:
+                error = record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
+            except UnrecordedError as unrecorded:
+                error = unrecorded
             return _back(redirect_uri, _error_parameters(error, arrived.params.get("state", "")))
 
 

@@ -1,20 +1,56 @@
-"""The pages for people when something broke here: 503 where the database did not answer, 500 for the rest."""
+"""The pages for people when something broke here: 503 where the database did not answer, 500 for the rest;
+and those for what somebody may not do.
+"""
 
 import sys
 
 from django.db import Error as DatabaseFailure
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
+from django.views import csrf, defaults
 
 from authz import audit, metrics
+from authz.models import User
+from authz.protocol.errors import RETRY_AFTER, OAuthError, Reason
+from authz.refusals import UnrecordedError, record_unauthenticated
+
+# After these nothing was given and nothing refused.
+GIVES_NOTHING = (DatabaseFailure, UnrecordedError)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's `handler500`. It asks nobody: the database may be what is broken."""
-    is_away = isinstance(sys.exception(), DatabaseFailure)
-    template = loader.get_template("503.html" if is_away else "500.html")
-    page = template.render({"correlation_id": audit.current_origin().request_id})
-    if not is_away:
-        return HttpResponse(page, status=500)
+    if isinstance(sys.exception(), GIVES_NOTHING):
+        return unavailable()
+    return HttpResponse(_page("500.html"), status=500)
+
+
+def unavailable() -> HttpResponse:
+    """The same page whatever was asked for, and whether it would have been given or refused."""
     metrics.DATABASE_ERRORS.add("page")
-    return HttpResponse(page, status=503, headers={"Retry-After": "5"})
+    return HttpResponse(_page("503.html"), status=503, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's `handler403`: what somebody tries that they may not is worth knowing."""
+    record_refused_page(request, Reason.PAGE_FORBIDDEN, str(exception))
+    return defaults.permission_denied(request, exception)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's `CSRF_FAILURE_VIEW`."""
+    record_refused_page(request, Reason.FORM_FORGED, reason)
+    return csrf.csrf_failure(request, reason)
+
+
+def record_refused_page(request: HttpRequest, reason: Reason, detail: str) -> None:
+    """Record that a person's page was refused. Raises `UnrecordedError`."""
+    user = getattr(request, "user", None)
+    subject = str(user.subject) if isinstance(user, User) else ""
+    what = f"{request.method} {request.path[:200]}"
+    error = OAuthError(reason, detail=f"{what}: {detail}" if detail else what)
+    record_unauthenticated(audit.Event.PAGE_REFUSED, error, subject=subject)
+
+
+def _page(template: str) -> str:
+    return loader.get_template(template).render({"correlation_id": audit.current_origin().request_id})

@@ -22,7 +22,7 @@ from authz.endpoints.from_memory import Memory, refreshed_by
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import MAXIMUM_BODY, Params, parse_form
 from authz.protocol.trace_context import parse as parse_traceparent
-from authz.refusals import record_unauthenticated
+from authz.refusals import UnrecordedError, record_unauthenticated
 
 log = logging.getLogger(__name__)
 
@@ -207,9 +207,11 @@ def _answer(view: View, request: Request, methods: tuple[str, ...], refused: Str
 
 def _refusal(request: Request, error: OAuthError, refused: StrEnum | None) -> Answer:
     if refused is not None:
-        error = record_unauthenticated(
-            refused, error, client_id=error.client_id or getattr(request, "claimed_client_id", "")
-        )
+        claimed = error.client_id or getattr(request, "claimed_client_id", "")
+        try:
+            error = record_unauthenticated(refused, error, client_id=claimed)
+        except UnrecordedError as unrecorded:
+            error = unrecorded
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
     # > If the client attempted to authenticate via the "Authorization" request header field, the authorization server
     # > MUST respond with an HTTP 401 (Unauthorized) status code and include the "WWW-Authenticate" response header

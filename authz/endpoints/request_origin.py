@@ -10,9 +10,10 @@ from django.shortcuts import render
 from authz import audit, metrics, tracing
 from authz.addresses import client_address
 from authz.conf import conf
+from authz.endpoints import errors
 from authz.endpoints.machine import REQUEST_ID, request_id
 from authz.protocol.errors import BUSY_STATUS, RETRY_AFTER, OAuthError, Reason
-from authz.refusals import record_unauthenticated
+from authz.refusals import UnrecordedError, record_unauthenticated
 
 # Counted by their first segment; all else is a page.
 _SECTIONS = ("console/", "account/", "accounts/", "api/")
@@ -45,10 +46,16 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
 
 
 def _answer_anyway(request: HttpRequest, exception: Exception) -> HttpResponse | None:
-    if isinstance(exception, OAuthError) and exception.reason is Reason.RATE_LIMITED:
-        record_unauthenticated(audit.Event.SIGN_IN_FAILED, exception)
-        return too_many(request, exception)
-    return None
+    try:
+        if isinstance(exception, OAuthError) and exception.reason is Reason.RATE_LIMITED:
+            record_unauthenticated(audit.Event.SIGN_IN_FAILED, exception)
+            return too_many(request, exception)
+    except UnrecordedError as unrecorded:
+        exception = unrecorded
+    if isinstance(exception, errors.GIVES_NOTHING) and hasattr(request, "session"):
+        # A right password whose sign-in could not be recorded leaves nothing in the session, as a wrong one does.
+        request.session.modified = False
+    return errors.unavailable() if isinstance(exception, UnrecordedError) else None
 
 
 def too_many(request: HttpRequest, error: OAuthError) -> HttpResponse:

@@ -152,6 +152,7 @@ class Reason(RefusalReason):
         "The organisation's policy does not allow this.",
     )
     CREDENTIALS_WRONG = "credentials_wrong", "access_denied", "The name or the password is wrong."
+    SECOND_FACTOR_WRONG = "second_factor_wrong", "access_denied", "The code is wrong."
     LOGIN_REQUIRED = "login_required", "login_required", "The person must sign in."
     CONSENT_REQUIRED = "consent_required", "consent_required", "The person must consent."
     AUTHENTICATION_UNMET = (
@@ -162,6 +163,10 @@ class Reason(RefusalReason):
 
     # Introspection and revocation.
     TOKEN_OF_ANOTHER_CLIENT = "token_of_another_client", "invalid_grant", ONE_INVALID_GRANT
+
+    # People's pages.
+    PAGE_FORBIDDEN = "page_forbidden", "access_denied", "Your role does not allow this."
+    FORM_FORGED = "form_forged", "access_denied", "The form does not prove that it comes from this server."
 
     # The server.
     SIGNING_KEY_MISSING = "signing_key_missing", "server_error", "The authorization server cannot sign at present."
