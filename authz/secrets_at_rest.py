@@ -8,6 +8,7 @@ of any (`GATEHOUSE_SECRET_KEY_FALLBACKS`). A ciphertext names its key, so that i
 (`manage.py keys reencrypt`, docs/decisions/0033-secret-key-rotation.md).
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ NONCE_LENGTH = 12
 # A ciphertext is FORMAT, its key's name, nonce, sealed. The first ones (before 0.1) had neither format nor name.
 FORMAT = b"\x01"
 NAME_LENGTH = 6
+UNREADABLE = "unreadable"
 
 
 class WrongKeyError(Exception):
@@ -88,6 +90,15 @@ def decrypt(ciphertext: bytes, *, purpose: str, about: str) -> bytes:
         except (InvalidTag, ValueError):  # ValueError: too short to be one
             continue
     raise WrongKeyError
+
+
+def fingerprint(opened: Callable[[], bytes]) -> str:
+    """What a secret is compared by where it is not shown: its digest, `UNREADABLE` if none of our keys opens it."""
+    try:
+        plain = opened()
+    except WrongKeyError:
+        return UNREADABLE
+    return hashlib.sha256(plain).hexdigest() if plain else ""
 
 
 def moved(ciphertext: bytes, *, purpose: str, about: str) -> bytes | None:

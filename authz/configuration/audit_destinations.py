@@ -8,8 +8,9 @@ from rest_framework import serializers
 
 from authz.configuration.environment import take_secret
 from authz.evidence import targets
-from authz.evidence.destination_tokens import set_token
+from authz.evidence.destination_tokens import set_token, token_of
 from authz.models import AuditDestination
+from authz.secrets_at_rest import fingerprint
 
 KEY = "audit_destinations"
 LOOKUP = "name"
@@ -51,12 +52,12 @@ def rows() -> QuerySet[AuditDestination]:
 
 
 def as_item(row: AuditDestination) -> dict[str, Any]:
-    """A destination in the file's form; the token as its ciphertext, which is never shown."""
+    """A destination in the file's form; the token as its digest, which is never shown."""
     return {
         "name": row.name,
         "format": row.format,
         "to": row.to,
-        "bearer_token": bytes(row.encrypted_token).hex(),
+        "bearer_token": fingerprint(lambda: token_of(row).encode()),
         "enabled": row.enabled,
     }
 

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from rest_framework.serializers import Serializer
 
 from authz.conf import conf
+from authz.secrets_at_rest import UNREADABLE
 
 
 class Section(Protocol):
@@ -51,8 +52,24 @@ def all_sections() -> list[Section]:
 
 
 def export() -> str:
-    """What there is, in the file's form, without secrets: applying it changes nothing."""
-    return yaml.safe_dump(exported(), sort_keys=False, allow_unicode=True, width=110)
+    """What there is, in the file's form, without secrets: applying it changes nothing.
+
+    Secrets that nobody can read any more are named in comments at its head.
+    """
+    lost = "".join(f"# {sentence}\n" for sentence in unreadable())
+    return lost + yaml.safe_dump(exported(), sort_keys=False, allow_unicode=True, width=110)
+
+
+def unreadable() -> list[str]:
+    """A sentence for each secret that is under none of our keys; applying the item with a new one mends it."""
+    return [
+        f"{section.KEY}: {ascii(key)[1:-1]}: none of our keys opens its {member}: apply it with a new one, or give the"
+        " key in GATEHOUSE_SECRET_KEY_FALLBACKS."
+        for section in all_sections()
+        for key, item in items(section).items()
+        for member in sorted(section.SECRET)
+        if item.get(member) == UNREADABLE
+    ]
 
 
 def exported() -> dict[str, Any]:

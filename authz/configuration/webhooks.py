@@ -1,6 +1,5 @@
 """`webhooks:` systems that are told what happens (docs/notifications.md)."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from authz.configuration.environment import take_secret
 from authz.models import WebhookEndpoint
 from authz.outbound import is_fetchable
 from authz.protocol.standard_webhooks import SecretError, key
-from authz.secrets_at_rest import WrongKeyError
+from authz.secrets_at_rest import fingerprint
 
 KEY = "webhooks"
 LOOKUP = "name"
@@ -65,15 +64,8 @@ def as_item(row: WebhookEndpoint) -> dict[str, Any]:
         "url": row.url,
         "events": row.events,
         "enabled": row.enabled,
-        "secret": _digest(row),
+        "secret": fingerprint(lambda: webhooks.key_of(row)),
     }
-
-
-def _digest(row: WebhookEndpoint) -> str:
-    try:
-        return hashlib.sha256(webhooks.key_of(row)).hexdigest()
-    except WrongKeyError:
-        return "unreadable"
 
 
 def write(item: Mapping[str, Any]) -> None:

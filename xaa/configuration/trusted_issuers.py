@@ -1,6 +1,5 @@
 """`trusted_issuers:` whose assertions are believed, and for what."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from authz.configuration.environment import take_secret
 from authz.models import Client
 from authz.models.client import JWT_BEARER
 from authz.protocol import scopes
+from authz.secrets_at_rest import fingerprint
 from xaa.models import ResourceAuthorizationServer, SignInClient, TrustedIssuer, WorkloadBinding
 from xaa.models.sign_in_client import SCOPES
 from xaa.sign_in import secret
@@ -122,8 +122,10 @@ def _sign_in(row: TrustedIssuer) -> dict[str, Any]:
     client = getattr(row, "sign_in", None)
     if client is None:
         return {"sign_in": None, "sign_in_secret": ""}
-    digest = hashlib.sha256(secret.opened(client).encode()).hexdigest() if client.secret else ""
-    return {"sign_in": {"client_id": client.client_id, "scopes": client.scopes}, "sign_in_secret": digest}
+    return {
+        "sign_in": {"client_id": client.client_id, "scopes": client.scopes},
+        "sign_in_secret": fingerprint(lambda: secret.opened(client).encode()),
+    }
 
 
 def _workload(binding: WorkloadBinding) -> dict[str, Any]:

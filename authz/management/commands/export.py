@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from authz.configuration import export
+from authz.configuration.sections import unreadable
 
 
 class Command(BaseCommand):
@@ -10,3 +11,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.write(export(), ending="")
+        # Also where the file goes elsewhere.
+        for sentence in unreadable():
+            self.stderr.write(self.style.WARNING(sentence))
