@@ -346,7 +346,7 @@ def _directory() -> Iterator[Finding]:
 
 
 def mail() -> Iterator[Finding]:
-    if not settings.EMAIL_BACKEND.endswith("smtp.EmailBackend"):
+    if not settings.EMAIL_BACKEND.endswith(("mail_transport.EmailBackend", "smtp.EmailBackend")):
         return
     try:
         mailer = get_connection()

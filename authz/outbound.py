@@ -3,7 +3,8 @@ notification by mail through `mail`, and what is told to a syslog server over TL
 
 https only; the name is resolved once, every address it has is checked, and the connection goes to a checked address,
 while SNI, certificate and Host stay the name's. No redirects, no proxies, no environment, no compression. Size and time
-are capped by the role of the call: one deadline covers resolving, connecting, TLS, headers and body. It fails closed.
+are capped by the role of the call: one deadline covers resolving, connecting, TLS, headers, body and close
+(authz/deadlines.py), for mail and syslog as well. It fails closed.
 
 > Authorization servers MUST validate that the Client ID Metadata Document URL does not resolve to special-use IP
 > addresses as defined in RFC 6890 (draft-ietf-oauth-client-id-metadata-document §6.5)
@@ -11,6 +12,8 @@ are capped by the role of the call: one deadline covers resolving, connecting, T
 `GATEHOUSE_OUTBOUND_ALLOWED_HOSTS` names host:port pairs that may have private addresses, and plain http on loopback.
 """
 
+import http.client
+import io
 import re
 import socket
 import ssl
@@ -34,6 +37,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from authz import metrics, tracing
 from authz.conf import conf
+from authz.deadlines import BoundedReader, Deadline, TooMuchError
 from authz.protocol.redirect_uris import is_host
 from authz.transactions import in_settled
 from authz.turns import step_aside
@@ -87,6 +91,8 @@ class Limits:
 
 
 CONNECT_SECONDS = 2.0
+# Bytes of an answer that are no body: its head, chunk sizes, trailers.
+MAX_FRAMING = 128 * 1024
 _JSON = r"application/(?:json|[a-z0-9!#$&^_.+\-]+\+json)"
 
 
@@ -142,10 +148,7 @@ def is_fetchable(url: str) -> bool:
 
 
 def mail(recipient: str, subject: str, body: str) -> None:
-    """Hand one mail to the mail server of the settings (`EMAIL_URL`). Raises `OutboundError`, as `fetch` does.
-
-    The server is the operator's word, not a stranger's, so its address may be private.
-    """
+    """Hand one mail to the mail server of the settings (`EMAIL_URL`). Raises `OutboundError`, as `fetch` does."""
     if in_settled():
         raise RuntimeError("no network inside settled() (law 2)")
     try:
@@ -166,6 +169,17 @@ def mail(recipient: str, subject: str, body: str) -> None:
 
 def _smtp_code(answer: tuple[int, bytes] | None) -> str:
     return str(answer[0]) if answer else ""
+
+
+def operators_connection(host: str, port: int, deadline: Deadline) -> socket.socket:
+    """A connection to the mail server of the settings. Raises OSError.
+
+    It is the operator's word, not a stranger's, so its address may be private.
+    """
+    try:
+        return _connected(_addresses(host, port, deadline), port, deadline)
+    except OutboundError as error:
+        raise (TimeoutError if error.cause is Cause.TIMEOUT else ConnectionError)(error.cause.sentence) from error
 
 
 def fetch(role: Role, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Response:
@@ -194,17 +208,17 @@ def fetch(role: Role, url: str, *, headers: Mapping[str, str] | None = None, bod
 
 
 def _fetch(role: Role, url: str, headers: Mapping[str, str], body: bytes | None) -> Response:
-    deadline = time.monotonic() + role.limits.seconds
     target = _parse(url)
-    addresses = _checked(target, _resolve(target, deadline))
-    request = _prepare(target, role.limits, headers, body)
-    for attempt, address in enumerate(addresses, start=1):
-        try:
-            return _exchange(request, role.limits, _PinnedAdapter(target, address, deadline))
-        except OutboundError as error:
-            # Only a host that cannot be reached is tried at its next address; an answer is an answer.
-            if error.cause is not Cause.CONNECT or attempt == len(addresses):
-                raise
+    with Deadline(role.limits.seconds) as deadline:
+        addresses = _checked(target, _resolve(target, deadline))
+        request = _prepare(target, role.limits, headers, body)
+        for attempt, address in enumerate(addresses, start=1):
+            try:
+                return _exchange(request, role.limits, _PinnedAdapter(target, address, deadline, role.limits))
+            except OutboundError as error:
+                # Only a host that cannot be reached is tried at its next address; an answer is an answer.
+                if error.cause is not Cause.CONNECT or attempt == len(addresses):
+                    raise
     raise OutboundError(Cause.DNS)
 
 
@@ -230,35 +244,44 @@ def deliver(role: Role, host: str, port: int, payload: bytes) -> None:
 
 
 def _deliver(role: Role, host: str, port: int, payload: bytes) -> None:
-    deadline = time.monotonic() + role.limits.seconds
     target = _parse(f"https://{host}:{port}")
-    addresses = _checked(target, _resolve(target, deadline))
     context = ssl.create_default_context(cafile=conf.outbound_ca_bundle or requests.utils.DEFAULT_CA_BUNDLE_PATH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        with _connected(addresses, target.port, deadline) as sock:
-            sock.settimeout(max(0.001, deadline - time.monotonic()))
-            with context.wrap_socket(sock, server_hostname=target.host.strip("[]")) as tls:
-                tls.settimeout(max(0.001, deadline - time.monotonic()))
+    with Deadline(role.limits.seconds) as deadline:
+        addresses = _checked(target, _resolve(target, deadline))
+        try:
+            with (
+                _connected(addresses, target.port, deadline) as sock,
+                context.wrap_socket(sock, server_hostname=target.host.strip("[]")) as tls,
+            ):
+                tls.settimeout(deadline.left())
                 tls.sendall(payload)
-                tls.settimeout(max(0.001, deadline - time.monotonic()))
+                tls.settimeout(deadline.left())
                 _close_in_order(tls)
-    except TimeoutError as error:
-        raise OutboundError(Cause.TIMEOUT) from error
-    except ssl.SSLError as error:
-        raise OutboundError(Cause.TLS) from error
-    except OSError as error:
-        raise OutboundError(Cause.PROTOCOL) from error
+                deadline.check()  # a close that the watchdog made is none of theirs
+        except OSError as error:
+            raise OutboundError(_cause_of_socket(error, deadline)) from error
 
 
-def _connected(addresses: list[str], port: int, deadline: float) -> socket.socket:
+def _cause_of_socket(error: OSError, deadline: Deadline) -> Cause:
+    if deadline.is_over or isinstance(error, TimeoutError):
+        return Cause.TIMEOUT
+    return Cause.TLS if isinstance(error, ssl.SSLError) else Cause.PROTOCOL
+
+
+def _connected(addresses: list[str], port: int, deadline: Deadline) -> socket.socket:
+    """A connection to the first address that takes one, which ends with the deadline."""
     for address in addresses:
         sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         try:
-            sock.settimeout(max(0.001, min(deadline - time.monotonic(), CONNECT_SECONDS)))
+            # One address that swallows packets must not take the time of the others.
+            sock.settimeout(deadline.left(CONNECT_SECONDS))
             sock.connect((address, port))
+            deadline.hold(sock)
+            sock.settimeout(deadline.left())
         except OSError:
             sock.close()
+            deadline.check()
         else:
             return sock
     raise OutboundError(Cause.CONNECT)
@@ -310,15 +333,19 @@ def _parse(url: str) -> _Target:
 _resolvers = threading.BoundedSemaphore(64)
 
 
-def _resolve(target: _Target, deadline: float) -> list[str]:
+def _resolve(target: _Target, deadline: Deadline) -> list[str]:
+    return _addresses(target.host.strip("[]"), target.port, deadline)
+
+
+def _addresses(host: str, port: int, deadline: Deadline) -> list[str]:
     """Every address of the host, resolved once."""
-    if not _resolvers.acquire(timeout=max(0.0, deadline - time.monotonic())):
+    if not _resolvers.acquire(timeout=deadline.left()):
         raise OutboundError(Cause.TIMEOUT, detail="resolving")
     answers: SimpleQueue[list[str] | None] = SimpleQueue()
 
     def resolve() -> None:
         try:
-            found = socket.getaddrinfo(target.host.strip("[]"), target.port, type=socket.SOCK_STREAM)
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             answers.put(list(dict.fromkeys(str(entry[4][0]) for entry in found)))
         except (OSError, UnicodeError):
             answers.put(None)
@@ -327,7 +354,7 @@ def _resolve(target: _Target, deadline: float) -> list[str]:
 
     threading.Thread(target=resolve, name="resolve", daemon=True).start()
     try:
-        addresses = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+        addresses = answers.get(timeout=deadline.left())
     except Empty:
         raise OutboundError(Cause.TIMEOUT, detail="resolving") from None
     if not addresses:
@@ -396,16 +423,11 @@ def _prepare(
 
 
 def _exchange(request: requests.PreparedRequest, limits: Limits, adapter: "_PinnedAdapter") -> Response:
-    watchdog = threading.Timer(adapter.remaining(), adapter.cut)
-    watchdog.daemon = True
-    watchdog.start()
-    ends = ExitStack()
+    deadline, ends = adapter.deadline, ExitStack()
     ends.callback(adapter.close)
-    ends.callback(watchdog.cancel)
     try:
-        timeout, verify = max(0.001, adapter.remaining()), conf.outbound_ca_bundle or True
+        timeout, verify = deadline.left(), conf.outbound_ca_bundle or True
         reply = ends.enter_context(adapter.send(request, stream=True, timeout=timeout, verify=verify))
-        adapter.check_deadline()  # headers that the watchdog cut look like shorter headers
         received = {name.lower(): value for name, value in reply.headers.items()}
         if reply.status_code != 304:
             _check_head(limits, reply.status_code, received, is_answer=request.method == "GET")
@@ -413,11 +435,12 @@ def _exchange(request: requests.PreparedRequest, limits: Limits, adapter: "_Pinn
             # Nobody asked whether it changed: an unsolicited 304 would confirm what we never had (attack 9).
             raise OutboundError(Cause.STATUS, status=304)
         body = b"" if reply.status_code == 304 else _read(reply.raw, limits.max_bytes)
-        adapter.check_deadline()  # a body without a length ends where the watchdog cut it
-        elapsed = limits.seconds - adapter.remaining()
+        elapsed = limits.seconds - deadline.left()
         return Response(status=reply.status_code, headers=received, body=body, address=adapter.address, elapsed=elapsed)
+    except TooMuchError:
+        raise OutboundError(Cause.TOO_LARGE) from None
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise OutboundError(Cause.TIMEOUT if adapter.remaining() <= 0 else _cause(error)) from error
+        raise OutboundError(Cause.TIMEOUT if deadline.is_over else _cause(error)) from error
     finally:
         ends.close()
 
@@ -466,7 +489,7 @@ def _cause(error: Exception) -> Cause:
 class _PinnedAdapter(HTTPAdapter):
     """A transport whose one connection goes to a given address, while everything else is the name's."""
 
-    def __init__(self, target: _Target, address: str, deadline: float) -> None:
+    def __init__(self, target: _Target, address: str, deadline: Deadline, limits: Limits) -> None:
         super().__init__(max_retries=0)
         self.address = address
         self.deadline = deadline
@@ -475,9 +498,13 @@ class _PinnedAdapter(HTTPAdapter):
         self.pool = (HTTPSConnectionPool if is_https else HTTPConnectionPool)(target.host, target.port)
         pinned = _PinnedHTTPSConnection if is_https else _PinnedHTTPConnection
 
+        def answer(sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
+            return _BoundedAnswer(sock, deadline, 2 * limits.max_bytes + MAX_FRAMING, *args, **kwargs)
+
         def connection(*args: Any, **kwargs: Any) -> HTTPConnection:
             made = pinned(*args, **kwargs)
             made.adapter = self
+            made.response_class = answer  # type: ignore[assignment]  # a factory is all that http.client needs
             self.connections.append(made)
             return made
 
@@ -486,35 +513,11 @@ class _PinnedAdapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *_: Any, **__: Any) -> HTTPConnectionPool:
         return self.pool
 
-    def remaining(self) -> float:
-        """Seconds until the deadline; not positive once it has passed."""
-        return self.deadline - time.monotonic()
-
     def connect(self, connection: HTTPConnection) -> socket.socket:
-        sock = socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET, socket.SOCK_STREAM)
         try:
-            # One address that swallows packets must not take the time of the others.
-            sock.settimeout(max(0.001, min(self.remaining(), CONNECT_SECONDS)))
-            sock.connect((self.address, connection.port))
-            sock.settimeout(max(0.001, self.remaining()))  # the TLS handshake has what connecting has left
-        except OSError as error:
-            sock.close()
+            return _connected([self.address], connection.port, self.deadline)
+        except OutboundError as error:
             raise urllib3.exceptions.NewConnectionError(connection, "no connection") from error
-        return sock
-
-    def check_deadline(self) -> None:
-        if self.remaining() <= 0:
-            raise TimeoutError
-
-    def cut(self) -> None:
-        """End the connection now: a server that drips headers byte by byte never runs into a socket's own timeout."""
-        for connection in self.connections:
-            if isinstance(connection.sock, socket.socket):
-                try:
-                    # The TLS layer's own shutdown is not safe beside a reading thread; the socket's is.
-                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
-                except OSError:
-                    continue  # it has ended already
 
     def close(self) -> None:
         for connection in self.connections:
@@ -523,15 +526,19 @@ class _PinnedAdapter(HTTPAdapter):
         super().close()
 
 
+class _BoundedAnswer(http.client.HTTPResponse):
+    """Reads status lines, headers, chunk sizes, body and trailers through one bound of bytes and one of time."""
+
+    def __init__(self, sock: socket.socket, deadline: Deadline, most: int, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(BoundedReader(self.fp.detach(), deadline, most))
+
+
 class _PinnedHTTPConnection(HTTPConnection):
     adapter: _PinnedAdapter
 
     def _new_conn(self) -> socket.socket:
         return self.adapter.connect(self)
-
-    def connect(self) -> None:
-        super().connect()
-        self.adapter.check_deadline()  # the watchdog may have fired when there was nothing to cut
 
 
 class _PinnedHTTPSConnection(HTTPSConnection):
@@ -539,7 +546,3 @@ class _PinnedHTTPSConnection(HTTPSConnection):
 
     def _new_conn(self) -> socket.socket:
         return self.adapter.connect(self)
-
-    def connect(self) -> None:
-        super().connect()
-        self.adapter.check_deadline()  # the watchdog may have fired when there was nothing to cut

@@ -328,9 +328,8 @@ def mail_server(url: str) -> dict[str, Any]:
 # should, such as links to reset a password: there they are not written at all, and nobody is said to be told.
 EMAIL_BACKEND = f"django.core.mail.backends.{'dummy' if _https else 'console'}.EmailBackend"
 if _email_url := os.environ.get("EMAIL_URL", ""):
-    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_BACKEND = "authz.mail_transport.EmailBackend"
     globals().update(mail_server(_email_url))
-EMAIL_TIMEOUT = 5
 DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "") or f"Gatehouse <gatehouse@{_issuer.hostname or 'localhost'}>"
 EMAIL_SUBJECT_PREFIX = ""
 
