@@ -6,13 +6,16 @@ docs/audit.md lists all events, and a test holds it to the code.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
+
+from django.db import Error as DatabaseFailure
 
 from authz import statements
 from authz.protocol.errors import OAuthError, RefusalReason
@@ -107,6 +110,12 @@ _INSERT = (
 )
 
 
+# How long a failure is told by `/readyz`, unless an event was written since.
+FAILED_SECONDS = 5.0
+_LOCK_NOT_AVAILABLE = "55P03"
+_failed: float | None = None
+
+
 def record(
     event: StrEnum,
     *,
@@ -135,7 +144,24 @@ def record(
         where.request_id,
         _json(detail or {}),
     )
-    statements.write(_INSERT, values)
+    _write(values)
+
+
+def _write(values: Sequence[object]) -> None:
+    global _failed  # noqa: PLW0603  one per process is the idea
+    try:
+        statements.write(_INSERT, values)
+    except DatabaseFailure as failure:
+        # A row or a table that somebody has locked says nothing of the next event.
+        if getattr(failure.__cause__, "sqlstate", "") != _LOCK_NOT_AVAILABLE:
+            _failed = time.monotonic()
+        raise
+    _failed = None
+
+
+def failed_lately() -> bool:
+    """Whether the last event of this process could not be written, some seconds ago at most."""
+    return _failed is not None and time.monotonic() - _failed < FAILED_SECONDS
 
 
 def record_refusal(

@@ -189,7 +189,8 @@ def skew(whose: str, theirs: float, ours: float, *, about: str) -> Iterator[Find
             ERROR if apart > SKEW else WARNING,
             about,
             f"The clock of {whose} is {apart:.0f} s {'ahead of' if theirs > ours else 'behind'} ours.",
-            "Let both be set by NTP. Beyond 30 s assertions are refused, and tokens end at the wrong time.",
+            "Let both be set by NTP. Beyond 30 s assertions are refused, and tokens end at the wrong time; a node whose"
+            " clock is more than a minute apart from the database's is not ready, and tidies nothing.",
         )
 
 
@@ -273,18 +274,20 @@ def agents() -> Iterator[Finding]:
         yield Finding(ERROR, "agents", f"{len(found) - SHOWN} more client_ids are like them.", "See above.")
 
 
+_RUN_THEM = "`python -m authz.serve` runs them beside its workers; with another server run `manage.py periodic`."
+
+
 def periodic_tasks(now: float) -> Iterator[Finding]:
     rows = {row.name: row for row in PeriodicTask.objects.all()}
     for name, task in registry.periodic_tasks().items():
         row = rows.get(name)
         if row is None or now - row.due > LATE + task.EVERY:
             when = "never ran" if row is None or not row.due else f"was due {(now - row.due) / 60:.0f} minutes ago"
-            yield Finding(
-                ERROR,
-                "periodic tasks",
-                f"{name} {when}.",
-                "`python -m authz.serve` runs them beside its workers; with another server run `manage.py periodic`.",
-            )
+            yield Finding(ERROR, "periodic tasks", f"{name} {when}.", _RUN_THEM)
+        elif row.due > now + task.EVERY + LATE:
+            later = (row.due - now) / 60
+            says = f"{name} is put off for {later:.0f} minutes: a clock was ahead, and nothing has run since."
+            yield Finding(ERROR, "periodic tasks", says, _RUN_THEM)
         elif row.failures:
             yield Finding(
                 ERROR,

@@ -7,6 +7,7 @@ from authz.models import AccessRequest
 from authz.transactions import settled
 
 EVERY = 60.0
+NEEDS_TRUE_CLOCK = True
 BATCH = 100
 
 

@@ -3,13 +3,14 @@
 Rows that were consumed are kept until a replay of them could not be told from any other stale request (law 3).
 """
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from authz import status_lists
+from authz import clocks, replay, status_lists
 from authz.models import (
     AccessRequest,
     Authorization,
@@ -20,9 +21,11 @@ from authz.models import (
 )
 
 EVERY = 300.0
+NEEDS_TRUE_CLOCK = True
+# Rows of one statement: no lock is held for longer than some milliseconds.
 BATCH = 1000
-# A run ends after so many batches of a kind; what is left waits for the next one.
-BATCHES = 20
+# Seconds of one run, less than a lease (authz/periodic.py); what is left then is due again in a moment.
+BUDGET = 20.0
 # A code that comes again is recognised, and ends what it led to, for a day.
 KEPT_CODE = timedelta(days=1)
 # Longer than the skew that any assertion is allowed (authz/protocol/jwts.py).
@@ -36,20 +39,22 @@ KEPT_AUTHORIZATION = timedelta(days=90)
 KEPT_REQUEST = timedelta(days=365)
 
 
-def run() -> None:
-    for rows in over(datetime.now(UTC)).values():
-        remove(rows)
+def run() -> bool:
+    """Whether there is more to remove."""
+    now = clocks.earliest()
+    clocks.mark_removed(replay.REMOVED, now - KEPT_ASSERTION)
+    return remove(over(now).values())
 
 
-def remove(rows: QuerySet[Any]) -> int:
-    """Remove rows in batches; returns how many went. Rooms remove theirs with it."""
-    removed = 0
-    for _ in range(BATCHES):
-        batch = _remove_batch(rows)
-        removed += batch
-        if not batch:
-            break
-    return removed
+def remove(kinds: Iterable[QuerySet[Any]]) -> bool:
+    """Remove rows in batches, of each kind in turn, so that none waits for another. Returns whether there are more.
+    Rooms remove theirs with it.
+    """
+    left = list(kinds)
+    ends = time.monotonic() + BUDGET
+    while left and time.monotonic() < ends:
+        left = [rows for rows in left if _remove_batch(rows)]
+    return bool(left)
 
 
 def over(now: datetime) -> Mapping[str, QuerySet[Any]]:
@@ -86,10 +91,7 @@ def _access_requests(before: datetime) -> QuerySet[Any]:
     return AccessRequest.objects.filter(closed | answered | lapsed).exclude(recently)
 
 
-def _remove_batch(rows: QuerySet[Any]) -> int:
-    keys = list(rows.order_by().values_list("pk", flat=True)[:BATCH])
-    if not keys:
-        return 0
-    # The condition stands in the statement too: what another node changed meanwhile is left alone.
-    removed, _ = rows.filter(pk__in=keys).delete()
-    return removed
+def _remove_batch(rows: QuerySet[Any]) -> bool:
+    """Whether there were any. The condition stands in the statement: what is changed meanwhile is left alone."""
+    removed, _ = rows.filter(pk__in=rows.order_by().values("pk")[:BATCH]).delete()
+    return removed > 0

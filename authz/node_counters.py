@@ -20,7 +20,8 @@ from typing import Any
 
 from limits.storage import Storage
 
-# What a counter is known by, when it ends (seconds since the epoch) and what it counts.
+# What a counter is known by, when it ends and what it counts. Moments are by the clock that only moves forward: it is
+# the same for all processes of a machine.
 _COUNTER = struct.Struct("<QdQ")
 # The drawn number, and when the last of those who wait may go on.
 _HEAD = struct.Struct("<16sd")
@@ -36,6 +37,8 @@ class NodeCounters(Storage):
     """A storage of `limits`, and who has to wait. Without a file it is this process's own."""
 
     STORAGE_SCHEME = None
+    # A clock that is set ahead ends nobody's wait, and one that is set back prolongs none.
+    clock = staticmethod(time.monotonic)
 
     def __init__(self, file: Path | None = None) -> None:
         super().__init__()
@@ -53,7 +56,7 @@ class NodeCounters(Storage):
 
     def is_anybody_waiting(self) -> bool:
         until: float = _UNTIL.unpack_from(self._map, _UNTIL_AT)[0]
-        return until > time.time()
+        return until > time.monotonic()
 
     def wait_until(self, key: str, until: float) -> None:
         with self._alone():
@@ -61,7 +64,7 @@ class NodeCounters(Storage):
             _UNTIL.pack_into(self._map, _UNTIL_AT, max(until, _UNTIL.unpack_from(self._map, _UNTIL_AT)[0]))
 
     def waits_until(self, key: str) -> float:
-        """Seconds since the epoch; 0 if nobody has to."""
+        """By the clock that only moves forward (`clock`); 0 if nobody has to."""
         return self._read(f"wait {key}")[0]
 
     # --- As `limits` wants it ---
@@ -73,14 +76,14 @@ class NodeCounters(Storage):
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         with self._alone():
             ends, count = self._read(key)
-            self._write(self._place(key), key, ends or time.time() + expiry, count + amount)
+            self._write(self._place(key), key, ends or time.monotonic() + expiry, count + amount)
             return count + amount
 
     def get(self, key: str) -> int:
         return self._read(key)[1]
 
     def get_expiry(self, key: str) -> float:
-        return self._read(key)[0] or time.time()
+        return self._read(key)[0] or time.monotonic()
 
     def check(self) -> bool:
         return True
@@ -119,14 +122,14 @@ class NodeCounters(Storage):
 
     def _read(self, key: str) -> tuple[float, int]:
         """When it ends, and its count; nothing of one that has ended."""
-        name, now = self._name(key), time.time()
+        name, now = self._name(key), time.monotonic()
         for _, (there, ends, count) in self._counters(name):
             if there == name and ends > now:
                 return ends, count
         return 0.0, 0
 
     def _place(self, key: str) -> int:
-        name, now = self._name(key), time.time()
+        name, now = self._name(key), time.monotonic()
         of_no_use: list[tuple[int, int]] = []
         for place, (there, ends, count) in self._counters(name):
             if there == name:

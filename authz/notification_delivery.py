@@ -19,6 +19,7 @@ from django.db.models import F, Min, QuerySet
 from authz import audit, outbound, webhooks
 from authz.conf import conf
 from authz.models import Notification, WebhookEndpoint
+from authz.moments import due_at
 from authz.outbound import Cause, OutboundError, Role
 from authz.protocol import standard_webhooks
 from authz.secrets_at_rest import WrongKeyError
@@ -46,6 +47,8 @@ RETRIES = (
     timedelta(hours=20),
     timedelta(hours=24),
 )
+# A message is put off no longer than this, with the jitter.
+LONGEST = RETRIES[-1] * 1.25
 # What waits behind a failure is tried this soon, so that one message that somebody refuses delays no other for long.
 REST = timedelta(minutes=5)
 
@@ -63,11 +66,12 @@ def run() -> None:
 def _claim(now: datetime) -> list[Notification]:
     """The message of each lane that is due longest, taken by one conditional statement (law 3)."""
     # What an endpoint missed while it was switched off waits, until it is on again or too old to matter.
-    due = Notification.objects.filter(due__lte=now).exclude(endpoint__enabled=False)
+    is_due = due_at("due", now, LONGEST)
+    due = Notification.objects.filter(is_due).exclude(endpoint__enabled=False)
     lanes = due.order_by().values_list("endpoint").annotate(first=Min("due")).order_by("first")[:LANES]
     claimed = []
     for endpoint, _ in lanes:
-        row = _lane(endpoint).filter(due__lte=now).select_related("recipient", "endpoint").order_by("due")[:1].first()
+        row = _lane(endpoint).filter(is_due).select_related("recipient", "endpoint").order_by("due")[:1].first()
         if row is None:
             continue
         mine = Notification.objects.filter(pk=row.pk, due=row.due)

@@ -15,8 +15,10 @@ from django.db import Error as DatabaseFailure
 from django.db import close_old_connections
 from django.db.models import F, Q
 
-from authz import metrics, process_names, registry
+from authz import clocks, metrics, process_names, registry
 from authz.models import PeriodicTask
+from authz.moments import due as is_due_by
+from authz.protocol.moments import is_due
 
 logger = logging.getLogger(__name__)
 
@@ -25,19 +27,29 @@ LEASE = 60.0
 BREATH = 1.0
 
 
-def run_due(now: Callable[[], float] = time.time) -> list[str]:
+def run_due(now: Callable[[], float] | None = None, apart: float | None = None) -> list[str]:
     """Run each task that is due and that nobody else runs. Returns the names of those that were run.
 
-    A task that raises is logged, counted and tried again when it is next due: one broken task stops no other.
+    A task that raises is logged, counted and tried again when it is next due: one broken task stops no other. All nodes
+    go by the database's clock, which is `apart` seconds ahead of ours. Where that is too far, one of the two is wrong,
+    and what ends or removes things by the clock is left to a node whose clock is right.
     """
     tasks = registry.periodic_tasks()
+    if apart is None:
+        apart = clocks.apart()
+    clock = now or (lambda: time.time() + apart)
+    if not clocks.are_together(apart):
+        logger.error("the database's clock is %.0f s ahead of ours: nothing is tidied here", apart)
+        tasks = {name: task for name, task in tasks.items() if not getattr(task, "NEEDS_TRUE_CLOCK", False)}
     PeriodicTask.objects.bulk_create([PeriodicTask(name=name) for name in tasks], ignore_conflicts=True)
-    due = {row.name: row.holder for row in PeriodicTask.objects.filter(due__lte=now()) if _is_free(row, now())}
-    return [name for name, task in tasks.items() if name in due and _run(name, task, now, due[name])]
+    rows = {row.name: row for row in PeriodicTask.objects.filter(name__in=tasks)}
+    due = {name: row.holder for name, row in rows.items() if _is_up(row, tasks[name], clock())}
+    return [name for name, task in tasks.items() if name in due and _run(name, task, clock, due[name])]
 
 
-def _is_free(row: PeriodicTask, now: float) -> bool:
-    return row.lease_until <= now or process_names.has_ended(row.holder)
+def _is_up(row: PeriodicTask, task: registry.PeriodicTask, now: float) -> bool:
+    is_free = is_due(row.lease_until, now, LEASE) or process_names.has_ended(row.holder)
+    return is_free and is_due(row.due, now, task.EVERY)
 
 
 def go_on(is_over: Callable[[float], bool]) -> None:
@@ -64,14 +76,14 @@ def _run(name: str, task: registry.PeriodicTask, now: Callable[[], float], seen:
     began = now()
     # One conditional statement is the answer (law 3): of two that find the lease of a process that has ended, the
     # first takes it and so makes it another's.
-    is_free = Q(lease_until__lte=began)
+    is_free = is_due_by("lease_until", began, LEASE)
     if process_names.has_ended(seen):
         is_free |= Q(holder=seen)
     taken = {"lease_until": began + LEASE, "holder": process_names.own()}
-    if not row.filter(is_free, due__lte=began).update(**taken):
+    if not row.filter(is_free, is_due_by("due", began, task.EVERY)).update(**taken):
         return False
     try:
-        task.run()
+        is_more = task.run() is True
     except Exception as error:
         logger.exception("the periodic task %s failed", name)
         failure = f"{type(error).__name__}: {error}"[:200].replace("\0", "")
@@ -79,5 +91,6 @@ def _run(name: str, task: registry.PeriodicTask, now: Callable[[], float], seen:
             lease_until=0, holder="", due=now() + task.EVERY, failed=now(), failures=F("failures") + 1, failure=failure
         )
     else:
-        row.update(lease_until=0, holder="", due=began + task.EVERY, succeeded=now(), failures=0, failure="")
+        due = now() + BREATH if is_more else began + task.EVERY
+        row.update(lease_until=0, holder="", due=due, succeeded=now(), failures=0, failure="")
     return True

@@ -52,7 +52,7 @@ def admit(client_id: str = "") -> None:
     network = network_of(where.address)
     if _node().is_anybody_waiting():
         _stop_if_waiting(where.endpoint, ("refused:client", client_id[:255], network))
-        if _guests.get((client_id, network), 0.0) < time.time():
+        if _guests.get((client_id, network), 0.0) < time.monotonic():
             _stop_if_waiting(where.endpoint, ("refused:address", network))
     if (rate := _limits().get(f"{where.endpoint}:address")) is not None:
         _spend(where.endpoint, rate, (f"{where.endpoint}:address", network))
@@ -73,7 +73,7 @@ def served(client_id: str) -> None:
     """This client got what it asked for, so it belongs where it came from."""
     if len(_guests) >= MAXIMUM:
         _guests.clear()
-    _guests[client_id, network_of(audit.current_origin().address)] = time.time() + GUEST
+    _guests[client_id, network_of(audit.current_origin().address)] = time.monotonic() + GUEST
 
 
 def refused(error: OAuthError, client_id: str = "") -> None:
@@ -121,7 +121,7 @@ def _account_keys(account: str) -> tuple[Key, ...]:
 
 
 def _stop_if_waiting(endpoint: str, key: Key) -> None:
-    if (seconds := _node().waits_until(repr(key)) - time.time()) > 0:
+    if (seconds := _node().waits_until(repr(key)) - time.monotonic()) > 0:
         _stop(endpoint, key, seconds)
 
 
@@ -141,7 +141,7 @@ def _count(limit: str, key: Key) -> None:
     rate = _limits().get(limit)
     if rate is None or (seconds := _hit(rate, key)) is None:
         return
-    _node().wait_until(repr(key), time.time() + seconds)
+    _node().wait_until(repr(key), time.monotonic() + seconds)
 
 
 def _hit(rate: RateLimitItem, key: Key) -> float | None:
@@ -160,7 +160,8 @@ def _hit(rate: RateLimitItem, key: Key) -> float | None:
 def _hit_in(limiter: FixedWindowRateLimiter, rate: RateLimitItem, key: Key) -> float | None:
     if limiter.hit(rate, *key):
         return None
-    return max(0.0, limiter.get_window_stats(rate, *key).reset_time - time.time())
+    clock = getattr(limiter.storage, "clock", time.time)
+    return max(0.0, limiter.get_window_stats(rate, *key).reset_time - clock())
 
 
 @cache

@@ -14,13 +14,14 @@ from django.db import Error as DatabaseFailure
 from django.db import connection, transaction
 from django.db.migrations.loader import MigrationLoader
 
-from authz import keys, snapshot, turns
+from authz import audit, clocks, keys, snapshot, turns
 from authz.protocol.errors import OAuthError
 from authz.secrets_at_rest import WrongKeyError
 
 REMEMBERED = 1.0
 # Less than this left on the disk that a SQLite database is on, and the next writes fail.
 LEAST_DISK = 16 * 1024 * 1024
+_DISK_FULL = "53100"
 
 _lock = threading.Lock()
 _last: tuple[float, tuple[str, ...]] = (float("-inf"), ())
@@ -62,6 +63,7 @@ def _found() -> Iterator[str]:
         ("database_unwritable", _can_write),
         ("audit_unwritable", _can_record),
         ("disk_full", _has_room),
+        ("clocks_apart", _are_clocks_together),
     ):
         try:
             if not is_well():
@@ -113,7 +115,12 @@ def _can_write() -> bool:
 
 
 def _can_record() -> bool:
-    """An event is written and taken back. It brings its own number, so that none is missing from the row of events."""
+    """An event is written and taken back. It brings its own number, so that none is missing from the row of events.
+
+    Where space is short it may find some that is left, so what became of the last real one counts, too.
+    """
+    if audit.failed_lately():
+        return False
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO authz_auditevent"
@@ -124,7 +131,25 @@ def _can_record() -> bool:
     return True
 
 
+def _are_clocks_together() -> bool:
+    return clocks.are_together(clocks.apart())
+
+
 def _has_room() -> bool:
-    if connection.vendor != "sqlite":
-        return True
+    if connection.vendor == "postgresql":
+        return _takes_temporary_file()
     return disk_usage(str(connection.settings_dict["NAME"]).rpartition("/")[0] or ".").free > LEAST_DISK
+
+
+def _takes_temporary_file() -> bool:
+    """Whether PostgreSQL's disk takes a file of some hundred kilobytes. Rows that fit into old pages do not tell.
+
+    What does not fit into the working memory is written to the disk, and forgotten with the statement.
+    """
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL work_mem = '64kB'")
+            cursor.execute("SELECT count(*) FROM generate_series(1, 10000)")
+    except DatabaseFailure as failure:
+        return getattr(failure.__cause__, "sqlstate", "") != _DISK_FULL
+    return True

@@ -14,6 +14,7 @@ from authz.notifications import Kind
 from authz.transactions import settled
 
 EVERY = 300.0
+NEEDS_TRUE_CLOCK = True
 BATCH = 200
 # How long before the end the reminders are due; the last one is due at the end itself.
 BEFORE = (lifecycle.SOON, timedelta(days=2), timedelta(0))

@@ -126,12 +126,14 @@ class StandingCheck(Protocol):
 class PeriodicTask(Protocol):
     """What the server does by the clock, every `EVERY` seconds (authz/periodic.py).
 
+    `run` returns True where it has left something that it could do at once: then it is due again in a moment. One that
+    ends or removes things by the clock says NEEDS_TRUE_CLOCK = True, and does not run where the clock is in doubt.
     It may have `measures() -> {metric's name: (meaning, value)}` too: its lag, for the metrics.
     """
 
     EVERY: float
 
-    def run(self) -> None: ...
+    def run(self) -> bool | None: ...
 
 
 def _modules(paths: Sequence[str]) -> tuple[Any, ...]:

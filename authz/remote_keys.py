@@ -56,9 +56,13 @@ class Health:
 class _Entry:
     keys: tuple[Key, ...] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    fetched: float = 0.0
+    # By the clock that only moves forward: until when the keys are fresh, when the host was last asked for other keys
+    # and had none, and when it failed.
     fresh_until: float = 0.0
-    missed: float = 0.0  # when the host was last asked for other keys and had none
+    missed: float = float("-inf")
+    failed_at: float = float("-inf")
+    # By the clock, to be shown.
+    fetched: float = 0.0
     failures: int = 0
     failed: float = 0.0
     failure: str = ""
@@ -69,7 +73,7 @@ class _Entry:
 
     def is_due(self, now: float, *, lacking: bool) -> bool:
         """Whether the host should be asked (again); `lacking` says that a token needs a key that is not among them."""
-        if self.failure and now < self.failed + RETRY_INTERVAL:
+        if self.failure and now < self.failed_at + RETRY_INTERVAL:
             return False
         if self.keys is None or now >= self.fresh_until:
             return True
@@ -87,7 +91,7 @@ def keys(jwks_uri: str, role: Role = Role.CLIENT_KEYS, *, kid: str | None = None
     """
     entry = _entry(jwks_uri)
     _refresh(entry, jwks_uri, role, lacks=lambda: kid is not None and all(key.kid != kid for key in entry.keys or ()))
-    usable = entry.usable(time.time())
+    usable = entry.usable(time.monotonic())
     if usable is None:
         raise KeysUnavailableError(entry.failure) if entry.failure else KeysOnTheirWayError("being_fetched")
     return usable
@@ -101,7 +105,7 @@ def renewed(jwks_uri: str, role: Role = Role.CLIENT_KEYS, *, tried: Collection[K
     """
     entry = _entry(jwks_uri)
     _refresh(entry, jwks_uri, role, lacks=lambda: all(key in tried for key in entry.keys or ()))
-    return tuple(key for key in entry.usable(time.time()) or () if key not in tried)
+    return tuple(key for key in entry.usable(time.monotonic()) or () if key not in tried)
 
 
 def health(jwks_uri: str) -> Health | None:
@@ -130,18 +134,18 @@ def _refresh(entry: _Entry, jwks_uri: str, role: Role, *, lacks: Callable[[], bo
     or lacks the one, waits with the one who asked first.
     """
     lacking = lacks()
-    if not entry.is_due(time.time(), lacking=lacking) and not (lacking and entry.lock.locked()):
+    if not entry.is_due(time.monotonic(), lacking=lacking) and not (lacking and entry.lock.locked()):
         return
-    waits = entry.usable(time.time()) is None or lacking
+    waits = entry.usable(time.monotonic()) is None or lacking
     if waits and not step_aside():
         raise KeysOnTheirWayError(Cause.BUSY.value)
     if not entry.lock.acquire(blocking=waits, timeout=role.limits.seconds + 1 if waits else -1):
         return
     try:
-        if entry.is_due(time.time(), lacking=lacks()):
+        if entry.is_due(time.monotonic(), lacking=lacks()):
             _fetch(entry, jwks_uri, role)
             if lacks():
-                entry.missed = time.time()
+                entry.missed = time.monotonic()
             _count(entry, jwks_uri, role)
             cache.set(_cache_key(jwks_uri), asdict(_health(entry)), timeout=24 * 3600)
     finally:
@@ -165,7 +169,8 @@ def _fetch(entry: _Entry, jwks_uri: str, role: Role) -> None:
     remaining = http_caching.freshness(headers, requested=requested, received=time.time()).remaining
     entry.keys, entry.headers = found, headers
     entry.fetched = time.time()
-    entry.fresh_until = entry.fetched + min(MAX_AGE, max(MIN_AGE, DEFAULT_AGE if remaining is None else remaining))
+    age = min(MAX_AGE, max(MIN_AGE, DEFAULT_AGE if remaining is None else remaining))
+    entry.fresh_until = time.monotonic() + age
     entry.failures, entry.failure = 0, ""
 
 
@@ -188,7 +193,7 @@ def _answer(entry: _Entry, response: Response) -> tuple[Mapping[str, str], tuple
 
 def _failed(entry: _Entry, failure: str, *, withdrawn: bool) -> None:
     entry.failures += 1
-    entry.failed, entry.failure = time.time(), failure
+    entry.failed, entry.failed_at, entry.failure = time.time(), time.monotonic(), failure
     if withdrawn:
         entry.keys, entry.headers = None, {}
 
@@ -197,7 +202,7 @@ def _health(entry: _Entry) -> Health:
     return Health(
         keys=len(entry.keys or ()),
         fetched=entry.fetched,
-        fresh_until=entry.fresh_until,
+        fresh_until=time.time() + entry.fresh_until - time.monotonic() if entry.fetched else 0.0,
         failures=entry.failures,
         failed=entry.failed,
         failure=entry.failure,

@@ -10,7 +10,14 @@ from datetime import UTC, datetime
 from authz import statements
 from authz.transactions import in_settled
 
-_CLAIM = "INSERT INTO authz_usedassertion (digest, expires) VALUES (%s, %s) ON CONFLICT (digest) DO NOTHING"
+# By which name authz/clocks.py marks what was removed.
+REMOVED = "assertions"
+# What ended before others like it were removed may have been used and removed, too: its clock is not that of whoever
+# removed them (attack 45).
+_CLAIM = (
+    "INSERT INTO authz_usedassertion (digest, expires) SELECT %s, %s WHERE NOT EXISTS"
+    " (SELECT 1 FROM authz_removalmark WHERE name = 'assertions' AND until > %s) ON CONFLICT (digest) DO NOTHING"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,8 @@ def claim(issuer: str, jti: str, expires: float) -> bool:
     if claims is not None and digest in claims.before:
         claims.before.remove(digest)
         return True
-    is_first = statements.write(_CLAIM, (digest, statements.moment(datetime.fromtimestamp(expires, UTC)))) == 1
+    ends = statements.moment(datetime.fromtimestamp(expires, UTC))
+    is_first = statements.write(_CLAIM, (digest, ends, ends)) == 1
     # What belongs to a transaction may be rolled back with it.
     if is_first and claims is not None and not in_settled():
         claims.now.add(digest)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from django.db.models import F
 
-from authz import statements
+from authz import clocks, statements
 from authz.models import Client
+from authz.moments import due
 from authz.protocol.errors import OAuthError
 from authz.transactions import settled
 from cimd import policy, trust
@@ -94,7 +95,7 @@ def _claimed(client_id: str, limits: Limits, now: float, *, is_known: bool) -> C
         document, _ = Document.objects.get_or_create(url=client_id, defaults={"host": host(client_id), "origin": where})
         lease = secrets.token_hex(16)
         # One conditional statement is the answer (law 3).
-        if not Document.objects.filter(pk=document.pk, lease_until__lte=now).update(
+        if not Document.objects.filter(due("lease_until", now, LEASE), pk=document.pk).update(
             lease=lease, lease_until=now + LEASE
         ):
             return None
@@ -123,15 +124,17 @@ def busy(detail: str) -> OAuthError:
 
 # By hand, as what every request of a flood comes to (authz/statements.py).
 _UNDER_WAY = {
-    True: "SELECT origin FROM cimd_document WHERE lease_until > %s AND client_id IS NOT NULL LIMIT %s",
-    False: "SELECT origin FROM cimd_document WHERE lease_until > %s AND client_id IS NULL LIMIT %s",
+    True: "SELECT origin FROM cimd_document"
+    " WHERE lease_until > %s AND lease_until <= %s AND client_id IS NOT NULL LIMIT %s",
+    False: "SELECT origin FROM cimd_document"
+    " WHERE lease_until > %s AND lease_until <= %s AND client_id IS NULL LIMIT %s",
 }
 _BEGUN = "SELECT count FROM cimd_fetchwindow WHERE scope = %s AND minute = %s"
 
 
 def _require_some(where: str, limits: Limits, now: float, *, is_known: bool) -> None:
     """Raises `OAuthError` where the budget is spent, by what is under way or by what began in this minute."""
-    origins = [row[0] for row in statements.every(_UNDER_WAY[is_known], (now, limits.at_once))]
+    origins = [row[0] for row in statements.every(_UNDER_WAY[is_known], (now, now + LEASE, limits.at_once))]
     if len(origins) >= limits.at_once or origins.count(where) >= limits.at_once_per_origin:
         raise busy("at once")
     for scope, most in zip(
@@ -171,8 +174,12 @@ def _window(scope: str, minute: int, now: float) -> FetchWindow:
 
 
 def _tidy(minute: int, now: float) -> None:
-    """Windows that are over, URLs that never led to a client, and clients that nobody ever approved are forgotten."""
-    FetchWindow.objects.filter(minute__lt=minute - 1).delete()
+    """Windows that are over, URLs that never led to a client, and clients that nobody ever approved are forgotten.
+
+    By the earlier clock: a node whose own is ahead would empty the windows that others still count in.
+    """
+    now = min(now, now + clocks.apart())
+    FetchWindow.objects.filter(minute__lt=min(minute, int(now // MINUTE)) - 1).delete()
     Document.objects.filter(client=None, lease_until__lte=now, failed__lt=now - KEPT_FAILURE).delete()
     # Otherwise whoever fills the approval queue once has filled it for good.
     Client.objects.filter(
@@ -190,13 +197,14 @@ def _tidy(minute: int, now: float) -> None:
 
 
 def _is_leased(client_id: str, now: float) -> bool:
-    leased = statements.one("SELECT 1 FROM cimd_document WHERE url = %s AND lease_until > %s", (client_id, now))
-    return leased is not None
+    sql = "SELECT 1 FROM cimd_document WHERE url = %s AND lease_until > %s AND lease_until <= %s"
+    return statements.one(sql, (client_id, now, now + LEASE)) is not None
 
 
-def wait(client_id: str, deadline: float) -> None:
+def wait(client_id: str) -> None:
     """Return when the document is no longer being fetched, here or in any other process. Raises `OAuthError`."""
+    deadline = time.monotonic() + LEASE
     while client_id in _entering or _is_leased(client_id, time.time()):
-        if time.time() >= deadline:
+        if time.monotonic() >= deadline:
             raise busy("waited")
         time.sleep(0.05)

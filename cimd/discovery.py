@@ -17,6 +17,7 @@ from authz.outbound import Cause, OutboundError, Role
 from authz.protocol import http_caching
 from authz.protocol.client_metadata import Check, ClientMetadata
 from authz.protocol.errors import OAuthError, RefusalReason
+from authz.protocol.moments import is_due
 from authz.transactions import settled
 from authz.turns import step_aside
 from cimd import admission, budget, freshness, logos, metadata_document, policy, trust
@@ -57,22 +58,27 @@ def refresh(client_id: str) -> Document:
     """The document's bookkeeping, with a client that may be served. Raises `OAuthError`."""
     document = find(client_id)
     now = time.time()
-    if document is not None and document.client is not None and now < document.fresh_until:
+    if document is not None and document.client is not None and is_fresh(document.fresh_until, now):
         return document
-    if document is not None and now < document.retry_at:
+    if document is not None and not is_due(document.retry_at, now, freshness.LONGEST_RETRY):
         return _despite_failure(document, now)
     try:
         if not step_aside():
             raise budget.busy("places")
         claim = budget.claim(client_id, now, is_known=document is not None and document.client is not None)
         if claim is None:
-            budget.wait(client_id, now + budget.LEASE)
+            budget.wait(client_id)
             return _after_another(client_id)
     except OAuthError as error:
         if document is not None and _may_serve(document, now):
             return document
         raise error from None
     return _discover(claim, client_id, document)
+
+
+def is_fresh(until: float, now: float) -> bool:
+    """Whether a document that is fresh `until` then may be served without asking its host."""
+    return not is_due(until, now, BOUNDS.maximum)
 
 
 def find(client_id: str) -> Document | None:
@@ -87,7 +93,7 @@ def _after_another(client_id: str) -> Document:
     document, now = find(client_id), time.time()
     if document is None:
         raise OAuthError(Reason.DOCUMENT_UNAVAILABLE)
-    if document.client is not None and now < document.fresh_until:
+    if document.client is not None and is_fresh(document.fresh_until, now):
         return document
     return _despite_failure(document, now)
 
@@ -102,7 +108,7 @@ def _despite_failure(document: Document, now: float) -> Document:
 
 def _may_serve(document: Document, now: float) -> bool:
     """Whether the last valid document may serve although it is stale: its host is down, and not for too long."""
-    return document.client is not None and now < document.serves_until
+    return document.client is not None and not is_due(document.serves_until, now, BOUNDS.maximum + BOUNDS.stale)
 
 
 # --- Fetching ------------------------------------------------------------------------------------------------------

@@ -12,6 +12,9 @@ from enum import StrEnum
 
 from authz.protocol import http_caching
 
+# Seconds that a host is left alone at most after it failed.
+LONGEST_RETRY = 300.0
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -61,4 +64,4 @@ def retry_after(failures: int) -> float:
 
     This is not a cached error: nothing is concluded from it but that asking again at once would be no use.
     """
-    return min(300.0, 5.0 * float(1 << min(max(failures - 1, 0), 8)))
+    return min(LONGEST_RETRY, 5.0 * float(1 << min(max(failures - 1, 0), 8)))

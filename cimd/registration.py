@@ -25,7 +25,7 @@ from oauth2_provider.views.dynamic_client_registration import (
     DynamicClientRegistrationView,
 )
 
-from authz import audit, authorizations, rate_limits, registry
+from authz import audit, authorizations, clocks, rate_limits, registry
 from authz.conf import conf
 from authz.endpoints.machine import json_response, machine_endpoint
 from authz.models import Authorization, Client, Scope
@@ -204,7 +204,8 @@ def _require_room() -> None:
     if not budget.spend("registration", now, limit=A_MINUTE):
         raise OAuthError(Reason.BUSY, detail="registrations", retry_after=budget.until_next_minute(now))
     registered = Client.objects.filter(registration_source=Client.RegistrationSource.DCR)
-    registered.filter(created__lt=datetime.now(UTC) - UNUSED, authorization=None).delete()
+    earlier = datetime.now(UTC) + timedelta(seconds=min(0.0, clocks.apart()))
+    registered.filter(created__lt=earlier - UNUSED, authorization=None).delete()
     if registered[:MAX_CLIENTS].count() >= MAX_CLIENTS:
         raise OAuthError(Reason.QUEUE_FULL, detail="registrations", retry_after=budget.FULL)
 

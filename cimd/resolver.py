@@ -49,7 +49,7 @@ def resolve(client_id: str) -> Client | None:
     if registered.status in {Client.Status.SUSPENDED, Client.Status.RETIRED}:
         return registered
     known = snapshot.cached(("cimd", client_id), lambda: _known(client_id))
-    if time.time() < known.fresh_until and _agrees(registered, known, standing):
+    if discovery.is_fresh(known.fresh_until, time.time()) and _agrees(registered, known, standing):
         return registered
     return _brought_up_to_date(client_id, known)
 

@@ -35,6 +35,8 @@ class Host:
     def time(self) -> float:
         return self.now
 
+    monotonic = time
+
     def fetch(self, role: Role, url: str, *, headers: Mapping[str, str] | None = None) -> Response:
         assert (role, url) == (Role.CLIENT_KEYS, URL)
         self.asked += 1

@@ -33,6 +33,8 @@ class MetadataOnItsWayError(DiscoveryError):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
+    """`until` and `learnt` are of the clock that only moves forward."""
+
     metadata: Mapping[str, Any]
     failure: str
     until: float
@@ -62,13 +64,13 @@ def metadata(issuer: str) -> Mapping[str, Any]:
 
 def _known(issuer: str) -> Mapping[str, Any]:
     known = _found.get(issuer)
-    if known is None or time.time() >= known.until:
+    if known is None or time.monotonic() >= known.until:
         # One at a time: many requests for an issuer that is slow to answer must not become many fetches.
         if not step_aside():
             raise MetadataOnItsWayError(Cause.BUSY.value)
         with _lock:
             known = _found.get(issuer)
-            if known is None or time.time() >= known.until:
+            if known is None or time.monotonic() >= known.until:
                 known = _renewed(known, _ask(issuer))
                 if len(_found) >= MAX_ENTRIES:
                     _found.clear()
@@ -81,8 +83,8 @@ def _known(issuer: str) -> Mapping[str, Any]:
 def _renewed(known: _Found | None, answer: _Found) -> _Found:
     """The answer, or for a while what was known before, if the host did not answer at all."""
     unreachable = answer.failure in _UNREACHABLE
-    if unreachable and known is not None and known.metadata and time.time() < known.learnt + FRESH + GRACE:
-        return replace(known, until=time.time() + RETRY)
+    if unreachable and known is not None and known.metadata and time.monotonic() < known.learnt + FRESH + GRACE:
+        return replace(known, until=time.monotonic() + RETRY)
     return answer
 
 
@@ -119,6 +121,6 @@ def _ask(issuer: str) -> _Found:
             continue
         found = metadata.get("jwks_uri")
         if isinstance(found, str) and found:
-            return _Found(metadata, "", time.time() + FRESH, time.time())
+            return _Found(metadata, "", time.monotonic() + FRESH, time.monotonic())
         failure = "metadata_without_jwks_uri"
-    return _Found({}, failure, time.time() + RETRY, 0.0)
+    return _Found({}, failure, time.monotonic() + RETRY, 0.0)

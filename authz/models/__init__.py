@@ -5,6 +5,7 @@ from authz.models.audit_event import AuditEvent
 from authz.models.authorization import Authorization, AuthorizationCode, Consent
 from authz.models.browser_session import BrowserSession
 from authz.models.client import Client
+from authz.models.clock import ClockAnchor, RemovalMark
 from authz.models.cut_off import CutOff
 from authz.models.event_count import EventCount, EventCountMark
 from authz.models.evidence import AuditArchive, AuditDestination, AuditSegment, CheckpointKey
@@ -31,6 +32,7 @@ __all__ = [
     "BrowserSession",
     "CheckpointKey",
     "Client",
+    "ClockAnchor",
     "Consent",
     "CutOff",
     "EventCount",
@@ -39,6 +41,7 @@ __all__ = [
     "Notification",
     "PeriodicTask",
     "ProtectedResource",
+    "RemovalMark",
     "Rule",
     "RuleAuthor",
     "RuleChange",

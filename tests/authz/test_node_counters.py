@@ -19,9 +19,9 @@ def counters(tmp_path: Path) -> NodeCounters:
 def test_a_counter_counts_until_its_end(counters: NodeCounters, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [counters.incr("a", 60) for _ in range(3)] == [1, 2, 3]
     assert (counters.get("a"), counters.get("b")) == (3, 0)
-    assert counters.get_expiry("a") == pytest.approx(time.time() + 60, abs=5)
-    later = time.time() + 61
-    monkeypatch.setattr("time.time", lambda: later)
+    assert counters.get_expiry("a") == pytest.approx(time.monotonic() + 60, abs=5)
+    later = time.monotonic() + 61
+    monkeypatch.setattr("time.monotonic", lambda: later)
     assert counters.get("a") == 0
     assert counters.incr("a", 60) == 1
     counters.clear("a")
@@ -51,13 +51,13 @@ def test_processes_and_threads_count_together(counters: NodeCounters, tmp_path: 
 
 
 def test_who_waits_is_known_to_all(counters: NodeCounters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other, now = NodeCounters(tmp_path / "counters"), time.time()
+    other, now = NodeCounters(tmp_path / "counters"), time.monotonic()
     assert not other.is_anybody_waiting()
     counters.wait_until("a", now + 60)
     counters.wait_until("b", now + 30)
     assert other.is_anybody_waiting()
     assert (other.waits_until("a"), other.waits_until("c")) == (now + 60, 0.0)
-    monkeypatch.setattr("time.time", lambda: now + 61)
+    monkeypatch.setattr("time.monotonic", lambda: now + 61)
     assert not other.is_anybody_waiting()
     assert other.waits_until("a") == 0.0
 
@@ -70,11 +70,11 @@ def test_a_flood_of_names_neither_grows_it_nor_has_anybody_forgotten(
     size = (tmp_path / "counters").stat().st_size
     for _ in range(5):
         counters.incr("the one that matters", 60)
-    counters.wait_until("who waits", time.time() + 60)
+    counters.wait_until("who waits", time.monotonic() + 60)
     for name in range(2000):
         counters.incr(f"made up {name}", 60)
     assert counters.get("the one that matters") == 5
-    assert counters.waits_until("who waits") > time.time()
+    assert counters.waits_until("who waits") > time.monotonic()
     assert (tmp_path / "counters").stat().st_size == size
 
 

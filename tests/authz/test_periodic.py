@@ -3,14 +3,16 @@
 import os
 import socket
 import threading
+import time
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import connection
 
-from authz import housekeeping, periodic, process_names, registry
+from authz import housekeeping, periodic, process_names, registry, replay
 from authz.models import AccessRequest, Authorization, BrowserSession, Generation, PeriodicTask, UsedAssertion
 from tests.support import world
 from tests.support.races import at_once
@@ -160,15 +162,49 @@ def test_access_requests_are_kept_for_a_year_after_they_were_closed(gatehouse: w
     assert AccessRequest.objects.filter(pk__in=[row.pk for row in stay]).count() == len(stay)
 
 
-def test_it_goes_in_batches_and_ends(gatehouse: world.World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(housekeeping, "BATCH", 2)
-    monkeypatch.setattr(housekeeping, "BATCHES", 2)
+def test_it_goes_in_batches_of_each_kind_in_turn_until_its_time_is_over(
+    gatehouse: world.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     over = datetime.now(UTC) - DAY
     UsedAssertion.objects.bulk_create([UsedAssertion(digest=str(number), expires=over) for number in range(5)])
-    housekeeping.run()
+    BrowserSession.objects.create(digest="over", session_data="", expire_date=over)
+    monkeypatch.setattr(housekeeping, "BATCH", 2)
+    turns = iter([0.0, 1.0, 2.0, 99.0])
+    monkeypatch.setattr(housekeeping.time, "monotonic", lambda: next(turns))
+    assert housekeeping.run() is True
+    monkeypatch.undo()
     assert UsedAssertion.objects.count() == 1
-    housekeeping.run()
+    assert not BrowserSession.objects.exists()
+    assert housekeeping.run() is False
     assert not UsedAssertion.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_task_that_has_left_something_is_due_again_in_a_moment(tasks: dict[str, SimpleNamespace]) -> None:
+    tasks["works"].run = lambda: True
+    periodic.run_due(lambda: 1000.0)
+    assert PeriodicTask.objects.get(name="works").due == 1000.0 + periodic.BREATH
+
+
+@pytest.mark.django_db(transaction=True)
+def test_housekeeping_is_faster_than_those_who_use_assertions() -> None:
+    """Three thousand a second at the most (docs/decisions/0011-turns.md): what removes them has to keep up."""
+    ends = datetime.now(UTC).timestamp() + 60
+    began = time.perf_counter()
+    for number in range(300):
+        assert replay.claim("https://issuer.example", str(number), ends)
+    claiming = (time.perf_counter() - began) / 300
+    over, many = datetime.now(UTC) - timedelta(hours=1), 30_000
+    UsedAssertion.objects.bulk_create(
+        [UsedAssertion(digest=sha256(str(number).encode()).hexdigest(), expires=over) for number in range(many)],
+        batch_size=400,
+    )
+    began = time.perf_counter()
+    while housekeeping.run():
+        pass
+    removing = (time.perf_counter() - began) / many
+    assert UsedAssertion.objects.count() == 300
+    assert removing < claiming / 2
 
 
 def test_sign_ins_whose_browser_session_is_over_are_forgotten(gatehouse: world.World) -> None:

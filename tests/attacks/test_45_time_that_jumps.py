@@ -1,0 +1,327 @@
+"""Attack 45: time that jumps, on one node and on several. It reopens nothing, and it stops nothing."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+
+from authz import clocks, doctor, housekeeping, moments, periodic, readiness, registry, remote_keys, replay
+from authz.clocks import Anchor
+from authz.models import (
+    AuditDestination,
+    BrowserSession,
+    ClockAnchor,
+    Notification,
+    PeriodicTask,
+    RemovalMark,
+    UsedAssertion,
+)
+from authz.protocol.moments import is_due
+from cimd import budget, discovery
+from cimd.models import Document, FetchWindow
+from tests.support import world
+
+HOUR = 3600.0
+ISSUER = "https://issuer.example"
+
+
+class Time:
+    """This process's clock, `ahead` of what it is."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self._time = time.time
+
+    def __call__(self) -> float:
+        return self._time() + self.ahead
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
+    moved = Time()
+    monkeypatch.setattr(time, "time", moved)
+    yield moved
+    moved.ahead = 0.0
+
+
+# --- Once means once ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("ahead", [HOUR, -HOUR, 61.0, 30 * HOUR, 365 * 24 * HOUR, 0.0])
+def test_a_used_assertion_stays_used_whatever_a_nodes_clock_says_when_it_tidies(clock: Time, ahead: float) -> None:
+    """One node's clock jumps and it tidies; then the assertion comes again, and a new one."""
+    now = time.time()
+    housekeeping.run()
+    assert replay.claim(ISSUER, "used", now + 300)
+    clock.ahead = ahead
+    housekeeping.run()
+    clock.ahead = 0.0
+    assert not replay.claim(ISSUER, "used", now + 300)
+    assert replay.claim(ISSUER, "new", now + 300)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("ended", "is_taken"),
+    [(-3 * HOUR, False), (-HOUR - 1, False), (-HOUR + 1, True), (0.0, True), (300.0, True), (HOUR, True)],
+)
+def test_what_may_have_been_removed_is_refused_by_a_node_whose_clock_is_behind(ended: float, *, is_taken: bool) -> None:
+    """For such a node it has not expired yet."""
+    now = time.time()
+    clocks.mark_removed(replay.REMOVED, datetime.fromtimestamp(now - HOUR, UTC))
+    assert replay.claim(ISSUER, "x", now + ended) is is_taken
+
+
+@pytest.mark.django_db
+def test_the_mark_of_what_was_removed_only_moves_ahead() -> None:
+    at = datetime.now(UTC)
+    for moment in (at, at - timedelta(hours=1), at + timedelta(hours=1), at):
+        clocks.mark_removed("x", moment)
+    assert RemovalMark.objects.get(name="x").until == at + timedelta(hours=1)
+
+
+# --- Which clock is believed ----------------------------------------------------------------------------------------
+
+DAY = clocks.BELIEVED_AFTER
+
+
+@pytest.mark.parametrize(
+    ("anchor", "wall", "uptime", "believed", "next_anchor"),
+    [
+        # Nothing is known yet.
+        (None, 1000.0, 10.0, 1000.0, Anchor(1000.0, 10.0)),
+        # As the uptime says, and a little apart.
+        (Anchor(1000.0, 10.0), 1300.0, 310.0, 1300.0, Anchor(1300.0, 310.0)),
+        (Anchor(1000.0, 10.0), 1359.0, 310.0, 1359.0, Anchor(1359.0, 310.0)),
+        # Set back: the earlier is believed at once.
+        (Anchor(5000.0, 10.0), 1400.0, 310.0, 1400.0, Anchor(1400.0, 310.0)),
+        # Set ahead: what the uptime says.
+        (Anchor(1000.0, 10.0), 4900.0, 310.0, 1300.0, Anchor(1000.0, 10.0, 310.0)),
+        (Anchor(1000.0, 10.0, 310.0), 5500.0, 910.0, 1900.0, Anchor(1000.0, 10.0, 310.0)),
+        # Right again.
+        (Anchor(1000.0, 10.0, 310.0), 1900.0, 910.0, 1900.0, Anchor(1900.0, 910.0)),
+        # It stays ahead for longer than a day: then it was wrong before.
+        (Anchor(1000.0, 10.0, 310.0), 9e9, 311.0 + DAY, 9e9, Anchor(9e9, 311.0 + DAY)),
+    ],
+)
+def test_a_clock_that_was_set_ahead_is_believed_after_a_day(
+    anchor: Anchor | None, wall: float, uptime: float, believed: float, next_anchor: Anchor
+) -> None:
+    assert clocks.steady(anchor, wall, uptime) == (believed, next_anchor)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("apart", [0.0, -59.0, 59.0, -61.0, 3600.0, -7200.0])
+def test_the_earliest_clock_says_what_is_over(monkeypatch: pytest.MonkeyPatch, apart: float) -> None:
+    monkeypatch.setattr(clocks, "apart", lambda: apart)
+    believed = clocks.earliest().timestamp()
+    assert believed == pytest.approx(time.time() + min(0.0, apart), abs=5)
+    assert clocks.are_together(apart) is (abs(apart) <= 60)
+
+
+@pytest.mark.django_db
+def test_anchors_of_old_boots_are_forgotten() -> None:
+    ClockAnchor.objects.bulk_create(
+        [ClockAnchor(boot=str(number), wall=number, uptime=1.0) for number in range(clocks.BOOTS + 20)]
+    )
+    clocks.earliest()
+    assert ClockAnchor.objects.count() <= clocks.BOOTS
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("apart", "is_ready"), [(0.0, True), (30.0, True), (-60.0, True), (61.0, False), (-61.0, False), (HOUR, False)]
+)
+def test_a_node_whose_clock_is_apart_from_the_databases_is_not_ready(
+    gatehouse: world.World, monkeypatch: pytest.MonkeyPatch, apart: float, *, is_ready: bool
+) -> None:
+    monkeypatch.setattr(clocks, "apart", lambda: apart)
+    readiness.forget()
+    assert readiness.problems() == (() if is_ready else ("clocks_apart",))
+    readiness.forget()
+
+
+@pytest.mark.django_db
+def test_the_databases_clock_is_asked(clock: Time) -> None:
+    assert abs(clocks.apart()) < 5
+    clock.ahead = HOUR
+    expected = -HOUR if connection.vendor == "postgresql" else 0.0
+    assert clocks.apart() == pytest.approx(expected, abs=5)
+
+
+# --- Nothing stands still -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("at", "longest", "has_come"),
+    [
+        (0.0, 60.0, True),
+        (999.0, 60.0, True),
+        (1000.0, 60.0, True),
+        (1000.1, 60.0, False),
+        (1060.0, 60.0, False),
+        (1060.1, 60.0, True),
+        (4600.0, 60.0, True),
+        (4600.0, 7200.0, False),
+    ],
+)
+def test_what_is_due_later_than_its_interval_is_due_now(at: float, longest: float, *, has_come: bool) -> None:
+    assert is_due(at, 1000.0, longest) is has_come
+
+
+@pytest.mark.django_db
+def test_columns_are_read_by_the_same_rule() -> None:
+    for number, at in enumerate((0.0, 999.0, 1000.0, 1000.1, 1060.0, 1060.1, 4600.0)):
+        PeriodicTask.objects.create(name=str(number), due=at)
+    found = set(PeriodicTask.objects.filter(moments.due("due", 1000.0, 60.0)).values_list("name", flat=True))
+    assert found == {"0", "1", "2", "5", "6"}
+
+
+@pytest.fixture
+def tasks(monkeypatch: pytest.MonkeyPatch) -> dict[str, SimpleNamespace]:
+    ran: list[str] = []
+    found = {
+        "seals": SimpleNamespace(EVERY=5.0, run=lambda: ran.append("seals"), ran=ran),
+        "tidies": SimpleNamespace(EVERY=300.0, run=lambda: ran.append("tidies"), ran=ran, NEEDS_TRUE_CLOCK=True),
+    }
+    monkeypatch.setattr(registry, "periodic_tasks", lambda: found)
+    return found
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, 61.0, 400.0, 365 * 24 * HOUR, -365 * 24 * HOUR])
+def test_after_a_clock_that_jumped_every_task_runs_again_within_its_interval(
+    tasks: dict[str, SimpleNamespace], jump: float
+) -> None:
+    now = 1_800_000_000.0
+    periodic.run_due(lambda: now)
+    periodic.run_due(lambda: now + jump)
+    # And it died holding both leases.
+    PeriodicTask.objects.update(lease_until=now + jump + periodic.LEASE, holder="elsewhere/1/1")
+    tasks["seals"].ran.clear()
+    for later in range(0, 310, 5):
+        periodic.run_due(lambda later=later: now + later)
+    assert tasks["seals"].ran.count("seals") >= 45
+    assert tasks["seals"].ran.count("tidies") >= 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("apart", "runs"),
+    [
+        (0.0, ["seals", "tidies"]),
+        (59.0, ["seals", "tidies"]),
+        (-59.0, ["seals", "tidies"]),
+        (61.0, ["seals"]),
+        (-61.0, ["seals"]),
+        (HOUR, ["seals"]),
+    ],
+)
+def test_a_node_whose_clock_is_wrong_tidies_nothing_and_goes_on_sealing(
+    tasks: dict[str, SimpleNamespace], apart: float, runs: list[str]
+) -> None:
+    assert periodic.run_due(apart=apart) == runs
+
+
+def test_what_removes_or_ends_by_the_clock_needs_a_true_one() -> None:
+    needs = {name for name, task in registry.periodic_tasks().items() if getattr(task, "NEEDS_TRUE_CLOCK", False)}
+    assert needs == {
+        "authz.housekeeping",
+        "xaa.housekeeping",
+        "authz.recertification",
+        "authz.evidence.archiver",
+        "authz.expiring_approvals",
+    }
+
+
+@pytest.mark.django_db
+def test_the_doctor_says_when_tasks_are_put_off(gatehouse: world.World) -> None:
+    now = time.time()
+    for name, task in registry.periodic_tasks().items():
+        PeriodicTask.objects.create(name=name, due=now + task.EVERY)
+    assert not list(doctor.periodic_tasks(now))
+    PeriodicTask.objects.filter(name="authz.evidence.sealer").update(due=now + HOUR)
+    (finding,) = doctor.periodic_tasks(now)
+    assert "authz.evidence.sealer is put off for 60 minutes" in finding.says
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("jump", [-10.0, 0.0, HOUR, 24 * HOUR, 365 * 24 * HOUR, 30.0])
+def test_leases_and_retries_of_a_clock_that_was_ahead_hold_nobody(gatehouse: world.World, jump: float) -> None:
+    now = time.time()
+    holds = 0 < jump < 60
+    AuditDestination.objects.create(
+        name="siem", to="https://siem.example", format="jsonl", enabled=True, lease_until=now + jump
+    )
+    from authz.evidence import delivery
+
+    found = AuditDestination.objects.filter(delivery._is_up(now), enabled=True)
+    assert found.exists() is not holds
+    url = "https://client.example/client.json"
+    document = Document.objects.create(url=url, host="client.example", origin=url[:-12], lease_until=now + jump)
+    assert budget._is_leased(url, now) is (0 < jump <= budget.LEASE)
+    document.delete()
+
+
+@pytest.mark.django_db
+def test_a_message_that_a_clock_put_off_for_a_year_is_sent(gatehouse: world.World) -> None:
+    from authz import notification_delivery
+
+    now = datetime.now(UTC)
+    made = Notification.objects.create(message=uuid4(), kind="x", recipient=world.person("bob"), created=now, due=now)
+    for due, is_claimed in [
+        (now + timedelta(days=365), True),
+        (now + timedelta(hours=20), False),
+        (now + timedelta(hours=31), True),
+        (now, True),
+        (now - timedelta(days=1), True),
+        (now + timedelta(minutes=1), False),
+    ]:
+        Notification.objects.filter(pk=made.pk).update(due=due)
+        assert bool(notification_delivery._claim(now)) is is_claimed, due
+
+
+@pytest.mark.parametrize(
+    ("ahead", "fresh"), [(-1.0, False), (60.0, True), (HOUR, True), (24 * HOUR, True), (25 * HOUR, False), (1e9, False)]
+)
+def test_a_document_is_not_fresh_for_longer_than_any_may_be(ahead: float, *, fresh: bool) -> None:
+    now = time.time()
+    assert discovery.is_fresh(now + ahead, now) is fresh
+
+
+@pytest.mark.django_db
+def test_a_node_ahead_does_not_empty_the_windows_that_others_count_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    minute = int(now // 60)
+    FetchWindow.objects.create(scope="new", minute=minute, count=120)
+    monkeypatch.setattr(clocks, "apart", lambda: -HOUR)
+    budget._tidy(minute + 60, now + HOUR)
+    assert FetchWindow.objects.get().count == 120
+
+
+def test_foreign_keys_are_not_fresh_for_longer_because_a_clock_was_set_back(clock: Time) -> None:
+    entry = remote_keys._Entry(keys=(), fresh_until=time.monotonic() + 60)
+    for ahead in (0.0, -HOUR, HOUR, -24 * HOUR, 24 * HOUR, -365 * 24 * HOUR):
+        clock.ahead = ahead
+        assert not entry.is_due(time.monotonic(), lacking=False)
+        assert entry.is_due(time.monotonic() + 61, lacking=False)
+
+
+@pytest.mark.django_db
+def test_what_still_holds_by_the_right_clock_is_not_removed_by_one_that_is_ahead(
+    gatehouse: world.World, monkeypatch: pytest.MonkeyPatch, clock: Time
+) -> None:
+    """Sessions and codes, too: nobody is signed out by a clock."""
+    now = datetime.now(UTC)
+    housekeeping.run()
+    BrowserSession.objects.create(digest="live", session_data="", expire_date=now + timedelta(hours=1))
+    UsedAssertion.objects.create(digest="live", expires=now + timedelta(minutes=5))
+    clock.ahead = 30 * HOUR
+    housekeeping.run()
+    assert BrowserSession.objects.filter(digest="live").exists()
+    assert UsedAssertion.objects.filter(digest="live").exists()
