@@ -33,6 +33,13 @@ class AuthzConfig(AppConfig):
     # Whose identifiers no client may have (authz/identifiers.py).
     IDENTIFIERS = ("authz.identifiers.of_the_core",)
 
+    # What an undo gives back: any change of these rows voids it, but for these columns (authz/models/mark_triggers.py).
+    CUT_OFF_MODELS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "Client": ("updated", "approval_reminders"),
+        "User": ("last_login",),
+        "ProtectedResource": (),
+    }
+
     # What the switch can cut off (authz/cut_off.py); rooms name kinds of their own.
     CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {
         kind: f"authz.cut_off_kinds.{kind}"

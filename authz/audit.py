@@ -44,6 +44,7 @@ class Event(StrEnum):
     ACCESS_CANCELLED = "policy:access_request:cancelled"
     ACCESS_CUT_OFF = "policy:access:cut_off"
     ACCESS_REINSTATED = "policy:access:reinstated"
+    REINSTATING_REFUSED = "policy:access:undo_refused"
     SIGNED_IN = "person:session:started"
     SIGN_IN_FAILED = "person:session:refused"
     SIGNED_OUT = "person:session:ended"

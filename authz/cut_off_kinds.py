@@ -9,7 +9,6 @@ from authz.models import (
     BrowserSession,
     Client,
     Consent,
-    CutOff,
     ProtectedResource,
     User,
 )
@@ -27,7 +26,8 @@ def client(identifier: str) -> Target | None:
         stops="It is suspended, and what people allowed it is forgotten.",
         state=lambda: {"status": this.values_list("status", flat=True).get()},
         stop=lambda: this.exclude(status=Status.RETIRED).update(status=Status.SUSPENDED),
-        reinstate=lambda before: this.filter(status=Status.SUSPENDED).update(status=before["status"]),
+        reinstate=lambda before, _: this.update(status=before["status"]),
+        rows=(this,),
         authorizations=Authorization.objects.filter(client=row),
         consents=Consent.objects.filter(client=row),
         codes=AuthorizationCode.objects.filter(client=row),
@@ -45,7 +45,8 @@ def person(identifier: str) -> Target | None:
         stops="The account is switched off and signed out, and what it allowed to agents is forgotten.",
         state=lambda: {"active": this.values_list("is_active", flat=True).get()},
         stop=lambda: this.update(is_active=False),
-        reinstate=lambda before: this.update(is_active=before["active"]),
+        reinstate=lambda before, _: this.update(is_active=before["active"]),
+        rows=(this,),
         authorizations=Authorization.objects.filter(user=user),
         consents=Consent.objects.filter(user=user),
         codes=AuthorizationCode.objects.filter(user=user),
@@ -97,7 +98,8 @@ def resource(identifier: str) -> Target | None:
         stops="It is switched off, so nobody gets a token for it.",
         state=lambda: {"active": this.values_list("is_active", flat=True).get()},
         stop=lambda: this.update(is_active=False),
-        reinstate=lambda before: this.update(is_active=before["active"]),
+        reinstate=lambda before, _: this.update(is_active=before["active"]),
+        rows=(this,),
         authorizations=Authorization.objects.filter(resource=row),
         codes=AuthorizationCode.objects.filter(resource=row),
         resource=row.identifier,
@@ -117,15 +119,17 @@ def everything(identifier: str) -> Target | None:
         },
         stop=lambda: able.update(status=Status.SUSPENDED),
         reinstate=_reinstate_agents,
+        rows=(able,),
+        # An agent that was changed meanwhile stays as it is, and all others come back.
+        is_whole=False,
+        covers=(Client.objects.all(),),
         authorizations=Authorization.objects.all(),
         codes=AuthorizationCode.objects.all(),
     )
 
 
-def _reinstate_agents(before: State) -> None:
-    # Whoever was cut off for a reason of its own stays so.
-    for_itself = CutOff.objects.filter(kind="client", undone=None).values("identifier")
-    stopped = Client.objects.filter(status=Status.SUSPENDED).exclude(client_id__in=for_itself)
+def _reinstate_agents(before: State, left: frozenset[int]) -> None:
     for status, keys in before.items():
-        for start in range(0, len(keys), 500):
-            stopped.filter(pk__in=keys[start : start + 500]).update(status=status)
+        still = [key for key in keys if key in left]
+        for start in range(0, len(still), 500):
+            Client.objects.filter(pk__in=still[start : start + 500]).update(status=status)

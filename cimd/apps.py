@@ -11,5 +11,23 @@ class CimdConfig(AppConfig):
     # Whom we believe is configuration like any other: a change is in force with the next request (authz/snapshot.py).
     CONFIGURATION_MODELS = ("Policy",)
 
+    # What an undo gives back: any change of these rows voids it, but for these columns (authz/models/mark_triggers.py).
+    CUT_OFF_MODELS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "Document": (
+            "headers",
+            "fetched",
+            "fresh_until",
+            "serves_until",
+            "lease",
+            "lease_until",
+            "failures",
+            "failed",
+            "failure",
+            "failure_status",
+            "failure_checks",
+            "retry_at",
+        )
+    }
+
     # What the switch can cut off beside the core's kinds (authz/cut_off.py).
     CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {"document": "cimd.cut_off.document"}

@@ -33,10 +33,9 @@ def document(identifier: str) -> Target | None:
         if this.update(approval=Document.Approval.NONE):
             Client.objects.filter(pk=client.pk, status=Client.Status.APPROVED).update(status=Client.Status.PENDING)
 
-    def reinstate(before: State) -> None:
-        # A newer version that came meanwhile waits for its own approval.
-        if this.filter(candidate=version).update(candidate=None, approval=before["approval"]):
-            Client.objects.filter(pk=client.pk, status=Client.Status.PENDING).update(status=before["status"])
+    def reinstate(before: State, _: frozenset[int]) -> None:
+        this.update(candidate=None, approval=before["approval"])
+        Client.objects.filter(pk=client.pk).update(status=before["status"])
 
     return Target(
         name=f"{version.digest[:SHORTEST]} of {version.document.url}",
@@ -46,6 +45,8 @@ def document(identifier: str) -> Target | None:
         state=state,
         stop=stop,
         reinstate=reinstate,
+        # A newer version that came meanwhile waits for its own approval, and the agent may have been stopped by itself.
+        rows=(this, Client.objects.filter(pk=client.pk)) if in_force else (),
         authorizations=Authorization.objects.filter(client=client, lineage__document=version.digest),
         consents=Consent.objects.filter(client=client, client_digest=client.consent_digest) if in_force else None,
         codes=AuthorizationCode.objects.filter(client=client, lineage__document=version.digest),

@@ -26,6 +26,9 @@ class XaaConfig(AppConfig):
     # What `manage.py doctor` looks at beside the core's.
     EXAMINATIONS: ClassVar[Mapping[str, str]] = {"trusted issuers": "xaa.doctor.issuers"}
 
+    # What an undo gives back: any change of these rows voids it, but for these columns (authz/models/mark_triggers.py).
+    CUT_OFF_MODELS: ClassVar[Mapping[str, tuple[str, ...]]] = {"TrustedIssuer": ()}
+
     # What the switch can cut off beside the core's kinds (authz/cut_off.py).
     CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {"issuer": "xaa.cut_off.issuer"}
 

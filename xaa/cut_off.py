@@ -16,7 +16,7 @@ def issuer(identifier: str) -> Target | None:
     by_workload = Q(client__in=list(workloads), user=None, grant_type=JWT_BEARER)
     this = TrustedIssuer.objects.filter(pk=row.pk)
 
-    def reinstate(before: State) -> None:
+    def reinstate(before: State, _: frozenset[int]) -> None:
         this.update(enabled=before["enabled"])
 
     return Target(
@@ -26,5 +26,6 @@ def issuer(identifier: str) -> Target | None:
         # What rests on it is ended below, and counted.
         stop=lambda: this.update(enabled=False),
         reinstate=reinstate,
+        rows=(this,),
         authorizations=Authorization.objects.filter(Q(lineage__issuer=row.issuer) | by_workload),
     )

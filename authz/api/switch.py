@@ -52,9 +52,17 @@ class CutOff(ApiView):
         if not isinstance(reason, str) or not reason.strip():
             raise invalid("reason", "is needed: the audit keeps it")
         target = cut_off.target(kind, name)
-        by = principal_of(request).by
+        by, person = principal_of(request).by, principal_of(request).person
         now = datetime.now(UTC)
-        row = cut_off.cut_off(target, kind=kind, identifier=name, reason=reason, by=by.name, now=now)
+        row = cut_off.cut_off(
+            target,
+            kind=kind,
+            identifier=name,
+            reason=reason,
+            by=by.name,
+            by_subject=str(person.subject) if person else "",
+            now=now,
+        )
         ended = row.counts["authorizations"]
         return Response({"kind": kind, "name": target.name, "ended": ended, "counts": row.counts})
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.auth.backends import BaseBackend
 from django.db.models import Model, Q, QuerySet
 
-from authz.models import AccessRequest, Client, ProtectedResource, User
+from authz.models import AccessRequest, Client, CutOff, ProtectedResource, User
 
 APPROVE_AGENTS = "authz.approve_client"
 END_AUTHORIZATIONS = "authz.end_authorization"
@@ -25,6 +25,8 @@ CUT_OFF = {
     "session": "authz.cut_off_session",
     "": "authz.cut_off_anything",
 }
+# What making the state again takes, by kind: whoever undoes a cut-off could have given it anew. Else: administrators.
+UNDO = {"client": APPROVE_AGENTS, "": CUT_OFF[""]}
 SEE_CUT_OFFS = "authz.view_cutoff"
 
 # What an approver must see to decide well; a room's own objects come with `view_` anywhere.
@@ -82,6 +84,14 @@ def may_cut_off(user: User, kind: str, identifier: str) -> bool:
         return True
     owned = ProtectedResource.objects.filter(identifier=identifier, owner=user)
     return kind == "resource" and user.has_perm(END_AUTHORIZATIONS) and owned.exists()
+
+
+def may_undo(user: User, row: CutOff) -> bool:
+    """Whether a person may undo a cut-off: who may both cut that off and make it what it was. What somebody else took,
+    an administrator gives back."""
+    is_theirs = user.is_superuser or (row.by_subject != "" and row.by_subject == str(user.subject))
+    may_make = user.has_perm(UNDO.get(row.kind, UNDO[""]))
+    return is_theirs and may_make and may_cut_off(user, row.kind, row.identifier)
 
 
 class RoleBackend(BaseBackend):

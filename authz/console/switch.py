@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from authz import cut_off
 from authz.console.model_admin import person
-from authz.console.roles import SEE_CUT_OFFS, may_cut_off
+from authz.console.roles import SEE_CUT_OFFS, may_cut_off, may_undo
 from authz.console.site import console
 from authz.models import CutOff
 
@@ -74,6 +74,7 @@ def switch(request: HttpRequest, kind: str) -> HttpResponse:
             identifier=identifier,
             reason=form.cleaned_data["reason"],
             by=person(request).username,
+            by_subject=str(person(request).subject),
             now=now,
         )
         return redirect("admin:switch_done", row.pk)
@@ -112,7 +113,7 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
     """GET: what comes back. POST: give it back."""
     _require_sight(request)
     row = get_object_or_404(CutOff, pk=pk)
-    if not _may_undo(request, row):
+    if not may_undo(person(request), row):
         raise PermissionDenied
     problem = ""
     if request.method == "POST":
@@ -142,13 +143,6 @@ def _require_sight(request: HttpRequest) -> None:
         raise PermissionDenied
 
 
-def _may_undo(request: HttpRequest, row: CutOff) -> bool:
-    who = person(request)
-    # What an administrator took, an administrator gives back.
-    is_theirs = who.is_superuser or row.by == who.username
-    return is_theirs and may_cut_off(who, row.kind, row.identifier)
-
-
 def _shown(request: HttpRequest, row: CutOff) -> dict[str, Any]:
     return {
         "row": row,
@@ -156,5 +150,13 @@ def _shown(request: HttpRequest, row: CutOff) -> dict[str, Any]:
         "counts": {name: count for name, count in row.counts.items() if count},
         "before": cut_off.in_short(row.before),
         "after": cut_off.in_short(row.after),
-        "may_undo": row.can_be_undone and _may_undo(request, row),
+        "is_void": row.can_be_undone and _is_void(row),
+        "may_undo": row.can_be_undone and may_undo(person(request), row) and not _is_void(row),
     }
+
+
+def _is_void(row: CutOff) -> bool:
+    try:
+        return cut_off.is_void(row)
+    except cut_off.NothingToCut:
+        return True

@@ -6,7 +6,7 @@ from authz.models.authorization import Authorization, AuthorizationCode, Consent
 from authz.models.browser_session import BrowserSession
 from authz.models.client import Client
 from authz.models.clock import ClockAnchor, RemovalMark
-from authz.models.cut_off import CutOff
+from authz.models.cut_off import CutOff, CutOffMark
 from authz.models.event_count import EventCount, EventCountMark
 from authz.models.evidence import AuditArchive, AuditDestination, AuditSegment, CheckpointKey
 from authz.models.generation import Generation
@@ -35,6 +35,7 @@ __all__ = [
     "ClockAnchor",
     "Consent",
     "CutOff",
+    "CutOffMark",
     "EventCount",
     "EventCountMark",
     "Generation",

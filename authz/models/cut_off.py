@@ -11,6 +11,8 @@ class CutOff(models.Model):
     name = models.CharField(max_length=1024)
     time = models.DateTimeField(db_index=True)
     by = models.CharField(max_length=150)
+    # The person's `sub`: names are given up and taken again. Empty: not a person in the console or at the API.
+    by_subject = models.CharField(max_length=36, blank=True, default="", db_default="")
     reason = models.CharField(max_length=500, blank=True, default="")
     counts = models.JSONField(default=dict)
     before = models.JSONField(default=dict)
@@ -29,3 +31,18 @@ class CutOff(models.Model):
     @property
     def can_be_undone(self) -> bool:
         return self.undone is None and self.before != self.after
+
+
+class CutOffMark(models.Model):
+    """A row that is still as a cut-off left it. A change of the row removes its marks, in the same transaction and by
+    whatever way it is made (authz/models/mark_triggers.py), so that what was changed meanwhile is not undone."""
+
+    cut_off = models.ForeignKey(CutOff, on_delete=models.CASCADE, related_name="marks")
+    of_table = models.CharField(max_length=63)
+    of_row = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["of_table", "of_row"], name="authz_cut_off_mark_of")]
+
+    def __str__(self) -> str:
+        return f"{self.of_table} {self.of_row}"

@@ -3,6 +3,7 @@
 - Each write to a configuration table moves the generation, in the same transaction, so that no process goes on deciding
   by what it has cached (authz/snapshot.py).
 - Each change of a rule becomes a row of the rules' history, in the same transaction, never changed or removed.
+- A change of what was cut off voids the undo (mark_triggers.py).
 - Rows of the audit are never changed, and never removed before they stand in an archive (archive_triggers.py).
 
 They are installed again after each `migrate`, because SQLite drops a table's triggers when a migration rebuilds it.
@@ -16,7 +17,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
-from authz.models import archive_triggers
+from authz.models import archive_triggers, mark_triggers
 
 
 def install(*, using: str, **_: Any) -> None:
@@ -66,7 +67,7 @@ def _found(connection: BaseDatabaseWrapper, cursor: Any) -> dict[str, Any]:
     }
 
 
-_SHARED = frozenset({"authz_move_generation", "authz_append_only"})
+_SHARED = frozenset({"authz_move_generation", "authz_append_only", mark_triggers.FUNCTION})
 
 
 def _words(text: str) -> str:
@@ -85,6 +86,10 @@ def _statements(connection: BaseDatabaseWrapper, tables: set[str]) -> Iterator[s
             model = app.get_model(name)
             if model._meta.db_table in tables:
                 yield from _append_only(connection, model)
+        for name, without in getattr(app, "CUT_OFF_MODELS", {}).items():
+            model = app.get_model(name)
+            if tables >= {model._meta.db_table, mark_triggers.TABLE}:
+                yield from mark_triggers.statements(connection.vendor, model, without)
     if tables >= {"authz_rule", "authz_rulechange", "authz_ruleauthor"}:
         yield from _rule_history(connection)
 
@@ -113,6 +118,7 @@ def _functions(connection: BaseDatabaseWrapper) -> list[str]:
         CREATE OR REPLACE FUNCTION authz_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$
         """,
+        mark_triggers.FUNCTION_BODY,
     ]
 
 

@@ -98,3 +98,38 @@ def test_an_old_version_ends_what_it_gave_and_no_more(
 def test_what_is_no_version_is_said(gatehouse: world.World, digest: str) -> None:
     with pytest.raises(cut_off.NothingToCut):
         cut_off.target("document", digest)
+
+
+def again(kind: str, identifier: str) -> None:
+    found = cut_off.target(kind, identifier)
+    cut_off.cut_off(found, kind=kind, identifier=identifier, reason="", by="alice", now=now())
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        lambda url: Client.objects.filter(client_id=url).update(status="suspended"),
+        lambda url: again("client", url),
+        lambda url: again("everything", ""),
+        lambda url: again("document", DocumentVersion.objects.get().digest),
+        lambda url: Document.objects.update(candidate=None),
+        lambda url: Document.objects.update(approval="person"),
+        lambda url: Client.objects.filter(client_id=url).update(redirect_uris="https://evil.example/"),
+    ],
+)
+def test_a_later_change_voids_the_undo(gatehouse: world.World, url: str, later: Any) -> None:
+    """Attack 37."""
+    tokens(gatehouse, url)
+    row = switch(DocumentVersion.objects.get().digest)
+    later(url)
+    with pytest.raises(cut_off.NothingToUndo, match="not as this cut-off left it"):
+        cut_off.undo(row, by="alice", now=now())
+    assert Client.objects.get(client_id=url).status != "approved"
+
+
+def test_fetching_the_document_again_does_not(gatehouse: world.World, url: str) -> None:
+    tokens(gatehouse, url)
+    row = switch(DocumentVersion.objects.get().digest)
+    Document.objects.update(fetched=2, fresh_until=3, lease_until=0, failures=1)
+    cut_off.undo(row, by="alice", now=now())
+    assert Client.objects.get(client_id=url).status == "approved"
