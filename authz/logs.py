@@ -13,8 +13,14 @@ from authz import audit
 
 _GONE = "[removed]"
 _SECRETS = (
-    # A JWT in whole: access tokens, ID-JAGs, client assertions.
-    (re.compile(r"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*)?"), _GONE),
+    # A JWT in whole: access tokens, ID-JAGs, client assertions. Tried once for each run of letters: what a stranger
+    # sends may stand in an exception, and begin in a thousand places.
+    (
+        re.compile(
+            r"(?<![A-Za-z0-9_\-])(?>([A-Za-z0-9_\-]*?)eyJ)[A-Za-z0-9_\-]{8,}+\.[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*)?"
+        ),
+        rf"\1{_GONE}",
+    ),
     # A refresh token: authorization.generation.MAC (authz/refresh_tokens.py).
     (re.compile(r"(?<![A-Za-z0-9_\-])[A-Za-z0-9_\-]{22}\.\d+\.[A-Za-z0-9_\-]{43}"), _GONE),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL), _GONE),

@@ -51,13 +51,15 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
 def client_id(request_params: Mapping[str, str]) -> str | None:
     """The client that a request stands for which names none: a workload's assertion says whose it is (SEP-1933).
 
-    Not yet believed: redeeming verifies the assertion for just this client.
+    The signature comes first: what a stranger wrote is matched against no pattern (attack 43). Redeeming judges the
+    rest of the assertion, for just this client.
     """
     token = parsed(request_params)
     if token.typ == id_jag.TYP:
         return None
     trust = trusted_issuers.require(trusted_issuers.of(token), Use.WORKLOAD)
-    clients = workloads.clients_of(trust.workloads, token.claims)
+    claims = workloads.verified(token, trusted_issuers.keys_for(trust, token))
+    clients = workloads.clients_of(trust.workloads, claims)
     if len(clients) != 1:
         raise OAuthError(Reason.WORKLOAD_UNKNOWN, detail=f"{len(clients)} clients")
     return clients[0]

@@ -4,14 +4,12 @@ Kubernetes service accounts, GitHub Actions, SPIFFE JWT-SVIDs: each platform sig
 needs no secret of ours. Pure: told by the issuer's configuration and the claims alone.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
-from authz.protocol import jwts
+from authz.protocol import jwts, patterns
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwks import Key
 from authz.protocol.jwts import JwtError, Unverified
@@ -43,21 +41,14 @@ class Workload:
     expires: float
 
 
-@lru_cache(maxsize=1024)
-def _pattern(subject: str) -> re.Pattern[str]:
-    # A star inside stands for one segment: in `repo:acme/*:environment:production` it must not swallow the separators,
-    # or a repository or branch with a well-chosen name could write itself into another place (attack 23).
-    body = subject.removesuffix("*")
-    rest = ".+" if body != subject else ""
-    return re.compile("[^/:]+".join(re.escape(part) for part in body.split("*")) + rest, re.DOTALL)
-
-
 def matches(binding: Binding, claims: Mapping[str, Any]) -> bool:
-    """Whether the binding is about the workload with these claims."""
+    """Whether the binding is about the workload with these claims, which a signature of its issuer vouches for."""
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT:
         return False
-    if not _pattern(binding.subject).fullmatch(subject):
+    # A star inside stands for one segment: in `repo:acme/*:environment:production` it must not swallow the separators,
+    # or a repository or branch with a well-chosen name could write itself into another place (attack 23).
+    if not patterns.matches(binding.subject, subject):
         return False
     # Type and value: 1 is not true, and "1" is neither.
     return all(
@@ -69,6 +60,14 @@ def matches(binding: Binding, claims: Mapping[str, Any]) -> bool:
 def clients_of(bindings: Iterable[Binding], claims: Mapping[str, Any]) -> tuple[str, ...]:
     """The client_ids that these claims stand for, each once, in the bindings' order."""
     return tuple(dict.fromkeys(binding.client_id for binding in bindings if matches(binding, claims)))
+
+
+def verified(token: Unverified, keys: Sequence[Key]) -> Mapping[str, Any]:
+    """The claims of an assertion of this kind that one of the issuer's keys signed. Raises OAuthError."""
+    try:
+        return jwts.verify(token, keys, typ=TYPES).claims
+    except JwtError as error:
+        raise OAuthError(BY_JWT_PROBLEM[error.problem]) from None
 
 
 def judge(
@@ -85,8 +84,8 @@ def judge(
 
     `audience` is our issuer identifier; SDKs that write it with a slash at the end mean us too (interop 2).
     """
+    claims = verified(token, keys)
     try:
-        claims = jwts.verify(token, keys, typ=TYPES).claims
         if claims.get("iss") != issuer:
             raise OAuthError(Reason.ISSUER_UNTRUSTED)
         if issuer == audience:

@@ -14,7 +14,8 @@ _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _MAX_MARKS = 2  # on one letter; more of them paint over the lines around the name
 _CONFUSABLE_SCRIPTS = frozenset({"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})
 _OTHER_DOTS = str.maketrans(dict.fromkeys("\u3002\uff61\u2024\ua4f8\u0701\u0702\u06d4\u0660\u06f0\u00b7\u30fb", "."))
-_HOST_LIKE = re.compile(r"[\w\-]+(?:\.[\w\-]+)*\.[^\W\d_]{2,}")
+# Begun once for each chain of labels, however long it is.
+_HOST_LIKE = re.compile(r"(?<![\w\-])(?<![\w\-]\.)[\w\-]+(?:\.[\w\-]+)*\.[^\W\d_]{2,}")
 
 
 def visible(text: str) -> str:

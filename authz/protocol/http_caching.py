@@ -14,7 +14,9 @@ MAX_DELTA = 2**31
 # What this module reads of a response.
 HEADERS = frozenset({"age", "cache-control", "date", "etag", "expires", "last-modified", "vary"})
 
-_DIRECTIVE = re.compile(r"""\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?\s*(?:,|$)""")
+# An empty element of a list is allowed and means nothing (RFC 9110 §5.6.1).
+_NOTHING = re.compile(r"[, \t]*+")
+_DIRECTIVE = re.compile(r"""([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?\s*(?:,|$)""")
 _DATE = re.compile(r"[A-Za-z0-9 ,:+\-]{1,64}")
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
@@ -40,12 +42,11 @@ def directives(cache_control: str) -> dict[str, str]:
     found: dict[str, str] = {}
     position = 0
     while position < len(cache_control):
+        position = _NOTHING.match(cache_control, position).end()  # type: ignore[union-attr]  # it always matches
+        if position == len(cache_control):
+            break
         match = _DIRECTIVE.match(cache_control, position)
         if match is None:
-            # An empty element of a list is allowed and means nothing (RFC 9110 §5.6.1).
-            if cache_control[position] in ", \t":
-                position += 1
-                continue
             return {"no-store": ""}
         name, argument = match[1].lower(), match[2] or match[3] or ""
         # > When there is more than one value present for a given directive … either the first occurrence should be used
