@@ -18,6 +18,7 @@ from authz.wsgi import application as wsgi_application
 # isort: split
 from authz import replay, turns
 from authz.conf import conf
+from authz.downloads import Reader
 from authz.endpoints.machine import Response, View
 from authz.protocol.params import MAXIMUM_BODY as MAXIMUM_MACHINE_BODY
 
@@ -57,7 +58,7 @@ async def _answered(scope: dict[str, Any], receive: Receive, send: Send) -> list
         has_more = await _read(receive, body, MAXIMUM_MACHINE_BODY)
         if view is not None or len(body) <= MAXIMUM_MACHINE_BODY:
             # What is too much for a machine endpoint, it says itself.
-            return await _answer(view, scope, bytes(body), send)
+            return await _answer(view, scope, bytes(body), receive, send)
         if _long >= MAXIMUM_LONG:
             return _whole(503, (("Retry-After", "5"),), b"")
         _long += 1
@@ -66,14 +67,14 @@ async def _answered(scope: dict[str, Any], receive: Receive, send: Send) -> list
                 await _read(receive, body, MAXIMUM_BODY)
             if len(body) > MAXIMUM_BODY:
                 return _whole(413, (), b"")
-            return await _answer(view, scope, bytes(body), send)
+            return await _answer(view, scope, bytes(body), receive, send)
         finally:
             _long -= 1
     except _GoneError:
         return []
 
 
-async def _answer(view: View | None, scope: dict[str, Any], body: bytes, send: Send) -> list[Message]:
+async def _answer(view: View | None, scope: dict[str, Any], body: bytes, receive: Receive, send: Send) -> list[Message]:
     environ = _environ(scope, body)
     loop = asyncio.get_running_loop()
     claimed: frozenset[str] = frozenset()
@@ -85,7 +86,7 @@ async def _answer(view: View | None, scope: dict[str, Any], body: bytes, send: S
             return _whole(response.status_code, response.headers.items(), content)
         # It begins again; what it has claimed stays its own.
         environ["wsgi.input"], claimed = BytesIO(body), frozenset(claims)
-    return await loop.run_in_executor(_threads, _beside, environ, claimed, loop, send)
+    return await loop.run_in_executor(_threads, _beside, environ, claimed, Reader(receive, send, loop))
 
 
 def _in_the_lane(view: View, environ: dict[str, Any], loop: AbstractEventLoop) -> Response | None:
@@ -102,7 +103,7 @@ def _in_the_lane(view: View, environ: dict[str, Any], loop: AbstractEventLoop) -
         asyncio._set_running_loop(loop)
 
 
-def _beside(environ: dict[str, Any], claimed: frozenset[str], loop: AbstractEventLoop, send: Send) -> list[Message]:
+def _beside(environ: dict[str, Any], claimed: frozenset[str], reader: Reader) -> list[Message]:
     """Answer in a thread, and give what is left to send: a page as a whole. A download is sent while it is made."""
     status, headers = 0, list[tuple[str, str]]()
 
@@ -110,20 +111,12 @@ def _beside(environ: dict[str, Any], claimed: frozenset[str], loop: AbstractEven
         nonlocal status, headers
         status, headers = int(told[:3]), sent
 
-    async def told(message: Message) -> None:
-        await send(message)
-
-    def tell(message: Message) -> None:
-        asyncio.run_coroutine_threadsafe(told(message), loop).result()
-
     with replay.remembered(claimed):
         chunks = wsgi_application(environ, start_response)
     try:
         if isinstance(chunks, list) or not getattr(chunks, "streaming", True):
             return _whole(status, headers, b"".join(chunks))
-        tell(_start(status, headers))
-        for chunk in chunks:
-            tell({"type": "http.response.body", "body": chunk, "more_body": True})
+        reader.stream(_start(status, headers), chunks)
         return [_end(b"")]
     finally:
         # Django ends a request when its answer is closed.

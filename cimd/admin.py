@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -21,6 +22,7 @@ from authz import snapshot
 from authz.console.approval import ApprovalForm
 from authz.console.display import STATUS_TONES, chip, foreign, when
 from authz.console.fields import LinesField
+from authz.console.lists import row_or_404
 from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool, switch_tools
 from authz.console.roles import APPROVE_AGENTS
 from authz.console.site import console
@@ -164,7 +166,7 @@ class DocumentAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        document = get_object_or_404(_documents(), pk=object_id)
+        document = row_or_404(_documents(), unquote(object_id))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -209,8 +211,8 @@ class DocumentAdmin(ReadOnlyAdmin):
     def inspect_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        asked = Document.objects.filter(pk=request.GET.get("document") or 0).first()
-        url, inspection = asked.url if asked is not None else "", None
+        named = request.GET.get("document", "")
+        url, inspection = row_or_404(Document.objects.all(), named).url if named else "", None
         # Looking makes this server fetch, so it is asked for by a form of ours.
         if request.method == "POST":
             url = request.POST.get("url", "").strip()

@@ -45,7 +45,9 @@ def ask(asked: Any, *body: bytes, ends: bool = True) -> Answer:
     told: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
-        return next(incoming)
+        if (message := next(incoming, None)) is None:
+            await asyncio.sleep(60)  # a reader who stays
+        return message or ENDED
 
     async def send(message: dict[str, Any]) -> None:
         told.append(message)
@@ -272,3 +274,38 @@ class TestTheEnvironment:
         for number in range(1000):
             ask(scope(headers=((f"x-{number}".encode(), b"1"),)))
         assert len(asgi._names) <= asgi._MAXIMUM_NAMES + 1
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 10])
+def test_a_download_ends_when_its_reader_goes_away(people: Callable[[Any], None], after: int) -> None:
+    made, closed = [], threading.Event()
+
+    def lines() -> Iterator[str]:
+        try:
+            for number in range(20_000):
+                made.append(number)
+                yield f"{number}\n"
+        finally:
+            closed.set()
+
+    people(lambda _: StreamingHttpResponse(lines(), content_type="text/plain"))
+    told: list[dict[str, Any]] = []
+    gone = asyncio.Event()
+
+    asked = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> dict[str, Any]:
+        if (message := next(asked, None)) is None:
+            await gone.wait()
+        return message or ENDED
+
+    async def send(message: dict[str, Any]) -> None:
+        told.append(message)
+        if len(told) > after:
+            gone.set()
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asgi.application(scope(), receive, send))
+
+    assert closed.is_set()
+    assert len(made) < 2_000

@@ -19,7 +19,7 @@ from rest_framework.serializers import ValidationError
 
 from authz import snapshot
 from authz.console.display import chip, foreign, when
-from authz.console.fields import AgentField, LinesField
+from authz.console.fields import AgentField, JsonObjectField, LinesField
 from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool
 from authz.console.site import console
 from authz.console.tasks import MOST, Task, many
@@ -65,7 +65,7 @@ class IssuerField(forms.CharField):
         return given
 
 
-class ClientIdsField(forms.JSONField):
+class ClientIdsField(JsonObjectField):
     """One client's name to another's, as a JSON object; none is shown as nothing."""
 
     def prepare_value(self, value: Any) -> Any:
@@ -153,10 +153,16 @@ class TrustedIssuerForm(Form):
 
 class WorkloadForm(Form):
     client = AgentField(label="Agent", max_length=1024)
+    claims = JsonObjectField(
+        required=False, widget=forms.Textarea(attrs={"class": "code", "rows": 2, "spellcheck": "false"})
+    )
 
     class Meta:
         model = WorkloadBinding
         fields = ("subject", "claims", "client")
+
+    def clean_claims(self) -> dict[str, Any]:
+        return self.cleaned_data["claims"] or {}
 
     def clean_client(self) -> Client | None:
         client: Client | None = self.cleaned_data["client"]

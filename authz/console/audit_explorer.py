@@ -13,7 +13,7 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -288,6 +288,8 @@ class AuditAdmin(ReadOnlyAdmin):
     def export_view(self, request: HttpRequest, form: str) -> HttpResponseBase:
         if not self.has_view_permission(request):
             raise PermissionDenied
+        if form not in ("csv", "jsonl"):
+            raise Http404
         shown: ChangeList = self.get_changelist_instance(request)
         queryset = shown.get_queryset(request).order_by("-id")[:EXPORT_LIMIT]
         rows: Iterator[tuple[object, ...]] = (
@@ -297,7 +299,12 @@ class AuditAdmin(ReadOnlyAdmin):
         audit.record(
             Event.AUDIT_EXPORTED,
             subject=str(person(request).subject),
-            detail={"by": request.user.get_username(), "form": form, "query": request.GET.urlencode()[:500]},
+            detail={
+                "by": request.user.get_username(),
+                "form": form,
+                "query": request.GET.urlencode()[:2000],
+                "at_most": EXPORT_LIMIT,
+            },
         )
         if form == "jsonl":
             response = StreamingHttpResponse(exports.json_lines(COLUMNS, rows), content_type="application/x-ndjson")

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
+from django.forms.fields import InvalidJSONInput
 
 from authz.console.suggestions import attributes
 from authz.models import Client, User
 from authz.policy import Approvers
+from authz.protocol import strict_json
 
 
 class LinesField(forms.CharField):
@@ -23,7 +25,25 @@ class LinesField(forms.CharField):
         return (initial or []) != str(data or "").split()
 
 
-class KeysField(forms.JSONField):
+class JsonObjectField(forms.JSONField):
+    """A JSON object, read as strictly as a stranger's (authz/protocol/strict_json.py)."""
+
+    def to_python(self, value: Any) -> Any:
+        if not isinstance(value, str) or value in self.empty_values:
+            return super().to_python(value)
+        try:
+            return strict_json.read_object(value.encode("utf-8", "replace"))
+        except strict_json.StrictJsonError as error:
+            raise forms.ValidationError(error.sentence) from None
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        try:
+            return super().bound_data(data, initial)
+        except (RecursionError, ValueError):
+            return InvalidJSONInput(data)
+
+
+class KeysField(JsonObjectField):
     """JSON, where nothing is shown as nothing and not as `null`."""
 
     def prepare_value(self, value: Any) -> Any:

@@ -16,6 +16,7 @@ from authz.console import charts, counts, names
 from authz.console.access_requests import waiting_for_me
 from authz.console.counts import Dimension
 from authz.console.model_admin import person
+from authz.console.refusing import one_of
 from authz.console.roles import APPROVE_AGENTS, DECIDE_REQUESTS
 from authz.console.site import console
 from authz.console.tasks import MOST, Task, many
@@ -35,8 +36,7 @@ ISSUED = {"event": audit.Event.TOKEN_ISSUED.value}
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    period = request.GET.get("period", "24h")
-    period = period if period in PERIODS else "24h"
+    period = one_of(request, "period", PERIODS) or "24h"
     context: dict[str, Any] = {
         **console.each_context(request),
         "title": "Home",

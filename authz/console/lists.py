@@ -7,7 +7,7 @@ else (attack 37).
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib.admin import FieldListFilter, SimpleListFilter
 from django.contrib.admin.filters import ChoicesFieldListFilter
@@ -15,8 +15,9 @@ from django.contrib.admin.options import IS_POPUP_VAR, TO_FIELD_VAR, IncorrectLo
 from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, SEARCH_VAR, ChangeList
 from django.core.exceptions import ValidationError
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest
+from django.shortcuts import get_object_or_404
 
 from authz.console.refusing import refuse
 
@@ -25,6 +26,8 @@ FRAME = frozenset({ORDER_VAR, PAGE_VAR, SEARCH_VAR, IS_POPUP_VAR, TO_FIELD_VAR, 
 LONGEST_SEARCH, MOST_WORDS = 1_100, 20
 _ORDER = re.compile(r"-?[0-9]{1,3}(?:\.-?[0-9]{1,3}){0,20}")
 _PAGE = re.compile(r"[0-9]{1,9}")
+
+Row = TypeVar("Row", bound=Model)
 
 if TYPE_CHECKING:
     from authz.console.model_admin import ConsoleAdmin
@@ -117,6 +120,13 @@ def is_offered(spec: Any) -> bool:
         known = {str(value) for value, _ in spec.field.flatchoices}
         return {str(value) for value in spec.lookup_val or ()} <= known
     return True
+
+
+def row_or_404(rows: QuerySet[Row], key: object) -> Row:
+    """The row of a key that an address names; 404 for what no row could have."""
+    if not readable_keys(rows.model, [str(key)]):
+        raise Http404
+    return get_object_or_404(rows, pk=key)
 
 
 def readable_keys(model: type[Model], keys: Iterable[str]) -> bool:

@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from authz import audit
+from authz.console.fields import JsonObjectField
 from authz.console.lists import DeclaredList, filter_names, readable_keys
 from authz.console.paging import CappedPaginator
 from authz.console.refusing import refuse
@@ -81,7 +82,10 @@ class ConsoleAdmin(Base):
     actions_on_top = True
     save_as_continue = False
     formfield_overrides: ClassVar[Mapping[Any, Any]] = {
-        models.JSONField: {"widget": Textarea(attrs={"class": "code", "rows": 6, "spellcheck": "false"})},
+        models.JSONField: {
+            "form_class": JsonObjectField,
+            "widget": Textarea(attrs={"class": "code", "rows": 6, "spellcheck": "false"}),
+        },
     }
 
     def tools(self, request: HttpRequest, obj: Any | None) -> Sequence[Tool]:
@@ -116,6 +120,10 @@ class ConsoleAdmin(Base):
 
     def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
         return bool(to_field == self.model._meta.pk.name)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        # An empty name of a field, too, is the key.
+        return super().get_object(request, object_id, from_field or None)
 
     def response_action(self, request: HttpRequest, queryset: Any) -> Any:
         selected = request.POST.getlist(ACTION_CHECKBOX_NAME)

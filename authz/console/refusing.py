@@ -1,5 +1,7 @@
 """Refusals of the console: what a page does not offer is answered with 400, and is in the audit."""
 
+import re
+from collections.abc import Collection
 from typing import NoReturn
 
 from django.core.exceptions import SuspiciousOperation
@@ -10,6 +12,9 @@ from authz.console.events import Event
 from authz.protocol.errors import OAuthError, RefusalReason
 from authz.refusals import record_unauthenticated
 
+# What any row's number has at most, and every database can hold.
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
 
 class Reason(RefusalReason):
     QUERY_NOT_OFFERED = "console_query_not_offered", "invalid_request", "The page does not offer this."
@@ -17,6 +22,22 @@ class Reason(RefusalReason):
 
 class NotOffered(SuspiciousOperation):
     """Django answers it with 400."""
+
+
+def read_number(request: HttpRequest, name: str) -> int | None:
+    """A parameter that is the number of a row; None where it is not there. 400 for anything else."""
+    text = request.GET.get(name, "")
+    if text and not _NUMBER.fullmatch(text):
+        refuse(request, name)
+    return int(text) if text else None
+
+
+def one_of(request: HttpRequest, name: str, choices: Collection[str]) -> str:
+    """A parameter that is one of these words; `""` where it is not there. 400 for anything else."""
+    text = request.GET.get(name, "")
+    if text and text not in choices:
+        refuse(request, name)
+    return text
 
 
 def refuse(request: HttpRequest, what: str) -> NoReturn:

@@ -15,6 +15,7 @@ from django.urls import reverse
 from authz import decisions, hindsight, past_asks, rule_history, snapshot
 from authz.console import names, sentences
 from authz.console.model_admin import person
+from authz.console.refusing import one_of, read_number
 from authz.console.simulator import in_words
 from authz.console.site import console
 from authz.models import AuditEvent, Rule, RuleChange
@@ -51,18 +52,17 @@ def history(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("authz.view_rule"):
         raise PermissionDenied
     rows = RuleChange.objects.all()
-    rule = request.GET.get("rule", "")
-    if rule.isdecimal():
-        rows = rows.filter(rule=int(rule))
-    if (before := request.GET.get("before", "")).isdecimal():
-        rows = rows.filter(id__lt=int(before))
+    if (rule := read_number(request, "rule")) is not None:
+        rows = rows.filter(rule=rule)
+    if (before := read_number(request, "before")) is not None:
+        rows = rows.filter(id__lt=before)
     found = list(rows[: SHOWN + 1])
     context = {
         **console.each_context(request),
         "title": "What the rules said, and when",
         "changes": _told(found[:SHOWN]),
         "older": found[SHOWN - 1].pk if len(found) > SHOWN else None,
-        "rule": rule if rule.isdecimal() else "",
+        "rule": "" if rule is None else rule,
         "newest": rule_history.number(),
         "may_restore": request.user.has_perm("authz.change_rule"),
     }
@@ -122,8 +122,7 @@ def restore(request: HttpRequest, number: int) -> HttpResponse:
         raise PermissionDenied
     if not 0 < number <= rule_history.number():
         raise Http404
-    one = request.GET.get("rule", "")
-    rule = int(one) if one.isdecimal() else None
+    rule = read_number(request, "rule")
     if request.method == "POST":
         try:
             changed = rule_history.restore(number, by=person(request), how="console", rule=rule)
@@ -153,8 +152,7 @@ def restore(request: HttpRequest, number: int) -> HttpResponse:
 
 def asked_days(request: HttpRequest) -> int:
     """Over how many days an effect is asked for; 0 where it is not. It takes seconds, so no page begins with it."""
-    given = request.GET.get("days", "") if request.method == "GET" else ""
-    return int(given) if given in map(str, DAYS) else 0
+    return int(one_of(request, "days", [str(days) for days in DAYS]) or 0) if request.method == "GET" else 0
 
 
 def effect(rules: list[PolicyRule], days: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from django.urls import reverse_lazy
 from django.views.decorators.http import require_safe
 
 from authz.console import servers
+from authz.console.refusing import one_of
 from authz.models import Client, ProtectedResource, Scope, User
 
 SHOWN = 8
@@ -58,9 +59,10 @@ OF: Mapping[str, tuple[str, Callable[[str], Pairs]]] = {
 @require_safe
 def suggest(request: HttpRequest) -> JsonResponse:
     """`?of=agents&q=rep` → `{"found": [{"value": "nightly-report", "name": "Nightly report"}]}`."""
-    if request.GET.get("of") not in OF:
+    of = one_of(request, "of", OF)
+    if not of:
         return JsonResponse({"found": []})
-    permission, find = OF[request.GET["of"]]
+    permission, find = OF[of]
     if not request.user.has_perm(permission):
         raise PermissionDenied
     text = request.GET.get("q", "")[:200]

@@ -22,8 +22,8 @@ _SECTIONS = ("console/", "account/", "accounts/", "api/")
 def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
     def within(request: HttpRequest) -> HttpResponseBase:
         # PostgreSQL keeps no NUL, so nothing can be found by one: an answer here is better than an error there.
-        if "%00" in request.META.get("QUERY_STRING", ""):
-            raise BadRequest("NUL in the query")
+        if "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.path_info:
+            raise BadRequest("NUL in the address")
         began, trace_id = time.perf_counter(), request_id(request.META)
         with (
             audit.origin(client_address(request.META), trace_id, "page"),

@@ -15,6 +15,7 @@ from authz.evidence.delivery import FORMATS
 from authz.evidence.notes import NoteError, Verifier, read_notes
 from authz.evidence.status import MOST, waiting
 from authz.evidence.verify import Report, verify
+from authz.management.operators import operator
 
 SHOWN = 200
 
@@ -120,7 +121,12 @@ class Command(BaseCommand):
         since, until = _event_id(options["since"]), _event_id(options["until"], last=True)
         audit.record(
             Event.AUDIT_EXPORTED,
-            detail={"by": "manage.py", "form": options["format"], "from": options["since"], "to": options["until"]},
+            detail={
+                "by": operator() or "manage.py",
+                "form": options["format"],
+                "from": options["since"],
+                "to": options["until"],
+            },
         )
         spoken = FORMATS[options["format"]]
         try:

@@ -1,0 +1,59 @@
+"""An answer that is sent while it is made, such as an export: it ends when its reader goes away.
+
+ASGI takes what is sent to nobody without a word, so an export would go on to its last row for a reader who left at the
+first: some thousands of those, and the database works for nobody else.
+"""
+
+import asyncio
+import threading
+from asyncio import AbstractEventLoop
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+Message = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Reader:
+    """Who an answer is for, as seen from a thread beside the event loop."""
+
+    receive: Callable[[], Awaitable[Message]]
+    send: Callable[[Message], Awaitable[None]]
+    loop: AbstractEventLoop
+    _gone: threading.Event = field(default_factory=threading.Event)
+
+    def tell(self, message: Message) -> None:
+        """Send, and wait until there is room for more."""
+        asyncio.run_coroutine_threadsafe(self._told(message), self.loop).result()
+
+    async def _told(self, message: Message) -> None:
+        await self.send(message)
+
+    def stream(self, start: Message, chunks: Iterable[bytes]) -> None:
+        """Send the head and each chunk as it is made. It stops once the reader has gone; who calls closes `chunks`."""
+        with self._watched():
+            self.tell(start)
+            for chunk in self._while_here(chunks):
+                self.tell({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    def _while_here(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            if self._gone.is_set():
+                return
+            yield chunk
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        watch = asyncio.run_coroutine_threadsafe(self._watch(), self.loop)
+        try:
+            yield
+        finally:
+            watch.cancel()
+
+    async def _watch(self) -> None:
+        # After the request's body there is nothing to receive but that the reader has gone (ASGI, HTTP, `disconnect`).
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+        self._gone.set()

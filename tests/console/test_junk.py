@@ -1,0 +1,173 @@
+"""Junk is a 4xx: every page of the console and of the account, with junk for each part of its address, in its query and
+in each field of its forms. Nothing of it is a 5xx, and no key of no row shows a page.
+"""
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from urllib.parse import quote, unquote, urlsplit
+
+import pytest
+from django.test import Client as Browser
+from django.urls import resolve
+
+from tests.console.conftest import Page
+from tests.support import everything, pages
+
+# Percent-encoded, as they stand in an address.
+KEYS = (
+    "x",
+    "0",
+    "-1",
+    "1.5",
+    "9" * 30,
+    "9" * 5000,
+    "%00",
+    "a%00b",
+    "%ff%fe",
+    "%ed%a0%80",
+    "%27",
+    "_5F",
+    "..",
+    "%F0%9F%92%A9",
+    "é" * 300,
+)
+VALUES = (
+    "",
+    "x",
+    "-1",
+    "1.5",
+    "1e9",
+    "9" * 30,
+    "9" * 5000,
+    "%ff%fe",
+    "%ed%a0%80",
+    "%27%22",
+    "%F0%9F%92%A9",
+    "a" * 3000,
+    "NaN",
+    "0x10",
+    "%C2%B2",
+    "%EF%BC%91",
+)
+# Page → what it reads of its address, beside what a list declares (tests/console/test_lists.py).
+READ = {
+    "admin:index": ("period",),
+    "admin:story": ("authorization", "client_id", "subject"),
+    "admin:suggest": ("of", "of=people&q"),
+    "admin:simulator": ("client_id", "client_id=nightly-report&resource", "client_id=nightly-report&username"),
+    "admin:who_reaches": ("resource", "client_id", "username"),
+    "admin:authz_rule_history_of_all": ("rule", "before"),
+    "admin:authz_rule_restore": ("rule", "days"),
+    "admin:authz_rule_delete": ("days",),
+    "admin:cimd_document_inspect": ("document",),
+    "admin:authz_client_changelist": ("p", "o", "q", "status__exact", "kind", "attention", "_to_field", "_popup"),
+    "admin:authz_user_changelist": ("groups__id__exact", "is_active__exact", "role__isnull"),
+    "admin:authz_auditevent_changelist": ("q", "event", "reason", "time__gte", "time__lt", "id__lte", "resource"),
+    "admin:authz_accessrequest_changelist": ("waits", "_changelist_filters"),
+    "admin:authz_client_change": ("_to_field", "_popup", "_changelist_filters"),
+    "admin:authz_client_add": ("owner", "grant_types", "client_jwks", "_to_field"),
+    "admin:authz_user_add": ("groups", "role"),
+    "admin:authz_rule_add": ("groups", "scopes", "not_before"),
+    "admin:xaa_subjectlink_add": ("issuer", "user"),
+}
+
+
+def addresses() -> dict[str, str]:
+    """name → the first address of each page."""
+    return {name: found[0] for name, found in pages.pages(everything.first).items()}
+
+
+def with_junk(path: str) -> Iterator[str]:
+    """The address with each of its arguments replaced by each kind of junk."""
+    for value in resolve(unquote(path)).kwargs.values():
+        for written in {quote(str(value), safe=""), quote(str(value)), str(value)}:
+            if f"/{written}/" in path:
+                yield from (path.replace(f"/{written}/", f"/{junk}/", 1) for junk in KEYS)
+                break
+
+
+@pytest.fixture
+def browser(signed_in: Page) -> Browser:
+    found = signed_in("administrator")
+    everything.fill()
+    return found
+
+
+def broken(answers: dict[str, int]) -> dict[str, int]:
+    return {what[:200]: status for what, status in answers.items() if status >= 500}
+
+
+def test_a_key_of_no_row_is_a_4xx_or_leads_back(browser: Browser) -> None:
+    browser.raise_request_exception = False
+    answers = {}
+    for name, path in addresses().items():
+        for junk in with_junk(path):
+            answers[f"{name} {junk}"] = browser.get(junk).status_code
+
+    assert len(answers) > 400
+    assert broken(answers) == {}
+    shown = [what for what, status in answers.items() if status == 200]
+    # What is named by words, such as a target of the switch, may be a word.
+    assert [what[:150] for what in shown] == []
+
+
+@pytest.mark.parametrize("value", VALUES, ids=[value[:12] for value in VALUES])
+def test_no_value_in_a_query_breaks_a_page(browser: Browser, value: str) -> None:
+    browser.raise_request_exception = False
+    known = addresses() | {"admin:suggest": "/console/suggest/"}
+    answers = {
+        f"{name} {parameter}": browser.get(f"{known[name]}?{parameter}={value}").status_code
+        for name, parameters in READ.items()
+        for parameter in parameters
+    }
+    answers["switch"] = browser.get(f"/console/switch/client/?id={value}").status_code
+    answers["proof"] = browser.get(f"/console/authz/auditdestination/proof/{value}").status_code
+    answers["export"] = browser.get(f"/console/authz/auditevent/export.{value}").status_code
+    answers["export of"] = browser.get(f"/console/authz/auditevent/export.csv?time__gte={value}").status_code
+
+    assert broken(answers) == {}
+    assert {answers[name] for name in ("proof", "export")} <= {404}
+    if value and value != "\u00b2":
+        assert {answers[f"admin:{name}"] for name in ("index period", "suggest of", "authz_rule_delete days")} == {400}
+
+
+@pytest.mark.parametrize(
+    "query", ["%00=1", "q=%00", "x=%00", "q=a%00b", "%ff=1", "q=%", "q=%zz", "&&&", "=", "q=1&q=2", "a=1&" * 1500]
+)
+def test_no_query_breaks_a_page(browser: Browser, query: str) -> None:
+    browser.raise_request_exception = False
+    assert broken({name: browser.get(f"{path}?{query}").status_code for name, path in addresses().items()}) == {}
+
+
+JUNK_FIELDS = ("\0", "9" * 5000, "x", "[" * 3000, "-1", "\N{PILE OF POO}" * 3000)
+
+
+@pytest.mark.parametrize("value", JUNK_FIELDS, ids=[repr(value[:6]) for value in JUNK_FIELDS])
+def test_no_field_of_a_form_breaks_a_page(browser: Browser, value: str) -> None:
+    browser.raise_request_exception = False
+    answers = {}
+    for name, path in addresses().items():
+        html = browser.get(path).content.decode()
+        # Of rows below others, only the frame's own numbers are kept: Django counts by them.
+        fields = dict.fromkeys(re.findall(r'<(?:input|textarea|select|button)[^>]*?\sname="([^"]+)"', html))
+        if "post" not in html.lower() or not fields or name in {"account_logout", "admin:logout"}:
+            continue
+        for managed in (False, True):
+            given = {unescape(field): value for field in fields}
+            if managed:
+                given |= {field: "1" for field in given if field.endswith(("TOTAL_FORMS", "INITIAL_FORMS"))}
+            answers[f"{name} {managed}"] = browser.post(path, {**given, "action": value}).status_code
+            if browser.get("/account/").status_code != 200:
+                pytest.fail(f"{name} ended the session")
+
+    assert len(answers) > 40
+    assert broken(answers) == {}
+
+
+@pytest.mark.parametrize("path", ["cimd/document/x/change/", "cimd/document/inspect/?document=x"])
+@pytest.mark.parametrize("role", ["administrator", "approver", "auditor", "developer", "none"])
+def test_the_addresses_that_were_met_first(signed_in: Page, path: str, role: str) -> None:
+    everything.fill() if role == "administrator" else None
+    assert signed_in(role).get(f"/console/{path}").status_code in {302, 400, 403, 404}
+    assert urlsplit(path).path
