@@ -50,10 +50,12 @@ class AuthzConfig(AppConfig):
         from authz import (
             checks,  # noqa: F401  registers the system checks
             form_binding,
+            password_changes,
             sign_in,
         )
         from authz.models.triggers import install
 
         sign_in.connect()
         form_binding.connect()
+        password_changes.connect()
         post_migrate.connect(install, sender=self, dispatch_uid="authz.triggers")

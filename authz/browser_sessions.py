@@ -10,7 +10,7 @@ from django.contrib.sessions.backends import db
 from django.utils import timezone
 
 from authz.models import BrowserSession, User
-from authz.sign_in import session_digest
+from authz.sign_in import ELSEWHERE, session_digest
 
 
 class SessionStore(db.SessionStore):
@@ -34,6 +34,7 @@ class SessionStore(db.SessionStore):
             session_data=self.encode(data),
             expire_date=self.get_expiry_date(),
             user_id=person_of(data),
+            issuer=data.get(ELSEWHERE, {}).get("issuer", ""),
         )
 
     def delete(self, session_key: str | None = None) -> None:

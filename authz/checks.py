@@ -46,7 +46,7 @@ def atomic_requests(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
 @register()
 def parts(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """authz.E004 to E008: everything that settings plug in can be loaded and has the right shape."""
+    """authz.E004 to E008, E015: everything that settings plug in can be loaded and has the right shape."""
     messages: list[CheckMessage] = []
     sockets: Sequence[tuple[str, str, Callable[[], Any], tuple[str, ...]]] = (
         ("GRANTS", "authz.E004", registry.grants, ("GRANT_TYPE", "PARAMETERS", "redeem")),
@@ -59,6 +59,7 @@ def parts(app_configs: Any, **_: Any) -> list[CheckMessage]:
         ("CLIENT_RESOLVERS", "authz.E006", registry.client_resolvers, ("recognises", "resolve")),
         ("ENDPOINTS", "authz.E007", registry.endpoints, ("urlpatterns",)),
         ("STANDING_CHECKS", "authz.E008", registry.standing_checks, ("stands", "fallen")),
+        ("PASSWORD_CHECKS", "authz.E015", registry.password_checks, ("why_no_password",)),
     )
     for name, check_id, load, members in sockets:
         try:

@@ -46,7 +46,7 @@ def issue(
         amr=list(sign_in.amr),
         session_digest=sign_in.session_digest,
         client_digest=client.consent_digest,
-        lineage={"document": client.metadata_digest} if client.metadata_digest else {},
+        lineage=sign_in.lineage | ({"document": client.metadata_digest} if client.metadata_digest else {}),
         created=moment,
         expires=moment + LIFETIME,
     )

@@ -38,6 +38,7 @@ class Conf:
     token_response_extensions: tuple[str, ...]
     endpoints: tuple[str, ...]
     standing_checks: tuple[str, ...]
+    password_checks: tuple[str, ...]
     configuration_sections: tuple[str, ...]
     periodic_tasks: tuple[str, ...]
 

@@ -151,14 +151,15 @@ def cut_off(
             ).delete()
         stopped = [(rows.model._meta.db_table, key) for rows in found.rows for key in rows.values_list("pk", flat=True)]
         found.stop()
+        # Sessions before codes: a request that issues one holds its session's row (authz/endpoints/authorize.py).
+        if found.sessions is not None:
+            found.sessions.delete()
         # Codes before authorizations: a redemption that was faster has committed once this statement has its rows, and
         # what it made is seen by the next one (docs/decisions/0023-what-an-undo-gives-back.md).
         if found.codes is not None:
             found.codes.filter(used=None).update(expires=F("created"))
         if found.consents is not None:
             found.consents.delete()
-        if found.sessions is not None:
-            found.sessions.delete()
         authorizations.end(found.authorizations, reason=REASON, now=now)
         row = CutOff.objects.create(
             kind=kind,

@@ -5,7 +5,7 @@ from typing import Any
 from allauth.account import forms
 from django.core.exceptions import ValidationError
 
-from authz import audit, sign_in
+from authz import audit, password_changes, rate_limits, sign_in
 from authz.protocol.errors import OAuthError, Reason
 from authz.refusals import record_unauthenticated
 from authz.transactions import settled
@@ -26,13 +26,15 @@ class LoginForm(forms.LoginForm):  # type: ignore[misc]  # allauth is untyped
 
 
 class ChangePasswordForm(forms.ChangePasswordForm):  # type: ignore[misc]  # allauth is untyped
-    """allauth's, with a record of each guess at the password of whoever left a browser alone."""
+    """allauth's, which records and counts each guess at the password of whoever left a browser alone."""
 
     def clean_oldpassword(self) -> str:
         subject = str(self.user.subject)
+        rate_limits.admit_sign_in(self.user.username)
         try:
             typed: str = super().clean_oldpassword()
         except ValidationError:
+            rate_limits.sign_in_refused(self.user.username)
             error = OAuthError(Reason.CREDENTIALS_WRONG, detail="changing the password")
             record_unauthenticated(audit.Event.SIGN_IN_FAILED, error, subject=subject)
             raise
@@ -40,6 +42,5 @@ class ChangePasswordForm(forms.ChangePasswordForm):  # type: ignore[misc]  # all
         return typed
 
     def save(self) -> None:
-        with settled():
+        with password_changes.keeping_agents(), settled():
             super().save()
-            audit.record(audit.Event.PASSWORD_CHANGED, subject=str(self.user.subject))

@@ -99,6 +99,29 @@ def sign_in_refused(account: str) -> None:
         _count(key[0], key)
 
 
+def admit_second_factor(person: str) -> None:
+    """Raises `OAuthError` (429) if nobody may try a second factor of this person (their `sub`) now, from anywhere: who
+    is asked for one has shown the password."""
+    admit()
+    _stop_if_waiting("login", ("second_factor:account", person))
+
+
+def second_factor_refused(person: str) -> None:
+    """Count a wrong second factor, for all processes of the node, or of all nodes with a shared cache."""
+    _count("second_factor:account", ("second_factor:account", person))
+
+
+def admit_reset(address: str) -> None:
+    """Count a request for a mail that resets a password. Raises `OAuthError` (429) where it is one too many, whether
+    an account has the address or not."""
+    limits = _limits()
+    digest = sha256(address.strip().casefold().encode()).hexdigest()
+    network = network_of(audit.current_origin().address)
+    for key in (("reset:address", network), ("reset:account", digest)):
+        if (rate := limits.get(key[0])) is not None:
+            _spend("login", rate, key)
+
+
 def reset() -> None:
     """Forget everything that was counted (tests)."""
     global _away_until  # noqa: PLW0603  one per process is the idea

@@ -123,6 +123,12 @@ class StandingCheck(Protocol):
     def fallen(self) -> Q: ...
 
 
+class PasswordCheck(Protocol):
+    """Who may have no password of their own here, since somebody else signs them in; "" where nothing is against it."""
+
+    def why_no_password(self, user: "User") -> str: ...
+
+
 class PeriodicTask(Protocol):
     """What the server does by the clock, every `EVERY` seconds (authz/periodic.py).
 
@@ -171,6 +177,11 @@ def standing_checks() -> tuple[StandingCheck, ...]:
 
 
 @cache
+def password_checks() -> tuple[PasswordCheck, ...]:
+    return cast(tuple[PasswordCheck, ...], _modules(conf.password_checks))
+
+
+@cache
 def periodic_tasks() -> Mapping[str, PeriodicTask]:
     return dict(zip(conf.periodic_tasks, _modules(conf.periodic_tasks), strict=True))
 
@@ -188,6 +199,11 @@ def grant_for(grant_type: str, client: "Client") -> Grant:
 def stands(authorization: "Authorization", client: "Client") -> bool:
     """Whether every room says that the authorization of this client still stands."""
     return all(check.stands(authorization, client) for check in standing_checks())
+
+
+def why_no_password(user: "User") -> str:
+    """Why this person may have no password here, in words for an administrator; "" if they may."""
+    return next((why for check in password_checks() if (why := check.why_no_password(user))), "")
 
 
 def client_named_by_grant(params: Mapping[str, str]) -> str | None:
@@ -254,6 +270,7 @@ def _forget(*, setting: str, **_: object) -> None:
             endpoints,
             token_response_extensions,
             standing_checks,
+            password_checks,
             periodic_tasks,
         ):
             socket.cache_clear()

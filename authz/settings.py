@@ -61,6 +61,9 @@ RATE_LIMITS = {
     "sign_in:account": "10/5 minute",
     "sign_in:account_everywhere": "200/hour",
     "sign_in:address": "30/minute",
+    "second_factor:account": "10/5 minute",
+    "reset:account": "5/10 minute",
+    "reset:address": "20/minute",
     "login:address": "600/minute",
 } | {
     f"{endpoint}:{by}": "none"
@@ -183,6 +186,7 @@ GATEHOUSE = {
         "xaa.openid.logout",
     ],
     "STANDING_CHECKS": ["xaa.standing", "cimd.standing"],
+    "PASSWORD_CHECKS": ["xaa.local_passwords"],
     "CONFIGURATION_SECTIONS": [
         "authz.configuration.users",
         "authz.configuration.clients",
@@ -244,6 +248,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "xaa.sign_in.standing.middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
@@ -360,7 +365,7 @@ OAUTH2_PROVIDER = {
 
 AUTH_USER_MODEL = "authz.User"
 AUTHENTICATION_BACKENDS = [
-    "allauth.account.auth_backends.AuthenticationBackend",
+    "authz.password_backend.PasswordBackend",
     "authz.console.roles.RoleBackend",  # signs nobody in: it answers what a role may do in the console
 ]
 PASSWORD_HASHERS = [
@@ -373,15 +378,34 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/account/"
-ACCOUNT_ADAPTER = "authz.sign_in.AccountAdapter"
-ACCOUNT_FORMS = {"login": "authz.login_form.LoginForm", "change_password": "authz.login_form.ChangePasswordForm"}
+ACCOUNT_ADAPTER = "authz.account_adapter.AccountAdapter"
+ACCOUNT_FORMS = {
+    "login": "authz.login_form.LoginForm",
+    "reset_password": "authz.account_forms.ResetPasswordForm",
+    "reset_password_from_key": "authz.account_forms.ResetPasswordKeyForm",
+    "change_password": "authz.login_form.ChangePasswordForm",
+}
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
-# Names and passwords are counted by authz/rate_limits.py; allauth's own count is left for second factors.
-ACCOUNT_RATE_LIMITS = {"login": "", "login_failed": "30/m/ip,10/5m/key"}
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105  a class
+# Whoever guesses is counted by authz/rate_limits.py, for all processes; allauth's own counts are each process's own.
+_COUNTED_BY_US = (
+    "login",
+    "login_failed",
+    "reauthenticate",
+    "change_password",
+    "reset_password",
+    "reset_password_from_key",
+)
+ACCOUNT_RATE_LIMITS = dict.fromkeys(_COUNTED_BY_US, "")
 MFA_ADAPTER = "authz.second_factors.Adapter"
+MFA_FORMS = {
+    "authenticate": "authz.second_factor_forms.AuthenticateForm",
+    "reauthenticate": "authz.second_factor_forms.ReauthenticateForm",
+}
 SOCIALACCOUNT_ADAPTER = "xaa.sign_in.adapter.SocialAccountAdapter"
 SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"provider_class": "xaa.sign_in.provider.Provider"}}
 SOCIALACCOUNT_ONLY = False

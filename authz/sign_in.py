@@ -5,17 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import get_authentication_records
 from allauth.account.signals import authentication_step_completed
+from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authentication_failed
 from allauth.mfa.utils import is_mfa_enabled
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest
 from django.urls import reverse
 
-from authz import audit, rate_limits
-from authz.addresses import client_address
+from authz import audit
 from authz.models import User
 from authz.protocol.errors import OAuthError, Reason
 from authz.refusals import record_unauthenticated
@@ -23,8 +22,9 @@ from authz.refusals import record_unauthenticated
 # RFC 8176 values for allauth's methods.
 _AMR = {"password": "pwd", "totp": "otp", "webauthn": "hwk", "recovery_codes": "kba", "code": "otp"}
 # allauth's word for a sign-in at somebody else's, and where the session keeps what they say of it: `auth_time`, `acr`,
-# `amr`, each if they say so, and `again`, the address where the person signs in there anew.
+# `amr`, each if they say so, `issuer` and `tenant`, and `again`, the address where the person signs in there anew.
 _ELSEWHERE = "socialaccount"
+_SECOND = "mfa"
 ELSEWHERE = "sign-in elsewhere"
 # The authentication contexts that the session's next sign-in elsewhere asks for.
 ACR_VALUES = "acr_values for elsewhere"
@@ -71,54 +71,65 @@ def record_factor(user: User, kind: str, purpose: str) -> None:
     audit.record(audit.Event.FACTOR_ACCEPTED, subject=str(user.subject), detail={"factor": kind, "for": purpose})
 
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
-    """People are made by administrators, by `apply` or by a trusted issuer; nobody signs up."""
-
-    def get_client_ip(self, request: HttpRequest) -> str:
-        return client_address(request.META)
-
-    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        # `origin` says "page"; limits are the sign-in's own.
-        with audit.origin(client_address(request.META), audit.current_origin().request_id, "login"):
-            rate_limits.admit_sign_in(_account(credentials))
-        self._login_failed_rl_usage = None
-
-    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
-        rate_limits.sign_in_refused(_account(credentials))
-
-    def is_open_for_signup(self, request: HttpRequest) -> bool:
-        return False
-
-
-def _account(credentials: dict[str, Any]) -> str:
-    return str(credentials.get("username") or credentials.get("email") or "")
-
-
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A person's sign-in: `auth_time` in seconds since the epoch, `amr` as RFC 8176, the session as a digest."""
+    """A person's sign-in: `auth_time` in seconds since the epoch, `amr` as RFC 8176, the session as a digest, and the
+    issuer and its tenant where somebody else signed the person in ("" if not).
+    """
 
     auth_time: int
     acr: str
     amr: tuple[str, ...]
     session_digest: str
+    issuer: str = ""
+    tenant: str = ""
+
+    @property
+    def lineage(self) -> dict[str, str]:
+        """What codes and authorizations say of it: they end with the trust in that issuer."""
+        tenant = {"signed_in_tenant": self.tenant} if self.tenant else {}
+        return {"signed_in_by": self.issuer, **tenant} if self.issuer else {}
 
 
 def current(request: HttpRequest) -> SignIn:
     """The sign-in of a request whose person is signed in."""
-    records = get_authentication_records(request, request.user)
     there = request.session.get(ELSEWHERE, {})
-    # A second factor is recorded as method "mfa" with its own type beside it.
-    kinds = [record.get("type", record["method"]) for record in records]
-    methods = tuple(dict.fromkeys(_AMR.get(kind, kind) for kind in kinds if kind != _ELSEWHERE))
+    shown = _shown(request, there)
+    methods = tuple(dict.fromkeys(_AMR.get(kind, kind) for kind in map(_kind, shown) if kind != _ELSEWHERE))
     several = len({"pwd"} & set(methods)) and len(set(methods) - {"pwd"})
-    said = tuple(there.get("amr", ())) if _ELSEWHERE in kinds else ()
+    said = tuple(there.get("amr", ())) if _ELSEWHERE in map(_kind, shown) else ()
     return SignIn(
-        auth_time=int(max((_moment(record, there) for record in records), default=0)),
+        # > auth_time: Time when the End-User authentication occurred (OpenID Connect Core §2). `amr` and `acr` speak of
+        # all that was shown, so it is the time of the oldest of it: else a password alone would make an hour-old second
+        # factor fresh (attack 38).
+        auth_time=int(min((_moment(record, there) for record in shown), default=0)),
         acr=there.get("acr", ""),
         amr=tuple(dict.fromkeys((*methods, *said, *(("mfa",) if several else ())))),
         session_digest=session_digest(request.session.session_key or ""),
+        issuer=there.get("issuer", ""),
+        tenant=there.get("tenant", ""),
     )
+
+
+def _shown(request: HttpRequest, there: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The last record of each thing that the person shows: a password, a second factor, a sign-in elsewhere."""
+    records = get_authentication_records(request, request.user)
+    last = {str(record["method"]): record for record in records}
+    # Of a session that went on, only the later sign-in counts, here or elsewhere: the other cannot be shown again.
+    last.pop("password" if there.get("again") else _ELSEWHERE, None)
+    # A factor that has been taken away cannot be shown again, and its earlier use says nothing any more.
+    if (second := last.get(_SECOND)) is not None and not _still_there(second):
+        del last[_SECOND]
+    return list(last.values())
+
+
+def _still_there(record: Mapping[str, Any]) -> bool:
+    return "id" not in record or Authenticator.objects.filter(pk=record["id"]).exists()
+
+
+def _kind(record: Mapping[str, Any]) -> str:
+    """A second factor is recorded as method "mfa" with its own type beside it."""
+    return str(record.get("type", record["method"]))
 
 
 def _moment(record: Mapping[str, Any], there: Mapping[str, Any]) -> float:
@@ -128,9 +139,13 @@ def _moment(record: Mapping[str, Any], there: Mapping[str, Any]) -> float:
 
 
 def anew(request: HttpRequest) -> str:
-    """The address where the person of a request signs in once more: where they did."""
-    there: str = request.session.get(ELSEWHERE, {}).get("again", "")
-    return there or reverse("account_reauthenticate")
+    """The address where the person of a request shows once more what they showed longest ago. Where that is not all of
+    it, they are sent on from there: a step-up is met by all that the sign-in stands for."""
+    there = request.session.get(ELSEWHERE, {})
+    oldest = min(_shown(request, there), key=lambda record: _moment(record, there), default=None)
+    if oldest is not None and oldest["method"] == _SECOND:
+        return reverse("mfa_reauthenticate")
+    return there.get("again", "") or reverse("account_reauthenticate")
 
 
 def is_elsewhere(request: HttpRequest) -> bool:

@@ -3,7 +3,7 @@ and the management API beside."""
 
 from django.urls import include, path
 
-from authz import registry
+from authz import account_pages, registry
 from authz.api import urls as api
 from authz.conf import conf
 from authz.console import pages
@@ -25,7 +25,7 @@ urlpatterns = [
     *api.well_known,
     path("api/v1/", include(api.urlpatterns)),
     path("", home.home, name="home"),
-    path("accounts/", include("allauth.urls")),
+    path("accounts/", include(account_pages.urlpatterns())),
     path("account/", include("authz.console.account_urls")),
     path("console/", pages.console.urls),
 ]

@@ -3,7 +3,7 @@
 from django.db.models import Q
 
 from authz.cut_off import State, Target
-from authz.models import Authorization
+from authz.models import Authorization, AuthorizationCode, BrowserSession
 from authz.models.client import JWT_BEARER
 from xaa.models import TrustedIssuer
 
@@ -13,6 +13,7 @@ def issuer(identifier: str) -> Target | None:
     if row is None:
         return None
     workloads = row.workloads.values_list("client", flat=True)
+    signed_in = BrowserSession.objects.filter(issuer=row.issuer)
     by_workload = Q(client__in=list(workloads), user=None, grant_type=JWT_BEARER)
     this = TrustedIssuer.objects.filter(pk=row.pk)
 
@@ -21,11 +22,15 @@ def issuer(identifier: str) -> Target | None:
 
     return Target(
         name=row.issuer,
-        stops="It is switched off, so nothing that it says is believed.",
+        stops="It is switched off, so nothing that it says is believed, and whom it signed in is signed out.",
         state=lambda: {"enabled": this.values_list("enabled", flat=True).get()},
         # What rests on it is ended below, and counted.
         stop=lambda: this.update(enabled=False),
         reinstate=reinstate,
         rows=(this,),
-        authorizations=Authorization.objects.filter(Q(lineage__issuer=row.issuer) | by_workload),
+        authorizations=Authorization.objects.filter(
+            Q(lineage__issuer=row.issuer) | Q(lineage__signed_in_by=row.issuer) | by_workload
+        ),
+        codes=AuthorizationCode.objects.filter(lineage__signed_in_by=row.issuer),
+        sessions=signed_in,
     )

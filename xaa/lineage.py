@@ -8,15 +8,17 @@ rules are judged anew by introspection itself.
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db.models import F, QuerySet
 from django.db.models.signals import post_delete, post_save
 
 from authz import audit, authorizations
-from authz.models import Authorization
+from authz.models import Authorization, AuthorizationCode, BrowserSession
 from authz.models.client import JWT_BEARER
 from authz.transactions import in_settled, settled
 from xaa.events import Event
 from xaa.id_jag import IdJag
-from xaa.models import SubjectLink, TrustedIssuer, WorkloadBinding
+from xaa.models import Session, SignInClient, SubjectLink, TrustedIssuer, WorkloadBinding
+from xaa.sessions import end as end_sign_ins
 
 ISSUER_WITHDRAWN = "issuer_withdrawn"
 SUBJECT_UNLINKED = "subject_unlinked"
@@ -26,6 +28,7 @@ WORKLOAD_WITHDRAWN = "workload_withdrawn"
 def connect() -> None:
     post_save.connect(_issuer_changed, sender=TrustedIssuer, dispatch_uid="xaa.lineage.issuer_changed")
     post_delete.connect(_issuer_removed, sender=TrustedIssuer, dispatch_uid="xaa.lineage.issuer_removed")
+    post_delete.connect(_sign_in_removed, sender=SignInClient, dispatch_uid="xaa.lineage.sign_in_removed")
     post_delete.connect(_unlinked, sender=SubjectLink, dispatch_uid="xaa.lineage.unlinked")
     post_delete.connect(_workload_removed, sender=WorkloadBinding, dispatch_uid="xaa.lineage.workload_removed")
 
@@ -40,6 +43,9 @@ def _issuer_changed(instance: TrustedIssuer, created: bool, **_: Any) -> None:
         return
     if not instance.enabled or TrustedIssuer.Use.ID_JAG.value not in instance.accepts:
         _end(ISSUER_WITHDRAWN, lineage__issuer=instance.issuer)
+    elif instance.tenants:
+        _end_outside(instance)
+    _end_sign_ins(instance)
     if not instance.enabled or TrustedIssuer.Use.WORKLOAD.value not in instance.accepts:
         for binding in instance.workloads.all():
             _workload_removed(binding)
@@ -47,6 +53,49 @@ def _issuer_changed(instance: TrustedIssuer, created: bool, **_: Any) -> None:
 
 def _issuer_removed(instance: TrustedIssuer, **_: Any) -> None:
     _end(ISSUER_WITHDRAWN, lineage__issuer=instance.issuer)
+    _sign_out(ISSUER_WITHDRAWN, BrowserSession.objects.filter(issuer=instance.issuer), signed_in_by=instance.issuer)
+
+
+def _sign_in_removed(instance: SignInClient, **_: Any) -> None:
+    issuer = instance.issuer.issuer
+    _sign_out(ISSUER_WITHDRAWN, BrowserSession.objects.filter(issuer=issuer), signed_in_by=issuer)
+
+
+def _end_sign_ins(trust: TrustedIssuer) -> None:
+    """Whom the issuer signed in is signed out, and what rests on it ends: all of it, or that of tenants that are no
+    longer believed."""
+    here = BrowserSession.objects.filter(issuer=trust.issuer)
+    if not trust.enabled or TrustedIssuer.Use.ID_TOKEN.value not in trust.accepts:
+        _sign_out(ISSUER_WITHDRAWN, here, signed_in_by=trust.issuer)
+    elif trust.tenants:
+        gone = SubjectLink.objects.filter(issuer=trust).exclude(tenant__in=trust.tenants)
+        for tenant, user in gone.values_list("tenant", "user"):
+            under = {"signed_in_by": trust.issuer, **({"signed_in_tenant": tenant} if tenant else {})}
+            _sign_out(ISSUER_WITHDRAWN, here.filter(user=user), user=user, **under)
+
+
+def _end_outside(trust: TrustedIssuer) -> None:
+    gone = SubjectLink.objects.filter(issuer=trust).exclude(tenant__in=trust.tenants)
+    for tenant in set(gone.values_list("tenant", flat=True)):
+        _end(ISSUER_WITHDRAWN, lineage__issuer=trust.issuer, lineage__tenant=tenant)
+
+
+def _sign_out(reason: str, sessions: QuerySet[BrowserSession], *, user: int | None = None, **lineage: str) -> None:
+    """Sessions, codes and authorizations, in this order (authz/cut_off.py says why)."""
+    under = {f"lineage__{name}": value for name, value in lineage.items()} | ({"user": user} if user else {})
+
+    def end() -> None:
+        digests = list(sessions.values_list("digest", flat=True))
+        end_sign_ins(Session.objects.filter(digest__in=digests))
+        sessions.delete()
+        AuthorizationCode.objects.filter(used=None, **under).update(expires=F("created"))
+        authorizations.end(Authorization.objects.filter(**under), reason=reason, now=datetime.now(UTC))
+
+    if in_settled():
+        end()
+        return
+    with settled():
+        end()
 
 
 def _unlinked(instance: SubjectLink, origin: object, **_: Any) -> None:
@@ -60,6 +109,8 @@ def _unlinked(instance: SubjectLink, origin: object, **_: Any) -> None:
         lineage__tenant=instance.tenant,
         lineage__sub=instance.subject,
     )
+    sessions = BrowserSession.objects.filter(issuer=issuer.issuer, user=instance.user_id)
+    _sign_out(SUBJECT_UNLINKED, sessions, user=instance.user_id, signed_in_by=issuer.issuer)
     _record(instance, issuer)
 
 

@@ -3,14 +3,17 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from allauth.account.signals import password_changed, password_reset, password_set
+from allauth.account.signals import password_changed
 from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from authz import audit, authorizations, statements
 from authz.models import Authorization, BrowserSession, User
+from authz.models.user import password_replaced
 from authz.sign_in import session_digest
-from authz.transactions import settled
+from authz.transactions import in_settled, settled
+from xaa import trusted_issuers
 from xaa.events import Event
 from xaa.models import Session
 
@@ -20,32 +23,41 @@ SIGNED_OUT = "signed_out"
 def connect() -> None:
     user_logged_in.connect(_started, dispatch_uid="xaa.sessions.started")
     user_logged_out.connect(_ended, dispatch_uid="xaa.sessions.ended")
-    for signal in (password_changed, password_set, password_reset):
-        signal.connect(_password_changed, dispatch_uid="xaa.sessions.password_changed")
+    password_replaced.connect(_password_replaced, dispatch_uid="xaa.sessions.password_replaced")
+    # The browser in which a person changed their password goes on, under a new key.
+    password_changed.connect(_started, dispatch_uid="xaa.sessions.password_changed")
 
 
 # A session's key belongs to one sign-in: signing out removes its row, and signing in, as the same person or another,
 # gives the browser a new key. So a row that is there and has not expired is that sign-in, still alive.
 _ALIVE = (
-    "SELECT 1 FROM xaa_session x JOIN authz_browsersession d ON d.digest = x.digest"
+    "SELECT d.issuer FROM xaa_session x JOIN authz_browsersession d ON d.digest = x.digest"
     " WHERE x.digest = %s AND x.user_id = %s AND d.expire_date > %s"
 )
 
 
 def is_alive(digest: str, user: User) -> bool:
     """Whether the sign-in behind a digest is this person's and still lives in a browser's session."""
-    return statements.one(_ALIVE, (digest, user.pk, statements.moment(datetime.now(UTC)))) is not None
+    row = statements.one(_ALIVE, (digest, user.pk, statements.moment(datetime.now(UTC))))
+    return row is not None and (not row[0] or _still_signs_in(row[0]))
+
+
+def _still_signs_in(issuer: str) -> bool:
+    trust = trusted_issuers.everyone().get(issuer)
+    return trust is not None and trust.signs_in
 
 
 def end_by_digest(digest: str) -> None:
     """Sign out wherever the digest's session is: its ID tokens, and what its sign-ins alone gave, mint nothing more."""
-    session = Session.objects.filter(digest=digest).first() if digest else None
-    if session is not None:
-        _forget(session)
+    found = Session.objects.filter(digest=digest)
+    if digest and found.exists():
+        with settled():
+            end(found)
 
 
-def _forget(session: Session) -> None:
-    with settled():
+def end(sessions: QuerySet[Session]) -> None:
+    """Sign out these. Call it inside `settled()`."""
+    for session in sessions.select_related("user"):
         BrowserSession.objects.filter(digest=session.digest).delete()
         Session.objects.filter(digest=session.digest).delete()
         _end_sign_ins(session.digest)
@@ -73,8 +85,11 @@ def _ended(request: HttpRequest, **_: Any) -> None:
     end_by_digest(session_digest(request.session.session_key or ""))
 
 
-def _password_changed(request: HttpRequest, user: User, **_: Any) -> None:
-    """Whoever signed in with the old password is signed out, but for the browser in which it was changed."""
-    here = session_digest(request.session.session_key or "")
-    for session in Session.objects.filter(user=user).exclude(digest=here).select_related("user"):
-        _forget(session)
+def _password_replaced(user: User, **_: Any) -> None:
+    """Whoever signed in with the old password is signed out (authz/password_changes.py), and may mint nothing more."""
+    found = Session.objects.filter(user=user)
+    if in_settled():
+        end(found)
+        return
+    with settled():
+        end(found)

@@ -16,7 +16,7 @@ from authz import audit
 from authz.protocol.errors import OAuthError, Reason
 from authz.standing import groups_of
 from authz.transactions import settled
-from xaa import subject_resolution
+from xaa import local_passwords, subject_resolution
 from xaa.events import Event
 from xaa.models import SubjectLink
 from xaa.subject_resolution import Identity, Person, Resolution
@@ -83,6 +83,8 @@ def _link(found: Resolution) -> int:
         # Somebody linked the same identity, or the same person, since it was looked for: what they wrote decides.
         raise MovedError from None
     audit.record(Event.SUBJECT_LINKED, subject=str(user.subject), detail=_said(trust, who))
+    if trust.signs_in:
+        local_passwords.take(user)
     return int(link.pk)
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from authz import statements
+from authz import people, statements
 from authz.models import User
+from authz.protocol import email_addresses
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.standing import groups_of
@@ -25,7 +26,6 @@ from xaa.trusted_issuers import Trust
 MAXIMUM_GROUPS = 200
 # Words of one second that are told apart; what comes beyond waits for the next second.
 MAXIMUM_WORDS = 32
-_LONGEST_EMAIL = 254
 
 
 # --- The rules: pure ------------------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ def identity(claims: Mapping[str, Any], groups_claim: str) -> Identity:
     email = claims.get("email")
     # > `email_verified`: True if the End-User's e-mail address has been verified (OpenID Connect Core §5.1). A string
     # > that says "true", or nothing at all, is not that.
-    verified = claims.get("email_verified") is True and isinstance(email, str) and 3 <= len(email) <= _LONGEST_EMAIL
+    verified = claims.get("email_verified") is True and isinstance(email, str) and email_addresses.is_address(email)
     return Identity(
         tenant=claims.get("tenant", ""),
         subject=claims["sub"],
@@ -112,12 +112,15 @@ def membership(now: Sequence[str], said: Sequence[str], says: Sequence[str]) -> 
     return tuple(sorted((set(now) - set(said)) | set(says)))
 
 
-def choose(trust: Trust, who: Identity, candidates: Sequence[Candidate]) -> int | None:
-    """The person to link a not yet linked identity to; None: make a new one. Raises OAuthError where neither may be."""
+def does_address_count(trust: Trust, who: Identity) -> bool:
     # > combination of `iss` + `tenant` uniquely identifies the tenant (ID-JAG §6.1): whoever runs another tenant of the
     # same issuer may verify any address there, so addresses count only for tenants that are named.
-    is_named = not who.tenant or who.tenant in trust.tenants
-    if "email" in trust.match and who.email and is_named and candidates:
+    return bool(who.email) and (not who.tenant or who.tenant in trust.tenants)
+
+
+def choose(trust: Trust, who: Identity, candidates: Sequence[Candidate]) -> int | None:
+    """The person to link a not yet linked identity to; None: make a new one. Raises OAuthError where neither may be."""
+    if "email" in trust.match and does_address_count(trust, who) and candidates:
         if len(candidates) > 1:
             raise OAuthError(Reason.SUBJECT_AMBIGUOUS)
         # An address that the issuer has given to somebody else does not bring the account with it.
@@ -203,10 +206,10 @@ def candidates_for(trust: Trust, who: Identity) -> tuple[Candidate, ...]:
     """The people with the identity's verified address; two are enough to see that it is ambiguous."""
     if not who.email:
         return ()
-    people = User.objects.filter(email__iexact=who.email).values_list("pk", flat=True)[:2]
-    links = SubjectLink.objects.filter(issuer_id=trust.pk, tenant=who.tenant, user__in=list(people))
+    found = [person.pk for person in people.with_address(who.email)][:2]
+    links = SubjectLink.objects.filter(issuer_id=trust.pk, tenant=who.tenant, user__in=found)
     taken = set(links.values_list("user", flat=True))
-    return tuple(Candidate(pk, pk in taken) for pk in people)
+    return tuple(Candidate(pk, pk in taken) for pk in found)
 
 
 def _find(trust: Trust, who: Identity) -> tuple[Person, Link | None] | None:
@@ -241,12 +244,13 @@ def _to_be_linked(trust: Trust, who: Identity) -> tuple[Person, Link | None]:
 def _new(trust: Trust, who: Identity) -> User:
     # The name is ours to give, unique, and says where the person comes from; it is never one that a rule already names.
     digest = hashlib.sha256(f"{trust.issuer}\n{who.tenant}\n{who.subject}".encode()).hexdigest()[:12]
-    is_new_address = bool(who.email) and not User.objects.filter(email__iexact=who.email).exists()
+    # An address of somebody else stays theirs. One that a tenant of its own making verified counts for nobody.
+    gives_address = does_address_count(trust, who) and not people.with_address(who.email)
     name = who.email.partition("@")[0][:64] if who.email else "person"
     username = f"{name}-{digest}"
     # Somebody has unlinked the person whom this identity made.
     if User.objects.filter(username=username).exists():
         raise OAuthError(Reason.SUBJECT_LINKED_OTHERWISE)
-    user = User(username=username, email=who.email if is_new_address else "")
+    user = User(username=username, email=who.email if gives_address else "", is_from_elsewhere=True)
     user.set_unusable_password()
     return user

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from authz import audit, decisions, keys, registry
+from authz import audit, decisions, keys, people, registry
 from authz.conf import conf
 from authz.models import Client
 from authz.policy import Agent, Ask, Decision, Outcome, StepUp
@@ -21,7 +21,6 @@ from authz.registry import TokenRequest
 from xaa import id_jag, identity_assertions, targets
 from xaa.events import Event
 from xaa.identity_assertions import SignIn
-from xaa.openid.claims import is_verified
 from xaa.reasons import Reason
 from xaa.targets import Server, Target
 
@@ -71,7 +70,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         auth_time=sign_in.auth_time,
         acr=sign_in.acr,
         amr=sign_in.amr,
-        email=sign_in.user.email if is_verified(sign_in.user) else "",
+        email=sign_in.user.email if people.is_vouched_for(sign_in.user) else "",
     )
     token = keys.sign(claims, typ=id_jag.TYP, alg=server.signing_alg, now=request.now)
     # One statement is a transaction of its own; what is not committed is not sent (law 4).

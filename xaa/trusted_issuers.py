@@ -86,6 +86,12 @@ def _load() -> Mapping[str, Trust]:
     }
 
 
+def signs_in(issuer: str, tenant: str = "") -> bool:
+    """Whether an issuer's sign-ins count now: it is believed for them, and its tenant is."""
+    trust = everyone().get(issuer)
+    return trust is not None and trust.signs_in and (not trust.tenants or tenant in trust.tenants)
+
+
 def of(token: Unverified) -> Trust:
     """The issuer that the token names, if it is trusted at all; what for is for `require` to say."""
     issuer = token.claims.get("iss")

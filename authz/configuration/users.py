@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import Group
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from authz import people, registry
 from authz.models import User
 
 KEY = "users"
@@ -21,6 +24,15 @@ class UserSerializer(serializers.Serializer[Any]):
     groups = serializers.ListField(child=serializers.CharField(max_length=150), default=list)
     role = serializers.ChoiceField(choices=User.Role.values, default=User.Role.NONE)
     active = serializers.BooleanField(default=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "password" in attrs:
+            person = User(username=attrs["username"], email=attrs["email"])
+            try:
+                validate_password(attrs["password"], person)
+            except ValidationError as error:
+                raise serializers.ValidationError({"password": list(error.messages)}) from None
+        return attrs
 
 
 SERIALIZER = UserSerializer
@@ -47,17 +59,21 @@ def as_item(user: User) -> dict[str, Any]:
 
 def write(item: Mapping[str, Any]) -> None:
     user = User.objects.filter(username=item["username"]).first() or User(username=item["username"])
+    password = item.get("password")
+    if password is not None and user.pk and (why := registry.why_no_password(user)):
+        raise serializers.ValidationError({"password": [why]})
     user.email = item["email"]
     user.role = item["role"]
     user.is_active = item["active"]
-    password = item.get("password")
     # Hashed anew only if it differs, so that applying twice changes nothing.
     if password is None:
         if not user.pk:
             user.set_unusable_password()
     elif not user.check_password(password):
         user.set_password(password)
+        user.is_from_elsewhere = False
     user.save()
+    people.vouch(user)
     user.groups.set([Group.objects.get_or_create(name=name)[0] for name in item["groups"]])
 
 

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from authz import people
 from authz.console.display import chip, foreign, when
 from authz.console.model_admin import ConsoleAdmin, Form, Tool
 from authz.console.site import console
@@ -72,6 +73,11 @@ class PersonAdmin(ConsoleAdmin):
     @admin.display(description="signed in", ordering="last_login")
     def signed_in(self, user: User) -> SafeString | str:
         return when(user.last_login)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if "email" in form.changed_data:
+            people.vouch(obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
         # A subject is never reassigned (RFC 9068 §5): people are switched off, not removed.

@@ -30,6 +30,9 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     resource = _resource(code, request)
     decision = _decide(code, resource, request)
     authorization = _authorization(code, resource, decision, request)
+    # An issuer that signed the person in may have been withdrawn since.
+    if not registry.stands(authorization, request.client):
+        raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="trust withdrawn")
     token = tokens.mint(
         authorization=authorization.pk,
         client_id=request.client.client_id,

@@ -20,6 +20,8 @@ class BrowserSession(models.Model):
         db_constraint=False,
         related_name="browser_sessions",
     )
+    # The issuer that signed the person in, so that the session ends with the trust in it; empty: a password of ours.
+    issuer = models.CharField(max_length=512, blank=True, default="", db_default="", db_index=True)
 
     def __str__(self) -> str:
         return self.digest[:8]

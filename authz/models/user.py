@@ -1,10 +1,48 @@
 """People. What signs a person in is django-allauth's; what a person may do is decided by rules over groups."""
 
 import uuid
+from collections.abc import Iterable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.apps import apps
-from django.contrib.auth.models import AbstractUser
-from django.db import models
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.auth.password_validation import validate_password
+from django.db import models, transaction
+from django.dispatch import Signal
+
+from authz.protocol import email_addresses
+
+# Sent in the transaction that gives a person another password, or takes it away; `user`.
+password_replaced = Signal()
+
+
+if TYPE_CHECKING:
+    _CharField = models.CharField[str, str]
+else:
+    _CharField = models.CharField
+
+
+class AddressKeyField(_CharField):
+    """`email_addresses.key` of the row's `email`, written whenever the row is, by bulk_create() too."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        value = email_addresses.key(getattr(model_instance, "email", "") or "")
+        setattr(model_instance, self.attname, value)
+        return value
+
+
+class People(UserManager["User"]):
+    def create_superuser(
+        self, username: str, email: str | None = None, password: str | None = None, **extra_fields: Any
+    ) -> "User":
+        """Django's, but for a password that meets the validators. Raises ValidationError.
+
+        `manage.py createsuperuser` doesn't ask them about a password from the environment, and offers to bypass them.
+        """
+        if password is not None:
+            validate_password(password, self.model(username=username, email=email or ""))
+        return super().create_superuser(username, email, password, **extra_fields)
 
 
 class User(AbstractUser):
@@ -23,12 +61,24 @@ class User(AbstractUser):
 
     subject = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.NONE)
+    # Three times as long as an address: a character folds to three at the most.
+    email_key = AddressKeyField(max_length=762, default="", db_default="", editable=False, db_index=True)
+    # An issuer made the account, or signs the person in: no mail gives it a password, also when the issuer is gone.
+    is_from_elsewhere = models.BooleanField(default=False, db_default=False, editable=False)
+
+    objects: ClassVar[People] = People()
+
+    _has_lost_its_password = False
 
     class Meta:
         verbose_name = "person"
         verbose_name_plural = "people"
 
-    def save(self, *args: object, **kwargs: object) -> None:
+    def set_unusable_password(self) -> None:
+        super().set_unusable_password()
+        self._has_lost_its_password = True
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         # `manage.py createsuperuser` makes the first administrator, and knows no roles.
         if self._state.adding and self.is_superuser:
             self.role = self.Role.ADMINISTRATOR
@@ -39,4 +89,13 @@ class User(AbstractUser):
         # Django's admin asks is_staff and is_superuser; the role is the one place where that is decided.
         self.is_staff = self.role != self.Role.NONE
         self.is_superuser = self.role == self.Role.ADMINISTRATOR
-        super().save(*args, **kwargs)  # type: ignore[arg-type]  # handed through unchanged
+        if update_fields is not None and "email" in update_fields:
+            update_fields = {*update_fields, "email_key"}
+        # `_password` is what set_password() was given. The same password hashed anew, by a newer hasher, leaves none.
+        given: str | None = getattr(self, "_password", None)
+        has_another = not self._state.adding and (given is not None or self._has_lost_its_password)
+        with transaction.atomic() if has_another else nullcontext():
+            super().save(*args, update_fields=update_fields, **kwargs)
+            self._has_lost_its_password = False
+            if has_another:
+                password_replaced.send(sender=User, user=self)

@@ -16,7 +16,7 @@ from authz.configuration import apply
 from authz.models import User
 from tests.support.world import REDIRECT, SECRET, World
 
-BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+BACKEND = "authz.password_backend.PasswordBackend"
 PEOPLE = {"administrator": "alice", "approver": "bob", "none": "charlie", "auditor": "dana", "developer": "erin"}
 
 

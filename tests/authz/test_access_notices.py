@@ -234,7 +234,7 @@ class TestWhoHasNoRoleInTheConsole:
     def test_an_approver_who_is_named_decides_on_a_page_of_their_own(self, gatehouse: World, approvers: User) -> None:
         request = bob_asks(gatehouse)
         browser = Browser()
-        browser.force_login(approvers, backend="allauth.account.auth_backends.AuthenticationBackend")
+        browser.force_login(approvers, backend="authz.password_backend.PasswordBackend")
         decide = f"/account/requests/{request.pk}/decide"
         assert decide in browser.get("/account/requests/").content.decode()
         assert browser.get(f"/account/requests/{request.pk}")["Location"] == decide
@@ -261,7 +261,7 @@ class TestWhoHasNoRoleInTheConsole:
         gatehouse.ask(scope="mcp:write")
         request = AccessRequest.objects.get(status="open")
         browser = Browser()
-        browser.force_login(approvers, backend="allauth.account.auth_backends.AuthenticationBackend")
+        browser.force_login(approvers, backend="authz.password_backend.PasswordBackend")
         assert "Too much." in browser.get(f"/account/requests/{request.pk}/decide").content.decode()
 
 

@@ -65,6 +65,9 @@ class TestByDefault:
             "sign_in:account",
             "sign_in:account_everywhere",
             "sign_in:address",
+            "second_factor:account",
+            "reset:account",  # each of them is a mail to somebody
+            "reset:address",
             "login:address",
         }
 

@@ -97,7 +97,7 @@ def measure() -> None:
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
     browser = Browser(headers={"host": conf.origin.partition("//")[2]})
-    browser.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
+    browser.force_login(alice, backend="authz.password_backend.PasswordBackend")
     rows = []
     for paths in pages.pages(everything.first).values():
         for path in paths:

@@ -26,7 +26,7 @@ def browser(username: str, role: str) -> Browser:
     user.role = role
     user.save()
     found = Browser()
-    found.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    found.force_login(user, backend="authz.password_backend.PasswordBackend")
     return found
 
 

@@ -25,7 +25,7 @@ NO_PAGE = frozenset(
 OF_ALLAUTH = (
     "account_login", "account_logout", "account_change_password", "account_reset_password", "account_inactive",
     "account_reset_password_done", "account_reset_password_from_key_done", "account_reauthenticate", "mfa_index",
-    "mfa_activate_totp", "socialaccount_connections", "socialaccount_login_cancelled",
+    "mfa_activate_totp", "socialaccount_login_cancelled",
 )  # fmt: skip
 # What an address is about where its name does not begin with a model's.
 ABOUT = {

@@ -23,7 +23,7 @@ from xaa.models import SignInClient, TrustedIssuer
 from xaa.sign_in import provider, secret
 from xaa.sign_in.adapter import provider_id
 
-BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+BACKEND = "authz.password_backend.PasswordBackend"
 SECRET = "the-idp-gave-us-this-0123456789"
 LOGIN = f"/accounts/oidc/{provider_id(IDP)}/login/"
 METADATA = {
@@ -298,7 +298,7 @@ class TestConfiguration:
 class TestConsole:
     def test_an_administrator_sets_it_up_and_the_secret_is_never_shown(self, company: Company) -> None:
         browser = Browser()
-        browser.force_login(person("alice"), backend="allauth.account.auth_backends.AuthenticationBackend")
+        browser.force_login(person("alice"), backend="authz.password_backend.PasswordBackend")
         issuer = TrustedIssuer.objects.get(issuer=IDP)
         page = f"/console/xaa/trustedissuer/{issuer.pk}/change/"
         shown: Any = browser.get(page)

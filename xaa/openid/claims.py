@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from authz import statements
+from authz import people
 from authz.models import User
 from authz.standing import groups_of
 
@@ -35,19 +35,7 @@ def of(user: User, identity_scopes: Collection[str]) -> dict[str, Any]:
             "preferred_username": user.username,
         }
     if "email" in identity_scopes and user.email:
-        claims |= {"email": user.email, "email_verified": is_verified(user)}
+        claims |= {"email": user.email, "email_verified": people.is_vouched_for(user)}
     if "groups" in identity_scopes:
         claims["groups"] = list(groups_of(user))
     return {name: value for name, value in claims.items() if value != ""}
-
-
-_UNVERIFIED = "SELECT 1 FROM account_emailaddress WHERE user_id = %s AND LOWER(email) = LOWER(%s) AND NOT verified"
-
-
-def is_verified(user: User) -> bool:
-    """Whether the person's address is known to be theirs.
-
-    Administrators and trusted issuers vouch for the addresses that they give; one that the person has entered
-    counts only once it is verified, or anybody could name themselves like somebody else at the target (attack 23).
-    """
-    return statements.one(_UNVERIFIED, (user.pk, user.email)) is None

@@ -23,7 +23,7 @@ from authz import audit, sign_in, snapshot
 from authz.models import User
 from authz.protocol.errors import OAuthError
 from authz.refusals import record_unauthenticated
-from xaa import subject_effects, trusted_issuers
+from xaa import local_passwords, subject_effects, trusted_issuers
 from xaa.reasons import Reason
 from xaa.trusted_issuers import Use
 
@@ -56,6 +56,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
             if sociallogin.state.get("process") == AuthProcess.CONNECT:
                 raise OAuthError(Reason.SUBJECT_NOT_LINKED, detail="connecting by oneself")
             sociallogin.user = person(sociallogin.account.extra_data)
+            local_passwords.take(sociallogin.user)
             if request.user == sociallogin.user:
                 # allauth would sign the person out first, and the session would forget what asked for a fresh sign-in.
                 request.user = AnonymousUser()
@@ -117,7 +118,13 @@ def _note_context(request: HttpRequest, sociallogin: Any = None, **_: Any) -> No
         else [],
         **({"auth_time": int(auth_time)} if isinstance(auth_time, int | float) else {}),
         **({"again": _address_of(id_token.get("iss"))} if sociallogin is not None else {}),
+        # By these the session ends with the trust in who made it (xaa/sign_in/standing.py).
+        **({"issuer": str(id_token.get("iss", ""))} if sociallogin is not None else {}),
+        **({"tenant": id_token["tenant"]} if id_token.get("tenant") else {}),
     }
+    if sociallogin is not None:
+        # Now, not when the request ends: whoever withdraws the issuer meanwhile has to find this session.
+        request.session.save()
 
 
 def _address_of(issuer: object) -> str:

@@ -1,0 +1,31 @@
+"""Whom an issuer signed in is signed out once it is not believed for that any more.
+
+Withdrawing trust ends these sessions (xaa/lineage.py). This holds however trust was withdrawn: by a bulk update too, at
+the database's prompt, or while the person was signing in.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponseBase
+
+from authz import sign_in, snapshot
+from xaa import trusted_issuers
+
+
+def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    def within(request: HttpRequest) -> HttpResponseBase:
+        if settings.SESSION_COOKIE_NAME in request.COOKIES:
+            there = request.session.get(sign_in.ELSEWHERE) or {}
+            if there.get("again") and not _stands(there):
+                logout(request)
+        return get_response(request)
+
+    return within
+
+
+def _stands(there: Mapping[str, Any]) -> bool:
+    snapshot.begin()
+    return trusted_issuers.signs_in(there.get("issuer", ""), there.get("tenant", ""))
