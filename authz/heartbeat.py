@@ -9,7 +9,7 @@ import time
 
 from django.db import connection
 
-from authz import metrics, refusals, turns
+from authz import log_repeats, metrics, refusals, turns
 from authz.endpoints import from_memory
 
 logger = logging.getLogger(__name__)
@@ -41,4 +41,5 @@ def once(*, remembers: bool = False) -> None:
     except Exception:
         logger.exception("the heartbeat missed")
     finally:
+        log_repeats.tell()
         connection.close()

@@ -83,7 +83,8 @@ def configuration(style: str) -> dict[str, object]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": formatter},
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "filters": {"repeats": {"()": "authz.log_repeats.RepeatFilter"}},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["repeats"]}},
         "root": {"handlers": ["console"], "level": "INFO"},
         "loggers": {
             # Django would answer for itself on the console too, in a format of its own.

@@ -15,7 +15,7 @@ from django.db import Error as DatabaseFailure
 from django.db import close_old_connections
 from django.db.models import F, Q
 
-from authz import clocks, metrics, process_names, registry
+from authz import clocks, log_repeats, metrics, process_names, registry
 from authz.models import PeriodicTask
 from authz.moments import due as is_due_by
 from authz.protocol.moments import is_due
@@ -57,6 +57,7 @@ def go_on(is_over: Callable[[float], bool]) -> None:
     while True:
         run_and_survive()
         metrics.publish()
+        log_repeats.tell()
         close_old_connections()
         if is_over(BREATH):
             return

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
@@ -27,6 +26,8 @@ NIGHTLY = ("nightly-report", world.SECRET)
 IN_TIME = 12.0
 # And for what needs no database.
 AT_ONCE = 4.0
+# Bytes that a table may have on the cluster of these tests; more than any has by itself.
+LARGEST_FILE = 24 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -68,19 +69,62 @@ def test_a_database_that_does_not_answer(server: RunningGatehouse, proxy: Proxy,
     assert server.redeem(code).status_code in {200, 400}  # its answer may be what was lost
 
 
-def test_a_cluster_that_is_stopped(tmp_path: Path) -> None:
-    with postgresql.cluster() as cluster:
-        file = tmp_path / "configuration.yaml"
-        file.write_text(world.configuration())
-        env = commands.environment(cluster.url, GATEHOUSE_ISSUER="http://127.0.0.1:1/o")
-        commands.python(["manage.py", "prepare", str(file)], env)
-        with processes.running(cluster.url, tmp_path) as server:
-            eventually(lambda: ready(server), 200)
-            time.sleep(2)
-            code = server.code()
-            with cluster.stopped():
-                everything_is_answered(server, code)
-            goes_on(server)
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[postgresql.Cluster]:
+    with postgresql.cluster(largest_file=LARGEST_FILE) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def of_its_own(tmp_path_factory: pytest.TempPathFactory, cluster: postgresql.Cluster) -> Iterator[RunningGatehouse]:
+    """A server on that cluster."""
+    directory = tmp_path_factory.mktemp("cluster")
+    file = directory / "configuration.yaml"
+    file.write_text(world.configuration())
+    env = commands.environment(cluster.url, GATEHOUSE_ISSUER="http://127.0.0.1:1/o")
+    commands.python(["manage.py", "prepare", str(file)], env)
+    with processes.running(cluster.url, directory) as server:
+        eventually(lambda: ready(server), 200)
+        time.sleep(2)
+        yield server
+
+
+def test_a_cluster_that_is_stopped(of_its_own: RunningGatehouse, cluster: postgresql.Cluster) -> None:
+    code = of_its_own.code()
+    with cluster.stopped():
+        everything_is_answered(of_its_own, code)
+    goes_on(of_its_own)
+
+
+def test_a_server_that_cannot_write_an_event_is_not_ready(
+    of_its_own: RunningGatehouse, cluster: postgresql.Cluster
+) -> None:
+    """The audit cannot grow, while other rows find room in old pages: every answer is 503, and so is /readyz."""
+    with psycopg.connect(cluster.url, autocommit=True) as admin:
+        for rows, width in ((8, 1000), (1, 1000), (1, 100), (1, 1)):
+            with pytest.raises(psycopg.Error):
+                for _ in range(LARGEST_FILE // 1000):
+                    admin.execute(_FILL, (width, rows))
+        eventually(lambda: machine(of_its_own), 503)
+        told = []
+        for _ in range(20):
+            assert machine(of_its_own).status_code == 503
+            told.append(ready(of_its_own))
+        assert [answer.status_code for answer in told].count(503) >= 19
+        assert "audit_unwritable" in told[-1].json()["reasons"]
+        # Somebody makes room.
+        admin.execute("ALTER TABLE authz_auditevent DISABLE TRIGGER ALL")
+        admin.execute("DELETE FROM authz_auditevent WHERE event = 'filler'")
+        admin.execute("ALTER TABLE authz_auditevent ENABLE TRIGGER ALL")
+        admin.execute("VACUUM authz_auditevent")
+    goes_on(of_its_own)
+
+
+_FILL = """
+INSERT INTO authz_auditevent
+  (time, event, reason, client_id, subject, resource, "authorization", address, request_id, detail)
+SELECT now(), 'filler', '', repeat('x', %s), '', '', '', '', '', '{}' FROM generate_series(1, %s)
+"""
 
 
 def everything_is_answered(server: RunningGatehouse, code: str) -> None:

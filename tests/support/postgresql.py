@@ -1,6 +1,7 @@
 """A PostgreSQL cluster of a test's own, for tests that stop it."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -53,8 +54,10 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """A new one, which goes with the test."""
+def cluster(*, largest_file: int = resource.RLIM_INFINITY) -> Iterator[Cluster]:
+    """A new one, which goes with the test. A table of `largest_file` bytes cannot grow, as on a disk that is full. The
+    files of the write-ahead log are 16 MB.
+    """
     with tempfile.TemporaryDirectory(prefix="gatehouse-cluster-", ignore_cleanup_errors=True) as directory:
         data, port = Path(directory), free_port()
         if os.getuid() == 0:
@@ -62,7 +65,23 @@ def cluster() -> Iterator[Cluster]:
         initdb = ["initdb", "--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", f"--pgdata={data}"]
         _start(*initdb).wait(timeout=120)
         made = Cluster(data, port)
-        server = _start("postgres", "-D", directory, "-p", str(port), "-h", "127.0.0.1", "-k", directory, "-F")
+        server = _start(
+            *(
+                "postgres",
+                "-D",
+                directory,
+                "-p",
+                str(port),
+                "-h",
+                "127.0.0.1",
+                "-k",
+                directory,
+                "-F",
+                "-c",
+                "autovacuum=off",
+            ),
+            largest_file=largest_file,
+        )
         try:
             _wait_for(made, server)
             yield made
@@ -84,10 +103,12 @@ def _wait_for(made: Cluster, server: subprocess.Popen[bytes]) -> None:
             return
 
 
-def _start(program: str, *arguments: str) -> subprocess.Popen[bytes]:
+def _start(program: str, *arguments: str, largest_file: int = resource.RLIM_INFINITY) -> subprocess.Popen[bytes]:
     as_account: dict[str, Any] = {}
+    if largest_file != resource.RLIM_INFINITY:
+        as_account["preexec_fn"] = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     if os.getuid() == 0:
-        as_account = {"user": ACCOUNT, "group": ACCOUNT, "extra_groups": []}
+        as_account |= {"user": ACCOUNT, "group": ACCOUNT, "extra_groups": []}
     binary = str(_BINARIES[0] / program) if _BINARIES else program
     return subprocess.Popen(
         [binary, *arguments], cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_account
