@@ -88,7 +88,7 @@ class Agents(ApiView):
         client_id = _own_words(request, given).get("client_id") or new_client_id()
         item = {**given, "client_id": client_id, "owner": principal.person.username if principal.person else None}
         secret = secrets.token_urlsafe(36)
-        has_secret = item.get("token_endpoint_auth_method", "client_secret_basic") in SECRET_METHODS
+        has_secret = str(item.get("token_endpoint_auth_method", "client_secret_basic")) in SECRET_METHODS
         if has_secret:
             item["client_secret"] = secret
 

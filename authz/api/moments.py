@@ -3,13 +3,11 @@
 from datetime import datetime
 
 from authz.api.problems import invalid
+from authz.protocol.timestamps import moment
 
 
 def moment_of(name: str, text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+    found = moment(text)
+    if found is None:
         raise invalid(name, "is a moment with its zone, such as 2026-12-31T18:00:00Z")
-    return moment
+    return found

@@ -11,6 +11,8 @@ from django.db.models import Model, Q, QuerySet
 from rest_framework.response import Response
 
 from authz.api.problems import Problem
+from authz.protocol.numbers import number
+from authz.protocol.timestamps import moment
 
 LIMIT, MAXIMUM_LIMIT = 50, 200
 
@@ -27,8 +29,8 @@ def page(
     else:
         rows = rows.order_by(f"-{by}", "-pk")
         if last := _cursor(given):
-            moment, key = _moment(last[0]), _key(rows.model, last[-1])
-            rows = rows.filter(Q(**{f"{by}__lt": moment}) | Q(**{by: moment}, pk__lt=key))
+            at, key = _moment(last[0]), _key(rows.model, last[-1])
+            rows = rows.filter(Q(**{f"{by}__lt": at}) | Q(**{by: at}, pk__lt=key))
     found = list(rows[: size + 1])
     end = found[size - 1] if len(found) > size else None
     cursor = None
@@ -38,10 +40,10 @@ def page(
 
 
 def limit(given: dict[str, str]) -> int:
-    text = given.get("limit", str(LIMIT))
-    if not text.isdecimal() or not 1 <= int(text[:9]) <= MAXIMUM_LIMIT:
+    found = number(given.get("limit", str(LIMIT)), least=1, most=MAXIMUM_LIMIT)
+    if found is None:
         raise Problem(400, f"limit is a number from 1 to {MAXIMUM_LIMIT}.")
-    return int(text)
+    return found
 
 
 def written(parts: list[str]) -> str:
@@ -78,19 +80,17 @@ def _key(model: type[Model], text: str) -> Any:
 
 
 def _number(text: str) -> int:
-    if not text.isdecimal() or len(text) > 18:
-        raise ValueError(text)
-    return int(text)
+    found = number(text)
+    if found is None:
+        raise ValueError("no number")
+    return found
 
 
 def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise _not_ours() from None
-    if moment.tzinfo is None:
+    found = moment(text)
+    if found is None:
         raise _not_ours()
-    return moment
+    return found
 
 
 def _not_ours() -> Problem:

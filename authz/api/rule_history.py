@@ -28,6 +28,7 @@ from authz.api.shapes import (
 from authz.api.view import ApiView, require
 from authz.models import AuditEvent, RuleChange
 from authz.policy import RuleError, compile, sentence
+from authz.protocol.numbers import number
 
 CHANGE = mapping(
     number=NUMBER, time=MOMENT, action=TEXT, rule=NUMBER, name=TEXT, author=TEXT, how=TEXT, sentence=TEXT, item=ANY
@@ -65,9 +66,10 @@ class History(ApiView):
         given, size = self.given, limit(self.given)
         rows = RuleChange.objects.all()
         if "rule" in given:
-            if not given["rule"].isdecimal():
-                raise invalid("rule", "is a number")
-            rows = rows.filter(rule=int(given["rule"]))
+            rule = number(given["rule"])
+            if rule is None:
+                raise Problem(400, "rule is a number.")
+            rows = rows.filter(rule=rule)
         if key := read_key(given):
             rows = rows.filter(id__lt=key)
         found = list(rows.order_by("-id")[: size + 1])
@@ -104,8 +106,10 @@ class Replay(ApiView):
 
     def get(self, request: Request) -> Response:
         require(request, READS_RULES)
-        wanted = self.given.get("event", "")
-        event = AuditEvent.objects.filter(pk=int(wanted)).first() if wanted.isdecimal() else None
+        wanted = number(self.given.get("event", ""))
+        if wanted is None:
+            raise Problem(400, "event is a number.")
+        event = AuditEvent.objects.filter(pk=wanted).first()
         if event is None:
             raise Http404
         try:

@@ -20,6 +20,7 @@ from authz.api.problems import Problem, escaped, handler, problem_of
 from authz.api.reasons import Reason
 from authz.api.refusing import recorded, refuse
 from authz.protocol import strict_json
+from authz.protocol.numbers import number
 
 MAXIMUM_BODY = 256 * 1024
 # Requests of one principal: how many reads and how many writes a minute, in one process.
@@ -115,8 +116,7 @@ class ApiView(APIView):
     maximum_body: ClassVar[int] = MAXIMUM_BODY
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        if not length.isdecimal() or int(length) > self.maximum_body:
+        if number(request.META.get("CONTENT_LENGTH") or "0", most=self.maximum_body) is None:
             raise Problem(413, f"The body may have {self.maximum_body} bytes.")
         snapshot.begin()
         super().initial(request, *args, **kwargs)

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from yaml.reader import ReaderError
 
 Path = tuple[str | int, ...]
 MAXIMUM_SIZE = 10 * 1024 * 1024
 MAXIMUM_NODES = 200_000
+MAXIMUM_DEPTH = 32
+_CORE = "tag:yaml.org,2002:"
+# What a value may be; a merge key is text, and so no known key.
+_KINDS = frozenset(f"{_CORE}{kind}" for kind in ("null", "bool", "int", "float", "str", "merge", "value"))
 # PostgreSQL keeps no NUL, and a lone surrogate cannot be written as UTF-8.
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -52,8 +57,13 @@ def read(text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise ConfigurationError((), f"is not well-formed YAML: {error.problem}", line) from None
-    except (yaml.YAMLError, RecursionError) as error:
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigurationError((), "holds a character that YAML does not have", line) from None
+    except yaml.YAMLError as error:
         raise ConfigurationError((), f"is not well-formed YAML: {error}") from None
+    except RecursionError:
+        raise ConfigurationError((), "is nested too deeply", _deepest(text)) from None
     if node is None:
         return Document({}, {})
     lines: dict[Path, int] = {}
@@ -68,9 +78,13 @@ def _value(node: yaml.Node, path: Path, lines: dict[Path, int], above: frozenset
     # An alias is read again wherever it stands: a few lines of aliases of aliases would be billions of values.
     if len(lines) > MAXIMUM_NODES:
         raise ConfigurationError((), "is too large")
+    if len(path) > MAXIMUM_DEPTH:
+        raise ConfigurationError(path[:3], f"is nested more than {MAXIMUM_DEPTH} deep", node.start_mark.line + 1)
     if id(node) in above:
         raise ConfigurationError(path, "contains itself", node.start_mark.line + 1)
     above |= {id(node)}
+    if not isinstance(node, yaml.ScalarNode) and node.tag not in {f"{_CORE}map", f"{_CORE}seq"}:
+        raise ConfigurationError(path, f"has a value of unknown kind {node.tag[:100]}", node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, lines, above)
     if isinstance(node, yaml.SequenceNode):
@@ -95,10 +109,28 @@ def _mapping(node: yaml.MappingNode, path: Path, lines: dict[Path, int], above: 
 def _scalar(node: yaml.Node, path: Path) -> Any:
     if isinstance(node.value, str) and _UNWRITABLE.search(node.value):
         raise ConfigurationError(path, "holds a character that cannot be stored", node.start_mark.line + 1)
-    if node.tag == "tag:yaml.org,2002:timestamp":
+    if node.tag == f"{_CORE}timestamp":
         return node.value  # a moment stays text, quoted or not; who reads it knows which kind it is
+    line = node.start_mark.line + 1
+    if node.tag not in _KINDS:
+        raise ConfigurationError(path, f"has a value of unknown kind {node.tag[:100]}", line)
     try:
-        loader = yaml.SafeLoader("")
-        return loader.construct_object(node, deep=True)
-    except yaml.YAMLError:
-        raise ConfigurationError(path, f"has a value of unknown kind {node.tag}", node.start_mark.line + 1) from None
+        value = yaml.SafeLoader("").construct_object(node, deep=True)
+    # What the tag promises the text may not be: `!!int abc`, `!!bool maybe`, a number of ten thousand digits.
+    except (yaml.YAMLError, ValueError, OverflowError, LookupError, AttributeError):
+        raise ConfigurationError(path, f"is no {node.tag.removeprefix(_CORE)}", line) from None
+    # As in JSON: every reader and every database has these, and no others.
+    if isinstance(value, int | float) and not -(2**53) < value < 2**53:
+        raise ConfigurationError(path, "is a number out of range", line)
+    return value
+
+
+def _deepest(text: str) -> int:
+    """The line on which most brackets are open, for a text that nothing of ours has read."""
+    depth, deepest, found = 0, 0, 1
+    for number, line in enumerate(text.splitlines(), 1):
+        for character in line:
+            depth += (character in "[{") - (character in "]}")
+            if depth > deepest:
+                deepest, found = depth, number
+    return found

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from authz.models import Rule
 from authz.policy import Rule as PolicyRule
 from authz.policy import RuleError
+from authz.protocol.numbers import number
 
 KEY = "rules"
 LOOKUP = "name"
@@ -48,7 +49,7 @@ def nested(field: str, problem: str) -> Any:
     detail: Any = [problem]
     parts = [part for part in field.replace("[", ".").replace("]", "").split(".") if part]
     for part in reversed(parts):
-        detail = {int(part) if part.isdecimal() else part: detail}
+        detail = {found if (found := number(part)) is not None else part: detail}
     return detail
 
 

@@ -27,6 +27,8 @@ from authz.console.model_admin import ReadOnlyAdmin, Tool, person
 from authz.console.site import console
 from authz.evidence.status import is_sealed
 from authz.models import AuditEvent, ProtectedResource, User
+from authz.protocol.numbers import number
+from authz.protocol.timestamps import moment as moment_in
 
 PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 EXPORT_LIMIT = 50_000
@@ -318,18 +320,14 @@ class AuditAdmin(ReadOnlyAdmin):
 
 
 def _moment(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment_in(text) or moment_in(f"{text}Z") or moment_in(f"{text}T00:00Z")
 
 
 def _latest(request: HttpRequest) -> int:
     """The event that a bounded search begins at: the one that the address names, or the newest."""
     given = request.GET.get("id__lte", "")
-    if given.isascii() and given.isdigit():
-        return min(int(given), 2**62)
+    if (found := number(given, most=2**62)) is not None:
+        return found
     return AuditEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
 
 

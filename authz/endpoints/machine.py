@@ -20,6 +20,7 @@ from authz.addresses import client_address
 from authz.backends.postgresql.base import is_locked
 from authz.endpoints.from_memory import Memory, refreshed_by
 from authz.protocol.errors import OAuthError, Reason
+from authz.protocol.numbers import number
 from authz.protocol.params import MAXIMUM_BODY, Params, parse_form
 from authz.protocol.trace_context import parse as parse_traceparent
 from authz.refusals import UnrecordedError, record_unauthenticated
@@ -233,8 +234,7 @@ def json_response(
 def form(request: Request) -> Params:
     """The parameters of a request's form body."""
     # > The client MUST NOT use … the request URI query (RFC 6749 §2.3.1): what is in a URL is in logs. It is not read.
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdecimal() or int(length) > MAXIMUM_BODY:
+    if number(request.META.get("CONTENT_LENGTH") or "0", most=MAXIMUM_BODY) is None:
         raise OAuthError(Reason.BODY_TOO_LARGE)
     try:
         body = request.body

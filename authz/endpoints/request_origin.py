@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -15,6 +16,7 @@ from authz.endpoints.machine import REQUEST_ID, request_id
 from authz.protocol.errors import BUSY_STATUS, RETRY_AFTER, OAuthError, Reason
 from authz.refusals import UnrecordedError, record_unauthenticated
 
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 # Counted by their first segment; all else is a page.
 _SECTIONS = ("console/", "account/", "accounts/", "api/")
 
@@ -42,7 +44,24 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
         return response
 
     within.process_exception = _answer_anyway  # type: ignore[attr-defined]  # Django asks a middleware for it
+    within.process_view = _refuse_nul  # type: ignore[attr-defined]
     return within
+
+
+def _refuse_nul(
+    request: HttpRequest, view: Callable[..., HttpResponseBase], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """Answer 400 to a form with NUL: PostgreSQL keeps none.
+
+    Forms of Django refuse it by themselves, and what reads a form by hand does not. Machine endpoints and the API have
+    readers of their own.
+    """
+    if getattr(view, "is_machine_endpoint", False) or hasattr(view, "cls"):
+        return
+    if request.method == "POST" and request.content_type in _FORMS:
+        for name, values in request.POST.lists():
+            if "\0" in name or any("\0" in value for value in values):
+                raise BadRequest("NUL in a form")
 
 
 def _answer_anyway(request: HttpRequest, exception: Exception) -> HttpResponse | None:

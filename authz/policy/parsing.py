@@ -7,6 +7,9 @@ import difflib
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 
+# Seconds since the epoch, of the first moment that is too late.
+LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+
 
 class RuleError(ValueError):
     """A rule that can't be meant. `field` is a path such as `conditions.networks[1]`; `problem` is a sentence."""
@@ -79,6 +82,17 @@ def moment(value: object, field: str, *, end_of_day: bool) -> float:
     A date means the whole day: `end_of_day` takes the moment after it. Local time without an offset is refused, since
     two servers could read it differently.
     """
+    try:
+        seconds = _seconds(value, field, end_of_day=end_of_day)
+    except OverflowError:
+        seconds = LATEST
+    # No clock and no database goes further, and in another zone there would be no such year.
+    if not 0 <= seconds < LATEST:
+        raise RuleError(field, "must lie between the years 1970 and 9998.")
+    return seconds
+
+
+def _seconds(value: object, field: str, *, end_of_day: bool) -> float:
     read = _from_iso(value, field) if isinstance(value, str) else value
     if isinstance(read, datetime):
         if read.tzinfo is None:

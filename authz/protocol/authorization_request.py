@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 from authz.protocol import pkce, redirect_uris, scopes
 from authz.protocol.errors import OAuthError, Reason
+from authz.protocol.numbers import number
 from authz.protocol.params import Params
 
 MAXIMUM_STATE = 2048
 MAXIMUM_NONCE = 512
 MAXIMUM_ACR_VALUES = 512
+# Seconds: thirty years.
+MAXIMUM_AGE = 999_999_999
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 
 
@@ -116,6 +119,6 @@ def _prompt(prompt: str | None) -> frozenset[str]:
 def _seconds(max_age: str | None) -> int | None:
     if max_age is None:
         return None
-    if not max_age.isascii() or not max_age.isdecimal() or len(max_age) > 9:
+    if (found := number(max_age, most=MAXIMUM_AGE)) is None:
         raise OAuthError(Reason.MALFORMED_PARAMETER, detail="max_age")
-    return int(max_age)
+    return found

@@ -37,6 +37,8 @@ MAX_RSA_EXPONENT = 2**32
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 _REQUIRED_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 # SPIFFE's bundles say `jwt-svid` where other sets say `sig` (SPIFFE Trust Domain and Bundle §4.2.2).
+# A kid is a hint: nothing of it is worth remembering and comparing by the hundred kilobytes.
+MAX_KID = 1024
 _USES = frozenset({"sig", "jwt-svid"})
 
 
@@ -55,6 +57,7 @@ class Unusable(StrEnum):
     UNREADABLE = "its members do not make a public key"
     WEAK = f"it is an RSA key of fewer than {MIN_RSA_BITS} bits"
     OVERSIZE = f"it is an RSA key of more than {MAX_RSA_BITS} bits, or with an enormous exponent"
+    LONG_KID = f"its kid has more than {MAX_KID} characters"
     AMBIGUOUS = "another key in the set has the same kid and type"
 
 
@@ -152,6 +155,8 @@ def _key(members: Mapping[str, Any]) -> Key:
         raise _PassOver(Unusable.NOT_A_KEY)
     if not all(isinstance(member, str | None) for member in (crv, alg, kid)) or not isinstance(operations, list):
         raise _PassOver(Unusable.MEMBERS)
+    if kid is not None and len(kid) > MAX_KID:
+        raise _PassOver(Unusable.LONG_KID)
     if members.get("use", "sig") not in _USES or "verify" not in operations:
         raise _PassOver(Unusable.OTHER_USE)
     if (kty, crv if kty != "RSA" else None) not in CURVES:

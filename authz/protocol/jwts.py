@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from authz.protocol import strict_json
 from authz.protocol.jose_algorithms import ALGORITHMS as _ALGORITHMS
 from authz.protocol.jose_algorithms import may_sign
-from authz.protocol.jwks import MIN_RSA_BITS, Key, KeySetError, PrivateKey, candidates, public_jwk, read
+from authz.protocol.jwks import MAX_KID, MIN_RSA_BITS, Key, KeySetError, PrivateKey, candidates, public_jwk, read
 
 ALGORITHMS: Final = frozenset(_ALGORITHMS)
 
@@ -138,6 +138,8 @@ def _check_header(header: dict[str, Any]) -> None:
         raise JwtError(JwtProblem.ALGORITHM)
     if not isinstance(header.get("typ", ""), str) or not isinstance(header.get("kid"), str | None):
         raise JwtError(JwtProblem.MALFORMED)
+    if len(header.get("kid") or "") > MAX_KID:
+        raise JwtError(JwtProblem.TOO_LARGE)
 
 
 def _decoded(segment: str) -> bytes:

@@ -194,3 +194,11 @@ def test_a_published_key_is_public_and_named_by_its_thumbprint(key: Any) -> None
 def test_a_key_does_not_sign_with_an_algorithm_of_another_type(alg: str, key: jwks.PrivateKey) -> None:
     with pytest.raises(ValueError, match="does not sign"):
         jwts.signer(key, kid="k1", alg=alg, typ="JWT")
+
+
+@pytest.mark.parametrize(("length", "is_read"), [(0, True), (43, True), (1024, True), (1025, False), (100_000, False)])
+def test_a_kid_is_no_place_to_store_things(length: int, is_read: bool) -> None:
+    jwk = jwks.public_jwk(ec.generate_private_key(ec.SECP256R1()).public_key()) | {"kid": "k" * length}
+    keys, passed_over = jwks.read({"keys": [jwk]}).keys, jwks.read({"keys": [jwk]}).passed_over
+    assert [len(key.kid or "") for key in keys] == ([length] if is_read else [])
+    assert [entry.why for entry in passed_over] == ([] if is_read else [jwks.Unusable.LONG_KID])
