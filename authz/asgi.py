@@ -12,11 +12,11 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from authz.wsgi import MACHINES, answer  # first: it says which settings
+from authz.wsgi import MACHINES, WAITS, answer  # first: it says which settings
 from authz.wsgi import application as wsgi_application
 
 # isort: split
-from authz import replay, turns
+from authz import metrics, replay, turns
 from authz.conf import conf
 from authz.downloads import Reader
 from authz.endpoints.machine import Response, View
@@ -31,6 +31,10 @@ MAXIMUM_BODY = 5 * 1024 * 1024
 # How many bodies there may be in memory that are longer than a machine endpoint's: nobody has signed in for them yet.
 MAXIMUM_LONG = 8
 _long = 0
+# How often a second requests to an endpoint may find something locked in the loop, which costs it moments each time.
+# The others of that second begin beside it: who needs a row is let in, and a locked table holds nobody up.
+MAXIMUM_LOCKED, SECOND = 4, 1.0
+_locked: dict[View, list[float]] = {}
 _threads = ThreadPoolExecutor(conf.threads, thread_name_prefix="beside")
 # What a header is called in a WSGI environment. Names that strangers make up are not remembered without end.
 _names: dict[bytes, str] = {b"content-length": "CONTENT_LENGTH", b"content-type": "CONTENT_TYPE"}
@@ -77,16 +81,25 @@ async def _answered(scope: dict[str, Any], receive: Receive, send: Send) -> list
 async def _answer(view: View | None, scope: dict[str, Any], body: bytes, receive: Receive, send: Send) -> list[Message]:
     environ = _environ(scope, body)
     loop = asyncio.get_running_loop()
-    claimed: frozenset[str] = frozenset()
-    if view is not None:
-        with replay.remembered() as claims:
+    claimed, counted = frozenset[str](), dict[str, Any]()
+    if view is not None and _may_begin_in_the_loop(view, loop.time()):
+        with replay.remembered() as claims, turns.begun(counted):
             response = _in_the_lane(view, environ, loop)
         if response is not None:
             content = b"" if scope["method"] == "HEAD" else response.content
             return _whole(response.status_code, response.headers.items(), content)
         # It begins again; what it has claimed stays its own.
         environ["wsgi.input"], claimed = BytesIO(body), frozenset(claims)
-    return await loop.run_in_executor(_threads, _beside, environ, claimed, Reader(receive, send, loop))
+    elif view is not None:
+        environ[WAITS] = True
+    return await loop.run_in_executor(_threads, _beside, environ, claimed, counted, Reader(receive, send, loop))
+
+
+def _may_begin_in_the_loop(view: View, now: float) -> bool:
+    if (times := _locked.get(view)) is None:
+        return True
+    _locked[view] = times = [then for then in times if now - then < SECOND]
+    return len(times) < MAXIMUM_LOCKED
 
 
 def _in_the_lane(view: View, environ: dict[str, Any], loop: AbstractEventLoop) -> Response | None:
@@ -95,15 +108,18 @@ def _in_the_lane(view: View, environ: dict[str, Any], loop: AbstractEventLoop) -
     # of this call the thread does nothing else, so it is as good as a thread without a loop.
     asyncio._set_running_loop(None)
     try:
-        with turns.in_the_lane():
+        with turns.in_the_lane(), metrics.unless_begun_again():
             return answer(view, environ)
-    except turns.MustWait:
+    except turns.MustWait as why:
+        if isinstance(why, turns.Locked):
+            _locked.setdefault(view, []).append(loop.time())
+            environ[WAITS] = True
         return None
     finally:
         asyncio._set_running_loop(loop)
 
 
-def _beside(environ: dict[str, Any], claimed: frozenset[str], reader: Reader) -> list[Message]:
+def _beside(environ: dict[str, Any], claimed: frozenset[str], counted: dict[str, Any], reader: Reader) -> list[Message]:
     """Answer in a thread, and give what is left to send: a page as a whole. A download is sent while it is made."""
     status, headers = 0, list[tuple[str, str]]()
 
@@ -111,7 +127,7 @@ def _beside(environ: dict[str, Any], claimed: frozenset[str], reader: Reader) ->
         nonlocal status, headers
         status, headers = int(told[:3]), sent
 
-    with replay.remembered(claimed):
+    with replay.remembered(claimed), turns.begun(counted):
         chunks = wsgi_application(environ, start_response)
     try:
         if isinstance(chunks, list) or not getattr(chunks, "streaming", True):

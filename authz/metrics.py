@@ -13,13 +13,17 @@ import logging
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 from operator import itemgetter
 from os import getpid
 from pathlib import Path
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from authz import turns
 from authz.conf import conf
 
 Labels = tuple[str | int, ...]
@@ -27,6 +31,8 @@ Numbers = list[float]
 
 logger = logging.getLogger(__name__)
 _lock = threading.Lock()
+# What a request has counted that may have to begin again.
+_held: ContextVar[list[Callable[[], None]] | None] = ContextVar("held", default=None)
 # Seconds. A machine's answer takes a millisecond, a person's page tens of them, a fetch at most five seconds.
 DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 MICROSECONDS = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.025, 0.1)
@@ -40,6 +46,12 @@ class Counter:
         self.cells: dict[Labels, Numbers] = {}
 
     def add(self, *labels: str | int, by: float = 1.0) -> None:
+        if (held := _held.get()) is not None:
+            held.append(partial(self._add, labels, by))
+        else:
+            self._add(labels, by)
+
+    def _add(self, labels: Labels, by: float) -> None:
         with _lock:
             cell = self.cells.get(labels)
             if cell is None:
@@ -83,6 +95,12 @@ class Histogram(Counter):
         self.bounds = bounds
 
     def observe(self, seconds: float, *labels: str | int) -> None:
+        if (held := _held.get()) is not None:
+            held.append(partial(self._observe, labels, seconds))
+        else:
+            self._observe(labels, seconds)
+
+    def _observe(self, labels: Labels, seconds: float) -> None:
         bucket = bisect_left(self.bounds, seconds)
         with _lock:
             cell = self.cells.get(labels)
@@ -140,6 +158,22 @@ ALL: dict[str, Counter] = {
 }
 # name → [(labels, numbers)]: what a process hands on.
 Counted = dict[str, list[tuple[list[str], Numbers]]]
+
+
+@contextmanager
+def unless_begun_again() -> Iterator[None]:
+    """What is counted in here counts when it ends, but not where it ends with `MustWait`: then it is counted anew."""
+    held: list[Callable[[], None]] = []
+    token = _held.set(held)
+    try:
+        yield
+    except turns.MustWait:
+        held.clear()
+        raise
+    finally:
+        _held.reset(token)
+        for count in held:
+            count()
 
 
 def answered(endpoint: str, status: int, seconds: float) -> None:

@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ _HEAD = struct.Struct("<16sd")
 _UNTIL = struct.Struct("<d")
 _UNTIL_AT = 16
 PLACES, NEIGHBOURS = 1 << 15, 8
+# How often, and how many seconds apart, a process looks whether another has done with the table.
+LOOKS, LOOK = 100, 0.0001
 # Those who have to wait are forgotten last.
 _MOST = 1 << 63
 _SIZE = _HEAD.size + PLACES * _COUNTER.size
@@ -106,11 +108,23 @@ class NodeCounters(Storage):
             if self._file < 0:
                 yield
                 return
-            fcntl.lockf(self._file, fcntl.LOCK_EX)
+            is_locked = self._is_locked()
             try:
                 yield
             finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN)
+                if is_locked:
+                    fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+    def _is_locked(self) -> bool:
+        """Whether it is ours now. A process that was stopped with the lock keeps nobody waiting: who has looked often
+        enough goes on, and a count may be lost.
+        """
+        for _ in range(LOOKS):
+            with suppress(BlockingIOError):
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            time.sleep(LOOK)
+        return False
 
     def _name(self, key: str) -> int:
         return int.from_bytes(blake2b(key.encode(), digest_size=8, key=self._drawn).digest(), "little")

@@ -6,8 +6,8 @@ limit would tell a right guess from a wrong one. A client that was lately served
 because others behind the same address are wrong.
 
 What is right is not limited unless `GATEHOUSE_RATE_LIMITS` says so, and costs a look into memory. Counting is done by
-`limits`, for all processes of a node (authz/node_counters.py), or in the Redis or Valkey of `CACHE_URL`, so that
-several machines count together; while that is away each node counts alone.
+`limits`, for all processes of a node (authz/node_counters.py). With `CACHE_URL` several machines count together
+(authz/shared_counters.py), but no request waits for that; while it is away each node counts alone.
 """
 
 import logging
@@ -20,22 +20,20 @@ from pathlib import Path
 from django.conf import settings
 from django.core.signals import setting_changed
 from limits import RateLimitItem, parse
-from limits.errors import StorageError
 from limits.storage import storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
-from authz import audit, metrics
+from authz import audit, metrics, turns
 from authz.addresses import network_of
 from authz.conf import conf
 from authz.node_counters import NodeCounters
 from authz.protocol.errors import OAuthError, Reason
+from authz.shared_counters import SharedCounters
 
 log = logging.getLogger(__name__)
 
 # Seconds. A client that was served at an address counts as its guest for so long.
 GUEST = 600.0
-# After the shared counters did not answer, each node counts alone for so long.
-RETRY = 5.0
 # Who is a guest is remembered for so many at most.
 MAXIMUM = 10_000
 # Answers that a well-behaved client waits for by asking again.
@@ -43,11 +41,15 @@ _POLLING = frozenset({"authorization_pending", "slow_down"})
 
 Key = tuple[str, ...]
 _guests: dict[Key, float] = {}
-_away_until = 0.0
 
 
 def admit(client_id: str = "") -> None:
     """Raises `OAuthError` (429) if whoever asks has to wait. `client_id` is only claimed."""
+    # Whoever was let in does not wait for what this very request has led to when it was begun.
+    turns.once(f"admitted {client_id}", lambda: _admit(client_id))
+
+
+def _admit(client_id: str) -> None:
     where = audit.current_origin()
     network = network_of(where.address)
     if _node().is_anybody_waiting():
@@ -124,10 +126,9 @@ def admit_reset(address: str) -> None:
 
 def reset() -> None:
     """Forget everything that was counted (tests)."""
-    global _away_until  # noqa: PLW0603  one per process is the idea
     _guests.clear()
-    _away_until = 0.0
     _node().reset()
+    _shared.cache_clear()
 
 
 def _account_keys(account: str) -> tuple[Key, ...]:
@@ -149,8 +150,15 @@ def _stop_if_waiting(endpoint: str, key: Key) -> None:
 
 
 def _spend(endpoint: str, rate: RateLimitItem, key: Key) -> None:
-    if (seconds := _hit(rate, key)) is not None:
+    if (seconds := turns.once(f"spent {key!r}", lambda: _spent(rate, key))) is not None:
         _stop(endpoint, key, seconds)
+
+
+def _spent(rate: RateLimitItem, key: Key) -> float | None:
+    # On all nodes together it may have been too often.
+    if _node().is_anybody_waiting() and (seconds := _node().waits_until(repr(key)) - time.monotonic()) > 0:
+        return seconds
+    return _hit(rate, key)
 
 
 def _stop(endpoint: str, key: Key, seconds: float) -> None:
@@ -162,29 +170,24 @@ def _stop(endpoint: str, key: Key, seconds: float) -> None:
 
 def _count(limit: str, key: Key) -> None:
     rate = _limits().get(limit)
-    if rate is None or (seconds := _hit(rate, key)) is None:
+    if rate is None or (seconds := turns.once(f"counted {key!r}", lambda: _hit(rate, key))) is None:
         return
     _node().wait_until(repr(key), time.monotonic() + seconds)
 
 
 def _hit(rate: RateLimitItem, key: Key) -> float | None:
     """Count once more. None, or the seconds until the window ends if that was once too often."""
-    global _away_until  # noqa: PLW0603
-    shared = _shared() if time.monotonic() >= _away_until else None
-    if shared is not None:
-        try:
-            return _hit_in(shared, rate, key)
-        except StorageError as error:
-            _away_until = time.monotonic() + RETRY
-            log.warning("the shared counters do not answer, so each node counts alone: %s", type(error).__name__)
-    return _hit_in(_alone(), rate, key)
-
-
-def _hit_in(limiter: FixedWindowRateLimiter, rate: RateLimitItem, key: Key) -> float | None:
-    if limiter.hit(rate, *key):
+    if (shared := _shared()) is not None:
+        shared.count(rate, key)
+    alone = _alone()
+    if alone.hit(rate, *key):
         return None
-    clock = getattr(limiter.storage, "clock", time.time)
-    return max(0.0, limiter.get_window_stats(rate, *key).reset_time - clock())
+    return max(0.0, alone.get_window_stats(rate, *key).reset_time - NodeCounters.clock())
+
+
+def _wait_everywhere(key: Key, until: float) -> None:
+    """On all nodes together it was too often; `until` is by the wall clock, which they share."""
+    _node().wait_until(repr(key), time.monotonic() + max(0.0, until - time.time()))
 
 
 @cache
@@ -208,13 +211,13 @@ def _node() -> NodeCounters:
 
 
 @cache
-def _shared() -> FixedWindowRateLimiter | None:
+def _shared() -> SharedCounters | None:
     if not settings.CACHE_URL:
         return None
     url = settings.CACHE_URL
     options = {"socket_timeout": settings.CACHE_SECONDS, "socket_connect_timeout": settings.CACHE_SECONDS}
     storage = storage_from_string(f"redis+{url}" if url.startswith("unix") else url, wrap_exceptions=True, **options)
-    return FixedWindowRateLimiter(storage)
+    return SharedCounters(FixedWindowRateLimiter(storage), _wait_everywhere)
 
 
 def _forget(*, setting: str, **_: object) -> None:

@@ -18,7 +18,8 @@ from authz import audit, clocks, keys, snapshot, turns
 from authz.protocol.errors import OAuthError
 from authz.secrets_at_rest import WrongKeyError
 
-REMEMBERED = 1.0
+# Seconds that what was found is told for, and that it is told for while somebody looks anew.
+REMEMBERED, STALE = 1.0, 5.0
 # Less than this left on the disk that a SQLite database is on, and the next writes fail.
 LEAST_DISK = 16 * 1024 * 1024
 _DISK_FULL = "53100"
@@ -36,10 +37,15 @@ def problems() -> tuple[str, ...]:
     # Looking takes as long as the database takes, so never in the event loop's thread.
     if turns.is_in_the_lane():
         raise turns.MustWait
-    with _lock:
+    # While another thread looks, nobody waits with it who knows how it was a moment ago.
+    if not _lock.acquire(blocking=time.monotonic() - looked > STALE):
+        return found
+    try:
         if time.monotonic() - _last[0] > REMEMBERED:
             _last = (time.monotonic(), tuple(_found()))
         return _last[1]
+    finally:
+        _lock.release()
 
 
 def forget() -> None:

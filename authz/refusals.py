@@ -18,7 +18,7 @@ from django.db import Error as DatabaseFailure
 
 from authz import audit, metrics, rate_limits, turns
 from authz.addresses import network_of
-from authz.backends.postgresql.base import is_locked
+from authz.backends.locks import leave_if_locked
 from authz.protocol.errors import OAuthError, Reason
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,8 @@ def record_unauthenticated(event: StrEnum, error: OAuthError, *, client_id: str 
     unseen. It raises, so that nobody can answer something else.
     """
     where = audit.current_origin()
-    left_out = _budget.take(event.value, (network_of(where.address), where.proven_client_id))
+    source = (network_of(where.address), where.proven_client_id)
+    left_out = turns.once(f"refused {event.value}", lambda: _budget.take(event.value, source))
     if left_out is not None:
         _record(event, error, left_out, client_id=client_id, subject=subject)
     metrics.REFUSALS.add(event.value, error.reason.value)
@@ -151,9 +152,9 @@ def _record(event: StrEnum, error: OAuthError, left_out: Left, *, client_id: str
     try:
         audit.record(event, reason=error.reason, client_id=client_id, subject=subject, detail=detail)
     except DatabaseFailure as failure:
+        # It begins again, with what it took from the budget.
+        leave_if_locked(failure)
         _budget.failed(left_out)
-        if turns.is_in_the_lane() and is_locked(failure):
-            raise turns.MustWait from None
         log.exception("a refusal could not be recorded")
         metrics.REFUSALS.add(event.value, error.reason.value)
         rate_limits.refused(error, client_id)

@@ -1,9 +1,11 @@
 """Django's cache in Redis or Valkey, and in the process's own memory while that is away.
 
 What stands in it is convenience (what the console shows of key sets, counters of guesses); no request may fail because
-it is gone.
+it is gone, and none may wait for it: in the event loop's thread it is not asked at all (authz/turns.py), and beside it
+not for some seconds after it was slow.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,18 +13,32 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache
 from redis.exceptions import RedisError
 
+from authz import turns
+
+# Seconds: who takes longer is as good as away, and nobody asks for so long then.
+SLOW, RETRY = 0.05, 5.0
+
 
 def _or_own(name: str) -> Callable[..., Any]:
     def method(self: "SharedCache", *args: Any, **kwargs: Any) -> Any:
-        try:
-            return getattr(super(SharedCache, self), name)(*args, **kwargs)
-        except (RedisError, OSError):
-            return getattr(self.own, name)(*args, **kwargs)
+        began = time.monotonic()
+        if not turns.is_in_the_lane() and began >= SharedCache.away_until:
+            try:
+                return getattr(super(SharedCache, self), name)(*args, **kwargs)
+            except (RedisError, OSError):
+                SharedCache.away_until = time.monotonic() + RETRY
+            finally:
+                if time.monotonic() - began > SLOW:
+                    SharedCache.away_until = time.monotonic() + RETRY
+        return getattr(self.own, name)(*args, **kwargs)
 
     return method
 
 
 class SharedCache(RedisCache):
+    # By the monotonic clock; all threads of the process have one network.
+    away_until = 0.0
+
     def __init__(self, server: Any, params: dict[str, Any]) -> None:
         super().__init__(server, params)
         self.own = LocMemCache("gatehouse", {})

@@ -39,7 +39,7 @@ def write(sql: str, parameters: Sequence[Any] = ()) -> int:
         return int(_execute(sql, parameters).rowcount)
     database.take_turn()
     try:
-        return int(_execute(sql, parameters).rowcount)
+        return database.patiently(lambda: int(_execute(sql, parameters).rowcount))
     finally:
         database.end_turn()
 

@@ -12,10 +12,12 @@ however many strangers make this server fetch from slow hosts, its own people an
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum, auto
+from functools import cache
+from typing import Any, TypeVar
 
 from authz.conf import conf
 
@@ -24,6 +26,10 @@ KEPT_FREE = 2
 
 class MustWait(BaseException):
     """Raised in the lane by a request that has to wait for somebody else; it is to begin again beside the lane."""
+
+
+class Locked(MustWait):
+    """What it needs is locked by somebody else, for longer than our own transactions take."""
 
 
 class _Standing(Enum):
@@ -35,8 +41,14 @@ class _Standing(Enum):
     WAITING = auto()
 
 
-_places = threading.BoundedSemaphore(max(1, conf.threads - KEPT_FREE))
+T = TypeVar("T")
+_counted: ContextVar[dict[str, Any] | None] = ContextVar("counted", default=None)
 _standing: ContextVar[_Standing] = ContextVar("standing", default=_Standing.OUTSIDE)
+
+
+@cache
+def _places() -> threading.BoundedSemaphore:
+    return threading.BoundedSemaphore(max(1, conf.threads - KEPT_FREE))
 
 
 @contextmanager
@@ -57,7 +69,7 @@ def beside_the_others() -> Iterator[None]:
         yield
     finally:
         if _standing.get() is _Standing.WAITING:
-            _places.release()
+            _places().release()
         _standing.set(_Standing.OUTSIDE)
 
 
@@ -76,7 +88,28 @@ def step_aside() -> bool:
         case _Standing.IN_LANE:
             raise MustWait
         case _Standing.BESIDE:
-            if not _places.acquire(blocking=False):
+            if not _places().acquire(blocking=False):
                 return False
             _standing.set(_Standing.WAITING)
     return True
+
+
+@contextmanager
+def begun(counted: dict[str, Any]) -> Iterator[None]:
+    """For a request that may have to begin again: with the same `counted`, what is counted `once` is counted once."""
+    token = _counted.set(counted)
+    try:
+        yield
+    finally:
+        _counted.reset(token)
+
+
+def once(name: str, count: Callable[[], T]) -> T:
+    """What `count` gives, which is called when the request is begun, and not when it begins again."""
+    counted = _counted.get()
+    if counted is None:
+        return count()
+    if name not in counted:
+        counted[name] = count()
+    found: T = counted[name]
+    return found

@@ -23,7 +23,8 @@ from authz import audit, turns
 from authz.addresses import client_address
 from authz.conf import conf
 from authz.endpoints import health, introspection, jwks, metadata, metrics, revocation, token
-from authz.endpoints.machine import BEGAN, MachineRequest, Response, View, request_id
+from authz.endpoints.machine import BEGAN, MachineRequest, Response, View, json_response, request_id
+from authz.protocol.errors import OAuthError, Reason
 
 MACHINES: dict[str, View] = {
     f"{conf.issuer_path}/token": token.token.answer,
@@ -35,6 +36,8 @@ MACHINES: dict[str, View] = {
     "/readyz": health.readyz,
     "/metrics": metrics.metrics,
 }
+# In the environment of a request that waits for a lock: it needs a place to wait (authz/turns.py).
+WAITS = "gatehouse.waits"
 _SCHEME = conf.issuer.partition(":")[0]
 
 
@@ -48,10 +51,15 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
             # What Django logs after its last middleware is known by the request's id, too.
             with audit.origin(client_address(environ), request_id(environ)):
                 return people(environ, start_response)
-        response = answer(view, environ)
+        response = _busy() if environ.get(WAITS) and not turns.step_aside() else answer(view, environ)
     phrase = responses.get(response.status_code, "Unknown")
     start_response(f"{response.status_code} {phrase}", list(response.headers.items()))
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.content]
+
+
+def _busy() -> Response:
+    error = OAuthError(Reason.UNAVAILABLE)
+    return json_response(error.body(), status=error.status, headers={"Retry-After": str(error.retry_after)})
 
 
 def answer(view: View, environ: dict[str, Any]) -> Response:

@@ -15,7 +15,8 @@ from authz.transactions import settled
 def crowd(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
     """As many people's requests as there are places, each waiting for somebody else's server until the test is over."""
     places = 2
-    monkeypatch.setattr(turns, "_places", threading.BoundedSemaphore(places))
+    semaphore = threading.BoundedSemaphore(places)
+    monkeypatch.setattr(turns, "_places", lambda: semaphore)
     arrived, over = threading.Barrier(places + 1), threading.Event()
     may_wait: list[bool] = []
 
@@ -47,7 +48,8 @@ def test_a_command_may_always_wait(crowd: list[bool]) -> None:
 
 
 def test_a_place_is_free_again_when_its_request_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "_places", threading.BoundedSemaphore(1))
+    semaphore = threading.BoundedSemaphore(1)
+    monkeypatch.setattr(turns, "_places", lambda: semaphore)
     for _ in range(3):
         with turns.beside_the_others():
             assert turns.step_aside() is True

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from django.db import DatabaseError
 
-from authz import remote_keys, snapshot
+from authz import afterwards, remote_keys, snapshot
 from authz.outbound import OutboundError, Role
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwks import Key
@@ -140,8 +140,12 @@ LOOK_INTERVAL = 5.0
 
 
 def _note_health(trust: Trust, jwks_uri: str) -> None:
-    """Write down how the keys are, for the console, whenever a fetch was made."""
+    """Write down how the keys are, for the console, whenever a fetch was made. No request waits for it in the loop."""
     _looked[trust.pk] = time.monotonic()
+    afterwards.do(("issuer health", trust.pk), lambda: _write_health(trust, jwks_uri))
+
+
+def _write_health(trust: Trust, jwks_uri: str) -> None:
     health = remote_keys.health(jwks_uri)
     if health is None or _noted.get(trust.pk) == (health.fetched, health.failed):
         return

@@ -17,7 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from authz import audit, metrics, snapshot, tracing, turns
 from authz.addresses import client_address
-from authz.backends.postgresql.base import is_locked
+from authz.backends.locks import leave_if_locked
 from authz.endpoints.from_memory import Memory, refreshed_by
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.numbers import number
@@ -192,8 +192,7 @@ def _answer(view: View, request: Request, methods: tuple[str, ...], refused: Str
             response["Allow"] = allow
         return response
     except DatabaseFailure as failure:
-        if turns.is_in_the_lane() and is_locked(failure):
-            raise turns.MustWait from None
+        leave_if_locked(failure)
         # Nothing was issued: what would have been recorded was rolled back with it (law 4).
         log.exception("the database did not answer")
         metrics.DATABASE_ERRORS.add(audit.current_origin().endpoint)

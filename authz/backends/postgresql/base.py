@@ -29,13 +29,12 @@ from authz.backends.postgresql.connections import (
 )
 
 # Milliseconds that a request in the lane waits for somebody else's row. Our own transactions are shorter.
-LOCK_TIMEOUT = 100
+LOCK_TIMEOUT = 50
 # Seconds: how long a request tries to connect (the driver knows nothing shorter), and how long after a failure the
 # lane does not.
 CONNECT_TIMEOUT, AWAY = 2, 10.0
 # Seconds that the lane waits for a connection that another thread opens for it.
 LOOP_CONNECT_SECONDS = 0.2
-_LOCK_NOT_AVAILABLE = "55P03"
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -134,8 +133,3 @@ class DatabaseWrapper(base.DatabaseWrapper):
 @cache
 def _opener() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="opener")
-
-
-def is_locked(failure: Error) -> bool:
-    """Whether a statement failed because it would have had to wait for somebody else's row."""
-    return getattr(failure.__cause__, "sqlstate", "") == _LOCK_NOT_AVAILABLE

@@ -17,18 +17,26 @@ back.
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
+from django.db import Error
 from django.db.backends.sqlite3 import base
 
+from authz import turns
+from authz.backends.locks import is_locked
 from authz.conf import conf
 
+T = TypeVar("T")
 Identity = tuple[int, int] | None
 
 # Seconds: between two looks, and after which there is another reason than somebody's turn.
 LOOK, LONGEST_WAIT = 0.00005, 1.0
+# Milliseconds for which SQLite waits for who writes: for a request in the event loop's thread, which all others there
+# wait for, and beside it. Then it is answered with 503.
+LOOP_BUSY, BUSY = 50, 5000
 # Pages of the log: from which it is to begin anew, and from which whoever commits sees to it, if nobody else does.
 LONG_LOG, LONGEST_LOG = 16_384, 131_072
 
@@ -49,6 +57,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._opened = self._there()
         if conf.run_directory is not None:
             made.execute(f"PRAGMA wal_autocheckpoint={LONGEST_LOG}")
+        if turns.is_serving():
+            made.execute(f"PRAGMA busy_timeout={LOOP_BUSY if turns.is_in_the_lane() else BUSY}")
         if conf.run_directory is not None and self._turn is None:
             # Somebody may tidy /tmp under a running server. It goes on without turns.
             with suppress(OSError):
@@ -64,7 +74,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     # --- Turns ---
 
     def take_turn(self) -> None:
-        """Return when nobody else of this server writes. Whoever takes a turn ends it."""
+        """Return when nobody else of this server writes. Whoever takes a turn ends it. Raises `Locked`."""
         if self._turn is None:
             return
         until = 0.0
@@ -73,7 +83,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 now = time.monotonic()
-                until = until or now + LONGEST_WAIT
+                is_in_loop = turns.is_in_the_lane()
+                until = until or now + (LOOP_BUSY / 1000 if is_in_loop else LONGEST_WAIT)
+                if now >= until and is_in_loop:
+                    raise turns.Locked from None
                 if now >= until:
                     return
                 time.sleep(LOOK)
@@ -87,10 +100,31 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _start_transaction_under_autocommit(self) -> None:
         self.take_turn()
         try:
-            super()._start_transaction_under_autocommit()  # type: ignore[misc]  # the stubs do not know it
+            self.patiently(super()._start_transaction_under_autocommit)  # type: ignore[misc]  # the stubs do not know it
         except BaseException:
             self.end_turn()
             raise
+
+    def patiently(self, write: Callable[[], T]) -> T:
+        """What it gives, a statement that begins to write. Beside the event loop threads are few: whoever has to wait
+        for longer than moments needs a place to wait (authz/turns.py), so that pages go on.
+        """
+        if not turns.is_serving() or turns.is_in_the_lane():
+            return write()
+        self.ensure_connection()
+        try:
+            self._wait_at_most(LOOP_BUSY)
+            return write()
+        except Error as failure:
+            if not is_locked(failure) or not turns.step_aside():
+                raise
+            self._wait_at_most(BUSY)
+            return write()
+        finally:
+            self._wait_at_most(BUSY)
+
+    def _wait_at_most(self, milliseconds: int) -> None:
+        self.connection.execute(f"PRAGMA busy_timeout={milliseconds}")
 
     def _commit(self) -> None:
         try:
