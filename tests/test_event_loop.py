@@ -182,7 +182,7 @@ class TestALock:
         assert {answer.status_code for answer in answers} == {503}
         assert all(answer.headers["Retry-After"] for answer in answers)
         assert not heartbeat.held()
-        assert took < (10 if settings.IS_SQLITE else 8)
+        assert took < 20  # three waves of pages, where there are more than threads
         assert server.token(auth=RIGHT, **MACHINE).status_code == 200
 
     def test_a_short_one_is_waited_for(self, server: RunningGatehouse) -> None:
