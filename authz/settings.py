@@ -240,6 +240,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "authz.endpoints.request_origin.middleware",
+    "authz.endpoints.no_store.middleware",
     "authz.endpoints.content_security_policy.middleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.common.CommonMiddleware",

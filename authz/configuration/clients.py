@@ -123,8 +123,7 @@ SERIALIZER = ClientSerializer
 def _checked_redirect_uris(uris: list[str]) -> list[str]:
     for index, uri in enumerate(uris):
         # An administrator names the private-use scheme by writing it down; documents and strangers may not (cimd/).
-        scheme = uri.partition(":")[0].lower()
-        problem = redirect_uris.problem(uri, custom_schemes=frozenset({scheme}))
+        problem = redirect_uris.problem(uri, custom_schemes=frozenset({redirect_uris.scheme_of(uri)}))
         if problem is not None:
             located: dict[Any, Any] = {index: f"{uri[:200]}: {problem.sentence}"}
             raise serializers.ValidationError(located)

@@ -19,7 +19,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 
-from authz import audit, identifiers, lifecycle, registry, snapshot, trail
+from authz import audit, identifiers, lifecycle, outbound, registry, snapshot, trail
 from authz.client_attributes import ORGANISATIONS
 from authz.configuration import By
 from authz.console import asking, names, narrowing, story
@@ -133,6 +133,10 @@ class AgentForm(Form):
         ):
             if field in self.fields:
                 self.fields[field].choices = [(name, label(name)) for name in choices]  # type: ignore[attr-defined]
+        for field, value in (("name", self.instance.name), ("grant_types", self.instance.grant_types)):
+            # The configuration file may leave them out, and then the form does not ask for more.
+            if field in self.fields and self.instance.pk and not value:
+                self.fields[field].required = False
         if "tags" in self.fields and isinstance(self.initial.get("tags"), list):
             self.initial["tags"] = " ".join(self.initial["tags"])
 
@@ -145,12 +149,22 @@ class AgentForm(Form):
             raise forms.ValidationError(f"It {problem}.")
         return str(client_id)
 
+    # Whether a private-use scheme is this person's to allow: any other program may answer to it.
+    may_name_schemes = False
+
     def clean_redirect_uris(self) -> str:
-        uris = self.cleaned_data["redirect_uris"].split()
+        uris, known = self.cleaned_data["redirect_uris"].split(), set(self.instance.redirect_uri_list)
         for uri in uris:
-            if problem := redirect_uris.problem(uri):
-                raise forms.ValidationError(f"{uri}: {problem.sentence}")
-        return " ".join(uris)
+            # What the configuration file has written down stays, whoever changes something else.
+            schemes = {redirect_uris.scheme_of(uri)} if self.may_name_schemes or uri in known else set()
+            if problem := redirect_uris.problem(uri, custom_schemes=frozenset(schemes)):
+                raise forms.ValidationError(f"{uri[:200]}: {problem.sentence}")
+        return "\n".join(uris)
+
+    def clean_tags(self) -> list[str]:
+        # A tag of the configuration file may have a space in it, which this field cannot show.
+        given: list[str] = self.cleaned_data["tags"]
+        return self.instance.tags if given == " ".join(self.instance.tags).split() else given
 
     def clean_scope(self) -> list[str] | None:
         # An empty list would mean no scope at all.
@@ -172,7 +186,8 @@ class AgentForm(Form):
 
     def clean_client_jwks_uri(self) -> str:
         value = str(self.cleaned_data["client_jwks_uri"])
-        if value and not value.startswith("https://"):
+        # What the configuration file has written down stays, whoever changes something else.
+        if value and value != self.instance.client_jwks_uri and not outbound.is_fetchable(value):
             raise forms.ValidationError("It must be an https URL.")
         return value
 
@@ -347,6 +362,11 @@ class AgentAdmin(ConsoleAdmin):
         "client_jwks_uri",
     )
     SHOWN = ("grants_text", "redirects_text", "keys_text")
+
+    def get_form(self, request: HttpRequest, obj: Client | None = None, change: bool = False, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form.may_name_schemes = request.user.has_perm(CONFIGURE)
+        return form
 
     def get_readonly_fields(self, request: HttpRequest, obj: Client | None = None) -> tuple[str, ...]:
         fields = self._of_the_page(request, obj)

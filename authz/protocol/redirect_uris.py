@@ -99,6 +99,12 @@ def problem(uri: str, *, custom_schemes: frozenset[str] = frozenset()) -> Proble
     return None
 
 
+def scheme_of(uri: str) -> str:
+    """The scheme in lower case; `""` where there is none."""
+    found = _SCHEME.match(uri)
+    return found[1].lower() if found else ""
+
+
 def matches(registered: str, requested: str) -> bool:
     """Whether a request's redirect URI is the registered one.
 
