@@ -263,6 +263,9 @@ def _voted(vote: AccessVote, now: datetime) -> AccessRequest:
     current = AccessRequest.objects.select_related("client__owner", "user").get(pk=vote.request_id)
     if problem := approvers.objection(current, User.objects.get(pk=vote.by_id)):
         raise NotDecided(problem)
+    # Of an answer to what the agent was nothing would hold for what it is (attack 7), and nobody has read that.
+    if vote.approves and current.client.consent_digest != current.client_digest:
+        raise NotDecided("The agent has changed since it asked. It asks again as what it is now.")
     if not still_open:
         raise NotDecided("It is no longer open: somebody else was quicker, or it has lapsed.")
     current.votes.filter(expires__lte=now).delete()

@@ -14,12 +14,15 @@ from typing import Any
 
 from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
-from authz.models import User
+from authz.models import Client, User
 from authz.secrets_at_rest import key_for, other_keys_for
 from authz.sign_in import session_digest
 
 FIELD = "shown"
+CHANGED = "Nothing was done: this is not what you were shown when you pressed the button. Read it again."
 PURPOSE = "confirmation forms"
 # The session's name for itself: its key changes when the secret key does, and the forms of that moment would be lost.
 _SESSION = "forms are bound to"
@@ -43,12 +46,48 @@ def seal(request: HttpRequest, form: str, *shown: object) -> str:
     return _mac(key_for(PURPOSE), request, form, shown)
 
 
+def field(request: HttpRequest, form: str, *shown: object) -> SafeString:
+    """The hidden field itself, for a page's form."""
+    return format_html('<input type="hidden" name="{}" value="{}">', FIELD, seal(request, form, *shown))
+
+
 def is_as_shown(request: HttpRequest, form: str, *shown: object) -> bool:
     """Whether the form was posted from a page that showed exactly this to this person in this session."""
     given = request.POST.get(FIELD, "").encode("utf-8", "replace")
     # A page that was drawn before the secret changed is still answered (docs/decisions/0033-secret-key-rotation.md).
     keys = (key_for(PURPOSE), *other_keys_for(PURPOSE))
     return any(hmac.compare_digest(given, _mac(key, request, form, shown).encode()) for key in keys)
+
+
+def client_state(client: Client) -> dict[str, Any]:
+    """What a client is at this moment, shown or not: a form that was drawn for another state of it confirms nothing."""
+    return {
+        "client": client.pk,
+        "client_id": client.client_id,
+        "name": client.name,
+        "document": client.metadata_digest,
+        "consent_digest": client.consent_digest,
+        "status": client.status,
+        "redirect_uris": sorted(client.redirect_uri_list),
+        "grant_types": sorted(client.grant_types),
+        "authentication": client.token_endpoint_auth_method,
+        "jwks": client.client_jwks,
+        "jwks_uri": client.client_jwks_uri,
+        "scope": client.scope,
+    }
+
+
+def client_to_approve(client: Client) -> dict[str, Any]:
+    """The same with what an approval rests on besides."""
+    return {
+        **client_state(client),
+        "owner": client.owner_id,
+        "environment": client.environment,
+        "tags": client.tags,
+        "until": client.approved_until,
+        "secret": client.secret_digest,
+        "reuse_assertions": client.reuse_assertions,
+    }
 
 
 def _mac(key: bytes, request: HttpRequest, form: str, shown: tuple[object, ...]) -> str:

@@ -79,7 +79,8 @@ def approve(client: Client, *, by: User, now: datetime, terms: Terms) -> bool:
     with settled():
         values = approval(client, by=by, now=now, terms=terms)
         # As it was looked at: neither moved, nor renewed, nor given to who approves it, meanwhile.
-        same = Client.objects.filter(pk=client.pk, status=client.status, approved_until=client.approved_until)
+        names = ("status", "approved_until", "metadata_digest", "consent_digest", "redirect_uris", "client_jwks_uri")
+        same = Client.objects.filter(pk=client.pk, **{name: getattr(client, name) for name in names})
         if not same.filter(Q(owner=None) | ~Q(owner=by)).update(**values):
             return False
         event = Event.AGENT_RENEWED if client.status == Status.APPROVED else Event.AGENT_APPROVED

@@ -18,7 +18,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
-from authz import snapshot
+from authz import form_binding, snapshot
 from authz.console.approval import ApprovalForm
 from authz.console.display import STATUS_TONES, chip, foreign, when
 from authz.console.fields import LinesField
@@ -34,6 +34,8 @@ from cimd.changes import DEFAULTS, NEVER_ACCEPTED, Change, Consequence
 from cimd.configuration import PolicySerializer
 from cimd.inspection import inspect
 from cimd.models import Document, DocumentVersion, Policy
+
+APPROVAL = "approve a document"
 
 
 def readable(version: DocumentVersion | None) -> str:
@@ -192,6 +194,9 @@ class DocumentAdmin(ReadOnlyAdmin):
         form = ApprovalForm(clients, request.user, request.POST or None)
         if request.method == "POST" and form.is_valid():
             # What is approved is what was looked at: its host may have published another in between.
+            if not form_binding.is_as_shown(request, APPROVAL, *_shown(document, waits)):
+                messages.warning(request, form_binding.CHANGED)
+                return HttpResponseRedirect(reverse("admin:cimd_document_approve", args=[pk]))
             if admission.approve(document, request.POST.get("digest", ""), by=request.user, terms=form.terms()):
                 messages.success(request, f"{document.url} is approved.")
             else:
@@ -204,6 +209,7 @@ class DocumentAdmin(ReadOnlyAdmin):
             "document": document,
             "version": waits,
             "form": form,
+            "shown_field": form_binding.field(request, APPROVAL, *_shown(document, waits)),
             "lines": list(difference(document.current if document.candidate else waits, waits)),
         }
         return TemplateResponse(request, "console/document_approve.html", context)
@@ -226,6 +232,13 @@ class DocumentAdmin(ReadOnlyAdmin):
             "inspection": inspection,
         }
         return TemplateResponse(request, "console/document_inspect.html", context)
+
+
+def _shown(document: Document, waits: DocumentVersion) -> tuple[object, ...]:
+    """What the page of an approval shows: the version that waits beside the one in force, and the agent as it is."""
+    assert document.client is not None  # noqa: S101  nothing waits without one
+    current = document.current.digest if document.current else ""
+    return (document.url, waits.digest, current, form_binding.client_to_approve(document.client))
 
 
 def is_waiting(document: Document) -> bool:

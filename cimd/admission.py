@@ -5,6 +5,7 @@ without the consequence that policy names for it.
 """
 
 import hashlib
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -14,7 +15,7 @@ from authz.models import Authorization, Client, User
 from authz.protocol.client_metadata import ClientMetadata
 from authz.protocol.errors import OAuthError
 from authz.transactions import settled
-from cimd import budget, changes, policy, trust
+from cimd import approval_queue, changes, policy, trust
 from cimd.changes import Consequence
 from cimd.models import Document, DocumentVersion
 from cimd.reasons import Event, Reason
@@ -42,7 +43,7 @@ def _first_sight(document: Document, version: DocumentVersion, metadata: ClientM
         raise OAuthError(Reason.DOCUMENT_REFUSED, detail="registered")
     if problem := identifiers.client_id_problem(document.url):
         raise OAuthError(Reason.IDENTIFIER, detail=problem)
-    budget.require_room(document.host)
+    approval_queue.make_room(document.host, time.time())
     standing = trust.standing(document.host, policy.current().trust)
     is_trusted = standing is trust.Standing.TRUSTED
     document.client = Client(

@@ -14,6 +14,7 @@ class CimdConfig(AppConfig):
     # What an undo gives back: any change of these rows voids it, but for these columns (authz/models/mark_triggers.py).
     CUT_OFF_MODELS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "Document": (
+            "asked_for",
             "headers",
             "fetched",
             "fresh_until",

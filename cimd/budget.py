@@ -17,7 +17,7 @@ from authz.models import Client
 from authz.moments import due
 from authz.protocol.errors import OAuthError
 from authz.transactions import settled
-from cimd import policy, trust
+from cimd import approval_queue
 from cimd.client_identifier import host, origin
 from cimd.models import Document, FetchWindow
 from cimd.reasons import Reason
@@ -27,12 +27,8 @@ LEASE = 12.0
 MINUTE = 60
 KEPT_FAILURE = 3600.0
 KEPT_PENDING = 14 * 24 * 3600.0
-# How many clients strangers may leave in the approval queue, and how many one host may have.
-PENDING, PENDING_PER_HOST, CLIENTS_PER_HOST = 500, 20, 200
 # Seconds after which somebody who found it spent may ask again: a page does so by itself.
 AGAIN = 5
-# The same where room comes only by somebody's decision or by days.
-FULL = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,7 @@ def claim(client_id: str, now: float, *, is_known: bool) -> Claim | None:
         # Most of a flood is turned away by reading.
         _require_some(origin(client_id), limits, now, is_known=is_known)
         if not is_known:
-            require_room(host(client_id))
+            approval_queue.require_room(host(client_id), now)
         return _claimed(client_id, limits, now, is_known=is_known)
     finally:
         with _entering_lock:
@@ -149,20 +145,6 @@ def _scopes(where: str, *, is_known: bool) -> tuple[str, str]:
     """The windows that a fetch counts in: of all, and of its origin."""
     kind = "known" if is_known else "new"
     return kind, f"{kind} {where}"
-
-
-def require_room(host: str) -> None:
-    """Raises `OAuthError` where strangers have left enough clients behind already."""
-    of_host = Document.objects.filter(host=host, client__isnull=False)
-    pending = Client.objects.filter(registration_source=Client.RegistrationSource.CIMD, status=Client.Status.PENDING)
-    if of_host[:CLIENTS_PER_HOST].count() >= CLIENTS_PER_HOST:
-        raise OAuthError(Reason.QUEUE_FULL, detail="clients of the host", retry_after=FULL)
-    if trust.standing(host, policy.current().trust) is trust.Standing.TRUSTED:
-        return
-    if of_host.filter(client__status=Client.Status.PENDING)[:PENDING_PER_HOST].count() >= PENDING_PER_HOST:
-        raise OAuthError(Reason.QUEUE_FULL, detail="pending clients of the host", retry_after=FULL)
-    if pending[:PENDING].count() >= PENDING:
-        raise OAuthError(Reason.QUEUE_FULL, detail="pending clients", retry_after=FULL)
 
 
 def _window(scope: str, minute: int, now: float) -> FetchWindow:

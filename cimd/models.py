@@ -47,6 +47,9 @@ class Document(models.Model):
     current = models.ForeignKey("DocumentVersion", null=True, on_delete=models.SET_NULL, related_name="+")
     candidate = models.ForeignKey("DocumentVersion", null=True, on_delete=models.SET_NULL, related_name="+")
     approval = models.CharField(max_length=8, choices=Approval.choices, blank=True, default=Approval.NONE)
+    asked_for = models.BooleanField(
+        default=False, db_default=False, help_text="A person who is signed in has asked for this agent's approval."
+    )
     headers = models.JSONField(default=dict)
     fetched = models.FloatField(default=0)
     fresh_until = models.FloatField(default=0)
@@ -112,6 +115,16 @@ class Logo(models.Model):
 
     def __str__(self) -> str:
         return self.digest[:12]
+
+
+class Registration(models.Model):
+    """What let a dynamically registered client in: an initial access token by its digest, or, if empty, its hosts."""
+
+    client = models.OneToOneField(Client, on_delete=models.CASCADE, related_name="registration")
+    token_digest = models.CharField(max_length=64, blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"{self.client_id} by {'a token' if self.token_digest else 'its hosts'}"
 
 
 class FetchWindow(models.Model):

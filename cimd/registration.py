@@ -29,20 +29,23 @@ from authz import audit, authorizations, clocks, rate_limits, registry
 from authz.conf import conf
 from authz.endpoints.machine import json_response, machine_endpoint
 from authz.models import Authorization, Client, Scope
-from authz.protocol import client_metadata, redirect_uris, strict_json
+from authz.protocol import client_metadata, strict_json
 from authz.protocol.client_metadata import ClientMetadata, Terms
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwts import ALGORITHMS
 from authz.protocol.scopes import IDENTITY_SCOPES
 from authz.refusals import UnrecordedError, record_unauthenticated
 from authz.transactions import settled
-from cimd import budget, changes, policy
+from cimd import approval_queue, budget, changes, policy, registration_basis
+from cimd.models import Registration
 from cimd.reasons import Event, Reason
+from cimd.registration_basis import are_on
 
 MAX_BODY = 16 * 1024
 MAX_CLIENTS = 1000
 A_MINUTE = 30
 UNUSED = timedelta(days=7)
+UNUSED_WHEN_FULL = timedelta(hours=1)
 _BEARER = "Bearer "
 _SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
 
@@ -63,8 +66,10 @@ class Register(DynamicClientRegistrationView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         allowed = policy.current()
-        has_token = _has_initial_access_token(request, allowed.registration_token_digests)
-        wanted = _judged(request.body, hosts=None if has_token else allowed.registration_hosts)
+        token_digest = _initial_access_token(request, allowed.registration_token_digests)
+        wanted = _judged(request.body)
+        if not token_digest and not are_on(list(wanted.redirect_uris), allowed.registration_hosts):
+            raise OAuthError(Reason.REGISTRATION_DENIED, detail="hosts")
         with settled():
             _require_room()
             client = Client(
@@ -73,8 +78,13 @@ class Register(DynamicClientRegistrationView):
                 status=Client.Status.APPROVED,
             )
             secret = _apply(client, wanted)
+            Registration.objects.create(client=client, token_digest=token_digest)
             token = _new_registration_token(client)
-            detail = {"name": client.name, "redirect_uris": list(wanted.redirect_uris), "by_token": has_token}
+            detail = {
+                "name": client.name,
+                "redirect_uris": list(wanted.redirect_uris),
+                "by_token": bool(token_digest),
+            }
             audit.record(Event.REGISTERED, client_id=client.client_id, detail=detail)
         issued: dict[str, Any] = {"client_id_issued_at": int(time.time())}
         if secret:
@@ -98,22 +108,21 @@ class Manage(DynamicClientRegistrationManagementView):
         authenticated = self._authenticate_registration_request(request, client_id)
         if isinstance(authenticated, HttpResponse):
             return authenticated
-        client = _ours(authenticated.application)
-        # Whom an administrator has stopped cannot become somebody else.
-        if not client.is_approved(time.time()):
-            raise OAuthError(Reason.REGISTRATION_DENIED, detail=client.status)
         members = _members(request.body)
         # > The client MUST include its "client_id" field in the request, and it MUST be the same (RFC 7592 §2.2)
         if members.get("client_id") != client_id:
             raise OAuthError(Reason.REGISTRATION_METADATA, detail="client_id")
-        # Whoever was let in by their hosts stays there; whoever brought a token may still go anywhere.
-        allowed = policy.current()
-        was_by_host = _are_on(client.redirect_uri_list, allowed.registration_hosts)
-        wanted = _judged(request.body, hosts=allowed.registration_hosts if was_by_host else None)
+        wanted = _judged(request.body)
         with settled():
+            client = _held(authenticated)
+            # Whom an administrator has stopped cannot become somebody else.
+            if not client.is_approved(time.time()):
+                raise OAuthError(Reason.REGISTRATION_DENIED, detail=client.status)
+            basis = registration_basis.of(client, policy.current())
+            if not registration_basis.lets(basis, client, wanted):
+                raise OAuthError(Reason.REGISTRATION_DENIED, detail="hosts" if basis.holds else "no longer let in")
+            token = _rotated(authenticated)
             secret = _apply(client, wanted)
-            token = _new_registration_token(client)
-            authenticated.registration_token.delete()
             detail = {"redirect_uris": list(wanted.redirect_uris)}
             audit.record(Event.REGISTRATION_CHANGED, client_id=client_id, detail=detail)
         issued = {"client_secret": secret, "client_secret_expires_at": 0} if secret else {}
@@ -124,8 +133,10 @@ class Manage(DynamicClientRegistrationManagementView):
         if isinstance(authenticated, HttpResponse):
             return authenticated
         with settled():
+            client = _held(authenticated)
+            _rotated(authenticated)
             audit.record(Event.REGISTRATION_REMOVED, client_id=client_id)
-            authenticated.application.delete()
+            client.delete()
         return HttpResponse(status=204)
 
 
@@ -136,14 +147,15 @@ def _ours(application: Any) -> Client:
 # --- Who may, and what --------------------------------------------------------------------------------------------
 
 
-def _has_initial_access_token(request: HttpRequest, digests: tuple[str, ...]) -> bool:
-    """Whether an initial access token came along. Raises `OAuthError` for one that is not ours."""
+def _initial_access_token(request: HttpRequest, digests: tuple[str, ...]) -> str:
+    """The digest of the initial access token that came along; "" if none did. Raises `OAuthError` for one that is not
+    ours."""
     header = request.META.get("HTTP_AUTHORIZATION", "")
     if not header:
-        return False
-    presented = hashlib.sha256(header.removeprefix(_BEARER).encode()).hexdigest()
+        return ""
+    presented = _digest(header.removeprefix(_BEARER))
     if header.startswith(_BEARER) and any(hmac.compare_digest(presented, digest) for digest in digests):
-        return True
+        return presented
     raise OAuthError(Reason.REGISTRATION_DENIED, detail="token")
 
 
@@ -156,8 +168,8 @@ def _members(body: bytes) -> dict[str, Any]:
         raise OAuthError(Reason.REGISTRATION_METADATA, detail=error.problem.value) from None
 
 
-def _judged(body: bytes, *, hosts: tuple[str, ...] | None) -> ClientMetadata:
-    """The metadata that is kept. `hosts` are those that every redirect URI must be on; None: any."""
+def _judged(body: bytes) -> ClientMetadata:
+    """The metadata that is kept."""
     members = _members(body)
     judgement = client_metadata.judge(members, _terms())
     if judgement.metadata is None:
@@ -165,8 +177,6 @@ def _judged(body: bytes, *, hosts: tuple[str, ...] | None) -> ClientMetadata:
         reason = Reason.REGISTRATION_REDIRECT_URI if worst.name == "redirect_uris" else Reason.REGISTRATION_METADATA
         told: dict[str, str | int] = {"error_description": f"{worst.name}: {worst.explanation}"}
         raise OAuthError(reason, detail=worst.name, parameters=told)
-    if hosts is not None and not _are_on(list(judgement.metadata.redirect_uris), hosts):
-        raise OAuthError(Reason.REGISTRATION_DENIED, detail="hosts")
     return _without_privileges(judgement.metadata)
 
 
@@ -192,12 +202,6 @@ def _without_privileges(wanted: ClientMetadata) -> ClientMetadata:
     return replace(wanted, scope=tuple(asked))
 
 
-def _are_on(uris: list[str], hosts: tuple[str, ...]) -> bool:
-    """Whether every redirect URI is on one of these hosts; an empty list of either is nobody's."""
-    shown = [redirect_uris.display(uri).host for uri in uris]
-    return bool(shown) and all(any(client_metadata.matches_host(pattern, host) for pattern in hosts) for host in shown)
-
-
 def _require_room() -> None:
     """Raises `OAuthError` where too many came at once, or too many stayed; those that nobody used are removed first."""
     now = time.time()
@@ -205,9 +209,14 @@ def _require_room() -> None:
         raise OAuthError(Reason.BUSY, detail="registrations", retry_after=budget.until_next_minute(now))
     registered = Client.objects.filter(registration_source=Client.RegistrationSource.DCR)
     earlier = datetime.now(UTC) + timedelta(seconds=min(0.0, clocks.apart()))
-    registered.filter(created__lt=earlier - UNUSED, authorization=None).delete()
+    unused = registered.filter(authorization=None, consent=None)
+    unused.filter(created__lt=earlier - UNUSED).delete()
     if registered[:MAX_CLIENTS].count() >= MAX_CLIENTS:
-        raise OAuthError(Reason.QUEUE_FULL, detail="registrations", retry_after=budget.FULL)
+        # What strangers filled in half an hour must not be shut for a week.
+        oldest = unused.filter(created__lt=earlier - UNUSED_WHEN_FULL).order_by("pk").values_list("pk", flat=True)
+        Client.objects.filter(pk__in=list(oldest[:A_MINUTE])).delete()
+    if registered[:MAX_CLIENTS].count() >= MAX_CLIENTS:
+        raise OAuthError(Reason.QUEUE_FULL, detail="registrations", retry_after=approval_queue.FULL)
 
 
 # --- Writing and telling ------------------------------------------------------------------------------------------
@@ -252,6 +261,33 @@ def _new_registration_token(client: Client) -> str:
     return raw
 
 
+def _held(authenticated: Any) -> Client:
+    """The client's row as it is now, held until the transaction ends. Raises `OAuthError`."""
+    client = Client.objects.select_for_update().filter(pk=authenticated.application.pk).first()
+    if client is None:
+        raise OAuthError(Reason.REGISTRATION_DENIED, detail="token")
+    return client
+
+
+def _rotated(authenticated: Any) -> str:
+    """The next registration access token, instead of the presented one: of two who bring one token, one gets the next.
+    Raises `OAuthError` for a token that is not in force any more."""
+    raw = secrets.token_urlsafe(48)
+    row = get_access_token_model()()
+    set_token_value(row, raw)
+    in_force = get_access_token_model().objects.filter(
+        pk=authenticated.registration_token.pk, token_checksum=_digest(authenticated.presented_token)
+    )
+    # One conditional statement is the answer (law 3).
+    if not in_force.update(token=row.token, token_checksum=_digest(raw)):
+        raise OAuthError(Reason.REGISTRATION_DENIED, detail="token")
+    return raw
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
 def _described(client: Client, registration_access_token: str) -> dict[str, Any]:
     """The client information response (RFC 7591 §3.2.1, RFC 7592 §3)."""
     described: dict[str, Any] = {
@@ -278,7 +314,8 @@ def _described(client: Client, registration_access_token: str) -> dict[str, Any]
 
 
 def _answered(view: type[View], request: HttpRequest, **kwargs: str) -> HttpResponse:
-    if not policy.current().registration:
+    # Where registering is switched off, who has registered still reads, narrows and removes its registration.
+    if not policy.current().registration and not _is_registered(kwargs.get("client_id", "")):
         return json_response({"error": "not_found"}, status=404).for_django()
     try:
         rate_limits.admit(kwargs.get("client_id", ""))
@@ -298,6 +335,11 @@ def _answered(view: type[View], request: HttpRequest, **kwargs: str) -> HttpResp
             headers["Retry-After"] = str(error.retry_after)
         return json_response(error.body(), status=401 if is_denied else error.status, headers=headers).for_django()
     return response
+
+
+def _is_registered(client_id: str) -> bool:
+    source = Client.RegistrationSource.DCR
+    return bool(client_id) and Client.objects.filter(client_id=client_id, registration_source=source).exists()
 
 
 @machine_endpoint("POST", refused=Event.REGISTRATION_REFUSED)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from authz import clients, snapshot
 from authz.models import Client
 from authz.protocol.errors import OAuthError
-from cimd import admission, client_identifier, discovery, logos, policy, trust
+from cimd import admission, approval_queue, client_identifier, discovery, logos, policy, trust
 from cimd.models import Document
 from cimd.reasons import Reason
 
@@ -60,6 +60,11 @@ def presentation(client: Client) -> dict[str, str]:
         return {"waits_because": CHANGED} if _known(client.client_id).is_quarantined else {}
     logo_url = logos.address(client)
     return {"logo_url": logo_url} if logo_url else {}
+
+
+def asked_for(client: Client) -> None:
+    """A person who is signed in asks for the client's approval."""
+    approval_queue.asked_for(client)
 
 
 def _known(client_id: str) -> _Known:

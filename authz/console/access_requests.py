@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from authz import access_requests, approvers
+from authz import access_requests, approvers, form_binding
 from authz.access_requests import DURATIONS, NotDecided
 from authz.console import names
 from authz.console.display import chip, foreign, scope_label, when
@@ -32,6 +32,7 @@ from authz.models import AccessRequest, AccessVote, ProtectedResource, Scope
 TONES = {"open": "caution", "approved": "good", "denied": "bad"}
 LASTS = {"1h": "1 hour", "8h": "8 hours", "1d": "1 day", "7d": "7 days", "30d": "30 days"}
 SHOWN = 50
+DECISION = "approve an access request"
 # What waits stands above what is decided.
 IS_OPEN = Case(When(status=AccessRequest.Status.OPEN, then=1), default=0)
 
@@ -220,7 +221,8 @@ def decide(request: HttpRequest, pk: UUID) -> HttpResponse:
     form = _decided(request, found)
     if form is None:
         return redirect("admin:authz_accessrequest_change", pk)
-    context = {**console.each_context(request), **_to_know(found), "title": "Approve or deny?", "form": form}
+    known = {**_to_know(found), "shown_field": form_binding.field(request, DECISION, *_shown(found))}
+    context = {**console.each_context(request), **known, "title": "Approve or deny?", "form": form}
     return TemplateResponse(request, "console/access_request.html", context)
 
 
@@ -228,6 +230,11 @@ def _decided(request: HttpRequest, found: AccessRequest) -> DecisionForm | None:
     """The form as it has to be shown (again); None once it has decided."""
     form = DecisionForm(found, votes_of(found), request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
+        # What is approved is what was read: the agent, its document, the reason and the votes so far included.
+        approves = request.POST.get("decision") == "approve"
+        if approves and not form_binding.is_as_shown(request, DECISION, *_shown(found)):
+            form.add_error(None, form_binding.CHANGED)
+            return form
         try:
             _decide(request, found, form.cleaned_data)
         except NotDecided as problem:
@@ -245,6 +252,24 @@ def _to_know(found: AccessRequest) -> dict[str, Any]:
         "votes": votes_of(found),
         "alike": access_requests.like(found),
     }
+
+
+def _shown(found: AccessRequest) -> tuple[object, ...]:
+    """What those who decide read of a request. How often it was asked, and what was decided in like cases, moves on."""
+    resource = ProtectedResource.objects.filter(identifier=found.resource).first()
+    scopes = Scope.objects.filter(resource=resource, name__in=found.scopes).order_by("name") if resource else ()
+    owner, user = found.client.owner, found.user
+    return (
+        str(found.pk),
+        form_binding.client_state(found.client),
+        owner.username if owner else "",
+        [user.username, user.email] if user else None,
+        [found.resource, resource.name if resource else ""],
+        found.scopes,
+        [[scope.name, scope.description, scope.sensitivity] for scope in scopes],
+        [found.grant_type, found.reason, found.context, approvers.panel(found).in_words()],
+        [[str(vote.pk), vote.by.username, vote.scopes, vote.expires, vote.comment] for vote in votes_of(found)],
+    )
 
 
 def _decide(request: HttpRequest, found: AccessRequest, given: dict[str, Any]) -> None:
@@ -360,4 +385,5 @@ def decide_for_others(request: HttpRequest, pk: UUID) -> HttpResponse:
     form = _decided(request, found)
     if form is None:
         return redirect("account_requests")
-    return render(request, "account/decide.html", {**_to_know(found), "title": "Approve or deny?", "form": form})
+    known = {**_to_know(found), "shown_field": form_binding.field(request, DECISION, *_shown(found))}
+    return render(request, "account/decide.html", {**known, "title": "Approve or deny?", "form": form})

@@ -19,7 +19,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 
-from authz import audit, identifiers, lifecycle, outbound, registry, snapshot, trail
+from authz import audit, form_binding, identifiers, lifecycle, outbound, registry, rule_history, snapshot, trail
 from authz.client_attributes import ORGANISATIONS
 from authz.configuration import By
 from authz.console import asking, names, narrowing, story
@@ -40,6 +40,7 @@ from authz.protocol.errors import Reason
 from authz.transactions import settled
 
 Status = Client.Status
+APPROVAL = "approve agents"
 SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
 # What the switch says: target status → the button, and what follows from it.
 SWITCH = {
@@ -72,6 +73,11 @@ def make_secret(client: Client, by: By) -> str:
 def new_client_id() -> str:
     """Of characters that no percent-encoding touches (interop 4)."""
     return "agent-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(20))
+
+
+def _to_approve(clients: Sequence[Client]) -> tuple[object, ...]:
+    """What the page of an approval shows, with the version of the rules that say what the agents would get."""
+    return (rule_history.number(), [form_binding.client_to_approve(client) for client in clients])
 
 
 class AgentForm(Form):
@@ -488,7 +494,9 @@ class AgentAdmin(ConsoleAdmin):
             raise PermissionDenied(OWN)
         form = self._approval(request, to, [client])
         if request.method == "POST" and (form is None or form.is_valid()):
-            return self._switch_one(request, client, to, form)
+            if form is None or form_binding.is_as_shown(request, APPROVAL, *_to_approve([client])):
+                return self._switch_one(request, client, to, form)
+            messages.warning(request, form_binding.CHANGED)
         return self._confirm(request, to, [client], form)
 
     def _switch_one(
@@ -531,6 +539,7 @@ class AgentAdmin(ConsoleAdmin):
             "to": to,
             "form": form,
             "is_bulk": bool(request.POST.get("action")),
+            "shown_field": form_binding.field(request, APPROVAL, *_to_approve(clients)) if form else "",
             "reach": reach(clients[0]) if not many and to == Status.APPROVED else None,
         }
         return TemplateResponse(request, "console/agent_switch.html", context)
@@ -541,6 +550,9 @@ class AgentAdmin(ConsoleAdmin):
         clients = list(queryset.order_by("pk")[:500])
         form = self._approval(request, to, clients)
         if not request.POST.get("post") or (form is not None and not form.is_valid()):
+            return self._confirm(request, to, clients, form)
+        if form is not None and not form_binding.is_as_shown(request, APPROVAL, *_to_approve(clients)):
+            messages.warning(request, form_binding.CHANGED)
             return self._confirm(request, to, clients, form)
         now, moved, left = datetime.now(UTC), 0, []
         for client in clients:

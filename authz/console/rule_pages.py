@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from authz import decisions, hindsight, past_asks, rule_history, snapshot
+from authz import decisions, form_binding, hindsight, past_asks, rule_history, snapshot
 from authz.console import names, sentences
 from authz.console.model_admin import person
 from authz.console.refusing import one_of, read_number
@@ -23,6 +23,7 @@ from authz.policy import Rule as PolicyRule
 from authz.policy import RuleSet, compile
 
 SHOWN = 50
+RESTORE = "go back to former rules"
 DAYS = (7, 30, 90)
 USUAL_DAYS = 30
 SHOWN_GROUPS = 50
@@ -123,7 +124,13 @@ def restore(request: HttpRequest, number: int) -> HttpResponse:
     if not 0 < number <= rule_history.number():
         raise Http404
     rule = read_number(request, "rule")
+    changes = rule_history.differing(number, rule)
+    # What comes back and what goes was read at one version of the rules.
+    shown = (number, rule, rule_history.number(), sorted(changes))
     if request.method == "POST":
+        if not form_binding.is_as_shown(request, RESTORE, *shown):
+            messages.warning(request, form_binding.CHANGED)
+            return HttpResponseRedirect(request.get_full_path())
         try:
             changed = rule_history.restore(number, by=person(request), how="console", rule=rule)
         except rule_history.CannotRestore as problem:
@@ -132,7 +139,7 @@ def restore(request: HttpRequest, number: int) -> HttpResponse:
             are = "1 rule is as it was" if changed == 1 else f"{changed} rules are as they were"
             messages.success(request, f"{are} in version {number}.")
         return HttpResponseRedirect(reverse("admin:authz_rule_history_of_all"))
-    changes, days = rule_history.differing(number, rule), asked_days(request)
+    days = asked_days(request)
     pairs = list(changes.values())
     said = sentences.of_pairs(pairs)
     kept = {row.pk: row for row in Rule.objects.all() if row.pk not in changes}
@@ -144,6 +151,7 @@ def restore(request: HttpRequest, number: int) -> HttpResponse:
         "is_one": rule is not None,
         "pairs": [(*rows, *told) for rows, told in zip(pairs, said, strict=True)],
         "rule": rule,
+        "shown_field": form_binding.field(request, RESTORE, *shown),
     }
     if changes and days:
         context |= effect(rule_history.readable([*kept.values(), *then]), days)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authz import audit, decisions, registry, rule_history, snapshot
+from authz import audit, decisions, form_binding, registry, rule_history, snapshot
 from authz.console import sentences, servers
 from authz.console.display import chip, grant_label, server_label
 from authz.console.fields import ApproversField, LinesField, with_count
@@ -34,6 +34,8 @@ from authz.models import ProtectedResource, Rule, Scope
 from authz.policy import Rule as PolicyRule
 from authz.policy import RuleError, compile
 from authz.policy.approvers import MOST
+
+DELETION = "delete a rule"
 
 ASKING, ONLY_WHEN = "Asking a human first", "Only when"
 EFFECT_WORDS = {"allow": "Allow", "deny": "Deny", "require_approval": "Ask first"}
@@ -352,7 +354,14 @@ class RuleAdmin(ConsoleAdmin):
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         context = dict(extra_context or {})
-        if (days := asked_days(request)) and self.has_delete_permission(request):
+        # Without a deny, agents get more: the rule that goes is the one that was read, beside the others of then.
+        shown = (object_id, rule_history.number())
+        may = self.has_delete_permission(request)
+        if request.method == "POST" and may and not form_binding.is_as_shown(request, DELETION, *shown):
+            messages.warning(request, form_binding.CHANGED)
+            return HttpResponseRedirect(request.get_full_path())
+        context["shown_field"] = form_binding.field(request, DELETION, *shown)
+        if may and (days := asked_days(request)):
             others = rule_history.readable(Rule.objects.exclude(pk=object_id))
             context |= effect(others, days)
         return super().delete_view(request, object_id, context)

@@ -5,19 +5,21 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from authz import cut_off
+from authz import cut_off, form_binding
 from authz.console.model_admin import person
 from authz.console.roles import SEE_CUT_OFFS, may_cut_off, may_undo
 from authz.console.site import console
 from authz.models import CutOff
 
 EVERYTHING = "everything"
+SWITCH = "cut off"
 SHOWN = 50
 # What people call the kinds.
 WORDS = {"client": "agent", "resource": "MCP server", "session": "sign-in", "document": "document version"}
@@ -67,7 +69,12 @@ def switch(request: HttpRequest, kind: str) -> HttpResponse:
     form = form_class(request.POST if request.method == "POST" else None, label_suffix="")
     now = datetime.now(UTC)
     is_own_account = found.subject != "" and kind == "person" and found.subject == str(person(request).subject)
-    if request.method == "POST" and form.is_valid() and not is_own_account:
+    # Not how much ends: that grows while agents work, and the switch takes all of it.
+    shown = (kind, identifier, found.name, found.stops, cut_off.in_short(found.state()))
+    is_sure = request.method == "POST" and form.is_valid() and not is_own_account
+    if is_sure and not form_binding.is_as_shown(request, SWITCH, *shown):
+        messages.warning(request, form_binding.CHANGED)
+    elif is_sure:
         row = cut_off.cut_off(
             found,
             kind=kind,
@@ -88,6 +95,7 @@ def switch(request: HttpRequest, kind: str) -> HttpResponse:
         "first": reckoning.first,
         "more": max(reckoning.ended - len(reckoning.first), 0),
         "form": form,
+        "shown_field": form_binding.field(request, SWITCH, *shown),
         "may": may and not is_own_account,
         "is_own_account": is_own_account,
         "can_be_undone": found.reinstate is not None,

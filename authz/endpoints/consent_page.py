@@ -53,7 +53,7 @@ class ConsentPage:
         }
         # The request as a whole: its state, nonce and code_challenge aren't shown, but they say whom the code is for.
         # The form posts to the page's own address, and another request can stand in the address of a POST.
-        self._shown = (dict(params), redirect_uri, as_it_is(client), self._context)
+        self._shown = (dict(params), redirect_uri, form_binding.client_state(client), self._context)
 
     def is_confirmed(self) -> bool:
         """Whether the POST comes from this page as it would be drawn now."""
@@ -69,23 +69,6 @@ class ConsentPage:
         target = f"{scheme}://{urlsplit(self._redirect_uri).netloc}" if host else f"{scheme}:"
         response["Content-Security-Policy"] = f"{POLICY}; form-action 'self' {target}"
         return response
-
-
-def as_it_is(client: Client) -> dict[str, Any]:
-    """What a client is at this moment, shown or not: a form that was drawn for another state of it confirms nothing."""
-    return {
-        "client": client.pk,
-        "client_id": client.client_id,
-        "document": client.metadata_digest,
-        "consent_digest": client.consent_digest,
-        "status": client.status,
-        "redirect_uris": sorted(client.redirect_uri_list),
-        "grant_types": sorted(client.grant_types),
-        "authentication": client.token_endpoint_auth_method,
-        "jwks": client.client_jwks,
-        "jwks_uri": client.client_jwks_uri,
-        "scope": client.scope,
-    }
 
 
 def _client_in_words(client: Client) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from authz import access_notices, access_requests, approvers, audit, decisions, form_binding, notifications, registry
-from authz.endpoints.consent_page import as_it_is
 from authz.models import Client, ProtectedResource, User
 from authz.notifications import Kind
 from authz.policy import Ask, Decision
@@ -46,8 +45,7 @@ def for_request(
     waiting = access_requests.find(question, decision, moment)
     shown = (
         dict(params),
-        as_it_is(client),
-        client.name,
+        form_binding.client_state(client),
         resource.identifier if resource else "",
         sorted(decision.waiting),
         str(waiting.pk) if waiting else "",
@@ -88,7 +86,7 @@ def for_agent(request: HttpRequest, client: Client, now: float) -> HttpResponse:
     user, seal, moment = request.user, "", datetime.fromtimestamp(now, UTC)
     is_answered = request.method == "POST" and "ask" in request.POST
     if isinstance(user, User):
-        shown = (as_it_is(client), client.name)
+        shown = (form_binding.client_state(client),)
         if is_answered and form_binding.is_as_shown(request, AGENT_FORM, *shown):
             with settled():
                 access_notices.agent_waits(client, user, moment)

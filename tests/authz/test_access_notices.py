@@ -239,7 +239,9 @@ class TestWhoHasNoRoleInTheConsole:
         assert decide in browser.get("/account/requests/").content.decode()
         assert browser.get(f"/account/requests/{request.pk}")["Location"] == decide
         assert b"Who decides" in browser.get(decide).content
-        answer = browser.post(decide, {"scopes": ["mcp:read"], "lasts": "1h", "comment": "", "decision": "approve"})
+        answer = world.submit(
+            browser, decide, {"scopes": ["mcp:read"], "lasts": "1h", "comment": "", "decision": "approve"}
+        )
         assert answer.status_code == 302
         request.refresh_from_db()
         assert (request.status, request.decided_by) == ("approved", approvers)

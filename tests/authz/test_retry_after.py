@@ -11,7 +11,7 @@ from authz.configuration import apply
 from authz.endpoints import request_origin
 from authz.protocol.errors import BUSY_STATUS, OAuthError, RefusalReason
 from authz.protocol.errors import Reason as CoreReason
-from cimd import budget, registration
+from cimd import approval_queue, registration
 from cimd.reasons import Reason as CimdReason
 from tests.support.world import World
 from xaa.reasons import Reason as XaaReason
@@ -61,12 +61,12 @@ def test_too_many_registrations_in_a_minute(on: World, monkeypatch: pytest.Monke
 
 def test_too_many_registrations_in_all(on: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registration, "MAX_CLIENTS", 0)
-    assert seconds(register(on), 503) == budget.FULL
+    assert seconds(register(on), 503) == approval_queue.FULL
 
 
 def test_a_client_whose_document_has_to_wait(gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "CLIENTS_PER_HOST", 0)
-    monkeypatch.setattr(budget, "PENDING", 0)
+    monkeypatch.setattr(approval_queue, "CLIENTS_PER_HOST", 0)
+    monkeypatch.setattr(approval_queue, "PENDING", 0)
     answer = gatehouse.post("token", {"grant_type": "authorization_code", "client_id": "https://a.example/c.json"})
     assert seconds(answer, 503) > 0
 

@@ -59,7 +59,7 @@ def test_an_administrator_approves_what_is_shown(alice: Browser, documents: Docu
     assert "\u202e" not in page and "\\u202e" in page
     assert Client.objects.get(client_id=document.url).status == Client.Status.PENDING
     assert document.current is not None
-    alice.post(address, {"digest": document.current.digest, **TERMS})
+    world.submit(alice, address, dict(TERMS))
     assert Client.objects.get(client_id=document.url).status == Client.Status.APPROVED
     (event,) = AuditEvent.objects.filter(event="cimd:client:approved")
     assert event.detail["by"] == "alice"
@@ -71,7 +71,7 @@ def test_what_changed_in_between_is_not_approved(alice: Browser, documents: Docu
     digest = document.current.digest
     age()
     seen(documents, redirect_uris=["http://localhost/other"])
-    alice.post(reverse("admin:cimd_document_approve", args=[document.pk]), {"digest": digest, **TERMS})
+    world.submit(alice, reverse("admin:cimd_document_approve", args=[document.pk]), {"digest": digest, **TERMS})
     assert Client.objects.get(client_id=document.url).status == Client.Status.PENDING
 
 
@@ -90,7 +90,7 @@ def test_approving_does_not_lift_a_suspension(alice: Browser, documents: Documen
     document = seen(documents)
     assert document.current is not None
     Client.objects.update(status=Client.Status.SUSPENDED)
-    alice.post(reverse("admin:cimd_document_approve", args=[document.pk]), {"digest": document.current.digest, **TERMS})
+    world.submit(alice, reverse("admin:cimd_document_approve", args=[document.pk]), dict(TERMS))
     assert Client.objects.get(client_id=document.url).status == Client.Status.SUSPENDED
 
 
@@ -101,7 +101,7 @@ def test_only_approvers_approve(role: str, status: int, gatehouse: world.World, 
     address = reverse("admin:cimd_document_approve", args=[document.pk])
     bob = browser("bob", role)
     assert bob.get(address).status_code == status
-    bob.post(address, {"digest": document.current.digest, **TERMS})
+    world.submit(bob, address, {"digest": document.current.digest, **TERMS})
     approved = Client.objects.get(client_id=document.url).status == Client.Status.APPROVED
     assert approved == (status == 200)
 

@@ -16,7 +16,7 @@ from authz.lifecycle import Terms
 from authz.models import AuditEvent, Authorization, Client
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwks import public_jwk
-from cimd import admission, budget, discovery, logos, resolver
+from cimd import admission, approval_queue, budget, discovery, logos, resolver
 from cimd.models import Document, DocumentVersion, FetchWindow, Logo
 from cimd.reasons import Event, Reason
 from tests.cimd.documents import CLAUDE_CODE, client_assertion, jwks
@@ -530,7 +530,7 @@ def test_a_known_client_is_refreshed_although_first_sights_are_spent(
 def test_the_approval_queue_is_bounded(
     gatehouse: world.World, documents: DocumentHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budget, "PENDING_PER_HOST", 3)
+    monkeypatch.setattr(approval_queue, "PENDING_PER_HOST", 3)
     for number in range(3):
         find(documents.document(f"/{number}.json"))
     assert refusal(documents.document("/more.json")) is Reason.QUEUE_FULL

@@ -1,18 +1,21 @@
 """Dynamic client registration: off, then by token or by host; never more than a person's program (attacks 8, 29)."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.test import Client as Browser
+from oauth2_provider.models import get_access_token_model
 
 from authz.conf import conf
 from authz.configuration import apply
 from authz.models import AuditEvent, Authorization, Client
 from cimd import registration
-from cimd.models import FetchWindow
+from cimd.models import FetchWindow, Registration
 from tests.support import world
+from tests.support.races import at_once
 
 TOKEN = "initial-access-token-0123456789-0123456789"
 ON = f"cimd: {{registration: true, registration_tokens: [{TOKEN}], registration_hosts: ['old.example.com', localhost]}}"
@@ -221,3 +224,125 @@ def test_no_browser_cookie_registers_anything(on: world.World) -> None:
     body = json.dumps(program(redirect_uris=["https://evil.example/cb"]))
     assert on.browser.post(PATH, body, content_type="application/json").status_code == 401
     assert Browser().get(PATH).status_code == 405
+
+
+class TestWhatLetItIn:
+    """Attack 41: a registration that outlives what let it in goes nowhere else."""
+
+    BY_HOST = "cimd: {registration: true, registration_hosts: ['old.example.com', localhost]}"
+    OTHER_TOKEN = "another-access-token-0123456789-0123456789"
+    GONE = (
+        "cimd: {registration: true, registration_hosts: [other.example.com], registration_tokens: []}",
+        "cimd: {registration: true, registration_hosts: [], registration_tokens: []}",
+        f"cimd: {{registration: true, registration_tokens: [{OTHER_TOKEN}]}}",
+        "cimd: {registration: false}",
+        f"cimd: {{registration: false, registration_tokens: [{TOKEN}], registration_hosts: [localhost]}}",
+    )
+    TWO = ("http://localhost/a", "http://localhost/b")
+
+    def registered(self, token: str = "", **members: Any) -> tuple[str, str, dict[str, Any]]:
+        """Its address, its registration access token, and what it said."""
+        said = program(redirect_uris=list(self.TWO), scope="mcp:read openid", **members)
+        answer = ask("post", PATH, said, token)
+        assert answer.status_code == 201, answer.content
+        found = answer.json()
+        return (
+            f"{PATH}/{found['client_id']}",
+            found["registration_access_token"],
+            {**said, "client_id": found["client_id"]},
+        )
+
+    @pytest.mark.parametrize("by", ["host", "token"])
+    @pytest.mark.parametrize("policy", GONE)
+    @pytest.mark.parametrize(
+        "wider",
+        [
+            {"redirect_uris": ["https://evil.example/callback"]},
+            {"redirect_uris": [*TWO, "https://evil.example/callback"]},
+            {"redirect_uris": [*TWO, "http://localhost/c"]},
+            {"redirect_uris": ["https://other.example.com/callback"]},
+            {"scope": "mcp:read openid email"},
+            {"token_endpoint_auth_method": "client_secret_post"},
+            {
+                "token_endpoint_auth_method": "private_key_jwt",
+                "jwks_uri": "https://evil.example/jwks",
+            },
+        ],
+    )
+    def test_once_it_is_gone_a_registration_only_gives_up(
+        self, on: world.World, by: str, policy: str, wider: dict[str, Any]
+    ) -> None:
+        address, token, said = self.registered(TOKEN if by == "token" else "")
+        before = Client.objects.filter(registration_source="dcr").values().get()
+        apply(policy)
+        answer = ask("put", address, {**said, **wider}, token)
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+        assert Client.objects.filter(registration_source="dcr").values().get() == before
+        assert AuditEvent.objects.filter(event="registration:client:refused", reason="registration_denied").exists()
+        # A refused change has not taken the token, and what is left can be read, narrowed and removed.
+        assert ask("get", address, token=token).json()["redirect_uris"] == list(self.TWO)
+        narrower = {**said, "redirect_uris": [self.TWO[0]], "scope": "openid"}
+        answer = ask("put", address, narrower, token)
+        assert answer.status_code == 200, answer.content
+        assert ask("delete", address, token=answer.json()["registration_access_token"]).status_code == 204
+
+    def test_by_a_token_it_goes_anywhere_while_the_token_lets_anybody_in(self, on: world.World) -> None:
+        address, token, said = self.registered(TOKEN)
+        there = {**said, "redirect_uris": ["https://anywhere.example/callback"]}
+        answer = ask("put", address, there, token)
+        assert answer.status_code == 200, answer.content
+
+    def test_on_named_hosts_it_goes_to_named_hosts(self, on: world.World) -> None:
+        address, token, said = self.registered()
+        there = {**said, "redirect_uris": ["https://old.example.com/callback"]}
+        assert ask("put", address, there, token).status_code == 200
+
+    def test_one_of_before_what_let_it_in_was_kept_is_judged_by_its_hosts(self, on: world.World) -> None:
+        address, token, said = self.registered(TOKEN)
+        Registration.objects.all().delete()
+        there = {**said, "redirect_uris": ["https://anywhere.example/callback"]}
+        assert ask("put", address, there, token).status_code == 401
+
+    def test_switched_off_it_tells_strangers_of_nothing(self, on: world.World) -> None:
+        address, token, _ = self.registered()
+        apply("cimd: {registration: false}")
+        assert ask("post", PATH, program(), TOKEN).status_code == 404
+        assert ask("get", f"{PATH}/desktop-app", token=token).status_code == 404
+        assert ask("get", address, token="another").status_code == 401
+
+    @pytest.mark.parametrize("methods", [("put", "put", "put"), ("put", "delete", "put"), ("delete", "delete", "put")])
+    def test_of_many_who_bring_one_token_at_once_one_gets_the_next(
+        self, committed_gatehouse: world.World, methods: tuple[str, ...]
+    ) -> None:
+        apply(ON)
+        address, token, said = self.registered()
+
+        def changes(index: int) -> Callable[[], Any]:
+            body = {**said, "redirect_uris": [f"http://localhost/{index}"]}
+            return lambda: ask(methods[index], address, body if methods[index] == "put" else None, token)
+
+        answers = at_once([changes(index) for index in range(len(methods))])
+        assert sorted(answer.status_code for answer in answers)[1:] == [401, 401]
+        [first] = [answer for answer in answers if answer.status_code in {200, 204}]
+        assert ask("get", address, token=token).status_code == 401
+        tokens = get_access_token_model().objects.filter(application__client_id=said["client_id"])
+        if first.status_code == 200:
+            assert tokens.count() == 1
+            assert ask("get", address, token=first.json()["registration_access_token"]).status_code == 200
+            assert Client.objects.get(client_id=said["client_id"]).redirect_uri_list == first.json()["redirect_uris"]
+        else:
+            assert tokens.count() == 0
+
+
+def test_what_strangers_fill_is_not_shut_for_a_week(on: world.World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack 41."""
+    monkeypatch.setattr(registration, "MAX_CLIENTS", 3)
+    used = ask("post", PATH, program()).json()["client_id"]
+    flow = {"client_id": used, "redirect_uri": "http://localhost/callback"}
+    assert on.redeem(on.authorize(**flow)["code"], **flow).status_code == 200
+    for _ in range(2):
+        ask("post", PATH, program())
+    assert ask("post", PATH, program()).status_code == 503
+    Client.objects.filter(registration_source="dcr").update(created=datetime.now(UTC) - timedelta(hours=2))
+    assert ask("post", PATH, program()).status_code == 201
+    assert Client.objects.filter(client_id=used).exists()

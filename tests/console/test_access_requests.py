@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from authz.models import AccessRequest, ProtectedResource, Rule, User
 from tests.console.conftest import Page
-from tests.support.world import NOTES, SECRET, World, person
+from tests.support.world import NOTES, SECRET, World, person, submit
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def approval(**changes: Any) -> dict[str, Any]:
 def test_who_may_decide(signed_in: Page, waiting: AccessRequest, role: str, may: bool) -> None:
     browser = signed_in(role)
     assert (browser.get(page(waiting)).status_code == 200) is may
-    browser.post(page(waiting), approval())
+    submit(browser, page(waiting), approval())
     waiting.refresh_from_db()
     assert (waiting.status == "approved") is may
 
@@ -74,7 +74,7 @@ def test_an_approver_sees_it_in_the_queue_and_decides_only_where_they_own_the_se
     ],
 )
 def test_what_decides_nothing(signed_in: Page, waiting: AccessRequest, changes: dict[str, Any]) -> None:
-    assert signed_in("administrator").post(page(waiting), approval(**changes)).status_code == 200
+    assert submit(signed_in("administrator"), page(waiting), approval(**changes)).status_code == 200
     waiting.refresh_from_db()
     assert waiting.status == "open"
 
@@ -89,8 +89,8 @@ def test_a_decision_needs_the_pages_own_token(waiting: AccessRequest) -> None:
 
 def test_a_second_decision_is_told_that_it_is_late(signed_in: Page, waiting: AccessRequest) -> None:
     browser = signed_in("administrator")
-    browser.post(page(waiting), approval(decision="deny", comment="No need."))
-    late = browser.post(page(waiting), approval())
+    submit(browser, page(waiting), approval(decision="deny", comment="No need."))
+    late = submit(browser, page(waiting), approval())
     assert b"no longer open" in late.content
     waiting.refresh_from_db()
     assert waiting.status == "denied"
@@ -98,7 +98,7 @@ def test_a_second_decision_is_told_that_it_is_late(signed_in: Page, waiting: Acc
 
 def test_an_approval_is_ended_before_its_time(signed_in: Page, gatehouse: World, waiting: AccessRequest) -> None:
     browser = signed_in("administrator")
-    browser.post(page(waiting), approval())
+    submit(browser, page(waiting), approval())
     asked = {"grant_type": "client_credentials", "client_id": "posting-agent", "client_secret": SECRET}
     token = json.loads(gatehouse.token(**asked, scope="mcp:read").content)["access_token"]
     browser.post(reverse("admin:authz_accessrequest_end", args=[waiting.pk]))
@@ -204,7 +204,7 @@ def test_after_a_decision_the_next_one_is_a_click_away(signed_in: Page, waiting:
     other.save()
     browser = signed_in("approver")
 
-    shown = browser.post(page(waiting), approval(), follow=True).content.decode()
+    shown = submit(browser, page(waiting), approval(), follow=True).content.decode()
 
     assert "Approved, for 1 hour." in shown
     assert page(other) in shown

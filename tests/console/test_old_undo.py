@@ -21,13 +21,13 @@ SERVER = ProtectedResource.objects.filter(identifier=NOTES)
 
 def used(browser: Any, kind: str, identifier: str = "") -> CutOff:
     address = f"{reverse('admin:switch', args=[kind])}?id={identifier}"
-    browser.post(address, world.hidden_fields(browser.get(address)) | {"sure": "end everything"})
+    world.submit(browser, address, {"sure": "end everything"})
     return CutOff.objects.get()
 
 
 def is_undone(browser: Any, row: CutOff) -> bool:
     address = reverse("admin:switch_undo", args=[row.pk])
-    browser.post(address, world.hidden_fields(browser.get(address)))
+    world.submit(browser, address)
     row.refresh_from_db()
     return row.undone is not None
 
@@ -75,7 +75,7 @@ def test_the_console_says_so_and_offers_no_button(signed_in: Page) -> None:
     assert b"somebody has changed it" in browser.get(reverse("admin:switch_done", args=[row.pk])).content
     assert b"Changed since" in browser.get(reverse("admin:switch_overview")).content
     address = reverse("admin:switch_undo", args=[row.pk])
-    assert b"not as this cut-off left it" in browser.post(address, world.hidden_fields(browser.get(address))).content
+    assert b"not as this cut-off left it" in world.submit(browser, address).content
     assert is_stopped("client")
 
 

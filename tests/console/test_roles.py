@@ -7,7 +7,7 @@ from authz.console.roles import allows
 from authz.models import AuditEvent, Authorization, Client, User
 from tests.console.conftest import Page
 from tests.console.test_agents import terms
-from tests.support.world import World, client
+from tests.support.world import World, client, submit
 
 pytestmark = pytest.mark.any_database
 
@@ -71,7 +71,7 @@ def test_a_stranger_is_sent_to_the_one_sign_in(gatehouse: World) -> None:
 def test_who_may_approve_an_agent(signed_in: Page, role: str, moved: bool) -> None:
     agent = client("pending-agent")
 
-    signed_in(role).post(address("authz_client_switch", agent.pk, "approved"), terms())
+    submit(signed_in(role), address("authz_client_switch", agent.pk, "approved"), terms())
 
     assert (client("pending-agent").status == "approved") is moved
 
@@ -83,7 +83,7 @@ def test_who_may_end_an_authorization(signed_in: Page, gatehouse: World, role: s
     gatehouse.machine_token()
     row = Authorization.objects.get()
 
-    signed_in(role).post(f"{address('switch', 'authorization')}?id={row.pk}")
+    submit(signed_in(role), f"{address('switch', 'authorization')}?id={row.pk}")
 
     row.refresh_from_db()
     assert (row.revoked is not None) is ended

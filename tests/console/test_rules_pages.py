@@ -14,7 +14,7 @@ from django.urls import reverse
 from authz.models import AccessRequest, AuditEvent, ProtectedResource, Rule, RuleChange
 from authz.policy import Rule as PolicyRule
 from tests.console.conftest import Page
-from tests.support.world import NOTES, PAYROLL, SECRET, World, client
+from tests.support.world import NOTES, PAYROLL, SECRET, World, client, submit
 
 FORM = {
     "name": "Visitors read", "effect": "allow", "enabled": "on", "clients": "host:*.example.com\nnightly-report",
@@ -388,7 +388,7 @@ def test_a_rule_is_restored_by_a_post_after_a_page_that_says_what_follows(signed
     assert "Posting-agent" in page or "posting-agent" in page
     assert Rule.objects.get(pk=row.pk).definition["clients"] == ["posting-agent"]
 
-    browser.post(address)
+    submit(browser, address)
     assert Rule.objects.get(pk=row.pk).definition == row.definition
     event = AuditEvent.objects.filter(detail__restored=version).get()
     assert event.detail["by"] == "alice"
@@ -399,7 +399,7 @@ def test_a_rule_is_restored_by_a_post_after_a_page_that_says_what_follows(signed
 def test_who_may_not_change_rules_does_not_go_back(signed_in: Page, role: str) -> None:
     version = RuleChange.objects.latest("id").pk
     Rule.objects.filter(name="Agents read notes").delete()
-    answer = signed_in(role).post(reverse("admin:authz_rule_restore", args=[version]))
+    answer = submit(signed_in(role), reverse("admin:authz_rule_restore", args=[version]))
     assert answer.status_code in (302, 403)
     assert not Rule.objects.filter(name="Agents read notes").exists()
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from authz.models import AuditEvent, Authorization, Client, CutOff, ProtectedResource, User
 from tests.console.conftest import Page
-from tests.support.world import NOTES, World, client, person
+from tests.support.world import NOTES, World, client, person, submit
 
 
 def address(kind: str, identifier: str = "") -> str:
@@ -50,7 +50,7 @@ def test_who_may_use_it_and_who_only_sees(gatehouse: World, signed_in: Page, rol
             kind in MAY[role]
         ), kind
         before = CutOff.objects.count()
-        browser.post(address(kind, identifier), data)
+        submit(browser, address(kind, identifier), data)
         assert CutOff.objects.count() - before == (kind in MAY[role]), kind
 
 
@@ -58,12 +58,12 @@ def test_an_approver_cuts_off_the_server_he_owns(signed_in: Page) -> None:
     browser = signed_in("approver")
     assert browser.post(address("resource", NOTES)).status_code == 403
     ProtectedResource.objects.filter(identifier=NOTES).update(owner=person("bob"))
-    assert browser.post(address("resource", NOTES)).status_code == 302
+    assert submit(browser, address("resource", NOTES)).status_code == 302
     assert ProtectedResource.objects.get(identifier=NOTES).is_active is False
 
 
 def cut(browser: Browser, kind: str, identifier: str = "", **data: str) -> Any:
-    return browser.post(address(kind, identifier), data, follow=True)
+    return submit(browser, address(kind, identifier), dict(data), follow=True)
 
 
 def test_from_the_agents_page_to_its_end_and_back(gatehouse: World, signed_in: Page) -> None:

@@ -73,9 +73,9 @@ class Olga:
 
     def _press(self, path: str, **form: str) -> requests.Response:
         page = self.session.get(self.origin + path, timeout=30)
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
-        assert token is not None
-        form["csrfmiddlewaretoken"] = token[1]
+        hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
+        assert "csrfmiddlewaretoken" in dict(hidden)
+        form = dict(hidden) | form
         headers = {"Referer": page.url, "Origin": self.origin}
         return self.session.post(self.origin + path, data=form, headers=headers, allow_redirects=False, timeout=30)
 

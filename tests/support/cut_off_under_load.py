@@ -133,7 +133,8 @@ def _signed_in(server: RunningGatehouse, username: str) -> requests.Session:
 
 def _cut_off(server: RunningGatehouse, alice: requests.Session, kind: str, identifier: str) -> None:
     address = f"{server.origin}/console/switch/{kind}/?{urlencode({'id': identifier})}"
-    form = {"reason": "measured", "csrfmiddlewaretoken": _token(alice, address)}
+    hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', alice.get(address, timeout=30).text)
+    form = dict(hidden) | {"reason": "measured"}
     answer = alice.post(address, data=form, timeout=30, allow_redirects=False)
     assert answer.status_code == 302, answer.text
 

@@ -234,6 +234,11 @@ def hidden_fields(page: Any) -> dict[str, str]:
     return {name: unescape(value) for name, value in found}
 
 
+def submit(browser: Any, address: str, data: dict[str, Any] | None = None, *, follow: bool = False) -> Any:
+    """Open a page and post its form with all hidden fields, as a browser does."""
+    return browser.post(address, hidden_fields(browser.get(address)) | (data or {}), follow=follow)
+
+
 def claims(token: str) -> dict[str, Any]:
     """A token's claims, unverified."""
     decoded: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})

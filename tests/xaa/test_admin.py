@@ -9,7 +9,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from authz.models import AuditEvent, User
-from tests.support.world import person
+from tests.support.world import person, submit
 from tests.xaa.company import AGENT, Company, refused
 from xaa.models import IssuerHealth, ResourceAuthorizationServer, Session, SubjectLink, TrustedIssuer
 
@@ -156,7 +156,7 @@ def test_ending_a_sign_in_ends_what_was_given_in_it(company: Company, alice: Bro
     session = Session.objects.get(user=person("bob"))
     page = alice.get(reverse("admin:xaa_session_change", args=[session.pk])).content.decode()
     assert f"/console/switch/session/?id={session.digest}" in page
-    alice.post(f"{reverse('admin:switch', args=['session'])}?id={session.digest}")
+    submit(alice, f"{reverse('admin:switch', args=['session'])}?id={session.digest}")
     assert refused(company.exchange(tokens["id_token"])) == (400, "invalid_grant")
     answer = company.token(basic=AGENT, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
     assert refused(answer) == (400, "invalid_grant")

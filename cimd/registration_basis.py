@@ -1,0 +1,54 @@
+"""What let a registration in, and whether that still holds: a PUT is judged by it (RFC 7592 §2.2; attack 41)."""
+
+from dataclasses import dataclass, replace
+
+from authz.models import Client
+from authz.protocol import client_metadata, redirect_uris
+from authz.protocol.client_metadata import ClientMetadata
+from cimd import changes
+from cimd.changes import Change
+from cimd.models import Registration
+from cimd.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """`holds`: it would let the same registration in today. `hosts`: those of its redirect URIs; None: any."""
+
+    holds: bool
+    hosts: tuple[str, ...] | None
+
+
+def of(client: Client, policy: Policy) -> Basis:
+    """A registration of before this was kept is judged as one that came by its hosts: it brings nothing that lets it go
+    anywhere."""
+    row = Registration.objects.filter(client=client).first()
+    if row is not None and row.token_digest:
+        return Basis(policy.registration and row.token_digest in policy.registration_token_digests, None)
+    hosts = policy.registration_hosts
+    return Basis(policy.registration and are_on(client.redirect_uri_list, hosts), hosts)
+
+
+def lets(basis: Basis, client: Client, wanted: ClientMetadata) -> bool:
+    """Whether a registration may become `wanted`. One that nothing lets in any more may only give something up."""
+    if basis.holds and (basis.hosts is None or are_on(list(wanted.redirect_uris), basis.hosts)):
+        return True
+    return changes.between(_as_it_is(client, wanted), wanted) <= {Change.COSMETIC}
+
+
+def are_on(uris: list[str], hosts: tuple[str, ...]) -> bool:
+    """Whether every redirect URI is on one of these hosts; an empty list of either is nobody's."""
+    shown = [redirect_uris.display(uri).host for uri in uris]
+    return bool(shown) and all(any(client_metadata.matches_host(pattern, host) for pattern in hosts) for host in shown)
+
+
+def _as_it_is(client: Client, like: ClientMetadata) -> ClientMetadata:
+    return replace(
+        like,
+        redirect_uris=tuple(client.redirect_uri_list),
+        grant_types=tuple(client.grant_types),
+        token_endpoint_auth_method=client.token_endpoint_auth_method,
+        jwks=client.client_jwks,
+        jwks_uri=client.client_jwks_uri,
+        scope=tuple(client.scope or ()),
+    )
