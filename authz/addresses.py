@@ -5,7 +5,7 @@ from functools import cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from authz import metrics
+from authz import metrics, unnamed_proxies
 from authz.conf import conf
 from authz.protocol import forwarded
 
@@ -18,6 +18,7 @@ def client_address(meta: Mapping[str, Any]) -> str:
     """
     peer = str(meta.get("REMOTE_ADDR", ""))
     if not conf.trusted_proxies or not _is_trusted(peer):
+        unnamed_proxies.look(meta, peer)
         return peer
     header = conf.proxy_header
     for hop in reversed(forwarded.hops(header, str(meta.get(f"HTTP_{header.upper().replace('-', '_')}", "")))):

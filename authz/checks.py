@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 
-from authz import registry
+from authz import registry, unnamed_proxies
 from authz.conf import conf
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -127,4 +127,14 @@ def production_database(app_configs: Any, **_: Any) -> list[CheckMessage]:
     """authz.W001: several machines need PostgreSQL."""
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         return [Warning("SQLite serves one machine; use PostgreSQL for several", id="authz.W001")]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def trusted_proxies(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """authz.W002: behind a proxy that is not named, all visitors count as one."""
+    if unnamed_proxies.is_everybodys():
+        message = "TLS ends at a proxy, and GATEHOUSE_TRUSTED_PROXIES names none: all visitors count as one"
+        hint = "name its addresses; until then limits by address are twenty times looser, and rules by network see it"
+        return [Warning(message, hint=hint, id="authz.W002")]
     return []

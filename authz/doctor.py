@@ -22,7 +22,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from redis.exceptions import RedisError
 
-from authz import identifiers, keys, reencryption, registry, snapshot
+from authz import identifiers, keys, reencryption, registry, snapshot, unnamed_proxies
 from authz.conf import conf
 from authz.evidence import targets
 from authz.evidence.status import unsealed
@@ -42,6 +42,8 @@ OLDEST_KEY = timedelta(days=365)
 LATE = 300.0
 # Of what is wrong in one way, so many are named.
 SHOWN = 20
+# A header of a proxy that is not named is worth a word for a day.
+LATELY = 86_400.0
 # Events are sealed every five seconds.
 UNSEALED = 600.0
 
@@ -74,6 +76,7 @@ def _examinations(now: Callable[[], float]) -> dict[str, Examination]:
         "triggers": installed_triggers,
         "disk": disk,
         "clock": lambda: clock(now),
+        "proxies": lambda: proxies(now()),
         "cache": shared_cache,
         "agents": agents,
         "signing keys": lambda: signing_keys(now()),
@@ -192,6 +195,21 @@ def skew(whose: str, theirs: float, ours: float, *, about: str) -> Iterator[Find
             "Let both be set by NTP. Beyond 30 s assertions are refused, and tokens end at the wrong time; a node whose"
             " clock is more than a minute apart from the database's is not ready, and tidies nothing.",
         )
+
+
+def proxies(now: float) -> Iterator[Finding]:
+    """Has somebody whom the settings do not name written a proxy's header?"""
+    seen = unnamed_proxies.last_noted()
+    if seen is None or now - seen.failed > LATELY:
+        return
+    yield Finding(
+        WARNING,
+        "proxies",
+        f"Requests name an address before {seen.failure}, which GATEHOUSE_TRUSTED_PROXIES does not name:"
+        f" {seen.failures} in a minute, the last {max(0.0, now - seen.failed) / 60:.0f} minutes ago.",
+        f"If {seen.failure} is your proxy, name it: until then all visitors have its address in limits, rules by"
+        " network and the audit. If not, a visitor has written the header, which changes nothing.",
+    )
 
 
 def shared_cache() -> Iterator[Finding]:

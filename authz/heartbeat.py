@@ -1,5 +1,6 @@
-"""What each worker does every second beside its requests: it hands on what it has counted, and what it left out. Every
-half minute it renews what it says while the database does not answer (authz/endpoints/from_memory.py).
+"""What each worker does every second beside its requests: it hands on what it has counted, what it left out, and which
+proxy nobody named. Every half minute it renews what it says while the database does not answer
+(authz/endpoints/from_memory.py).
 """
 
 import itertools
@@ -9,7 +10,7 @@ import time
 
 from django.db import connection
 
-from authz import log_repeats, metrics, refusals, turns
+from authz import log_repeats, metrics, refusals, turns, unnamed_proxies
 from authz.endpoints import from_memory
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def once(*, remembers: bool = False) -> None:
             refusals.record_left_out()
             if remembers:
                 from_memory.refresh()
+            unnamed_proxies.note()
     except Exception:
         logger.exception("the heartbeat missed")
     finally:

@@ -136,6 +136,9 @@ KEYS_FAILURES = Gauge("gatehouse_jwks_failures", "How often in a row fetching an
 FORWARDED_UNREADABLE = Counter(
     "gatehouse_forwarded_unreadable", "Requests of a trusted proxy whose header names no address that can be read."
 )
+FORWARDED_UNTRUSTED = Counter(
+    "gatehouse_forwarded_untrusted", "Requests with a proxy's header from an address that is no trusted proxy."
+)
 DATABASE_ERRORS = Counter("gatehouse_database_errors", "Requests that the database failed, by endpoint.", ("endpoint",))
 
 ALL: dict[str, Counter] = {
@@ -153,6 +156,7 @@ ALL: dict[str, Counter] = {
         KEYS_FETCHED,
         KEYS_FAILURES,
         FORWARDED_UNREADABLE,
+        FORWARDED_UNTRUSTED,
         DATABASE_ERRORS,
     )
 }

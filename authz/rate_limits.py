@@ -23,7 +23,7 @@ from limits import RateLimitItem, parse
 from limits.storage import storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
-from authz import audit, metrics, turns
+from authz import audit, metrics, turns, unnamed_proxies
 from authz.addresses import network_of
 from authz.conf import conf
 from authz.node_counters import NodeCounters
@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 GUEST = 600.0
 # Who is a guest is remembered for so many at most.
 MAXIMUM = 10_000
+# What an address may do that stands for everybody, times one visitor's; and the limits that this is about.
+EVERYBODY = 20
+_OF_AN_ADDRESS = frozenset({"refused:address", "sign_in:address", "login:address", "reset:address"})
 # Answers that a well-behaved client waits for by asking again.
 _POLLING = frozenset({"authorization_pending", "slow_down"})
 
@@ -192,7 +195,13 @@ def _wait_everywhere(key: Key, until: float) -> None:
 
 @cache
 def _limits() -> Mapping[str, RateLimitItem]:
-    return {name: parse(rate) for name, rate in conf.rate_limits.items() if rate != "none"}
+    limits = {name: parse(rate) for name, rate in conf.rate_limits.items() if rate != "none"}
+    return {name: _for_everybody(rate) if name in _OF_AN_ADDRESS else rate for name, rate in limits.items()}
+
+
+def _for_everybody(rate: RateLimitItem) -> RateLimitItem:
+    """Behind a proxy that is not named, all visitors have one address: a few wrong passwords must not shut them out."""
+    return type(rate)(rate.amount * EVERYBODY, rate.multiples) if unnamed_proxies.is_everybodys() else rate
 
 
 @cache
