@@ -106,7 +106,7 @@ def ends_soon(request: AccessRequest, now: datetime) -> None:
 
 
 def agent_waits(client: Client, person: User, now: datetime) -> list[Notification]:
-    """Tell those who may approve agents that somebody came with one that nobody has approved yet: once a week for each,
+    """Tell those who may approve agents that a person asks for one that nobody has approved yet: once a week for each,
     and not for more than so many an hour, since anybody can make up agents (attack 10). Returns who was told."""
     if told := told_of_agent(client, now):
         return told
