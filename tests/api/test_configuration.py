@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import yaml
+from django.test import Client as Browser
 
 from authz.api.sections import merge
 from authz.configuration import all_sections, apply, export
@@ -156,6 +157,25 @@ def test_mistakes_are_told_with_their_places(alice: Caller) -> None:
     told = problem(response)
     assert (response.status_code, told["title"]) == (422, "Not valid")
     assert {error["pointer"] for error in told["errors"]} == {"#/status", "#/redirect_uris/1", "#/tags"}
+
+
+@pytest.mark.parametrize("password", ["short", "elevenchars", "administrator", "", " " * 11, "1234567890"])
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_password_meets_the_validators(alice: Caller, method: str, password: str) -> None:
+    path = "configuration/users/charlie"
+    response = alice(method, path, {"username": "charlie", "password": password}, if_match=alice.etag(path))
+    assert response.status_code == 422
+    assert {error["pointer"] for error in problem(response)["errors"]} == {"#/password"}
+    assert User.objects.get(username="charlie").check_password("charlie-password")
+
+
+def test_a_password_that_is_set_ends_the_persons_sessions(alice: Caller) -> None:
+    charlie, path = Browser(), "configuration/users/charlie"
+    charlie.post("/accounts/login/", {"login": "charlie", "password": "charlie-password"})
+    assert charlie.get("/account/").status_code == 200
+    body = {"username": "charlie", "password": "another-long-password"}
+    assert alice("PATCH", path, body, if_match=alice.etag(path)).status_code == 200
+    assert charlie.get("/account/").status_code == 302
 
 
 @pytest.mark.parametrize(
