@@ -16,7 +16,7 @@ from authz.policy import clients as policy_clients
 from tests.cimd.test_registration import PATH, TOKEN, ask, program
 from tests.support.world import World
 
-BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+BACKEND = "authz.password_backend.PasswordBackend"
 # What each door would have to be told for these columns, and what they are if it does not listen.
 TRUSTED: dict[str, tuple[object, object]] = {
     "environment": ("production", ""),
@@ -40,7 +40,7 @@ FORM = {
 
 @pytest.fixture
 def developer(gatehouse: World) -> Browser:
-    apply("users: [{username: dev, role: developer}]")
+    apply("users: [{username: dev, password: a-developers-password, role: developer}]")
     browser = Browser()
     browser.force_login(User.objects.get(username="dev"), BACKEND)
     return browser

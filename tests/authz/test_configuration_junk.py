@@ -75,7 +75,7 @@ JUNK = {
 @pytest.fixture
 def administrator(gatehouse: World) -> Browser:
     browser = Browser()
-    browser.force_login(User.objects.get(username="alice"), "allauth.account.auth_backends.AuthenticationBackend")
+    browser.force_login(User.objects.get(username="alice"), "authz.password_backend.PasswordBackend")
     return browser
 
 

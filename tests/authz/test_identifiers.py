@@ -18,7 +18,7 @@ from tests.support import world
 from tests.support.world import NOTES, SECRET, World
 from xaa.models import ResourceAuthorizationServer, SubjectLink, TrustedIssuer
 
-BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+BACKEND = "authz.password_backend.PasswordBackend"
 UUID = "9f2c1d0e-7b6a-4c3d-8e9f-0a1b2c3d4e5f"
 SPELLINGS: list[Callable[[str], str]] = [
     str,

@@ -56,9 +56,7 @@ def lose(section: str) -> None:
 def configured(gatehouse: World) -> Browser:
     apply(FILE)
     browser = Browser()
-    browser.force_login(
-        User.objects.get(username="alice"), backend="allauth.account.auth_backends.AuthenticationBackend"
-    )
+    browser.force_login(User.objects.get(username="alice"), backend="authz.password_backend.PasswordBackend")
     return browser
 
 
