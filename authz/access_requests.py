@@ -17,6 +17,7 @@ from authz.conf import conf
 from authz.models import AccessRequest, AccessVote, Client, User
 from authz.models.access_request import LAPSES_AFTER
 from authz.policy import Approval, Ask, Decision, facts_of
+from authz.protocol.display_names import visible, visible_lines
 from authz.protocol.errors import OAuthError, Reason
 from authz.transactions import settled
 
@@ -129,7 +130,7 @@ def explain(request: AccessRequest, *, by: User, reason: str, now: datetime) -> 
 
     Those who decide are told the first time.
     """
-    given = " ".join(reason.split())[:LONGEST_TEXT]
+    given = visible(reason)[:LONGEST_TEXT]
     theirs = AccessRequest.objects.filter(pk=request.pk, status=Status.OPEN).filter(Q(user=by) | Q(client__owner=by))
     with settled():
         first = bool(given) and bool(theirs.filter(reason="").update(reason=given))
@@ -271,7 +272,7 @@ def _voted(vote: AccessVote, now: datetime) -> AccessRequest:
     current.votes.filter(expires__lte=now).delete()
     if current.votes.filter(by=vote.by_id).exists():
         raise NotDecided("You have decided this already. Somebody else has to approve it, too.")
-    vote.time, vote.comment = now, vote.comment.strip()[:LONGEST_TEXT]
+    vote.time, vote.comment = now, visible_lines(vote.comment)[:LONGEST_TEXT]
     vote.save(force_insert=True)
     return current
 
@@ -307,7 +308,7 @@ def _reminder(now: datetime, ends: datetime) -> datetime | None:
 
 
 def _what(scopes: Sequence[str], expires: datetime, comment: str) -> dict[str, str]:
-    return {"scope": " ".join(scopes), "expires": expires.isoformat(), "comment": comment.strip()[:LONGEST_TEXT]}
+    return {"scope": " ".join(scopes), "expires": expires.isoformat(), "comment": visible_lines(comment)[:LONGEST_TEXT]}
 
 
 def cancel(request: AccessRequest, *, by: User, now: datetime) -> bool:

@@ -20,6 +20,7 @@ from django.db.models import F, Q, QuerySet
 
 from authz import audit, authorizations
 from authz.models import Authorization, AuthorizationCode, BrowserSession, Consent, CutOff, CutOffMark
+from authz.protocol.display_names import visible_lines
 from authz.protocol.errors import RefusalReason
 from authz.transactions import long_statements, settled
 
@@ -168,7 +169,7 @@ def cut_off(
             time=now,
             by=by,
             by_subject=by_subject,
-            reason=reason[:500],
+            reason=visible_lines(reason)[:500],
             counts=dict(reckoning.counts),
             before=before,
             after=found.state(),

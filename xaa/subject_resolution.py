@@ -16,6 +16,7 @@ from uuid import UUID
 from authz import people, statements
 from authz.models import User
 from authz.protocol import email_addresses
+from authz.protocol.display_names import has_unseen, visible
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.standing import groups_of
@@ -68,7 +69,9 @@ def groups(claims: Mapping[str, Any], claim: str) -> tuple[str, ...]:
     named = claims.get(claim)
     if not isinstance(named, list):
         return ()
-    names = [name for name in named if isinstance(name, str) and 0 < len(name) <= 150]
+    # A group that only looks like another one must not pass for it (attack 11).
+    seen = [visible(name) if has_unseen(name) else name for name in named if isinstance(name, str)]
+    names = [name for name in seen if 0 < len(name) <= 150]
     return tuple(sorted(set(names)))[:MAXIMUM_GROUPS]
 
 
@@ -246,7 +249,7 @@ def _new(trust: Trust, who: Identity) -> User:
     digest = hashlib.sha256(f"{trust.issuer}\n{who.tenant}\n{who.subject}".encode()).hexdigest()[:12]
     # An address of somebody else stays theirs. One that a tenant of its own making verified counts for nobody.
     gives_address = does_address_count(trust, who) and not people.with_address(who.email)
-    name = who.email.partition("@")[0][:64] if who.email else "person"
+    name = visible(who.email.partition("@")[0])[:64] if who.email else "person"
     username = f"{name}-{digest}"
     # Somebody has unlinked the person whom this identity made.
     if User.objects.filter(username=username).exists():

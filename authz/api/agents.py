@@ -24,6 +24,7 @@ from authz.console.roles import APPROVE_AGENTS, CONFIGURE, visible
 from authz.lifecycle import Terms, switch
 from authz.models import Client, User
 from authz.protocol import redirect_uris
+from authz.protocol.display_names import UNSEEN, has_unseen
 
 # What of it only who may configure says: rules refer to it (authz/client_attributes.py).
 CONFIGURABLE = {"environment": TEXT, "tags": TEXTS}
@@ -191,6 +192,8 @@ def _terms(given: Mapping[str, Any]) -> Terms:
         raise invalid("owner", "is nobody's user name")
     if len(given.get("environment", "")) > ENVIRONMENT:
         raise invalid("environment", f"has at most {ENVIRONMENT} characters")
+    if has_unseen(given.get("environment") or ""):
+        raise invalid("environment", UNSEEN)
     until = moment_of("until", given["until"]) if "until" in given else None
     return Terms(owner=owner, environment=given.get("environment"), until=until)
 

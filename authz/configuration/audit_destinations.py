@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from authz.configuration.environment import take_secret
+from authz.configuration.shown_text import KeyField
 from authz.evidence import targets
 from authz.evidence.destination_tokens import set_token, token_of
 from authz.models import AuditDestination
@@ -19,7 +20,7 @@ LOCAL = frozenset({"bearer_token_env"})
 
 
 class DestinationSerializer(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=100)
+    name = KeyField(max_length=100)
     format = serializers.ChoiceField(choices=AuditDestination.Format.values)
     to = serializers.CharField(max_length=2048)
     bearer_token = serializers.RegexField(r"^[\x21-\x7e]+$", required=False, max_length=4096, write_only=True)

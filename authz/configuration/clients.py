@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from authz import identifiers, registry
 from authz.configuration.environment import take_secret
+from authz.configuration.shown_text import KeyField, ShownField
 from authz.models import Client, User
 from authz.policy import RuleError
 from authz.policy.parsing import moment
@@ -28,7 +29,7 @@ class ClientSerializer(serializers.Serializer[Any]):
     """RFC 7591 §2's names and defaults, with what the organisation says of an agent beside them."""
 
     client_id = serializers.RegexField(r"^[\x21-\x7e]+$", max_length=1024)
-    client_name = serializers.CharField(max_length=255, default="", allow_blank=True)
+    client_name = ShownField(max_length=255, default="", allow_blank=True)
     status = serializers.ChoiceField(choices=Client.Status.values, default=Client.Status.PENDING)
     owner = serializers.SlugRelatedField(
         slug_field="username", queryset=User.objects.all(), default=None, allow_null=True
@@ -42,9 +43,9 @@ class ClientSerializer(serializers.Serializer[Any]):
     redirect_uris = serializers.ListField(child=serializers.CharField(max_length=2048), default=list)
     post_logout_redirect_uris = serializers.ListField(child=serializers.CharField(max_length=2048), default=list)
     scope = serializers.CharField(default=None, allow_null=True)
-    environment = serializers.CharField(max_length=64, default="", allow_blank=True)
+    environment = KeyField(max_length=64, default="", allow_blank=True)
     approved_until = serializers.CharField(default=None, allow_null=True)
-    tags = serializers.ListField(child=serializers.CharField(max_length=64), default=list)
+    tags = serializers.ListField(child=KeyField(max_length=64), default=list)
     client_uri = serializers.CharField(max_length=1024, default="", allow_blank=True)
     reuse_assertions = serializers.BooleanField(default=False)
 

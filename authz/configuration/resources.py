@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from authz import identifiers
 from authz.configuration.rules import nested
+from authz.configuration.shown_text import ShownField
 from authz.models import Client, ProtectedResource, Scope
 from authz.policy import Approvers, RuleError
 from authz.protocol import resources
@@ -22,7 +23,7 @@ SECRET: frozenset[str] = frozenset()
 
 class ScopeSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=255)
-    description = serializers.CharField(max_length=255, default="", allow_blank=True)
+    description = ShownField(max_length=255, default="", allow_blank=True)
     sensitivity = serializers.ChoiceField(choices=Scope.Sensitivity.values, default=Scope.Sensitivity.LOW)
 
     def validate_name(self, value: str) -> str:
@@ -35,7 +36,7 @@ class ScopeSerializer(serializers.Serializer[Any]):
 
 class ResourceSerializer(serializers.Serializer[Any]):
     identifier = serializers.CharField(max_length=1024)
-    name = serializers.CharField(max_length=255, default="", allow_blank=True)
+    name = ShownField(max_length=255, default="", allow_blank=True)
     default = serializers.BooleanField(default=False)
     active = serializers.BooleanField(default=True)
     owner = serializers.CharField(default=None, allow_null=True)

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from authz.configuration.shown_text import KeyField
 from authz.models import Rule
 from authz.policy import Rule as PolicyRule
 from authz.policy import RuleError
@@ -20,7 +21,7 @@ SECRET: frozenset[str] = frozenset()
 class RuleSerializer(serializers.Serializer[Any]):
     """The shape is the policy engine's to judge (`Rule.from_mapping`); here are only the names of its members."""
 
-    name = serializers.CharField(max_length=255)
+    name = KeyField(max_length=255)
     effect = serializers.ChoiceField(choices=Rule.Effect.values)
     enabled = serializers.BooleanField(required=False)
 

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from authz import people, registry
+from authz.configuration.shown_text import KeyField
 from authz.models import User
 
 KEY = "users"
@@ -18,10 +19,10 @@ SECRET = frozenset({"password"})
 
 
 class UserSerializer(serializers.Serializer[Any]):
-    username = serializers.CharField(max_length=150)
+    username = KeyField(max_length=150)
     password = serializers.CharField(max_length=128, required=False, write_only=True, trim_whitespace=False)
     email = serializers.EmailField(max_length=254, default="", allow_blank=True)
-    groups = serializers.ListField(child=serializers.CharField(max_length=150), default=list)
+    groups = serializers.ListField(child=KeyField(max_length=150), default=list)
     role = serializers.ChoiceField(choices=User.Role.values, default=User.Role.NONE)
     active = serializers.BooleanField(default=True)
 

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from authz import webhooks
 from authz.configuration.environment import take_secret
+from authz.configuration.shown_text import KeyField
 from authz.models import WebhookEndpoint
 from authz.outbound import is_fetchable
 from authz.protocol.standard_webhooks import SecretError, key
@@ -20,7 +21,7 @@ LOCAL = frozenset({"secret_env"})
 
 
 class WebhookSerializer(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=100)
+    name = KeyField(max_length=100)
     url = serializers.CharField(max_length=2048)
     events = serializers.ListField(
         child=serializers.RegexField(r"^(?:\*|[a-z0-9_]+(?:\.[a-z0-9_]+)*)$", max_length=64), default=lambda: ["*"]

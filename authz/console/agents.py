@@ -27,7 +27,7 @@ from authz.console.approval import ApprovalForm
 from authz.console.attention import AttentionFilter
 from authz.console.display import STATUS_TONES, chip, foreign, grant_label, method_label, when
 from authz.console.events import Event
-from authz.console.fields import KeysField, LinesField, PersonField
+from authz.console.fields import KeyField, KeysField, LinesField, PersonField, ShownField
 from authz.console.model_admin import ConsoleAdmin, Form, Tool, person
 from authz.console.reach import reach, reach_in_short
 from authz.console.roles import APPROVE_AGENTS, ASK, CONFIGURE
@@ -36,6 +36,7 @@ from authz.endpoints.errors import record_refused_page
 from authz.lifecycle import MOVES, OWN, is_ones_own, switch
 from authz.models import AuditEvent, Authorization, Client, User
 from authz.protocol import jwts, redirect_uris
+from authz.protocol.display_names import UNSEEN, has_unseen
 from authz.protocol.errors import Reason
 from authz.transactions import settled
 
@@ -81,11 +82,12 @@ def _to_approve(clients: Sequence[Client]) -> tuple[object, ...]:
 
 
 class AgentForm(Form):
-    name = forms.CharField(max_length=255, help_text="What people read on the consent page.")
+    name = ShownField(max_length=255, help_text="What people read on the consent page.")
     client_id = forms.CharField(
         max_length=255, required=False, help_text="Left empty, one is made. It never changes afterwards."
     )
     owner = PersonField(required=False, help_text="A user name: who answers for it.")
+    environment = KeyField(max_length=64, required=False, help_text="What it is approved for.")
     grant_types = forms.MultipleChoiceField(
         choices=(), widget=forms.CheckboxSelectMultiple, help_text="How it may ask for tokens."
     )
@@ -168,6 +170,8 @@ class AgentForm(Form):
         return "\n".join(uris)
 
     def clean_tags(self) -> list[str]:
+        if any(has_unseen(tag) for tag in self.cleaned_data["tags"]):
+            raise forms.ValidationError(f"One {UNSEEN}.")
         # A tag of the configuration file may have a space in it, which this field cannot show.
         given: list[str] = self.cleaned_data["tags"]
         return self.instance.tags if given == " ".join(self.instance.tags).split() else given

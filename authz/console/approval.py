@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from authz.console.fields import PersonField
+from authz.console.fields import KeyField, PersonField
 from authz.lifecycle import LONGEST, OWN, USUAL, Terms
 from authz.models import Client, User
 
@@ -19,7 +19,7 @@ class ApprovalForm(forms.Form):
         help_text="A user name: who answers for it, and is reminded before it ends.",
         error_messages={"required": "Somebody has to answer for it."},
     )
-    environment = forms.CharField(
+    environment = KeyField(
         max_length=64, required=False, help_text="What it is approved for, such as production. Rules can name it."
     )
     until = forms.DateField(

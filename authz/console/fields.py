@@ -10,6 +10,23 @@ from authz.console.suggestions import attributes
 from authz.models import Client, User
 from authz.policy import Approvers
 from authz.protocol import strict_json
+from authz.protocol.display_names import UNSEEN, has_unseen, visible
+
+
+class ShownField(forms.CharField):
+    """What people read, such as an agent's name: unseen characters are spelt out, as in the configuration file."""
+
+    def to_python(self, value: Any) -> str:
+        return visible(super().to_python(value) or "")
+
+
+class KeyField(forms.CharField):
+    """A name that other things refer to, such as a group's: one with unseen characters is refused."""
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        if has_unseen(str(value or "")):
+            raise forms.ValidationError(f"It {UNSEEN}.")
 
 
 class LinesField(forms.CharField):

@@ -18,7 +18,7 @@ from authz import identifiers, keys, outbound
 from authz.conf import conf
 from authz.console import resource_check, snippets
 from authz.console.display import chip, foreign
-from authz.console.fields import AgentsField, ApproversField, PersonField, with_count
+from authz.console.fields import AgentsField, ApproversField, PersonField, ShownField, with_count
 from authz.console.model_admin import ConsoleAdmin, Form, Tool
 from authz.console.site import console
 from authz.models import ProtectedResource, Scope
@@ -104,13 +104,14 @@ class ResourceForm(Form):
 
 
 class ScopeForm(Form):
+    description = ShownField(max_length=255, required=False, widget=forms.TextInput(attrs={"aria-label": "In words"}))
+
     class Meta:
         model = Scope
         fields = ("name", "description", "sensitivity")
         # A table's head is no label for the controls below it.
         widgets: ClassVar = {
             "name": forms.TextInput(attrs={"aria-label": "Scope", "class": "mono"}),
-            "description": forms.TextInput(attrs={"aria-label": "In words"}),
             "sensitivity": forms.Select(attrs={"aria-label": "Sensitivity"}, choices=Scope.Sensitivity.choices),
         }
 

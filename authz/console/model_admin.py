@@ -17,13 +17,15 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from authz import audit
-from authz.console.fields import JsonObjectField
+from authz.console.fields import JsonObjectField, KeyField, ShownField
 from authz.console.lists import DeclaredList, filter_names, readable_keys
 from authz.console.paging import CappedPaginator
 from authz.console.refusing import refuse
 from authz.console.roles import SEE_CUT_OFFS, may_cut_off
 from authz.models import User
 
+# Columns that people read as somebody wrote them.
+NAMES = frozenset({"name", "first_name", "last_name"})
 # Rows of one action.
 MOST_SELECTED = 500
 
@@ -136,6 +138,8 @@ class ConsoleAdmin(Base):
         return super().changelist_view(request, context)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in NAMES and not db_field.choices:
+            kwargs["form_class"] = KeyField if db_field.unique else ShownField
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         # One form at a time: no pop-up that makes another object beside it.
         for name in ("can_add_related", "can_change_related", "can_delete_related", "can_view_related"):

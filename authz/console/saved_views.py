@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from authz.console.fields import ShownField
 from authz.console.model_admin import Form, Tool, person
 from authz.console.site import console
 from authz.models import SavedView
@@ -72,6 +73,7 @@ def views(request: HttpRequest) -> list[View]:
 
 
 class ViewForm(Form):
+    name = ShownField(max_length=60)
     query = forms.CharField(max_length=2000)
 
     class Meta:

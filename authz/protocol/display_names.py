@@ -7,6 +7,7 @@ import re
 import unicodedata
 
 MAX_LENGTH = 80
+UNSEEN = "holds characters that nobody can see"
 
 # These are letters or marks by category, and nothing to the eye.
 _BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u2800\u3164\uffa0\u034f")
@@ -31,6 +32,21 @@ def visible(text: str) -> str:
         else:
             shown.append(character)
     return " ".join("".join(shown).split())
+
+
+def visible_lines(text: str) -> str:
+    """The same for a text of several lines, which stay lines."""
+    return "\n".join(visible(line) for line in text.splitlines()).strip()
+
+
+def has_unseen(text: str) -> bool:
+    """Whether a person who reads `text` does not see all of it."""
+    marks = 0
+    for character in unicodedata.normalize("NFC", text):
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if _is_unseen(character) or marks > _MAX_MARKS:
+            return True
+    return False
 
 
 def shortened(text: str) -> str:

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from authz import keys
 from authz.conf import conf
+from authz.configuration.shown_text import ShownField
 from authz.protocol import resources, scopes
 from authz.protocol.errors import OAuthError
 from xaa.configuration.trusted_issuers import check_issuer
@@ -37,7 +38,7 @@ class TargetSerializer(serializers.Serializer[Any]):
 
 class ResourceAuthorizationServerSerializer(serializers.Serializer[Any]):
     issuer = serializers.CharField(max_length=512, validators=[check_issuer])
-    name = serializers.CharField(max_length=255, default="", allow_blank=True)
+    name = ShownField(max_length=255, default="", allow_blank=True)
     enabled = serializers.BooleanField(default=True)
     id_jag_signing_alg = serializers.ChoiceField(choices=keys.ALGORITHMS, default="RS256")
     resources = TargetSerializer(many=True, default=list)

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from authz import identifiers
 from authz.configuration.environment import take_secret
+from authz.configuration.shown_text import ShownField
 from authz.models import Client
 from authz.models.client import JWT_BEARER
 from authz.protocol import scopes
@@ -70,7 +71,7 @@ class SignInSerializer(serializers.Serializer[Any]):
 
 class TrustedIssuerSerializer(serializers.Serializer[Any]):
     issuer = serializers.CharField(max_length=512, validators=[check_issuer])
-    name = serializers.CharField(max_length=255, default="", allow_blank=True)
+    name = ShownField(max_length=255, default="", allow_blank=True)
     enabled = serializers.BooleanField(default=True)
     jwks_uri = serializers.CharField(max_length=1024, default="", allow_blank=True)
     # Nothing unless named: a trusted issuer that nobody said what for is believed in nothing (law 5).

@@ -13,6 +13,7 @@ from authz.lifecycle import Terms
 from authz.models import Client, User
 from authz.policy import RuleError
 from authz.policy.parsing import moment
+from authz.protocol.display_names import UNSEEN, has_unseen
 
 Status = Client.Status
 MOVES = {"approve": Status.APPROVED, "suspend": Status.SUSPENDED, "retire": Status.RETIRED}
@@ -91,6 +92,8 @@ def _terms(options: dict[str, Any]) -> Terms:
         until = moment(options["until"], "--until", end_of_day=True) if options.get("until") else None
     except RuleError as error:
         raise CommandError(str(error)) from None
+    if has_unseen(options.get("environment") or ""):
+        raise CommandError(f"--environment {UNSEEN}.")
     return Terms(
         owner=_person(options["owner"]) if options.get("owner") else None,
         environment=options.get("environment"),
