@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.messages.storage.fallback import FallbackStorage
+from django.core.cache import cache
 from django.core.exceptions import SuspiciousOperation
 from django.db.models import Model
 from django.http import HttpRequest
@@ -173,9 +174,10 @@ def api_lists() -> Iterator[str]:
 @pytest.mark.parametrize("role", ROLES)
 def test_no_api_list_answers_by_a_column_that_it_does_not_name(signed_in: Page, role: str) -> None:
     browser = signed_in(role)
-    tried = [name for model in MODELS for name, _ in lookups.all_of(model) if name.count("__") < 2][::37]
+    tried = [name for model in MODELS for name, _ in lookups.all_of(model) if name.count("__") == 1][::37]
     found = {}
     for number, address in enumerate(sorted(set(api_lists()))):
+        cache.clear()  # the API counts what one caller asks in a minute
         for lookup in [*tried[number % 5 :: 5], "password__startswith", "secret_digest__startswith", "session_key"]:
             response = browser.get(address, {lookup: "a"})
             if response.status_code not in {400, 401, 403, 405, 406}:

@@ -57,9 +57,6 @@ def test_what_people_read_is_spelt_out_by_the_console(signed_in: Page, value: st
     developer, administrator = signed_in("developer"), signed_in("administrator")
     given = {"name": value, "grant_types": ["client_credentials"], "token_endpoint_auth_method": "client_secret_basic"}
     developer.post("/console/authz/client/add/", {**given, "client_id": "of-erin"})
-    administrator.post(
-        "/console/authz/webhookendpoint/add/", {"name": value, "url": "https://a.example", "events": "*"}
-    )
     scopes = {
         "scopes-TOTAL_FORMS": "1",
         "scopes-INITIAL_FORMS": "0",
