@@ -30,10 +30,10 @@ prepare: env # migrations and signing keys; quick when there is nothing to do
 
 run: prepare ## Host a demo server on 127.0.0.1:8000: two people, one MCP server, one agent
 	@PORT=$(PORT) $(BIN)/python manage.py seed_demo
-	@PORT=$(PORT) exec $(BIN)/python -m authz.serve
+	@PORT=$(PORT) exec $(BIN)/python -m authz.serving
 
 serve: prepare ## Serve on 127.0.0.1:PORT with the environment as given, without demo data
-	@PORT=$(PORT) exec $(BIN)/python -m authz.serve
+	@PORT=$(PORT) exec $(BIN)/python -m authz.serving
 
 test: env ## Run the tests; needs no service
 	$(BIN)/python -m pytest -n auto

@@ -9,7 +9,8 @@ class AuthzConfig(AppConfig):
     name = "authz"
     verbose_name = "Authorization server"
 
-    # Tables whose rows decide what is allowed: every change to one moves the generation (authz/snapshot.py).
+    # Tables whose rows decide what is allowed: every change to one moves the generation
+    # (authz/database/configuration_cache.py).
     CONFIGURATION_MODELS = (
         "Client",
         "ProtectedResource",
@@ -21,17 +22,17 @@ class AuthzConfig(AppConfig):
     MACHINE_GRANT_MODELS = ("Authorization",)
     # Tables whose rows are never changed, nor removed (those of the audit: before they are archived).
     APPEND_ONLY_MODELS = ("AuditEvent", "AuditSegment", "AuditArchive", "RuleChange")
-    # Columns that hold ciphertexts (authz/reencryption.py).
+    # Columns that hold ciphertexts (authz/keys/reencryption.py).
     SECRETS_AT_REST = (
         "authz.keys.AT_REST",
-        "authz.second_factors.AT_REST",
-        "authz.webhooks.AT_REST",
+        "authz.keys.second_factors.AT_REST",
+        "authz.notifications.webhook_secrets.AT_REST",
         "authz.evidence.checkpoint_keys.AT_REST",
         "authz.evidence.destination_tokens.AT_REST",
     )
 
-    # Whose identifiers no client may have (authz/identifiers.py).
-    IDENTIFIERS = ("authz.identifiers.of_the_core",)
+    # Whose identifiers no client may have (authz/clients/identifiers.py).
+    IDENTIFIERS = ("authz.clients.identifiers.of_the_core",)
 
     # What an undo gives back: any change of these rows voids it, but for these columns (authz/models/mark_triggers.py).
     CUT_OFF_MODELS: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -40,22 +41,18 @@ class AuthzConfig(AppConfig):
         "ProtectedResource": (),
     }
 
-    # What the switch can cut off (authz/cut_off.py); rooms name kinds of their own.
+    # What the switch can cut off (authz/authorizations/cut_off.py); rooms name kinds of their own.
     CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {
-        kind: f"authz.cut_off_kinds.{kind}"
+        kind: f"authz.authorizations.cut_off_targets.{kind}"
         for kind in ("client", "person", "authorization", "session", "resource", "everything")
     }
 
     def ready(self) -> None:
-        from authz import (
-            checks,  # noqa: F401  registers the system checks
-            form_binding,
-            password_changes,
-            sign_in,
-        )
+        import authz.checks  # noqa: F401  registers the system checks
         from authz.models.triggers import install
+        from authz.sign_in import form_binding, password_changes, session
 
-        sign_in.connect()
+        session.connect()
         form_binding.connect()
         password_changes.connect()
         post_migrate.connect(install, sender=self, dispatch_uid="authz.triggers")

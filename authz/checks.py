@@ -9,8 +9,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 
-from authz import registry, unnamed_proxies
+from authz import registry
 from authz.conf import conf
+from authz.limits import unnamed_proxies
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SHORTEST_SECRET_KEY = 32
@@ -102,11 +103,12 @@ def secret_key(app_configs: Any, **_: Any) -> list[CheckMessage]:
 @register(Tags.database, deploy=True)
 def signing_keys(app_configs: Any, databases: Any = None, **_: Any) -> list[CheckMessage]:
     """authz.E012, E013: there is a key for each algorithm, and this secret key opens them."""
-    from authz import keys, snapshot
+    from authz import keys
+    from authz.database import configuration_cache
+    from authz.keys.secrets_at_rest import WrongKeyError
     from authz.protocol.errors import OAuthError
-    from authz.secrets_at_rest import WrongKeyError
 
-    snapshot.forget()
+    configuration_cache.forget()
     messages: list[CheckMessage] = []
     for alg in keys.ALGORITHMS:
         try:

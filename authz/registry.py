@@ -130,7 +130,7 @@ class PasswordCheck(Protocol):
 
 
 class PeriodicTask(Protocol):
-    """What the server does by the clock, every `EVERY` seconds (authz/periodic.py).
+    """What the server does by the clock, every `EVERY` seconds (authz/operations/periodic.py).
 
     `run` returns True where it has left something that it could do at once: then it is due again in a moment. One that
     ends or removes things by the clock says NEEDS_TRUE_CLOCK = True, and does not run where the clock is in doubt.

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from authz import snapshot
 from authz.conf import conf
+from authz.database import configuration_cache
 from authz.models import ProtectedResource, Scope
 from authz.protocol import resources
 from authz.protocol.errors import OAuthError, Reason
@@ -11,7 +11,7 @@ from authz.protocol.errors import OAuthError, Reason
 
 def all_active() -> Mapping[str, ProtectedResource]:
     """By canonical URI; each with its `scopes` prefetched. Shared by all requests: read-only."""
-    return snapshot.cached("resources", _load)
+    return configuration_cache.cached("resources", _load)
 
 
 def _load() -> Mapping[str, ProtectedResource]:
@@ -48,17 +48,19 @@ def default() -> ProtectedResource:
 
 def by_id(pk: int) -> ProtectedResource | None:
     """The active resource of a stored grant; None where it was removed or switched off."""
-    return snapshot.cached("resources by id", lambda: {row.pk: row for row in all_active().values()}).get(pk)
+    return configuration_cache.cached("resources by id", lambda: {row.pk: row for row in all_active().values()}).get(pk)
 
 
 def scopes_of(resource: ProtectedResource) -> dict[str, Scope]:
     """A resource's scopes by name, in their order. Shared: read-only."""
-    return snapshot.cached(("scopes", resource.pk), lambda: {scope.name: scope for scope in resource.scopes.all()})
+    return configuration_cache.cached(
+        ("scopes", resource.pk), lambda: {scope.name: scope for scope in resource.scopes.all()}
+    )
 
 
 def introspection_clients_of(resource: ProtectedResource) -> frozenset[int]:
     """The keys of the clients that may introspect a resource's tokens."""
-    return snapshot.cached(
+    return configuration_cache.cached(
         ("introspection clients", resource.pk),
         lambda: frozenset(client.pk for client in resource.introspection_clients.all()),
     )

@@ -13,7 +13,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from limits import parse as parse_rate
 
-from authz import key_file, logs
+from authz.operations import key_file, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -54,7 +54,7 @@ def env_share(name: str) -> float:
     return share
 
 
-# What may be limited, and is by default (authz/rate_limits.py).
+# What may be limited, and is by default (authz/limits/rate_limits.py).
 RATE_LIMITS = {
     "refused:client": "1000/minute",
     "refused:address": "10000/minute",
@@ -135,7 +135,8 @@ _https = _issuer.scheme == "https"
 
 DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'var' / 'gatehouse.sqlite3'}"
 IS_SQLITE = DATABASE_URL.startswith("sqlite")
-# Threads a process beside its lane: some that work for people, and some that may wait for others (authz/turns.py).
+# Threads a process beside its lane: some that work for people, and some that may wait for others
+# (authz/database/concurrency.py).
 THREADS = env_number("THREADS", 6, "threads")
 
 GATEHOUSE = {
@@ -185,7 +186,7 @@ GATEHOUSE = {
         "xaa.openid.userinfo",
         "xaa.openid.logout",
     ],
-    "STANDING_CHECKS": ["xaa.standing", "cimd.standing"],
+    "STANDING_CHECKS": ["xaa.liveness", "cimd.liveness"],
     "PASSWORD_CHECKS": ["xaa.local_passwords"],
     "CONFIGURATION_SECTIONS": [
         "authz.configuration.users",
@@ -199,15 +200,15 @@ GATEHOUSE = {
         "authz.configuration.audit_destinations",
     ],
     "PERIODIC_TASKS": [
-        "authz.housekeeping",
+        "authz.operations.housekeeping",
         "xaa.housekeeping",
-        "authz.recertification",
-        "authz.notification_delivery",
+        "authz.approvals.recertification",
+        "authz.notifications.delivery",
         "authz.evidence.sealer",
         "authz.evidence.delivery",
         "authz.evidence.archiver",
-        "authz.expiring_approvals",
-        "authz.console.counts",
+        "authz.approvals.reminders",
+        "authz.audit.counts",
     ],
 }
 
@@ -235,17 +236,17 @@ INSTALLED_APPS = [
     "allauth.socialaccount.providers.openid_connect",
 ]
 
-# These serve people's pages only; authz/wsgi.py answers machine endpoints without any of them.
+# These serve people's pages only; authz/serving/wsgi.py answers machine endpoints without any of them.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "authz.endpoints.request_origin.middleware",
+    "authz.endpoints.request_context.middleware",
     "authz.endpoints.no_store.middleware",
     "authz.endpoints.content_security_policy.middleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.common.CommonMiddleware",
     # Whoever is stopped at the door of the authorization endpoint costs no session.
-    "authz.endpoints.arrival.middleware",
+    "authz.endpoints.authorize_precheck.middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -255,7 +256,7 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "authz.urls"
-WSGI_APPLICATION = "authz.wsgi.application"
+WSGI_APPLICATION = "authz.serving.wsgi.application"
 APPEND_SLASH = False
 
 TEMPLATES = [
@@ -277,7 +278,7 @@ TEMPLATES = [
 
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)}
 if IS_SQLITE:
-    DATABASES["default"]["ENGINE"] = "authz.backends.sqlite3"
+    DATABASES["default"]["ENGINE"] = "authz.database.sqlite3"
     DATABASES["default"]["OPTIONS"] = {
         # A write transaction takes its lock at the start: it waits for its turn instead of failing half way.
         "transaction_mode": "IMMEDIATE",
@@ -289,7 +290,7 @@ if IS_SQLITE:
         " PRAGMA foreign_keys=ON; PRAGMA mmap_size=0; PRAGMA cache_size=-8000;",
     }
 else:
-    DATABASES["default"]["ENGINE"] = "authz.backends.postgresql"
+    DATABASES["default"]["ENGINE"] = "authz.database.postgresql"
     # Whoever waits for a server that is gone is told so within seconds, also where nobody refuses the connection.
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5}
@@ -304,7 +305,7 @@ if CACHE_URL and not CACHE_URL.startswith(("redis://", "rediss://", "unix://")):
 CACHE_SECONDS = 0.25
 CACHES = {
     "default": {
-        "BACKEND": "authz.shared_cache.SharedCache",
+        "BACKEND": "authz.limits.shared_cache.SharedCache",
         "LOCATION": CACHE_URL,
         "OPTIONS": {"socket_timeout": CACHE_SECONDS, "socket_connect_timeout": CACHE_SECONDS},
     }
@@ -334,7 +335,7 @@ def mail_server(url: str) -> dict[str, Any]:
 # should, such as links to reset a password: there they are not written at all, and nobody is said to be told.
 EMAIL_BACKEND = f"django.core.mail.backends.{'dummy' if _https else 'console'}.EmailBackend"
 if _email_url := os.environ.get("EMAIL_URL", ""):
-    EMAIL_BACKEND = "authz.mail_transport.EmailBackend"
+    EMAIL_BACKEND = "authz.outbound.mail_transport.EmailBackend"
     globals().update(mail_server(_email_url))
 DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "") or f"Gatehouse <gatehouse@{_issuer.hostname or 'localhost'}>"
 EMAIL_SUBJECT_PREFIX = ""
@@ -366,8 +367,8 @@ OAUTH2_PROVIDER = {
 
 AUTH_USER_MODEL = "authz.User"
 AUTHENTICATION_BACKENDS = [
-    "authz.password_backend.PasswordBackend",
-    "authz.console.roles.RoleBackend",  # signs nobody in: it answers what a role may do in the console
+    "authz.sign_in.password_backend.PasswordBackend",
+    "authz.sign_in.roles.RoleBackend",  # signs nobody in: it answers what a role may do in the console
 ]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
@@ -379,12 +380,12 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/account/"
-ACCOUNT_ADAPTER = "authz.account_adapter.AccountAdapter"
+ACCOUNT_ADAPTER = "authz.sign_in.account_adapter.AccountAdapter"
 ACCOUNT_FORMS = {
-    "login": "authz.login_form.LoginForm",
-    "reset_password": "authz.account_forms.ResetPasswordForm",
-    "reset_password_from_key": "authz.account_forms.ResetPasswordKeyForm",
-    "change_password": "authz.login_form.ChangePasswordForm",
+    "login": "authz.sign_in.login_form.LoginForm",
+    "reset_password": "authz.sign_in.account_forms.ResetPasswordForm",
+    "reset_password_from_key": "authz.sign_in.account_forms.ResetPasswordKeyForm",
+    "change_password": "authz.sign_in.login_form.ChangePasswordForm",
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
@@ -392,7 +393,8 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105  a class
-# Whoever guesses is counted by authz/rate_limits.py, for all processes; allauth's own counts are each process's own.
+# Whoever guesses is counted by authz/limits/rate_limits.py, for all processes; allauth's own counts are each process's
+# own.
 _COUNTED_BY_US = (
     "login",
     "login_failed",
@@ -402,17 +404,17 @@ _COUNTED_BY_US = (
     "reset_password_from_key",
 )
 ACCOUNT_RATE_LIMITS = dict.fromkeys(_COUNTED_BY_US, "")
-MFA_ADAPTER = "authz.second_factors.Adapter"
+MFA_ADAPTER = "authz.keys.second_factors.Adapter"
 MFA_FORMS = {
-    "authenticate": "authz.second_factor_forms.AuthenticateForm",
-    "reauthenticate": "authz.second_factor_forms.ReauthenticateForm",
+    "authenticate": "authz.sign_in.second_factor_forms.AuthenticateForm",
+    "reauthenticate": "authz.sign_in.second_factor_forms.ReauthenticateForm",
 }
 SOCIALACCOUNT_ADAPTER = "xaa.sign_in.adapter.SocialAccountAdapter"
 SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"provider_class": "xaa.sign_in.provider.Provider"}}
 SOCIALACCOUNT_ONLY = False
 SOCIALACCOUNT_AUTO_SIGNUP = False
 
-SESSION_ENGINE = "authz.browser_sessions"
+SESSION_ENGINE = "authz.sign_in.browser_sessions"
 SESSION_COOKIE_NAME = "__Host-gatehouse-session" if _https else "gatehouse-session"
 CSRF_COOKIE_NAME = "__Host-gatehouse-csrf" if _https else "gatehouse-csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
@@ -455,7 +457,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
-FORMAT_MODULE_PATH = "authz.formats"
+FORMAT_MODULE_PATH = "authz.console.formats"
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "var" / "static"  # only for a front server that wants the files collected
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)

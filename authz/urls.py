@@ -3,11 +3,12 @@ and the management API beside."""
 
 from django.urls import include, path
 
-from authz import account_pages, registry
+from authz import registry
 from authz.api import urls as api
 from authz.conf import conf
 from authz.console import pages
 from authz.endpoints import health, home, metadata, metrics
+from authz.sign_in import account_pages
 
 
 def machine_urlpatterns() -> list[object]:
@@ -26,6 +27,6 @@ urlpatterns = [
     path("api/v1/", include(api.urlpatterns)),
     path("", home.home, name="home"),
     path("accounts/", include(account_pages.urlpatterns())),
-    path("account/", include("authz.console.account_urls")),
+    path("account/", include("authz.console.account.urls")),
     path("console/", pages.console.urls),
 ]

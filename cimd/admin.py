@@ -18,17 +18,18 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
-from authz import form_binding, snapshot
-from authz.console.approval import ApprovalForm
-from authz.console.display import STATUS_TONES, chip, foreign, when
-from authz.console.fields import LinesField
+from authz.console.agents.approval_form import ApprovalForm
 from authz.console.lists import row_or_404
 from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool, switch_tools
-from authz.console.roles import APPROVE_AGENTS
 from authz.console.site import console
-from authz.console.tasks import MOST, Task, many
+from authz.console.widgets.display import STATUS_TONES, chip, foreign, when
+from authz.console.widgets.fields import LinesField
+from authz.console.widgets.tasks import MOST, Task, many
+from authz.database import configuration_cache
 from authz.models import Client, User
 from authz.outbound import Cause
+from authz.sign_in import form_binding
+from authz.sign_in.roles import APPROVE_AGENTS
 from cimd import admission
 from cimd.changes import DEFAULTS, NEVER_ACCEPTED, Change, Consequence
 from cimd.configuration import PolicySerializer
@@ -222,7 +223,7 @@ class DocumentAdmin(ReadOnlyAdmin):
         # Looking makes this server fetch, so it is asked for by a form of ours.
         if request.method == "POST":
             url = request.POST.get("url", "").strip()
-            snapshot.begin()
+            configuration_cache.begin()
             inspection = inspect(url, time.time())
         context = {
             **self.admin_site.each_context(request),

@@ -9,12 +9,14 @@ import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from authz import audit, authorizations, identifiers, lifecycle
-from authz.lifecycle import Terms
+from authz import audit, authorizations
+from authz.approvals import agent_lifecycle
+from authz.approvals.agent_lifecycle import Terms
+from authz.clients import identifiers
+from authz.database.transactions import settled
 from authz.models import Authorization, Client, User
 from authz.protocol.client_metadata import ClientMetadata
 from authz.protocol.errors import OAuthError
-from authz.transactions import settled
 from cimd import approval_queue, changes, policy, trust
 from cimd.changes import Consequence
 from cimd.models import Document, DocumentVersion
@@ -148,7 +150,7 @@ def approve(document: Document, digest: str, *, by: User, terms: Terms) -> bool:
         if document.candidate is not None:
             _, consequence = _difference(document, document.candidate.as_metadata())
             _apply(document, document.candidate, document.candidate.as_metadata(), consequence)
-        values = lifecycle.approval(document.client, by=by, now=datetime.now(UTC), terms=terms)
+        values = agent_lifecycle.approval(document.client, by=by, now=datetime.now(UTC), terms=terms)
         for name, value in values.items():
             setattr(document.client, name, value)
         document.client.save(update_fields=list(values))

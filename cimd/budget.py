@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from django.db.models import F
 
-from authz import clocks, statements
+from authz.database import clocks, raw_sql
+from authz.database.due import due
+from authz.database.transactions import settled
 from authz.models import Client
-from authz.moments import due
 from authz.protocol.errors import OAuthError
-from authz.transactions import settled
 from cimd import approval_queue
 from cimd.client_identifier import host, origin
 from cimd.models import Document, FetchWindow
@@ -118,7 +118,7 @@ def busy(detail: str) -> OAuthError:
     return OAuthError(Reason.BUSY, detail=detail, retry_after=AGAIN)
 
 
-# By hand, as what every request of a flood comes to (authz/statements.py).
+# By hand, as what every request of a flood comes to (authz/database/raw_sql.py).
 _UNDER_WAY = {
     True: "SELECT origin FROM cimd_document"
     " WHERE lease_until > %s AND lease_until <= %s AND client_id IS NOT NULL LIMIT %s",
@@ -130,13 +130,13 @@ _BEGUN = "SELECT count FROM cimd_fetchwindow WHERE scope = %s AND minute = %s"
 
 def _require_some(where: str, limits: Limits, now: float, *, is_known: bool) -> None:
     """Raises `OAuthError` where the budget is spent, by what is under way or by what began in this minute."""
-    origins = [row[0] for row in statements.every(_UNDER_WAY[is_known], (now, now + LEASE, limits.at_once))]
+    origins = [row[0] for row in raw_sql.every(_UNDER_WAY[is_known], (now, now + LEASE, limits.at_once))]
     if len(origins) >= limits.at_once or origins.count(where) >= limits.at_once_per_origin:
         raise busy("at once")
     for scope, most in zip(
         _scopes(where, is_known=is_known), (limits.a_minute, limits.a_minute_per_origin), strict=True
     ):
-        begun = statements.one(_BEGUN, (scope, int(now // MINUTE)))
+        begun = raw_sql.one(_BEGUN, (scope, int(now // MINUTE)))
         if (begun[0] if begun else 0) >= most:
             raise busy("minute")
 
@@ -180,7 +180,7 @@ def _tidy(minute: int, now: float) -> None:
 
 def _is_leased(client_id: str, now: float) -> bool:
     sql = "SELECT 1 FROM cimd_document WHERE url = %s AND lease_until > %s AND lease_until <= %s"
-    return statements.one(sql, (client_id, now, now + LEASE)) is not None
+    return raw_sql.one(sql, (client_id, now, now + LEASE)) is not None
 
 
 def wait(client_id: str) -> None:

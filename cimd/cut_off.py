@@ -1,9 +1,10 @@
-"""The switch for one version of a metadata document (authz/cut_off.py): what was given to the agent as it says ends.
+"""The switch for one version of a metadata document (authz/authorizations/cut_off.py): what was given to the agent as
+it says ends.
 
 The version in force goes back to the queue: until a person approves it, or a newer one, the agent gets nothing.
 """
 
-from authz.cut_off import State, Target
+from authz.authorizations.cut_off import State, Target
 from authz.models import Authorization, AuthorizationCode, Client, Consent
 from cimd.models import Document, DocumentVersion
 

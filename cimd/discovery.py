@@ -11,15 +11,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from authz import audit, outbound, statements
+from authz import audit, outbound
+from authz.database import raw_sql
+from authz.database.concurrency import step_aside
+from authz.database.transactions import settled
 from authz.models import Client
 from authz.outbound import Cause, OutboundError, Role
 from authz.protocol import http_caching
 from authz.protocol.client_metadata import Check, ClientMetadata
 from authz.protocol.errors import OAuthError, RefusalReason
 from authz.protocol.moments import is_due
-from authz.transactions import settled
-from authz.turns import step_aside
 from cimd import admission, budget, freshness, logos, metadata_document, policy, trust
 from cimd.budget import Claim
 from cimd.client_identifier import host
@@ -84,7 +85,7 @@ def is_fresh(until: float, now: float) -> bool:
 def find(client_id: str) -> Document | None:
     """The bookkeeping of a document, if its URL was ever asked for."""
     # A flood of first sights costs no more than this (the join below takes thirty times as long to write).
-    if statements.one("SELECT 1 FROM cimd_document WHERE url = %s", (client_id,)) is None:
+    if raw_sql.one("SELECT 1 FROM cimd_document WHERE url = %s", (client_id,)) is None:
         return None
     return Document.objects.select_related("client__owner", "current", "candidate").filter(url=client_id).first()
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from authz import registry, snapshot
+from authz import registry
+from authz.database import configuration_cache
 from authz.protocol.client_metadata import Terms
 from authz.protocol.jwts import ALGORITHMS
 from cimd import models
@@ -27,7 +28,7 @@ class Policy:
 
 def current() -> Policy:
     """The policy of this request's snapshot. Without a row nobody is trusted and nobody blocked."""
-    return snapshot.cached("cimd policy", _load)
+    return configuration_cache.cached("cimd policy", _load)
 
 
 def _load() -> Policy:

@@ -25,17 +25,19 @@ from oauth2_provider.views.dynamic_client_registration import (
     DynamicClientRegistrationView,
 )
 
-from authz import audit, authorizations, clocks, rate_limits, registry
+from authz import audit, authorizations, registry
 from authz.conf import conf
+from authz.database import clocks
+from authz.database.transactions import settled
 from authz.endpoints.machine import json_response, machine_endpoint
+from authz.limits import rate_limits
+from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
 from authz.models import Authorization, Client, Scope
 from authz.protocol import client_metadata, strict_json
 from authz.protocol.client_metadata import ClientMetadata, Terms
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwts import ALGORITHMS
 from authz.protocol.scopes import IDENTITY_SCOPES
-from authz.refusals import UnrecordedError, record_unauthenticated
-from authz.transactions import settled
 from cimd import approval_queue, budget, changes, policy, registration_basis
 from cimd.models import Registration
 from cimd.reasons import Event, Reason

@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from authz import clients, snapshot
+from authz import clients
+from authz.database import configuration_cache
 from authz.models import Client
 from authz.protocol.errors import OAuthError
 from cimd import admission, approval_queue, client_identifier, discovery, logos, policy, trust
@@ -48,7 +49,7 @@ def resolve(client_id: str) -> Client | None:
     # Whom an administrator has stopped is stopped, and not asked anything.
     if registered.status in {Client.Status.SUSPENDED, Client.Status.RETIRED}:
         return registered
-    known = snapshot.cached(("cimd", client_id), lambda: _known(client_id))
+    known = configuration_cache.cached(("cimd", client_id), lambda: _known(client_id))
     if discovery.is_fresh(known.fresh_until, time.time()) and _agrees(registered, known, standing):
         return registered
     return _brought_up_to_date(client_id, known)

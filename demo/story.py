@@ -10,7 +10,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from demo import one_house, two_houses
+from demo import chapter_1_one_server, chapter_2_cross_app_access
 from demo.gatehouse import Gatehouse
 from demo.narrator import DemoFailed, Narrator
 
@@ -25,8 +25,8 @@ def main() -> int:
         allowed = {"GATEHOUSE_OUTBOUND_ALLOWED_HOSTS": f"127.0.0.1:{company.port}"}
         saas = Gatehouse(Path(directory), name="saas", settings=allowed)
         try:
-            one_house.tell_it(tell, house)
-            two_houses.tell_it(tell, company, saas)
+            chapter_1_one_server.tell_it(tell, house)
+            chapter_2_cross_app_access.tell_it(tell, company, saas)
         except Exception as failed:
             if not isinstance(failed, DemoFailed):
                 traceback.print_exc()

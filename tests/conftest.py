@@ -13,7 +13,10 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 
-from authz import keys, rate_limits, refusals, snapshot, status_lists
+from authz import keys
+from authz.authorizations import status_lists
+from authz.database import configuration_cache
+from authz.limits import rate_limits, refusal_sampling
 from tests.support import append_only, databases, rows, world
 
 
@@ -35,7 +38,7 @@ WITHOUT_A_DATABASE = (
     "tests/evidence/test_formats.py",
     "tests/evidence/test_merkle.py",
     "tests/test_docs.py",
-    "tests/test_outbound.py",
+    "tests/outbound/test_outbound.py",
 )
 
 
@@ -92,13 +95,13 @@ def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequ
 @pytest.fixture(autouse=True)
 def _fresh_process_state() -> Iterator[None]:
     """What a process remembers is forgotten between tests."""
-    snapshot.forget()
+    configuration_cache.forget()
     cache.clear()
-    refusals.reset()
+    refusal_sampling.reset()
     rate_limits.reset()
     status_lists.forget()
     yield
-    snapshot.forget()
+    configuration_cache.forget()
 
 
 @pytest.fixture

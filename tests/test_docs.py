@@ -137,7 +137,7 @@ def test_settings_are_told_as_they_are_read() -> None:
 
 
 def test_the_process_is_told_as_it_is_read() -> None:
-    read = set(re.findall(r"environ\.get\(\"([A-Z_]+)\"", text("authz/serve.py")))
+    read = set(re.findall(r"environ\.get\(\"([A-Z_]+)\"", text("authz/serving/__main__.py")))
     assert read == {name for row in table(text("docs/settings.md"), "## The process") for name in backticked(row[0])}
 
 

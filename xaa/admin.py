@@ -17,12 +17,12 @@ from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from rest_framework.serializers import ValidationError
 
-from authz import snapshot
-from authz.console.display import chip, foreign, when
-from authz.console.fields import AgentField, JsonObjectField, LinesField
 from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool
 from authz.console.site import console
-from authz.console.tasks import MOST, Task, many
+from authz.console.widgets.display import chip, foreign, when
+from authz.console.widgets.fields import AgentField, JsonObjectField, LinesField
+from authz.console.widgets.tasks import MOST, Task, many
+from authz.database import configuration_cache
 from authz.models import BrowserSession, Client
 from authz.models.client import JWT_BEARER
 from authz.protocol import resources, scopes
@@ -319,7 +319,7 @@ def assertion_view(request: HttpRequest) -> HttpResponse:
         "form": form,
     }
     if form.is_valid():
-        snapshot.begin()
+        configuration_cache.begin()
         client = form.cleaned_data["client_id"]
         found = explain(
             form.cleaned_data["assertion"].strip(), client_id=client.client_id if client else None, now=time.time()

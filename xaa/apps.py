@@ -8,7 +8,8 @@ class XaaConfig(AppConfig):
     name = "xaa"
     verbose_name = "Cross-app access"
 
-    # Tables whose rows decide what is allowed: every change to one moves the generation (authz/snapshot.py).
+    # Tables whose rows decide what is allowed: every change to one moves the generation
+    # (authz/database/configuration_cache.py).
     CONFIGURATION_MODELS = (
         "TrustedIssuer",
         "SignInClient",
@@ -17,10 +18,10 @@ class XaaConfig(AppConfig):
         "TargetResource",
     )
 
-    # Columns that hold ciphertexts (authz/reencryption.py).
+    # Columns that hold ciphertexts (authz/keys/reencryption.py).
     SECRETS_AT_REST = ("xaa.sign_in.secret.AT_REST",)
 
-    # Whose identifiers no client may have (authz/identifiers.py).
+    # Whose identifiers no client may have (authz/clients/identifiers.py).
     IDENTIFIERS = ("xaa.identifiers.bearer",)
 
     # What `manage.py doctor` looks at beside the core's.
@@ -29,7 +30,7 @@ class XaaConfig(AppConfig):
     # What an undo gives back: any change of these rows voids it, but for these columns (authz/models/mark_triggers.py).
     CUT_OFF_MODELS: ClassVar[Mapping[str, tuple[str, ...]]] = {"TrustedIssuer": ()}
 
-    # What the switch can cut off beside the core's kinds (authz/cut_off.py).
+    # What the switch can cut off beside the core's kinds (authz/authorizations/cut_off.py).
     CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {"issuer": "xaa.cut_off.issuer"}
 
     def ready(self) -> None:

@@ -1,8 +1,8 @@
-"""The switch for a trusted issuer (authz/cut_off.py): it is believed in nothing any more."""
+"""The switch for a trusted issuer (authz/authorizations/cut_off.py): it is believed in nothing any more."""
 
 from django.db.models import Q
 
-from authz.cut_off import State, Target
+from authz.authorizations.cut_off import State, Target
 from authz.models import Authorization, AuthorizationCode, BrowserSession
 from authz.models.client import JWT_BEARER
 from xaa.models import TrustedIssuer

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from authz.database.concurrency import step_aside
 from authz.outbound import Cause, OutboundError, Role, fetch
 from authz.protocol import strict_json
-from authz.turns import step_aside
 
 # Seconds.
 FRESH = 3600.0

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
-from authz.doctor import ERROR, Finding, skew
+from authz.operations.doctor import ERROR, Finding, skew
 from authz.outbound import OutboundError, Role, fetch
 from authz.protocol import jwts, strict_json
 from xaa import discovery, trusted_issuers

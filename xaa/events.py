@@ -1,4 +1,4 @@
-"""What this room records (authz/audit.py)."""
+"""What this room records (authz/audit/__init__.py)."""
 
 from enum import StrEnum
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from authz import clients, decisions, replay, resources
+from authz import clients, decisions, resources
 from authz.conf import conf
+from authz.database import replay
 from authz.models import Client, ProtectedResource, User
 from authz.policy import Ask, Outcome
 from authz.protocol import jwts, scopes

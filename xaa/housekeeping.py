@@ -1,7 +1,8 @@
 """Sign-ins whose browser session is over are forgotten (a periodic task). They could mint nothing any more."""
 
-from authz import clocks, housekeeping
+from authz.database import clocks
 from authz.models import BrowserSession
+from authz.operations import housekeeping
 from xaa.models import Session
 
 EVERY = 3600.0

@@ -1,6 +1,6 @@
-"""What of this room bears an identifier, so that no client is named like it (authz/identifiers.py)."""
+"""What of this room bears an identifier, so that no client is named like it (authz/clients/identifiers.py)."""
 
-from authz.identifiers import spelt
+from authz.clients.identifiers import spelt
 from xaa.models import ResourceAuthorizationServer, SubjectLink, TrustedIssuer
 
 

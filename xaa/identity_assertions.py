@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from authz import keys, refresh_tokens, standing
+from authz import keys
+from authz.authorizations import live
 from authz.conf import conf
 from authz.models import Authorization, Client, User
 from authz.protocol import jwts
@@ -19,6 +20,7 @@ from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.protocol.jwks import Key
 from authz.protocol.jwts import JwtError, Unverified
+from authz.tokens import refresh_tokens
 from xaa import sessions, subject_effects, trusted_issuers
 from xaa.reasons import BY_JWT_PROBLEM, Reason
 from xaa.trusted_issuers import Use
@@ -171,7 +173,7 @@ def _refresh_token(token: str, client: Client, now: float) -> SignIn:
 def _authorization(pk: object, client: Client) -> Authorization:
     """The live authorization that a token of ours names, if it is this client's as the client is now."""
     try:
-        found = standing.find(UUID(str(pk)))
+        found = live.find(UUID(str(pk)))
     except ValueError:
         found = None
     if found is None:

@@ -14,9 +14,12 @@ from typing import Any
 
 from django.db import connection
 
-from authz import authorizations, decisions, registry, replay, resources, statements, status_lists, tokens
-from authz.authorizations import MachineAuthorization
+from authz import authorizations, decisions, registry, resources, tokens
+from authz.authorizations import MachineAuthorization, status_lists
+from authz.authorizations.status_lists import Entry
 from authz.conf import conf
+from authz.database import raw_sql, replay
+from authz.database.transactions import settled
 from authz.models import ProtectedResource, User
 from authz.policy import Ask, Outcome
 from authz.protocol import jwts, params, scopes
@@ -25,9 +28,7 @@ from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.protocol.jwts import JwtError, Unverified
 from authz.registry import TokenRequest
-from authz.status_lists import Entry
 from authz.tokens import AccessToken
-from authz.transactions import settled
 from xaa import id_jag, lineage, subject_effects, subject_resolution, trusted_issuers, workloads
 from xaa.id_jag import IdJag
 from xaa.reasons import BY_JWT_PROBLEM, Reason
@@ -209,7 +210,7 @@ def _authorize(
         GRANT_TYPE,
         json.dumps(minted.scopes),
         "[]",
-        statements.moment(datetime.fromtimestamp(request.now, UTC)),
+        raw_sql.moment(datetime.fromtimestamp(request.now, UTC)),
         0,
         "",
         granted.auth_time,
@@ -222,7 +223,7 @@ def _authorize(
         status.number if status else None,
         status.index if status else None,
     )
-    statements.write(_INSERT, values)
+    raw_sql.write(_INSERT, values)
 
 
 # --- A workload -----------------------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ from django.db.models import F, QuerySet
 from django.db.models.signals import post_delete, post_save
 
 from authz import audit, authorizations
+from authz.database.transactions import in_settled, settled
 from authz.models import Authorization, AuthorizationCode, BrowserSession
 from authz.models.client import JWT_BEARER
-from authz.transactions import in_settled, settled
 from xaa.events import Event
 from xaa.id_jag import IdJag
 from xaa.models import Session, SignInClient, SubjectLink, TrustedIssuer, WorkloadBinding
@@ -81,7 +81,7 @@ def _end_outside(trust: TrustedIssuer) -> None:
 
 
 def _sign_out(reason: str, sessions: QuerySet[BrowserSession], *, user: int | None = None, **lineage: str) -> None:
-    """Sessions, codes and authorizations, in this order (authz/cut_off.py says why)."""
+    """Sessions, codes and authorizations, in this order (authz/authorizations/cut_off.py says why)."""
     under = {f"lineage__{name}": value for name, value in lineage.items()} | ({"user": user} if user else {})
 
     def end() -> None:

@@ -6,9 +6,9 @@ go (docs/decisions/0037-people-and-sign-in.md).
 
 from django.db.models import Q
 
-from authz import password_changes
+from authz.database.transactions import in_settled, settled
 from authz.models import User
-from authz.transactions import in_settled, settled
+from authz.sign_in import password_changes
 from xaa.models import SubjectLink
 
 

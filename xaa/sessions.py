@@ -8,11 +8,12 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from authz import audit, authorizations, statements
+from authz import audit, authorizations
+from authz.database import raw_sql
+from authz.database.transactions import in_settled, settled
 from authz.models import Authorization, BrowserSession, User
 from authz.models.user import password_replaced
-from authz.sign_in import session_digest
-from authz.transactions import in_settled, settled
+from authz.sign_in.session import session_digest
 from xaa import trusted_issuers
 from xaa.events import Event
 from xaa.models import Session
@@ -38,7 +39,7 @@ _ALIVE = (
 
 def is_alive(digest: str, user: User) -> bool:
     """Whether the sign-in behind a digest is this person's and still lives in a browser's session."""
-    row = statements.one(_ALIVE, (digest, user.pk, statements.moment(datetime.now(UTC))))
+    row = raw_sql.one(_ALIVE, (digest, user.pk, raw_sql.moment(datetime.now(UTC))))
     return row is not None and (not row[0] or _still_signs_in(row[0]))
 
 
@@ -86,7 +87,8 @@ def _ended(request: HttpRequest, **_: Any) -> None:
 
 
 def _password_replaced(user: User, **_: Any) -> None:
-    """Whoever signed in with the old password is signed out (authz/password_changes.py), and may mint nothing more."""
+    """Whoever signed in with the old password is signed out (authz/sign_in/password_changes.py), and may mint nothing
+    more."""
     found = Session.objects.filter(user=user)
     if in_settled():
         end(found)

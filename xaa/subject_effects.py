@@ -13,9 +13,9 @@ from django.db import IntegrityError
 from django.db.models import F
 
 from authz import audit
+from authz.authorizations.live import groups_of
+from authz.database.transactions import settled
 from authz.protocol.errors import OAuthError, Reason
-from authz.standing import groups_of
-from authz.transactions import settled
 from xaa import local_passwords, subject_resolution
 from xaa.events import Event
 from xaa.models import SubjectLink

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from authz import people, statements
+from authz.authorizations.live import groups_of
+from authz.database import raw_sql
 from authz.models import User
 from authz.protocol import email_addresses
 from authz.protocol.display_names import has_unseen, visible
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
-from authz.standing import groups_of
+from authz.sign_in import people
 from xaa.models import SubjectLink
 from xaa.reasons import Reason
 from xaa.trusted_issuers import Trust
@@ -216,7 +217,7 @@ def candidates_for(trust: Trust, who: Identity) -> tuple[Candidate, ...]:
 
 
 def _find(trust: Trust, who: Identity) -> tuple[Person, Link | None] | None:
-    rows = statements.every(_LINKED, (trust.pk, who.tenant, who.subject))
+    rows = raw_sql.every(_LINKED, (trust.pk, who.tenant, who.subject))
     if not rows:
         return None
     pk, username, email, is_active, subject, link, said, said_at, said_by, words, _ = rows[0]

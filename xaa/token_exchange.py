@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from authz import audit, decisions, keys, people, registry
+from authz import audit, decisions, keys, registry
 from authz.conf import conf
 from authz.models import Client
 from authz.policy import Agent, Ask, Decision, Outcome, StepUp
@@ -18,11 +18,12 @@ from authz.protocol import params, scopes
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.registry import TokenRequest
-from xaa import id_jag, identity_assertions, targets
+from authz.sign_in import people
+from xaa import id_jag, identity_assertions, resource_authorization_servers
 from xaa.events import Event
 from xaa.identity_assertions import SignIn
 from xaa.reasons import Reason
-from xaa.targets import Server, Target
+from xaa.resource_authorization_servers import Server, Target
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 PARAMETERS = frozenset(
@@ -55,13 +56,15 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     )
     if not sign_in.user.is_active:
         raise OAuthError(CoreReason.SUBJECT_INACTIVE)
-    server, target = targets.requested(params.required(request.params, "audience"), request.params.get("resource"))
+    server, target = resource_authorization_servers.requested(
+        params.required(request.params, "audience"), request.params.get("resource")
+    )
     decision = _decide(request, sign_in, target)
     claims = id_jag.build(
         issuer=conf.issuer,
         audience=server.issuer,
         subject=str(sign_in.user.subject),
-        client_id=targets.client_id_at(server, request.client),
+        client_id=resource_authorization_servers.client_id_at(server, request.client),
         resource=target.identifier,
         scope=decision.scopes,
         jti=secrets.token_hex(16),
@@ -139,14 +142,16 @@ def question(client: Client, sign_in: SignIn, target: Target, wanted: tuple[str,
 
 
 def servers(agents: Sequence[Agent]) -> list[ReachedServer]:
-    """What an exchange leads to, for who looks at what is in reach (authz/simulation.py): asked as `question` does, so
-    the sensitivity of scopes is not known; by whom `redeem` and `client_id_at` let through.
+    """What an exchange leads to, for who looks at what is in reach (authz/decisions/simulation.py): asked as
+    `question` does, so the sensitivity of scopes is not known; by whom `redeem` and `client_id_at` let through.
     """
     asking = [agent for agent in agents if GRANT_TYPE in agent.grant_types and not agent.is_public]
     found = []
-    for server in targets.everyone().values():
+    for server in resource_authorization_servers.everyone().values():
         clients = frozenset(
-            agent.client_id for agent in asking if targets.name_at(server, agent.client_id, agent.kind) is not None
+            agent.client_id
+            for agent in asking
+            if resource_authorization_servers.name_at(server, agent.client_id, agent.kind) is not None
         )
         found += [
             ReachedServer(

@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 
 from django.db import DatabaseError
 
-from authz import afterwards, remote_keys, snapshot
-from authz.outbound import OutboundError, Role
+from authz.database import configuration_cache
+from authz.outbound import OutboundError, Role, remote_keys
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwks import Key
 from authz.protocol.jwts import Unverified
+from authz.serving import afterwards
 from xaa import discovery
 from xaa.models import IssuerHealth, TrustedIssuer
 from xaa.reasons import Reason
@@ -59,7 +60,7 @@ class Trust:
 
 def everyone() -> Mapping[str, Trust]:
     """All configured issuers by identifier, the disabled ones too."""
-    return snapshot.cached("trusted issuers", _load)
+    return configuration_cache.cached("trusted issuers", _load)
 
 
 def _load() -> Mapping[str, Trust]:

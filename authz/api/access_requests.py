@@ -11,15 +11,15 @@ from django.http import Http404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authz import access_requests, approvers
-from authz.access_requests import DURATIONS, LONGEST_TEXT
-from authz.api.asking import ask_for_access
-from authz.api.paging import page
-from authz.api.problems import Problem, invalid
-from authz.api.shapes import ACCESS_REQUEST, PAGED, TEXT, TEXTS, mapping, paged
-from authz.api.view import ApiView, principal_of
-from authz.console.roles import ASK, DECIDE_REQUESTS, visible_requests
+from authz.api.access_request_body import ask_for_access
+from authz.api.framework.paging import page
+from authz.api.framework.problems import Problem, invalid
+from authz.api.framework.shapes import ACCESS_REQUEST, PAGED, TEXT, TEXTS, mapping, paged
+from authz.api.framework.view import ApiView, principal_of
+from authz.approvals import access_requests, approvers
+from authz.approvals.access_requests import DURATIONS, LONGEST_TEXT
 from authz.models import AccessRequest, User
+from authz.sign_in.roles import ASK, DECIDE_REQUESTS, visible_requests
 
 FILTERS = {"status": "status", "client_id": "client__client_id", "username": "user__username", "resource": "resource"}
 

@@ -9,24 +9,24 @@ from django.http import Http404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authz.api import etags
-from authz.api.moments import moment_of
-from authz.api.paging import page
-from authz.api.problems import Problem, invalid
+from authz.api.framework import etags
+from authz.api.framework.moments import moment_of
+from authz.api.framework.paging import page
+from authz.api.framework.problems import Problem, invalid
+from authz.api.framework.shapes import AGENT, ANY, MOMENT, PAGED, TEXT, TEXTS, mapping, paged
+from authz.api.framework.view import ApiView, MergePatch, StrictJson, principal_of, require
 from authz.api.sections import merge
-from authz.api.shapes import AGENT, ANY, MOMENT, PAGED, TEXT, TEXTS, mapping, paged
-from authz.api.view import ApiView, MergePatch, StrictJson, principal_of, require
+from authz.approvals.agent_lifecycle import Terms, switch
 from authz.configuration import By, Section, all_sections, revise
 from authz.configuration.clients import SECRET_METHODS, as_item
 from authz.configuration.sections import items, presented
-from authz.console.agents import make_secret, new_client_id
-from authz.console.roles import APPROVE_AGENTS, CONFIGURE, visible
-from authz.lifecycle import Terms, switch
+from authz.console.agents.admin import make_secret, new_client_id
 from authz.models import Client, User
 from authz.protocol import redirect_uris
 from authz.protocol.display_names import UNSEEN, has_unseen
+from authz.sign_in.roles import APPROVE_AGENTS, CONFIGURE, visible
 
-# What of it only who may configure says: rules refer to it (authz/client_attributes.py).
+# What of it only who may configure says: rules refer to it (authz/clients/attributes.py).
 CONFIGURABLE = {"environment": TEXT, "tags": TEXTS}
 # What who registers an agent may say of it. Its status, its owner and its secret are not theirs to write.
 REGISTRABLE = {

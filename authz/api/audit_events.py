@@ -11,11 +11,11 @@ from django.http import Http404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authz import trail
-from authz.api.moments import moment_of
-from authz.api.paging import limit, read_key, written
-from authz.api.shapes import AUDIT_EVENT, PAGED, paged
-from authz.api.view import ApiView
+from authz.api.framework.moments import moment_of
+from authz.api.framework.paging import limit, read_key, written
+from authz.api.framework.shapes import AUDIT_EVENT, PAGED, paged
+from authz.api.framework.view import ApiView
+from authz.audit import queries
 from authz.models import AuditEvent
 from authz.models.audit_event import FREQUENT, REFUSED
 
@@ -67,15 +67,15 @@ def _end(walked: QuerySet[AuditEvent]) -> int | None:
 
 def _indexed(given: dict[str, str]) -> QuerySet[AuditEvent]:
     rows = AuditEvent.objects.all()
-    for column in trail.INDEXED.intersection(given):
-        rows = trail.about(column, given[column], rows)
+    for column in queries.INDEXED.intersection(given):
+        rows = queries.about(column, given[column], rows)
     if "event" in given and (given["event"] not in FREQUENT or given["event"] == REFUSED):
-        rows = trail.of_event(given["event"], rows)
+        rows = queries.of_event(given["event"], rows)
     if "since" in given:
-        rows = trail.since(moment_of("since", given["since"]), rows)
+        rows = queries.since(moment_of("since", given["since"]), rows)
     if "until" in given:
         moment = moment_of("until", given["until"])
-        rows = rows.filter(id__lte=trail.first_id(moment + 2 * trail.DISORDER) or 2**62, time__lt=moment)
+        rows = rows.filter(id__lte=queries.first_id(moment + 2 * queries.DISORDER) or 2**62, time__lt=moment)
     return rows
 
 

@@ -9,9 +9,9 @@ from django.http import Http404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authz.api.paging import page
-from authz.api.shapes import AUTHORIZATION, PAGED, paged
-from authz.api.view import ApiView
+from authz.api.framework.paging import page
+from authz.api.framework.shapes import AUTHORIZATION, PAGED, paged
+from authz.api.framework.view import ApiView
 from authz.models import Authorization
 
 FILTERS = {"client_id": "client__client_id", "username": "user__username", "resource": "resource__identifier"}

@@ -7,15 +7,15 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authz.api.approving import not_ones_own
-from authz.api.etags import check, etag
-from authz.api.problems import Problem
-from authz.api.shapes import CHANGES, CONFIGURATION
-from authz.api.view import ApiView, principal_of
+from authz.api.approval_permission import not_ones_own
+from authz.api.framework.etags import check, etag
+from authz.api.framework.problems import Problem
+from authz.api.framework.shapes import CHANGES, CONFIGURATION
+from authz.api.framework.view import ApiView, principal_of
 from authz.configuration import Change, apply, export
 from authz.configuration.sections import exported
-from authz.console.roles import CONFIGURE
-from authz.transactions import long_statements
+from authz.database.transactions import long_statements
+from authz.sign_in.roles import CONFIGURE
 
 MAXIMUM_FILE = 4 * 1024 * 1024
 EXPORT = "authz.view_configuration"

@@ -3,9 +3,9 @@
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authz.api.shapes import TEXT_OR_NULL, mapping
-from authz.api.view import ApiView, principal_of
-from authz.console.roles import SELF
+from authz.api.framework.shapes import TEXT_OR_NULL, mapping
+from authz.api.framework.view import ApiView, principal_of
+from authz.sign_in.roles import SELF
 
 SCOPES_OR_NULL = {"type": ["array", "null"], "items": {"type": "string"}}
 

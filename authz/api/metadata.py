@@ -1,15 +1,15 @@
 """The API's own protected resource metadata (RFC 9728), by which a program finds out where to get a token for it."""
 
-from authz import snapshot
-from authz.api.authentication import identifier, registered
+from authz.api.framework.authentication import identifier, registered
 from authz.conf import conf
+from authz.database import configuration_cache
 from authz.endpoints.machine import Answer, Request, json_response, machine_endpoint
 from authz.resources import scopes_of
 
 
 @machine_endpoint("GET", "HEAD")
 def protected_resource(request: Request) -> Answer:
-    snapshot.begin()
+    configuration_cache.begin()
     resource = registered()
     if resource is None:
         # Nobody gets a token for what is not registered, so nothing is claimed.

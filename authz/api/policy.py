@@ -9,10 +9,11 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authz import decisions, resources, simulation
-from authz.api.problems import Problem, invalid
-from authz.api.shapes import ANY, EXPLANATION, REACH, SHIFTS, SWITCH, TEXT, a_list, mapping
-from authz.api.view import ApiView
+from authz import decisions, resources
+from authz.api.framework.problems import Problem, invalid
+from authz.api.framework.shapes import ANY, EXPLANATION, REACH, SHIFTS, SWITCH, TEXT, a_list, mapping
+from authz.api.framework.view import ApiView
+from authz.decisions import simulation
 from authz.models import Client, ProtectedResource, User
 from authz.policy import Ask, Explanation, Reach, Rule, RuleError, compile, explain, reach
 from authz.protocol.errors import OAuthError

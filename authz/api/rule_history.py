@@ -8,11 +8,10 @@ from django.http import Http404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authz import decisions, hindsight, past_asks, rule_history, simulation
-from authz.api.paging import limit, read_key, written
-from authz.api.policy import MAXIMUM_ROWS, READS_RULES, explanation_as_item, rules_of
-from authz.api.problems import Problem, invalid
-from authz.api.shapes import (
+from authz import decisions
+from authz.api.framework.paging import limit, read_key, written
+from authz.api.framework.problems import Problem, invalid
+from authz.api.framework.shapes import (
     ANY,
     EXPLANATION,
     MOMENT,
@@ -25,7 +24,9 @@ from authz.api.shapes import (
     mapping,
     paged,
 )
-from authz.api.view import ApiView, require
+from authz.api.framework.view import ApiView, require
+from authz.api.policy import MAXIMUM_ROWS, READS_RULES, explanation_as_item, rules_of
+from authz.decisions import past_decisions, recorded_asks, rule_history, simulation
 from authz.models import AuditEvent, RuleChange
 from authz.policy import RuleError, compile, sentence
 from authz.protocol.numbers import number
@@ -113,8 +114,8 @@ class Replay(ApiView):
         if event is None:
             raise Http404
         try:
-            found = hindsight.of_event(event)
-        except hindsight.CannotReplay as problem:
+            found = past_decisions.of_event(event)
+        except past_decisions.CannotReplay as problem:
             raise Problem(409, str(problem)) from None
         explanation = explanation_as_item(found.explanation)
         return Response({"number": found.number, "notes": list(found.notes), "explanation": explanation})
@@ -139,7 +140,7 @@ class Effect(ApiView):
             new = compile(simulation.proposed(rules_of(given.get("rules")), prune=prune))
         except RuleError as error:
             raise invalid("rules", str(error)) from None
-        effect = past_asks.effect(decisions.rule_set(), new, days=days, now=datetime.now(UTC))
+        effect = recorded_asks.effect(decisions.rule_set(), new, days=days, now=datetime.now(UTC))
         groups = [
             {**asdict(group), "direction": group.direction.value, "last": group.last.isoformat()}
             for group in effect.groups[:MAXIMUM_ROWS]

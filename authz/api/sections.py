@@ -7,16 +7,16 @@ from django.http import Http404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authz.api import etags
-from authz.api.approving import not_ones_own
-from authz.api.paging import page
-from authz.api.problems import Problem
-from authz.api.shapes import PAGED, paged
-from authz.api.view import ApiView, MergePatch, StrictJson, principal_of
+from authz.api.approval_permission import not_ones_own
+from authz.api.framework import etags
+from authz.api.framework.paging import page
+from authz.api.framework.problems import Problem
+from authz.api.framework.shapes import PAGED, paged
+from authz.api.framework.view import ApiView, MergePatch, StrictJson, principal_of
 from authz.configuration import Section, revise
 from authz.configuration.sections import items, presented
-from authz.console.roles import CONFIGURE, visible
 from authz.models import Client
+from authz.sign_in.roles import CONFIGURE, visible
 
 
 class SectionView(ApiView):

@@ -9,14 +9,14 @@ from authz.api import (
     audit_events,
     authorizations,
     configuration,
+    cut_off,
     me,
     metadata,
     policy,
     rule_history,
-    schema,
     sections,
-    switch,
 )
+from authz.api.framework import schema
 from authz.configuration import all_sections
 from authz.models import Client
 
@@ -70,7 +70,7 @@ urlpatterns = [
     path("access_requests/<uuid:pk>/cancel", access_requests.Cancel.as_view(), name="api_access_request_cancel"),
     path("authorizations", authorizations.Authorizations.as_view(), name="api_authorizations"),
     path("authorizations/<uuid:pk>", authorizations.AuthorizationView.as_view(), name="api_authorization"),
-    path("cut_off", switch.CutOff.as_view(), name="api_cut_off"),
+    path("cut_off", cut_off.CutOff.as_view(), name="api_cut_off"),
     path("policy/explain", policy.Explain.as_view(), name="api_policy_explain"),
     path("policy/reach", policy.ReachView.as_view(), name="api_policy_reach"),
     path("policy/simulate", policy.Simulate.as_view(), name="api_policy_simulate"),

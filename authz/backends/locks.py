@@ -4,7 +4,7 @@ import sqlite3
 
 from django.db import Error
 
-from authz import turns
+from authz.database import concurrency
 
 _LOCK_NOT_AVAILABLE = "55P03"
 _SQLITE_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -20,5 +20,5 @@ def is_locked(failure: Error) -> bool:
 
 def leave_if_locked(failure: Error) -> None:
     """In the event loop's thread nobody waits for a lock: the request begins again beside it (raises `Locked`)."""
-    if turns.is_in_the_lane() and is_locked(failure):
-        raise turns.Locked from None
+    if concurrency.is_in_the_lane() and is_locked(failure):
+        raise concurrency.Locked from None

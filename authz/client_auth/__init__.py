@@ -1,6 +1,7 @@
 """Client authentication (RFC 6749 §2.3): exactly one mechanism, and the registered one."""
 
-from authz import audit, clients, rate_limits, registry
+from authz import audit, clients, registry
+from authz.limits import rate_limits
 from authz.models import Client
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import ClientAuthMethod, Credentials

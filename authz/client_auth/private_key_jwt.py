@@ -6,9 +6,10 @@ the `jti` is claimed, so that nothing that fails burns one.
 
 from typing import Any
 
-from authz import remote_keys, replay
 from authz.conf import conf
+from authz.database import replay
 from authz.models import Client
+from authz.outbound import remote_keys
 from authz.protocol import jose_algorithms, jwks, jwts
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Credentials

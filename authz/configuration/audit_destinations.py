@@ -10,8 +10,8 @@ from authz.configuration.environment import take_secret
 from authz.configuration.shown_text import KeyField
 from authz.evidence import targets
 from authz.evidence.destination_tokens import set_token, token_of
+from authz.keys.secrets_at_rest import fingerprint
 from authz.models import AuditDestination
-from authz.secrets_at_rest import fingerprint
 
 KEY = "audit_destinations"
 LOOKUP = "name"

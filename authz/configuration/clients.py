@@ -8,7 +8,8 @@ from django.core.exceptions import ValidationError as ModelValidationError
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from authz import identifiers, registry
+from authz import registry
+from authz.clients import identifiers
 from authz.configuration.environment import take_secret
 from authz.configuration.shown_text import KeyField, ShownField
 from authz.models import Client, User

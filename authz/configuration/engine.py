@@ -6,9 +6,10 @@ from typing import Any, cast
 
 from rest_framework.serializers import ListSerializer, Serializer, ValidationError
 
-from authz import audit, rule_history
+from authz import audit
 from authz.configuration.document import ConfigurationError, Document, Path, read
 from authz.configuration.sections import Section, all_sections, items
+from authz.decisions import rule_history
 from authz.models import Generation
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from authz import identifiers
+from authz.clients import identifiers
 from authz.configuration.rules import nested
 from authz.configuration.shown_text import ShownField
 from authz.models import Client, ProtectedResource, Scope

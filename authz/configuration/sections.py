@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from rest_framework.serializers import Serializer
 
 from authz.conf import conf
-from authz.secrets_at_rest import UNREADABLE
+from authz.keys.secrets_at_rest import UNREADABLE
 
 
 class Section(Protocol):

@@ -9,9 +9,10 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from authz import people, registry
+from authz import registry
 from authz.configuration.shown_text import KeyField
 from authz.models import User
+from authz.sign_in import people
 
 KEY = "users"
 LOOKUP = "username"

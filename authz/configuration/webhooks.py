@@ -6,13 +6,13 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from authz import webhooks
 from authz.configuration.environment import take_secret
 from authz.configuration.shown_text import KeyField
+from authz.keys.secrets_at_rest import fingerprint
 from authz.models import WebhookEndpoint
+from authz.notifications import webhook_secrets
 from authz.outbound import is_fetchable
 from authz.protocol.standard_webhooks import SecretError, key
-from authz.secrets_at_rest import fingerprint
 
 KEY = "webhooks"
 LOOKUP = "name"
@@ -65,7 +65,7 @@ def as_item(row: WebhookEndpoint) -> dict[str, Any]:
         "url": row.url,
         "events": row.events,
         "enabled": row.enabled,
-        "secret": fingerprint(lambda: webhooks.key_of(row)),
+        "secret": fingerprint(lambda: webhook_secrets.key_of(row)),
     }
 
 
@@ -73,7 +73,7 @@ def write(item: Mapping[str, Any]) -> None:
     row = rows().filter(name=item["name"]).first() or WebhookEndpoint(name=item["name"])
     row.url, row.events, row.enabled = item["url"], item["events"], item["enabled"]
     if "secret" in item:
-        webhooks.set_secret(row, item["secret"])
+        webhook_secrets.set_secret(row, item["secret"])
     elif not row.secret:
         raise serializers.ValidationError({"secret": "is needed: this endpoint has none yet"})
     row.save()

@@ -19,15 +19,16 @@ from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from authz import access_requests, approvers, form_binding
-from authz.access_requests import DURATIONS, NotDecided
-from authz.console import names
-from authz.console.display import chip, foreign, scope_label, when
+from authz.approvals import access_requests, approvers
+from authz.approvals.access_requests import DURATIONS, NotDecided
 from authz.console.model_admin import ReadOnlyAdmin, Tool, person
-from authz.console.roles import DECIDE_REQUESTS, visible_requests
 from authz.console.site import console
-from authz.console.tasks import MOST
+from authz.console.widgets import names
+from authz.console.widgets.display import chip, foreign, scope_label, when
+from authz.console.widgets.tasks import MOST
 from authz.models import AccessRequest, AccessVote, ProtectedResource, Scope
+from authz.sign_in import form_binding
+from authz.sign_in.roles import DECIDE_REQUESTS, visible_requests
 
 TONES = {"open": "caution", "approved": "good", "denied": "bad"}
 LASTS = {"1h": "1 hour", "8h": "8 hours", "1d": "1 day", "7d": "7 days", "30d": "30 days"}

@@ -11,16 +11,18 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from authz import audit, lifecycle
-from authz.console import charts, counts, names
+from authz import audit
+from authz.approvals import agent_lifecycle
+from authz.audit import counts
+from authz.audit.counts import Dimension
 from authz.console.access_requests import waiting_for_me
-from authz.console.counts import Dimension
 from authz.console.model_admin import person
 from authz.console.refusing import one_of
-from authz.console.roles import APPROVE_AGENTS, DECIDE_REQUESTS
 from authz.console.site import console
-from authz.console.tasks import MOST, Task, many
+from authz.console.widgets import charts, names
+from authz.console.widgets.tasks import MOST, Task, many
 from authz.models import Authorization, Client, Notification, ProtectedResource, Rule, SigningKey, User
+from authz.sign_in.roles import APPROVE_AGENTS, DECIDE_REQUESTS
 
 # name → (length, step, how a step is labelled, what is counted by)
 PERIODS = {
@@ -35,6 +37,7 @@ OLD_KEY = timedelta(days=180)
 ISSUED = {"event": audit.Event.TOKEN_ISSUED.value}
 
 
+@console.page("", "index")
 def home(request: HttpRequest) -> HttpResponse:
     period = one_of(request, "period", PERIODS) or "24h"
     context: dict[str, Any] = {
@@ -83,7 +86,7 @@ def tasks(request: HttpRequest, now: datetime) -> list[Task]:
 
 def _lifecycle(agents: str, now: datetime) -> list[Task]:
     """Approvals that somebody should renew, or let end."""
-    rows = Client.objects.filter(status=Client.Status.APPROVED, approved_until__lte=now + lifecycle.SOON)
+    rows = Client.objects.filter(status=Client.Status.APPROVED, approved_until__lte=now + agent_lifecycle.SOON)
     ends = list(rows.order_by("approved_until").values_list("approved_until", flat=True)[:200])
     ended = sum(end is not None and end <= now for end in ends)
     found = []

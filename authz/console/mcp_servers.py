@@ -14,13 +14,14 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authz import identifiers, keys, outbound
+from authz import keys, outbound
+from authz.clients import identifiers
 from authz.conf import conf
-from authz.console import resource_check, snippets
-from authz.console.display import chip, foreign
-from authz.console.fields import AgentsField, ApproversField, PersonField, ShownField, with_count
 from authz.console.model_admin import ConsoleAdmin, Form, Tool
 from authz.console.site import console
+from authz.console.widgets import resource_check, snippets
+from authz.console.widgets.display import chip, foreign
+from authz.console.widgets.fields import AgentsField, ApproversField, PersonField, ShownField, with_count
 from authz.models import ProtectedResource, Scope
 from authz.policy import RuleError
 from authz.policy.approvers import MOST

@@ -17,12 +17,12 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from authz import audit
-from authz.console.fields import JsonObjectField, KeyField, ShownField
 from authz.console.lists import DeclaredList, filter_names, readable_keys
-from authz.console.paging import CappedPaginator
 from authz.console.refusing import refuse
-from authz.console.roles import SEE_CUT_OFFS, may_cut_off
+from authz.console.widgets.fields import JsonObjectField, KeyField, ShownField
+from authz.console.widgets.paging import CappedPaginator
 from authz.models import User
+from authz.sign_in.roles import SEE_CUT_OFFS, may_cut_off
 
 # Columns that people read as somebody wrote them.
 NAMES = frozenset({"name", "first_name", "last_name"})
@@ -95,7 +95,7 @@ class ConsoleAdmin(Base):
         return ()
 
     def cut_off_as(self, obj: Any) -> tuple[str, str] | None:
-        """Kind and identifier of an object that the switch can cut off (authz/cut_off.py)."""
+        """Kind and identifier of an object that the switch can cut off (authz/authorizations/cut_off.py)."""
         return None
 
     def has_history(self, obj: Any) -> bool:

@@ -1,29 +1,22 @@
-"""Everything that the console shows: importing a page registers it. Rooms register theirs in their `admin.py`."""
+"""Everything that the console shows: importing a page registers it. `cimd` and `xaa` register theirs in `admin.py`."""
 
-from authz.console import (
-    access_requests,
-    agents,
-    audit_explorer,
-    evidence,
-    mcp_servers,
-    people,
-    rules,
-    signing_keys,
-    standing,
-    webhooks,
-)
+import authz.console.access_requests
+import authz.console.agents.admin
+import authz.console.agents.authorizations
+import authz.console.audit.admin
+import authz.console.audit.event_history
+import authz.console.audit.evidence
+import authz.console.cut_off
+import authz.console.home
+import authz.console.mcp_servers
+import authz.console.people
+import authz.console.rules.admin
+import authz.console.rules.history
+import authz.console.rules.simulator
+import authz.console.rules.who_reaches
+import authz.console.signing_keys
+import authz.console.webhooks
+import authz.console.widgets.suggestions  # noqa: F401  for what importing them registers
 from authz.console.site import console
 
-__all__ = [
-    "access_requests",
-    "agents",
-    "audit_explorer",
-    "console",
-    "evidence",
-    "mcp_servers",
-    "people",
-    "rules",
-    "signing_keys",
-    "standing",
-    "webhooks",
-]
+__all__ = ["console"]

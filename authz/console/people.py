@@ -12,11 +12,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authz import people
-from authz.console.display import chip, foreign, when
 from authz.console.model_admin import ConsoleAdmin, Form, Tool
 from authz.console.site import console
+from authz.console.widgets.display import chip, foreign, when
 from authz.models import User
+from authz.sign_in import people
 
 
 class PersonForm(Form):

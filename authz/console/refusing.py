@@ -8,9 +8,9 @@ from django.core.exceptions import SuspiciousOperation
 from django.db import Error as DatabaseFailure
 from django.http import HttpRequest
 
-from authz.console.events import Event
+from authz.audit.console_events import Event
+from authz.limits.refusal_sampling import record_unauthenticated
 from authz.protocol.errors import OAuthError, RefusalReason
-from authz.refusals import record_unauthenticated
 
 # What any row's number has at most, and every database can hold.
 _NUMBER = re.compile(r"[0-9]{1,18}")

@@ -1,6 +1,7 @@
 """The console's frame: who gets in, and what is where."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.urls import URLPattern, URLResolver, path, reverse
 
-from authz.console.roles import SEE_CUT_OFFS
+from authz.sign_in.roles import SEE_CUT_OFFS
 
 # The order of the navigation's groups; a room's own group comes after them.
 GROUPS = ("Decide", "Access", "Trust", "Evidence", "People")
@@ -35,6 +36,15 @@ class Group:
     items: tuple[Item, ...]
 
 
+Page = Callable[..., HttpResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredPage:
+    name: str
+    view: Page
+
+
 class Console(AdminSite):
     """Django's admin site with our navigation and home page, and django-allauth's sign-in instead of its own."""
 
@@ -43,6 +53,10 @@ class Console(AdminSite):
     index_title = "Home"
     enable_nav_sidebar = False
     empty_value_display = "—"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name)
+        self._pages: dict[str, RegisteredPage] = {}
 
     def has_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_active and request.user.is_staff)
@@ -60,27 +74,22 @@ class Console(AdminSite):
         return HttpResponseRedirect(reverse("account_change_password"))
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        from authz.console.home import home
-
-        return home(request)
+        return self._pages[""].view(request)
 
     def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> Any:
         return HttpResponseRedirect(reverse("admin:index"))
 
-    def get_urls(self) -> list[URLPattern | URLResolver]:
-        from authz.console import rule_pages, simulator, story, suggestions, switch, who_reaches
+    def page(self, route: str, name: str) -> Callable[[Page], Page]:
+        """Registers a page that belongs to no model: `route` below the console's address, `""` for the home page."""
 
-        own = [
-            path("simulator/", self.admin_view(simulator.simulator), name="simulator"),
-            path("reach/", self.admin_view(who_reaches.who_reaches), name="who_reaches"),
-            path("replay/<int:pk>/", self.admin_view(rule_pages.replay), name="replay"),
-            path("suggest/", self.admin_view(suggestions.suggest), name="suggest"),
-            path("story/", self.admin_view(story.story), name="story"),
-            path("switch/", self.admin_view(switch.overview), name="switch_overview"),
-            path("switch/done/<int:pk>/", self.admin_view(switch.done), name="switch_done"),
-            path("switch/undo/<int:pk>/", self.admin_view(switch.undo), name="switch_undo"),
-            path("switch/<str:kind>/", self.admin_view(switch.switch), name="switch"),
-        ]
+        def register(view: Page) -> Page:
+            self._pages[route] = RegisteredPage(name, view)
+            return view
+
+        return register
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        own = [path(route, self.admin_view(page.view), name=page.name) for route, page in self._pages.items() if route]
         return [*own, *(found for found in super().get_urls() if getattr(found, "name", "") not in NOT_OURS)]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:

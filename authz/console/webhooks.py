@@ -17,14 +17,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 
-from authz import audit, webhooks
-from authz.console.display import chip, foreign, when
-from authz.console.fields import LinesField
+from authz import audit
 from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool, person, record
 from authz.console.site import console
+from authz.console.widgets.display import chip, foreign, when
+from authz.console.widgets.fields import LinesField
+from authz.database.transactions import settled
 from authz.models import Notification, WebhookEndpoint
+from authz.notifications import webhook_secrets
 from authz.outbound import is_fetchable
-from authz.transactions import settled
 
 STATE_TONES = {"sent": "good", "waiting": "caution", "failed": "bad"}
 
@@ -93,7 +94,7 @@ class WebhookAdmin(ConsoleAdmin):
     def save_model(self, request: HttpRequest, obj: WebhookEndpoint, form: Any, change: bool) -> None:
         if not change:
             # One that nobody has seen: it is made anew, and shown, on the next page.
-            webhooks.set_secret(obj, webhooks.new_secret())
+            webhook_secrets.set_secret(obj, webhook_secrets.new_secret())
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: WebhookEndpoint, post_url_continue: str | None = None) -> Any:
@@ -126,9 +127,9 @@ class WebhookAdmin(ConsoleAdmin):
         """Make a new secret and show it once."""
         found, secret = self._to_change(request, pk), ""
         if request.method == "POST":
-            secret = webhooks.new_secret()
+            secret = webhook_secrets.new_secret()
             with settled():
-                webhooks.set_secret(found, secret)
+                webhook_secrets.set_secret(found, secret)
                 found.save(update_fields=["secret"])
                 record(request, audit.Event.CONFIGURATION_CHANGED, found, changed=["secret"])
         title = "The webhook's new secret" if secret else "Make a new secret?"
@@ -140,7 +141,7 @@ class WebhookAdmin(ConsoleAdmin):
         found = self._to_change(request, pk)
         if request.method == "POST":
             with settled():
-                webhooks.send_test(found, by=person(request).username, now=datetime.now(UTC))
+                webhook_secrets.send_test(found, by=person(request).username, now=datetime.now(UTC))
             messages.success(request, "On its way. Look here again in a moment.")
             return redirect("admin:authz_webhookendpoint_change", pk)
         context = {

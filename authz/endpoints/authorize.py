@@ -2,7 +2,7 @@
 
 GET can be repeated (interop 9); docs/architecture.md says what it does. The forms post back to the same address, so the
 request is read and judged again from the URL; a hidden field binds each form to what its page showed
-(authz/form_binding.py).
+(authz/sign_in/form_binding.py).
 """
 
 import hashlib
@@ -18,21 +18,24 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 from oauth2_provider.http import OAuth2ResponseRedirect
 
-from authz import audit, clients, codes, consents, decisions, registry, resources, sign_in
-from authz.addresses import client_address
+from authz import audit, clients, decisions, registry, resources
+from authz.authorizations import consents
 from authz.conf import conf
-from authz.endpoints import arrival, waiting_page
+from authz.database.transactions import settled
+from authz.endpoints import authorize_precheck, waiting_page
 from authz.endpoints.consent_page import ConsentPage
 from authz.endpoints.machine import now, request_id
+from authz.limits.addresses import client_address
+from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
 from authz.models import BrowserSession, Client, ProtectedResource, User
 from authz.policy import Ask, Decision, Outcome
 from authz.protocol import authorization_request, scopes
 from authz.protocol.authorization_request import AuthorizationRequest
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import Params
-from authz.refusals import UnrecordedError, record_unauthenticated
-from authz.sign_in import SignIn
-from authz.transactions import settled
+from authz.sign_in import session
+from authz.sign_in.session import SignIn
+from authz.tokens import authorization_codes
 
 GRANT_TYPE = "authorization_code"
 
@@ -67,7 +70,7 @@ class Offer:
 @never_cache
 @require_http_methods(["GET", "POST"])
 def authorize(request: HttpRequest) -> HttpResponse:
-    arrived = arrival.of(request)
+    arrived = authorize_precheck.of(request)
     client, redirect_uri = arrived.client, arrived.redirect_uri
     with audit.origin(client_address(request.META), request_id(request.META), "authorize"):
         if client.state(now()) == Client.Status.PENDING:
@@ -96,7 +99,7 @@ def _answer(request: HttpRequest, client: Client, params: Params, redirect_uri: 
     user = request.user
     if not isinstance(user, User):
         return _to_sign_in(request, asked)
-    signed_in = sign_in.current(request)
+    signed_in = session.current(request)
     if _is_too_old(request, asked, signed_in) or _is_another_kind(request, asked, signed_in):
         return _to_sign_in(request, asked)
     return _decide(request, asked, user, signed_in)
@@ -114,11 +117,11 @@ def _to_sign_in(request: HttpRequest, asked: Asked, acr_values: Sequence[str] = 
     if "login" in asked.request.prompt:
         request.session[_asked_at_key(request)] = int(asked.now)
     if wanted := list(acr_values or asked.request.acr_values):
-        request.session[sign_in.ACR_VALUES] = wanted
+        request.session[session.ACR_VALUES] = wanted
         request.session[_acr_asked_key(request)] = True
     back_here = request.get_full_path()
     if request.user.is_authenticated:
-        return redirect_to_login(back_here, sign_in.anew(request))
+        return redirect_to_login(back_here, session.anew(request))
     login = QueryDict(mutable=True)
     login["next"] = back_here
     if asked.request.login_hint:
@@ -151,7 +154,7 @@ def _is_another_kind(request: HttpRequest, asked: Asked, signed_in: SignIn) -> b
 
 def _may_ask_for_acr(request: HttpRequest) -> bool:
     """Who signs in here shows all factors that they have each time; only somebody else's sign-in may know another."""
-    return sign_in.is_elsewhere(request) and _acr_asked_key(request) not in request.session
+    return session.is_elsewhere(request) and _acr_asked_key(request) not in request.session
 
 
 def _acr_asked_key(request: HttpRequest) -> str:
@@ -299,13 +302,14 @@ def _not_allowed(request: HttpRequest, asked: Asked, decision: Decision, signed_
 
 def _allowed(request: HttpRequest, asked: Asked, offer: Offer, *, has_consented: bool) -> HttpResponse:
     with settled():
-        # Under a lock: what ends this session (authz/cut_off.py) finds the code that is issued here, or no session.
+        # Under a lock: what ends this session (authz/authorizations/cut_off.py) finds the code that is issued here, or
+        # no session.
         here = BrowserSession.objects.select_for_update().filter(digest=offer.signed_in.session_digest)
         if not here.values_list("pk").first():
             raise OAuthError(Reason.LOGIN_REQUIRED)
         if has_consented:
             _remember(asked, offer)
-        code = codes.issue(
+        code = authorization_codes.issue(
             request=asked.request,
             client=asked.client,
             user=offer.user,

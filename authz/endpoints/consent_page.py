@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from authz import form_binding, registry, resources
+from authz import registry, resources
 from authz.endpoints.content_security_policy import POLICY
 from authz.models import Client, ProtectedResource, User
 from authz.protocol import redirect_uris
 from authz.protocol.params import Params
+from authz.sign_in import form_binding
 
 FORM = "consent"
 _IDENTITY_IN_WORDS = {

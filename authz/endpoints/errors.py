@@ -9,10 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.template import loader
 from django.views import csrf, defaults
 
-from authz import audit, metrics
-from authz.models import User
-from authz.protocol.errors import RETRY_AFTER, OAuthError, Reason
-from authz.refusals import UnrecordedError, record_unauthenticated
+from authz import audit
+from authz.limits.refusal_sampling import UnrecordedError
+from authz.limits.refused_pages import record_refused_page
+from authz.protocol.errors import RETRY_AFTER, Reason
+from authz.telemetry import metrics
 
 # After these nothing was given and nothing refused.
 GIVES_NOTHING = (DatabaseFailure, UnrecordedError)
@@ -41,15 +42,6 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Django's `CSRF_FAILURE_VIEW`."""
     record_refused_page(request, Reason.FORM_FORGED, reason)
     return csrf.csrf_failure(request, reason)
-
-
-def record_refused_page(request: HttpRequest, reason: Reason, detail: str) -> None:
-    """Record that a person's page was refused. Raises `UnrecordedError`."""
-    user = getattr(request, "user", None)
-    subject = str(user.subject) if isinstance(user, User) else ""
-    what = f"{request.method} {request.path[:200]}"
-    error = OAuthError(reason, detail=f"{what}: {detail}" if detail else what)
-    record_unauthenticated(audit.Event.PAGE_REFUSED, error, subject=subject)
 
 
 def _page(template: str) -> str:

@@ -1,4 +1,4 @@
-"""`/healthz`: this process is alive. `/readyz`: it could issue a token now (authz/readiness.py).
+"""`/healthz`: this process is alive. `/readyz`: it could issue a token now (authz/operations/readiness.py).
 
 For load balancers and orchestrators: no session, no key needed, and nothing in the answer that is worth asking for.
 Restart what is not alive; send no requests to what is not ready.
@@ -7,8 +7,8 @@ Restart what is not alive; send no requests to what is not ready.
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from authz import readiness
 from authz.endpoints.machine import json_response
+from authz.operations import readiness
 
 
 def healthz(request: HttpRequest) -> HttpResponse:

@@ -5,26 +5,18 @@ from uuid import UUID
 
 from django.urls import path
 
-from authz import (
-    audit,
-    client_auth,
-    clients,
-    decisions,
-    rate_limits,
-    refresh_tokens,
-    registry,
-    resources,
-    standing,
-    tokens,
-)
+from authz import audit, client_auth, clients, decisions, registry, resources, tokens
+from authz.authorizations import live
 from authz.conf import conf
 from authz.endpoints.client_authentication import auth_methods
 from authz.endpoints.machine import Answer, Request, form, json_response, machine_endpoint, now
+from authz.limits import rate_limits
 from authz.models import Authorization, Client, ProtectedResource
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import required
 from authz.registry import Credentials
+from authz.tokens import refresh_tokens
 
 INACTIVE = {"active": False}
 
@@ -68,7 +60,7 @@ def introspection(token: str, caller: Client, moment: float) -> dict[str, Any]:
     resource = _resource_of(claims)
     if resource is None or not _may_introspect(caller, resource):
         return INACTIVE
-    authorization = live(claims, resource, moment)
+    authorization = live_authorization(claims, resource, moment)
     if authorization is None:
         return INACTIVE
     answer = {"active": True, "token_type": "Bearer", **claims}
@@ -88,9 +80,9 @@ def _may_introspect(caller: Client, resource: ProtectedResource) -> bool:
     return caller.pk in resources.introspection_clients_of(resource)
 
 
-def live(claims: dict[str, Any], resource: ProtectedResource, moment: float) -> Authorization | None:
+def live_authorization(claims: dict[str, Any], resource: ProtectedResource, moment: float) -> Authorization | None:
     """What a token stands under, with its `user`; None if revoked, suspended, deactivated or no longer allowed."""
-    authorization = standing.find(UUID(claims["authorization"]))
+    authorization = live.find(UUID(claims["authorization"]))
     client = clients.registered(claims["client_id"])
     if authorization is None or authorization.revoked is not None or authorization.resource_id != resource.pk:
         return None

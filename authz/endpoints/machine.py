@@ -15,15 +15,17 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 
-from authz import audit, metrics, snapshot, tracing, turns
-from authz.addresses import client_address
+from authz import audit
 from authz.backends.locks import leave_if_locked
+from authz.database import concurrency, configuration_cache
 from authz.endpoints.from_memory import Memory, refreshed_by
+from authz.limits.addresses import client_address
+from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.numbers import number
 from authz.protocol.params import MAXIMUM_BODY, Params, parse_form
 from authz.protocol.trace_context import parse as parse_traceparent
-from authz.refusals import UnrecordedError, record_unauthenticated
+from authz.telemetry import metrics, tracing
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,8 @@ class Answer:
 
 
 class MachineRequest:
-    """A request to a machine endpoint, by the short way (authz/wsgi.py): of Django's request what such views read."""
+    """A request to a machine endpoint, by the short way (authz/serving/wsgi.py): of Django's request what such views
+    read."""
 
     __slots__ = ("META", "claimed_client_id")
 
@@ -158,7 +161,7 @@ def _remembered(view: View) -> View:
     memory: Memory[Answer] = Memory()
 
     def fresh(request: Request) -> Answer:
-        snapshot.begin()
+        configuration_cache.begin()
         answer: Answer = view(request)  # type: ignore[assignment]  # none of those is Django's
         memory.keep(Answer(answer.status_code, dict(answer.headers), answer.content))
         return answer
@@ -166,7 +169,7 @@ def _remembered(view: View) -> View:
     def fresh_or_kept(request: Request) -> Answer:
         try:
             return fresh(request)
-        except (DatabaseFailure, turns.MustWait):
+        except (DatabaseFailure, concurrency.MustWait):
             if (kept := memory.recall()) is None:
                 raise
             return Answer(kept.status_code, dict(kept.headers), kept.content)
@@ -184,7 +187,7 @@ def _answer(view: View, request: Request, methods: tuple[str, ...], refused: Str
         if request.method not in methods:
             raise OAuthError(Reason.METHOD_NOT_ALLOWED)
         if not getattr(view, "begins_itself", False):
-            snapshot.begin()
+            configuration_cache.begin()
         return view(request)
     except OAuthError as error:
         response = _refusal(request, error, refused)

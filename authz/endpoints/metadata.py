@@ -4,15 +4,16 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from authz import keys, registry, resources, snapshot
+from authz import keys, registry, resources
 from authz.conf import conf
+from authz.database import configuration_cache
 from authz.endpoints.machine import Answer, Request, json_response, machine_endpoint
 from authz.protocol.scopes import IDENTITY_SCOPES
 
 
 def document() -> dict[str, Any]:
     """The metadata of this server, with what each plugged-in part adds."""
-    return snapshot.cached("metadata", _document)
+    return configuration_cache.cached("metadata", _document)
 
 
 def _document() -> dict[str, Any]:

@@ -18,10 +18,10 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from authz import metrics as counting
 from authz import registry
 from authz.conf import conf
 from authz.models import PeriodicTask
+from authz.telemetry import metrics as counting
 
 
 def metrics(request: HttpRequest) -> HttpResponse:

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from django.urls import path
 
-from authz import audit, authorizations, client_auth, refresh_tokens, registry, tokens
+from authz import audit, authorizations, client_auth, registry, tokens
 from authz.conf import conf
+from authz.database.transactions import settled
 from authz.endpoints.client_authentication import auth_methods
 from authz.endpoints.machine import Answer, Request, form, json_response, machine_endpoint, now
 from authz.models import Authorization
@@ -14,7 +15,7 @@ from authz.protocol import jwts
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import required
 from authz.registry import Credentials
-from authz.transactions import settled
+from authz.tokens import refresh_tokens
 
 
 @machine_endpoint("POST", refused=audit.Event.REVOCATION_REFUSED)

@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from authz import status_lists
+from authz.authorizations import status_lists
 from authz.endpoints.machine import Answer, Request, Response, json_response, machine_endpoint, now
 from authz.protocol.status_list import CONTENT_TYPE
 

@@ -4,14 +4,16 @@ from typing import Any
 
 from django.urls import path
 
-from authz import audit, client_auth, metrics, rate_limits, registry
-from authz.addresses import client_address
+from authz import audit, client_auth, registry
 from authz.conf import conf
 from authz.endpoints.client_authentication import auth_methods
 from authz.endpoints.machine import Answer, Request, form, json_response, machine_endpoint, now
+from authz.limits import rate_limits
+from authz.limits.addresses import client_address
 from authz.protocol.errors import OAuthError
 from authz.protocol.params import Params, required
 from authz.registry import Credentials, TokenRequest
+from authz.telemetry import metrics
 
 
 @machine_endpoint("POST", refused=audit.Event.TOKEN_REFUSED)

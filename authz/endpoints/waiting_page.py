@@ -12,14 +12,16 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.shortcuts import render
 from django.urls import reverse
 
-from authz import access_notices, access_requests, approvers, audit, decisions, form_binding, notifications, registry
+from authz import audit, decisions, notifications, registry
+from authz.approvals import access_requests, approvers, notices
+from authz.database.transactions import settled
+from authz.limits.refusal_sampling import record_unauthenticated
 from authz.models import Client, ProtectedResource, User
 from authz.notifications import Kind
 from authz.policy import Ask, Decision
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import Params
-from authz.refusals import record_unauthenticated
-from authz.transactions import settled
+from authz.sign_in import form_binding
 
 REQUEST_FORM, AGENT_FORM = "ask for access", "ask for an agent"
 _WAITS = "Your organisation lets a person decide this. It is asked for, once; nothing else happens yet."
@@ -89,7 +91,7 @@ def for_agent(request: HttpRequest, client: Client, now: float) -> HttpResponse:
         shown = (form_binding.client_state(client),)
         if is_answered and form_binding.is_as_shown(request, AGENT_FORM, *shown):
             with settled():
-                access_notices.agent_waits(client, user, moment)
+                notices.agent_waits(client, user, moment)
                 registry.asked_for(client)
             return HttpResponseRedirect(request.get_full_path())
         seal = form_binding.seal(request, AGENT_FORM, *shown)
@@ -100,10 +102,10 @@ def for_agent(request: HttpRequest, client: Client, now: float) -> HttpResponse:
         "request_id": audit.current_origin().request_id,
     }
     if isinstance(user, User):
-        told = access_notices.told_of_agent(client, moment)
+        told = notices.told_of_agent(client, moment)
         context |= {
             "told": told,
-            "approvers": [_named(person) for person in access_notices.who_approves_agents()],
+            "approvers": [_named(person) for person in notices.who_approves_agents()],
             "form": "" if told else AGENT_FORM,
             "seal": seal,
             "has_changed": is_answered,

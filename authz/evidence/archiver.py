@@ -14,14 +14,15 @@ from pathlib import Path
 from django.db import IntegrityError, connection
 from django.db.models import Min
 
-from authz import audit, clocks
+from authz import audit
 from authz.conf import conf
+from authz.database import clocks
+from authz.database.transactions import settled
 from authz.evidence import archive_files, checkpoint_keys, leaves, merkle, segments
 from authz.evidence.comparison import compare, under_another_id
 from authz.evidence.notes import open_note
 from authz.evidence.verify import verify
 from authz.models import AuditArchive, AuditDestination, AuditEvent, AuditSegment
-from authz.transactions import settled
 
 EVERY = 300.0
 NEEDS_TRUE_CLOCK = True

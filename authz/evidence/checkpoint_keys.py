@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from authz import audit
 from authz.conf import conf
+from authz.database.transactions import settled
 from authz.evidence.notes import Verifier
+from authz.keys.secrets_at_rest import AtRest, WrongKeyError, decrypt, encrypt, moved
 from authz.models import CheckpointKey
-from authz.secrets_at_rest import AtRest, WrongKeyError, decrypt, encrypt, moved
-from authz.transactions import settled
 
 PURPOSE = "audit checkpoints at rest"
 

@@ -15,16 +15,16 @@ from django.db import connection
 from django.db.models import F, Min, Q
 
 from authz.conf import conf
+from authz.database.due import due as due_by
 from authz.evidence import checkpoint_keys, leaves, proofs, targets
 from authz.evidence.destination_tokens import token_of
 from authz.evidence.formats import cef, json_lines, ocsf
 from authz.evidence.notes import read_notes
 from authz.evidence.segments import as_sealed
 from authz.evidence.targets import Line
+from authz.keys.secrets_at_rest import WrongKeyError
 from authz.models import AuditArchive, AuditDestination, AuditSegment
-from authz.moments import due as due_by
 from authz.outbound import OutboundError
-from authz.secrets_at_rest import WrongKeyError
 
 logger = logging.getLogger(__name__)
 

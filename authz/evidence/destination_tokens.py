@@ -1,6 +1,6 @@
 """The bearer tokens of collectors, encrypted at rest (law 9)."""
 
-from authz import secrets_at_rest
+from authz.keys import secrets_at_rest
 from authz.models import AuditDestination
 
 _PURPOSE = "audit destinations at rest"

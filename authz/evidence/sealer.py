@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 
 from django.db import IntegrityError
 
+from authz.database.transactions import settled
 from authz.evidence import checkpoint_keys, leaves, merkle
 from authz.evidence.horizon import horizon
 from authz.evidence.notes import Checkpoint, NoteError, open_note, sign
 from authz.evidence.status import MOST, unsealed
 from authz.models import AuditArchive, AuditSegment, CheckpointKey
-from authz.transactions import settled
 
 EVERY = 5.0
 # Events in a segment: 160 kB of hashes at the most.

@@ -4,7 +4,9 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from authz import authorizations, decisions, refresh_tokens, registry, resources, status_lists, tokens
+from authz import authorizations, decisions, registry, resources, tokens
+from authz.authorizations import status_lists
+from authz.database.transactions import settled
 from authz.models import Authorization, AuthorizationCode, ProtectedResource
 from authz.models.client import digest
 from authz.policy import Decision
@@ -12,7 +14,7 @@ from authz.protocol import params, pkce
 from authz.protocol import resources as resource_rules
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Issuance, TokenRequest
-from authz.transactions import settled
+from authz.tokens import refresh_tokens
 
 GRANT_TYPE = "authorization_code"
 PARAMETERS = frozenset({"grant_type", "code", "redirect_uri", "client_id", "code_verifier", "resource"})
@@ -63,7 +65,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         response |= extension.extend(issuance)
     with settled():
         # One conditional statement decides among racers; the others are replays (law 3).
-        # A code that was made worthless meanwhile (authz/cut_off.py) is not consumed either.
+        # A code that was made worthless meanwhile (authz/authorizations/cut_off.py) is not consumed either.
         consumed = AuthorizationCode.objects.filter(
             digest=code.digest, used=None, expires__gt=authorization.created
         ).update(used=authorization.created, authorization_id=authorization.pk)

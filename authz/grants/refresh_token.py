@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
-from authz import audit, authorizations, decisions, refresh_tokens, registry, resources, standing, status_lists, tokens
+from authz import audit, authorizations, decisions, registry, resources, tokens
+from authz.authorizations import live, status_lists
 from authz.conf import conf
+from authz.database.transactions import settled
 from authz.grants.authorization_code import REFRESH_TOKEN_IDLE, REFRESH_TOKEN_LONGEST
 from authz.models import Authorization
 from authz.policy import Ask, Decision
 from authz.protocol import params, scopes
 from authz.protocol import resources as resource_rules
 from authz.protocol.errors import OAuthError, Reason
-from authz.refresh_tokens import RefreshToken
 from authz.registry import Issuance, TokenRequest
-from authz.transactions import settled
+from authz.tokens import refresh_tokens
+from authz.tokens.refresh_tokens import RefreshToken
 
 GRANT_TYPE = "refresh_token"
 PARAMETERS = frozenset({"grant_type", "refresh_token", "scope", "resource", "client_id"})
@@ -62,7 +64,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
 
 
 def _find(presented: RefreshToken, request: TokenRequest) -> Authorization:
-    authorization = standing.find(presented.authorization)
+    authorization = live.find(presented.authorization)
     if authorization is None:
         raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="removed")
     # > the authorization server MUST … ensure that the refresh token was issued to the authenticated client (RFC 6749
@@ -138,7 +140,7 @@ def _refuse_replay(authorization: Authorization, presented: RefreshToken, now: d
 def _rotate(authorization: Authorization, presented: RefreshToken, now: datetime) -> bool:
     """Compare and swap. False: another request has rotated, or revoked, in between."""
     expires = min(now + REFRESH_TOKEN_IDLE, authorization.created + REFRESH_TOKEN_LONGEST)
-    return standing.rotate(authorization.pk, generation=presented.generation, now=now, expires=expires)
+    return live.rotate(authorization.pk, generation=presented.generation, now=now, expires=expires)
 
 
 def _decide(authorization: Authorization, request: TokenRequest) -> Decision:

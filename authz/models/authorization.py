@@ -9,7 +9,8 @@ from django.db import models
 class Authorization(models.Model):
     """One standing grant: client × subject × resource × scopes, with where it came from and what it led to.
 
-    A refresh token is `id.generation.MAC`: rotating is one compare-and-swap of `generation` (authz/refresh_tokens.py).
+    A refresh token is `id.generation.MAC`: rotating is one compare-and-swap of `generation`
+    (authz/tokens/refresh_tokens.py).
     Every access token carries the id in its `authorization` claim, so ending the row ends everything under it.
     """
 
@@ -35,7 +36,8 @@ class Authorization(models.Model):
     redirect_uri = models.TextField(blank=True, default="")
     client_digest = models.CharField(max_length=64, blank=True, default="")
     lineage = models.JSONField(default=dict)
-    # Its place in a status list, for good (authz/status_lists.py); none while its resource wants no status.
+    # Its place in a status list, for good (authz/authorizations/status_lists.py); none while its resource wants no
+    # status.
     status_list = models.BigIntegerField(null=True)
     status_index = models.PositiveIntegerField(null=True)
 
@@ -47,7 +49,7 @@ class Authorization(models.Model):
                 condition=models.Q(status_list__isnull=False),
                 name="authz_one_status_entry",
             ),
-            # One live authorization of a client at a resource without a person (authz/authorizations.py).
+            # One live authorization of a client at a resource without a person (authz/authorizations/__init__.py).
             models.UniqueConstraint(
                 fields=["client", "resource", "grant_type"],
                 condition=models.Q(user=None, revoked=None),

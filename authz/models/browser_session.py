@@ -6,7 +6,8 @@ class BrowserSession(models.Model):
     """What a browser's session holds, by the digest of its key.
 
     The key itself stands in the browser's cookie alone: a reader of this table, of a backup of it or of a page about it
-    cannot take a session over. `user` finds a person's sessions without reading each (authz/cut_off_kinds.py).
+    cannot take a session over. `user` finds a person's sessions without reading each
+    (authz/authorizations/cut_off_targets.py).
     """
 
     digest = models.CharField(max_length=64, primary_key=True)

@@ -144,7 +144,8 @@ class Client(AbstractApplication):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.client_type = self.CLIENT_CONFIDENTIAL if self.is_confidential else self.CLIENT_PUBLIC
         self.hash_client_secret = False
-        # Every door says so with a sentence (authz/identifiers.py); this is for the ones that are yet to be built.
+        # Every door says so with a sentence (authz/clients/identifiers.py); this is for the ones that are yet to be
+        # built.
         if self._state.adding and is_like_a_subject(self.client_id):
             raise ValidationError({"client_id": "A client is not named like a person: this is a UUID."})
         super().save(*args, **kwargs)
@@ -154,7 +155,7 @@ _KINDS = {"cimd": "cimd", "dcr": "dynamic"}
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
-# What a client is by its columns: functions, for who reads ten thousand rows as tuples (authz/simulation.py).
+# What a client is by its columns: functions, for who reads ten thousand rows as tuples (authz/decisions/simulation.py).
 
 
 def state_of(status: str, approved_until: datetime | None, now: float) -> Client.Status:

@@ -3,7 +3,7 @@ from django.db import models
 
 class RemovalMark(models.Model):
     """Up to which end the used assertions may have been removed. One that ends earlier is refused: whether it was used
-    is not known any more (authz/replay.py).
+    is not known any more (authz/database/replay.py).
     """
 
     name = models.CharField(max_length=40, primary_key=True)
@@ -14,7 +14,7 @@ class RemovalMark(models.Model):
 
 
 class ClockAnchor(models.Model):
-    """What a machine's clock said at a moment of its uptime (authz/clocks.py). Seconds."""
+    """What a machine's clock said at a moment of its uptime (authz/database/clocks.py). Seconds."""
 
     boot = models.CharField(max_length=36, primary_key=True)
     wall = models.FloatField()

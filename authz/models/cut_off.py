@@ -1,4 +1,4 @@
-"""What was cut off, by whom, and what it was before: what an undo gives back (authz/cut_off.py)."""
+"""What was cut off, by whom, and what it was before: what an undo gives back (authz/authorizations/cut_off.py)."""
 
 from django.db import models
 

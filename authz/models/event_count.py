@@ -2,7 +2,7 @@ from django.db import models
 
 
 class EventCount(models.Model):
-    """How many events of a kind an hour or a day had: what the console's figures are made of (authz/console/counts.py).
+    """How many events of a kind an hour or a day had: what the console's figures are made of (authz/audit/counts.py).
 
     `slot` is `2026-11-23 14` for an hour and `2026-11-23` for a day, in UTC. Only figures rest on these rows; what
     happened is in the audit.

@@ -57,7 +57,8 @@ class RuleChange(models.Model):
 
 
 class RuleAuthor(models.Model):
-    """Who writes rules in the present transaction: the one row is there only until it ends (authz/rule_history.py).
+    """Who writes rules in the present transaction: the one row is there only until it ends
+    (authz/decisions/rule_history.py).
 
     Triggers cannot ask the process who is signed in, so it tells them here.
     """

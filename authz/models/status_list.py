@@ -1,4 +1,5 @@
-"""Status lists: where resource servers see which tokens have ended without asking (authz/status_lists.py)."""
+"""Status lists: where resource servers see which tokens have ended without asking
+(authz/authorizations/status_lists.py)."""
 
 from django.db import models
 

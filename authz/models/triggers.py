@@ -1,7 +1,7 @@
 """Database triggers, for what must hold whoever writes: the ORM, a bulk update, or a person at the database's prompt.
 
 - Each write to a configuration table moves the generation, in the same transaction, so that no process goes on deciding
-  by what it has cached (authz/snapshot.py).
+  by what it has cached (authz/database/configuration_cache.py).
 - Each change of a rule becomes a row of the rules' history, in the same transaction, never changed or removed.
 - A change of what was cut off voids the undo (mark_triggers.py).
 - Rows of the audit are never changed, and never removed before they stand in an archive (archive_triggers.py).

@@ -82,7 +82,7 @@ class User(AbstractUser):
         # `manage.py createsuperuser` makes the first administrator, and knows no roles.
         if self._state.adding and self.is_superuser:
             self.role = self.Role.ADMINISTRATOR
-        # No client's id looks like a subject (authz/identifiers.py), unless it is older than that rule.
+        # No client's id looks like a subject (authz/clients/identifiers.py), unless it is older than that rule.
         if self._state.adding:
             while apps.get_model("authz", "Client").objects.filter(client_id__iexact=str(self.subject)).exists():
                 self.subject = uuid.uuid4()

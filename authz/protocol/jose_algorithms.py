@@ -1,6 +1,6 @@
 """The signature algorithms that are verified here (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2), each bound to its keys.
 
-`none` and HMAC are not among them. The cryptography is PyJWT's. What we sign with ourselves is fewer (authz/keys.py).
+`none` and HMAC are not among them. The cryptography is PyJWT's. Our own keys sign with fewer (authz/keys).
 """
 
 from dataclasses import dataclass

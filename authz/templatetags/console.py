@@ -9,9 +9,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 
-from authz.console import display, sentences
-from authz.console.reasons import explain
-from authz.console.shown import shown
+from authz.console.widgets import display, sentences
+from authz.console.widgets.reasons import explain
+from authz.console.widgets.shown import shown
 from authz.models import User
 from authz.policy import Rule
 

@@ -10,13 +10,13 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client as Browser
 
-from authz.api.authentication import identifier
-from authz.api.principal import SCOPES
+from authz.api.framework.authentication import identifier
+from authz.api.framework.principal import SCOPES
 from authz.configuration import apply
 from authz.models import User
 from tests.support.world import REDIRECT, SECRET, World
 
-BACKEND = "authz.password_backend.PasswordBackend"
+BACKEND = "authz.sign_in.password_backend.PasswordBackend"
 PEOPLE = {"administrator": "alice", "approver": "bob", "none": "charlie", "auditor": "dana", "developer": "erin"}
 
 

@@ -130,7 +130,7 @@ def test_a_developer_sees_and_cancels_only_what_concerns_them(erin: Caller, gate
     pk = asked(erin)
     frank = User.objects.create(username="frank", role="developer")
     browser = Browser()
-    browser.force_login(frank, backend="authz.password_backend.PasswordBackend")
+    browser.force_login(frank, backend="authz.sign_in.password_backend.PasswordBackend")
     franks = Caller(browser)
 
     assert franks.get("access_requests")["items"] == []

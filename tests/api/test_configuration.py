@@ -311,7 +311,7 @@ def test_a_page_that_cannot_be_meant_is_refused(alice: Caller, query: str) -> No
 
 
 def test_a_program_gone_wild_is_slowed_down(alice: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("authz.api.view.READS", "3/m")
+    monkeypatch.setattr("authz.api.framework.view.READS", "3/m")
 
     statuses = [alice("GET", "me").status_code for _ in range(4)]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from authz.api.authentication import identifier
-from authz.api.principal import SCOPES
+from authz.api.framework.authentication import identifier
+from authz.api.framework.principal import SCOPES
 from authz.api.urls import urlpatterns
 from authz.configuration import apply
 from tests.api.conftest import Caller

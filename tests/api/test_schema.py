@@ -6,7 +6,7 @@ import pytest
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.validation import validate_schema
 
-from authz.api import schema
+from authz.api.framework import schema
 from tests.support.world import World
 
 pytestmark = pytest.mark.any_database

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from authz.status_lists import LIFETIME
+from authz.authorizations.status_lists import LIFETIME
 from tests.support import cut_off_under_load
 from tests.support.cut_off_under_load import ENDED_BY
 

@@ -14,8 +14,8 @@ from authz import keys
 from authz.conf import conf
 from authz.models import AuditEvent, SigningKey
 from authz.protocol import jwks, jwts
-from tests.authz.assertions import client_assertion
 from tests.support import world
+from tests.support.assertions import client_assertion
 from tests.support.world import NOTES, World, claims
 
 

@@ -8,10 +8,11 @@ import pytest
 from django.db import connection
 from django.http import HttpResponse
 
-from authz import audit, refusals
+from authz import audit
+from authz.limits import refusal_sampling
 from authz.models import AuditEvent, Authorization, AuthorizationCode, Consent, UsedAssertion
-from tests.authz.assertions import client_assertion
 from tests.support import world
+from tests.support.assertions import client_assertion
 from tests.support.world import SECRET, World, basic_header
 
 
@@ -108,29 +109,29 @@ class TestNoTokenWithoutItsRecord:
 
 class TestGrowth:
     def test_a_stranger_cannot_grow_it_without_limit(self, gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(refusals, "BURST", 5.0)
-        monkeypatch.setattr(refusals, "RATE", 0.0)
-        refusals.reset()
+        monkeypatch.setattr(refusal_sampling, "BURST", 5.0)
+        monkeypatch.setattr(refusal_sampling, "RATE", 0.0)
+        refusal_sampling.reset()
         for _ in range(12):
             assert gatehouse.token(grant_type="client_credentials", client_id="nobody").status_code == 401
         assert AuditEvent.objects.filter(event="token:access:refused").count() == 5
 
     def test_what_was_left_out_is_counted(self, gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(refusals, "BURST", 1.0)
-        monkeypatch.setattr(refusals, "RATE", 0.0)
-        refusals.reset()
+        monkeypatch.setattr(refusal_sampling, "BURST", 1.0)
+        monkeypatch.setattr(refusal_sampling, "RATE", 0.0)
+        refusal_sampling.reset()
         for _ in range(4):
             gatehouse.token(grant_type="client_credentials", client_id="nobody")
-        monkeypatch.setattr(refusals, "RATE", 1e9)
+        monkeypatch.setattr(refusal_sampling, "RATE", 1e9)
         gatehouse.token(grant_type="client_credentials", client_id="nobody")
         assert AuditEvent.objects.order_by("id").last().detail["left_out"] == 3  # type: ignore[union-attr]
 
     def test_what_is_issued_is_recorded_however_many_refusals_there_were(
         self, gatehouse: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(refusals, "BURST", 0.0)
-        monkeypatch.setattr(refusals, "RATE", 0.0)
-        refusals.reset()
+        monkeypatch.setattr(refusal_sampling, "BURST", 0.0)
+        monkeypatch.setattr(refusal_sampling, "RATE", 0.0)
+        refusal_sampling.reset()
         gatehouse.machine_token()
         assert AuditEvent.objects.filter(event="token:access:issued").count() == 1
 

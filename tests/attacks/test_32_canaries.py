@@ -17,8 +17,8 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from demo.browser import Page, Person
-from tests.authz.assertions import client_assertion
 from tests.support import commands, databases, processes, world
+from tests.support.assertions import client_assertion
 from tests.support.processes import RunningGatehouse
 
 METRICS_TOKEN = f"metrics-{secrets.token_hex(24)}"

@@ -14,7 +14,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.db import connection
 from django.test import Client as Browser
 
-from authz import refusals
+from authz.limits import refusal_sampling
 from authz.models import AuditEvent, User
 from cimd.models import Policy
 from tests.support import world
@@ -265,12 +265,12 @@ def test_right_and_wrong_get_the_same_answer(gatehouse: World, name: str) -> Non
 
 
 def test_what_sampling_left_out_is_not_lost(gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "SOURCE_BURST", 1.0)
-    monkeypatch.setattr(refusals, "SOURCE_RATE", 0.0)
-    refusals.reset()
+    monkeypatch.setattr(refusal_sampling, "SOURCE_BURST", 1.0)
+    monkeypatch.setattr(refusal_sampling, "SOURCE_RATE", 0.0)
+    refusal_sampling.reset()
     for _ in range(4):
         assert gatehouse.token(grant_type="client_credentials", client_id="nobody").status_code == 401
-    monkeypatch.setattr(refusals, "SOURCE_RATE", 1e9)
+    monkeypatch.setattr(refusal_sampling, "SOURCE_RATE", 1e9)
     with away():
         assert gatehouse.token(grant_type="client_credentials", client_id="nobody").status_code == 503
     assert gatehouse.token(grant_type="client_credentials", client_id="nobody").status_code == 401
@@ -278,9 +278,9 @@ def test_what_sampling_left_out_is_not_lost(gatehouse: World, monkeypatch: pytes
 
 
 def test_beyond_the_budget_nothing_is_answered_either(gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "SOURCE_BURST", 2.0)
-    monkeypatch.setattr(refusals, "SOURCE_RATE", 0.0)
-    refusals.reset()
+    monkeypatch.setattr(refusal_sampling, "SOURCE_BURST", 2.0)
+    monkeypatch.setattr(refusal_sampling, "SOURCE_RATE", 0.0)
+    refusal_sampling.reset()
     with away():
         for _ in range(5):
             assert gatehouse.token(grant_type="client_credentials", client_id="nobody").status_code == 503

@@ -7,7 +7,7 @@ import pytest
 from django.http import HttpResponse
 from pytest_django import Settings
 
-from authz import snapshot
+from authz.database import configuration_cache
 from authz.models import Authorization
 from tests.support import world
 from tests.support.world import SECRET, World, basic_header, claims
@@ -110,7 +110,7 @@ def test_a_server_without_a_grant_neither_offers_nor_redeems_nor_hands_out_for_i
 ) -> None:
     without = [path for path in settings.GATEHOUSE["GRANTS"] if not path.endswith(".refresh_token")]
     settings.GATEHOUSE = settings.GATEHOUSE | {"GRANTS": without}
-    snapshot.forget()
+    configuration_cache.forget()
     tokens = gatehouse.signed_in_tokens()
     assert "refresh_token" not in tokens
     assert error(gatehouse.refresh("anything")) == "unsupported_grant_type"

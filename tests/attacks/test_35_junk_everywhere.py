@@ -10,11 +10,11 @@ from urllib.parse import quote, urlencode
 import pytest
 from django.test import Client as Browser
 
-from authz.api import schema
+from authz.api.framework import schema
 from authz.conf import conf
 from authz.configuration import apply
 from authz.models import Client, User
-from tests.authz.assertions import client_assertion
+from tests.support.assertions import client_assertion
 from tests.support.world import SECRET, World, agent_key, basic_header
 from tests.xaa.company import JWT_BEARER, TOKEN_EXCHANGE
 
@@ -237,14 +237,14 @@ JSON: list[str] = [
 @pytest.fixture
 def administrator(gatehouse: World) -> Browser:
     browser = Browser()
-    browser.force_login(User.objects.get(username="alice"), "authz.password_backend.PasswordBackend")
+    browser.force_login(User.objects.get(username="alice"), "authz.sign_in.password_backend.PasswordBackend")
     return browser
 
 
 @pytest.fixture(autouse=True)
 def _no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("authz.api.view.READS", "1000000/m")
-    monkeypatch.setattr("authz.api.view.WRITES", "1000000/m")
+    monkeypatch.setattr("authz.api.framework.view.READS", "1000000/m")
+    monkeypatch.setattr("authz.api.framework.view.WRITES", "1000000/m")
 
 
 def places(path: str) -> list[str]:

@@ -241,7 +241,7 @@ class TestFuzz:
     ) -> None:
         gatehouse.browser.logout()
         if signed_in:
-            gatehouse.browser.force_login(world.person("bob"), backend="authz.password_backend.PasswordBackend")
+            gatehouse.browser.force_login(world.person("bob"), backend="authz.sign_in.password_backend.PasswordBackend")
         encodable = {name: value.encode(errors="replace").decode() for name, value in changes.items()}
         path, _, query = gatehouse.authorize_url(
             **{name.encode(errors="replace").decode(): value for name, value in encodable.items()}

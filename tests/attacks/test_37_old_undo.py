@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from authz import cut_off, lifecycle
-from authz.lifecycle import Terms
+from authz.approvals import agent_lifecycle
+from authz.approvals.agent_lifecycle import Terms
+from authz.authorizations import cut_off
 from authz.models import AuditEvent, Client, CutOff, CutOffMark, ProtectedResource, User
 from tests.support import world
 from tests.support.races import at_once
@@ -89,8 +90,8 @@ def past_django(statement: str) -> Callable[[], None]:
 
 def approved_and_suspended_again() -> None:
     alice, terms = world.person("alice"), Terms(owner=world.person("charlie"))
-    assert lifecycle.switch(DESKTOP.get(), "approved", by=alice, now=now(), terms=terms)
-    assert lifecycle.switch(DESKTOP.get(), "suspended", by=alice, now=now())
+    assert agent_lifecycle.switch(DESKTOP.get(), "approved", by=alice, now=now(), terms=terms)
+    assert agent_lifecycle.switch(DESKTOP.get(), "suspended", by=alice, now=now())
 
 
 LATER: list[tuple[str, str, Callable[[], object]]] = [

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
-from authz import client_attributes
 from authz.api.agents import REGISTRABLE
+from authz.clients import attributes
 from authz.configuration import apply
-from authz.console.agents import AgentForm
+from authz.console.agents.admin import AgentForm
 from authz.models import AuditEvent, Client, User
 from authz.policy import clients as policy_clients
 from tests.cimd.test_registration import PATH, TOKEN, ask, program
 from tests.support.world import World
 
-BACKEND = "authz.password_backend.PasswordBackend"
+BACKEND = "authz.sign_in.password_backend.PasswordBackend"
 # What each door would have to be told for these columns, and what they are if it does not listen.
 TRUSTED: dict[str, tuple[object, object]] = {
     "environment": ("production", ""),
@@ -52,21 +52,21 @@ def value_of(client: Client, name: str) -> object:
 
 
 def test_every_column_is_somebodys() -> None:
-    assert client_attributes.unclassified() == set()
-    assert not client_attributes.DECLARED & client_attributes.ORGANISATIONS
-    assert set(TRUSTED) == client_attributes.ORGANISATIONS - {"approval_reminders"}
+    assert attributes.unclassified() == set()
+    assert not attributes.DECLARED & attributes.ORGANISATIONS
+    assert set(TRUSTED) == attributes.ORGANISATIONS - {"approval_reminders"}
 
 
 def test_what_rules_refer_to_is_the_organisations() -> None:
     """`host` and `kind` are what the server found out itself."""
     columns = {"tag": "tags", "owner": "owner", "environment": "environment"}
     assert set(policy_clients._SELECTORS) - {"host", "kind"} == set(columns)
-    assert set(columns.values()) <= client_attributes.ORGANISATIONS
+    assert set(columns.values()) <= attributes.ORGANISATIONS
 
 
 def test_no_door_of_everybodys_names_them() -> None:
-    assert not client_attributes.ORGANISATIONS & set(REGISTRABLE)
-    assert client_attributes.ORGANISATIONS & set(AgentForm.Meta.fields)
+    assert not attributes.ORGANISATIONS & set(REGISTRABLE)
+    assert attributes.ORGANISATIONS & set(AgentForm.Meta.fields)
 
 
 @pytest.mark.parametrize("name", TRUSTED)

@@ -19,10 +19,12 @@ from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 from django.urls import NoReverseMatch, reverse
 
-from authz import account_mails, account_pages, people, rate_limits, sign_in
 from authz.configuration import ConfigurationError, apply
+from authz.keys.second_factors import Adapter
+from authz.limits import rate_limits
 from authz.models import AuditEvent, Authorization, AuthorizationCode, BrowserSession, Consent, User
-from authz.second_factors import Adapter
+from authz.sign_in import account_mails, account_pages, people
+from authz.sign_in import session as sign_in
 from tests.protocol.test_email_addresses import OTHERS
 from tests.support.races import at_once
 from tests.support.world import World, person, redirect_parameters

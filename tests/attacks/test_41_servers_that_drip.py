@@ -18,8 +18,8 @@ import trustme
 from django.conf import settings
 from django.test import override_settings
 
-from authz import mail_transport, outbound
-from authz.outbound import Cause, OutboundError, Role, fetch
+from authz import outbound
+from authz.outbound import Cause, OutboundError, Role, fetch, mail_transport
 
 CA = trustme.CA()
 SECONDS = 0.6
@@ -247,7 +247,7 @@ def test_a_syslog_server_that_does_not_close_ends_at_the_deadline(serve: Server,
 
 def _mail(port: int, **kind: bool) -> None:
     changed = {
-        "EMAIL_BACKEND": "authz.mail_transport.EmailBackend",
+        "EMAIL_BACKEND": "authz.outbound.mail_transport.EmailBackend",
         "EMAIL_HOST": "127.0.0.1",
         "EMAIL_PORT": port,
         "EMAIL_USE_SSL": kind.get("ssl", False),

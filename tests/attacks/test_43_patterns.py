@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authz.endpoints.status_lists import _ACCEPTS_GZIP
-from authz.logs import scrub
+from authz.operations.logs import scrub
 from authz.protocol import client_metadata, display_names, http_caching, jwts, patterns, redirect_uris, scopes
 from authz.protocol.errors import OAuthError
 from cimd import client_identifier

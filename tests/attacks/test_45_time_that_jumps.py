@@ -9,8 +9,10 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from authz import clocks, doctor, housekeeping, moments, periodic, readiness, registry, remote_keys, replay
-from authz.clocks import Anchor
+from authz import registry
+from authz.database import clocks, replay
+from authz.database import due as moments
+from authz.database.clocks import Anchor
 from authz.models import (
     AuditDestination,
     BrowserSession,
@@ -20,6 +22,8 @@ from authz.models import (
     RemovalMark,
     UsedAssertion,
 )
+from authz.operations import doctor, housekeeping, periodic, readiness
+from authz.outbound import remote_keys
 from authz.protocol.moments import is_due
 from cimd import budget, discovery
 from cimd.models import Document, FetchWindow
@@ -231,11 +235,11 @@ def test_a_node_whose_clock_is_wrong_tidies_nothing_and_goes_on_sealing(
 def test_what_removes_or_ends_by_the_clock_needs_a_true_one() -> None:
     needs = {name for name, task in registry.periodic_tasks().items() if getattr(task, "NEEDS_TRUE_CLOCK", False)}
     assert needs == {
-        "authz.housekeeping",
+        "authz.operations.housekeeping",
         "xaa.housekeeping",
-        "authz.recertification",
+        "authz.approvals.recertification",
         "authz.evidence.archiver",
-        "authz.expiring_approvals",
+        "authz.approvals.reminders",
     }
 
 
@@ -270,7 +274,7 @@ def test_leases_and_retries_of_a_clock_that_was_ahead_hold_nobody(gatehouse: wor
 
 @pytest.mark.django_db
 def test_a_message_that_a_clock_put_off_for_a_year_is_sent(gatehouse: world.World) -> None:
-    from authz import notification_delivery
+    from authz.notifications import delivery as notification_delivery
 
     now = datetime.now(UTC)
     made = Notification.objects.create(message=uuid4(), kind="x", recipient=world.person("bob"), created=now, due=now)

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 from django.test import override_settings
 
-from authz import remote_keys
+from authz.outbound import remote_keys
 from authz.protocol import jwks
 from tests.support.world import World
 from tests.xaa import company as organisation

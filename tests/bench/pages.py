@@ -80,8 +80,8 @@ def measure() -> None:
     from django.test import Client as Browser
     from django.test.utils import CaptureQueriesContext
 
+    from authz.audit import counts
     from authz.conf import conf
-    from authz.console import counts
     from authz.models import AuditEvent, EventCountMark, User
     from tests.support import everything, pages
 
@@ -97,7 +97,7 @@ def measure() -> None:
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
     browser = Browser(headers={"host": conf.origin.partition("//")[2]})
-    browser.force_login(alice, backend="authz.password_backend.PasswordBackend")
+    browser.force_login(alice, backend="authz.sign_in.password_backend.PasswordBackend")
     rows = []
     for paths in pages.pages(everything.first).values():
         for path in paths:

@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from authz import refresh_tokens
 from authz.client_auth.private_key_jwt import ASSERTION_TYPE
 from authz.conf import conf
 from authz.models import Authorization, Client, ProtectedResource, User
 from authz.protocol import jwks, jwts
+from authz.tokens import refresh_tokens
 from tests.bench.servers import CHAT, CHAT_MCP, ES256, JWT_BEARER, TOKEN_EXCHANGE
 from xaa import id_jag
 

@@ -182,7 +182,7 @@ def gatehouse(folder: Path) -> Iterator[Server]:
         )
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "authz.serve"], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+            [sys.executable, "-m", "authz.serving"], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
     try:
         _wait(port)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from authz import snapshot
 from authz.configuration import apply
+from authz.database import configuration_cache
 from authz.models import AccessRequest, Authorization, Client, Notification
 from authz.protocol.errors import OAuthError
 from cimd import approval_queue
@@ -31,7 +31,7 @@ def stranger(url: str, status: str = "pending", **of_document: Any) -> Client:
 
 def arrives(url: str) -> bool:
     """Whether there is room for one more; it takes it."""
-    snapshot.begin()
+    configuration_cache.begin()
     host = url.split("/")[2]
     try:
         approval_queue.require_room(host, NOW)

@@ -7,8 +7,9 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
-from authz import clients, snapshot
+from authz import clients
 from authz.configuration import apply
+from authz.database import configuration_cache
 from authz.models import AuditEvent, Client, User
 from cimd.models import Document, Policy
 from tests.cimd.documents import jwks
@@ -26,7 +27,7 @@ def browser(username: str, role: str) -> Browser:
     user.role = role
     user.save()
     found = Browser()
-    found.force_login(user, backend="authz.password_backend.PasswordBackend")
+    found.force_login(user, backend="authz.sign_in.password_backend.PasswordBackend")
     return found
 
 
@@ -36,7 +37,7 @@ def alice(gatehouse: world.World) -> Browser:
 
 
 def seen(documents: DocumentHost, **members: Any) -> Document:
-    snapshot.begin()
+    configuration_cache.begin()
     clients.find(documents.document(**members))
     return Document.objects.select_related("client", "current", "candidate").get()
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from authz import cut_off, snapshot
+from authz.approvals.agent_lifecycle import Terms
+from authz.authorizations import cut_off
 from authz.configuration import apply
-from authz.lifecycle import Terms
+from authz.database import configuration_cache
 from authz.models import Client
 from cimd import admission
 from cimd.models import Document, DocumentVersion
@@ -58,7 +59,7 @@ def test_a_newer_version_waits_for_a_person(gatehouse: world.World, url: str, do
     switch(DocumentVersion.objects.get().digest[:12])
     documents.document(client_name="A new name", grant_types=CLAUDE_CODE["grant_types"])
     Document.objects.update(fresh_until=1, retry_at=0)
-    snapshot.forget()
+    configuration_cache.forget()
     asked = gatehouse.authorize_url(client_id=url, redirect_uri=CALLBACK)
     assert gatehouse.browser.get(asked).status_code == 403
     document = Document.objects.get()
@@ -85,7 +86,7 @@ def test_an_old_version_ends_what_it_gave_and_no_more(
     digest = DocumentVersion.objects.get().digest
     documents.document(client_name="Only the name is new", grant_types=CLAUDE_CODE["grant_types"])
     Document.objects.update(fresh_until=1, retry_at=0)
-    snapshot.forget()
+    configuration_cache.forget()
     new = tokens(gatehouse, url)
     row = switch(digest)
     assert row.counts["authorizations"] == 1

@@ -9,11 +9,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from authz import clients, remote_keys, snapshot
+from authz import clients
+from authz.approvals.agent_lifecycle import Terms
 from authz.conf import conf
 from authz.configuration import apply
-from authz.lifecycle import Terms
+from authz.database import configuration_cache
 from authz.models import AuditEvent, Authorization, Client
+from authz.outbound import remote_keys
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwks import public_jwk
 from cimd import admission, approval_queue, budget, discovery, logos, resolver
@@ -29,7 +31,7 @@ CALLBACK = "http://localhost/callback"
 
 
 def find(client_id: str) -> Client:
-    snapshot.begin()
+    configuration_cache.begin()
     return clients.find(client_id)
 
 
@@ -42,7 +44,7 @@ def refusal(client_id: str) -> Any:
 def age(**changes: Any) -> None:
     """Let every document be stale."""
     Document.objects.update(**({"fresh_until": 1, "retry_at": 0} | changes))
-    snapshot.forget()
+    configuration_cache.forget()
 
 
 def events(event: str) -> list[dict[str, Any]]:
@@ -246,10 +248,10 @@ def test_a_known_fresh_client_costs_no_network_and_at_most_one_statement(
     with CaptureQueriesContext(connection) as by_document:
         find(url)
     assert len(by_document) <= len(registered) + 1
-    snapshot.forget()
+    configuration_cache.forget()
     with CaptureQueriesContext(connection) as registered:
         find("desktop-app")
-    snapshot.forget()
+    configuration_cache.forget()
     with CaptureQueriesContext(connection) as by_document:
         find(url)
     assert len(by_document) <= len(registered) + 2  # the policy, once a change of configuration
@@ -396,7 +398,7 @@ def test_a_quarantined_client_gets_nothing_until_somebody_approves_the_new_docum
     documents.document()
     age()
     assert find(url).status == Client.Status.PENDING
-    snapshot.forget()
+    configuration_cache.forget()
     assert find(url).status == Client.Status.PENDING  # trust in the host does not lift it
     page = trusting.browser.get(trusting.authorize_url(client_id=url, redirect_uri=CALLBACK)).content.decode()
     assert "has changed what it says of itself" in page
@@ -467,11 +469,11 @@ def test_trust_that_is_withdrawn_takes_effect_on_the_next_request(
     url = documents.document()
     assert find(url).status == Client.Status.APPROVED
     apply("cimd: {trusted_hosts: []}")
-    snapshot.forget()
+    configuration_cache.forget()
     assert find(url).status == Client.Status.PENDING
     assert events(Event.TRUST_WITHDRAWN)
     apply(TRUSTED)
-    snapshot.forget()
+    configuration_cache.forget()
     assert find(url).status == Client.Status.APPROVED
     assert documents.connections == 1
 
@@ -494,7 +496,7 @@ def test_what_a_person_approved_does_not_depend_on_trust(gatehouse: world.World,
         document, document.current.digest, by=world.person("alice"), terms=Terms(owner=world.person("bob"))
     )
     apply("cimd: {trusted_hosts: [elsewhere.example]}")
-    snapshot.forget()
+    configuration_cache.forget()
     assert find(url).status == Client.Status.APPROVED
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from authz import snapshot
 from authz.configuration import apply
+from authz.database import configuration_cache
 from authz.models import Client
 from authz.protocol.jwks import public_jwk
 from cimd.inspection import Inspection, inspect
@@ -26,7 +26,7 @@ def _trusting(gatehouse: world.World) -> None:
 
 
 def look(url: str) -> Inspection:
-    snapshot.begin()
+    configuration_cache.begin()
     return inspect(url, time.time())
 
 

@@ -19,7 +19,7 @@ def signed_in(gatehouse: World) -> Page:
         user.role = role
         user.save()
         found = Browser()
-        found.force_login(user, backend="authz.password_backend.PasswordBackend")
+        found.force_login(user, backend="authz.sign_in.password_backend.PasswordBackend")
         return found
 
     return browser

@@ -81,7 +81,7 @@ def test_what_decides_nothing(signed_in: Page, waiting: AccessRequest, changes: 
 
 def test_a_decision_needs_the_pages_own_token(waiting: AccessRequest) -> None:
     browser = Browser(enforce_csrf_checks=True)
-    browser.force_login(person("alice"), backend="authz.password_backend.PasswordBackend")
+    browser.force_login(person("alice"), backend="authz.sign_in.password_backend.PasswordBackend")
     assert browser.post(page(waiting), approval()).status_code == 403
     waiting.refresh_from_db()
     assert waiting.status == "open"
@@ -110,7 +110,7 @@ class TestMine:
     def test_bob_sees_his_own_and_charlie_does_not(self, signed_in: Page, waiting: AccessRequest) -> None:
         AccessRequest.objects.update(user=person("bob"))
         bob, charlie = Browser(), signed_in("none")
-        bob.force_login(person("bob"), backend="authz.password_backend.PasswordBackend")
+        bob.force_login(person("bob"), backend="authz.sign_in.password_backend.PasswordBackend")
         address = reverse("account_request", args=[waiting.pk])
         assert b"posting-agent" in bob.get(address).content
         assert b"posting-agent" in bob.get(reverse("account_requests")).content

@@ -8,7 +8,7 @@ from tests.support.world import World, client, person, redirect_parameters
 
 def sign_in(username: str) -> Browser:
     browser = Browser()
-    browser.force_login(person(username), backend="authz.password_backend.PasswordBackend")
+    browser.force_login(person(username), backend="authz.sign_in.password_backend.PasswordBackend")
     return browser
 
 
@@ -56,7 +56,7 @@ def test_nobody_ends_what_is_somebody_elses(gatehouse: World) -> None:
 def test_ending_needs_the_forms_token(gatehouse: World) -> None:
     gatehouse.signed_in_tokens()
     browser = Browser(enforce_csrf_checks=True)
-    browser.force_login(person("bob"), backend="authz.password_backend.PasswordBackend")
+    browser.force_login(person("bob"), backend="authz.sign_in.password_backend.PasswordBackend")
 
     response = browser.post(f"/account/agents/{client('desktop-app').pk}/end/")
 

@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 from django.urls import reverse
 
-from authz.console.agents import new_client_id
-from authz.lifecycle import switch
+from authz.approvals.agent_lifecycle import switch
+from authz.console.agents.admin import new_client_id
 from authz.models import AuditEvent, Authorization, Client, User
 from tests.console.conftest import Page
 from tests.support.world import SECRET, World, client, hidden_fields, person, submit

@@ -8,7 +8,8 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
-from authz import access_requests, rule_history
+from authz.approvals import access_requests
+from authz.decisions import rule_history
 from authz.models import AccessRequest, AccessVote, Client, CutOff, ProtectedResource, Rule, Scope
 from tests.console.conftest import Page
 from tests.support.world import NOTES, SECRET, World, client, hidden_fields, person

@@ -10,11 +10,11 @@ import pytest
 from django.db import connection
 from django.test import Client as Browser
 
-from authz import trail
-from authz.console import saved_views
-from authz.console.exports import cell
-from authz.console.story import chapters
-from authz.console.timeline import bars
+from authz.audit import queries
+from authz.console.audit import saved_views
+from authz.console.audit.event_history import chapters
+from authz.console.widgets.exports import cell
+from authz.console.widgets.timeline import bars
 from authz.models import AuditEvent, Authorization, SavedView
 from tests.console.conftest import Page
 from tests.support import append_only
@@ -45,7 +45,7 @@ def test_filters_name_what_there_is(signed_in: Page) -> None:
     write(event="a:a:a", reason="code_expired")
     write(event="a:a:a")
 
-    assert [name for name in trail.event_names() if len(name) == 5] == ["a:a:a", "b:b:b"]
+    assert [name for name in queries.event_names() if len(name) == 5] == ["a:a:a", "b:b:b"]
     shown = signed_in("auditor").get(LIST, {"outcome": "refused"}).context["cl"].result_list
     assert [event.reason for event in shown] == ["code_expired"]
 
@@ -54,7 +54,7 @@ def test_a_moment_is_found_by_halving(db: None) -> None:
     now = datetime.now(UTC)
     with append_only.lifted():
         AuditEvent.objects.all().delete()
-    assert trail.first_id(now) == 0
+    assert queries.first_id(now) == 0
     events = [write(time=now - timedelta(hours=hours)) for hours in range(40, 0, -1)]
     with append_only.lifted():
         AuditEvent.objects.filter(pk__in=[event.pk for event in events[10:14]]).delete()
@@ -62,8 +62,8 @@ def test_a_moment_is_found_by_halving(db: None) -> None:
     for hours in (100, 40.5, 28.5, 27.5, 10.5, 1.5, 0.5, -5):
         moment = now - timedelta(hours=hours)
         expected = [event.pk for event in events if event.time >= moment and event not in events[10:14]]
-        assert sorted(trail.since(moment).values_list("pk", flat=True)) == expected
-        assert AuditEvent.objects.filter(id__gte=trail.first_id(moment)).count() == len(expected)
+        assert sorted(queries.since(moment).values_list("pk", flat=True)) == expected
+        assert AuditEvent.objects.filter(id__gte=queries.first_id(moment)).count() == len(expected)
 
 
 def test_a_period_in_the_address_is_a_range(signed_in: Page) -> None:
@@ -82,13 +82,13 @@ def test_a_period_in_the_address_is_a_range(signed_in: Page) -> None:
 
 @pytest.mark.parametrize(("column", "value"), [("client_id", "agent-x"), ("subject", "s"), ("authorization", "a")])
 def test_one_agents_events_are_found_by_an_index(db: None, column: str, value: str) -> None:
-    plan = trail.about(column, value).explain()
+    plan = queries.about(column, value).explain()
 
     assert f"authz_audit_{column.removesuffix('_id')}" in plan or connection.vendor == "postgresql"
 
 
 def test_a_rare_event_is_found_by_an_index(db: None) -> None:
-    plan = trail.of_event("person:session:started").explain()
+    plan = queries.of_event("person:session:started").explain()
 
     assert "authz_audit_event" in plan or connection.vendor == "postgresql"
 
@@ -227,7 +227,7 @@ def test_a_search_without_an_index_looks_through_a_bounded_stretch_and_goes_on(
     browser = signed_in("auditor")
     old = write(client_id="old", **columns)
     others = [write(client_id="other") for _ in range(5)]
-    monkeypatch.setattr(trail, "WINDOW", 3)
+    monkeypatch.setattr(queries, "WINDOW", 3)
 
     first = browser.get(LIST, query)
     further = first.context["further"]
@@ -249,7 +249,7 @@ def test_a_search_with_an_index_sees_everything(
     write(client_id="old", request_id="abc", reason="code_expired")
     for _ in range(5):
         write(client_id="other")
-    monkeypatch.setattr(trail, "WINDOW", 3)
+    monkeypatch.setattr(queries, "WINDOW", 3)
 
     response = signed_in("auditor").get(LIST, query)
 

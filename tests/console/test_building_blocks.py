@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.urls import reverse
 
-from authz.console.key_timeline import Key, timeline
-from authz.console.narrowing import narrowed
+from authz.console.agents.narrowing import narrowed
+from authz.console.widgets.key_timeline import Key, timeline
 from authz.models import AuditEvent, Client, User
 from tests.console.conftest import Page
 from tests.support import everything

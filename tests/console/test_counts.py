@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
-from authz.console import counts
-from authz.console.counts import DAY, HOUR, Dimension, Figures, slot
+from authz.audit import counts
+from authz.audit.counts import DAY, HOUR, Dimension, Figures, slot
 from authz.models import AuditEvent, EventCount, EventCountMark
 from tests.support import append_only
 

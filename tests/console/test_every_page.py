@@ -155,7 +155,7 @@ def test_foreign_text_is_escaped_and_set_apart_on_every_page(visits: list[Visit]
 
 def test_a_form_that_comes_from_elsewhere_is_refused_on_every_page(alice: Browser) -> None:
     strict = Browser(enforce_csrf_checks=True)
-    strict.force_login(User.objects.get(username="alice"), backend="authz.password_backend.PasswordBackend")
+    strict.force_login(User.objects.get(username="alice"), backend="authz.sign_in.password_backend.PasswordBackend")
     before = Client.objects.order_by("pk").values_list("status", "secret_digest")[:]
 
     taken = {

@@ -19,7 +19,7 @@ def as_(db: None) -> "type[Browser]":
     def sign_in(role: str) -> Browser:
         user = User.objects.create(username=f"somebody-{role}", role=role)
         browser = Browser()
-        browser.force_login(user, backend="authz.password_backend.PasswordBackend")
+        browser.force_login(user, backend="authz.sign_in.password_backend.PasswordBackend")
         return browser
 
     return sign_in  # type: ignore[return-value]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from authz import access_requests, cut_off
+from authz.approvals import access_requests
+from authz.authorizations import cut_off
 from authz.configuration import ConfigurationError, apply
 from authz.models import AccessRequest, Client, CutOff, ProtectedResource, Scope, User
 from authz.protocol.display_names import has_unseen, visible, visible_lines

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from authz import cut_off
+from authz.authorizations import cut_off
 from authz.models import Client, CutOff, ProtectedResource, User
 from tests.console.conftest import Page
 from tests.support import world

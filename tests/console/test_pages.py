@@ -90,7 +90,7 @@ def test_my_account_takes_a_bounded_number_of_queries(gatehouse: World) -> None:
         Authorization(client=agent, user=person("bob"), resource=resource, grant_type="authorization_code",
                       scopes=["mcp:read"], created=datetime.now(UTC)) for agent in Client.objects.all()
     ])  # fmt: skip
-    gatehouse.browser.force_login(person("bob"), backend="authz.password_backend.PasswordBackend")
+    gatehouse.browser.force_login(person("bob"), backend="authz.sign_in.password_backend.PasswordBackend")
 
     with at_most(8):
         assert gatehouse.browser.get("/account/").status_code == 200
@@ -133,7 +133,7 @@ def test_the_home_page_counts_what_happened(signed_in: Page, gatehouse: World) -
 def test_an_empty_server_says_what_it_needs_first(db: None) -> None:
     alice = User.objects.create(username="alice", role="administrator")
     browser = Browser()
-    browser.force_login(alice, backend="authz.password_backend.PasswordBackend")
+    browser.force_login(alice, backend="authz.sign_in.password_backend.PasswordBackend")
 
     page = browser.get("/console/").content.decode()
 

@@ -7,9 +7,9 @@ import pytest
 from django.urls import reverse
 
 from authz import outbound
-from authz.console import charts
-from authz.console.resource_check import findings
-from authz.console.snippets import Values, metadata_address, protect
+from authz.console.widgets import charts
+from authz.console.widgets.resource_check import findings
+from authz.console.widgets.snippets import Values, metadata_address, protect
 from authz.models import ProtectedResource
 from tests.console.conftest import Page
 from tests.support.world import NOTES

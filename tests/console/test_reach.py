@@ -2,7 +2,7 @@
 
 import pytest
 
-from authz.console.reach import can_speak_of
+from authz.console.agents.reach import can_speak_of
 from authz.models import ProtectedResource
 from authz.policy import Rule
 from tests.console.conftest import Page

@@ -3,8 +3,8 @@
 import pytest
 from django.urls import reverse
 
-from authz.console.roles import allows
 from authz.models import AuditEvent, Authorization, Client, User
+from authz.sign_in.roles import allows
 from tests.console.conftest import Page
 from tests.console.test_agents import terms
 from tests.support.world import World, client, submit

@@ -155,6 +155,6 @@ def test_it_needs_our_own_form(gatehouse: World, signed_in: Page) -> None:
     """A forged form from another origin has no token."""
     signed_in("administrator")
     strict = Browser(enforce_csrf_checks=True)
-    strict.force_login(person("alice"), backend="authz.password_backend.PasswordBackend")
+    strict.force_login(person("alice"), backend="authz.sign_in.password_backend.PasswordBackend")
     assert strict.post(address("everything"), {"sure": "end everything"}).status_code == 403
     assert CutOff.objects.count() == 0

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from authz import notification_delivery, webhooks
 from authz.models import AuditEvent, Notification, WebhookEndpoint
+from authz.notifications import delivery as notification_delivery
+from authz.notifications import webhook_secrets
 from authz.protocol.standard_webhooks import key
 from tests.console.conftest import Page
 from tests.support.document_host import reply
@@ -47,7 +48,7 @@ def test_an_administrator_adds_one_and_sees_its_secret_once(signed_in: Page) -> 
     shown = re.search(r"whsec_[A-Za-z0-9+/=]+", browser.post(page(row, "secret")).content.decode())
     assert shown is not None
     row.refresh_from_db()
-    assert webhooks.key_of(row) == key(shown[0])
+    assert webhook_secrets.key_of(row) == key(shown[0])
     for path in (LIST, page(row), page(row, "secret")):
         assert b"whsec_" not in browser.get(path).content
     assert AuditEvent.objects.filter(event="configuration:object:changed", detail__changed=["secret"]).exists()
@@ -88,7 +89,7 @@ def test_a_test_arrives_signed(signed_in: Page, receiver: Receiver) -> None:
 def test_what_fails_is_seen_and_tried_again(signed_in: Page, receiver: Receiver) -> None:
     browser = signed_in("administrator")
     receiver.answers(reply(b"", status="500 Oops"))
-    webhooks.send_test(receiver.endpoint, by="alice", now=datetime.now(UTC))
+    webhook_secrets.send_test(receiver.endpoint, by="alice", now=datetime.now(UTC))
     notification_delivery.run()
     assert "Fails" in browser.get(LIST).content.decode()
     row = Notification.objects.get()
@@ -111,7 +112,7 @@ def test_what_fails_is_seen_and_tried_again(signed_in: Page, receiver: Receiver)
 def test_who_reads_everything_reads_what_was_told_and_changes_nothing(
     signed_in: Page, receiver: Receiver, role: str
 ) -> None:
-    webhooks.send_test(receiver.endpoint, by="alice", now=datetime.now(UTC))
+    webhook_secrets.send_test(receiver.endpoint, by="alice", now=datetime.now(UTC))
     row, browser = Notification.objects.get(), signed_in(role)
     assert browser.get(page(row)).status_code == 200
     assert browser.post(page(row, "again")).status_code == 403
@@ -123,7 +124,7 @@ def test_who_reads_everything_reads_what_was_told_and_changes_nothing(
 def test_the_list_is_filtered_by_state(signed_in: Page, receiver: Receiver, state: str) -> None:
     now = datetime.now(UTC)
     for wanted, changes in (("sent", {"due": None, "delivered": now}), ("waiting", {}), ("failed", {"due": None})):
-        webhooks.send_test(receiver.endpoint, by=wanted, now=now)
+        webhook_secrets.send_test(receiver.endpoint, by=wanted, now=now)
         Notification.objects.filter(subject=f"A test by {wanted}").update(**changes)
     shown = signed_in("auditor").get(f"{NOTIFICATIONS}?state={state}").content.decode()
     assert re.findall(r"A test by (\w+)", shown) == [state]

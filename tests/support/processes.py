@@ -23,7 +23,7 @@ _SERVE = """
 import ctypes, signal, sys
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-from authz.serve import main
+from authz.serving.__main__ import main
 main()
 """
 

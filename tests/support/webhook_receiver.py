@@ -12,8 +12,8 @@ from typing import Any
 from django.conf import settings
 from django.test import override_settings
 
-from authz import webhooks
 from authz.models import WebhookEndpoint
+from authz.notifications import webhook_secrets
 from tests.support.document_host import DocumentHost, Handler, document_host, reply
 
 PATH = "/hook"
@@ -51,8 +51,8 @@ def webhook_receiver(name: str = "Receiver", events: tuple[str, ...] = ("*",)) -
     with document_host() as host:
         url = host.serve(PATH, reply(b"", status="204 No Content"))
         endpoint = WebhookEndpoint(name=name, url=url, events=list(events))
-        secret = webhooks.new_secret()
-        webhooks.set_secret(endpoint, secret)
+        secret = webhook_secrets.new_secret()
+        webhook_secrets.set_secret(endpoint, secret)
         endpoint.save()
         allowed = [*settings.GATEHOUSE["OUTBOUND_ALLOWED_HOSTS"], ("localhost", host.port)]
         with override_settings(GATEHOUSE={**settings.GATEHOUSE, "OUTBOUND_ALLOWED_HOSTS": allowed}):

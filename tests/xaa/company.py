@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from authz import remote_keys
 from authz.conf import conf
 from authz.configuration import apply
-from authz.outbound import Role
+from authz.outbound import Role, remote_keys
 from authz.protocol import jwks, jwts
 from tests.support import rows, world
 from xaa import id_jag

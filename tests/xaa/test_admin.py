@@ -26,7 +26,7 @@ def browser_of(username: str, role: str) -> Browser:
     user.role = role
     user.save()
     browser = Browser()
-    browser.force_login(user, backend="authz.password_backend.PasswordBackend")
+    browser.force_login(user, backend="authz.sign_in.password_backend.PasswordBackend")
     return browser
 
 

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from authz import access_requests
+from authz.approvals import access_requests
 from authz.models import AccessRequest, Rule
 from tests.support.world import NOTES, person
 from tests.xaa.company import AGENT, CHAT_MCP, TOKEN_EXCHANGE, Company, refused

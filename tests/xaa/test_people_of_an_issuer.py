@@ -12,9 +12,13 @@ from django.core import mail
 from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 
-from authz import account_mails, cut_off, people, registry, sign_in, snapshot
+from authz import registry
+from authz.authorizations import cut_off
 from authz.configuration import ConfigurationError, apply
+from authz.database import configuration_cache
 from authz.models import AuditEvent, AuthorizationCode, BrowserSession, User
+from authz.sign_in import account_mails, people
+from authz.sign_in import session as sign_in
 from tests.support.world import hidden_fields, person, redirect_parameters
 from tests.xaa.company import IDP, IDP_JWKS, Company
 from tests.xaa.test_sign_in_client import Upstream, configuration, upstream
@@ -153,7 +157,7 @@ def test_the_id_token_of_an_ended_sign_in_mints_nothing(upstream: Upstream) -> N
     assert BrowserSession.objects.get(digest=digest).issuer == IDP
     assert sessions.is_alive(digest, person("bob"))
     in_bulk()
-    snapshot.begin()
+    configuration_cache.begin()
     assert not sessions.is_alive(digest, person("bob"))
 
 

@@ -101,7 +101,7 @@ def test_the_console_and_the_api_name_the_server_that_it_stands_behind(company: 
     alice.role = "administrator"
     alice.save()
     browser = Browser()
-    browser.force_login(alice, backend="authz.password_backend.PasswordBackend")
+    browser.force_login(alice, backend="authz.sign_in.password_backend.PasswordBackend")
 
     page = browser.get("/console/reach/", {"resource": CHAT_MCP}).content.decode()
     assert f'at <bdi>{CHAT_MCP}</bdi> behind <bdi title="{CHAT}">Chat</bdi>' in page

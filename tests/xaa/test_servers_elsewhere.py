@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
-from authz.console import servers
+from authz.console.widgets import servers
 from authz.models import Client, ProtectedResource, Rule, User
 from tests.support.world import NOTES
 from tests.xaa.company import AGENT, CHARLIES_AGENT, CHAT, CHAT_MCP, TOKEN_EXCHANGE, Company

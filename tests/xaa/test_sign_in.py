@@ -12,9 +12,9 @@ from django.contrib.messages.storage.fallback import FallbackStorage
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from authz import sign_in
-from authz.browser_sessions import SessionStore
 from authz.models import AuditEvent, User
+from authz.sign_in import session
+from authz.sign_in.browser_sessions import SessionStore
 from tests.support.world import claims, person
 from tests.xaa.company import IDP, Company
 from xaa.models import Session, SubjectLink, TrustedIssuer
@@ -49,7 +49,7 @@ def test_the_person_is_the_one_that_an_id_jag_finds(company: Company) -> None:
 
 def test_the_session_knows_how_the_issuer_saw_the_person_sign_in(company: Company) -> None:
     request, _ = signed_in(id_token=ID_TOKEN, userinfo=USERINFO)
-    assert sign_in.current(request).acr == "mfa"
+    assert session.current(request).acr == "mfa"
     assert Session.objects.get().user == person("bob")
 
 

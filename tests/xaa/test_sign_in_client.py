@@ -12,10 +12,10 @@ from django.contrib.auth import SESSION_KEY
 from django.http import HttpResponse
 from django.test import Client as Browser
 
-from authz import sign_in
 from authz.configuration import ConfigurationError, apply, export
 from authz.models import AuditEvent
 from authz.outbound import Cause, OutboundError, Response, Role
+from authz.sign_in import session as sign_in
 from tests.support.world import PAYROLL, person, redirect_parameters
 from tests.xaa.company import AGENT, IDP, IDP_JWKS, Company
 from xaa import discovery
@@ -23,7 +23,7 @@ from xaa.models import SignInClient, TrustedIssuer
 from xaa.sign_in import provider, secret
 from xaa.sign_in.adapter import provider_id
 
-BACKEND = "authz.password_backend.PasswordBackend"
+BACKEND = "authz.sign_in.password_backend.PasswordBackend"
 SECRET = "the-idp-gave-us-this-0123456789"
 LOGIN = f"/accounts/oidc/{provider_id(IDP)}/login/"
 METADATA = {
@@ -298,7 +298,7 @@ class TestConfiguration:
 class TestConsole:
     def test_an_administrator_sets_it_up_and_the_secret_is_never_shown(self, company: Company) -> None:
         browser = Browser()
-        browser.force_login(person("alice"), backend="authz.password_backend.PasswordBackend")
+        browser.force_login(person("alice"), backend="authz.sign_in.password_backend.PasswordBackend")
         issuer = TrustedIssuer.objects.get(issuer=IDP)
         page = f"/console/xaa/trustedissuer/{issuer.pk}/change/"
         shown: Any = browser.get(page)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from authz import cut_off, keys
+from authz import keys
+from authz.authorizations import cut_off
 from authz.conf import conf
 from authz.models import AuditEvent, Authorization, Client, Rule
 from authz.protocol import jwts

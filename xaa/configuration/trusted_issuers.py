@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from authz import identifiers
+from authz.clients import identifiers
 from authz.configuration.environment import take_secret
 from authz.configuration.shown_text import ShownField
+from authz.keys.secrets_at_rest import fingerprint
 from authz.models import Client
 from authz.models.client import JWT_BEARER
 from authz.protocol import scopes
-from authz.secrets_at_rest import fingerprint
 from xaa.models import ResourceAuthorizationServer, SignInClient, TrustedIssuer, WorkloadBinding
 from xaa.models.sign_in_client import SCOPES
 from xaa.sign_in import secret

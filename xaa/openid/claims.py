@@ -3,9 +3,9 @@
 from collections.abc import Collection
 from typing import Any
 
-from authz import people
+from authz.authorizations.live import groups_of
 from authz.models import User
-from authz.standing import groups_of
+from authz.sign_in import people
 
 SCOPES = ("openid", "profile", "email", "groups")
 SUPPORTED = (

@@ -11,13 +11,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from authz import audit, clients, keys, snapshot
-from authz.addresses import client_address
+from authz import audit, clients, keys
 from authz.conf import conf
+from authz.database import configuration_cache
 from authz.endpoints.machine import now, request_id
+from authz.limits.addresses import client_address
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError
-from authz.sign_in import session_digest
+from authz.sign_in.session import session_digest
 from xaa import sessions
 from xaa.openid.id_token import TYP
 
@@ -29,7 +30,7 @@ from xaa.openid.id_token import TYP
 @require_http_methods(["GET", "POST"])
 def logout(request: HttpRequest) -> HttpResponse:
     with audit.origin(client_address(request.META), request_id(request.META)):
-        snapshot.begin()
+        configuration_cache.begin()
         params = request.GET if request.method == "GET" else request.POST
         hint = hinted(params.get("id_token_hint", ""), now())
         # > If the id_token_hint is not provided, or does not match the session, the OP SHOULD ask the End-User (§2)

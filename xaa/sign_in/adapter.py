@@ -19,10 +19,12 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.views.defaults import permission_denied
 
-from authz import audit, sign_in, snapshot
+from authz import audit
+from authz.database import configuration_cache
+from authz.limits.refusal_sampling import record_unauthenticated
 from authz.models import User
 from authz.protocol.errors import OAuthError
-from authz.refusals import record_unauthenticated
+from authz.sign_in import session
 from xaa import local_passwords, subject_effects, trusted_issuers
 from xaa.reasons import Reason
 from xaa.trusted_issuers import Use
@@ -38,7 +40,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
         self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
     ) -> list[SocialApp]:
         """The trusted issuers that sign people in, and nobody else: allauth's own table has no say."""
-        snapshot.begin()
+        configuration_cache.begin()
         apps = [_app(trust) for trust in trusted_issuers.everyone().values() if trust.signs_in]
         return [
             app
@@ -51,7 +53,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
         raise RuntimeError("allauth speaks with nobody: xaa/sign_in/provider.py does")
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
-        snapshot.begin()
+        configuration_cache.begin()
         try:
             if sociallogin.state.get("process") == AuthProcess.CONNECT:
                 raise OAuthError(Reason.SUBJECT_NOT_LINKED, detail="connecting by oneself")
@@ -111,7 +113,7 @@ def _note_context(request: HttpRequest, sociallogin: Any = None, **_: Any) -> No
     """What the issuer says of how and when the person signed in, where rules and ID tokens look for it."""
     id_token = (sociallogin.account.extra_data.get("id_token") or {}) if sociallogin is not None else {}
     acr, amr, auth_time = id_token.get("acr"), id_token.get("amr"), id_token.get("auth_time")
-    request.session[sign_in.ELSEWHERE] = {
+    request.session[session.ELSEWHERE] = {
         "acr": acr if isinstance(acr, str) and len(acr) <= 255 else "",
         "amr": [method for method in amr if isinstance(method, str) and len(method) <= 64][:20]
         if isinstance(amr, list)

@@ -21,12 +21,13 @@ from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOA
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from authz import audit, sign_in
+from authz import audit
 from authz.conf import conf
+from authz.limits.refusal_sampling import record_unauthenticated
 from authz.outbound import OutboundError, Role, fetch
 from authz.protocol import jwts, strict_json
 from authz.protocol.errors import OAuthError
-from authz.refusals import record_unauthenticated
+from authz.sign_in import session
 from xaa import discovery, identity_assertions, trusted_issuers
 from xaa.reasons import BY_JWT_PROBLEM, Reason
 from xaa.sign_in import secret
@@ -132,7 +133,7 @@ class Provider(OpenIDConnectProvider):  # type: ignore[misc]  # allauth is untyp
         # With max_age the issuer has to say when it was; 0 would be over before the person is back.
         again = {"prompt": "login", "max_age": "60"} if fresh else {}
         # > acr_values: [...] space-separated string [...] in order of preference (OpenID Connect Core §3.1.2.1)
-        acr_values = request.session.pop(sign_in.ACR_VALUES, [])
+        acr_values = request.session.pop(session.ACR_VALUES, [])
         if acr_values:
             again["acr_values"] = " ".join(acr_values)
         # `nonce` and `fresh` are kept in the session with the state.

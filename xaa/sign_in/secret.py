@@ -1,6 +1,6 @@
 """The secret with which we are a client of an issuer: encrypted at rest (law 9), and never in the snapshot."""
 
-from authz.secrets_at_rest import AtRest, decrypt, encrypt, moved
+from authz.keys.secrets_at_rest import AtRest, decrypt, encrypt, moved
 from xaa.models import SignInClient
 
 PURPOSE = "sign-in client secrets"

@@ -11,14 +11,15 @@ from django.conf import settings
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponseBase
 
-from authz import sign_in, snapshot
+from authz.database import configuration_cache
+from authz.sign_in import session
 from xaa import trusted_issuers
 
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
     def within(request: HttpRequest) -> HttpResponseBase:
         if settings.SESSION_COOKIE_NAME in request.COOKIES:
-            there = request.session.get(sign_in.ELSEWHERE) or {}
+            there = request.session.get(session.ELSEWHERE) or {}
             if there.get("again") and not _stands(there):
                 logout(request)
         return get_response(request)
@@ -27,5 +28,5 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
 
 
 def _stands(there: Mapping[str, Any]) -> bool:
-    snapshot.begin()
+    configuration_cache.begin()
     return trusted_issuers.signs_in(there.get("issuer", ""), there.get("tenant", ""))

@@ -15,9 +15,9 @@ from django.db.backends.postgresql.base import Cursor  # type: ignore[attr-defin
 from psycopg.errors import _WaitTimeout
 from psycopg.pq import TransactionStatus
 
-from authz import turns
 from authz.backends.postgresql.availability import availability
 from authz.conf import conf
+from authz.database import concurrency
 
 # Seconds that the event loop's thread waits for a statement that may be begun again beside it.
 LOOP_SECONDS = 0.5
@@ -59,9 +59,9 @@ class BoundedConnection(psycopg.Connection[Any]):
     _may_begin_again = False
 
     def wait(self, gen: Any, *rest: Any, **more: Any) -> Any:
-        if rest or more or not turns.is_serving():
+        if rest or more or not concurrency.is_serving():
             return super().wait(gen, *rest, **more)
-        leaves = self._may_begin_again and turns.is_in_the_lane()
+        leaves = self._may_begin_again and concurrency.is_in_the_lane()
         try:
             return super().wait(gen, timeout=LOOP_SECONDS if leaves else deadline())
         except _WaitTimeout:
@@ -69,14 +69,14 @@ class BoundedConnection(psycopg.Connection[Any]):
             self.pgconn.finish()
             if leaves:
                 availability.was_slow()
-                raise turns.MustWait from None
+                raise concurrency.MustWait from None
             availability.timed_out()
             raise NoAnswer(f"no answer within {deadline():g} seconds") from None
 
     def begin_statement(self, query: Any) -> None:
         """Raises `NoAnswer` or `MustWait` where the database is known to hang."""
         self._may_begin_again = not self.autocommit or (isinstance(query, str) and query.startswith("SELECT"))
-        if availability.is_in_doubt and turns.is_serving() and self._is_idle():
+        if availability.is_in_doubt and concurrency.is_serving() and self._is_idle():
             refuse_if_in_doubt()
 
     def end_statement(self) -> None:
@@ -90,9 +90,9 @@ class BoundedConnection(psycopg.Connection[Any]):
 
 def refuse_if_in_doubt() -> None:
     """Raises `MustWait` in the event loop's thread, and beside it `NoAnswer` unless this request is to try."""
-    if turns.is_in_the_lane():
+    if concurrency.is_in_the_lane():
         if availability.is_in_doubt:
-            raise turns.MustWait
+            raise concurrency.MustWait
     elif not availability.may_ask(deadline()):
         raise NoAnswer("the database did not answer a moment ago")
 

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.core.management.base import BaseCommand, CommandError
 
-from authz import lifecycle
-from authz.lifecycle import Terms
+from authz.approvals import agent_lifecycle
+from authz.approvals.agent_lifecycle import Terms
 from authz.models import Client, User
 from authz.policy import RuleError
 from authz.policy.parsing import moment
@@ -33,12 +33,12 @@ class Command(BaseCommand):
         unused = actions.add_parser("unused", help="Approved agents that got no token for some days.")
         unused.add_argument("--days", type=int, default=90)
         ending = actions.add_parser("ending", help="Those whose approval ends within some days, or has ended.")
-        ending.add_argument("--days", type=int, default=lifecycle.SOON.days)
+        ending.add_argument("--days", type=int, default=agent_lifecycle.SOON.days)
         actions.add_parser("ownerless", help="Those that nobody answers for: without owner, or whose owner has left.")
         approving = actions.add_parser("approve", help="Approve one, or renew its approval.")
         approving.add_argument("--owner", help="The user name of who answers for it. Left out: as it is.")
         approving.add_argument("--environment", help="What for. Left out: as it is.")
-        approving.add_argument("--until", help=f"A date. Left out: {lifecycle.USUAL.days} days from now.")
+        approving.add_argument("--until", help=f"A date. Left out: {agent_lifecycle.USUAL.days} days from now.")
         suspending = actions.add_parser("suspend", help="Stop one; what people allowed it stays.")
         retiring = actions.add_parser("retire", help="Stop one for good; what people allowed it ends.")
         for of_one in (showing, approving, suspending, retiring):
@@ -55,11 +55,13 @@ class Command(BaseCommand):
                 rows = Client.objects.select_related("owner", "approved_by").order_by("client_id")
                 self._list(rows.filter(status=options["status"]) if options["status"] else rows, now)
             case "unused":
-                self._list(lifecycle.unused(now, timedelta(days=options["days"])), now)
+                self._list(agent_lifecycle.unused(now, timedelta(days=options["days"])), now)
             case "ending":
-                self._list([*lifecycle.ended(now), *lifecycle.ending(now, timedelta(days=options["days"]))], now)
+                self._list(
+                    [*agent_lifecycle.ended(now), *agent_lifecycle.ending(now, timedelta(days=options["days"]))], now
+                )
             case "ownerless":
-                self._list(lifecycle.ownerless(), now)
+                self._list(agent_lifecycle.ownerless(), now)
             case action:
                 self._decide(_client(options["client_id"]), MOVES[action], options, now)
 
@@ -80,7 +82,7 @@ class Command(BaseCommand):
         if by.role not in (User.Role.ADMINISTRATOR, User.Role.APPROVER):
             raise CommandError("Only administrators and approvers decide about agents.")
         try:
-            if not lifecycle.switch(client, to, by=by, now=now, terms=_terms(options)):
+            if not agent_lifecycle.switch(client, to, by=by, now=now, terms=_terms(options)):
                 raise CommandError(f"From {client.status} it cannot become {to}, or somebody else was quicker.")
         except PermissionDenied as problem:
             raise CommandError(str(problem)) from None

@@ -7,9 +7,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from authz import audit, trail
+from authz import audit
+from authz.audit import queries
+from authz.audit.console_events import Event
 from authz.conf import conf
-from authz.console.events import Event
 from authz.evidence import checkpoint_keys, proofs, sealer
 from authz.evidence.delivery import FORMATS
 from authz.evidence.notes import NoteError, Verifier, read_notes
@@ -173,5 +174,5 @@ def _event_id(text: str | None, *, last: bool = False) -> int | None:
     except ValueError:
         raise CommandError(f"{text} is neither an event's id nor a moment (ISO 8601)") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    first = trail.first_id(moment)
-    return first if not last else trail.first_id(moment + 2 * trail.DISORDER)
+    first = queries.first_id(moment)
+    return first if not last else queries.first_id(moment + 2 * queries.DISORDER)

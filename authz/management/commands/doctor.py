@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from authz import doctor
+from authz.operations import doctor
 
 
 class Command(BaseCommand):

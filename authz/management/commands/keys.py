@@ -4,7 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from authz import keys, reencryption
+from authz import keys
+from authz.keys import reencryption
 from authz.models import SigningKey
 
 

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from authz import periodic
+from authz.operations import periodic
 
 
 class Command(BaseCommand):

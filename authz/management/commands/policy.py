@@ -11,15 +11,17 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.dateparse import parse_datetime
 
-from authz import decisions, hindsight, past_asks, rule_history, simulation, snapshot
+from authz import decisions
 from authz.configuration import ConfigurationError
 from authz.configuration.document import read
+from authz.database import configuration_cache
+from authz.decisions import past_decisions, recorded_asks, rule_history, simulation
+from authz.decisions.simulation import Level
 from authz.management.operators import administrator
 from authz.models import AuditEvent, Client, ProtectedResource, RuleChange, User
 from authz.models import Rule as RuleRow
 from authz.policy import Ask, Explanation, Reach, Rule, RuleError, RuleSet, Standing, compile, explain, reach, sentence
 from authz.protocol import jwts
-from authz.simulation import Level
 
 # Names of a line.
 SHOWN = 10
@@ -68,7 +70,7 @@ class Command(BaseCommand):
             of_one.add_argument("--rule", default="", help="Only the rule of this name.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        snapshot.begin()
+        configuration_cache.begin()
         match options["action"]:
             case "explain":
                 self._explain(options, time.time())
@@ -98,10 +100,10 @@ class Command(BaseCommand):
             if options["at"] is not None:
                 if not options["client"] or not options["resource"]:
                     raise CommandError("--at needs an ask: at least --client and --resource.")
-                found = hindsight.at(_question(options, options["at"].timestamp()), options["at"])
+                found = past_decisions.at(_question(options, options["at"].timestamp()), options["at"])
             else:
-                found = hindsight.of_event(_event(options))
-        except hindsight.CannotReplay as problem:
+                found = past_decisions.of_event(_event(options))
+        except past_decisions.CannotReplay as problem:
             raise CommandError(str(problem)) from None
         when = f"{datetime.fromtimestamp(found.moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
         self.stdout.write(f"At {when}, by version {found.number} of the rules ({found.explanation.decision.ruleset}):")
@@ -193,7 +195,7 @@ class Command(BaseCommand):
             self._effect(compile(new.values()), options["days"])
 
     def _effect(self, new: RuleSet, days: int) -> None:
-        effect = past_asks.effect(decisions.rule_set(), new, days=days, now=datetime.now(UTC))
+        effect = recorded_asks.effect(decisions.rule_set(), new, days=days, now=datetime.now(UTC))
         for group in effect.groups:
             who = f"{group.client_id} for {group.subject or 'itself'} at {group.resource or 'sign-in'}"
             self.stdout.write(f"{group.count} × {who}: {group.before} → {group.after}")
@@ -248,9 +250,9 @@ def _event(options: dict[str, Any]) -> AuditEvent:
             claims = jwts.parse(_text_of(options["token"]).strip()).claims
         except (jwts.JwtError, OSError, UnicodeDecodeError):
             raise CommandError("That is not an access token.") from None
-        return hindsight.event_of_token(str(claims.get("jti", "")), str(claims.get("authorization", "")))
+        return past_decisions.event_of_token(str(claims.get("jti", "")), str(claims.get("authorization", "")))
     if options["jti"]:
-        return hindsight.event_of_token(options["jti"])
+        return past_decisions.event_of_token(options["jti"])
     event = AuditEvent.objects.filter(pk=options["event"] or 0).first()
     if event is None:
         raise CommandError("Name an event of the audit, a token, or a time.")

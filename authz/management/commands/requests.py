@@ -7,8 +7,8 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 
-from authz import access_requests
-from authz.access_requests import DURATIONS, NotDecided
+from authz.approvals import access_requests
+from authz.approvals.access_requests import DURATIONS, NotDecided
 from authz.models import AccessRequest, User
 
 

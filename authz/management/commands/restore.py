@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from authz import backup
+from authz.operations import backup
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from authz import cut_off
+from authz.authorizations import cut_off
 
 
 class Command(BaseCommand):

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from authz import snapshot
+from authz.database import configuration_cache
 from authz.protocol.client_metadata import Verdict
 from cimd.inspection import inspect
 
@@ -21,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        snapshot.begin()
+        configuration_cache.begin()
         inspection = inspect(options["url"], time.time())
         if options["json"]:
             kept = asdict(inspection.metadata) if inspection.metadata and not inspection.is_refused else None

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from authz import snapshot
+from authz.database import configuration_cache
 from xaa.explain import explain
 
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         explaining.add_argument("--client", help="The client that would present it; left out: the one it names.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        snapshot.begin()
+        configuration_cache.begin()
         findings = list(explain(_read(options["assertion"]), client_id=options["client"], now=time.time()))
         for finding in findings:
             mark = self.style.SUCCESS("  ok  ") if finding.passed else self.style.ERROR("  NO  ")

@@ -1,0 +1,30 @@
+"""Nobody approves an agent of their own, and approving is a permission of its own, however the status is written."""
+
+from collections.abc import Callable
+
+from rest_framework.request import Request
+
+from authz.api.framework.problems import Problem
+from authz.api.framework.view import principal_of, require
+from authz.approvals.agent_lifecycle import OWN
+from authz.configuration import Change
+from authz.models import Client
+from authz.sign_in.roles import APPROVE_AGENTS
+
+
+def not_ones_own(request: Request) -> Callable[[Change], None]:
+    """A `permit` for changes of configuration: an agent that becomes approved by them is judged as by the switch."""
+    principal = principal_of(request)
+
+    def permit(change: Change) -> None:
+        if change.section != "clients" or change.after.get("status") != Client.Status.APPROVED:
+            return
+        # Another end is a renewal, which is an approval, too.
+        if all(change.before.get(name) == change.after.get(name) for name in ("status", "approved_until")):
+            return
+        require(request, APPROVE_AGENTS)
+        me = principal.person.username if principal.person else None
+        if me is not None and me in (change.before.get("owner"), change.after.get("owner")):
+            raise Problem(403, OWN)
+
+    return permit

@@ -1,0 +1,109 @@
+"""How a caller proves who it is: an access token of this very server, or the console's session.
+
+The API is a protected resource like any other (RFC 9728): its tokens are for it alone (`aud`), come by the same grants
+and rules, and are judged live, as introspection judges them. A request with an Authorization header is judged by that
+header alone; a session counts only without one, and proves by a CSRF token that the console sent the request.
+"""
+
+import time
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from rest_framework import exceptions
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.request import Request
+
+from authz import clients, resources, tokens
+from authz.api.framework.principal import SCOPES, Principal
+from authz.api.framework.problems import Problem
+from authz.api.framework.reasons import Reason
+from authz.api.framework.refusing import refuse
+from authz.conf import conf
+from authz.database import configuration_cache
+from authz.endpoints import introspection
+from authz.models import ProtectedResource, User
+from authz.protocol import jwts
+from authz.protocol.resources import canonical
+
+MAXIMUM_TOKEN = 8192
+
+
+def identifier() -> str:
+    """The API as a protected resource: the `resource` of token requests, and the `aud` of its tokens."""
+    return f"{conf.origin}/api"
+
+
+def metadata_url() -> str:
+    # > the default … well-known URI path suffix … inserted between the host component and the path (RFC 9728 §3.1)
+    return f"{conf.origin}/.well-known/oauth-protected-resource/api"
+
+
+def registered() -> ProtectedResource | None:
+    """The API's row, if an administrator has registered it: without one, no token opens it."""
+    found = resources.all_active().get(canonical(identifier()))
+    return found if found is not None and found.identifier == identifier() else None
+
+
+def challenge(error: str = "", scope: str = "") -> str:
+    """The WWW-Authenticate header's value (RFC 6750 §3, RFC 9728 §5.1)."""
+    wanted = scope or ("" if error else " ".join(SCOPES))
+    parts = {"resource_metadata": metadata_url(), "error": error, "scope": wanted}
+    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parts.items() if value)
+
+
+class TokenAuthentication(BaseAuthentication):
+    """`Authorization: Bearer …` (RFC 6750 §2.1); never a token in a URL or a form, which end in logs."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Principal] | None:
+        header = request.META.get("HTTP_AUTHORIZATION")
+        if header is None:
+            return None
+        scheme, _, token = header.partition(" ")
+        # > The "Bearer" authentication scheme … credentials = "Bearer" 1*SP b64token (RFC 6750 §2.1)
+        if scheme.lower() != "bearer" or not token or len(token) > MAXIMUM_TOKEN:
+            raise self._refusal(request, Reason.CREDENTIALS_UNKNOWN)
+        configuration_cache.begin()
+        principal = self._principal(request, token.strip(), time.time())
+        return principal.person or AnonymousUser(), principal
+
+    def authenticate_header(self, request: Request) -> str:
+        return challenge()
+
+    def _principal(self, request: Request, token: str, now: float) -> Principal:
+        try:
+            claims = tokens.read(token, now=now)
+        except jwts.JwtError:
+            raise self._refusal(request, Reason.TOKEN_INVALID) from None
+        resource = registered()
+        # > the resource server MUST … reject any JWT access token … if the "aud" claim does not contain a resource
+        # > indicator value corresponding to an identifier the resource server expects for itself (RFC 9068 §4)
+        if resource is None or claims["aud"] != resource.identifier:
+            raise self._refusal(request, Reason.TOKEN_FOR_ANOTHER, claims["client_id"])
+        authorization = introspection.live_authorization(claims, resource, now)
+        client = clients.registered(claims["client_id"])
+        # The whole row, since the token path does not read the role.
+        person = _person(authorization.user_id) if authorization else None
+        if authorization is None or client is None or (person is None and authorization.user_id is not None):
+            raise self._refusal(request, Reason.TOKEN_ENDED, claims["client_id"])
+        return Principal(person=person, client=client, scopes=frozenset(str(claims["scope"]).split()))
+
+    def _refusal(self, request: Request, reason: Reason, client_id: str = "") -> Problem:
+        status = 400 if reason is Reason.CREDENTIALS_UNKNOWN else 401
+        return refuse(
+            request, reason, status, client_id=client_id, headers={"WWW-Authenticate": challenge(reason.code)}
+        )
+
+
+def _person(pk: int | None) -> User | None:
+    return None if pk is None else User.objects.filter(pk=pk, is_active=True).first()
+
+
+class ConsoleSession(SessionAuthentication):
+    """The console's session. DRF demands its CSRF token with everything but GET and HEAD."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Principal] | None:
+        try:
+            found = super().authenticate(request)
+        except exceptions.PermissionDenied as error:
+            raise refuse(request, Reason.FORGED, 403, detail=str(error.detail)) from None
+        return None if found is None else (found[0], Principal(person=found[0]))

@@ -1,0 +1,46 @@
+"""How a view is described: by what it requires, takes and answers, which are the same words that it works by."""
+
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
+
+from authz.api.framework.principal import scope_for
+from authz.api.framework.shapes import ANY, PROBLEM
+
+CREATES = {"/api/v1/agents": "201", "/api/v1/access_requests": "202"}
+
+
+class Described(AutoSchema):
+    def get_operation_id(self) -> str:
+        words = [part for part in self.path.removeprefix("/api/v1/").split("/") if not part.startswith("{")]
+        item = "_item" if self.path.endswith("}") else ""
+        return f"{self.method.lower()}_{'_'.join(words)}{item}"
+
+    def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular has it
+        said = str(super().get_description() or "")
+        permission = self._of("requires")
+        return f"{said}\n\nPermission: `{permission}`." if permission else said
+
+    def get_auth(self) -> list[dict[str, Any]]:
+        permission = self._of("requires")
+        return [{"oauth2": [scope_for(permission)]}, {"session": []}] if permission else []
+
+    def get_override_parameters(self) -> list[Any]:
+        named = self._of("query") or {}
+        return [OpenApiParameter(name, str, description=text) for name, text in named.items()]
+
+    def get_request_serializer(self) -> Any:
+        takes = self._of("takes")
+        if takes is None or not isinstance(takes, dict):
+            return takes
+        return {parser.media_type: takes for parser in self.view.parser_classes}
+
+    def get_response_serializers(self) -> Any:
+        if self.method == "DELETE":
+            return {204: None, ("default", "application/problem+json"): PROBLEM}
+        code = CREATES.get(self.path, "200") if self.method == "POST" else "200"
+        return {code: self._of("answers") or ANY, ("default", "application/problem+json"): PROBLEM}
+
+    def _of(self, declared: str) -> Any:
+        return (getattr(self.view, declared) or {}).get(self.method)

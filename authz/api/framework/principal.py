@@ -1,0 +1,60 @@
+"""Who calls, and what that principal may do: a person's role and a token's scopes both limit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from authz.configuration import By
+from authz.models import Client, User
+from authz.sign_in.roles import APPROVE_AGENTS, CUT_OFF, DECIDE_REQUESTS, END_AUTHORIZATIONS
+
+READ = "gatehouse:read"
+WRITE = "gatehouse:write"
+APPROVE = "gatehouse:approve"
+# The scopes of the API's own protected resource, in words that a person consents to.
+SCOPES: Mapping[str, str] = {
+    READ: "Read the configuration, the agents, the access requests and the audit, as far as you may",
+    WRITE: "Change the configuration, people and rules included, and register agents, as far as you may",
+    APPROVE: "Approve agents and access requests, and cut off access, as far as you may",
+}
+_DECISIONS = frozenset({APPROVE_AGENTS, DECIDE_REQUESTS, END_AUTHORIZATIONS, *CUT_OFF.values()})
+
+
+def scope_for(permission: str) -> str:
+    """The scope that a token needs to use a permission. What is not known to be less is WRITE."""
+    if permission in _DECISIONS:
+        return APPROVE
+    return READ if permission.partition(".")[2].startswith("view_") else WRITE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """A person in the console's session (no client), a person through an agent, or an agent for itself (no person)."""
+
+    person: User | None = None
+    client: Client | None = None
+    scopes: frozenset[str] = frozenset()
+
+    def lacks_scope(self, permission: str) -> str:
+        """The scope that is missing for a permission; "" if none is."""
+        needed = scope_for(permission)
+        return "" if self.client is None or needed in self.scopes else needed
+
+    def may(self, permission: str) -> bool:
+        if self.lacks_scope(permission):
+            return False
+        # An agent for itself has no role: what it may do was decided by the rule that gave it the scope.
+        return self.client is not None if self.person is None else self.person.has_perm(permission)
+
+    @property
+    def by(self) -> By:
+        """As the audit names it."""
+        name = self.person.username if self.person else ""
+        if self.client is not None:
+            name = f"{name} through {self.client.client_id}" if name else self.client.client_id
+        return By(name=name, subject=str(self.person.subject) if self.person else "")
+
+    @property
+    def key(self) -> str:
+        """One value for each principal, for rate limits."""
+        person = f"person:{self.person.pk}" if self.person else ""
+        return f"{person}/client:{self.client.pk}" if self.client else person

@@ -1,0 +1,88 @@
+"""For everybody who signs in: the agents that act for me, what they may do, and ending it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Max, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from authz import authorizations
+from authz.console.model_admin import person
+from authz.database.transactions import settled
+from authz.models import AuditEvent, Authorization, Client, Consent, Scope
+
+SHOWN = 200
+
+
+def live(now: datetime) -> QuerySet[Authorization]:
+    return Authorization.objects.filter(revoked=None).filter(Q(expires=None) | Q(expires__gt=now))
+
+
+@login_required
+@never_cache
+@require_safe
+def account(request: HttpRequest) -> HttpResponse:
+    """One card an agent: each MCP server that it reaches for me, with the scopes in words."""
+    now = datetime.now(UTC)
+    rows = list(
+        live(now)
+        .filter(user=person(request))
+        .select_related("client", "resource")
+        .order_by("client__name", "-created")[:SHOWN]
+    )
+    words = _words(rows)
+    last = _last_used([str(row.pk) for row in rows])
+    agents: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        agent = agents.setdefault(row.client_id, {"client": row.client, "grants": [], "last_used": None})
+        agent["grants"].append(
+            {
+                "row": row,
+                "scopes": [words.get((row.resource_id, name), name) for name in row.scopes],
+                "identity": row.identity_scopes,
+            }
+        )
+        moment = last.get(str(row.pk)) or row.rotated or row.created
+        agent["last_used"] = max(filter(None, (agent["last_used"], moment)))
+    return render(request, "account/home.html", {"agents": list(agents.values())})
+
+
+def _words(rows: list[Authorization]) -> dict[tuple[int | None, str], str]:
+    scopes = Scope.objects.filter(resource__in={row.resource_id for row in rows if row.resource_id})
+    return {(scope.resource_id, scope.name): scope.description or scope.name for scope in scopes}
+
+
+def _last_used(ids: list[str]) -> dict[str, datetime]:
+    found = (
+        AuditEvent.objects.exclude(authorization="")
+        .filter(authorization__in=ids)
+        .order_by()
+        .values_list("authorization")
+    )
+    return dict(found.annotate(latest=Max("time")))
+
+
+@login_required
+@never_cache
+def end_agent(request: HttpRequest, pk: int) -> HttpResponse:
+    """End everything that one agent may do for me, and forget that I allowed it."""
+    client = get_object_or_404(Client, pk=pk)
+    mine = Authorization.objects.filter(user=person(request), client=client)
+    if request.method == "POST":
+        with settled():
+            ended = authorizations.end(mine, reason="ended_by_person", now=datetime.now(UTC))
+            # It asks again next time, instead of coming back by itself.
+            Consent.objects.filter(user=person(request), client=client).delete()
+        messages.success(
+            request,
+            f"“{client.name or client.client_id}” no longer acts for you." if ended else "It had ended already.",
+        )
+        return redirect("account_home")
+    if not mine.filter(revoked=None).exists():
+        return redirect("account_home")
+    return render(request, "account/end_agent.html", {"client": client})

@@ -1,0 +1,84 @@
+"""The terms of an approval, as a form: who answers for the agent, for which environment, until when."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+
+from authz.approvals.agent_lifecycle import LONGEST, OWN, USUAL, Terms
+from authz.console.widgets.fields import KeyField, PersonField
+from authz.models import Client, User
+
+
+class ApprovalForm(forms.Form):
+    """For one agent or for several; with several an empty field leaves each as it is."""
+
+    owner = PersonField(
+        required=False,
+        help_text="A user name: who answers for it, and is reminded before it ends.",
+        error_messages={"required": "Somebody has to answer for it."},
+    )
+    environment = KeyField(
+        max_length=64, required=False, help_text="What it is approved for, such as production. Rules can name it."
+    )
+    until = forms.DateField(
+        label="Ends after",
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text=f"The last day (UTC), at most {LONGEST.days} days from now. Unless it is renewed, it stops then.",
+    )
+
+    # What was looked at: somebody else may have decided since.
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, clients: Sequence[Client], approver: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.clients, self.approver = clients, approver
+        today = datetime.now(UTC).date()
+        self.fields["until"].initial = today + USUAL
+        latest = today + LONGEST - timedelta(days=1)
+        self.fields["until"].widget.attrs |= {"min": str(today), "max": str(latest)}
+        if len(clients) == 1:
+            self.fields["owner"].required = True
+            self.fields["owner"].initial = clients[0].owner.username if clients[0].owner else ""
+            self.fields["environment"].initial = clients[0].environment
+            self.fields["seen"].initial = seen(clients[0])
+        else:
+            self.fields["owner"].help_text = "For those that have none. Others keep theirs."
+            self.fields["environment"].help_text = "Left empty, each keeps its own."
+
+    def clean_owner(self) -> User | None:
+        owner: User | None = self.cleaned_data["owner"]
+        if owner is not None and not owner.is_active:
+            raise forms.ValidationError("This person has left.")
+        if owner is not None and owner.pk == self.approver.pk:
+            raise forms.ValidationError(OWN)
+        return owner
+
+    def clean_until(self) -> datetime:
+        until = datetime.combine(self.cleaned_data["until"] + timedelta(days=1), time(), UTC)
+        now = datetime.now(UTC)
+        if not now < until <= now + LONGEST:
+            raise forms.ValidationError(f"An approval ends within {LONGEST.days} days.")
+        return until
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether somebody has decided about the agent since this form was made."""
+        return self.cleaned_data["seen"] not in ("", seen(self.clients[0]))
+
+    def terms(self, client: Client | None = None) -> Terms:
+        """What was filled in: for the one agent, or for this one of several."""
+        given = self.cleaned_data
+        if client is None:
+            return Terms(owner=given["owner"], environment=given["environment"], until=given["until"])
+        has_owner = client.owner is not None and client.owner.is_active
+        return Terms(
+            owner=client.owner if has_owner else given["owner"],
+            environment=given["environment"] or None,
+            until=given["until"],
+        )
+
+
+def seen(client: Client) -> str:
+    return f"{client.status} {client.approved_until.isoformat() if client.approved_until else ''}".strip()

@@ -1,0 +1,159 @@
+"""The simulator: who could reach this, and why not? The same function that every grant asks, on a made-up ask."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from django import forms
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from authz import decisions, registry
+from authz.console.site import console
+from authz.console.widgets import names, servers
+from authz.console.widgets.display import grant_choice
+from authz.console.widgets.suggestions import suggesting
+from authz.database import configuration_cache
+from authz.decisions import simulation
+from authz.models import AccessRequest, Client, User
+from authz.policy import Explanation, RuleSet, explain
+from authz.policy.reach import OF_PERSONS
+
+REASONS = {
+    "allowed": "Rules allow all of it.",
+    "narrowed": "Rules allow a part of it; the rest is left out.",
+    "approval_needed": "A rule asks a human first.",
+    "approval_declined": "An approver has declined it.",
+    "denied_by_rule": "A rule denies it.",
+    "no_rule_allows": "No rule allows it, and what no rule allows is denied.",
+    "step_up_needed": "Rules would allow it after a stronger or fresher sign-in.",
+    "client_not_approved": "The agent is not approved (or no longer), so no rule is asked.",
+    "nothing_asked": "The ask names no scope of this MCP server.",
+}
+NOT_HERE = "In this way nobody gets there: the MCP server stands behind another authorization server."
+NOT_ELSEWHERE = "This way leads only to MCP servers behind other authorization servers."
+NOT_BY_IT = (
+    "It does not get there, whatever the rules say: it needs to be registered for this way, to prove who it is, and to"
+    " be known to the authorization server that the MCP server stands behind."
+)
+
+
+class AskForm(forms.Form):
+    client_id = forms.CharField(label="Agent", max_length=1024, help_text="Its client_id.")
+    username = forms.CharField(
+        label="For whom", max_length=255, required=False, help_text="A user name. Left empty: for itself."
+    )
+    resource = forms.ChoiceField(label="MCP server")
+    grant_type = forms.ChoiceField(label="How it asks")
+    scope = forms.CharField(label="Scopes", required=False, help_text="Separated by spaces. Left empty: all of them.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        suggesting(self.fields["client_id"], "agents")
+        suggesting(self.fields["username"], "people")
+        self.fields["resource"].choices = servers.choices()  # type: ignore[attr-defined]
+        self.fields["grant_type"].choices = [(name, grant_choice(name)) for name in registry.grants()]  # type: ignore[attr-defined]
+
+    def clean_client_id(self) -> Client:
+        client = Client.objects.select_related("owner").filter(client_id=self.cleaned_data["client_id"]).first()
+        if client is None:
+            raise forms.ValidationError("No agent has this client_id.")
+        return client
+
+    def clean_username(self) -> User | None:
+        if not self.cleaned_data["username"]:
+            return None
+        user = User.objects.filter(username=self.cleaned_data["username"]).first()
+        if user is None:
+            raise forms.ValidationError("Nobody has this user name.")
+        return user
+
+    def clean(self) -> dict[str, Any]:
+        """What no rule says: whether it gets there in this way at all. `scopes_there` is name → sensitivity."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.errors:
+            return cleaned
+        client_id, way = cleaned["client_id"].client_id, cleaned["grant_type"]
+        there = simulation.servers(cleaned["resource"], simulation.agents(client_id, time.time()))
+        by_it = [server for server in there if server.grant_types is None or way in server.grant_types]
+        reached = [server for server in by_it if server.clients is None or client_id in server.clients]
+        if not by_it:
+            self.add_error("grant_type", NOT_HERE if way in registry.grants_leading_here() else NOT_ELSEWHERE)
+        elif not reached:
+            self.add_error("client_id", NOT_BY_IT)
+        elif way in OF_PERSONS and cleaned["username"] is None:
+            self.add_error("username", "In this way an agent asks for a person only.")
+        cleaned["scopes_there"] = {name: sensitivity for server in reached for name, sensitivity in server.scopes}
+        return cleaned
+
+
+class AskBesideForm(AskForm):
+    """The same beside a rule's form, and sent with it.
+
+    Enter in a line of text would press that form's first button and save the rule, so the lines are textareas.
+    """
+
+    prefix = "ask"
+
+    def __init__(self, *args: Any, beside: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("client_id", "username", "scope"):
+            self.fields[name].widget = forms.Textarea(attrs={**self.fields[name].widget.attrs, "rows": 1})
+        for field in self.fields.values():
+            field.widget.attrs["form"] = beside
+
+
+@console.page("simulator/", "simulator")
+def simulator(request: HttpRequest) -> HttpResponse:
+    if not request.user.has_perm("authz.view_rule"):
+        raise PermissionDenied
+    form = AskForm(request.GET if "client_id" in request.GET else None)
+    context: dict[str, Any] = {**console.each_context(request), "title": "Simulator", "form": form}
+    if form.is_bound and form.is_valid():
+        configuration_cache.begin()
+        context["answer"] = answer(form.cleaned_data, decisions.rule_set(), time.time())
+    return TemplateResponse(request, "console/simulator.html", context)
+
+
+def answer(asked: dict[str, Any], rules: RuleSet, now: float) -> dict[str, Any]:
+    """The decision on a made-up ask, with its rules as sentences."""
+    wanted = asked["scope"].split() or list(asked["scopes_there"])
+    question = decisions.ask(
+        client=asked["client_id"],
+        user=asked["username"],
+        grant_type=asked["grant_type"],
+        resource=None,
+        scopes=(),
+        # As if the person had just signed in: what a rule demands beyond that shows as a step up.
+        auth_time=int(now) if asked["username"] else None,
+    )
+    scopes = tuple((name, asked["scopes_there"].get(name, "")) for name in wanted)
+    question = replace(question, resource=asked["resource"], scopes=scopes)
+    explanation = explain(question, rules, now, decisions.approvals_for(question, rules, now))
+    decision = explanation.decision
+    return {
+        "decision": decision,
+        "because": REASONS.get(decision.reason.value, decision.reason.value),
+        "left_out": [name for name in wanted if name not in decision.scopes],
+        **in_words(explanation),
+        "approvals": AccessRequest.objects.filter(pk__in=decision.approvals).select_related("decided_by"),
+    }
+
+
+def in_words(explanation: Explanation) -> dict[str, Any]:
+    """What a page tells of a decision: the rules that made it, those that came close, and what their servers are
+    called.
+    """
+    decision = explanation.decision
+    named = {*decision.rules, *decision.narrowed_by}
+    made = [trace for trace in explanation.rules if trace.name in named]
+    # The nearest misses say what would have to be different.
+    missed = [trace for trace in explanation.rules if trace.name not in named and trace.mismatches][:5]
+    rules = [trace.rule for trace in (*made, *missed)]
+    return {
+        "tone": "require_approval" if decision.effect == "pending" else decision.effect.value,
+        "rules": made,
+        "missed": missed,
+        "servers": names.of_servers([explanation.ask.resource, *(name for rule in rules for name in rule.resources)]),
+    }

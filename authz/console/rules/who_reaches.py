@@ -1,0 +1,82 @@
+"""Who can reach an MCP server, through which agents, with which scopes; and what an agent or a person can reach."""
+
+import time
+from typing import Any
+
+from django import forms
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from authz import decisions
+from authz.console.site import console
+from authz.console.widgets import names, servers
+from authz.console.widgets.suggestions import suggesting
+from authz.database import configuration_cache
+from authz.decisions import simulation
+from authz.decisions.simulation import Level
+from authz.policy import Reach, reach
+
+# Rows of the page, and names of a row.
+ROWS, NAMES = 200, 12
+
+
+class WhoForm(forms.Form):
+    resource = forms.ChoiceField(label="MCP server", required=False)
+    client_id = forms.CharField(label="Agent", max_length=1024, required=False, help_text="Its client_id.")
+    username = forms.CharField(label="Person", max_length=255, required=False, help_text="A user name.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        suggesting(self.fields["client_id"], "agents")
+        suggesting(self.fields["username"], "people")
+        self.fields["resource"].choices = [("", "Any"), *servers.choices()]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not self.errors and not any(cleaned.values()):
+            raise forms.ValidationError("Name an MCP server, an agent or a person.")
+        return cleaned
+
+
+@console.page("reach/", "who_reaches")
+def who_reaches(request: HttpRequest) -> HttpResponse:
+    if not request.user.has_perm("authz.view_rule"):
+        raise PermissionDenied
+    configuration_cache.begin()
+    form = WhoForm(request.GET if WhoForm.base_fields.keys() & request.GET.keys() else None)
+    context: dict[str, Any] = {**console.each_context(request), "title": "Who reaches what", "form": form}
+    if form.is_bound and form.is_valid():
+        try:
+            rows = _rows(form.cleaned_data, time.time())
+        except simulation.Unknown as problem:
+            form.add_error(None, str(problem))
+        else:
+            context |= {
+                "rows": [_in_words(row) for row in rows[:ROWS]],
+                "more": max(len(rows) - ROWS, 0),
+                "servers": names.of_servers(row.resource for row in rows[:ROWS]),
+                "authorization_servers": servers.authorization_servers(),
+            }
+    return TemplateResponse(request, "console/who_reaches.html", context)
+
+
+def _rows(asked: dict[str, Any], now: float) -> tuple[Reach, ...]:
+    among = simulation.cast(**asked)
+    # Of one person: what machines reach for themselves is no business of theirs.
+    machines = not asked["username"]
+    return reach(decisions.rule_set(), among.agents, among.persons, among.servers, now, machines=machines)
+
+
+def _in_words(row: Reach) -> dict[str, Any]:
+    levels = ((Level.GRANTED, "good", row.scopes), (Level.WAITING, "caution", row.waiting))
+    return {
+        "clients": row.clients[:NAMES],
+        "more_clients": max(len(row.clients) - NAMES, 0),
+        "subjects": [name or "itself" for name in row.subjects[:NAMES]],
+        "more_subjects": max(len(row.subjects) - NAMES, 0),
+        "resource": row.resource,
+        "authorization_server": row.authorization_server,
+        "grant_types": row.grant_types,
+        "levels": [level for level in (*levels, (Level.CONDITIONAL, "", row.conditional)) if level[2]],
+    }

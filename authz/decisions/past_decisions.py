@@ -1,0 +1,108 @@
+"""The decision in force at a past time: "why was this allowed then?"
+
+What is replayed are the rules as they then were (authz/decisions/rule_history.py) on the ask as the audit recorded it:
+the
+agent's kind, tags, owner and environment, the groups that rules named, the sign-in, the address. An event that is older
+than that record is completed from today's rows, and the answer says so. `notes` say all that keeps a replay from being
+exact; without any, it is.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from authz import audit
+from authz.approvals import access_requests
+from authz.decisions import recorded_asks, rule_history
+from authz.models import AccessRequest, AuditEvent
+from authz.policy import Approval, Ask, Explanation, Outcome, RuleSet, decide_sign_in, explain
+
+# A room's event that something was issued ends so, too.
+ISSUED = ":issued"
+
+
+class CannotReplay(Exception):
+    """Why there is nothing to replay, in words for who asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hindsight:
+    """A decision as it was, or would have been, at `moment` (in seconds since the epoch) under version `number`."""
+
+    moment: float
+    number: int
+    explanation: Explanation
+    notes: tuple[str, ...]
+
+
+def of_event(event: AuditEvent) -> Hindsight:
+    """Why what the event records was decided so. Raises `CannotReplay`."""
+    known = recorded_asks.Known.of([event])
+    question = recorded_asks.ask_of(event, known)
+    if question is None:
+        raise CannotReplay("This event records no decision of the rules.")
+    notes = []
+    if "ask" not in event.detail:
+        notes.append("The event is older than the record of asks: agent, groups and sensitivities are today's.")
+    recorded = str(event.detail.get("ruleset", ""))
+    number = rule_history.number_of(recorded)
+    if number is None:
+        number = rule_history.number_at(event.time)
+        notes.append("The event names no version of the rules: they are taken as the history has them for its time.")
+    rules = rule_history.rule_set(number)
+    if recorded and rules.version != recorded:
+        notes.append(f"The history gives {rules.version} where the event has {recorded}: rules were changed past it.")
+    named = [str(pk) for pk in event.detail.get("approvals", ())]
+    approvals = _approvals(named, question)
+    if len(approvals) < len(named):
+        notes.append("An approval that it stood on is no longer there.")
+    found = _explained(question, rules, event.time.timestamp(), approvals)
+    return Hindsight(
+        moment=event.time.timestamp(),
+        number=number,
+        explanation=found,
+        notes=(*notes, *_differences(event, found)),
+    )
+
+
+def at(question: Ask, moment: datetime) -> Hindsight:
+    """How an ask would have been decided at a past time: by the rules of then, and all else as `question` has it."""
+    number = rule_history.number_at(moment)
+    note = "The rules and approvals are those of that time; the agent, the person and the groups are today's."
+    approvals = access_requests.approvals_for(question, moment.timestamp())
+    rules = rule_history.rule_set(number)
+    found = _explained(question, rules, moment.timestamp(), approvals)
+    return Hindsight(moment=moment.timestamp(), number=number, explanation=found, notes=(note,))
+
+
+def event_of_token(jti: str, authorization: str = "") -> AuditEvent:
+    """The event that recorded a token's issue, quickly if its authorization is known. Raises `CannotReplay`."""
+    rows = AuditEvent.objects.filter(event=audit.Event.TOKEN_ISSUED.value, detail__jti=jti)
+    if authorization:
+        rows = rows.exclude(authorization="").filter(authorization=authorization)
+    event = rows.order_by("-id").first()
+    if event is None:
+        raise CannotReplay("No token with this jti was issued here.")
+    return event
+
+
+def _explained(question: Ask, rules: RuleSet, moment: float, approvals: tuple[Approval, ...]) -> Explanation:
+    found = explain(question, rules, moment, approvals)
+    # Without a resource it was one on a sign-in, which no rule names: whoever may anything may sign in.
+    if not question.resource:
+        found = replace(found, decision=decide_sign_in(question, rules, moment, approvals))
+    return found
+
+
+def _approvals(named: list[str], question: Ask) -> tuple[Approval, ...]:
+    rows = AccessRequest.objects.filter(pk__in=named)
+    return tuple(access_requests.as_approval(row, question) for row in rows)
+
+
+def _differences(event: AuditEvent, found: Explanation) -> list[str]:
+    if not event.event.endswith(ISSUED):
+        allowed_now = found.decision.effect is Outcome.ALLOW
+        return ["It was refused, and the replay allows it."] if allowed_now else []
+    if found.decision.effect is not Outcome.ALLOW:
+        return ["It was issued, and the replay refuses it."]
+    missing = set(found.decision.scopes) - set(str(event.detail.get("scope", "")).split())
+    return [f"The replay grants more: {', '.join(sorted(missing))}."] if missing else []

@@ -1,0 +1,241 @@
+"""What was really asked, read back from the audit: to try a change of the rules on it before it is saved.
+
+An event since decisions record their ask (`detail.ask`) says what was asked as it was then. Of an older one, and of
+groups that no rule named then, today's rows are taken.
+
+A million events are too many to read while somebody waits, so a bounded number is: runs of neighbours, evenly spread
+over the time, each found by its primary key.
+"""
+
+import random
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from django.db.models import Max
+
+from authz import audit
+from authz.audit import queries
+from authz.conf import conf
+from authz.models import AuditEvent, Client, ProtectedResource, User
+from authz.policy import (
+    Ask,
+    Change,
+    ClientKind,
+    ClientStatus,
+    Decision,
+    Direction,
+    Outcome,
+    RuleSet,
+    ask_from,
+    compare,
+)
+
+LOOKED_AT = 20_000
+RUN = 200
+# Runs that are judged together, for which today's rows are read once.
+TOGETHER = 10
+SECONDS = 8.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Today's rows, for what events don't say themselves."""
+
+    clients: Mapping[str, Client]
+    users: Mapping[str, User]
+    sensitivities: Mapping[str, Mapping[str, str]]
+
+    @classmethod
+    def of(cls, events: Sequence[AuditEvent]) -> "Known":
+        """The rows that these events speak of: a statement for each kind and five hundred."""
+        clients = {row.client_id: row for row in _in_bulk(Client, "client_id", {e.client_id for e in events})}
+        # Groups are asked for by the username too: a refusal names nobody's subject.
+        people = _in_bulk(User, "subject", {e.subject for e in events if len(e.subject) == 36})
+        named = _in_bulk(User, "username", {str(e.detail.get("ask", {}).get("user", "")) for e in events})
+        users = {key: user for user in (*people, *named) for key in (str(user.subject), user.username)}
+        rows = ProtectedResource.objects.prefetch_related("scopes")
+        sensitivities = {row.identifier: {s.name: s.sensitivity for s in row.scopes.all()} for row in rows}
+        return cls(clients=clients, users=users, sensitivities=sensitivities)
+
+
+def _in_bulk(model: Any, column: str, values: set[str]) -> list[Any]:
+    found: list[Any] = []
+    wanted = sorted(values - {""})
+    for start in range(0, len(wanted), 500):
+        rows = model.objects.filter(**{f"{column}__in": wanted[start : start + 500]})
+        found += rows.prefetch_related("groups") if model is User else rows.select_related("owner")
+    return found
+
+
+def ask_of(event: AuditEvent, known: Known) -> Ask | None:
+    """What policy was asked when this was recorded; None if it was not asked."""
+    resource = event.resource or str(event.detail.get("resource", ""))
+    # What signs somebody in and nothing else is a token for this server itself.
+    resource = "" if resource == conf.endpoint("userinfo") else resource
+    facts = event.detail.get("ask")
+    if facts is not None:
+        return ask_from(facts, client_id=event.client_id, resource=resource, address=event.address)
+    if event.event != audit.Event.TOKEN_ISSUED.value:
+        return None
+    client, user = known.clients.get(event.client_id), known.users.get(event.subject)
+    if client is None or (event.subject and user is None):
+        return None
+    grant_type = str(event.detail.get("grant_type", ""))
+    sensitivities = known.sensitivities.get(resource, {})
+    return Ask(
+        client_id=client.client_id,
+        client_status=ClientStatus.APPROVED,
+        client_kind=ClientKind(client.kind),
+        client_host=client.host,
+        client_tags=tuple(client.tags),
+        client_owner=client.owner.username if client.owner else "",
+        client_environment=client.environment,
+        subject=user.username if user else None,
+        groups=tuple(group.name for group in user.groups.all()) if user else (),
+        # Only people's authorizations are refreshed.
+        grant_type="authorization_code" if grant_type == "refresh_token" else grant_type,
+        refresh=grant_type == "refresh_token",
+        resource=resource,
+        scopes=tuple((name, sensitivities.get(name, "")) for name in str(event.detail.get("scope", "")).split()),
+        auth_time=event.time.timestamp() if user else None,
+        address=event.address or None,
+    )
+
+
+# --- Trying other rules on them -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Past asks of one agent, for one person (or itself), at one MCP server, that would have been answered otherwise
+    in one and the same way. `before` and `after` are in words; `last` is the latest of them."""
+
+    client_id: str
+    subject: str
+    resource: str
+    direction: Direction
+    before: str
+    after: str
+    count: int
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What other rules would have changed. `events` were looked at, of about `total` in `days` days; `asks` of them
+    were asks of the rules."""
+
+    groups: tuple[Group, ...]
+    asks: int
+    events: int
+    total: int
+    days: int
+    is_complete: bool
+
+    @property
+    def changed(self) -> int:
+        return sum(group.count for group in self.groups)
+
+    @property
+    def looked_at(self) -> str:
+        """In a sentence, how much was looked at."""
+        if self.is_complete:
+            return f"All {self.asks:,} asks of the last {self.days} days were looked at."
+        return (
+            f"{self.asks:,} asks were looked at, from {self.events:,} of about {self.total:,} events of the last"
+            f" {self.days} days, evenly spread; the counts are of those."
+        )
+
+
+def effect(old: RuleSet, new: RuleSet, *, days: int, now: datetime) -> Effect:
+    """What the new rules would have changed over the last days, in bounded time."""
+    deadline = time.monotonic() + SECONDS
+    since = now - timedelta(days=days)
+    runs, total = _runs(since)
+    asks = looked_at = done = 0
+    changes: list[Change] = []
+    while done < len(runs) and (not done or time.monotonic() < deadline):
+        events = _read(runs[done : done + TOGETHER], since)
+        known = Known.of(events)
+        found = [(question, event.time.timestamp()) for event in events if (question := _with_today(event, known))]
+        changes += compare(old, new, found, now.timestamp())
+        asks, looked_at, done = asks + len(found), looked_at + len(events), done + TOGETHER
+    is_complete = total <= LOOKED_AT and done >= len(runs)
+    return Effect(
+        groups=_grouped(changes),
+        asks=asks,
+        events=looked_at,
+        total=total,
+        days=days,
+        is_complete=is_complete,
+    )
+
+
+def _runs(since: datetime) -> tuple[list[tuple[int, int]], int]:
+    """The (first, last) ids of runs that together have at most `LOOKED_AT` events, and about how many there are at all.
+
+    They stand in no order, so that wherever the time ends, what was read is evenly spread.
+    """
+    first, newest = queries.first_id(since), AuditEvent.objects.aggregate(newest=Max("id"))["newest"]
+    if newest is None or newest < first:
+        return [], 0
+    total = newest - first + 1
+    count = min(-(-total // RUN), LOOKED_AT // RUN)
+    bounds = [newest - run * total // count for run in range(count + 1)]
+    runs = [(max(following + 1, last - RUN + 1), last) for last, following in pairwise(bounds)]
+    random.Random(0).shuffle(runs)  # noqa: S311  the same each time
+    return runs, total
+
+
+def _read(runs: Iterable[tuple[int, int]], since: datetime) -> list[AuditEvent]:
+    events: list[AuditEvent] = []
+    for first, last in runs:
+        events += AuditEvent.objects.filter(id__gte=first, id__lte=last, time__gte=since).order_by("-id")
+    return events
+
+
+def _with_today(event: AuditEvent, known: Known) -> Ask | None:
+    """The ask, with the groups that the person is in today: of then, only those that rules named are on record."""
+    question = ask_of(event, known)
+    if question is None or question.subject is None or question.subject not in known.users:
+        return question
+    today = [group.name for group in known.users[question.subject].groups.all()]
+    return replace(question, groups=tuple(dict.fromkeys([*question.groups, *today])))
+
+
+def _grouped(changes: Iterable[Change]) -> tuple[Group, ...]:
+    """Alike changes together, the most frequent first."""
+    alike: dict[tuple[Any, ...], list[float]] = defaultdict(list)
+    for change in changes:
+        ask = change.ask
+        key = (ask.client_id, ask.subject or "", ask.resource, change.direction)
+        alike[(*key, in_words(change.before), in_words(change.after))].append(change.at)
+    found = [
+        Group(
+            client_id=client_id,
+            subject=subject,
+            resource=resource,
+            direction=direction,
+            before=before,
+            after=after,
+            count=len(times),
+            last=datetime.fromtimestamp(max(times), UTC),
+        )
+        for (client_id, subject, resource, direction, before, after), times in alike.items()
+    ]
+    return tuple(sorted(found, key=lambda group: (-group.count, group.client_id, group.subject, group.resource)))
+
+
+def in_words(decision: Decision) -> str:
+    """A decision in a few words: `granted read, write`, `waits: write`, `refused (no rule allows)`."""
+    if decision.effect is Outcome.ALLOW:
+        lifetime = f", {decision.lifetime} s at most" if decision.lifetime is not None else ""
+        return f"granted {', '.join(decision.scopes)}{lifetime}"
+    if decision.effect is Outcome.PENDING:
+        return f"waits: {', '.join(decision.waiting)}"
+    return f"refused ({decision.reason.replace('_', ' ')})"

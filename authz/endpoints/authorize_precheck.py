@@ -1,0 +1,108 @@
+"""Who sent this person here? The first half of an authorization request, for which nobody needs to be signed in.
+
+It is asked before there is a session, so that a flood of strangers, of whom most are stopped here, costs little of what
+people and agents who are known need (attack 10): whoever is stopped gets a page that was drawn before.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
+from django.template.loader import render_to_string
+from django.utils.cache import add_never_cache_headers
+
+from authz import audit, clients
+from authz.conf import conf
+from authz.database import configuration_cache
+from authz.endpoints.machine import request_id
+from authz.endpoints.request_context import too_many
+from authz.limits import rate_limits
+from authz.limits.addresses import client_address
+from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
+from authz.models import Client
+from authz.protocol import authorization_request
+from authz.protocol.errors import OAuthError, Reason, RefusalReason
+from authz.protocol.params import Params, parse_query, required
+
+METHODS = ("GET", "POST")
+LONGEST_WAIT = 60
+_ARRIVAL = "gatehouse.arrival"
+_WHAT: dict[RefusalReason, str] = {
+    Reason.CLIENT_UNKNOWN: "The application that sent you here is not known to this server.",
+    Reason.REDIRECT_URI_UNREGISTERED: "The application asked to be answered at an address that it has not registered.",
+    Reason.DUPLICATE_PARAMETER: "The request says one thing twice, so it cannot be trusted.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A client that is known, what it asks for, and the address of its own that the answer may go to."""
+
+    client: Client
+    params: Params
+    redirect_uri: str
+
+
+def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    def within(request: HttpRequest) -> HttpResponseBase:
+        if request.path_info == f"{conf.issuer_path}/authorize":
+            if request.method not in METHODS:
+                return HttpResponseNotAllowed(METHODS)
+            with audit.origin(client_address(request.META), request_id(request.META), "authorize"):
+                configuration_cache.begin()
+                params: Params = {}
+                try:
+                    params = parse_query(request.META.get("QUERY_STRING", "").encode("utf-8", "replace"))
+                    request.META[_ARRIVAL] = _arrive(params)
+                except OAuthError as error:
+                    return _stopped(request, error, claimed=params.get("client_id", ""))
+        return get_response(request)
+
+    return within
+
+
+def of(request: HttpRequest) -> Arrival:
+    """The arrival of a request to the authorization endpoint."""
+    arrived: Arrival = request.META[_ARRIVAL]
+    return arrived
+
+
+def _arrive(params: Params) -> Arrival:
+    rate_limits.admit(required(params, "client_id"))
+    client = clients.find(required(params, "client_id"))
+    rate_limits.proven(client.client_id, is_confidential=False)
+    return Arrival(client, params, authorization_request.redirect_uri(params, client.redirect_uri_list))
+
+
+def _stopped(request: HttpRequest, error: OAuthError, *, claimed: str) -> HttpResponse:
+    """A page and no redirect: whoever sent the person here is not to be trusted with one (attack 28)."""
+    try:
+        error = record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=claimed)
+    except UnrecordedError as unrecorded:
+        error = unrecorded
+    if error.reason is Reason.RATE_LIMITED:
+        return too_many(request, error)
+    page = _page(_WHAT.get(error.reason, error.sentence), error.retry_after)
+    response = HttpResponse(
+        page.replace(_REFERENCE, audit.current_origin().request_id), status=503 if error.status == 503 else 400
+    )
+    if error.retry_after:
+        response["Retry-After"] = str(error.retry_after)
+    add_never_cache_headers(response)
+    # It is in the audit, with its reason; Django would call a flood that is turned away a flood of errors.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
+
+
+# Stands for the one thing that differs from request to request, 32 hexadecimal digits.
+_REFERENCE = "the-reference-of-this-request"
+
+
+@cache
+def _page(what: str, retry_after: int) -> str:
+    """One a sentence, and sentences are few."""
+    context = {"what": what, "retry_after": retry_after, "correlation_id": _REFERENCE}
+    # A page that calls itself again is for what is over in a moment.
+    waits = 0 < retry_after <= LONGEST_WAIT
+    return render_to_string("authorize/busy.html" if waits else "authorize/error.html", context)

@@ -1,0 +1,120 @@
+"""Telling people and systems what happened: mails and webhooks, by an outbox in the database.
+
+    with settled():
+        …                                                     # the change
+        notifications.tell(
+            Kind.ACCESS_APPROVED,
+            [person, owner],
+            subject="Desktop app may read Notes",
+            body="Alice approved it until …",
+            link="/account/requests/4f…",
+            about=str(request.pk),
+            data={"access_request": str(request.pk), …},
+        )
+
+`tell` writes rows, in the transaction of the change: both are committed or neither. It sends nothing, so whoever asked
+waits for no mail server. `authz/notifications/delivery.py` sends, at least once, again and again until it is given up.
+"""
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from django.conf import settings
+
+from authz.conf import conf
+from authz.models import Notification, User, WebhookEndpoint
+from authz.protocol.display_names import visible
+
+
+class Kind(StrEnum):
+    """What the core tells of, as the `type` of a webhook; rooms have their own. docs/notifications.md has all.
+
+    > It's recommended that event types be formatted as an hierarchical, and full-stop delimited, list of identifiers
+    > (Standard Webhooks, Event types)
+    """
+
+    ACCESS_REQUESTED = "access_request.opened"
+    ACCESS_EXPLAINED = "access_request.explained"
+    ACCESS_APPROVED = "access_request.approved"
+    ACCESS_DENIED = "access_request.denied"
+    ACCESS_CANCELLED = "access_request.cancelled"
+    ACCESS_ENDS_SOON = "access_request.ends_soon"
+    AGENT_WAITS = "agent.waits"
+    WEBHOOK_TEST = "webhook.test"
+    AGENT_ENDS_SOON = "agent.ends_soon"
+    AGENT_ENDED = "agent.ended"
+
+
+_DUMMY = "django.core.mail.backends.dummy.EmailBackend"
+_LONGEST_SUBJECT = 150
+
+
+def tell(
+    kind: StrEnum,
+    recipients: Iterable[User],
+    *,
+    subject: str,
+    body: str,
+    link: str = "",
+    about: str = "",
+    data: Mapping[str, object] | None = None,
+    now: datetime | None = None,
+) -> list[User]:
+    """Tell people by mail, and every endpoint that listens to `kind` by webhook. Call it inside `settled()`.
+
+    recipients   who gets the mail, each once; those who are inactive or have no address are left out. A webhook goes
+                 out even if there is nobody.
+    subject      one line. What strangers wrote goes through `plain` first, here and in `body`.
+    body         plain text, without greeting or signature.
+    link         a path of this server, such as `/account/requests/…`: it ends the mail, and is the webhook's `url`.
+    about        what it is about, at most 64 characters: `told_about` finds it again.
+    data         JSON for webhooks: identifiers rather than content, and never a secret.
+
+    Returns the people who will get a mail. Two statements; raises only if the database does.
+    """
+    now = now or datetime.now(UTC)
+    url = f"{conf.origin}{link}" if link else ""
+    common = {
+        "message": uuid.uuid4(),
+        "kind": kind.value,
+        "about": about,
+        "subject": visible(subject)[:_LONGEST_SUBJECT],
+        "created": now,
+        "due": now,
+    }
+    people = {user.pk: user for user in recipients if user.is_active and user.email} if mail_is_sent() else {}
+    told = [
+        Notification(**common, recipient=user, body=f"{body}\n\n{url}" if url else body) for user in people.values()
+    ]
+    payload = {"url": url, **(data or {})} if url else dict(data or {})
+    told += [
+        Notification(**common, endpoint=endpoint, data=payload)
+        for endpoint in WebhookEndpoint.objects.filter(enabled=True)
+        if kind.value in endpoint.events or "*" in endpoint.events
+    ]
+    Notification.objects.bulk_create(told)
+    return list(people.values())
+
+
+def told_about(about: str, kind: StrEnum) -> list[Notification]:
+    """Who was told of something by mail, and whether it has arrived at the mail server (`state`)."""
+    rows = Notification.objects.filter(about=about, kind=kind.value, endpoint=None)
+    return list(rows.select_related("recipient").order_by("created", "recipient__username"))
+
+
+def mail_is_sent() -> bool:
+    """Whether mails go anywhere: to a mail server, or on a first try to the log."""
+    return bool(settings.EMAIL_BACKEND != _DUMMY)
+
+
+def plain(text: str, length: int = 80) -> str:
+    """What a stranger wrote, for a mail: one line, nothing unseen, and no part of it that mail readers make a link of.
+
+    An agent called “Sign in at https://evil.example” must not bring its address to an approver in our name (attack 11).
+    """
+    shown = visible(text).replace("://", ":\u2044\u2044").replace("@", "\uff20")
+    shown = re.sub(r"\.(?=\w)", "\u2024", shown)
+    return shown if len(shown) <= length else f"{shown[: length - 1].rstrip()}…"

@@ -1,0 +1,178 @@
+"""Sending what `authz/notifications/__init__.py` wrote down: mails and signed webhooks (a periodic task).
+
+At least once: a row is claimed for two minutes, and whoever dies with it leaves it to the next one; receivers tell a
+repetition by its `webhook-id`. Each endpoint is a lane of its own, and so is mail. Of each lane one message is under
+way at a time and lanes don't wait for each other, so who is slow or dead holds up nobody else. After a failure a lane
+rests. What does not arrive within three days is given up, and stands in the console.
+"""
+
+import json
+import logging
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from django.db.models import F, Min, QuerySet
+
+from authz import audit, outbound
+from authz.conf import conf
+from authz.database.due import due_at
+from authz.database.transactions import settled
+from authz.keys.secrets_at_rest import WrongKeyError
+from authz.models import Notification, WebhookEndpoint
+from authz.notifications import webhook_secrets
+from authz.outbound import Cause, OutboundError, Role
+from authz.protocol import standard_webhooks
+
+logger = logging.getLogger(__name__)
+
+EVERY = 2.0
+# Seconds after which a run begins nothing new; what is under way ends within ten more.
+BUDGET = 20.0
+# Lanes that are served side by side.
+LANES = 16
+# How long a claimed row is ours: longer than any attempt takes.
+CLAIM = timedelta(minutes=2)
+# > It's recommended to retry delivery following a retry schedule spanning multiple days, with an exponential backoff.
+# > (Standard Webhooks, Deliverability and reliability)
+RETRIES = (
+    timedelta(seconds=5),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    timedelta(hours=2),
+    timedelta(hours=5),
+    timedelta(hours=10),
+    timedelta(hours=14),
+    timedelta(hours=20),
+    timedelta(hours=24),
+)
+# A message is put off no longer than this, with the jitter.
+LONGEST = RETRIES[-1] * 1.25
+# What waits behind a failure is tried this soon, so that one message that somebody refuses delays no other for long.
+REST = timedelta(minutes=5)
+
+
+def run() -> None:
+    ends = time.monotonic() + BUDGET
+    while time.monotonic() < ends and (rows := _claim(datetime.now(UTC))):
+        with ThreadPoolExecutor(max_workers=LANES) as threads:
+            # Threads only send: the database is this thread's business.
+            outcomes = list(threads.map(_attempt, rows))
+        for row, failure in zip(rows, outcomes, strict=True):
+            _record(row, failure, datetime.now(UTC))
+
+
+def _claim(now: datetime) -> list[Notification]:
+    """The message of each lane that is due longest, taken by one conditional statement (law 3)."""
+    # What an endpoint missed while it was switched off waits, until it is on again or too old to matter.
+    is_due = due_at("due", now, LONGEST)
+    due = Notification.objects.filter(is_due).exclude(endpoint__enabled=False)
+    lanes = due.order_by().values_list("endpoint").annotate(first=Min("due")).order_by("first")[:LANES]
+    claimed = []
+    for endpoint, _ in lanes:
+        row = _lane(endpoint).filter(is_due).select_related("recipient", "endpoint").order_by("due")[:1].first()
+        if row is None:
+            continue
+        mine = Notification.objects.filter(pk=row.pk, due=row.due)
+        if mine.update(due=now + CLAIM, attempts=F("attempts") + 1):
+            row.attempts += 1
+            claimed.append(row)
+    return claimed
+
+
+def _lane(endpoint: UUID | None) -> QuerySet[Notification]:
+    return Notification.objects.filter(endpoint=endpoint)
+
+
+# --- One attempt ------------------------------------------------------------------------------------------------------
+
+
+def _attempt(row: Notification) -> Exception | None:
+    """Send it; what went wrong, if anything did."""
+    try:
+        if row.recipient is not None:
+            # As they are now: who left in the meantime is told nothing.
+            if row.recipient.is_active and row.recipient.email:
+                outbound.mail(row.recipient.email, row.subject, f"{row.body}\n\n-- \nGatehouse, {conf.origin}\n")
+        elif row.endpoint is not None:
+            _post(row, row.endpoint)
+    except (OutboundError, WrongKeyError) as error:
+        return error
+    except Exception as error:  # one message that cannot be sent at all stops no other
+        logger.exception("notification %s could not be sent", row.pk)
+        return error
+    return None
+
+
+def _post(row: Notification, endpoint: WebhookEndpoint) -> None:
+    body = {"type": row.kind, "timestamp": row.created.isoformat(), "data": row.data}
+    payload = json.dumps(body, separators=(",", ":")).encode()
+    headers = standard_webhooks.headers(
+        webhook_secrets.key_of(endpoint),
+        message_id=f"msg_{row.message.hex}",
+        timestamp=int(time.time()),
+        payload=payload,
+    )
+    try:
+        outbound.fetch(
+            Role.WEBHOOK, endpoint.url, headers={"Content-Type": "application/json", **headers}, body=payload
+        )
+    except OutboundError as error:
+        # > A webhook delivery is considered successful if it was responded to with a `2xx` status code
+        # > (Standard Webhooks, Delivery success and failure); whatever else it says is not read.
+        if error.cause not in {Cause.TOO_LARGE, Cause.ENCODING}:
+            raise
+
+
+# --- What became of it ------------------------------------------------------------------------------------------------
+
+
+def _record(row: Notification, failure: Exception | None, now: datetime) -> None:
+    # Only who still holds the claim may say so; another node may have taken it over since.
+    mine = Notification.objects.filter(pk=row.pk, attempts=row.attempts, delivered=None)
+    endpoints = WebhookEndpoint.objects.filter(pk__in=[row.endpoint_id] if row.endpoint_id else [])
+    if failure is None:
+        mine.update(due=None, delivered=now, failure="")
+        endpoints.update(delivered=now, failing_since=None, failure="")
+        return
+    words = _in_words(failure)
+    retry = _next_attempt(row.attempts, now)
+    mine.update(due=retry, failure=words)
+    endpoints.update(failure=words)
+    endpoints.filter(failing_since=None).update(failing_since=now)
+    if isinstance(failure, OutboundError) and failure.status == 410:
+        _is_gone(row, endpoints)
+    # An address that is refused says nothing about the mail server; everything else may concern the whole lane.
+    elif not isinstance(failure, OutboundError) or failure.cause is not Cause.REFUSED:
+        rest = min(retry or now + REST, now + REST)
+        _lane(row.endpoint_id).filter(due__lt=rest).update(due=rest)
+
+
+def _next_attempt(attempts: int, now: datetime) -> datetime | None:
+    """When to try again, with some jitter; None after the last one."""
+    if attempts > len(RETRIES):
+        return None
+    return now + RETRIES[attempts - 1] * random.uniform(1.0, 1.2)  # noqa: S311  spreads load, hides nothing
+
+
+def _is_gone(row: Notification, endpoints: QuerySet[WebhookEndpoint]) -> None:
+    """
+    > `410 Gone`: […] Sender should disable the webhook endpoint, and stop sending it messages.
+    > (Standard Webhooks, Delivery success and failure)
+    """
+    with settled():
+        if endpoints.filter(enabled=True).update(enabled=False):
+            what = {"kind": "webhookendpoint", "id": str(row.endpoint_id), "changed": ["enabled"]}
+            audit.record(audit.Event.CONFIGURATION_CHANGED, detail={**what, "because": "it answered 410 Gone"})
+        _lane(row.endpoint_id).filter(delivered=None).update(due=None, failure="The endpoint is gone.")
+
+
+def _in_words(failure: Exception) -> str:
+    if isinstance(failure, WrongKeyError):
+        return "The secret cannot be read: it was encrypted under another GATEHOUSE_SECRET_KEY."
+    if not isinstance(failure, OutboundError):
+        return f"It cannot be sent: {type(failure).__name__}."
+    detail = failure.status or failure.detail
+    return f"{failure.cause.sentence} ({detail})"[:200] if detail else failure.cause.sentence

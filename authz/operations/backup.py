@@ -1,0 +1,164 @@
+"""A copy of the whole database while the server serves, and the way back.
+
+A backup is of a moment. What was revoked, used or withdrawn after it stands again when it is restored; so a restore
+ends everything that stood then: people sign in and consent anew, and nothing that somebody took back comes back by
+itself.
+"""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.core.management import call_command
+from django.db import connection
+
+from authz import audit, authorizations
+from authz.database import configuration_cache
+from authz.database.transactions import settled
+from authz.models import AuditEvent, Authorization, AuthorizationCode, BrowserSession, Consent, triggers
+
+REASON = "restored"
+
+
+class BackupError(Exception):
+    """Why there is no backup, or no restoring it; in words for operators."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """`newest` is the time of the last event in the backup: what happened after it is not known any more."""
+
+    newest: datetime | None
+    ended: int
+
+
+def write(path: Path) -> None:
+    """Write a consistent copy to `path`, which must not exist. Raises `BackupError`."""
+    if path.exists():
+        raise BackupError(f"{path} exists; a backup is never overwritten")
+    partial = path.with_name(f"{path.name}.partial")
+    # Signing keys are encrypted in it, but people's names and addresses are not.
+    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    try:
+        _write_sqlite(partial) if connection.vendor == "sqlite" else _write_postgresql(partial)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    partial.rename(path)
+
+
+def restore(path: Path, *, now: datetime, as_is: bool = False) -> Restored:
+    """Replace the database by the backup. Raises `BackupError`.
+
+    `as_is` leaves standing what stood: only for a copy that nothing has happened since, such as a move to another
+    machine.
+    """
+    connection.close()
+    _read_sqlite(path) if connection.vendor == "sqlite" else _read_postgresql(path)
+    connection.close()
+    # It may be of an older version; this installs the triggers, too.
+    call_command("migrate", verbosity=0)
+    newest = AuditEvent.objects.order_by("-id").values_list("time", flat=True).first()
+    with settled():
+        ended = 0 if as_is else _end_everything(now)
+        audit.record(
+            audit.Event.RESTORED,
+            detail={"newest": newest.isoformat() if newest else "", "ended": ended, "as_is": as_is},
+        )
+        # Whoever remembers configuration from before has to forget it.
+        triggers.move_generation(using="default")
+    configuration_cache.forget()
+    return Restored(newest, ended)
+
+
+def _end_everything(now: datetime) -> int:
+    ended = authorizations.end(Authorization.objects.all(), reason=REASON, now=now)
+    # A consent that was withdrawn since would let an agent back in without a question.
+    Consent.objects.all().delete()
+    AuthorizationCode.objects.filter(expires__gt=now).update(expires=now)
+    BrowserSession.objects.all().delete()
+    return ended
+
+
+# --- SQLite ---------------------------------------------------------------------------------------------------------
+
+
+def _write_sqlite(path: Path) -> None:
+    with closing(sqlite3.connect(_file())) as source, closing(sqlite3.connect(path)) as copy:
+        # The online backup of SQLite: readers and writers go on meanwhile.
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
+        _require_whole(copy)
+
+
+def _read_sqlite(path: Path) -> None:
+    if not path.is_file():
+        raise BackupError(f"there is no file {path}")
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as copy:
+            _require_whole(copy)
+            Path(_file()).parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(_file())) as target:
+                # In WAL mode it would take no pages of another size than its own.
+                target.execute("PRAGMA journal_mode = DELETE")
+                copy.backup(target)
+                target.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.DatabaseError as error:
+        raise BackupError(f"{path} is not a backup of SQLite, or the database is in use: {error}") from None
+
+
+def _require_whole(copy: sqlite3.Connection) -> None:
+    if (said := copy.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
+        raise BackupError(f"the copy is damaged: {said}")
+    if not copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'authz_generation'").fetchone():
+        raise BackupError("it is no database of Gatehouse")
+
+
+def _file() -> str:
+    return str(connection.settings_dict["NAME"])
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------------------------
+
+
+def _write_postgresql(path: Path) -> None:
+    _run("pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={path}")
+
+
+def _read_postgresql(path: Path) -> None:
+    if not path.is_file():
+        raise BackupError(f"there is no file {path}")
+    # All of it or nothing. The tables are those of the backup; what is there is dropped first.
+    name = f"--dbname={connection.settings_dict['NAME']}"
+    _run(
+        "pg_restore", "--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction", name, str(path)
+    )
+
+
+def _run(program: str, *arguments: str) -> None:
+    found = shutil.which(program)
+    if found is None:
+        raise BackupError(f"{program} is not installed (Debian: postgresql-client)")
+    done = subprocess.run([found, *arguments], env=_environment(), capture_output=True, text=True, check=False)  # noqa: S603  our own arguments
+    if done.returncode != 0:
+        raise BackupError(f"{program}: {done.stderr.strip()[:500]}")
+
+
+def _environment() -> dict[str, str]:
+    """libpq's variables: a password on the command line would be there for everybody to read."""
+    settings = connection.settings_dict
+    told = {
+        "PGHOST": settings["HOST"],
+        "PGPORT": str(settings["PORT"] or ""),
+        "PGUSER": settings["USER"],
+        "PGPASSWORD": settings["PASSWORD"],
+        "PGDATABASE": settings["NAME"],
+        "PGSSLMODE": settings["OPTIONS"].get("sslmode", ""),
+        "PGSSLROOTCERT": settings["OPTIONS"].get("sslrootcert", ""),
+    }
+    return os.environ | {name: value for name, value in told.items() if value}

@@ -1,0 +1,98 @@
+"""What is over is removed, in batches that hold no lock for long (a periodic task).
+
+Rows that were consumed are kept until a replay of them could not be told from any other stale request (law 3).
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from authz.authorizations import status_lists
+from authz.database import clocks, replay
+from authz.models import (
+    AccessRequest,
+    Authorization,
+    AuthorizationCode,
+    BrowserSession,
+    Notification,
+    UsedAssertion,
+)
+
+EVERY = 300.0
+NEEDS_TRUE_CLOCK = True
+# Rows of one statement: no lock is held for longer than some milliseconds.
+BATCH = 1000
+# Seconds of one run, less than a lease (authz/operations/periodic.py); what is left then is due again in a moment.
+BUDGET = 20.0
+# A code that comes again is recognised, and ends what it led to, for a day.
+KEPT_CODE = timedelta(days=1)
+# Longer than the skew that any assertion is allowed (authz/protocol/jwts.py).
+KEPT_ASSERTION = timedelta(minutes=10)
+# Whether it arrived or not: who looks for what was told looks within a month.
+KEPT_NOTIFICATION = timedelta(days=30)
+# A grant that is over is asked about by nobody but people: its tokens live a day at most, its refresh tokens are
+# refused without it as with it, and the audit keeps its story.
+KEPT_AUTHORIZATION = timedelta(days=90)
+# Who asked for what, and who allowed it, is looked up in the queue for a year; in the audit for longer.
+KEPT_REQUEST = timedelta(days=365)
+
+
+def run() -> bool:
+    """Whether there is more to remove."""
+    now = clocks.earliest()
+    clocks.mark_removed(replay.REMOVED, now - KEPT_ASSERTION)
+    return remove(over(now).values())
+
+
+def remove(kinds: Iterable[QuerySet[Any]]) -> bool:
+    """Remove rows in batches, of each kind in turn, so that none waits for another. Returns whether there are more.
+    Rooms remove theirs with it.
+    """
+    left = list(kinds)
+    ends = time.monotonic() + BUDGET
+    while left and time.monotonic() < ends:
+        left = [rows for rows in left if _remove_batch(rows)]
+    return bool(left)
+
+
+def over(now: datetime) -> Mapping[str, QuerySet[Any]]:
+    """What may go, by kind."""
+    return {
+        "codes": AuthorizationCode.objects.filter(expires__lt=now - KEPT_CODE),
+        "assertions": UsedAssertion.objects.filter(expires__lt=now - KEPT_ASSERTION),
+        "notifications": Notification.objects.filter(created__lt=now - KEPT_NOTIFICATION),
+        "status lists": status_lists.over(now),
+        "sessions": BrowserSession.objects.filter(expire_date__lt=now),
+        "authorizations": _authorizations(now - KEPT_AUTHORIZATION),
+        "access requests": _access_requests(now - KEPT_REQUEST),
+    }
+
+
+def _authorizations(before: datetime) -> QuerySet[Any]:
+    """Those that ended before: revoked, run out, or of the kind that has no refresh token. The standing grant of a
+    machine ends by being revoked alone.
+    """
+    revoked = Q(revoked__lt=before)
+    ran_out = Q(revoked=None, expires__lt=before)
+    one_token = Q(revoked=None, expires=None, user__isnull=False)
+    # The index on `created` keeps this from being a walk through all of them.
+    return Authorization.objects.filter(revoked | ran_out | one_token, created__lt=before)
+
+
+def _access_requests(before: datetime) -> QuerySet[Any]:
+    status = AccessRequest.Status
+    closed = Q(status__in=(status.DENIED, status.CANCELLED, status.EXPIRED), last_asked__lt=before)
+    answered = Q(status=status.APPROVED, expires__lt=before)
+    lapsed = Q(status=status.OPEN, last_asked__lt=before)
+    # A denial or a cancellation may come long after the last ask.
+    recently = Q(decided__gte=before) | Q(expires__gte=before)
+    return AccessRequest.objects.filter(closed | answered | lapsed).exclude(recently)
+
+
+def _remove_batch(rows: QuerySet[Any]) -> bool:
+    """Whether there were any. The condition stands in the statement: what is changed meanwhile is left alone."""
+    removed, _ = rows.filter(pk__in=rows.order_by().values("pk")[:BATCH]).delete()
+    return removed > 0

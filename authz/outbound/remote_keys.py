@@ -1,0 +1,213 @@
+"""Other parties' public keys, by their JWKS URL: clients' and trusted issuers'.
+
+Kept in the process between bounds, whatever the host's headers say. A `kid` that is not among them, or a signature that
+none of them verifies, asks the host again at once, so that a rotated key counts with its first token. Where that does
+not help nobody asks for 30 seconds: a flood of made-up ids is not a flood of fetches (attack 25). An error is never
+remembered as keys; the last good ones serve for a bounded time while the host is down, and not at all once it answers
+with something that no longer is a set of public keys.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from django.core.cache import cache
+
+from authz.database.concurrency import step_aside
+from authz.outbound import Cause, OutboundError, Response, Role, fetch
+from authz.protocol import http_caching, strict_json
+from authz.protocol.jwks import Key
+from authz.protocol.jwts import JwtError, JwtProblem, keys_from_jwks
+from authz.telemetry import metrics
+
+# Seconds.
+MIN_AGE, DEFAULT_AGE, MAX_AGE = 60.0, 300.0, 3600.0
+DOUBT_INTERVAL = 30.0  # after asking for other keys did not help
+RETRY_INTERVAL = 10.0
+GRACE = 3600.0  # how long keys serve after they went stale while their host is down
+MAX_ENTRIES = 1000
+
+
+class KeysUnavailableError(Exception):
+    """There are no keys that may be used now. Its text is the cause, for operators."""
+
+
+class KeysOnTheirWayError(KeysUnavailableError):
+    """Others wait for them already, so this request may not: nothing is wrong, and a moment later they are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How it goes with one URL, for the console. Times are seconds since the epoch, 0 for never."""
+
+    keys: int
+    fetched: float
+    fresh_until: float
+    failures: int
+    failed: float
+    failure: str
+
+
+@dataclass(slots=True)
+class _Entry:
+    keys: tuple[Key, ...] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    # By the clock that only moves forward: until when the keys are fresh, when the host was last asked for other keys
+    # and had none, and when it failed.
+    fresh_until: float = 0.0
+    missed: float = float("-inf")
+    failed_at: float = float("-inf")
+    # By the clock, to be shown.
+    fetched: float = 0.0
+    failures: int = 0
+    failed: float = 0.0
+    failure: str = ""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def usable(self, now: float) -> tuple[Key, ...] | None:
+        return self.keys if now < self.fresh_until + GRACE else None
+
+    def is_due(self, now: float, *, lacking: bool) -> bool:
+        """Whether the host should be asked (again); `lacking` says that a token needs a key that is not among them."""
+        if self.failure and now < self.failed_at + RETRY_INTERVAL:
+            return False
+        if self.keys is None or now >= self.fresh_until:
+            return True
+        return lacking and now >= self.missed + DOUBT_INTERVAL
+
+
+_entries: OrderedDict[str, _Entry] = OrderedDict()
+_entries_lock = threading.Lock()
+
+
+def keys(jwks_uri: str, role: Role = Role.CLIENT_KEYS, *, kid: str | None = None) -> tuple[Key, ...]:
+    """The keys at `jwks_uri`; with the `kid` that a token names, asked for anew if it is not among them.
+
+    Raises `KeysUnavailableError`, and RuntimeError inside `settled()` (law 2) if the network is needed.
+    """
+    entry = _entry(jwks_uri)
+    _refresh(entry, jwks_uri, role, lacks=lambda: kid is not None and all(key.kid != kid for key in entry.keys or ()))
+    usable = entry.usable(time.monotonic())
+    if usable is None:
+        raise KeysUnavailableError(entry.failure) if entry.failure else KeysOnTheirWayError("being_fetched")
+    return usable
+
+
+def renewed(jwks_uri: str, role: Role = Role.CLIENT_KEYS, *, tried: Collection[Key]) -> tuple[Key, ...]:
+    """What is published beside the keys that were `tried` and do not verify a token, asked for anew.
+
+    Most assertions name no `kid` (interop 3), so this is how keys that were changed are found before the old ones go
+    stale. Empty where there is nothing new, or where asking did not help a moment ago.
+    """
+    entry = _entry(jwks_uri)
+    _refresh(entry, jwks_uri, role, lacks=lambda: all(key in tried for key in entry.keys or ()))
+    return tuple(key for key in entry.usable(time.monotonic()) or () if key not in tried)
+
+
+def health(jwks_uri: str) -> Health | None:
+    """What this process, or with a shared cache any process, last saw of the URL; None if nothing yet."""
+    stored: dict[str, Any] | None = cache.get(_cache_key(jwks_uri))
+    return Health(**stored) if stored else None
+
+
+def forget(jwks_uri: str) -> None:
+    """Let go of a URL's keys, such as when its owner has named another."""
+    with _entries_lock:
+        _entries.pop(jwks_uri, None)
+
+
+def _entry(jwks_uri: str) -> _Entry:
+    with _entries_lock:
+        entry = _entries.setdefault(jwks_uri, _Entry())
+        _entries.move_to_end(jwks_uri)
+        while len(_entries) > MAX_ENTRIES:
+            _entries.popitem(last=False)
+        return entry
+
+
+def _refresh(entry: _Entry, jwks_uri: str, role: Role, *, lacks: Callable[[], bool]) -> None:
+    """Ask the host, if it is due. One fetch at a time: whoever has usable keys does not wait for it; whoever has none,
+    or lacks the one, waits with the one who asked first.
+    """
+    lacking = lacks()
+    if not entry.is_due(time.monotonic(), lacking=lacking) and not (lacking and entry.lock.locked()):
+        return
+    waits = entry.usable(time.monotonic()) is None or lacking
+    if waits and not step_aside():
+        raise KeysOnTheirWayError(Cause.BUSY.value)
+    if not entry.lock.acquire(blocking=waits, timeout=role.limits.seconds + 1 if waits else -1):
+        return
+    try:
+        if entry.is_due(time.monotonic(), lacking=lacks()):
+            _fetch(entry, jwks_uri, role)
+            if lacks():
+                entry.missed = time.monotonic()
+            _count(entry, jwks_uri, role)
+            cache.set(_cache_key(jwks_uri), asdict(_health(entry)), timeout=24 * 3600)
+    finally:
+        entry.lock.release()
+
+
+def _fetch(entry: _Entry, jwks_uri: str, role: Role) -> None:
+    requested = time.time()
+    try:
+        response = fetch(role, jwks_uri, headers=http_caching.validators(entry.headers) if entry.keys else None)
+        headers, found = _answer(entry, response)
+    except OutboundError as error:
+        if error.cause is Cause.BUSY:
+            return  # nobody was asked, so nothing failed
+        # Gone is an answer: whoever withdraws their keys must not have them honoured for an hour more.
+        _failed(entry, error.cause.value, withdrawn=error.status in {404, 410})
+        return
+    except (strict_json.StrictJsonError, JwtError) as error:
+        _failed(entry, f"refused_{error}", withdrawn=True)
+        return
+    remaining = http_caching.freshness(headers, requested=requested, received=time.time()).remaining
+    entry.keys, entry.headers = found, headers
+    entry.fetched = time.time()
+    age = min(MAX_AGE, max(MIN_AGE, DEFAULT_AGE if remaining is None else remaining))
+    entry.fresh_until = time.monotonic() + age
+    entry.failures, entry.failure = 0, ""
+
+
+def _count(entry: _Entry, jwks_uri: str, role: Role) -> None:
+    # Whom administrators trust, and nobody else: a client's address must not become a label.
+    if role is Role.ISSUER_KEYS:
+        if not entry.failure:
+            metrics.KEYS_FETCHED.set(entry.fetched, jwks_uri)
+        metrics.KEYS_FAILURES.set(entry.failures, jwks_uri)
+
+
+def _answer(entry: _Entry, response: Response) -> tuple[Mapping[str, str], tuple[Key, ...]]:
+    if response.status != 304:
+        return response.headers, keys_from_jwks(strict_json.read_object(response.body))
+    headers = http_caching.updated(entry.headers, response.headers)
+    if headers is None or entry.keys is None:
+        raise JwtError(JwtProblem.KEY_SET)  # it confirms something that is not what we hold
+    return headers, entry.keys
+
+
+def _failed(entry: _Entry, failure: str, *, withdrawn: bool) -> None:
+    entry.failures += 1
+    entry.failed, entry.failed_at, entry.failure = time.time(), time.monotonic(), failure
+    if withdrawn:
+        entry.keys, entry.headers = None, {}
+
+
+def _health(entry: _Entry) -> Health:
+    return Health(
+        keys=len(entry.keys or ()),
+        fetched=entry.fetched,
+        fresh_until=time.time() + entry.fresh_until - time.monotonic() if entry.fetched else 0.0,
+        failures=entry.failures,
+        failed=entry.failed,
+        failure=entry.failure,
+    )
+
+
+def _cache_key(jwks_uri: str) -> str:
+    return f"remote-keys:{sha256(jwks_uri.encode()).hexdigest()}"

@@ -1,0 +1,65 @@
+"""Serve: `python -m authz.serving` (`make serve`). PORT, HOST and WORKERS come from the environment, and the rest from
+the settings (docs/decisions/0011-turns.md).
+"""
+
+import gc
+import os
+from collections.abc import Callable
+from tempfile import TemporaryDirectory
+
+from authz.operations import logs
+
+# Seconds for requests in flight; the longest of them waits five for somebody else's server.
+STOPPING = 6
+WORKERS = 2
+
+
+def main() -> None:
+    # What the processes share: what each has counted (authz/telemetry/metrics.py), limits
+    # (authz/limits/node_counters.py), turns
+    # (authz/backends/sqlite3). The settings are read once, so this comes before anything that reads them.
+    with TemporaryDirectory(prefix="gatehouse-") as directory:
+        os.environ.setdefault("GATEHOUSE_RUN_DIRECTORY", directory)
+        _serve()
+
+
+def _load() -> None:
+    """Load the application once, before the processes are forked: they share its memory as long as nobody writes to it,
+    which is why the collector leaves alone what is there now. While it comes there is nothing to collect.
+    """
+    gc.disable()
+    from django.urls import get_resolver
+
+    from authz.serving import asgi  # noqa: F401
+
+    _ = get_resolver().url_patterns
+    gc.enable()
+    gc.collect()
+    gc.freeze()
+
+
+def _serve() -> None:
+    workers = os.environ.get("WORKERS") or str(WORKERS)
+    if not workers.isdecimal() or int(workers) == 0:
+        raise SystemExit(f"WORKERS must be a number of processes, one at least, not {workers!r}")
+    _load()
+    from authz.database import checkpoints
+    from authz.operations import periodic
+    from authz.serving import processes
+
+    def by_the_clock(is_over: Callable[[float], bool]) -> None:
+        checkpoints.start()
+        periodic.go_on(is_over)
+
+    processes.serve(
+        os.environ.get("HOST", "127.0.0.1"),
+        int(os.environ.get("PORT", "8000")),
+        lanes=int(workers),
+        stopping=STOPPING,
+        clock=by_the_clock,
+        log_config=logs.configuration(os.environ.get("GATEHOUSE_LOG_FORMAT") or "plain"),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""The ASGI application: machines' requests one after the other in the event loop's own thread (the lane), everything
+else in threads beside it (docs/decisions/0011-turns.md).
+
+It is a way to run authz/serving/wsgi.py, which says what is answered.
+"""
+
+import asyncio
+from asyncio import AbstractEventLoop
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from authz.serving.wsgi import MACHINES, WAITS, answer  # first: it says which settings
+from authz.serving.wsgi import application as wsgi_application
+
+# isort: split
+from authz.conf import conf
+from authz.database import concurrency, replay
+from authz.database.downloads import Reader
+from authz.endpoints.machine import Response, View
+from authz.protocol.params import MAXIMUM_BODY as MAXIMUM_MACHINE_BODY
+from authz.telemetry import metrics
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+# Bytes. No form and no file that people or programs send us is longer.
+MAXIMUM_BODY = 5 * 1024 * 1024
+# How many bodies there may be in memory that are longer than a machine endpoint's: nobody has signed in for them yet.
+MAXIMUM_LONG = 8
+_long = 0
+# How often a second requests to an endpoint may find something locked in the loop, which costs it moments each time.
+# The others of that second begin beside it: who needs a row is let in, and a locked table holds nobody up.
+MAXIMUM_LOCKED, SECOND = 4, 1.0
+_locked: dict[View, list[float]] = {}
+_threads = ThreadPoolExecutor(conf.threads, thread_name_prefix="beside")
+# What a header is called in a WSGI environment. Names that strangers make up are not remembered without end.
+_names: dict[bytes, str] = {b"content-length": "CONTENT_LENGTH", b"content-type": "CONTENT_TYPE"}
+_MAXIMUM_NAMES = 256
+
+
+class _GoneError(Exception):
+    """Whoever asked is not there any more."""
+
+
+async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """One HTTP request."""
+    for message in await _answered(scope, receive, send):
+        await send(message)
+
+
+async def _answered(scope: dict[str, Any], receive: Receive, send: Send) -> list[Message]:
+    global _long  # noqa: PLW0603  one per process is the idea
+    if scope["raw_path"] == b"*":
+        # > If the request target is an asterisk ("*"), the OPTIONS request applies to the server in general rather than
+        # > to a specific resource. … is only useful as a "ping" or "no-op" (RFC 9110 §9.3.7)
+        return _whole(204, (("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),), b"")
+    view, body = MACHINES.get(_path(scope["raw_path"])), bytearray()
+    try:
+        has_more = await _read(receive, body, MAXIMUM_MACHINE_BODY)
+        if view is not None or len(body) <= MAXIMUM_MACHINE_BODY:
+            # What is too much for a machine endpoint, it says itself.
+            return await _answer(view, scope, bytes(body), receive, send)
+        if _long >= MAXIMUM_LONG:
+            return _whole(503, (("Retry-After", "5"),), b"")
+        _long += 1
+        try:
+            if has_more:
+                await _read(receive, body, MAXIMUM_BODY)
+            if len(body) > MAXIMUM_BODY:
+                return _whole(413, (), b"")
+            return await _answer(view, scope, bytes(body), receive, send)
+        finally:
+            _long -= 1
+    except _GoneError:
+        return []
+
+
+async def _answer(view: View | None, scope: dict[str, Any], body: bytes, receive: Receive, send: Send) -> list[Message]:
+    environ = _environ(scope, body)
+    loop = asyncio.get_running_loop()
+    claimed, counted = frozenset[str](), dict[str, Any]()
+    if view is not None and _may_begin_in_the_loop(view, loop.time()):
+        with replay.remembered() as claims, concurrency.begun(counted):
+            response = _in_the_lane(view, environ, loop)
+        if response is not None:
+            content = b"" if scope["method"] == "HEAD" else response.content
+            return _whole(response.status_code, response.headers.items(), content)
+        # It begins again; what it has claimed stays its own.
+        environ["wsgi.input"], claimed = BytesIO(body), frozenset(claims)
+    elif view is not None:
+        environ[WAITS] = True
+    return await loop.run_in_executor(_threads, _beside, environ, claimed, counted, Reader(receive, send, loop))
+
+
+def _may_begin_in_the_loop(view: View, now: float) -> bool:
+    if (times := _locked.get(view)) is None:
+        return True
+    _locked[view] = times = [then for then in times if now - then < SECOND]
+    return len(times) < MAXIMUM_LOCKED
+
+
+def _in_the_lane(view: View, environ: dict[str, Any], loop: AbstractEventLoop) -> Response | None:
+    """The answer; None if the request has to wait for somebody else, which nobody does here."""
+    # Django keeps database connections by task where a loop is running, and refuses to use them there. For the length
+    # of this call the thread does nothing else, so it is as good as a thread without a loop.
+    asyncio._set_running_loop(None)
+    try:
+        with concurrency.in_the_lane(), metrics.unless_begun_again(concurrency.MustWait):
+            return answer(view, environ)
+    except concurrency.MustWait as why:
+        if isinstance(why, concurrency.Locked):
+            _locked.setdefault(view, []).append(loop.time())
+            environ[WAITS] = True
+        return None
+    finally:
+        asyncio._set_running_loop(loop)
+
+
+def _beside(environ: dict[str, Any], claimed: frozenset[str], counted: dict[str, Any], reader: Reader) -> list[Message]:
+    """Answer in a thread, and give what is left to send: a page as a whole. A download is sent while it is made."""
+    status, headers = 0, list[tuple[str, str]]()
+
+    def start_response(told: str, sent: list[tuple[str, str]], *_: object) -> None:
+        nonlocal status, headers
+        status, headers = int(told[:3]), sent
+
+    with replay.remembered(claimed), concurrency.begun(counted):
+        chunks = wsgi_application(environ, start_response)
+    try:
+        if isinstance(chunks, list) or not getattr(chunks, "streaming", True):
+            return _whole(status, headers, b"".join(chunks))
+        reader.stream(_start(status, headers), chunks)
+        return [_end(b"")]
+    finally:
+        # Django ends a request when its answer is closed.
+        getattr(chunks, "close", lambda: None)()
+
+
+async def _read(receive: Receive, body: bytearray, most: int) -> bool:
+    """Add to the body until it ends, or is longer than `most`; whether there is more."""
+    has_more = True
+    while has_more and len(body) <= most:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _GoneError
+        body += message["body"]
+        has_more = message["more_body"]
+    return has_more
+
+
+def _environ(scope: dict[str, Any], body: bytes) -> dict[str, Any]:
+    """The WSGI environment (PEP 3333) of an HTTP request, without the process's own: that holds secrets."""
+    environ = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": _path(scope["raw_path"]),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "SERVER_NAME": scope["server"][0],
+        "SERVER_PORT": str(scope["server"][1]),
+        "REMOTE_ADDR": scope["client"][0],
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": BytesIO(body),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for header, value in scope["headers"]:
+        # `X_Forwarded_For` would be written as `X-Forwarded-For` is, and pass for what a proxy has said.
+        if b"_" in header:
+            continue
+        name, text = _names.get(header) or _named(header), value.decode("latin-1")
+        if name in environ:
+            text = f"{environ[name]}{'; ' if name == 'HTTP_COOKIE' else ','}{text}"
+        environ[name] = text
+    # Also where it came in chunks, which WSGI does not know.
+    environ["CONTENT_LENGTH"] = str(len(body))
+    return environ
+
+
+def _path(raw: bytes) -> str:
+    return (unquote_to_bytes(raw) if b"%" in raw else raw).decode("latin-1")
+
+
+def _named(header: bytes) -> str:
+    name = f"HTTP_{header.decode('latin-1').upper().replace('-', '_')}"
+    if len(_names) < _MAXIMUM_NAMES:
+        _names[header] = name
+    return name
+
+
+def _whole(status: int, headers: Iterable[tuple[str, str]], content: bytes) -> list[Message]:
+    start = _start(status, headers)
+    if not any(name == b"content-length" for name, _ in start["headers"]):
+        start["headers"].append((b"content-length", str(len(content)).encode()))
+    return [start, _end(content)]
+
+
+def _start(status: int, headers: Iterable[tuple[str, str]]) -> Message:
+    written = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return {"type": "http.response.start", "status": status, "headers": written}
+
+
+def _end(content: bytes) -> Message:
+    return {"type": "http.response.body", "body": content}

@@ -1,0 +1,92 @@
+"""How a lane takes its connections: all lanes listen on one socket, and who has fewest takes the next.
+
+A connection stays where it is, and a lane answers one request at a time. Left to the system, which deals by a hash of
+the client's port, of sixteen connections eleven may wait behind each other in one lane and five in the other.
+"""
+
+import asyncio
+import socket
+from collections.abc import MutableSequence
+
+import uvicorn
+
+from authz.serving.http_protocol import Connection
+
+# Seconds for which a lane that has more than another leaves a connection to it, and between looks whether it is taken.
+# If the others are busy for so long it takes what waits, and some at a time: a flood is not kept waiting.
+POLITENESS, GLANCE, AT_A_TIME = 0.02, 0.001, 16
+# Seconds until it tries again when the system gives nothing, as where no file may be opened any more.
+BREATH = 0.1
+
+
+class Acceptor:
+    """Takes connections from the `listener`. `counts` has how many each lane has; this one's stand at its `place`."""
+
+    def __init__(
+        self, server: uvicorn.Server, listener: socket.socket, counts: MutableSequence[int], place: int
+    ) -> None:
+        self._server, self._listener, self._counts, self._place = server, listener, counts, place
+        self._loop = asyncio.get_running_loop()
+        self._coming = set[asyncio.Task[object]]()
+        self._left_since = self._left_last = 0.0
+        self._watch()
+
+    def _watch(self) -> None:
+        self._count()
+        self._loop.add_reader(self._listener, self._look)
+
+    def _look(self) -> None:
+        if self._server.should_exit:
+            self._loop.remove_reader(self._listener)
+        elif self._count() <= min(self._counts):
+            self._take()
+        elif self._is_left():
+            for _ in range(AT_A_TIME):
+                if not self._take():
+                    break
+        else:
+            self._look_again(GLANCE)
+
+    def _is_left(self) -> bool:
+        """Whether those who have fewer have had the time to take what waits."""
+        now = self._loop.time()
+        if now - self._left_last > 10 * GLANCE:
+            self._left_since = now
+        self._left_last = now
+        return now - self._left_since > POLITENESS
+
+    def _look_again(self, after: float) -> None:
+        self._loop.remove_reader(self._listener)
+        self._loop.call_later(after, self._watch)
+
+    def _take(self) -> bool:
+        try:
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return False  # another lane was quicker, or whoever it was has gone
+        except OSError:
+            self._look_again(BREATH)
+            return False
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = self._loop.create_task(self._loop.connect_accepted_socket(self._connection, connection))
+        self._coming.add(task)
+        task.add_done_callback(self._has_come)
+        self._count()
+        return True
+
+    def _connection(self) -> Connection:
+        config, state = self._server.config, self._server.server_state
+        return Connection(config=config, server_state=state, app_state={}, _loop=self._loop)
+
+    def _has_come(self, task: asyncio.Task[object]) -> None:
+        self._coming.discard(task)
+        self._count()
+        if not task.cancelled():
+            task.exception()  # whoever has gone before it was theirs leaves nothing to do
+
+    def _count(self) -> int:
+        """Also what the others see: each that comes wakes all lanes, so nobody's count is older than that."""
+        count = len(self._server.server_state.connections) + len(self._coming)
+        self._counts[self._place] = count
+        return count

@@ -1,0 +1,324 @@
+"""A connection to the event loop: uvicorn's, with one reading of where a request ends (authz/protocol/http_request.py),
+one request at a time, and an end to what a stranger may send, and to how long they may take.
+
+uvicorn gives a request's body away where an upgrade is offered, keeps pipelined requests without end, and waits for
+ever for a request that never comes, for a body that stops and for a reader that does not read. It also sends the head
+of an answer by itself: a packet more, and one more that somebody has to be woken for. Here llhttp reads heads, and no
+body.
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from authz.protocol import http_request
+from authz.protocol.http_request import Chunks, MalformedRequestError
+
+# Seconds in which a request has to be here with its body, and its answer has to be read.
+PATIENCE = 30.0
+# Seconds in which the answer to what is no request has to be read.
+LINGER = 2.0
+# Bytes, and lines. A browser's cookies and the longest request to sign in are a tenth of it.
+MAXIMUM_HEAD, MAXIMUM_HEADERS = 64 * 1024, 100
+# Bytes that are taken from the system at once: what a connection can make us keep that we have not asked for.
+READ_AT_ONCE = 16 * 1024
+# Those whose request is not here yet, the oldest first: where there are too many connections, it is they who go.
+_arriving: dict["Connection", None] = {}
+# What is read is taken out of it before anything else is read.
+_received = memoryview(bytearray(READ_AT_ONCE))
+
+
+class Connection(HttpToolsProtocol):
+    # How many there may be: each is an open file, and the database needs some. authz/serving/__main__.py says.
+    most = 512
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._late: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
+        self._waiting = bytearray()  # what has come and is not read yet
+        self._head = bytearray()  # the request's, as far as it has come
+        self._left: int | Chunks | None = None  # of the body; None while its head is read
+        self._is_whole = self._is_refused = self._has_ended = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        transport.set_protocol(_Reading(self))
+        if len(self.connections) > self.most and _arriving:
+            next(iter(_arriving)).abort()
+        # Who has gone before we looked has no address, and waits for no answer.
+        if self.client is None or len(self.connections) > self.most:
+            self.abort()
+        else:
+            self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._has_arrived()
+        self._is_read()
+        super().connection_lost(exc)
+
+    def abort(self) -> None:
+        self._has_arrived()
+        self.connections.discard(self)
+        self.transport.abort()
+
+    # --- What comes in ---
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        self._waiting += data
+        self._go_on()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own, which uvicorn narrows
+        """Whether the connection stays open: whoever has sent all that they will still waits for the answer."""
+        self._has_ended = True
+        return self._is_answer_due() or bool(self._waiting)
+
+    def _is_answer_due(self) -> bool:
+        return self._is_whole and not self.cycle.response_complete
+
+    def _go_on(self) -> None:
+        """Read what has come, up to the end of one request: the next is read when this one has its answer.
+
+        Each further one would be kept, and a stranger's connection costs a bounded amount of memory (attack 36).
+        """
+        if self.transport.is_closing():
+            return
+        self._unset_keepalive_if_required()
+        try:
+            has_read = True
+            while has_read and self._waiting and not self._is_answer_due() and not self.flow.write_paused:
+                if self._is_whole:
+                    self._next()
+                has_read = self._read()
+        except MalformedRequestError as error:
+            self._refuse(error)
+        else:
+            if self._waiting and self._is_answer_due():
+                self.flow.pause_reading()
+            elif not self._is_whole and self._has_ended:
+                self.transport.close()
+            elif not self._is_whole:
+                self._expect()
+
+    def _next(self) -> None:
+        self._is_whole, self._left = False, None
+        self.parser = httptools.HttpRequestParser(self)
+
+    def _read(self) -> bool:
+        """Read on in the head or the body. False: there is too little of it to be read."""
+        before = len(self._waiting)
+        if self._left is None:
+            self._read_head()
+        elif isinstance(self._left, Chunks):
+            self._on_body(self._left.take(self._waiting))
+            if self._left.is_over:
+                self._on_whole()
+        else:
+            body = bytes(self._waiting[: self._left])
+            del self._waiting[: len(body)]
+            self._left -= len(body)
+            self._on_body(body)
+            if not self._left:
+                self._on_whole()
+        return len(self._waiting) < before
+
+    def _read_head(self) -> None:
+        before = len(self._head)
+        self._head += self._waiting
+        self._waiting.clear()
+        end = self._head.find(b"\r\n\r\n", max(0, before - 3)) + 4
+        if end >= 4:
+            self._waiting += self._head[end:]
+            del self._head[end:]
+        if len(self._head) > MAXIMUM_HEAD:
+            raise MalformedRequestError("the head is too long", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        try:
+            self.parser.feed_data(bytes(self._head[before:]))
+        except httptools.HttpParserUpgrade:
+            # > A server MAY ignore a received Upgrade header field if it wishes to continue using the current protocol
+            # > on that connection. (RFC 9110 §7.8) Then the body is a body, as anywhere else.
+            pass
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            raise cause if isinstance(cause, MalformedRequestError) else MalformedRequestError(str(error)) from None
+        # Blank lines may stand before a request; nothing else ends where none was found.
+        if (self._left is None) != (end < 4 or not self._head.strip(b"\r\n")):
+            raise MalformedRequestError("the head does not end where it ends")
+        if end >= 4:
+            self._head = bytearray()
+            if self._left == 0:
+                self._on_whole()
+
+    # --- What llhttp found in a head ---
+
+    def on_message_begin(self) -> None:
+        if self._left is not None:
+            raise MalformedRequestError("a request in a request")
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) >= MAXIMUM_HEADERS:
+            raise MalformedRequestError("too many headers", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        super().on_header(name, value.rstrip(b" \t"))
+
+    def on_headers_complete(self) -> None:
+        if self._left is not None:
+            raise MalformedRequestError("a request in a request")
+        version, method = self.parser.get_http_version(), self.parser.get_method().decode("ascii")
+        http_request.check_request_line(self._head.lstrip(b"\r\n"))
+        http_request.check_method(method)
+        http_request.check_host(version, self.headers)
+        http_request.check_expectation(self.headers)
+        host, self.url = http_request.split_target(method, self.url)
+        if host is not None:
+            # > When an origin server receives a request with an absolute-form of request-target, the origin server MUST
+            # > ignore the received Host header field (if any) and instead use the host information of the
+            # > request-target. (RFC 9112 §3.2.2)
+            self.headers[:] = [(b"host", host), *(header for header in self.headers if header[0] != b"host")]
+        length = http_request.body_length(version, self.headers)
+        # > A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation.
+        # > (RFC 9110 §10.1.1) Nor does anybody wait for it who sends no body.
+        self.expect_100_continue &= version != "1.0" and length != 0
+        super().on_headers_complete()
+        self._left = Chunks() if length is None else length
+        # The answer to HEAD has nothing that its head could wait for.
+        if self.scope["method"] != "HEAD":
+            self.cycle.transport = _Answering(self.transport)
+
+    def on_body(self, body: bytes) -> None:
+        """Bodies are not llhttp's to read: where an upgrade is offered it reads none."""
+        raise MalformedRequestError("a body where none was announced")
+
+    def on_message_complete(self) -> None:
+        """A request is whole when its body is."""
+
+    def _on_body(self, body: bytes) -> None:
+        # Of what was answered before it was whole, the rest is read over.
+        if body and not self.cycle.response_complete:
+            super().on_body(body)
+
+    def _on_whole(self) -> None:
+        self._is_whole = True
+        self._has_arrived()
+        if not self.cycle.response_complete:
+            super().on_message_complete()
+
+    def _refuse(self, error: MalformedRequestError) -> None:
+        """Say so, and close when the sender has read it: the answer would be lost if we closed on what still comes."""
+        self._is_refused = True
+        self._waiting.clear()
+        self._head.clear()
+        begun = self.cycle if self._left is not None else None
+        if begun is not None and (begun.response_started or begun.response_complete):
+            self.abort()  # a second answer to one request would be taken for the next one's
+            return
+        if begun is not None:
+            begun.disconnected = True
+            begun.message_event.set()
+        phrase = HTTPStatus(error.status).phrase
+        self.transport.write(
+            f"HTTP/1.1 {error.status} {phrase}\r\ncontent-type: text/plain; charset=utf-8\r\n"
+            f"content-length: {len(phrase)}\r\nconnection: close\r\n\r\n{phrase}".encode()
+        )
+        self.transport.write_eof()
+        self._has_arrived()
+        self._expect(LINGER)
+
+    def _expect(self, seconds: float | None = None) -> None:
+        if self._late is None:
+            self._late = self.loop.call_later(PATIENCE if seconds is None else seconds, self.abort)
+            _arriving[self] = None
+
+    def _has_arrived(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+            del _arriving[self]
+
+    # --- What goes out ---
+
+    def pause_writing(self) -> None:
+        self._expect_to_be_read()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._is_read()
+        super().resume_writing()
+        if self.cycle is not None and self.cycle.response_complete:
+            self.loop.call_soon(self._go_on)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._expect_to_be_read()
+        elif self._waiting:
+            # Others come first: who sends a thousand at once is served as often as who sends one.
+            self.loop.call_soon(self._go_on)
+        elif self._has_ended and self._is_whole:
+            self.transport.close()
+
+    def timeout_keep_alive_handler(self) -> None:
+        # Closing would wait for whoever has not read until now.
+        self.abort()
+
+    def _expect_to_be_read(self) -> None:
+        if self._unread is None:
+            self._unread = self.loop.call_later(PATIENCE, self.abort)
+
+    def _is_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+
+class _Reading(asyncio.BufferedProtocol):
+    """Takes what has come for a connection from the system, a little at a time. The loops' own way takes 250 KB."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.connection_lost = connection.connection_lost  # type: ignore[method-assign]
+        self.eof_received = connection.eof_received  # type: ignore[method-assign]
+        self.pause_writing = connection.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = connection.resume_writing  # type: ignore[method-assign]
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _received
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._connection.data_received(bytes(_received[:nbytes]))
+
+
+class _Answering(asyncio.Transport):
+    """Sends the head of an answer together with the first of its body; what uvicorn's cycle needs of a transport."""
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None  # None: it has not come yet; empty: it is sent
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._head is None:
+            # Somebody holds the body back until they read this.
+            if bytes(data).startswith(b"HTTP/1.1 100 "):
+                self._transport.write(data)
+            else:
+                self._head = bytes(data)
+        elif self._head:
+            self._transport.writelines((self._head, data))
+            self._head = b""
+        else:
+            self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+        self._transport.close()

@@ -1,0 +1,18 @@
+"""What a process of the server runs: the application, which it shares with its parent and its siblings, and what each
+process starts for itself, because threads do not survive a fork.
+"""
+
+from authz.serving.asgi import application  # first: it says which settings
+
+# isort: split
+from authz.conf import conf
+from authz.serving import worker_reports
+
+__all__ = ["application"]
+
+if conf.run_directory is not None:
+    worker_reports.start()
+if conf.otlp_endpoint:
+    from authz.operations import trace_export
+
+    trace_export.start()

@@ -1,0 +1,73 @@
+"""The WSGI application: machine endpoints straight to their views, people's pages through all of Django.
+
+A token request needs no session, no messages, no URL patterns and no signals; leaving them out makes it several times
+faster (docs/decisions/0006-machine-path.md). Both ways lead to the same views: what is not in the short list goes the
+long way, which is always right.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from http.client import responses
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz.settings")
+
+from django.core.wsgi import get_wsgi_application
+
+people = get_wsgi_application()
+
+from django.db import connection
+
+from authz import audit
+from authz.conf import conf
+from authz.database import concurrency
+from authz.endpoints import health, introspection, jwks, metadata, metrics, revocation, token
+from authz.endpoints.machine import BEGAN, MachineRequest, Response, View, json_response, request_id
+from authz.limits.addresses import client_address
+from authz.protocol.errors import OAuthError, Reason
+
+MACHINES: dict[str, View] = {
+    f"{conf.issuer_path}/token": token.token.answer,
+    f"{conf.issuer_path}/introspect": introspection.introspect.answer,
+    f"{conf.issuer_path}/revoke": revocation.revoke.answer,
+    f"{conf.issuer_path}/jwks": jwks.jwks.answer,
+    **{f"/{address}": metadata.metadata.answer for address in metadata.addresses()},
+    "/healthz": health.healthz,
+    "/readyz": health.readyz,
+    "/metrics": metrics.metrics,
+}
+# In the environment of a request that waits for a lock: it needs a place to wait (authz/database/concurrency.py).
+WAITS = "gatehouse.waits"
+_SCHEME = conf.issuer.partition(":")[0]
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    # TLS may end at a proxy; whether people's pages are secure is said by the issuer, not by a header (law 7).
+    environ["wsgi.url_scheme"] = _SCHEME
+    environ.setdefault(BEGAN, time.perf_counter())
+    view = MACHINES.get(environ.get("PATH_INFO", ""))
+    with concurrency.beside_the_others():
+        if view is None:
+            # What Django logs after its last middleware is known by the request's id, too.
+            with audit.origin(client_address(environ), request_id(environ)):
+                return people(environ, start_response)
+        response = _busy() if environ.get(WAITS) and not concurrency.step_aside() else answer(view, environ)
+    phrase = responses.get(response.status_code, "Unknown")
+    start_response(f"{response.status_code} {phrase}", list(response.headers.items()))
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.content]
+
+
+def _busy() -> Response:
+    error = OAuthError(Reason.UNAVAILABLE)
+    return json_response(error.body(), status=error.status, headers={"Retry-After": str(error.retry_after)})
+
+
+def answer(view: View, environ: dict[str, Any]) -> Response:
+    """What a machine endpoint answers."""
+    # Django does this by a signal that this way does not send. It may ask the database, so not for those who do not.
+    if connection.connection is not None and not getattr(view, "needs_no_database", False):
+        connection.close_if_unusable_or_obsolete()
+        # What each request asks first finds out whether it is alive (authz/database/configuration_cache.py).
+        connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs do not know it
+    return view(MachineRequest(environ))

@@ -1,0 +1,48 @@
+"""The forms that take passwords."""
+
+from typing import Any
+
+from allauth.account import forms
+from django.core.exceptions import ValidationError
+
+from authz import audit
+from authz.database.transactions import settled
+from authz.limits import rate_limits
+from authz.limits.refusal_sampling import record_unauthenticated
+from authz.protocol.errors import OAuthError, Reason
+from authz.sign_in import password_changes, session
+
+
+class LoginForm(forms.LoginForm):  # type: ignore[misc]  # allauth is untyped
+    """allauth's, with the name filled in that a client hinted at.
+
+    > login_hint: Hint to the Authorization Server about the login identifier the End-User might use to log in (OpenID
+    > Connect Core §3.1.2.1)
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["login"].widget.attrs["autocomplete"] = "username"
+        if hint := self.request.GET.get("login_hint"):
+            self.initial.setdefault("login", hint)
+
+
+class ChangePasswordForm(forms.ChangePasswordForm):  # type: ignore[misc]  # allauth is untyped
+    """allauth's, which records and counts each guess at the password of whoever left a browser alone."""
+
+    def clean_oldpassword(self) -> str:
+        subject = str(self.user.subject)
+        rate_limits.admit_sign_in(self.user.username)
+        try:
+            typed: str = super().clean_oldpassword()
+        except ValidationError:
+            rate_limits.sign_in_refused(self.user.username)
+            error = OAuthError(Reason.CREDENTIALS_WRONG, detail="changing the password")
+            record_unauthenticated(audit.Event.SIGN_IN_FAILED, error, subject=subject)
+            raise
+        session.record_factor(self.user, "pwd", "changing the password")
+        return typed
+
+    def save(self) -> None:
+        with password_changes.keeping_agents(), settled():
+            super().save()

@@ -1,0 +1,68 @@
+"""What another password ends, whoever sets it and wherever (docs/decisions/0037-people-and-sign-in.md).
+
+Who had the old one may have signed in, allowed agents, and asked for codes. A password that an administrator sets, or
+that is reset by mail, ends all of that. A person who changes it, knowing the old one, keeps the agents that they let in
+and the browser in which they change it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import F
+
+from authz import audit, authorizations
+from authz.database.transactions import in_settled, settled
+from authz.models import Authorization, AuthorizationCode, BrowserSession, Consent, User
+from authz.models.user import password_replaced
+
+REASON = "password_changed"
+
+_keeping_agents: ContextVar[bool] = ContextVar("keeping agents", default=False)
+
+
+def connect() -> None:
+    password_replaced.connect(_replaced, dispatch_uid="authz.sign_in.password_changes")
+
+
+@contextmanager
+def keeping_agents() -> Iterator[None]:
+    """Inside, nothing says that somebody else had the old password: the person has shown it, or an issuer them."""
+    token = _keeping_agents.set(True)
+    try:
+        yield
+    finally:
+        _keeping_agents.reset(token)
+
+
+def _replaced(user: User, **_: Any) -> None:
+    """In the transaction that stores the password, so that nothing of before outlives it."""
+    if in_settled():
+        _end(user)
+        return
+    with settled():
+        _end(user)
+
+
+def _end(user: User) -> None:
+    now = datetime.now(UTC)
+    # Sessions first: a request that is about to issue a code holds its session's row (authz/endpoints/authorize.py),
+    # so its code is there once this statement has the rows.
+    BrowserSession.objects.filter(user=user).delete()
+    AuthorizationCode.objects.filter(user=user, used=None).update(expires=F("created"))
+    standing = Authorization.objects.filter(user=user)
+    if _keeping_agents.get():
+        # As signing out does (docs/decisions/0017-sign-ins-and-agents-end-differently.md).
+        sign_ins = standing.filter(resource=None, revoked=None)
+        here = [row.pk for row in sign_ins if "offline_access" not in row.identity_scopes]
+        standing = Authorization.objects.filter(pk__in=here)
+    else:
+        Consent.objects.filter(user=user).delete()
+    ended = authorizations.end(standing, reason=REASON, now=now)
+    audit.record(
+        audit.Event.PASSWORD_CHANGED,
+        subject=str(user.subject),
+        detail={"username": user.username, "removed": not user.has_usable_password(), "ended": ended},
+    )

@@ -1,0 +1,65 @@
+"""Authorization codes: issued once, kept as digests (law 9)."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+
+from authz import audit, decisions
+from authz.models import AuthorizationCode, Client, ProtectedResource, User
+from authz.models.client import digest
+from authz.policy import Decision
+from authz.protocol import scopes
+from authz.protocol.authorization_request import AuthorizationRequest
+from authz.sign_in.session import SignIn
+
+# > A maximum authorization code lifetime of 10 minutes is RECOMMENDED. (RFC 6749 §4.1.2) Clients redeem at once.
+LIFETIME = timedelta(seconds=60)
+
+
+def issue(
+    *,
+    request: AuthorizationRequest,
+    client: Client,
+    user: User,
+    resource: ProtectedResource | None,
+    decision: Decision,
+    sign_in: SignIn,
+    identity_scopes: tuple[str, ...],
+    now: float,
+) -> str:
+    """A code for what was decided and consented to. Call it inside `settled()`."""
+    code = secrets.token_urlsafe(32)
+    moment = datetime.fromtimestamp(now, UTC)
+    granted = decision.scopes if resource else ()
+    AuthorizationCode.objects.create(
+        digest=digest(code),
+        client=client,
+        user=user,
+        resource=resource,
+        redirect_uri=request.redirect_uri,
+        redirect_uri_sent=request.redirect_uri_sent,
+        code_challenge=request.code_challenge,
+        scopes=list(granted),
+        identity_scopes=list(identity_scopes),
+        nonce=request.nonce,
+        auth_time=sign_in.auth_time,
+        acr=sign_in.acr,
+        amr=list(sign_in.amr),
+        session_digest=sign_in.session_digest,
+        client_digest=client.consent_digest,
+        lineage=sign_in.lineage | ({"document": client.metadata_digest} if client.metadata_digest else {}),
+        created=moment,
+        expires=moment + LIFETIME,
+    )
+    audit.record(
+        audit.Event.CODE_ISSUED,
+        client_id=client.client_id,
+        subject=str(user.subject),
+        resource=resource.identifier if resource else "",
+        detail={
+            "scope": scopes.join([*granted, *identity_scopes]),
+            "redirect_uri": request.redirect_uri,
+            **decisions.traced(decision),
+            **({"document": client.metadata_digest} if client.metadata_digest else {}),
+        },
+    )
+    return code

@@ -1,0 +1,46 @@
+"""What an agent has stands only while its host is not blocked, and is trusted where that was all that let it in
+(authz/registry.py, STANDING_CHECKS)."""
+
+from collections.abc import Mapping
+
+from django.db.models import Q
+
+from authz.database import configuration_cache
+from authz.models import Authorization, Client
+from cimd import policy, trust
+from cimd.models import Document
+
+
+def stands(authorization: Authorization, client: Client) -> bool:
+    """From the snapshot alone, but for the first question about a client after a change of configuration."""
+    if client.registration_source != Client.RegistrationSource.CIMD:
+        return True
+    return configuration_cache.cached(("cimd stands", client.pk), lambda: _is_let_in(client.host, _approval(client)))
+
+
+def fallen() -> Q:
+    """The same question of all at once."""
+    let_in: dict[tuple[str, str], bool] = {}
+    for host, approval in Document.objects.exclude(client=None).values_list("host", "approval").distinct():
+        let_in[host, approval] = _is_let_in(host, approval)
+    return _of_documents(let_in)
+
+
+def _of_documents(let_in: Mapping[tuple[str, str], bool]) -> Q:
+    out = [key for key, is_in in let_in.items() if not is_in]
+    found = Q(pk__in=())
+    for approval in {approval for _, approval in out}:
+        hosts = [host for host, its_approval in out if its_approval == approval]
+        found |= Q(client__document__host__in=hosts, client__document__approval=approval)
+    return found
+
+
+def _is_let_in(host: str, approval: str) -> bool:
+    standing = trust.standing(host, policy.current().trust)
+    if standing is trust.Standing.BLOCKED:
+        return False
+    return standing is trust.Standing.TRUSTED or approval != Document.Approval.HOST
+
+
+def _approval(client: Client) -> str:
+    return Document.objects.filter(client=client).values_list("approval", flat=True).first() or ""

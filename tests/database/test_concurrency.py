@@ -1,0 +1,73 @@
+"""Threads are few: who waits for other servers needs a place to wait, some threads never wait (attack 10), and in the
+lane nobody does.
+"""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from authz import outbound
+from authz.database import concurrency
+from authz.database.transactions import settled
+from authz.outbound import remote_keys
+
+
+@pytest.fixture
+def crowd(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
+    """As many people's requests as there are places, each waiting for somebody else's server until the test is over."""
+    places = 2
+    semaphore = threading.BoundedSemaphore(places)
+    monkeypatch.setattr(concurrency, "_places", lambda: semaphore)
+    arrived, over = threading.Barrier(places + 1), threading.Event()
+    may_wait: list[bool] = []
+
+    def visit() -> None:
+        with concurrency.beside_the_others():
+            may_wait.append(concurrency.step_aside())
+            arrived.wait(5)
+            over.wait(5)
+
+    visitors = [threading.Thread(target=visit) for _ in range(places)]
+    for visitor in visitors:
+        visitor.start()
+    arrived.wait(5)
+    yield may_wait
+    over.set()
+    for visitor in visitors:
+        visitor.join()
+
+
+def test_whoever_finds_no_place_to_wait_is_refused_before_anybody_is_asked(crowd: list[bool]) -> None:
+    assert crowd == [True, True]
+    with concurrency.beside_the_others(), pytest.raises(outbound.OutboundError) as refused:
+        outbound.fetch(outbound.Role.CLIENT_METADATA_DOCUMENT, "https://slow.example/client.json")
+    assert refused.value.cause is outbound.Cause.BUSY
+
+
+def test_a_command_may_always_wait(crowd: list[bool]) -> None:
+    assert concurrency.step_aside() is True
+
+
+def test_a_place_is_free_again_when_its_request_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    semaphore = threading.BoundedSemaphore(1)
+    monkeypatch.setattr(concurrency, "_places", lambda: semaphore)
+    for _ in range(3):
+        with concurrency.beside_the_others():
+            assert concurrency.step_aside() is True
+            assert concurrency.step_aside() is True  # once aside is enough
+
+
+def test_in_the_lane_nobody_waits_and_nobody_is_asked() -> None:
+    with concurrency.in_the_lane(), pytest.raises(concurrency.MustWait):
+        outbound.fetch(outbound.Role.CLIENT_METADATA_DOCUMENT, "https://slow.example/client.json")
+    with concurrency.in_the_lane(), pytest.raises(concurrency.MustWait):
+        remote_keys.keys("https://never-asked.example/jwks")
+    assert concurrency.step_aside() is True  # the lane is left with its request
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_leaves_the_lane_out_of_an_open_transaction() -> None:
+    """It would be rolled back, and begun again as if nothing had been (law 2)."""
+    with concurrency.in_the_lane(), pytest.raises(RuntimeError), settled():
+        outbound.fetch(outbound.Role.CLIENT_METADATA_DOCUMENT, "https://slow.example/client.json")

@@ -1,0 +1,241 @@
+"""The threads and processes of a server on SQLite take turns at writing, and none of them carries what was committed
+from the log into the database (authz/backends/sqlite3).
+"""
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from django.conf import settings
+from django.db import Error as DatabaseFailure
+from django.db import OperationalError, transaction
+
+from authz.database import raw_sql
+from authz.database.sqlite3 import base
+from authz.database.sqlite3.base import DatabaseWrapper
+
+# It lets connections be made at all.
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], DatabaseWrapper]]:
+    """Makes connections of one server to one file."""
+    monkeypatch.setattr(base, "conf", SimpleNamespace(run_directory=tmp_path))
+    (tmp_path / "db").touch()
+    made: list[DatabaseWrapper] = []
+
+    def connect() -> DatabaseWrapper:
+        how = {
+            "NAME": str(tmp_path / "db"),
+            "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "check_same_thread": False},
+            "TIME_ZONE": None,
+            "AUTOCOMMIT": True,
+            "CONN_MAX_AGE": None,
+            "CONN_HEALTH_CHECKS": False,
+            "ATOMIC_REQUESTS": False,
+        }
+        made.append(DatabaseWrapper(how, alias=f"turns{len(made)}"))
+        made[-1].inc_thread_sharing()
+        made[-1].connect()
+        return made[-1]
+
+    yield connect
+    for connection in made:
+        connection.close()
+
+
+def test_one_transaction_waits_for_the_other_and_comes_within_moments(
+    connected: Callable[[], DatabaseWrapper],
+) -> None:
+    first, second = connected(), connected()
+    first.cursor().execute("CREATE TABLE t (x)")
+    began, late = threading.Event(), list[float]()
+
+    def write() -> None:
+        began.set()
+        second._start_transaction_under_autocommit()
+        late.append(time.monotonic() - ended)
+        second._commit()
+
+    first._start_transaction_under_autocommit()
+    other = threading.Thread(target=write)
+    other.start()
+    began.wait()
+    time.sleep(0.3)  # by now SQLite would look again each 50 or 100 ms
+    assert not late
+    ended = time.monotonic()
+    first._commit()
+    other.join()
+    assert late[0] < 0.03
+
+
+def test_a_refusal_and_an_error_end_a_turn_too(connected: Callable[[], DatabaseWrapper]) -> None:
+    first, second = connected(), connected()
+    for end in (first._commit, first._rollback):
+        first._start_transaction_under_autocommit()
+        assert not is_free(second)
+        end()
+        assert is_free(second)
+    first._start_transaction_under_autocommit()
+    with pytest.raises(OperationalError):
+        first._start_transaction_under_autocommit()  # SQLite knows no transaction in a transaction
+    first._rollback()
+    assert is_free(second)
+
+
+def test_who_is_gone_has_no_turn(connected: Callable[[], DatabaseWrapper]) -> None:
+    first, second = connected(), connected()
+    pid = os.fork()
+    if pid == 0:
+        connected().take_turn()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert is_free(second)
+    first.take_turn()
+    first.close()
+    assert is_free(second)
+
+
+def test_who_never_ends_a_turn_keeps_others_for_a_moment_only(
+    connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "LONGEST_WAIT", 0.2)
+    first, second = connected(), connected()
+    first.take_turn()
+    second._start_transaction_under_autocommit()
+    second.cursor().execute("CREATE TABLE t (x)")
+    second._commit()
+    assert not is_free(second)
+
+
+def test_without_the_run_directory_it_goes_on(
+    connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "conf", SimpleNamespace(run_directory="/nowhere"))
+    only = connected()
+    only._start_transaction_under_autocommit()
+    only._commit()
+    assert only._turn is None
+
+
+@pytest.mark.skipif(not settings.IS_SQLITE, reason="PostgreSQL has as many writers as ask")
+@pytest.mark.django_db(transaction=True)
+def test_a_statement_that_is_a_transaction_of_its_own_takes_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[str] = []
+    monkeypatch.setattr(DatabaseWrapper, "take_turn", lambda _: turns.append("taken"))
+    monkeypatch.setattr(DatabaseWrapper, "end_turn", lambda _: turns.append("ended"))
+    raw_sql.write("DELETE FROM authz_usedassertion")
+    assert turns == ["taken", "ended"]
+    turns.clear()
+    with transaction.atomic():
+        raw_sql.write("DELETE FROM authz_usedassertion")
+        raw_sql.write("DELETE FROM authz_usedassertion")
+        assert turns == ["taken"]
+    assert turns == ["taken", "ended"]
+
+
+def test_who_commits_leaves_what_is_in_the_log_to_others(
+    connected: Callable[[], DatabaseWrapper], tmp_path: Path
+) -> None:
+    first, second = connected(), connected()
+    write_pages(first, 1500)  # SQLite's own default is a thousand
+    assert (tmp_path / "db").stat().st_size < 1500 * 4096
+    second.checkpoint()
+    assert (tmp_path / "db").stat().st_size > 1500 * 4096
+
+
+def test_a_checkpoint_that_fails_is_a_failure_of_the_database(connected: Callable[[], DatabaseWrapper]) -> None:
+    """It is caught as one, and tried again (authz/database/checkpoints.py)."""
+    only = connected()
+    only.connection.close()
+    with pytest.raises(DatabaseFailure):
+        only.checkpoint()
+
+
+def test_a_long_log_begins_anew(connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "LONG_LOG", 50)
+    first, second = connected(), connected()
+    write_pages(first, 100)
+    second.checkpoint()
+    assert is_free(first)
+    write_pages(first, 1)
+    assert second._carry() < 20
+
+
+def test_a_long_log_keeps_others_from_writing_until_it_is_carried(
+    connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever goes on writing keeps it from beginning anew, and it grows for ever."""
+    first, second = connected(), connected()
+    write_pages(first, 100)
+    monkeypatch.setattr(base, "LONG_LOG", 50)
+    carry, free = DatabaseWrapper._carry, list[bool]()
+
+    def watched(self: DatabaseWrapper) -> int:
+        free.append(is_free(first))
+        return carry(self)
+
+    monkeypatch.setattr(DatabaseWrapper, "_carry", watched)
+    second.checkpoint()
+    assert free == [True, True, False]
+
+
+def test_the_disk_takes_it_before_others_have_to_wait(
+    connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """SQLite itself has the disk take all of it at the end: the larger the database, the longer that takes."""
+    first, second = connected(), connected()
+    write_pages(first, 100)
+    monkeypatch.setattr(base, "LONG_LOG", 50)
+    carry, sync, done = DatabaseWrapper._carry, os.fdatasync, list[str]()
+
+    def carried(self: DatabaseWrapper) -> int:
+        done.append("carried")
+        return carry(self)
+
+    def synced(descriptor: int) -> None:
+        assert os.path.samestat(os.fstat(descriptor), (tmp_path / "db").stat())
+        assert is_free(first)
+        done.append("on the disk")
+        sync(descriptor)
+
+    monkeypatch.setattr(DatabaseWrapper, "_carry", carried)
+    monkeypatch.setattr(os, "fdatasync", synced)
+    second.checkpoint()
+    assert done == ["carried", "on the disk", "carried", "on the disk", "carried"]
+
+
+def test_a_system_that_does_not_list_descriptors_has_checkpoints(
+    connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = connected(), connected()
+    write_pages(first, 100)
+    monkeypatch.setattr(base, "LONG_LOG", 50)
+    monkeypatch.setattr(os, "listdir", lambda folder: Path("/nothing-is-here", folder[1:]).read_text())
+    second.checkpoint()
+    assert is_free(first)
+
+
+def write_pages(connection: DatabaseWrapper, count: int) -> None:
+    """That many pages of the log, and some more."""
+    connection.cursor().execute("PRAGMA journal_mode=WAL")
+    connection.cursor().execute("CREATE TABLE IF NOT EXISTS t (x)")
+    connection._start_transaction_under_autocommit()
+    connection.cursor().execute("INSERT INTO t VALUES (zeroblob(%s))", [4096 * count])
+    connection._commit()
+
+
+def is_free(connection: DatabaseWrapper) -> bool:
+    assert connection._turn is not None
+    try:
+        fcntl.flock(connection._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(connection._turn, fcntl.LOCK_UN)
+    return True

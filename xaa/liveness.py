@@ -1,0 +1,86 @@
+"""What another issuer's word gave stands only while that issuer is believed (STANDING_CHECKS, authz/registry.py).
+
+Withdrawing trust ends what rests on it (xaa/lineage.py). This holds however trust was withdrawn: by a bulk update too,
+or at the database's prompt.
+"""
+
+from collections.abc import Mapping
+
+from django.db.models import Q
+
+from authz.database import configuration_cache
+from authz.models import Authorization, Client
+from authz.models.client import JWT_BEARER
+from xaa import trusted_issuers
+from xaa.trusted_issuers import Use
+
+
+def stands(authorization: Authorization, client: Client) -> bool:
+    """From the snapshot alone. An authorization that rests on nobody else's word stands."""
+    lineage = authorization.lineage
+    issuer = lineage.get("issuer")
+    if issuer is not None:
+        return _believes(issuer, lineage.get("tenant", ""), _believed_for_people())
+    signed_in_by = lineage.get("signed_in_by")
+    if signed_in_by is not None:
+        return _believes(signed_in_by, lineage.get("signed_in_tenant", ""), _believed_for_sign_in())
+    if authorization.user_id is None and authorization.grant_type == JWT_BEARER:
+        return client.client_id in _workload_clients()
+    return True
+
+
+def fallen() -> Q:
+    """The same question of all at once."""
+    by_issuer = _outside("issuer", "tenant", _believed_for_people())
+    by_sign_in = _outside("signed_in_by", "signed_in_tenant", _believed_for_sign_in())
+    of_workloads = Q(user=None, grant_type=JWT_BEARER) & ~Q(client__client_id__in=sorted(_workload_clients()))
+    return by_issuer | by_sign_in | of_workloads
+
+
+# What is believed: issuers, each with the tenants that are ("" for one without, nothing for any).
+Believed = Mapping[str, tuple[str, ...]]
+
+
+def _believes(issuer: str, tenant: str, believed: Believed) -> bool:
+    return issuer in believed and (not believed[issuer] or tenant in believed[issuer])
+
+
+def _outside(issuer: str, tenant: str, believed: Believed) -> Q:
+    """The authorizations whose lineage names an issuer, or a tenant of one, that is not believed."""
+    found = ~Q(**{f"lineage__{issuer}__in": sorted(believed)})
+    for name, tenants in believed.items():
+        # An absent tenant is none of those that are named, and SQL's NULL would say neither yes nor no.
+        inside = Q(**{f"lineage__{tenant}__in": tenants, "lineage__has_key": tenant})
+        found |= Q(**{f"lineage__{issuer}": name}) & ~inside if tenants else Q(pk__in=())
+    return Q(lineage__has_key=issuer) & found
+
+
+def _believed_for_people() -> Believed:
+    return configuration_cache.cached(
+        "believed for people",
+        lambda: {
+            trust.issuer: trust.tenants
+            for trust in trusted_issuers.everyone().values()
+            if trust.enabled and Use.ID_JAG.value in trust.accepts
+        },
+    )
+
+
+def _believed_for_sign_in() -> Believed:
+    return configuration_cache.cached(
+        "believed for sign-in",
+        lambda: {trust.issuer: trust.tenants for trust in trusted_issuers.everyone().values() if trust.signs_in},
+    )
+
+
+def _workload_clients() -> frozenset[str]:
+    """The clients that some believed issuer has a workload of."""
+    return configuration_cache.cached(
+        "workload clients",
+        lambda: frozenset(
+            binding.client_id
+            for trust in trusted_issuers.everyone().values()
+            if trust.enabled and Use.WORKLOAD.value in trust.accepts
+            for binding in trust.workloads
+        ),
+    )

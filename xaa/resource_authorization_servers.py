@@ -1,0 +1,91 @@
+"""The resource authorization servers that our ID-JAGs may go to, as requests see them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from authz.database import configuration_cache
+from authz.models import Client
+from authz.protocol import resources
+from authz.protocol.errors import OAuthError
+from authz.protocol.errors import Reason as CoreReason
+from xaa.models import ResourceAuthorizationServer
+from xaa.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One resource of one resource authorization server. `identifier` as it was configured, for the ID-JAG."""
+
+    identifier: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A resource authorization server; `resources` by canonical URI, `client_ids` ours → theirs."""
+
+    issuer: str
+    name: str
+    signing_alg: str
+    resources: Mapping[str, Target]
+    client_ids: Mapping[str, str]
+
+
+def everyone() -> Mapping[str, Server]:
+    """The enabled servers by issuer identifier."""
+    return configuration_cache.cached("resource authorization servers", _load)
+
+
+def _load() -> Mapping[str, Server]:
+    rows = ResourceAuthorizationServer.objects.filter(enabled=True).prefetch_related("resources")
+    return {
+        row.issuer: Server(
+            issuer=row.issuer,
+            name=row.name,
+            signing_alg=row.id_jag_signing_alg,
+            resources={
+                resources.canonical(resource.identifier): Target(resource.identifier, tuple(resource.scopes))
+                for resource in row.resources.all()
+            },
+            client_ids=dict(row.client_ids),
+        )
+        for row in rows
+    }
+
+
+def requested(audience: str, resource: str | None) -> tuple[Server, Target]:
+    """The server and the resource that a request names."""
+    # > `audience`: The identifier of the Resource Authorization Server (ID-JAG §4.3). One, byte for byte: a slash more
+    # > or
+    # less is another server (attack 22).
+    if " " in audience:
+        raise OAuthError(Reason.AUDIENCE_SEVERAL)
+    server = everyone().get(audience)
+    if server is None:
+        raise OAuthError(Reason.AUDIENCE_UNKNOWN, detail="audience")
+    # > `resource`: REQUIRED (MCP enterprise-managed authorization §4)
+    named = resources.single(resource)
+    if named is None:
+        raise OAuthError(CoreReason.RESOURCE_MISSING)
+    target = server.resources.get(named)
+    if target is None:
+        raise OAuthError(Reason.AUDIENCE_UNKNOWN, detail="resource")
+    return server, target
+
+
+def client_id_at(server: Server, client: Client) -> str:
+    """What the client is called there.
+
+    > if clients use "Client ID Metadata Document" as their client identifiers, this acts as a shared global namespace
+    > of Client IDs and removes the need for the IdP Authorization Server to maintain a mapping (ID-JAG §5)
+    """
+    found = name_at(server, client.client_id, client.kind)
+    if found is None:
+        raise OAuthError(Reason.CLIENT_UNKNOWN_TO_TARGET)
+    return found
+
+
+def name_at(server: Server, client_id: str, kind: str) -> str | None:
+    """The same of a client by its id and its kind; None for one that is unknown there."""
+    mapped = server.client_ids.get(client_id)
+    return client_id if mapped is None and kind == "cimd" else mapped
