@@ -22,12 +22,21 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)(?:[ \t]*;[\t -~\x80-\xff]*)?\r\n")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n")
 
 
+# What says whom a request is for and where it ends.
+_JUDGED = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
+
+
 class MalformedRequestError(Exception):
     """Answered with `status`; then the connection is closed, because nobody knows where the next request begins."""
 
     def __init__(self, why: str, status: int = 400) -> None:
         super().__init__(why)
         self.why, self.status = why, status
+
+
+def judged(headers: Headers) -> Headers:
+    """Those that are read here: of a request's dozen headers one or two, so that the others are looked at once."""
+    return [header for header in headers if header[0] in _JUDGED]
 
 
 def check_request_line(head: bytes | bytearray) -> None:

@@ -172,15 +172,16 @@ class Connection(HttpToolsProtocol):
         version, method = self.parser.get_http_version(), self.parser.get_method().decode("ascii")
         http_request.check_request_line(self._head.lstrip(b"\r\n"))
         http_request.check_method(method)
-        http_request.check_host(version, self.headers)
-        http_request.check_expectation(self.headers)
+        judged = http_request.judged(self.headers)
+        http_request.check_host(version, judged)
+        http_request.check_expectation(judged)
         host, self.url = http_request.split_target(method, self.url)
         if host is not None:
             # > When an origin server receives a request with an absolute-form of request-target, the origin server MUST
             # > ignore the received Host header field (if any) and instead use the host information of the
             # > request-target. (RFC 9112 §3.2.2)
             self.headers[:] = [(b"host", host), *(header for header in self.headers if header[0] != b"host")]
-        length = http_request.body_length(version, self.headers)
+        length = http_request.body_length(version, judged)
         # > A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation.
         # > (RFC 9110 §10.1.1) Nor does anybody wait for it who sends no body.
         self.expect_100_continue &= version != "1.0" and length != 0
