@@ -77,17 +77,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Return when nobody else of this server writes. Whoever takes a turn ends it. Raises `Locked`."""
         if self._turn is None:
             return
-        until = 0.0
+        began, has_place = 0.0, False
         while True:
             try:
                 fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                now = time.monotonic()
-                is_in_loop = concurrency.is_in_the_lane()
-                until = until or now + (LOOP_BUSY / 1000 if is_in_loop else LONGEST_WAIT)
-                if now >= until and is_in_loop:
+                began = began or time.monotonic()
+                waited = time.monotonic() - began
+                if waited >= LOOP_BUSY / 1000 and concurrency.is_in_the_lane():
                     raise concurrency.Locked from None
-                if now >= until:
+                if waited >= LOOP_BUSY / 1000 and not has_place:
+                    has_place = concurrency.step_aside()
+                    if not has_place:
+                        return
+                if waited >= LONGEST_WAIT:
                     return
                 time.sleep(LOOK)
             else:
