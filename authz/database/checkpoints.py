@@ -1,5 +1,5 @@
 """What is committed on SQLite is carried from its log into the database by a thread beside those who answer
-(authz/backends/sqlite3). It has nothing else to do, so that no long task keeps it.
+(authz/database/sqlite3). It has nothing else to do, so that no long task keeps it.
 """
 
 import logging

@@ -16,8 +16,8 @@ from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 
 from authz import audit
-from authz.backends.locks import leave_if_locked
 from authz.database import concurrency, configuration_cache
+from authz.database.locks import leave_if_locked
 from authz.endpoints.from_memory import Memory, refreshed_by
 from authz.limits.addresses import client_address
 from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated

@@ -17,8 +17,8 @@ from enum import StrEnum
 from django.db import Error as DatabaseFailure
 
 from authz import audit
-from authz.backends.locks import leave_if_locked
 from authz.database import concurrency
+from authz.database.locks import leave_if_locked
 from authz.limits import rate_limits
 from authz.limits.addresses import network_of
 from authz.protocol.errors import OAuthError, Reason

@@ -17,7 +17,7 @@ WORKERS = 2
 def main() -> None:
     # What the processes share: what each has counted (authz/telemetry/metrics.py), limits
     # (authz/limits/node_counters.py), turns
-    # (authz/backends/sqlite3). The settings are read once, so this comes before anything that reads them.
+    # (authz/database/sqlite3). The settings are read once, so this comes before anything that reads them.
     with TemporaryDirectory(prefix="gatehouse-") as directory:
         os.environ.setdefault("GATEHOUSE_RUN_DIRECTORY", directory)
         _serve()

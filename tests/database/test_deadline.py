@@ -9,8 +9,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
 
 from authz import settings as project_settings
-from authz.backends.postgresql.availability import RETRY_SECONDS, Availability
 from authz.database import concurrency, transactions
+from authz.database.postgresql.availability import RETRY_SECONDS, Availability
 from authz.endpoints.from_memory import LONGEST_SECONDS, Memory
 
 

@@ -1,4 +1,4 @@
-"""On PostgreSQL nobody waits long in the lane, for a row or for the database (authz/backends/postgresql)."""
+"""On PostgreSQL nobody waits long in the lane, for a row or for the database (authz/database/postgresql)."""
 
 import asyncio
 import json

@@ -1,5 +1,5 @@
 """The threads and processes of a server on SQLite take turns at writing, and none of them carries what was committed
-from the log into the database (authz/backends/sqlite3).
+from the log into the database (authz/database/sqlite3).
 """
 
 import fcntl

@@ -18,15 +18,15 @@ import psycopg
 from django.db import Error
 from django.db.backends.postgresql import base
 
-from authz.backends.postgresql.availability import availability
-from authz.backends.postgresql.connections import (
+from authz.database import concurrency
+from authz.database.postgresql.availability import availability
+from authz.database.postgresql.connections import (
     BoundedCursor,
     driver,
     long_statements,
     refuse_if_in_doubt,
     server_deadline,
 )
-from authz.database import concurrency
 
 # Milliseconds that a request in the lane waits for somebody else's row. Our own transactions are shorter.
 LOCK_TIMEOUT = 50

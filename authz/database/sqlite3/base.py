@@ -25,9 +25,9 @@ from urllib.parse import quote
 from django.db import Error
 from django.db.backends.sqlite3 import base
 
-from authz.backends.locks import is_locked
 from authz.conf import conf
 from authz.database import concurrency
+from authz.database.locks import is_locked
 
 T = TypeVar("T")
 Identity = tuple[int, int] | None

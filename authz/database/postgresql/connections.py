@@ -15,9 +15,9 @@ from django.db.backends.postgresql.base import Cursor  # type: ignore[attr-defin
 from psycopg.errors import _WaitTimeout
 from psycopg.pq import TransactionStatus
 
-from authz.backends.postgresql.availability import availability
 from authz.conf import conf
 from authz.database import concurrency
+from authz.database.postgresql.availability import availability
 
 # Seconds that the event loop's thread waits for a statement that may be begun again beside it.
 LOOP_SECONDS = 0.5
