@@ -40,7 +40,7 @@ def admit(document: Document, version: DocumentVersion, metadata: ClientMetadata
 
 
 def _first_sight(document: Document, version: DocumentVersion, metadata: ClientMetadata) -> None:
-    if Client.objects.filter(client_id=document.url).exists():
+    if Client.all_objects.filter(client_id=document.url).exists():
         # A registered client is never taken over by a document of the same name (attack 8).
         raise OAuthError(Reason.DOCUMENT_REFUSED, detail="registered")
     if problem := identifiers.client_id_problem(document.url):

@@ -40,6 +40,8 @@ class Document(models.Model):
         HOST = "host", "Its host is trusted"
         PERSON = "person", "Approved by a person"
 
+    TELLS_OF_THE_PAST = True  # what authorizations name by its digest stays (authz/authorizations/removal.py)
+
     url = models.CharField(max_length=1024, unique=True)
     host = models.CharField(max_length=255, db_index=True)
     origin = models.CharField(max_length=261, db_index=True)

@@ -95,7 +95,7 @@ class Agents(ApiView):
 
         def registered(_: object) -> Mapping[str, Any]:
             # Whoever it belongs to, and however it came to be known: a registration takes nothing over (attack 8).
-            if Client.objects.filter(client_id=client_id).exists():
+            if Client.all_objects.filter(client_id=client_id).exists():
                 raise Problem(409, "There is an agent of this client_id.")
             return item
 

@@ -60,6 +60,8 @@ class Event(StrEnum):
     CHECKPOINT_KEY_PUBLISHED = "key:checkpoint:published"
     AUDIT_ARCHIVED = "audit:events:archived"
     RESTORED = "operation:backup:restored"
+    CONSENT_WITHDRAWN = "authorize:consent:withdrawn"
+    ENDED = "configuration:object:ended"
     CONFIGURATION_CREATED = "configuration:object:created"
     CONFIGURATION_CHANGED = "configuration:object:changed"
     CONFIGURATION_REMOVED = "configuration:object:removed"

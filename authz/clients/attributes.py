@@ -54,6 +54,7 @@ KEPT = frozenset(
         "algorithm",
         "cimd_expires_at",
         "created",
+        "ended",
         "updated",
     }
 )

@@ -28,7 +28,7 @@ def client_id_problem(client_id: str) -> str:
 
 def is_client_id(identifier: str) -> bool:
     """Whether a client has this id, so that nothing new may."""
-    return Client.objects.filter(spelt("client_id", identifier)).exists()
+    return Client.all_objects.filter(spelt("client_id", identifier)).exists()
 
 
 def spelt(column: str, identifier: str) -> Q:
@@ -49,7 +49,7 @@ def of_the_core(identifier: str) -> str:
     plain = compared(identifier)
     if plain in {compared(conf.issuer), *(compared(conf.endpoint(name)) for name in ENDPOINTS)}:
         return "this authorization server or an endpoint of it"
-    if ProtectedResource.objects.filter(spelt("identifier", identifier)).exists():
+    if ProtectedResource.all_objects.filter(spelt("identifier", identifier)).exists():
         return "an MCP server"
     return ""
 

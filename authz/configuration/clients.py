@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from authz import registry
+from authz.authorizations import removal
 from authz.clients import identifiers
 from authz.configuration.environment import take_secret
 from authz.configuration.shown_text import KeyField, ShownField
@@ -167,7 +168,10 @@ def as_item(row: Client) -> dict[str, Any]:
 
 
 def write(item: Mapping[str, Any]) -> None:
-    row = Client.objects.filter(client_id=item["client_id"]).first() or Client(client_id=item["client_id"])
+    row = Client.all_objects.filter(client_id=item["client_id"]).first() or Client(client_id=item["client_id"])
+    if row.ended:
+        # The same row, and a new registration: nothing of before stands under it (authz/authorizations/removal.py).
+        row.ended, row.created = None, datetime.now(UTC)
     # A file that names a client takes it into the registry, whatever it was before.
     row.registration_source = Client.RegistrationSource.MANUAL
     row.name = item["client_name"]
@@ -213,4 +217,4 @@ def _write_secret(row: Client, item: Mapping[str, Any]) -> None:
 
 
 def remove(key: str) -> None:
-    Client.objects.get(client_id=key).delete()
+    removal.remove(Client.objects.get(client_id=key))

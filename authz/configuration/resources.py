@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from authz.authorizations import removal
 from authz.clients import identifiers
 from authz.configuration.rules import nested
 from authz.configuration.shown_text import ShownField
@@ -105,11 +106,12 @@ def write(item: Mapping[str, Any]) -> None:
         others = ProtectedResource.objects.filter(is_default=True).exclude(identifier=item["identifier"])
         # At most one: the file that names another default means it.
         others.update(is_default=False)
-    row, _ = ProtectedResource.objects.update_or_create(
+    row, _ = ProtectedResource.all_objects.update_or_create(
         identifier=item["identifier"],
         defaults={
             "name": item["name"] or item["identifier"],
             "is_default": item["default"],
+            "ended": None,
             "is_active": item["active"],
             "owner": _owner(item["owner"]),
             "approvers": item["approvers"],
@@ -131,7 +133,7 @@ def check_together(items: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _refuse_twin(identifier: str) -> None:
-    for other in ProtectedResource.objects.exclude(identifier=identifier).values_list("identifier", flat=True):
+    for other in ProtectedResource.all_objects.exclude(identifier=identifier).values_list("identifier", flat=True):
         if resources.canonical(other) == resources.canonical(identifier):
             raise serializers.ValidationError({"identifier": f"is the same resource as {other}"})
 
@@ -171,4 +173,4 @@ def _client(client_id: str) -> Client:
 
 
 def remove(key: str) -> None:
-    ProtectedResource.objects.get(identifier=key).delete()
+    removal.remove(ProtectedResource.objects.get(identifier=key))

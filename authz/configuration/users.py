@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from authz import registry
+from authz.authorizations import removal
 from authz.configuration.shown_text import KeyField
 from authz.models import User
 from authz.sign_in import people
@@ -80,4 +81,4 @@ def write(item: Mapping[str, Any]) -> None:
 
 
 def remove(key: str) -> None:
-    User.objects.get(username=key).delete()
+    removal.remove(User.objects.get(username=key))

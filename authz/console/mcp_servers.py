@@ -101,6 +101,8 @@ class ResourceForm(Form):
             raise forms.ValidationError(f"Write it in its canonical form: {canonical}")
         if given != self.instance.identifier and identifiers.is_client_id(given):
             raise forms.ValidationError("It is the client_id of an agent.")
+        if ProtectedResource.all_objects.filter(identifier=given).exclude(ended=None).exists():
+            raise forms.ValidationError("It was removed, and tokens named it. `manage.py apply` brings it back.")
         return given
 
 

@@ -58,7 +58,7 @@ class Known:
         people = _in_bulk(User, "subject", {e.subject for e in events if len(e.subject) == 36})
         named = _in_bulk(User, "username", {str(e.detail.get("ask", {}).get("user", "")) for e in events})
         users = {key: user for user in (*people, *named) for key in (str(user.subject), user.username)}
-        rows = ProtectedResource.objects.prefetch_related("scopes")
+        rows = ProtectedResource.all_objects.prefetch_related("scopes")
         sensitivities = {row.identifier: {s.name: s.sensitivity for s in row.scopes.all()} for row in rows}
         return cls(clients=clients, users=users, sensitivities=sensitivities)
 
@@ -67,7 +67,7 @@ def _in_bulk(model: Any, column: str, values: set[str]) -> list[Any]:
     found: list[Any] = []
     wanted = sorted(values - {""})
     for start in range(0, len(wanted), 500):
-        rows = model.objects.filter(**{f"{column}__in": wanted[start : start + 500]})
+        rows = model.all_objects.filter(**{f"{column}__in": wanted[start : start + 500]})
         found += rows.prefetch_related("groups") if model is User else rows.select_related("owner")
     return found
 

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
     dependencies = [("authz", "0013_cut_off_marks")]
 
     operations = [
-        migrations.AlterModelManagers(name="user", managers=[("objects", authz.models.user.People())]),
+        migrations.AlterModelManagers(name="user", managers=[]),
         migrations.AddField(
             "user",
             "email_key",

@@ -28,10 +28,10 @@ class AccessRequest(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     digest = models.CharField(max_length=64, editable=False, help_text="What is asked, as one value.")
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.OPEN)
-    client = models.ForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE)
+    client = models.ForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.PROTECT)
     client_digest = models.CharField(max_length=64, blank=True, default="")
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="access_requests"
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="access_requests"
     )
     resource = models.CharField(max_length=1024, blank=True, default="")
     grant_type = models.CharField(max_length=64)
@@ -86,7 +86,7 @@ class AccessVote(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     request = models.ForeignKey(AccessRequest, on_delete=models.CASCADE, related_name="votes")
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="access_votes")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="access_votes")
     approves = models.BooleanField()
     scopes = models.JSONField(default=list)
     expires = models.DateTimeField()

@@ -15,9 +15,9 @@ class Authorization(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    client = models.ForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE)
-    resource = models.ForeignKey("authz.ProtectedResource", null=True, on_delete=models.CASCADE)
+    client = models.ForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.PROTECT)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT)
+    resource = models.ForeignKey("authz.ProtectedResource", null=True, on_delete=models.PROTECT)
     grant_type = models.CharField(max_length=64)
     scopes = models.JSONField(default=list)
     identity_scopes = models.JSONField(default=list)
@@ -74,9 +74,9 @@ class Consent(models.Model):
     Holds for the redirect URI's scheme and host, and for the client's security-relevant metadata (`client_digest`).
     """
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="consents")
-    client = models.ForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE)
-    resource = models.ForeignKey("authz.ProtectedResource", null=True, on_delete=models.CASCADE)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="consents")
+    client = models.ForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.PROTECT)
+    resource = models.ForeignKey("authz.ProtectedResource", null=True, on_delete=models.PROTECT)
     redirect_origin = models.CharField(max_length=512)
     client_digest = models.CharField(max_length=64, blank=True, default="")
     scopes = models.JSONField(default=list)
@@ -104,9 +104,9 @@ class AuthorizationCode(models.Model):
     """A code, by its digest. A used one is kept until it expires, so that a replay is recognised (law 3)."""
 
     digest = models.CharField(max_length=64, primary_key=True)
-    client = models.ForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
-    resource = models.ForeignKey("authz.ProtectedResource", null=True, on_delete=models.CASCADE)
+    client = models.ForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.PROTECT)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    resource = models.ForeignKey("authz.ProtectedResource", null=True, on_delete=models.PROTECT)
     redirect_uri = models.TextField()
     redirect_uri_sent = models.BooleanField(default=True)
     code_challenge = models.CharField(max_length=128)

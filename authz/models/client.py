@@ -5,7 +5,7 @@ import hmac
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from oauth2_provider.models import AbstractApplication
 
+from authz.models.ended import StandingClients, ended_column
 from authz.protocol import jwks, jwts
 from authz.protocol.identifiers import is_like_a_subject
 
@@ -79,6 +80,11 @@ class Client(AbstractApplication):
         editable=False,
         help_text="What consents and refresh tokens are bound to: changes when the client's security does.",
     )
+
+    ended = ended_column()
+
+    objects: ClassVar[models.Manager["Client"]] = StandingClients()  # type: ignore[assignment]  # the toolkit's is untyped
+    all_objects: ClassVar[models.Manager["Client"]] = models.Manager()
 
     class Meta(AbstractApplication.Meta):
         verbose_name = "agent"

@@ -1,8 +1,12 @@
 """Protected resources: MCP servers, named by their canonical URI (RFC 9728, RFC 8707), and their scopes."""
 
+from typing import ClassVar
+
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+
+from authz.models.ended import Standing, ended_column
 
 
 class ProtectedResource(models.Model):
@@ -31,6 +35,11 @@ class ProtectedResource(models.Model):
         default=False, db_default=False, help_text="Its tokens say where a status list shows whether they have ended."
     )
     introspection_clients = models.ManyToManyField("authz.Client", blank=True, related_name="introspects")
+
+    ended = ended_column()
+
+    objects: ClassVar[models.Manager["ProtectedResource"]] = Standing()
+    all_objects: ClassVar[models.Manager["ProtectedResource"]] = models.Manager()
 
     class Meta:
         verbose_name = "MCP server"

@@ -5,6 +5,7 @@
 - Each change of a rule becomes a row of the rules' history, in the same transaction, never changed or removed.
 - A change of what was cut off voids the undo (mark_triggers.py).
 - Rows of the audit are never changed, and never removed before they stand in an archive (archive_triggers.py).
+- What had an authorization is ended, not removed, and what has ended stays so (keeping_triggers.py).
 
 They are installed again after each `migrate`, because SQLite drops a table's triggers when a migration rebuilds it.
 """
@@ -17,7 +18,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
-from authz.models import archive_triggers, mark_triggers
+from authz.models import archive_triggers, keeping_triggers, mark_triggers, trigger_comparison
 
 
 def install(*, using: str, **_: Any) -> None:
@@ -43,35 +44,9 @@ def missing(*, using: str) -> list[str]:
     connection = connections[using]
     with connection.cursor() as cursor:
         tables = set(connection.introspection.table_names(cursor))
-        found = _found(connection, cursor)
-    wanted = [statement for statement in _statements(connection, tables) if statement.startswith("CREATE TRIGGER ")]
-    # SQLite keeps the statement as it was written.
-    is_kept = connection.vendor == "sqlite"
-    expected = {statement.split()[2]: statement if is_kept else True for statement in wanted}
-    return sorted(name for name, value in expected.items() if found.get(name) != value)
-
-
-def _found(connection: BaseDatabaseWrapper, cursor: Any) -> dict[str, Any]:
-    if connection.vendor == "sqlite":
-        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        return dict(cursor.fetchall())
-    # What a function does can be replaced under its trigger's name, too.
-    bodies = {_words(part) for text in _functions(connection) for part in text.split("$$")[1:2]}
-    cursor.execute(
-        "SELECT t.tgname, t.tgenabled <> 'D', p.proname, p.prosrc FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
-        " WHERE NOT t.tgisinternal"
-    )
-    return {
-        name: enabled and (function not in _SHARED or _words(body) in bodies)
-        for name, enabled, function, body in cursor.fetchall()
-    }
-
-
-_SHARED = frozenset({"authz_move_generation", "authz_append_only", mark_triggers.FUNCTION})
-
-
-def _words(text: str) -> str:
-    return " ".join(text.split())
+        found = trigger_comparison.found(connection, cursor)
+    wanted = trigger_comparison.expected(connection.vendor, _statements(connection, tables))
+    return sorted(name for name, parts in wanted.items() if parts is None or found.get(name) != parts)
 
 
 def _statements(connection: BaseDatabaseWrapper, tables: set[str]) -> Iterator[str]:
@@ -90,6 +65,7 @@ def _statements(connection: BaseDatabaseWrapper, tables: set[str]) -> Iterator[s
             model = app.get_model(name)
             if tables >= {model._meta.db_table, mark_triggers.TABLE}:
                 yield from mark_triggers.statements(connection.vendor, model, without)
+    yield from keeping_triggers.statements(connection.vendor, tables)
     if tables >= {"authz_rule", "authz_rulechange", "authz_ruleauthor"}:
         yield from _rule_history(connection)
 

@@ -6,11 +6,12 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.apps import apps
-from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.password_validation import validate_password
 from django.db import models, transaction
 from django.dispatch import Signal
 
+from authz.models.ended import StandingPeople, ended_column
 from authz.protocol import email_addresses
 
 # Sent in the transaction that gives a person another password, or takes it away; `user`.
@@ -32,7 +33,7 @@ class AddressKeyField(_CharField):
         return value
 
 
-class People(UserManager["User"]):
+class People(StandingPeople["User"]):
     def create_superuser(
         self, username: str, email: str | None = None, password: str | None = None, **extra_fields: Any
     ) -> "User":
@@ -66,7 +67,10 @@ class User(AbstractUser):
     # An issuer made the account, or signs the person in: no mail gives it a password, also when the issuer is gone.
     is_from_elsewhere = models.BooleanField(default=False, db_default=False, editable=False)
 
+    ended = ended_column()
+
     objects: ClassVar[People] = People()
+    all_objects: ClassVar[models.Manager["User"]] = models.Manager()
 
     _has_lost_its_password = False
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from django.http import HttpResponse
 
-from authz import keys
+from authz import keys, removal
 from authz.models import AuditEvent
 from tests.support import world
 from tests.support.world import SECRET, SERVER_SECRET, World, basic_header, claims
@@ -149,7 +149,7 @@ class TestIntrospection:
         token = gatehouse.signed_in_tokens()["access_token"]
         assert gatehouse.introspect(token)["active"] is True
         if change == "client":
-            world.client("desktop-app").delete()
+            removal.remove(world.client("desktop-app"))
         elif change == "person":
             person = world.person("bob")
             person.is_active = False

@@ -12,8 +12,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from authz import keys
-from authz.authorizations import cut_off
+from authz.authorizations import cut_off, removal
 from authz.database import configuration_cache
+from authz.database.transactions import settled
 from authz.models import AuditEvent, Authorization, Consent, Generation
 from authz.operations import backup
 from tests.support import world
@@ -36,7 +37,8 @@ def test_what_comes_back_works(committed_gatehouse: World, copy: str) -> None:
     tokens = gatehouse.signed_in_tokens()
     kids = {key.kid for key in keys.all_keys()}
     manage("backup", copy)
-    world.client("desktop-app").delete()
+    with settled():
+        removal.remove(world.client("desktop-app"))
     manage("keys", "rotate", "RS256", "--now")
     generation = Generation.objects.get().value
     said = manage("restore", copy, "--replace", "--as-is")

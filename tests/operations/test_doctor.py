@@ -91,15 +91,42 @@ def test_a_trigger_that_was_made_to_do_nothing() -> None:
     assert name in only("triggers").says
 
 
-def test_a_function_that_was_made_to_do_nothing() -> None:
-    if connection.vendor != "postgresql":
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE OR REPLACE FUNCTION authz_move_generation() RETURNS trigger LANGUAGE plpgsql AS"
-            " $$ BEGIN RETURN NULL; END $$"
+# Each does nothing under the name of what did something; (what PostgreSQL runs, the trigger that is named).
+NOTHING = "RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN COALESCE(NEW, OLD); END $$"
+TAMPERED = [
+    *(
+        (f"CREATE OR REPLACE FUNCTION {function}() {NOTHING}", trigger)
+        for function, trigger in (
+            ("authz_move_generation", "authz_rule_generation"),
+            ("authz_append_only", "authz_auditevent_append_only"),
+            ("authz_auditevent_append_only_delete", "authz_auditevent_append_only_delete"),
+            ("authz_auditarchive_sealed_only", "authz_auditarchive_sealed_only"),
+            ("authz_rule_history_update", "authz_rule_history_update"),
+            ("authz_authorization_kept_delete", "authz_authorization_kept_delete"),
+            ("authz_authorization_kept_update", "authz_authorization_kept_update"),
+            ("authz_client_kept_delete", "authz_client_kept_delete"),
         )
-    assert "authz_rule_generation" in only("triggers").says
+    ),
+    ("ALTER TABLE authz_auditevent DISABLE TRIGGER authz_auditevent_append_only", "authz_auditevent_append_only"),
+    (
+        "DROP TRIGGER authz_rule_history_update ON authz_rule; CREATE TRIGGER authz_rule_history_update AFTER UPDATE"
+        " ON authz_rule FOR EACH ROW WHEN (false) EXECUTE FUNCTION authz_rule_history_update()",
+        "authz_rule_history_update",
+    ),
+    (
+        "DROP TRIGGER authz_auditevent_append_only ON authz_auditevent; CREATE TRIGGER authz_auditevent_append_only"
+        " BEFORE TRUNCATE ON authz_auditevent FOR EACH STATEMENT EXECUTE FUNCTION authz_append_only()",
+        "authz_auditevent_append_only",
+    ),
+]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite keeps the statement itself")
+@pytest.mark.parametrize(("statement", "trigger"), TAMPERED)
+def test_a_trigger_of_postgresql_that_does_something_else(statement: str, trigger: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+    assert trigger in only("triggers").says
 
 
 def test_a_disk_that_is_almost_full(monkeypatch: pytest.MonkeyPatch) -> None:

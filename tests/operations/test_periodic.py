@@ -17,7 +17,7 @@ from authz.database import replay
 from authz.models import AccessRequest, Authorization, BrowserSession, Generation, PeriodicTask, UsedAssertion
 from authz.operations import housekeeping, periodic
 from authz.telemetry import process_names
-from tests.support import world
+from tests.support import append_only, world
 from tests.support.races import at_once
 
 
@@ -137,6 +137,7 @@ def test_tidying_a_machines_ended_grant_empties_nobodys_memory_but_removing_a_li
     before = Generation.objects.get().value
     housekeeping.run()
     assert Generation.objects.get().value == before
+    append_only.drop()
     live.delete()
     assert Generation.objects.get().value != before
 

@@ -12,7 +12,7 @@ from django.core.management.color import no_style
 from django.db import connection
 
 # Triggers that refuse to change or remove rows, by what their names hold (authz/models/triggers.py).
-_KEEPING = ("_append_only",)
+_KEEPING = ("_append_only", "_kept_")
 
 
 def drop() -> None:

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from authz import authorizations
+from authz import audit, authorizations
 from authz.console.model_admin import person
 from authz.database.transactions import settled
 from authz.models import AuditEvent, Authorization, Client, Consent, Scope
@@ -77,7 +77,10 @@ def end_agent(request: HttpRequest, pk: int) -> HttpResponse:
         with settled():
             ended = authorizations.end(mine, reason="ended_by_person", now=datetime.now(UTC))
             # It asks again next time, instead of coming back by itself.
-            Consent.objects.filter(user=person(request), client=client).delete()
+            withdrawn, _ = Consent.objects.filter(user=person(request), client=client).delete()
+            if withdrawn:
+                subject = str(person(request).subject)
+                audit.record(audit.Event.CONSENT_WITHDRAWN, client_id=client.client_id, subject=subject)
         messages.success(
             request,
             f"“{client.name or client.client_id}” no longer acts for you." if ended else "It had ended already.",

@@ -163,6 +163,8 @@ class AgentForm(Form):
             raise forms.ValidationError("Letters, digits, “-”, “_” and “.” only.")
         if problem := identifiers.client_id_problem(client_id):
             raise forms.ValidationError(f"It {problem}.")
+        if Client.all_objects.filter(client_id=client_id).exclude(ended=None).exists():
+            raise forms.ValidationError("An agent of this client_id was removed, and tokens named it. Take another.")
         return str(client_id)
 
     # Whether a private-use scheme is this person's to allow: any other program may answer to it.

@@ -66,7 +66,7 @@ def story(request: HttpRequest) -> HttpResponse:
         "is_cut": len(newest) > LENGTH,
         "length": LENGTH,
         "authorization": _authorization(value) if key == "authorization" else None,
-        "client": Client.objects.filter(client_id=value).first() if key == "client_id" else None,
+        "client": Client.all_objects.filter(client_id=value).first() if key == "client_id" else None,
         "person": _person(value) if key == "subject" else None,
     }
     return TemplateResponse(request, "console/story.html", context)
@@ -81,7 +81,7 @@ def _authorization(value: str) -> Authorization | None:
 
 def _person(value: str) -> User | None:
     found = _uuid(value)
-    return User.objects.filter(subject=found).first() if found else None
+    return User.all_objects.filter(subject=found).first() if found else None
 
 
 def _uuid(value: str) -> UUID | None:

@@ -12,15 +12,15 @@ MOST_SERVERS = 1_000
 
 def of_agents(client_ids: Iterable[str]) -> dict[str, str]:
     """client_id → name. Whoever is unknown, or has no name, is not in it."""
-    rows = Client.objects.filter(client_id__in={*client_ids} - {""}).exclude(name="")
+    rows = Client.all_objects.filter(client_id__in={*client_ids} - {""}).exclude(name="")
     return dict(rows.values_list("client_id", "name"))
 
 
 def of_servers(identifiers: Iterable[str]) -> dict[str, str]:
     """An MCP server's identifier → name, told apart from those of all servers there are."""
     wanted = {*identifiers} - {""}
-    alike = ProtectedResource.objects.filter(identifier__in=wanted).values("name")
-    known = told_apart(ProtectedResource.objects.filter(name__in=alike).values_list("identifier", "name"))
+    alike = ProtectedResource.all_objects.filter(identifier__in=wanted).values("name")
+    known = told_apart(ProtectedResource.all_objects.filter(name__in=alike).values_list("identifier", "name"))
     return {identifier: known[identifier] for identifier in wanted & known.keys()}
 
 
@@ -41,7 +41,7 @@ def told_apart(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 def of_people(subjects: Iterable[str]) -> dict[str, str]:
     """subject → user name."""
     known = {found for subject in subjects if (found := _uuid(subject))}
-    rows = User.objects.filter(subject__in=known).values_list("subject", "username")
+    rows = User.all_objects.filter(subject__in=known).values_list("subject", "username")
     return {str(subject): username for subject, username in rows}
 
 
