@@ -1,4 +1,4 @@
-"""Rows that have ended and stay: agents, people and MCP servers that had an authorization (authz/authorizations/removal.py).
+"""Rows that have ended and stay: what had an authorization (authz/authorizations/removal.py).
 
 They are hidden from whoever does not ask for `all_objects`. What points at them (authorizations, the audit) goes on
 finding them.

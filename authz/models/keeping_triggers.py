@@ -1,4 +1,4 @@
-"""What had an authorization is ended, not removed, and what has ended stays so: whoever writes (authz/authorizations/removal.py).
+"""What had an authorization is ended, not removed, and stays ended, whoever writes (authz/authorizations/removal.py).
 
 A row of an authorization may go when no token and no refresh token of it can be alive, days after it ended. Until then
 a status list says of it whether it stands, by its place in the list, and that place is never another's.
@@ -7,7 +7,7 @@ a status list says of it whether it stands, by its place in the list, and that p
 AUTHORIZATION = "authz_authorization"
 # What authorizations point at, and by which column.
 PARENTS = {"authz_client": "client_id", "authz_user": "user_id", "authz_protectedresource": "resource_id"}
-# Two days: its tokens live for one at the most (authz/keys.py), and clocks differ.
+# Two days: its tokens live for one at the most (authz/keys/__init__.py), and clocks differ.
 _AGO = {"sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now', '-2 days')", "postgresql": "now() - interval '2 days'"}
 _REMOVED = "what had an authorization is ended, not removed"
 _REVIVED = "what has ended stays so"

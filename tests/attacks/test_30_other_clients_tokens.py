@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from django.http import HttpResponse
 
-from authz import keys, removal
+from authz import keys
+from authz.authorizations import removal
 from authz.models import AuditEvent
 from tests.support import world
 from tests.support.world import SECRET, SERVER_SECRET, World, basic_header, claims

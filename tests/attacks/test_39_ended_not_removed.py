@@ -12,8 +12,9 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 from django.test import Client as Browser
 
-from authz import removal, snapshot, status_lists
+from authz.authorizations import removal, status_lists
 from authz.configuration import apply, export
+from authz.database import configuration_cache
 from authz.models import (
     AccessRequest,
     AuditEvent,
@@ -36,7 +37,7 @@ CLIENT, PERSON, SERVER = "desktop-app", "bob", NOTES
 def given(gatehouse: World) -> tuple[World, dict[str, Any]]:
     """Bob let the desktop app in to Notes, whose tokens have a place in a status list; a code and an ask are open."""
     ProtectedResource.objects.filter(identifier=NOTES).update(status_list=True)
-    snapshot.forget()
+    configuration_cache.forget()
     tokens = gatehouse.signed_in_tokens()
     gatehouse.authorize()
     AccessRequest.objects.create(
@@ -133,7 +134,7 @@ def test_an_id_that_comes_back_is_a_new_registration(given: tuple[World, dict[st
     assert [change.action for change in changes] == ["created"]
     again = world.client(CLIENT)
     assert (again.pk, again.status, again.ended) == (row.pk, "approved", None)
-    snapshot.forget()
+    configuration_cache.forget()
     assert gatehouse.refresh(tokens["refresh_token"]).status_code == 400
     assert gatehouse.introspect(tokens["access_token"]) == {"active": False}
     assert status_lists.ended(before.status_list or 0, time.time()) == [before.status_index]
@@ -151,7 +152,7 @@ def test_a_secret_does_not_come_back(gatehouse: World) -> None:
     with pytest.raises(Exception, match="this client has none yet"):
         apply(yaml.safe_dump({"clients": [item]}))
     apply(yaml.safe_dump({"clients": [item | {"client_secret": "another-" + SECRET}]}))
-    snapshot.forget()
+    configuration_cache.forget()
     assert gatehouse.token(basic=("nightly-report", SECRET), grant_type="client_credentials").status_code == 401
 
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("authz", "0014_people_and_sign_in"),
+        ("authz", "0015_moved_tasks"),
     ]
 
     operations = [
