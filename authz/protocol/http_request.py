@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 Headers = Sequence[tuple[bytes, bytes]]  # names in lower case, values without white space around them
 
-# Bytes of chunk sizes, their extensions and trailers that one body may bring along.
-MAXIMUM_CHUNK_LINES = 64 * 1024
+# Bytes of chunk sizes, their extensions and trailers that one body may bring along, beside half of its own: a body of
+# single bytes in chunks costs a server thousands of times what it costs its sender.
+MAXIMUM_CHUNK_LINES = 16 * 1024
 # Longer ones are no length of a body that anybody sends, and int() reads very long ones slowly.
 _MAXIMUM_DIGITS, _MAXIMUM_HEX_DIGITS = 15, 12
 
@@ -123,62 +124,74 @@ class Chunks:
         self.is_over = False
         self._left = 0  # bytes of this chunk, and the two behind it
         self._is_in_trailers = False
-        self._lines = 0  # bytes of lines so far
+        self._allowed = float(MAXIMUM_CHUNK_LINES)  # bytes of lines that may still come
 
     def take(self, received: bytearray) -> bytes:
         """What `received` begins with of the body. All that was read is gone from it; what is left is no whole line,
         or is behind the body."""
-        body = bytearray()
-        while not self.is_over and received:
+        body, read, before = bytearray(), 0, -1
+        while not self.is_over and read > before:
+            before = read
             if self._left:
-                if not self._take_data(received, body):
-                    break
-            elif not self._take_line(received):
-                break
+                read = self._take_data(received, read, body)
+            elif self._is_in_trailers:
+                read = self._take_trailer(received, read)
+            else:
+                read = self._take_size(received, read)
+        del received[:read]
         return bytes(body)
 
-    def _take_data(self, received: bytearray, body: bytearray) -> bool:
+    def _take_data(self, received: bytearray, at: int, body: bytearray) -> int:
         if self._left > 2:
-            data = received[: self._left - 2]
+            data = received[at : at + self._left - 2]
             body += data
-            del received[: len(data)]
+            at += len(data)
             self._left -= len(data)
-            return True
-        if not b"\r\n".startswith(received[:2]):
+            self._allowed += len(data) / 2
+            if self._left > 2:
+                return at
+        end = received[at : at + 2]
+        if not b"\r\n".startswith(end):
             raise MalformedRequestError("a chunk is longer than it says")
-        if len(received) < 2:
-            return False
-        del received[:2]
+        if len(end) < 2:
+            return at
         self._left = 0
-        return True
+        return at + 2
 
-    def _take_line(self, received: bytearray) -> bool:
-        end = received.find(b"\n") + 1
-        if self._lines + (end or len(received)) > MAXIMUM_CHUNK_LINES:
-            raise MalformedRequestError("chunk extensions or trailers are too long")
-        if not end:
-            return False
-        line = bytes(received[:end])
-        del received[:end]
-        self._lines += end
-        if self._is_in_trailers:
-            self._end_trailer(line)
-        else:
-            self._begin_chunk(line)
-        return True
-
-    def _begin_chunk(self, line: bytes) -> None:
-        size = _CHUNK_SIZE.fullmatch(line)
-        if size is None or len(size[1]) > _MAXIMUM_HEX_DIGITS:
+    def _take_size(self, received: bytearray, at: int) -> int:
+        size = _CHUNK_SIZE.match(received, at)
+        if size is None:
+            self._is_cut_off(received, at, "invalid chunk size")
+            return at
+        self._count(size.end() - at)
+        if len(size[1]) > _MAXIMUM_HEX_DIGITS:
             raise MalformedRequestError("invalid chunk size")
         self._left = int(size[1], 16)
         if self._left:
             self._left += 2
         else:
             self._is_in_trailers = True
+        return size.end()
 
-    def _end_trailer(self, line: bytes) -> None:
-        if line == b"\r\n":
+    def _take_trailer(self, received: bytearray, at: int) -> int:
+        if received.startswith(b"\r\n", at):
             self.is_over = True
-        elif not _TRAILER.fullmatch(line):
-            raise MalformedRequestError("invalid trailer")
+            return at + 2
+        trailer = _TRAILER.match(received, at)
+        if trailer is None:
+            self._is_cut_off(received, at, "invalid trailer")
+            return at
+        self._count(trailer.end() - at)
+        return trailer.end()
+
+    def _is_cut_off(self, received: bytearray, at: int, why: str) -> None:
+        """A line that does not match has not ended yet, or is refused."""
+        if received.find(b"\n", at) >= 0:
+            raise MalformedRequestError(why)
+        if len(received) - at > self._allowed:
+            raise MalformedRequestError("chunk extensions or trailers are too long")
+
+    def _count(self, length: int) -> None:
+        self._allowed -= length
+        if self._allowed < 0:
+            raise MalformedRequestError("chunk extensions or trailers are too long")

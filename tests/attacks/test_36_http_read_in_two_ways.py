@@ -327,4 +327,4 @@ def test_a_hundred_connections_cost_little_and_keep_nobody_waiting(server: Runni
         begun.join()
         let_go(made)
     assert most - before < 96 * 1024 * 1024
-    assert slowest < 5
+    assert slowest < 8  # on a quiet machine a tenth of a second

@@ -119,6 +119,11 @@ def test_a_body_in_chunks_is_the_same_however_it_arrives(pieces: list[bytes], at
     assert read(sent + b"Trailer: a\r\n\r\n" + behind, at_once) == (b"".join(pieces), behind, True)
 
 
+def test_a_long_body_may_come_in_small_chunks() -> None:
+    sent = b"10\r\nsixteen letters.\r\n" * 20_000 + b"0\r\n\r\n"
+    assert read(sent, 16_384) == (b"sixteen letters." * 20_000, b"", True)
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -142,6 +147,7 @@ def test_a_body_in_chunks_is_the_same_however_it_arrives(pieces: list[bytes], at
         b"0\r\na: b\n",
         b"1;" + b"a" * 70_000,
         b"0\r\n" + b"a: b\r\n" * 20_000,
+        b"1\r\na\r\n" * 8_000,
     ],
 )
 @pytest.mark.parametrize("at_once", [1, 7, 100_000])
