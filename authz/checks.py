@@ -61,6 +61,7 @@ def parts(app_configs: Any, **_: Any) -> list[CheckMessage]:
         ("ENDPOINTS", "authz.E007", registry.endpoints, ("urlpatterns",)),
         ("STANDING_CHECKS", "authz.E008", registry.standing_checks, ("stands", "fallen")),
         ("PASSWORD_CHECKS", "authz.E015", registry.password_checks, ("why_no_password",)),
+        ("GROUP_SOURCES", "authz.E015", registry.group_sources, ("PREFETCH", "given", "give_way")),
     )
     for name, check_id, load, members in sockets:
         try:

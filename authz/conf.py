@@ -39,6 +39,7 @@ class Conf:
     endpoints: tuple[str, ...]
     standing_checks: tuple[str, ...]
     password_checks: tuple[str, ...]
+    group_sources: tuple[str, ...]
     configuration_sections: tuple[str, ...]
     periodic_tasks: tuple[str, ...]
 

@@ -4,7 +4,7 @@ A part is a module of the right shape: no base class, no registration call. `GAT
 as `MIDDLEWARE` does, and the metadata is computed from the same lists, so it cannot claim what is not plugged in.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -129,6 +129,17 @@ class PasswordCheck(Protocol):
     def why_no_password(self, user: "User") -> str: ...
 
 
+class GroupSource(Protocol):
+    """Somebody else who puts people into groups (authz/sign_in/memberships.py). PREFETCH names the relation of a person
+    that `given` reads. `give_way` is told which groups the person is given here, and returns those that stay anyway.
+    """
+
+    PREFETCH: str
+
+    def given(self, user: "User") -> frozenset[str]: ...
+    def give_way(self, user: "User", names: Collection[str]) -> frozenset[str]: ...
+
+
 class PeriodicTask(Protocol):
     """What the server does by the clock, every `EVERY` seconds (authz/operations/periodic.py).
 
@@ -179,6 +190,11 @@ def standing_checks() -> tuple[StandingCheck, ...]:
 @cache
 def password_checks() -> tuple[PasswordCheck, ...]:
     return cast(tuple[PasswordCheck, ...], _modules(conf.password_checks))
+
+
+@cache
+def group_sources() -> tuple[GroupSource, ...]:
+    return cast(tuple[GroupSource, ...], _modules(conf.group_sources))
 
 
 @cache
@@ -271,6 +287,7 @@ def _forget(*, setting: str, **_: object) -> None:
             token_response_extensions,
             standing_checks,
             password_checks,
+            group_sources,
             periodic_tasks,
         ):
             socket.cache_clear()

@@ -188,6 +188,7 @@ GATEHOUSE = {
     ],
     "STANDING_CHECKS": ["xaa.liveness", "cimd.liveness"],
     "PASSWORD_CHECKS": ["xaa.local_passwords"],
+    "GROUP_SOURCES": ["xaa.group_source"],
     "CONFIGURATION_SECTIONS": [
         "authz.configuration.users",
         "authz.configuration.clients",

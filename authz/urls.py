@@ -29,4 +29,5 @@ urlpatterns = [
     path("accounts/", include(account_pages.urlpatterns())),
     path("account/", include("authz.console.account.urls")),
     path("console/", pages.console.urls),
+    *metadata.misses(),
 ]

@@ -9,4 +9,5 @@ class Event(StrEnum):
     SUBJECT_UNLINKED = "subject:link:removed"
     SUBJECT_CREATED = "subject:person:created"
     SUBJECT_GROUPS_CHANGED = "subject:groups:changed"
+    SUBJECT_GROUPS_UNSAID = "subject:groups:unsaid"
     SESSION_ENDED = "person:sign_in:ended"

@@ -15,6 +15,7 @@ from authz import audit, authorizations
 from authz.database.transactions import in_settled, settled
 from authz.models import Authorization, AuthorizationCode, BrowserSession
 from authz.models.client import JWT_BEARER
+from xaa import group_source
 from xaa.events import Event
 from xaa.id_jag import IdJag
 from xaa.models import Session, SignInClient, SubjectLink, TrustedIssuer, WorkloadBinding
@@ -30,6 +31,7 @@ def connect() -> None:
     post_delete.connect(_issuer_removed, sender=TrustedIssuer, dispatch_uid="xaa.lineage.issuer_removed")
     post_delete.connect(_sign_in_removed, sender=SignInClient, dispatch_uid="xaa.lineage.sign_in_removed")
     post_delete.connect(_unlinked, sender=SubjectLink, dispatch_uid="xaa.lineage.unlinked")
+    post_delete.connect(group_source.unlinked, sender=SubjectLink, dispatch_uid="xaa.group_source.unlinked")
     post_delete.connect(_workload_removed, sender=WorkloadBinding, dispatch_uid="xaa.lineage.workload_removed")
 
 

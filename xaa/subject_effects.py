@@ -5,7 +5,7 @@ assertions were issued, so that an older one that comes late changes nothing eit
 used up and has no claim: the link's row tells that its word was taken.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.contrib.auth.models import Group
@@ -16,7 +16,7 @@ from authz import audit
 from authz.authorizations.live import groups_of
 from authz.database.transactions import settled
 from authz.protocol.errors import OAuthError, Reason
-from xaa import local_passwords, subject_resolution
+from xaa import group_source, local_passwords, subject_resolution
 from xaa.events import Event
 from xaa.models import SubjectLink
 from xaa.subject_resolution import Identity, Person, Resolution
@@ -57,8 +57,13 @@ def resolve(trust: Trust, claims: Mapping[str, Any]) -> Person:
 def take(found: Resolution) -> Person:
     """Write what was looked at. Call it inside `settled()`, after the claim. Raises `MovedError`."""
     link = found.link.pk if found.link else _link(found)
+    if found.who.silence is not None:
+        # The memberships stay as they are, and an administrator can see why (attack 44: nobody keeps one by it unseen).
+        detail = {**_said(found.trust, found.who), "why": found.who.silence.value}
+        audit.record(Event.SUBJECT_GROUPS_UNSAID, subject=str(found.person.user.subject), detail=detail)
     if found.word is None:
         return found.person
+    links = group_source.locked(found.person.user.pk) if found.regroups else []
     # One conditional statement says whose word is next; its row's lock keeps all others who have one waiting (law 3).
     heard = found.link.heard if found.link else None
     together = [*heard.digests, found.word.digest] if heard and heard.at == found.word.at else [found.word.digest]
@@ -66,10 +71,7 @@ def take(found: Resolution) -> Person:
     said = {"groups": list(found.who.groups), "said_at": found.word.at, "said_by": sorted(together)}
     if not row.update(**said, words=F("words") + 1):
         raise MovedError
-    before = found.link.groups if found.link else ()
-    if before == found.who.groups:
-        return found.person
-    return _put_into_groups(found, left=[name for name in before if name not in found.who.groups])
+    return _put_into_groups(found, link, links) if found.regroups else found.person
 
 
 def _link(found: Resolution) -> int:
@@ -88,14 +90,23 @@ def _link(found: Resolution) -> int:
     return int(link.pk)
 
 
-def _put_into_groups(found: Resolution, left: list[str]) -> Person:
-    """Membership as the issuer says it; groups that the person has from elsewhere are left alone."""
+def _put_into_groups(found: Resolution, link: int, links: Sequence[SubjectLink]) -> Person:
+    """Membership as the issuer says it; groups that the person has from elsewhere are left alone. `links` are all links
+    of the person, locked, as they were before."""
     user, who = found.person.user, found.who
+    now = set(groups_of(user))
+    given = next((set(row.given) for row in links if row.pk == link), set())
+    elsewhere = {name for row in links if row.pk != link for name in row.given}
+    left = sorted(now - set(subject_resolution.membership(now, given, who.groups, elsewhere)))
+    # What is given here already stays ours, and doesn't end with the issuer's word.
+    here = now - given - elsewhere
+    SubjectLink.objects.filter(pk=link).update(given=sorted(set(who.groups) - here))
     user.groups.remove(*Group.objects.filter(name__in=left))
     Group.objects.bulk_create([Group(name=name) for name in who.groups], ignore_conflicts=True)
     user.groups.add(*Group.objects.filter(name__in=who.groups))
-    detail = {**_said(found.trust, who), "groups": list(who.groups), "left": left}
-    audit.record(Event.SUBJECT_GROUPS_CHANGED, subject=str(user.subject), detail=detail)
+    if left or not set(who.groups) <= now or not found.link or found.link.groups != who.groups:
+        detail = {**_said(found.trust, who), "groups": list(who.groups), "left": left}
+        audit.record(Event.SUBJECT_GROUPS_CHANGED, subject=str(user.subject), detail=detail)
     return Person(user, groups_of(user))
 
 

@@ -8,7 +8,7 @@ find the same person. `aud_sub` is never asked: an issuer that could name our ac
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,15 +17,16 @@ from authz.authorizations.live import groups_of
 from authz.database import raw_sql
 from authz.models import User
 from authz.protocol import email_addresses
-from authz.protocol.display_names import has_unseen, visible
+from authz.protocol.display_names import visible
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.sign_in import people
+from xaa import said_groups
 from xaa.models import SubjectLink
 from xaa.reasons import Reason
+from xaa.said_groups import Silence
 from xaa.trusted_issuers import Trust
 
-MAXIMUM_GROUPS = 200
 # Words of one second that are told apart; what comes beyond waits for the next second.
 MAXIMUM_WORDS = 32
 
@@ -35,12 +36,14 @@ MAXIMUM_WORDS = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What an assertion says of a person. `email` only if the issuer has verified it, `""` otherwise."""
+    """What an assertion says of a person. `email` only if the issuer has verified it, `""` otherwise. `silence`: why it
+    says nothing about groups, where its issuer's groups count."""
 
     tenant: str
     subject: str
     email: str
     groups: tuple[str, ...]
+    silence: Silence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +60,14 @@ def identity(claims: Mapping[str, Any], groups_claim: str) -> Identity:
     # > `email_verified`: True if the End-User's e-mail address has been verified (OpenID Connect Core §5.1). A string
     # > that says "true", or nothing at all, is not that.
     verified = claims.get("email_verified") is True and isinstance(email, str) and email_addresses.is_address(email)
+    groups = said_groups.read(claims, groups_claim) if groups_claim else ()
     return Identity(
         tenant=claims.get("tenant", ""),
         subject=claims["sub"],
         email=str(email) if verified else "",
-        groups=groups(claims, groups_claim) if groups_claim else (),
+        groups=() if isinstance(groups, Silence) else groups,
+        silence=groups if isinstance(groups, Silence) else None,
     )
-
-
-def groups(claims: Mapping[str, Any], claim: str) -> tuple[str, ...]:
-    """The group names of one claim; none where it is not a list of names. What is not said is not so."""
-    named = claims.get(claim)
-    if not isinstance(named, list):
-        return ()
-    # A group that only looks like another one must not pass for it (attack 11).
-    seen = [visible(name) if has_unseen(name) else name for name in named if isinstance(name, str)]
-    names = [name for name in seen if 0 < len(name) <= 150]
-    return tuple(sorted(set(names)))[:MAXIMUM_GROUPS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +104,15 @@ def is_news(word: Word, heard: Heard) -> bool:
     return word.digest not in heard.digests and len(heard.digests) < MAXIMUM_WORDS
 
 
-def membership(now: Sequence[str], said: Sequence[str], says: Sequence[str]) -> tuple[str, ...]:
-    """The groups of a person whom the issuer had put into `said` and now puts into `says`: those that they have from
-    elsewhere are left alone."""
-    return tuple(sorted((set(now) - set(said)) | set(says)))
+def membership(
+    now: Collection[str], given: Collection[str], says: Collection[str], elsewhere: Collection[str] = ()
+) -> tuple[str, ...]:
+    """The groups of a person whom the issuer now puts into `says`.
+
+    `given` are those that rested on its word alone so far; `elsewhere` those that another issuer gives, too. What the
+    person has from here is left alone.
+    """
+    return tuple(sorted((set(now) - (set(given) - set(elsewhere))) | set(says)))
 
 
 def does_address_count(trust: Trust, who: Identity) -> bool:
@@ -140,7 +139,8 @@ def choose(trust: Trust, who: Identity, candidates: Sequence[Candidate]) -> int 
 
 # Person, link and groups in one statement: each redemption and each exchange asks (`make bench`). A row for each group.
 _LINKED = (
-    "SELECT u.id, u.username, u.email, u.is_active, u.subject, l.id, l.groups, l.said_at, l.said_by, l.words, g.name"
+    "SELECT u.id, u.username, u.email, u.is_active, u.subject, l.id, l.groups, l.given, l.said_at, l.said_by,"
+    " l.words, g.name"
     " FROM xaa_subjectlink l JOIN authz_user u ON u.id = l.user_id"
     " LEFT JOIN authz_user_groups m ON m.user_id = u.id LEFT JOIN auth_group g ON g.id = m.group_id"
     " WHERE l.issuer_id = %s AND l.tenant = %s AND l.subject = %s ORDER BY g.name"
@@ -158,10 +158,12 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A linked identity as it was read. `groups` are those that the issuer last put the person in."""
+    """A linked identity as it was read. `groups` are those that the issuer last put the person in; `given` of these,
+    the memberships that rest on its word alone."""
 
     pk: int
     groups: tuple[str, ...]
+    given: tuple[str, ...]
     heard: Heard
     words: int
 
@@ -171,7 +173,8 @@ class Resolution:
     """Whom an assertion speaks of, and what it would change; nothing has been written.
 
     `person` is as they will be once `effects.take` has written it; without a `link` their user may not be stored yet.
-    `word` is None where the assertion changes nothing about a person who is linked.
+    `word` is None where the assertion changes nothing about a person who is linked. `regroups`: it puts the person into
+    other groups, or back into one.
     """
 
     trust: Trust
@@ -179,10 +182,12 @@ class Resolution:
     person: Person
     link: Link | None
     word: Word | None
+    regroups: bool = False
 
     @property
     def changes(self) -> bool:
-        return self.link is None or self.word is not None
+        """Whether there is something to write, if only to the audit."""
+        return self.link is None or self.word is not None or self.who.silence is not None
 
 
 def look(trust: Trust, claims: Mapping[str, Any]) -> Resolution:
@@ -190,14 +195,17 @@ def look(trust: Trust, claims: Mapping[str, Any]) -> Resolution:
     who = identity(claims, trust.groups_claim)
     if trust.tenants and who.tenant not in trust.tenants:
         raise OAuthError(Reason.ASSERTION_TENANT, detail="not named")
-    word = word_of(claims) if trust.groups_claim and trust.groups_claim in claims else None
+    word = word_of(claims) if trust.groups_claim and who.silence is None else None
     person, link = _find(trust, who) or _to_be_linked(trust, who)
     if not person.user.is_active:
         raise OAuthError(CoreReason.SUBJECT_INACTIVE)
     if word is None or (link is not None and not is_news(word, link.heard)):
         return Resolution(trust, who, person, link, None)
-    groups_then = membership(person.groups, link.groups if link else (), who.groups)
-    return Resolution(trust, who, Person(person.user, groups_then), link, word)
+    if link is not None and link.groups == who.groups and set(who.groups) <= set(person.groups):
+        return Resolution(trust, who, person, link, word)
+    elsewhere = _given_by_others(person.user, link) if link else frozenset()
+    groups_then = membership(person.groups, link.given if link else (), who.groups, elsewhere)
+    return Resolution(trust, who, Person(person.user, groups_then), link, word, regroups=True)
 
 
 def find(trust: Trust, claims: Mapping[str, Any]) -> User | None:
@@ -220,12 +228,17 @@ def _find(trust: Trust, who: Identity) -> tuple[Person, Link | None] | None:
     rows = raw_sql.every(_LINKED, (trust.pk, who.tenant, who.subject))
     if not rows:
         return None
-    pk, username, email, is_active, subject, link, said, said_at, said_by, words, _ = rows[0]
+    pk, username, email, is_active, subject, link, said, given, said_at, said_by, words, _ = rows[0]
     subject = subject if isinstance(subject, UUID) else UUID(subject)
     user = User.from_db("default", _FIELDS, (pk, username, email, bool(is_active), subject))
     groups_now = tuple(row[-1] for row in rows if row[-1] is not None)
     heard = Heard(said_at, frozenset(_list(said_by)))
-    return Person(user, groups_now), Link(link, _list(said), heard, words)
+    return Person(user, groups_now), Link(link, _list(said), _list(given), heard, words)
+
+
+def _given_by_others(user: User, link: Link) -> frozenset[str]:
+    others = SubjectLink.objects.filter(user_id=user.pk).exclude(pk=link.pk).values_list("given", flat=True)
+    return frozenset(name for given in others for name in given)
 
 
 def _list(stored: str | list[str]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Client authentication (RFC 6749 §2.3): exactly one mechanism, and the registered one."""
 
 from authz import audit, clients, registry
+from authz.client_auth import client_secret_basic
 from authz.limits import rate_limits
 from authz.models import Client
 from authz.protocol.errors import OAuthError, Reason
@@ -43,6 +44,8 @@ def _method(credentials: Credentials) -> ClientAuthMethod:
     if len(used) + unread > 1 or (header is not None and "," in header):
         raise OAuthError(Reason.CLIENT_AUTHENTICATION_MIXED)
     method = used[0] if used else methods.get(registry.PUBLIC)
+    if method is client_secret_basic and client_secret_basic.names_public_client(credentials):
+        method = methods.get(registry.PUBLIC)
     if method is None or unread:
         raise OAuthError(Reason.CLIENT_AUTHENTICATION_MALFORMED)
     return method

@@ -25,6 +25,15 @@ def client_id(credentials: Credentials) -> str:
     return unquote_plus(_pair(credentials)[0])
 
 
+def names_public_client(credentials: Credentials) -> bool:
+    """Whether the header names a client and proves nothing.
+
+    > client_secret: […] The client MAY omit the parameter if the client secret is an empty string. (RFC 6749 §2.3.1) A
+    public client has none, so this is the method `none`; a confidential client is refused as by a wrong method.
+    """
+    return not _pair(credentials)[1]
+
+
 def authenticate(credentials: Credentials, client: Client) -> None:
     secret = _pair(credentials)[1]
     # > the "application/x-www-form-urlencoded" encoding algorithm … encoded value is used as the password (RFC 6749
@@ -44,9 +53,12 @@ def _pair(credentials: Credentials) -> tuple[str, str]:
 def _read(header: str) -> tuple[str, str]:
     found = _CREDENTIALS.fullmatch(header) if len(header) <= MAXIMUM_LENGTH else None
     try:
-        username, colon, password = b64decode(found[1] if found else "", validate=True).decode("utf-8").partition(":")
+        text = b64decode(found[1] if found else "", validate=True).decode("utf-8")
     except ValueError:
         raise OAuthError(Reason.CLIENT_AUTHENTICATION_MALFORMED) from None
-    if not colon or not username or not password:
+    # The address of a metadata document, not percent-encoded, with an empty password: its own colon doesn't separate.
+    is_address = text.startswith(("https://", "http://")) and text.endswith(":")
+    username, colon, password = (text[:-1], ":", "") if is_address else text.partition(":")
+    if not colon or not username:
         raise OAuthError(Reason.CLIENT_AUTHENTICATION_MALFORMED)
     return username, password

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
@@ -13,7 +12,7 @@ from authz import registry
 from authz.authorizations import removal
 from authz.configuration.shown_text import KeyField
 from authz.models import User
-from authz.sign_in import people
+from authz.sign_in import memberships, people
 
 KEY = "users"
 LOOKUP = "username"
@@ -46,7 +45,8 @@ def natural_key(item: Mapping[str, Any]) -> str:
 
 
 def rows() -> QuerySet[User]:
-    return User.objects.prefetch_related("groups").order_by("username")
+    sources = [source.PREFETCH for source in registry.group_sources()]
+    return User.objects.prefetch_related("groups", *sources).order_by("username")
 
 
 def as_item(user: User) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def as_item(user: User) -> dict[str, Any]:
         "username": user.username,
         "password": user.password if user.has_usable_password() else "",
         "email": user.email,
-        "groups": sorted(group.name for group in user.groups.all()),
+        "groups": sorted(memberships.own(user)),
         "role": user.role,
         "active": user.is_active,
     }
@@ -77,7 +77,7 @@ def write(item: Mapping[str, Any]) -> None:
         user.is_from_elsewhere = False
     user.save()
     people.vouch(user)
-    user.groups.set([Group.objects.get_or_create(name=name)[0] for name in item["groups"]])
+    memberships.set_own(user, item["groups"])
 
 
 def remove(key: str) -> None:

@@ -16,13 +16,30 @@ from authz.console.model_admin import ConsoleAdmin, Form, Tool
 from authz.console.site import console
 from authz.console.widgets.display import chip, foreign, when
 from authz.models import User
-from authz.sign_in import people
+from authz.sign_in import memberships, people
+
+_GIVEN_HERE = "Groups that somebody gives them here. They stay in these, whatever an identity provider says."
 
 
 class PersonForm(Form):
     groups = forms.ModelMultipleChoiceField(
         queryset=Group.objects.order_by("name"), required=False, widget=forms.CheckboxSelectMultiple
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk and "groups" in self.fields:
+            own, elsewhere = memberships.own(self.instance), memberships.given_elsewhere(self.instance)
+            self.initial["groups"] = [group for group in self.instance.groups.all() if group.name in own]
+            self.fields["groups"].help_text = _GIVEN_HERE + (
+                f" By their identity provider they are in: {', '.join(sorted(elsewhere))}. It takes them out of these."
+                if elsewhere
+                else ""
+            )
+
+    def _save_m2m(self) -> None:
+        # Django's admin calls it in the transaction of the form.
+        memberships.set_own(self.instance, [group.name for group in self.cleaned_data["groups"]])
 
     class Meta:
         model = User

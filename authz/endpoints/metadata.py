@@ -1,13 +1,14 @@
 """Authorization server metadata (RFC 8414) and OpenID discovery: computed from what is plugged in, so it cannot lie."""
 
+import re
 from typing import Any
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, re_path
 
 from authz import keys, registry, resources
 from authz.conf import conf
 from authz.database import configuration_cache
-from authz.endpoints.machine import Answer, Request, json_response, machine_endpoint
+from authz.endpoints.machine import Answer, Request, View, json_response, machine_endpoint
 from authz.protocol.scopes import IDENTITY_SCOPES
 
 
@@ -52,6 +53,35 @@ def addresses() -> list[str]:
             f"{inserted[1:]}/.well-known/oauth-authorization-server",
         ]
     return found
+
+
+@machine_endpoint("GET", "HEAD", "POST", name="not_found")
+def not_found(request: Request) -> Answer:
+    """Where nothing is: JSON that every origin may read, so that a client's discovery goes on to its next address.
+
+    > The "issuer" value returned MUST be identical to the authorization server's issuer identifier value into which the
+    > well-known URI string was inserted to create the URL used to retrieve the metadata. (RFC 8414 §3.3)
+
+    So no other address than the issuer's answers its document, were it the only one.
+    """
+    looks = f"The metadata of {conf.issuer} is at {conf.origin}/{addresses()[0]}."
+    return json_response({"error": "not_found", "error_description": f"There is nothing here. {looks}"}, status=404)
+
+
+def at_well_known(request_path: str) -> View | None:
+    """The view of a well-known address at which nothing else is, None for all others (authz/serving/wsgi.py)."""
+    is_ours = "/.well-known/" in request_path and not request_path.startswith(_OF_THE_API)
+    return not_found.answer if is_ours else None
+
+
+_OF_THE_API = "/.well-known/oauth-protected-resource/api"
+
+
+def misses() -> list[URLPattern]:
+    """Addresses where clients look for something, after all those where something is."""
+    anywhere = re_path(r"^(?:.*/)?\.well-known(?:/.*)?$", not_found)
+    under_issuer = re_path(f"^{re.escape(conf.issuer_path[1:])}/.*$", not_found)
+    return [anywhere, under_issuer] if conf.issuer_path else [anywhere]
 
 
 def well_known() -> list[URLPattern]:

@@ -19,6 +19,7 @@ from authz.serving.wsgi import application as wsgi_application
 from authz.conf import conf
 from authz.database import concurrency, replay
 from authz.database.downloads import Reader
+from authz.endpoints import metadata
 from authz.endpoints.machine import Response, View
 from authz.protocol.params import MAXIMUM_BODY as MAXIMUM_MACHINE_BODY
 from authz.telemetry import metrics
@@ -58,7 +59,8 @@ async def _answered(scope: dict[str, Any], receive: Receive, send: Send) -> list
         # > If the request target is an asterisk ("*"), the OPTIONS request applies to the server in general rather than
         # > to a specific resource. … is only useful as a "ping" or "no-op" (RFC 9110 §9.3.7)
         return _whole(204, (("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),), b"")
-    view, body = MACHINES.get(_path(scope["raw_path"])), bytearray()
+    path, body = _path(scope["raw_path"]), bytearray()
+    view = MACHINES.get(path) or metadata.at_well_known(path)
     try:
         has_more = await _read(receive, body, MAXIMUM_MACHINE_BODY)
         if view is not None or len(body) <= MAXIMUM_MACHINE_BODY:

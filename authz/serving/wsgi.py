@@ -46,7 +46,8 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     # TLS may end at a proxy; whether people's pages are secure is said by the issuer, not by a header (law 7).
     environ["wsgi.url_scheme"] = _SCHEME
     environ.setdefault(BEGAN, time.perf_counter())
-    view = MACHINES.get(environ.get("PATH_INFO", ""))
+    path = environ.get("PATH_INFO", "")
+    view = MACHINES.get(path) or metadata.at_well_known(path)
     with concurrency.beside_the_others():
         if view is None:
             # What Django logs after its last middleware is known by the request's id, too.

@@ -77,6 +77,41 @@ def test_only_the_issuers_own_addresses_answer(server: RunningGatehouse) -> None
         assert server.ask("GET", address).status_code == 404
 
 
+MISSES = [
+    "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server/", "/.well-known/openid-configuration/",
+    "/.well-known/oauth-authorization-server/o/", "/.well-known/openid-configuration/o/",
+    "/.well-known/oauth-authorization-server/mcp", "/.well-known/oauth-protected-resource",
+    "/.well-known/oauth-protected-resource/o", "/.well-known/jwks.json", "/.well-known/unknown", "/.well-known/",
+    "/mcp/.well-known/openid-configuration", "/o/.well-known/openid-configuration/",
+    "/o/.well-known/unknown", "/o/token/.well-known/openid-configuration", "/o/register/", "/o/unknown", "/o/token/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", MISSES)
+def test_a_discovery_miss_is_json_that_every_origin_may_read(server: RunningGatehouse, path: str) -> None:
+    miss = server.ask("GET", server.origin + path, headers={"Origin": "https://app.example.com"})
+    assert miss.status_code == 404
+    assert miss.headers["Content-Type"] == "application/json"
+    assert miss.headers["Access-Control-Allow-Origin"] == "*"
+    assert miss.json()["error"] == "not_found"
+    preflight = server.ask(
+        "OPTIONS",
+        server.origin + path,
+        headers={"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"},
+    )
+    assert preflight.status_code == 204
+    assert preflight.headers["Access-Control-Allow-Origin"] == "*"
+    assert "mcp-protocol-version" in preflight.headers["Access-Control-Allow-Headers"]
+
+
+def test_an_issuer_without_a_path_answers_at_the_root_alone(strict_server: RunningGatehouse) -> None:
+    for path in ("/.well-known/oauth-authorization-server/", "/.well-known/openid-configuration/o", "/x/.well-known/y"):
+        miss = strict_server.ask("GET", strict_server.origin + path)
+        assert (miss.status_code, miss.headers["Access-Control-Allow-Origin"]) == (404, "*")
+        assert miss.json()["error"] == "not_found"
+
+
 def test_tokens_redirects_and_metadata_say_one_issuer(either: RunningGatehouse) -> None:
     token = either.token(auth=("nightly-report", SECRET), grant_type="client_credentials").json()["access_token"]
     assert claims(token)["iss"] == either.issuer

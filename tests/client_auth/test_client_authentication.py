@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote
 
 import jwt
 import pytest
@@ -14,11 +14,13 @@ from django.db import connection
 from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
 
+from authz.client_auth import client_secret_basic
 from authz.client_auth.private_key_jwt import ASSERTION_TYPE
 from authz.conf import conf
 from authz.models import AuditEvent, UsedAssertion
 from authz.outbound import remote_keys
 from authz.protocol import jwks, jwts
+from authz.registry import Credentials
 from tests.support import world
 from tests.support.assertions import client_assertion
 from tests.support.races import at_once
@@ -110,7 +112,6 @@ class TestSecret:
             "Basic é",
             "Basic bm8tY29sb24=",
             encoded(":"),
-            encoded("nightly-report:"),
             encoded(f":{SECRET}"),
             "Basic " + base64.b64encode(b"\xff\xfe:\xff").decode(),
             "Basic " + "A" * 10_000,
@@ -141,6 +142,54 @@ class TestSecret:
             ask(gatehouse, basic_header("desktop-app", SECRET)),
         ):
             assert refused(answer) == "client_authentication_wrong_method"
+
+    @pytest.mark.parametrize(
+        ("authorization", "params", "reason"),
+        [
+            (encoded("desktop-app:"), {}, ""),
+            (encoded("desktop-app:"), {"client_id": "desktop-app"}, ""),
+            (encoded("desktop%2Dapp:"), {}, ""),
+            (encoded("desktop-app:").replace("Basic ", "bAsIc   "), {}, ""),
+            (encoded("desktop-app:"), {"client_secret": ""}, ""),
+            (encoded("desktop-app:"), {"client_id": "web-app"}, "client_id_mismatch"),
+            (
+                encoded("desktop-app:"),
+                {"client_id": "desktop-app", "client_secret": SECRET},
+                "client_authentication_mixed",
+            ),
+            (encoded("desktop-app"), {}, "client_authentication_malformed"),
+            (encoded("desktop-app: "), {}, "client_authentication_wrong_method"),
+            (encoded("desktop-app:x"), {}, "client_authentication_wrong_method"),
+            (encoded("web-app:"), {}, "client_authentication_wrong_method"),
+            (encoded("web-app:"), {"client_id": "web-app"}, "client_authentication_wrong_method"),
+            (encoded("nightly-report:"), {}, "client_authentication_wrong_method"),
+            (encoded("posting-agent:"), {}, "client_authentication_wrong_method"),
+            (encoded("signing-agent:"), {}, "client_authentication_wrong_method"),
+            (encoded("nobody:"), {}, "client_unknown"),
+            (encoded(":"), {}, "client_authentication_malformed"),
+        ],
+    )
+    def test_basic_with_an_empty_password_is_none_for_public_clients_alone(
+        self, gatehouse: World, authorization: str, params: dict[str, str], reason: str
+    ) -> None:
+        code = gatehouse.authorize()["code"]
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": world.REDIRECT}
+        answer = gatehouse.post("token", form | {"code_verifier": world.VERIFIER} | params, authorization=authorization)
+        if not reason:
+            assert answer.status_code == 200, answer.content
+            return
+        assert answer.status_code in {400, 401}
+        assert AuditEvent.objects.filter(event="token:access:refused").latest("id").reason == reason
+
+    def test_the_address_of_a_document_may_stand_before_the_empty_password(self) -> None:
+        for name in (
+            "https://app.example.com/client.json",
+            "http://localhost:9443/client.json",
+            "https%3A%2F%2Fapp.example",
+        ):
+            credentials = Credentials(authorization=encoded(f"{name}:"), params={}, now=0.0)
+            assert client_secret_basic.client_id(credentials) == unquote(name)
+            assert client_secret_basic.names_public_client(credentials)
 
     def test_no_credentials_at_all_are_refused(self, gatehouse: World) -> None:
         assert refused(ask(gatehouse)) == "client_authentication_missing"

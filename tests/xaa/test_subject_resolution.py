@@ -6,7 +6,8 @@ import pytest
 
 from authz.protocol.errors import OAuthError
 from xaa.reasons import Reason
-from xaa.subject_resolution import MAXIMUM_GROUPS, Candidate, Identity, choose, groups, identity
+from xaa.said_groups import MAXIMUM_GROUPS, Silence
+from xaa.subject_resolution import Candidate, Identity, choose, identity, membership
 from xaa.trusted_issuers import Trust
 
 BOB, LINKED_BOB, CHARLIE = Candidate(1, False), Candidate(1, True), Candidate(2, False)
@@ -84,20 +85,40 @@ def test_an_address_counts_only_if_it_is_verified(claims: dict[str, Any], email:
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("said", "expected", "silence"),
     [
-        (["b", "a", "a"], ("a", "b")),
-        ([], ()),
-        (None, ()),
-        ("admins", ()),
-        ({"admins": True}, ()),
-        (["a", 1, None, "", "x" * 151], ("a",)),
+        (["b", "a", "a"], ("a", "b"), None),
+        ([], (), None),
+        ("admins", ("admins",), None),
+        (None, (), Silence.ABSENT),
+        ({"admins": True}, (), Silence.UNREADABLE),
+        (["a", 1, None, "", "x" * 151], (), Silence.UNREADABLE),
+        ([str(number) for number in range(MAXIMUM_GROUPS + 1)], (), Silence.TOO_MANY),
     ],
 )
-def test_groups_are_a_list_of_names(said: Any, expected: tuple[str, ...]) -> None:
-    assert groups({"groups": said}, "groups") == expected
-    assert groups({}, "groups") == ()
+def test_an_identity_has_the_groups_that_were_said_or_says_why_not(
+    said: Any, expected: tuple[str, ...], silence: Silence | None
+) -> None:
+    found = identity({"sub": "s", "groups": said}, "groups")
+    assert (found.groups, found.silence) == (expected, silence)
+    without = identity({"sub": "s", "groups": said}, "")
+    assert (without.groups, without.silence) == ((), None)
 
 
-def test_groups_are_bounded() -> None:
-    assert len(groups({"groups": [str(n) for n in range(1000)]}, "groups")) == MAXIMUM_GROUPS
+@pytest.mark.parametrize(
+    ("now", "given", "says", "elsewhere", "expected"),
+    [
+        ("", "", "a", "", "a"),
+        ("a", "", "", "", "a"),
+        ("a", "a", "", "", ""),
+        ("ab", "a", "", "", "b"),
+        ("ab", "a", "c", "", "bc"),
+        ("ab", "ab", "b", "", "b"),
+        ("a", "a", "", "a", "a"),
+        ("ab", "ab", "", "b", "b"),
+        ("a", "", "a", "", "a"),
+        ("abc", "bc", "c", "b", "abc"),
+    ],
+)
+def test_who_leaves_by_an_issuers_word(now: str, given: str, says: str, elsewhere: str, expected: str) -> None:
+    assert membership(now, given, says, elsewhere) == tuple(expected)

@@ -25,7 +25,7 @@ from authz.limits.refusal_sampling import record_unauthenticated
 from authz.models import User
 from authz.protocol.errors import OAuthError
 from authz.sign_in import session
-from xaa import local_passwords, subject_effects, trusted_issuers
+from xaa import local_passwords, said_groups, subject_effects, trusted_issuers
 from xaa.reasons import Reason
 from xaa.trusted_issuers import Use
 
@@ -86,7 +86,7 @@ def person(said: Mapping[str, Any]) -> User:
     # > (OpenID Connect Core §5.3.2)
     userinfo = said.get("userinfo") or {}
     also = userinfo if userinfo.get("sub") == subject else {}
-    return subject_effects.resolve(trust, {**also, **id_token}).user
+    return subject_effects.resolve(trust, said_groups.joined(id_token, also, trust.groups_claim)).user
 
 
 def provider_id(issuer: str) -> str:

@@ -1,0 +1,30 @@
+"""Who is in which group, and by whose word: ours (the file, the console, the API) or a group source's.
+
+A group source is somebody else who puts people into groups (`GROUP_SOURCES` of authz/settings.py), as trusted issuers
+do. What is written here neither takes away what a source gives, nor does it become ours by being exported
+(docs/decisions/0052-silence-is-not-no-groups.md).
+"""
+
+from collections.abc import Collection
+
+from django.contrib.auth.models import Group
+
+from authz import registry
+from authz.models import User
+
+
+def own(user: User) -> frozenset[str]:
+    """The groups that the person was put into here."""
+    names = frozenset(group.name for group in user.groups.all())
+    return names - given_elsewhere(user)
+
+
+def given_elsewhere(user: User) -> frozenset[str]:
+    """The groups that the person is in by the word of a source alone."""
+    return frozenset().union(*(source.given(user) for source in registry.group_sources()))
+
+
+def set_own(user: User, names: Collection[str]) -> None:
+    """Put the person into these groups, and out of all others that no source gives. Inside a transaction."""
+    stays = frozenset().union(*(source.give_way(user, names) for source in registry.group_sources()))
+    user.groups.set([Group.objects.get_or_create(name=name)[0] for name in sorted({*names, *stays})])

@@ -1,0 +1,47 @@
+"""Trusted issuers as a source of group membership beside the file and the console (authz/sign_in/memberships.py).
+
+Each link holds what its issuer last said (`groups`) and which memberships rest on that word alone (`given`). A
+membership that was given here rests on nobody's word; one that two issuers give ends with the later of the two. So no
+two owners undo each other's work.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+from authz.models import User
+from xaa.models import SubjectLink
+
+# What `given` reads, for those who ask about many people.
+PREFETCH = "subject_links"
+
+
+def given(user: User) -> frozenset[str]:
+    """The groups that the person is in by an issuer's word alone."""
+    return frozenset(name for link in user.subject_links.all() for name in link.given)
+
+
+def give_way(user: User, names: Collection[str]) -> frozenset[str]:
+    """`names` are given here from now on, and no other group is: those that the person stays in by an issuer's word.
+
+    Inside a transaction.
+    """
+    stays: set[str] = set()
+    for link in locked(user.pk):
+        resting = sorted(set(link.groups) - set(names))
+        if resting != link.given:
+            SubjectLink.objects.filter(pk=link.pk).update(given=resting)
+        stays |= set(resting)
+    return frozenset(stays)
+
+
+def locked(user_pk: int) -> list[SubjectLink]:
+    """The person's links, each locked, in one order: whoever changes memberships holds all of them."""
+    return list(SubjectLink.objects.select_for_update().filter(user_id=user_pk).order_by("pk"))
+
+
+def unlinked(instance: SubjectLink, **_: Any) -> None:
+    """What rested on a link that is gone ends with it. In the transaction that removes it."""
+    others = SubjectLink.objects.filter(user_id=instance.user_id).values_list("given", flat=True)
+    left = set(instance.given).difference(*others)
+    if left:
+        User.groups.through.objects.filter(user_id=instance.user_id, group__name__in=left).delete()
