@@ -40,6 +40,7 @@ class Conf:
     standing_checks: tuple[str, ...]
     password_checks: tuple[str, ...]
     group_sources: tuple[str, ...]
+    public_grants: tuple[str, ...]
     configuration_sections: tuple[str, ...]
     periodic_tasks: tuple[str, ...]
 

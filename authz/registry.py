@@ -140,6 +140,15 @@ class GroupSource(Protocol):
     def give_way(self, user: "User", names: Collection[str]) -> frozenset[str]: ...
 
 
+class PublicGrants(Protocol):
+    """The grant types that an administrator gives public clients of a host beside those that every public client has.
+
+    `host` is that of the client's metadata document; a client without a document has no host, and gets none of them.
+    """
+
+    def allowed(self, host: str) -> frozenset[str]: ...
+
+
 class PeriodicTask(Protocol):
     """What the server does by the clock, every `EVERY` seconds (authz/operations/periodic.py).
 
@@ -198,6 +207,11 @@ def group_sources() -> tuple[GroupSource, ...]:
 
 
 @cache
+def _public_grants() -> tuple[PublicGrants, ...]:
+    return cast(tuple[PublicGrants, ...], _modules(conf.public_grants))
+
+
+@cache
 def periodic_tasks() -> Mapping[str, PeriodicTask]:
     return dict(zip(conf.periodic_tasks, _modules(conf.periodic_tasks), strict=True))
 
@@ -220,6 +234,13 @@ def stands(authorization: "Authorization", client: "Client") -> bool:
 def why_no_password(user: "User") -> str:
     """Why this person may have no password here, in words for an administrator; "" if they may."""
     return next((why for check in password_checks() if (why := check.why_no_password(user))), "")
+
+
+def public_grants(host: str) -> frozenset[str]:
+    """The grant types that public clients whose metadata document is at `host` have by an administrator's word."""
+    if not host:
+        return frozenset()
+    return frozenset[str]().union(*(part.allowed(host) for part in _public_grants()))
 
 
 def client_named_by_grant(params: Mapping[str, str]) -> str | None:
@@ -288,6 +309,7 @@ def _forget(*, setting: str, **_: object) -> None:
             standing_checks,
             password_checks,
             group_sources,
+            _public_grants,
             periodic_tasks,
         ):
             socket.cache_clear()

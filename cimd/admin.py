@@ -28,9 +28,10 @@ from authz.console.widgets.tasks import MOST, Task, many
 from authz.database import configuration_cache
 from authz.models import Client, User
 from authz.outbound import Cause
+from authz.protocol.client_metadata import Check, Verdict
 from authz.sign_in import form_binding
 from authz.sign_in.roles import APPROVE_AGENTS
-from cimd import admission
+from cimd import admission, metadata_document, policy
 from cimd.changes import DEFAULTS, NEVER_ACCEPTED, Change, Consequence
 from cimd.configuration import PolicySerializer
 from cimd.inspection import inspect
@@ -64,6 +65,15 @@ def problem(document: Document) -> str:
     if sentence is None:
         return f"The document is refused: {', '.join(check['name'] for check in document.failure_checks)}."
     return f"{sentence[:-1]} (HTTP status {document.failure_status})." if document.failure_status else sentence
+
+
+def notes(document: Document) -> list[Check]:
+    """What of the document is not taken as it stands, by today's configuration."""
+    version = document.candidate or document.current
+    if version is None:
+        return []
+    judged = metadata_document.judge(document.url, bytes(version.body), policy.terms(document.host))
+    return [check for check in judged.checks if check.verdict is not Verdict.PASSED]
 
 
 class WaitingFilter(admin.SimpleListFilter):
@@ -180,6 +190,7 @@ class DocumentAdmin(ReadOnlyAdmin):
             "proposed": list(difference(document.current, document.candidate)) if document.candidate else None,
             "text": readable(document.current),
             "versions": list(document.versions.all()[:20]),
+            "notes": notes(document),
         }
         return TemplateResponse(request, "console/document.html", context)
 
@@ -295,6 +306,15 @@ class PolicyForm(Form):
         help_text="Hosts that documents may send people back to besides their own.",
     )
 
+    public_exchange_hosts = LinesField(
+        required=False,
+        label="Hosts whose public agents may exchange identity assertions",
+        widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
+        help_text="For agents that cannot keep a secret, such as claude.ai’s, where people who are signed in here shall"
+        " reach other organisations’ MCP servers without signing in there (enterprise-managed authorization). Rules"
+        " still decide who reaches what. Empty: only agents that authenticate.",
+    )
+
     cosmetic = _consequence(Change.COSMETIC, "When its name, logo or page changes, or it asks for less")
     redirect_uris = _consequence(Change.REDIRECT_URIS, "When it wants to be answered at further addresses")
     keys = _consequence(Change.KEYS, "When its keys change")
@@ -304,7 +324,7 @@ class PolicyForm(Form):
 
     class Meta:
         model = Policy
-        fields = ("trusted_hosts", "blocked_hosts", "redirect_schemes", "redirect_hosts")
+        fields = ("trusted_hosts", "blocked_hosts", "redirect_schemes", "redirect_hosts", "public_exchange_hosts")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

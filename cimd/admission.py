@@ -17,7 +17,7 @@ from authz.database.transactions import settled
 from authz.models import Authorization, Client, User
 from authz.protocol.client_metadata import ClientMetadata
 from authz.protocol.errors import OAuthError
-from cimd import approval_queue, changes, policy, trust
+from cimd import approval_queue, changes, client_identifier, metadata_document, policy, trust
 from cimd.changes import Consequence
 from cimd.models import Document, DocumentVersion
 from cimd.reasons import Event, Reason
@@ -64,6 +64,9 @@ def _changed(document: Document, version: DocumentVersion, metadata: ClientMetad
     is_same = document.current is not None and version.pk == document.current.pk
     if is_same and not found:
         return
+    if is_same:
+        # The document says what it said when it was let in. It was an administrator who gave its host further grants.
+        consequence = changes.consequence(found - {changes.Change.GRANTS}, policy.current().changes)
     detail = {
         "from": document.current.digest if document.current else "",
         "to": version.digest,
@@ -192,3 +195,35 @@ def follow_trust(document: Document) -> None:
             _set_status(document, Status.PENDING)
             audit.record(Event.TRUST_WITHDRAWN, client_id=document.url, detail={"standing": standing.value})
         document.save(update_fields=["approval", "fresh_until"])
+
+
+def grants_differ(document: Document) -> bool:
+    """Whether the configuration gives the client of the stored document other grants than its row has."""
+    return _metadata_in_new_terms(document) is not None
+
+
+def follow_terms(document: Document) -> None:
+    """Grants that the configuration gives or takes take effect on the next request, from the document as it is kept."""
+    if not grants_differ(document):
+        return
+    with settled():
+        document = (
+            Document.objects.select_for_update(of=("self",))
+            .select_related("client__owner", "current", "candidate")
+            .get(pk=document.pk)
+        )
+        metadata = _metadata_in_new_terms(document)
+        if metadata is not None and document.current is not None:
+            admit(document, document.current, metadata)
+            document.save(update_fields=["client", "current", "candidate"])
+
+
+def _metadata_in_new_terms(document: Document) -> ClientMetadata | None:
+    """What would be kept of the document in force by today's terms, where that gives other grants; or else None."""
+    if document.client is None or document.current is None or document.candidate_id is not None:
+        return None
+    terms = policy.terms(client_identifier.host(document.url))
+    judged = metadata_document.judge(document.url, bytes(document.current.body), terms).metadata
+    if judged is None or [*judged.grant_types] == document.client.grant_types:
+        return None
+    return judged

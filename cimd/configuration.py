@@ -30,6 +30,7 @@ class PolicySerializer(serializers.Serializer[Any]):
     blocked_hosts = _list()
     redirect_schemes = _list()
     redirect_hosts = _list()
+    public_exchange_hosts = _list()
     changes = serializers.DictField(child=serializers.CharField(), default=dict)
     registration = serializers.BooleanField(default=False)
     registration_hosts = _list()
@@ -44,6 +45,12 @@ class PolicySerializer(serializers.Serializer[Any]):
         return _patterns(value)
 
     def validate_redirect_hosts(self, value: list[str]) -> list[str]:
+        return _patterns(value)
+
+    def validate_public_exchange_hosts(self, value: list[str]) -> list[str]:
+        # > This specification SHOULD only be supported for confidential clients. (ID-JAG §8.1) An exception has a name.
+        if "*" in value:
+            raise serializers.ValidationError("names hosts; “*” would be every public client there is")
         return _patterns(value)
 
     def validate_registration_hosts(self, value: list[str]) -> list[str]:
@@ -99,6 +106,7 @@ def as_item(row: Policy) -> dict[str, Any]:
         "blocked_hosts": row.blocked_hosts,
         "redirect_schemes": row.redirect_schemes,
         "redirect_hosts": row.redirect_hosts,
+        "public_exchange_hosts": row.public_exchange_hosts,
         "changes": row.changes,
         "registration": row.registration,
         "registration_hosts": row.registration_hosts,
@@ -112,6 +120,7 @@ def write(item: Mapping[str, Any]) -> None:
     row.blocked_hosts = item["blocked_hosts"]
     row.redirect_schemes = item["redirect_schemes"]
     row.redirect_hosts = item["redirect_hosts"]
+    row.public_exchange_hosts = item["public_exchange_hosts"]
     row.changes = item["changes"]
     row.registration = item["registration"]
     row.registration_hosts = item["registration_hosts"]

@@ -16,6 +16,12 @@ class Policy(models.Model):
     blocked_hosts = models.JSONField(default=list, blank=True)
     redirect_schemes = models.JSONField(default=list, blank=True)
     redirect_hosts = models.JSONField(default=list, blank=True)
+    public_exchange_hosts = models.JSONField(
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="Hosts whose public clients may exchange identity assertions for ID-JAGs.",
+    )
     changes = models.JSONField(default=dict, blank=True, help_text="Class of change → accept, consent or quarantine.")
     registration = models.BooleanField(default=False, help_text="Dynamic client registration (RFC 7591).")
     registration_hosts = models.JSONField(default=list, blank=True)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from authz import registry
 from authz.database import configuration_cache
-from authz.protocol.client_metadata import Terms
+from authz.models.client import JWT_BEARER, TOKEN_EXCHANGE
+from authz.protocol.client_metadata import PUBLIC_GRANT_TYPES, Terms
 from authz.protocol.jwts import ALGORITHMS
-from cimd import models
+from cimd import models, trust
 from cimd.changes import Change, Consequence
 from cimd.metadata_document import REQUIRED
 from cimd.trust import Policy as Trust
@@ -21,6 +22,7 @@ class Policy:
     redirect_schemes: frozenset[str] = frozenset()
     redirect_hosts: tuple[str, ...] = ()
     changes: Mapping[Change, Consequence]
+    public_exchange_hosts: tuple[str, ...] = ()
     registration: bool = False
     registration_hosts: tuple[str, ...] = ()
     registration_token_digests: tuple[str, ...] = ()
@@ -37,6 +39,7 @@ def _load() -> Policy:
         trust=Trust(trusted=tuple(row.trusted_hosts), blocked=tuple(row.blocked_hosts)),
         redirect_schemes=frozenset(row.redirect_schemes),
         redirect_hosts=tuple(row.redirect_hosts),
+        public_exchange_hosts=tuple(row.public_exchange_hosts),
         changes={Change(change): Consequence[consequence.upper()] for change, consequence in row.changes.items()},
         registration=row.registration,
         registration_hosts=tuple(row.registration_hosts),
@@ -57,4 +60,10 @@ def terms(host: str) -> Terms:
         custom_schemes=policy.redirect_schemes,
         host=host,
         redirect_hosts=policy.redirect_hosts,
+        public_grant_types=PUBLIC_GRANT_TYPES | registry.public_grants(host),
+        # A document that redeems identity assertions at other servers gets them at the person's own: where the host is
+        # named for that, one that lists jwt-bearer need not list the exchange, too. No published document does.
+        implied_grants={JWT_BEARER: frozenset({TOKEN_EXCHANGE})}
+        if trust.is_any(policy.public_exchange_hosts, host)
+        else {},
     )

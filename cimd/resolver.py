@@ -27,6 +27,7 @@ class _Known:
     fresh_until: float
     approval: str
     is_quarantined: bool
+    follows_terms: bool = True
 
 
 def recognises(client_id: str) -> bool:
@@ -50,7 +51,8 @@ def resolve(client_id: str) -> Client | None:
     if registered.status in {Client.Status.SUSPENDED, Client.Status.RETIRED}:
         return registered
     known = configuration_cache.cached(("cimd", client_id), lambda: _known(client_id))
-    if discovery.is_fresh(known.fresh_until, time.time()) and _agrees(registered, known, standing):
+    is_current = known.follows_terms and _agrees(registered, known, standing)
+    if is_current and discovery.is_fresh(known.fresh_until, time.time()):
         return registered
     return _brought_up_to_date(client_id, known)
 
@@ -69,10 +71,10 @@ def asked_for(client: Client) -> None:
 
 
 def _known(client_id: str) -> _Known:
-    row = Document.objects.filter(url=client_id).values("fresh_until", "approval", "candidate").first()
+    row = Document.objects.filter(url=client_id).select_related("client", "current").first()
     if row is None:
         return _Known(0, "", False)
-    return _Known(row["fresh_until"], row["approval"], row["candidate"] is not None)
+    return _Known(row.fresh_until, row.approval, row.candidate_id is not None, not admission.grants_differ(row))
 
 
 def _agrees(client: Client, known: _Known, standing: trust.Standing) -> bool:
@@ -86,6 +88,7 @@ def _agrees(client: Client, known: _Known, standing: trust.Standing) -> bool:
 def _brought_up_to_date(client_id: str, known: _Known) -> Client | None:
     document = discovery.refresh(client_id)
     admission.follow_trust(document)
-    known.fresh_until = document.fresh_until
+    admission.follow_terms(document)
+    known.fresh_until, known.follows_terms = document.fresh_until, True
     # The snapshot still holds the client as it was when this request began.
     return Client.all_objects.select_related("owner").filter(client_id=client_id).first()

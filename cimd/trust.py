@@ -30,9 +30,9 @@ class Policy:
 
 def standing(host: str, policy: Policy) -> Standing:
     """`host` is in small letters and has no port."""
-    if _is_any(policy.blocked, host):
+    if is_any(policy.blocked, host):
         return Standing.BLOCKED
-    return Standing.TRUSTED if _is_any(policy.trusted, host) else Standing.WAITS
+    return Standing.TRUSTED if is_any(policy.trusted, host) else Standing.WAITS
 
 
 def is_pattern(text: str) -> bool:
@@ -45,5 +45,6 @@ def is_pattern(text: str) -> bool:
     return not text.startswith("*.") or ("." in host and re.search(r"[a-z]", host.rpartition(".")[2]) is not None)
 
 
-def _is_any(patterns: Iterable[str], host: str) -> bool:
+def is_any(patterns: Iterable[str], host: str) -> bool:
+    """Whether one of the patterns names `host`."""
     return any(pattern == "*" or matches_host(pattern, host) for pattern in patterns)

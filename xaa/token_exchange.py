@@ -11,6 +11,7 @@ from typing import Any
 
 from authz import audit, decisions, keys, registry
 from authz.conf import conf
+from authz.database.transactions import settled
 from authz.models import Client
 from authz.policy import Agent, Ask, Decision, Outcome, StepUp
 from authz.policy import Server as ReachedServer
@@ -39,13 +40,17 @@ PARAMETERS = frozenset(
     }
 )
 # > the IdP Authorization Server SHOULD include the following value (ID-JAG §7.1)
+# Seconds. What a client cannot prove to be its own is stolen with ease, and so good for as long as a redemption takes.
+PUBLIC_LIFETIME = 60
 METADATA = {"identity_chaining_requested_token_types_supported": [id_jag.TOKEN_TYPE]}
 
 
 def redeem(request: TokenRequest) -> dict[str, Any]:
     """An ID-JAG for the person behind the subject token, for one resource of one other authorization server."""
-    # > This specification SHOULD only be supported for confidential clients. (ID-JAG §8.1)
-    if request.auth_method == registry.PUBLIC:
+    is_public = request.auth_method == registry.PUBLIC
+    # > This specification SHOULD only be supported for confidential clients. (ID-JAG §8.1) An exception is a host that
+    # an administrator has named; a registered public client has none.
+    if is_public and GRANT_TYPE not in registry.public_grants(request.client.host):
         raise OAuthError(Reason.CLIENT_IS_PUBLIC)
     _check_parameters(request)
     sign_in = identity_assertions.read(
@@ -69,15 +74,18 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         scope=decision.scopes,
         jti=secrets.token_hex(16),
         now=request.now,
-        lifetime=min(decision.lifetime or id_jag.LIFETIME, id_jag.LIFETIME),
+        lifetime=min(decision.lifetime or id_jag.LIFETIME, _longest(is_public)),
         auth_time=sign_in.auth_time,
         acr=sign_in.acr,
         amr=sign_in.amr,
         email=sign_in.user.email if people.is_vouched_for(sign_in.user) else "",
     )
     token = keys.sign(claims, typ=id_jag.TYP, alg=server.signing_alg, now=request.now)
-    # One statement is a transaction of its own; what is not committed is not sent (law 4).
-    _record(request.client, sign_in, server, decision, claims)
+    # What is not committed is not sent (law 4).
+    with settled():
+        _record(request.client, sign_in, server, decision, claims)
+        if is_public:
+            _record_exception(request.client, sign_in, claims)
     # > `issued_token_type`: REQUIRED; `token_type`: REQUIRED. `N_A` (because this is not an OAuth access token)
     # > (ID-JAG §4.3.4; the values are compared exactly, interop 13)
     return {
@@ -87,6 +95,10 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         "scope": scopes.join(decision.scopes),
         "expires_in": claims["exp"] - claims["iat"],
     }
+
+
+def _longest(is_public: bool) -> int:
+    return PUBLIC_LIFETIME if is_public else id_jag.LIFETIME
 
 
 def _check_parameters(request: TokenRequest) -> None:
@@ -145,7 +157,7 @@ def servers(agents: Sequence[Agent]) -> list[ReachedServer]:
     """What an exchange leads to, for who looks at what is in reach (authz/decisions/simulation.py): asked as
     `question` does, so the sensitivity of scopes is not known; by whom `redeem` and `client_id_at` let through.
     """
-    asking = [agent for agent in agents if GRANT_TYPE in agent.grant_types and not agent.is_public]
+    asking = [agent for agent in agents if GRANT_TYPE in agent.grant_types and _may_exchange(agent)]
     found = []
     for server in resource_authorization_servers.everyone().values():
         clients = frozenset(
@@ -165,6 +177,21 @@ def servers(agents: Sequence[Agent]) -> list[ReachedServer]:
             for target in server.resources.values()
         ]
     return found
+
+
+def _may_exchange(agent: Agent) -> bool:
+    return not agent.is_public or GRANT_TYPE in registry.public_grants(agent.host)
+
+
+def _record_exception(client: Client, sign_in: SignIn, claims: dict[str, Any]) -> None:
+    """That a client which proved nothing was given an ID-JAG, and on whose word: its host's."""
+    audit.record(
+        Event.PUBLIC_CLIENT_EXCHANGED,
+        client_id=client.client_id,
+        subject=str(sign_in.user.subject),
+        resource=claims.get("resource", ""),
+        detail={"jti": claims["jti"], "host": client.host, "audience": claims["aud"]},
+    )
 
 
 def _record(client: Client, sign_in: SignIn, server: Server, decision: Decision, claims: dict[str, Any]) -> None:

@@ -159,6 +159,7 @@ class Client(AbstractApplication):
 
 _KINDS = {"cimd": "cimd", "dcr": "dynamic"}
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 not a secret
 
 
 # What a client is by its columns: functions, for who reads ten thousand rows as tuples (authz/decisions/simulation.py).
@@ -173,7 +174,9 @@ def state_of(status: str, approved_until: datetime | None, now: float) -> Client
 
 def kind_of(registration_source: str, token_endpoint_auth_method: str, grant_types: Sequence[str]) -> str:
     """See `Client.kind`."""
-    if token_endpoint_auth_method == "none" and [*grant_types] == [JWT_BEARER]:  # noqa: S105 not a secret
+    # A public document whose only grant is jwt-bearer speaks for people (ID-JAG), and is no workload.
+    is_document = registration_source == Client.RegistrationSource.CIMD
+    if not is_document and token_endpoint_auth_method == "none" and [*grant_types] == [JWT_BEARER]:  # noqa: S105 not a secret
         return "workload"
     return _KINDS.get(registration_source, "registered")
 

@@ -6,7 +6,7 @@ meant badly is narrowed away, not refused: a grant that the client cannot have, 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +17,18 @@ from authz.protocol.jwts import JwtError, keys_from_jwks
 
 SHARED_SECRETS = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
 PUBLIC_GRANT_TYPES = frozenset({"authorization_code", "refresh_token"})
+# What a public client has only where an administrator names its document's host (docs/decisions/0051).
+PUBLIC_BY_HOST = frozenset(
+    {"urn:ietf:params:oauth:grant-type:jwt-bearer", "urn:ietf:params:oauth:grant-type:token-exchange"}
+)
+NO_REFRESH = (
+    "It names no grant_types, which means authorization_code alone: no refresh token will come, and people sign in"
+    " again when their access token has expired."
+)
+_HOW_TO_GIVE = (
+    "a client that cannot authenticate has them only where an administrator names {host}: in public_exchange_hosts of"
+    " cimd, or in public_clients of a trusted issuer"
+)
 MAX_REDIRECT_URIS = 32
 MAX_URL = 1024
 
@@ -62,7 +74,8 @@ class Terms:
     """What this server offers a client of this kind. `auth_methods` begin with the strongest.
 
     `host` is the host that vouches for the client, `""` for none. `redirect_hosts` are host patterns beside it that
-    https redirect URIs may be on; None: any host.
+    https redirect URIs may be on; None: any host. `public_grant_types` are those of clients that cannot authenticate;
+    `implied_grants` maps a grant type that the metadata lists to those that come with it.
     """
 
     grant_types: frozenset[str]
@@ -73,6 +86,8 @@ class Terms:
     custom_schemes: frozenset[str] = frozenset()
     host: str = ""
     redirect_hosts: tuple[str, ...] | None = None
+    public_grant_types: frozenset[str] = PUBLIC_GRANT_TYPES
+    implied_grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,16 +235,24 @@ class _Judge:
         if asked is None:
             return ()
         # A client that cannot authenticate gets only what a person's browser vouches for.
-        offered = self.terms.grant_types & PUBLIC_GRANT_TYPES if method == "none" else self.terms.grant_types
-        kept = tuple(grant_type for grant_type in asked if grant_type in offered)
+        is_public = method == "none"
+        offered = self.terms.grant_types & self.terms.public_grant_types if is_public else self.terms.grant_types
+        implied = {also for grant_type in asked for also in self.terms.implied_grants.get(grant_type, ())}
+        named = [*asked, *sorted(implied - set(asked))]
+        kept = tuple(grant_type for grant_type in named if grant_type in offered)
         if dropped := [grant_type for grant_type in asked if grant_type not in offered]:
-            self.narrowed(
-                "grant_types", f"Left out, since it cannot have them here: {visible(', '.join(dropped))[:200]}"
-            )
+            left_out = f"Left out, since it cannot have them here: {visible(', '.join(dropped))[:200]}"
+            if is_public and self.terms.host and PUBLIC_BY_HOST & self.terms.grant_types & set(dropped):
+                left_out += f" ({_HOW_TO_GIVE.format(host=self.terms.host)})"
+            self.narrowed("grant_types", left_out)
+        if "grant_types" not in self.members and "refresh_token" in offered:
+            # > If omitted, the default behavior is that the client will use only the "authorization_code" Grant Type.
+            # > (RFC 7591 §2)
+            self.narrowed("grant_types", NO_REFRESH)
         if not set(kept) - {"refresh_token"}:
             self.refused("grant_types", "There is none by which it could get a first token here.")
         elif not dropped:
-            self.passed("grant_types", ", ".join(kept))
+            self.passed("grant_types", ", ".join(kept)[:500])
         response_types = self.strings("response_types", ["code"])
         # > the response_types and grant_types … SHOULD NOT … be inconsistent (RFC 7591 §2.1)
         if response_types is not None and "authorization_code" in kept and "code" not in response_types:

@@ -2,9 +2,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cimd.conftest import documents
 from tests.support.world import World
 from tests.xaa import company as organisation
 from xaa import discovery, trusted_issuers
+
+__all__ = ["documents"]
 
 
 @pytest.fixture

@@ -290,7 +290,11 @@ class AgentAdmin(ConsoleAdmin):
 
     @admin.display(description="How it asks for tokens")
     def grants_text(self, client: Client) -> str:
-        return ", ".join(client.grant_types)
+        grants = ", ".join(client.grant_types)
+        if client.is_confidential or not registry.public_grants(client.host).intersection(client.grant_types):
+            return grants
+        # It proves nothing, and has them all the same: who reviews an agent is told on whose word.
+        return f"{grants} – without a secret of its own, since an administrator has named the host {client.host}"
 
     @admin.display(description="Redirect URIs")
     def redirects_text(self, client: Client) -> SafeString | str:
