@@ -29,7 +29,11 @@ def test_a_field_suggests_what_the_server_knows(signed_in: Page, of: str, text: 
     assert found in [row["value"] for row in response.json()["found"]]
 
 
-@pytest.mark.parametrize("query", [{"of": "secrets", "q": "a"}, {"of": "agents"}, {"q": "a"}, {}])
+def test_what_is_not_offered_is_refused(signed_in: Page) -> None:
+    assert signed_in("administrator").get("/console/suggest/", {"of": "secrets", "q": "a"}).status_code == 400
+
+
+@pytest.mark.parametrize("query", [{"of": "agents"}, {"q": "a"}, {}])
 def test_nothing_else_is_suggested(signed_in: Page, query: dict[str, str]) -> None:
     assert signed_in("administrator").get("/console/suggest/", query).json() == {"found": []}
 

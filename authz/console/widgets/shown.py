@@ -41,6 +41,11 @@ def _contents(field: AdminReadonlyField, name: str, *, is_asked: bool) -> SafeSt
         column = None
     if isinstance(column, models.BooleanField):
         return _word(getattr(field.form.instance, name))
+    if not is_asked and isinstance(column, models.JSONField):
+        # Words, one a line, as the form has them where somebody may change them.
+        words = getattr(field.form.instance, name)
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            return _value("\n".join(words), ())
     # What a page has a method for it says by that, and other objects are links.
     has_words = hasattr(field.model_admin, name) if column is None else column.is_relation
     if not is_asked or has_words:
