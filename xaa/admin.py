@@ -108,6 +108,13 @@ class TrustedIssuerForm(Form):
         help_text="For ID tokens: the audience at the issuer, and which of our agents it stands for, as JSON:"
         ' {"theirs": "ours"}.',
     )
+    trusted_audiences = LinesField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
+        label="Other audiences of its ID tokens",
+        help_text="One a line. For issuers that name several audiences in one ID token, such as ZITADEL, which adds the"
+        " project: those that may stand beside the agent’s own. Empty: an ID token is for the agent alone.",
+    )
     sign_in_client_id = forms.CharField(
         required=False,
         max_length=255,
@@ -146,7 +153,7 @@ class TrustedIssuerForm(Form):
         model = TrustedIssuer
         fields = (
             "name", "issuer", "enabled", "jwks_uri", "accepts", "match", "create", "groups_claim", "tenants",
-            "client_ids",
+            "client_ids", "trusted_audiences",
         )  # fmt: skip
         labels: ClassVar = {"jwks_uri": "Address of its keys (JWKS)"}
 
@@ -217,7 +224,7 @@ class TrustedIssuerAdmin(ConsoleAdmin):
     fieldsets = (
         (None, {"fields": ("name", "issuer", "enabled", "accepts", "jwks_uri", "keys")}),
         ("People", {"fields": ("match", "create", "groups_claim", "tenants")}),
-        ("ID tokens", {"fields": ("client_ids",)}),
+        ("ID tokens", {"fields": ("client_ids", "trusted_audiences")}),
         ("Signing in", {"fields": ("sign_in_client_id", "sign_in_secret", "sign_in_scopes", "redirect_uri")}),
     )
     readonly_fields = ("redirect_uri", "keys")
@@ -392,7 +399,10 @@ class ServerForm(Form):
 
     class Meta:
         model = ResourceAuthorizationServer
-        fields = ("name", "issuer", "enabled", "id_jag_signing_alg", "client_ids")
+        fields = (
+            *("name", "issuer", "enabled", "id_jag_signing_alg", "client_ids"),
+            *("tenant", "aud_tenant", "aud_sub"),
+        )
 
 
 class TargetForm(Form):

@@ -241,7 +241,12 @@ def its_authentication_is_well_formed(presented: Presented) -> None:
 
 def its_actor_is_well_formed(presented: Presented) -> None:
     # > `act`: [...] When present, this claim identifies the actor that is acting on behalf of the subject (ID-JAG §3)
-    bearer = presented.claims
+    check_actor(presented.claims)
+
+
+def check_actor(claims: Mapping[str, Any]) -> None:
+    """Raises OAuthError for an `act` that names nobody, at any depth (RFC 8693 §4.1)."""
+    bearer: Any = claims
     while "act" in bearer:
         bearer = bearer["act"]
         if not isinstance(bearer, dict) or not _is_identifier(bearer.get("sub")):
@@ -300,10 +305,15 @@ def build(
     acr: str = "",
     amr: Sequence[str] = (),
     email: str = "",
+    act: Mapping[str, Any] | None = None,
+    tenant: str = "",
+    aud_tenant: str = "",
+    aud_sub: str = "",
 ) -> dict[str, Any]:
     """The claims of an ID-JAG (ID-JAG §3). `client_id` and `subject` are those that the audience knows.
 
-    `email` only where it is known to be the person's: it is asserted as verified. `lifetime` in seconds, 300 at most.
+    `resource` is empty for all of the audience's. `email` only where it is known to be the person's: it is asserted as
+    verified. `lifetime` in seconds, 300 at most.
     """
     issued_at = int(now)
     claims: dict[str, Any] = {
@@ -314,8 +324,9 @@ def build(
         "jti": jti,
         "iat": issued_at,
         "exp": issued_at + min(lifetime, LIFETIME),
-        "resource": resource,
     }
+    if resource:
+        claims["resource"] = resource
     if scope:
         claims["scope"] = scopes.join(scope)
     if auth_time is not None:
@@ -324,6 +335,10 @@ def build(
         claims["acr"] = acr
     if amr:
         claims["amr"] = list(amr)
+    if act:
+        claims["act"] = dict(act)
+    named = {"tenant": tenant, "aud_tenant": aud_tenant, "aud_sub": aud_sub}
+    claims |= {name: value for name, value in named.items() if value}
     # > It is RECOMMENDED that the ID-JAG contain an `email` and/or `aud_sub` claim. (ID-JAG §3)
     if email:
         claims |= {"email": email, "email_verified": True}

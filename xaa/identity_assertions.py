@@ -16,18 +16,20 @@ from authz.authorizations import live
 from authz.conf import conf
 from authz.models import Authorization, Client, User
 from authz.protocol import jwts
+from authz.protocol.display_names import visible
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.protocol.jwks import Key
 from authz.protocol.jwts import JwtError, Unverified
 from authz.tokens import refresh_tokens
-from xaa import sessions, subject_effects, trusted_issuers
+from xaa import id_jag, sessions, subject_effects, trusted_issuers
 from xaa.reasons import BY_JWT_PROBLEM, Reason
 from xaa.trusted_issuers import Use
 
 ID_TOKEN: Final = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105  an identifier, not a secret
 REFRESH_TOKEN: Final = "urn:ietf:params:oauth:token-type:refresh_token"  # noqa: S105
 CLOCK_SKEW: Final = 30
+MOST_AUDIENCES: Final = 20
 # Seconds. ID tokens of other issuers live an hour, seldom a day; what is older is no evidence of a sign-in.
 LONGEST_LIFETIME: Final = 24 * 3600
 # > typ: OpenID Connect never gave ID tokens one of their own. Kinds that have one are no ID tokens (RFC 8725 §3.11).
@@ -47,6 +49,7 @@ class SignIn:
     acr: str
     amr: tuple[str, ...]
     lineage: Mapping[str, object]
+    act: Mapping[str, Any] | None = None
 
 
 def read(token: str, token_type: str, client: Client, now: float) -> SignIn:
@@ -68,9 +71,18 @@ def read(token: str, token_type: str, client: Client, now: float) -> SignIn:
 
 
 def judge(
-    token: Unverified, verification_keys: Sequence[Key], *, issuer: str, audiences: Sequence[str], now: float
+    token: Unverified,
+    verification_keys: Sequence[Key],
+    *,
+    issuer: str,
+    audiences: Sequence[str],
+    others: frozenset[str] | None = frozenset(),
+    now: float,
 ) -> dict[str, Any]:
-    """The claims of an ID token (OpenID Connect Core §3.1.3.7) issued for one of `audiences` and for nobody else."""
+    """The claims of an ID token (OpenID Connect Core §3.1.3.7) issued for one of `audiences`.
+
+    `others` are the audiences that may stand beside it; None for any.
+    """
     try:
         claims = jwts.verify(token, verification_keys, typ=TYPES).claims
         jwts.check_times(claims, now, leeway=CLOCK_SKEW, max_lifetime=LONGEST_LIFETIME, require=("exp", "iat"))
@@ -79,14 +91,19 @@ def judge(
     if claims.get("iss") != issuer:
         raise OAuthError(Reason.ISSUER_UNTRUSTED)
     # > the IdP MUST validate that the audience of the assertion (e.g. the `aud` claim of the ID Token) matches the
-    # > `client_id` of the client authentication of the request (ID-JAG §4.3.3). Alone: whoever else it was given to
-    # > could
-    # bring it here, too (attack 22).
-    audience = _single(claims.get("aud"))
-    if audience is None or audience not in audiences:
+    # > `client_id` of the client authentication of the request (ID-JAG §4.3.3). Whoever else it was given to could
+    # bring it here, too (attack 22), so an audience beside it has to be named.
+    named = _audiences(claims.get("aud"))
+    ours = [audience for audience in named if audience in audiences]
+    if not ours:
         raise OAuthError(Reason.ASSERTION_AUDIENCE)
+    # > The ID Token MUST be rejected if the ID Token does not list the Client as a valid audience, or if it contains
+    # > additional audiences not trusted by the Client. (OpenID Connect Core §3.1.3.7)
+    beside = [audience for audience in named if audience not in audiences]
+    if others is not None and (foreign := [audience for audience in beside if audience not in others]):
+        raise OAuthError(Reason.ASSERTION_AUDIENCE, detail=f"also for {visible(foreign[0])[:100]}")
     # > If an azp (authorized party) Claim is present, [verify] that its Client ID is the Claim Value (Core §3.1.3.7).
-    if claims.get("azp", audience) != audience:
+    if claims.get("azp") is not None and claims["azp"] not in ours:
         raise OAuthError(Reason.ASSERTION_OF_ANOTHER_CLIENT, detail="azp")
     if not _is_text(claims.get("sub")):
         raise OAuthError(Reason.ASSERTION_SUBJECT)
@@ -96,10 +113,12 @@ def judge(
     return claims
 
 
-def _single(audience: object) -> str | None:
-    if isinstance(audience, list) and len(audience) == 1:
-        audience = audience[0]
-    return audience if isinstance(audience, str) else None
+def _audiences(audience: object) -> list[str]:
+    """The audiences that an `aud` names, a text or a list of texts (RFC 7519 §4.1.3); none of anything else."""
+    named = audience if isinstance(audience, list) else [audience]
+    if len(named) > MOST_AUDIENCES or not all(isinstance(one, str) and one for one in named):
+        return []
+    return list(dict.fromkeys(named))
 
 
 def _check_authentication(claims: Mapping[str, Any]) -> None:
@@ -113,6 +132,7 @@ def _check_authentication(claims: Mapping[str, Any]) -> None:
         raise OAuthError(Reason.ASSERTION_CLAIM, detail="amr")
     if "tenant" in claims and not _is_text(claims["tenant"]):
         raise OAuthError(Reason.ASSERTION_TENANT)
+    id_jag.check_actor(claims)
 
 
 def _is_text(value: object) -> bool:
@@ -138,7 +158,14 @@ def _foreign_id_token(token: Unverified, client: Client, now: float) -> SignIn:
     # Asked before the keys are, so that a client that nothing stands for cannot make us fetch.
     if not audiences:
         raise OAuthError(Reason.ASSERTION_AUDIENCE, detail="no audience stands for the client")
-    claims = judge(token, trusted_issuers.keys_for(trust, token), issuer=trust.issuer, audiences=audiences, now=now)
+    claims = judge(
+        token,
+        trusted_issuers.keys_for(trust, token),
+        issuer=trust.issuer,
+        audiences=audiences,
+        others=trust.trusted_audiences,
+        now=now,
+    )
     person = subject_effects.resolve(trust, claims)
     return SignIn(
         user=person.user,
@@ -147,6 +174,7 @@ def _foreign_id_token(token: Unverified, client: Client, now: float) -> SignIn:
         acr=claims.get("acr", ""),
         amr=tuple(claims.get("amr", ())),
         lineage={"subject_token": "id_token", "issuer": trust.issuer, "sub": claims["sub"]},
+        act=claims.get("act"),
     )
 
 

@@ -7,7 +7,6 @@ from authz.database import configuration_cache
 from authz.models import Client
 from authz.protocol import resources
 from authz.protocol.errors import OAuthError
-from authz.protocol.errors import Reason as CoreReason
 from xaa.models import ResourceAuthorizationServer
 from xaa.reasons import Reason
 
@@ -29,6 +28,9 @@ class Server:
     signing_alg: str
     resources: Mapping[str, Target]
     client_ids: Mapping[str, str]
+    tenant: str = ""
+    aud_tenant: str = ""
+    aud_sub: str = ""
 
 
 def everyone() -> Mapping[str, Server]:
@@ -48,29 +50,32 @@ def _load() -> Mapping[str, Server]:
                 for resource in row.resources.all()
             },
             client_ids=dict(row.client_ids),
+            tenant=row.tenant,
+            aud_tenant=row.aud_tenant,
+            aud_sub=row.aud_sub,
         )
         for row in rows
     }
 
 
-def requested(audience: str, resource: str | None) -> tuple[Server, Target]:
-    """The server and the resource that a request names."""
+def requested(audience: str, resource: str | None) -> tuple[Server, tuple[Target, ...]]:
+    """The server and the resource that a request names; where it names none, all that are behind the server."""
     # > `audience`: The identifier of the Resource Authorization Server (ID-JAG §4.3). One, byte for byte: a slash more
-    # > or
-    # less is another server (attack 22).
+    # or less is another server (attack 22).
     if " " in audience:
         raise OAuthError(Reason.AUDIENCE_SEVERAL)
     server = everyone().get(audience)
     if server is None:
         raise OAuthError(Reason.AUDIENCE_UNKNOWN, detail="audience")
-    # > `resource`: REQUIRED (MCP enterprise-managed authorization §4)
+    # > `resource`: OPTIONAL (ID-JAG §4.3; MCP enterprise-managed authorization §4)
     named = resources.single(resource)
     if named is None:
-        raise OAuthError(CoreReason.RESOURCE_MISSING)
-    target = server.resources.get(named)
-    if target is None:
+        found = tuple(server.resources.values())
+    else:
+        found = (server.resources[named],) if named in server.resources else ()
+    if not found:
         raise OAuthError(Reason.AUDIENCE_UNKNOWN, detail="resource")
-    return server, target
+    return server, found
 
 
 def client_id_at(server: Server, client: Client) -> str:

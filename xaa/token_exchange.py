@@ -20,7 +20,7 @@ from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.registry import TokenRequest
 from authz.sign_in import people
-from xaa import id_jag, identity_assertions, resource_authorization_servers
+from xaa import id_jag, identity_assertions, names_there, resource_authorization_servers
 from xaa.events import Event
 from xaa.identity_assertions import SignIn
 from xaa.reasons import Reason
@@ -61,16 +61,17 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     )
     if not sign_in.user.is_active:
         raise OAuthError(CoreReason.SUBJECT_INACTIVE)
-    server, target = resource_authorization_servers.requested(
+    server, targets = resource_authorization_servers.requested(
         params.required(request.params, "audience"), request.params.get("resource")
     )
-    decision = _decide(request, sign_in, target)
+    decision = _decide(request, sign_in, targets)
     claims = id_jag.build(
         issuer=conf.issuer,
         audience=server.issuer,
         subject=str(sign_in.user.subject),
         client_id=resource_authorization_servers.client_id_at(server, request.client),
-        resource=target.identifier,
+        # Without a claim it is for whatever the audience takes it for, so policy has been asked about all of that.
+        resource=targets[0].identifier if len(targets) == 1 else "",
         scope=decision.scopes,
         jti=secrets.token_hex(16),
         now=request.now,
@@ -79,6 +80,10 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         acr=sign_in.acr,
         amr=sign_in.amr,
         email=sign_in.user.email if people.is_vouched_for(sign_in.user) else "",
+        act=sign_in.act,
+        tenant=server.tenant,
+        aud_tenant=server.aud_tenant,
+        aud_sub=names_there.aud_sub(server, sign_in.user),
     )
     token = keys.sign(claims, typ=id_jag.TYP, alg=server.signing_alg, now=request.now)
     # What is not committed is not sent (law 4).
@@ -112,17 +117,56 @@ def _check_parameters(request: TokenRequest) -> None:
         raise OAuthError(Reason.AUTHORIZATION_DETAILS)
 
 
-def _decide(request: TokenRequest, sign_in: SignIn, target: Target) -> Decision:
-    """> The granted scopes MAY be a subset of the requested scopes based on policy. (ID-JAG §4.3.3)"""
+def _decide(request: TokenRequest, sign_in: SignIn, targets: Sequence[Target]) -> Decision:
+    """> The granted scopes MAY be a subset of the requested scopes based on policy. (ID-JAG §4.3.3)
+
+    Of several targets, a scope is granted if policy grants it at each that has it.
+    """
     asked, _ = scopes.split(scopes.parse(request.params.get("scope")))
-    wanted = scopes.narrow(asked, target.scopes)
-    asking = question(request.client, sign_in, target, wanted, request.address)
-    decision = decisions.judge(asking, request.now)
-    if decision.effect is Outcome.ALLOW:
-        return decision
-    if decision.effect is Outcome.DENY and decision.step_up is not None:
-        raise _step_up(decision.step_up, decisions.facts_of_refusal(decision))
-    raise decisions.refusal(asking, decision, request.now)
+    known = tuple(dict.fromkeys(name for target in targets for name in target.scopes))
+    wanted = scopes.narrow(asked, known)
+    asking = [
+        question(request.client, sign_in, target, there, request.address)
+        for target in targets
+        if (there := tuple(name for name in wanted if name in target.scopes)) or len(targets) == 1
+    ]
+    judged = [decisions.judge(one, request.now) for one in asking]
+    if len(judged) > 1:
+        together = _together(wanted, judged)
+        if together is not None:
+            return together
+    for one, decision in zip(asking, judged, strict=True):
+        if decision.effect is Outcome.ALLOW and len(judged) == 1:
+            return decision
+        if decision.effect is Outcome.DENY and decision.step_up is not None:
+            raise _step_up(decision.step_up, decisions.facts_of_refusal(decision))
+        if decision.effect is not Outcome.ALLOW:
+            raise decisions.refusal(one, decision, request.now)
+    # Each is allowed something, and nothing is allowed everywhere.
+    raise OAuthError(CoreReason.SUBJECT_DENIED, detail="no scope at every resource")
+
+
+def _together(wanted: Sequence[str], judged: Sequence[Decision]) -> Decision | None:
+    """One decision for all targets: what each of them grants that was asked about it; None if that is nothing."""
+    left_out = {
+        name
+        for decision in judged
+        if decision.ask is not None
+        for name in decision.ask.scope_names()
+        if decision.effect is not Outcome.ALLOW or name not in decision.scopes
+    }
+    granted = tuple(name for name in wanted if name not in left_out)
+    if not granted:
+        return None
+    allowing = [decision for decision in judged if set(granted).intersection(decision.scopes)]
+    lifetimes = [decision.lifetime for decision in allowing if decision.lifetime is not None]
+    return replace(
+        allowing[0],
+        scopes=granted,
+        lifetime=min(lifetimes, default=None),
+        rules=tuple(dict.fromkeys(rule for decision in allowing for rule in decision.rules)),
+        approvals=tuple(dict.fromkeys(one for decision in allowing for one in decision.approvals)),
+    )
 
 
 def _step_up(needed: StepUp, facts: Mapping[str, object]) -> OAuthError:
@@ -199,7 +243,7 @@ def _record(client: Client, sign_in: SignIn, server: Server, decision: Decision,
         Event.ID_JAG_ISSUED,
         client_id=client.client_id,
         subject=str(sign_in.user.subject),
-        resource=claims["resource"],
+        resource=claims.get("resource", ""),
         authorization=str(sign_in.lineage.get("authorization", "")) or None,
         detail={
             "jti": claims["jti"],
@@ -209,5 +253,6 @@ def _record(client: Client, sign_in: SignIn, server: Server, decision: Decision,
             "lifetime": claims["exp"] - claims["iat"],
             **decisions.traced(decision),
             "lineage": dict(sign_in.lineage),
+            **{name: claims[name] for name in ("act", "tenant", "aud_tenant", "aud_sub") if name in claims},
         },
     )

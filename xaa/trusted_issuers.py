@@ -49,6 +49,7 @@ class Trust:
     groups_claim: str
     tenants: tuple[str, ...]
     client_ids: Mapping[str, str]
+    trusted_audiences: frozenset[str]
     workloads: tuple[Binding, ...]
     sign_in: SignIn | None = None
 
@@ -78,6 +79,7 @@ def _load() -> Mapping[str, Trust]:
             groups_claim=row.groups_claim,
             tenants=tuple(row.tenants),
             client_ids=dict(row.client_ids),
+            trusted_audiences=frozenset(row.trusted_audiences),
             workloads=tuple(
                 Binding(binding.subject, binding.client.client_id, binding.claims) for binding in row.workloads.all()
             ),

@@ -171,6 +171,21 @@ class TestTheRound:
         assert upstream.come_back(sent["state"]).status_code == 302
         assert upstream.browser.session["what asked for it"] == "an agent"
 
+    @pytest.mark.parametrize(
+        "claims",
+        [
+            {"aud": ["gatehouse-at-idp"]},
+            {"aud": ["gatehouse-at-idp", "project"]},
+            {"aud": ["app2", "gatehouse-at-idp", "project"], "azp": "gatehouse-at-idp"},
+            {"aud": "gatehouse-at-idp", "azp": "gatehouse-at-idp"},
+            {"aud": ["gatehouse-at-idp", "gatehouse-at-idp"]},
+        ],
+    )
+    def test_an_id_token_may_be_for_others_too(self, upstream: Upstream, claims: dict[str, Any]) -> None:
+        upstream.claims = claims
+        assert upstream.sign_in().status_code == 302
+        assert upstream.is_signed_in
+
 
 class TestAttacks:
     def test_a_link_chooses_neither_scopes_nor_parameters(self, upstream: Upstream) -> None:
@@ -185,7 +200,11 @@ class TestAttacks:
             ({"nonce": "of another session"}, "sign_in_nonce"),
             ({"nonce": None}, "sign_in_nonce"),
             ({"aud": "another-client"}, "assertion_audience"),
-            ({"aud": ["gatehouse-at-idp", "another"]}, "assertion_audience"),
+            ({"aud": ["another", "project"]}, "assertion_audience"),
+            ({"aud": ["gatehouse-at-idp", 7]}, "assertion_audience"),
+            ({"aud": []}, "assertion_audience"),
+            ({"aud": ["gatehouse-at-idp", "another"], "azp": "another"}, "assertion_of_another_client"),
+            ({"azp": "another"}, "assertion_of_another_client"),
             ({"iss": "https://other.example"}, "issuer_untrusted"),
             ({"exp": 1}, "assertion_expired"),
             ({"sub": None}, "assertion_subject"),

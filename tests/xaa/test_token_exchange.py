@@ -137,7 +137,6 @@ NOW = int(time.time())
         ({"audience": "https://auth.chat.example:443/"}, (400, "invalid_target")),
         ({"audience": "https://unknown.example/"}, (400, "invalid_target")),
         ({"audience": [CHAT, "https://other.example/"]}, (400, "invalid_target")),
-        ({"resource": None}, (400, "invalid_target")),
         ({"resource": "https://mcp.other.example/"}, (400, "invalid_target")),
         ({"resource": [CHAT_MCP, "https://mcp.other.example/"]}, (400, "invalid_target")),
         ({"scope": "chat.admin"}, (400, "invalid_scope")),

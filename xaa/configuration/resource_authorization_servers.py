@@ -43,6 +43,11 @@ class ResourceAuthorizationServerSerializer(serializers.Serializer[Any]):
     id_jag_signing_alg = serializers.ChoiceField(choices=keys.ALGORITHMS, default="RS256")
     resources = TargetSerializer(many=True, default=list)
     client_ids = serializers.DictField(child=serializers.CharField(max_length=1024), default=dict)
+    tenant = serializers.CharField(max_length=255, default="", allow_blank=True)
+    aud_tenant = serializers.CharField(max_length=255, default="", allow_blank=True)
+    aud_sub = serializers.ChoiceField(
+        choices=ResourceAuthorizationServer.AudSub.values, default=ResourceAuthorizationServer.AudSub.NONE.value
+    )
 
     def validate_issuer(self, value: str) -> str:
         # > the IdP MUST NOT issue access tokens in response to an ID-JAG it issued itself (ID-JAG §8.3): none is issued
@@ -73,6 +78,9 @@ def as_item(row: ResourceAuthorizationServer) -> dict[str, Any]:
             {"identifier": resource.identifier, "scopes": resource.scopes} for resource in row.resources.all()
         ],
         "client_ids": row.client_ids,
+        "tenant": row.tenant,
+        "aud_tenant": row.aud_tenant,
+        "aud_sub": row.aud_sub,
     }
 
 
@@ -84,6 +92,9 @@ def write(item: Mapping[str, Any]) -> None:
             "enabled": item["enabled"],
             "id_jag_signing_alg": item["id_jag_signing_alg"],
             "client_ids": dict(item["client_ids"]),
+            "tenant": item["tenant"],
+            "aud_tenant": item["aud_tenant"],
+            "aud_sub": item["aud_sub"],
         },
     )
     named = [resource["identifier"] for resource in item["resources"]]

@@ -78,6 +78,9 @@ class TrustedIssuerSerializer(serializers.Serializer[Any]):
     accepts = serializers.ListField(child=serializers.ChoiceField(TrustedIssuer.Use.values), default=list)
     subjects = SubjectsSerializer(default=lambda: {"match": ["sub"], "create": False, "groups": "", "tenants": []})
     client_ids = serializers.DictField(child=serializers.CharField(max_length=1024), default=dict)
+    trusted_audiences = serializers.ListField(
+        child=serializers.CharField(max_length=1024), default=list, max_length=100
+    )
     workloads = WorkloadSerializer(many=True, default=list)
     sign_in = SignInSerializer(default=None, allow_null=True)
     sign_in_secret = serializers.CharField(required=False, max_length=512, write_only=True, trim_whitespace=False)
@@ -113,6 +116,7 @@ def as_item(row: TrustedIssuer) -> dict[str, Any]:
         "accepts": row.accepts,
         "subjects": {"match": row.match, "create": row.create, "groups": row.groups_claim, "tenants": row.tenants},
         "client_ids": row.client_ids,
+        "trusted_audiences": row.trusted_audiences,
         "workloads": [_workload(binding) for binding in row.workloads.all()],
         **_sign_in(row),
     }
@@ -147,6 +151,7 @@ def write(item: Mapping[str, Any]) -> None:
             "groups_claim": subjects["groups"],
             "tenants": list(subjects["tenants"]),
             "client_ids": dict(item["client_ids"]),
+            "trusted_audiences": list(item["trusted_audiences"]),
         },
     )
     _write_workloads(row, item["workloads"])

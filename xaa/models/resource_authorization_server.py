@@ -8,6 +8,12 @@ from authz.models import ProtectedResource
 class ResourceAuthorizationServer(models.Model):
     """An authorization server in another trust domain that takes our ID-JAGs, by its issuer identifier."""
 
+    class AudSub(models.TextChoices):
+        NONE = "", "—"
+        LINKED = "linked", "The subject that the person is linked by, where the same issuer signs people in here"
+        EMAIL = "email", "The person's address"
+        USERNAME = "username", "The person's username"
+
     issuer = models.CharField(max_length=512, unique=True, help_text="As it stands in `aud`, byte for byte.")
     name = models.CharField(max_length=255)
     enabled = models.BooleanField(default=True)
@@ -23,6 +29,31 @@ class ResourceAuthorizationServer(models.Model):
         default=dict,
         blank=True,
         help_text="Our client ids and what the same clients are called there. A metadata document's URL is itself.",
+    )
+
+    tenant = models.CharField(
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="For servers that tell our tenants apart: the ID-JAG's “tenant”, which is ours. Empty: none.",
+    )
+    aud_tenant = models.CharField(
+        "tenant there",
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="For servers with tenants of their own: the ID-JAG's “aud_tenant”, which is theirs. Empty: none.",
+    )
+    aud_sub = models.CharField(
+        "person's name there",
+        max_length=8,
+        choices=AudSub.choices,
+        blank=True,
+        default=AudSub.NONE,
+        db_default="",
+        help_text="For servers that know our people by another name: the ID-JAG's “aud_sub”. Empty: none.",
     )
 
     class Meta:

@@ -38,6 +38,13 @@ class TrustedIssuer(models.Model):
         help_text="For ID tokens: the issuer's client id (the audience) and which of our clients it stands for.",
     )
 
+    trusted_audiences = models.JSONField(
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="For ID tokens that are for several audiences: which others may stand beside the client's.",
+    )
+
     class Meta:
         ordering = ["issuer"]
         verbose_name = "trusted issuer"

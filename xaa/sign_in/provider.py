@@ -97,8 +97,9 @@ class Upstream(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth is 
         try:
             unverified = jwts.parse(token if isinstance(token, str) else "")
             found = trusted_issuers.keys_for(trust, unverified)
+            # It came from the issuer's token endpoint for this very sign-in, so others may have it, too.
             return identity_assertions.judge(
-                unverified, found, issuer=trust.issuer, audiences=(app.client_id,), now=time.time()
+                unverified, found, issuer=trust.issuer, audiences=(app.client_id,), others=None, now=time.time()
             )
         except jwts.JwtError as error:
             raise refused(BY_JWT_PROBLEM[error.problem]) from None
