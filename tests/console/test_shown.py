@@ -104,7 +104,7 @@ def test_an_agents_page_shows_its_row(signed_in: Page) -> None:
 
     page = shown(signed_in("auditor").get(f"/console/authz/client/{client('web-app').pk}/change/").content.decode())
 
-    assert (page["Name"], page["Client id"], page["Tags"]) == ("Web app", "web-app", "office, pilot")
+    assert (page["Name"], page["Client id"], page["Tags"]) == ("Web app", "web-app", "office pilot")
     assert page["At most these scopes"] == "mcp:read"
     assert page["How it proves who it is"] == "client_secret_basic: a secret, in the header"
     assert page["May use one client assertion several times"] == "No"

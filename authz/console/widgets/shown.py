@@ -47,10 +47,6 @@ def _contents(field: AdminReadonlyField, name: str, *, is_asked: bool) -> SafeSt
         if isinstance(words, list) and all(isinstance(word, str) for word in words):
             return _value("\n".join(words), ())
     # What a page has a method for it says by that, and other objects are links.
-    if isinstance(column, models.JSONField) and not is_asked:
-        value = column.value_from_object(field.form.instance)
-        if isinstance(value, list) and all(isinstance(one, str) for one in value):
-            return _value(value, ())
     has_words = hasattr(field.model_admin, name) if column is None else column.is_relation
     if not is_asked or has_words:
         return field.contents() or NOTHING
