@@ -178,6 +178,14 @@ def open_request(question: Ask, decision: Decision) -> AccessRequest:
         return access_requests.ask_for(question, decision, datetime.now(UTC))
 
 
+def as_old_as(auth_time: float, *, then: float, now: float) -> float:
+    """The `auth_time` of a sign-in that is now as old as it was `then`; 0 seconds old where it came later.
+
+    An authorization request's time conditions are judged at its arrival, all else as of now.
+    """
+    return min(now, auth_time + max(0.0, now - int(then)))
+
+
 def still_allowed(question: Ask, *, issued_at: float, now: float) -> bool:
     """Whether what was issued at `issued_at` would still be allowed as a whole, for introspection.
 

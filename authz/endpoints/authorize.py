@@ -22,7 +22,7 @@ from authz import audit, clients, decisions, registry, resources
 from authz.authorizations import consents
 from authz.conf import conf
 from authz.database.transactions import settled
-from authz.endpoints import authorize_precheck, waiting_page
+from authz.endpoints import arrivals, authorize_precheck, waiting_page
 from authz.endpoints.consent_page import ConsentPage
 from authz.endpoints.machine import now, request_id
 from authz.limits.addresses import client_address
@@ -42,7 +42,10 @@ GRANT_TYPE = "authorization_code"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One authorization request: what was asked for, by which client, at which resource, from where, and when."""
+    """One authorization request: what was asked for, by which client, at which resource, from where, and when.
+
+    `arrived`: when it first did (authz/endpoints/arrivals.py); `is_new`: that is now.
+    """
 
     client: Client
     params: Params
@@ -50,6 +53,12 @@ class Asked:
     resource: ProtectedResource | None
     address: str
     now: float
+    arrived: float
+    is_new: bool
+
+    def is_older(self, signed_in: SignIn, seconds: int) -> bool:
+        """Whether the sign-in was older than that when the request arrived. One that came later is not."""
+        return signed_in.at < self.arrived and self.arrived - signed_in.auth_time > seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,22 +80,32 @@ class Offer:
 @require_http_methods(["GET", "POST"])
 def authorize(request: HttpRequest) -> HttpResponse:
     arrived = authorize_precheck.of(request)
-    client, redirect_uri = arrived.client, arrived.redirect_uri
+    client, moment = arrived.client, now()
     with audit.origin(client_address(request.META), request_id(request.META), "authorize"):
-        if client.state(now()) == Client.Status.PENDING:
-            return waiting_page.for_agent(request, client, now())
+        if client.state(moment) == Client.Status.PENDING:
+            return waiting_page.for_agent(request, client, moment)
+        response = _answer_or_refusal(request, arrived, moment)
+    # What leads back to the client ends the request; a page, or a sign-in, is on its way.
+    note = arrivals.forget if isinstance(response, OAuth2ResponseRedirect) else arrivals.keep
+    note(request, response, arrived.params, moment)
+    return response
+
+
+def _answer_or_refusal(request: HttpRequest, arrived: authorize_precheck.Arrival, moment: float) -> HttpResponse:
+    client = arrived.client
+    try:
+        clients.require_approved(client, moment)
+        return _answer(request, client, arrived.params, arrived.redirect_uri, moment)
+    except OAuthError as error:
         try:
-            clients.require_approved(client, now())
-            return _answer(request, client, arrived.params, redirect_uri)
-        except OAuthError as error:
-            try:
-                error = record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
-            except UnrecordedError as unrecorded:
-                error = unrecorded
-            return _back(redirect_uri, _error_parameters(error, arrived.params.get("state", "")))
+            error = record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
+        except UnrecordedError as unrecorded:
+            error = unrecorded
+        return _back(arrived.redirect_uri, _error_parameters(error, arrived.params.get("state", "")))
 
 
-def _answer(request: HttpRequest, client: Client, params: Params, redirect_uri: str) -> HttpResponse:
+def _answer(request: HttpRequest, client: Client, params: Params, redirect_uri: str, moment: float) -> HttpResponse:
+    arrived, is_new = arrivals.first_seen(request, params, moment)
     wanted = authorization_request.read(params, redirect_uri=redirect_uri, grant_types=client.grant_types)
     asked = Asked(
         client=client,
@@ -94,7 +113,9 @@ def _answer(request: HttpRequest, client: Client, params: Params, redirect_uri: 
         request=wanted,
         resource=None if wanted.is_sign_in_only else resources.requested(wanted.resource),
         address=client_address(request.META),
-        now=now(),
+        now=moment,
+        arrived=arrived,
+        is_new=is_new,
     )
     user = request.user
     if not isinstance(user, User):
@@ -114,12 +135,10 @@ def _to_sign_in(request: HttpRequest, asked: Asked, acr_values: Sequence[str] = 
     # > returned if an End-User is not already Authenticated (OpenID Connect Core §3.1.2.1)
     if "none" in asked.request.prompt:
         raise OAuthError(Reason.LOGIN_REQUIRED)
-    if "login" in asked.request.prompt:
-        request.session[_asked_at_key(request)] = int(asked.now)
     if wanted := list(acr_values or asked.request.acr_values):
         request.session[session.ACR_VALUES] = wanted
         request.session[_acr_asked_key(request)] = True
-    back_here = request.get_full_path()
+    back_here = authorize_precheck.address(request)
     if request.user.is_authenticated:
         return redirect_to_login(back_here, session.anew(request))
     login = QueryDict(mutable=True)
@@ -134,13 +153,12 @@ def _is_too_old(request: HttpRequest, asked: Asked, signed_in: SignIn) -> bool:
     if not signed_in.auth_time:
         return True
     # > login: The Authorization Server SHOULD prompt the End-User for reauthentication. (OpenID Connect Core §3.1.2.1)
-    # When it was asked for is kept in the session; taking `prompt` out of the URL would be the person's own doing.
-    if "login" in asked.request.prompt and signed_in.auth_time < request.session.get(_asked_at_key(request), asked.now):
+    if "login" in asked.request.prompt and (asked.is_new or signed_in.at < asked.arrived):
         return True
     # > If the elapsed time is greater than this value, the OP MUST attempt to actively re-authenticate the End-User.
     # > (OpenID Connect Core §3.1.2.1)
     max_age = asked.request.max_age
-    return max_age is not None and asked.now - signed_in.auth_time > max_age
+    return max_age is not None and asked.is_older(signed_in, max_age)
 
 
 def _is_another_kind(request: HttpRequest, asked: Asked, signed_in: SignIn) -> bool:
@@ -158,11 +176,7 @@ def _may_ask_for_acr(request: HttpRequest) -> bool:
 
 
 def _acr_asked_key(request: HttpRequest) -> str:
-    return f"acr of {_asked_at_key(request)}"
-
-
-def _asked_at_key(request: HttpRequest) -> str:
-    return "sign-in asked at " + hashlib.sha256(request.get_full_path().encode()).hexdigest()
+    return "acr asked at " + hashlib.sha256(request.get_full_path().encode()).hexdigest()
 
 
 # --- Deciding and consenting ---------------------------------------------------------------------------------------
@@ -196,7 +210,7 @@ def _answered(request: HttpRequest, asked: Asked, offer: Offer) -> HttpResponse:
         return _denied(asked, offer.user)
     if not request.POST.get("allow"):
         # A form of another page: what waited for an approval is allowed now.
-        return HttpResponseRedirect(request.get_full_path())
+        return HttpResponseRedirect(authorize_precheck.address(request))
     page = _page(request, asked, offer)
     if page.is_confirmed():
         return _allowed(request, asked, offer, has_consented=True)
@@ -247,7 +261,7 @@ def _question(asked: Asked, user: User, signed_in: SignIn, names: Sequence[str])
         grant_type=GRANT_TYPE,
         resource=asked.resource,
         scopes=names,
-        auth_time=signed_in.auth_time,
+        auth_time=decisions.as_old_as(signed_in.auth_time, then=asked.arrived, now=asked.now),
         acr=signed_in.acr,
         amr=signed_in.amr,
         address=asked.address,
@@ -294,7 +308,7 @@ def _not_allowed(request: HttpRequest, asked: Asked, decision: Decision, signed_
     # Another kind of sign-in can be had, if at all, where the person signed in; a more recent one here and now.
     if step_up.acr and signed_in.acr not in step_up.acr and _may_ask_for_acr(request):
         return _to_sign_in(request, asked, step_up.acr)
-    is_old = step_up.max_auth_age is not None and asked.now - signed_in.auth_time > step_up.max_auth_age
+    is_old = step_up.max_auth_age is not None and asked.is_older(signed_in, step_up.max_auth_age)
     if is_old and (not step_up.acr or signed_in.acr in step_up.acr) and set(step_up.amr) <= set(signed_in.amr):
         return _to_sign_in(request, asked)
     raise OAuthError(Reason.AUTHENTICATION_UNMET, detail=decision.reason, facts=decisions.facts_of_refusal(decision))
@@ -317,10 +331,10 @@ def _allowed(request: HttpRequest, asked: Asked, offer: Offer, *, has_consented:
             decision=offer.decision,
             sign_in=offer.signed_in,
             identity_scopes=offer.identity_scopes,
+            arrived=asked.arrived,
             now=asked.now,
         )
-    for key in (_asked_at_key(request), _acr_asked_key(request)):
-        request.session.pop(key, None)
+    request.session.pop(_acr_asked_key(request), None)
     return _back(asked.request.redirect_uri, {"code": code, "state": asked.request.state})
 
 

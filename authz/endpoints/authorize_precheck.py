@@ -7,10 +7,12 @@ people and agents who are known need (attack 10): whoever is stopped gets a page
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.utils.cache import add_never_cache_headers
+from django.utils.encoding import iri_to_uri
 
 from authz import audit, clients
 from authz.conf import conf
@@ -21,16 +23,22 @@ from authz.limits import rate_limits
 from authz.limits.addresses import client_address
 from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
 from authz.models import Client
-from authz.protocol import authorization_request
+from authz.protocol import authorization_request, packed_query
 from authz.protocol.errors import OAuthError, Reason, RefusalReason
-from authz.protocol.params import Params, parse_query, required
+from authz.protocol.params import Params, parse_form, parse_query, required
+from authz.sign_in import form_binding
 
 METHODS = ("GET", "POST")
 LONGEST_WAIT = 60
 _ARRIVAL = "gatehouse.arrival"
+_ANEW = "gatehouse.arrives anew"
+# Fields of our own forms. A POST with any of them is a person's answer, which is protected against forgery
+# (authz/sign_in/form_binding.py and Django's token); one without is a request of a client, and decides nothing.
+_ANSWERS = frozenset({form_binding.FIELD, "csrfmiddlewaretoken", "allow", "deny", "ask"})
 _WHAT: dict[RefusalReason, str] = {
     Reason.CLIENT_UNKNOWN: "The application that sent you here is not known to this server.",
     Reason.REDIRECT_URI_UNREGISTERED: "The application asked to be answered at an address that it has not registered.",
+    Reason.REQUEST_TOO_LONG: "The request of the application that sent you here is too long for this server.",
     Reason.DUPLICATE_PARAMETER: "The request says one thing twice, so it cannot be trusted.",
 }
 
@@ -53,8 +61,12 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
                 configuration_cache.begin()
                 params: Params = {}
                 try:
-                    params = parse_query(request.META.get("QUERY_STRING", "").encode("utf-8", "replace"))
+                    params = _read(request)
                     request.META[_ARRIVAL] = _arrive(params)
+                    # Before anybody signs in, and not only where it would be lost.
+                    here = address(request)
+                    if _ANEW in request.META:
+                        return HttpResponseRedirect(here, status=303)
                 except OAuthError as error:
                     return _stopped(request, error, claimed=params.get("client_id", ""))
         return get_response(request)
@@ -66,6 +78,39 @@ def of(request: HttpRequest) -> Arrival:
     """The arrival of a request to the authorization endpoint."""
     arrived: Arrival = request.META[_ARRIVAL]
     return arrived
+
+
+def address(request: HttpRequest) -> str:
+    """The address of this request for links and forms that lead to it: short enough for the `next` of another one."""
+    query = packed_query.packed(request.META.get("QUERY_STRING", "").encode("utf-8", "replace")).decode("utf-8")
+    return f"{request.path}?{iri_to_uri(query)}"
+
+
+def _read(request: HttpRequest) -> Params:
+    """The parameters of the request; it is left as a GET of all of them, however it came."""
+    query = packed_query.unpacked(request.META.get("QUERY_STRING", "").encode("utf-8", "replace"))
+    # > Authorization Servers MUST support the use of the HTTP GET and POST methods […] at the Authorization Endpoint.
+    # > […] If using the HTTP POST method, the request parameters are serialized using Form Serialization (OpenID
+    # > Connect Core §3.1.2.1)
+    if request.method == "POST" and not _ANSWERS & set(request.POST):
+        query = b"&".join(part for part in (query, _posted(request)) if part)
+        request.method = request.META["REQUEST_METHOD"] = "GET"
+        # Browsers keep the session's cookie back from a form of another site, and send it with the GET that follows.
+        if request.headers.get("Origin", conf.origin) != conf.origin:
+            request.META[_ANEW] = True
+    params = parse_query(query)
+    request.META["QUERY_STRING"] = query.decode("utf-8", "replace")
+    return params
+
+
+def _posted(request: HttpRequest) -> bytes:
+    """The form that a client sends, encoded as a query is."""
+    if request.content_type == "multipart/form-data":
+        return urlencode(list(request.POST.lists()), doseq=True).encode()
+    if not request.body:
+        return b""
+    parse_form(request.body, request.content_type or "")
+    return request.body
 
 
 def _arrive(params: Params) -> Arrival:

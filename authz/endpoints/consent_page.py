@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from authz import registry, resources
+from authz.endpoints import authorize_precheck
 from authz.endpoints.content_security_policy import POLICY
 from authz.models import Client, ProtectedResource, User
 from authz.protocol import redirect_uris
@@ -63,7 +64,8 @@ class ConsentPage:
     def response(self, *, has_changed: bool = False) -> HttpResponse:
         """`has_changed`: it was answered as it stood before, and is shown again with a line that says so."""
         seal = form_binding.seal(self.request, FORM, *self._shown)
-        context = {**self._context, "seal": seal, "has_changed": has_changed}
+        action = authorize_precheck.address(self.request)
+        context = {**self._context, "seal": seal, "has_changed": has_changed, "action": action}
         response = render(self.request, "authorize/consent.html", context)
         # Browsers apply form-action to the redirect that answers a form, so the client's address has to be in it.
         scheme, host = self._redirect.scheme, self._redirect.host

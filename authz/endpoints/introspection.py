@@ -17,6 +17,7 @@ from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import required
 from authz.registry import Credentials
 from authz.tokens import refresh_tokens
+from authz.tokens.authorization_codes import ARRIVED
 
 INACTIVE = {"active": False}
 
@@ -105,9 +106,16 @@ def live_authorization(claims: dict[str, Any], resource: ProtectedResource, mome
         acr=authorization.acr,
         amr=authorization.amr,
     )
-    if not decisions.still_allowed(question, issued_at=claims["iat"], now=moment):
+    if not decisions.still_allowed(question, issued_at=_judged_at(authorization, claims["iat"]), now=moment):
         return None
     return authorization
+
+
+def _judged_at(authorization: Authorization, issued_at: float) -> float:
+    """When the sign-in's age was judged: for the token of a code, when the authorization request arrived."""
+    if issued_at <= authorization.created.timestamp():
+        return float(authorization.lineage.get(ARRIVED, issued_at))
+    return issued_at
 
 
 def metadata() -> dict[str, object]:

@@ -15,6 +15,7 @@ from django.urls import reverse
 from authz import audit, decisions, notifications, registry
 from authz.approvals import access_requests, approvers, notices
 from authz.database.transactions import settled
+from authz.endpoints import authorize_precheck
 from authz.limits.refusal_sampling import record_unauthenticated
 from authz.models import Client, ProtectedResource, User
 from authz.notifications import Kind
@@ -57,7 +58,7 @@ def for_request(
         if waiting is None:
             waiting = decisions.open_request(question, decision)
         access_requests.explain(waiting, by=user, reason=request.POST.get("reason", ""), now=moment)
-        return HttpResponseRedirect(request.get_full_path())
+        return HttpResponseRedirect(authorize_precheck.address(request))
     _record(Reason.APPROVAL_PENDING, client, decisions.facts_of_refusal(decision))
     context: dict[str, Any] = {
         "client": {"name": client.name, "host": client.host},
@@ -67,7 +68,8 @@ def for_request(
         "form": REQUEST_FORM,
         "seal": form_binding.seal(request, REQUEST_FORM, *shown),
         "has_changed": is_answered,
-        "again": request.get_full_path(),
+        "action": authorize_precheck.address(request),
+        "again": authorize_precheck.address(request),
     }
     if waiting is not None:
         context |= {
@@ -93,7 +95,7 @@ def for_agent(request: HttpRequest, client: Client, now: float) -> HttpResponse:
             with settled():
                 notices.agent_waits(client, user, moment)
                 registry.asked_for(client)
-            return HttpResponseRedirect(request.get_full_path())
+            return HttpResponseRedirect(authorize_precheck.address(request))
         seal = form_binding.seal(request, AGENT_FORM, *shown)
     _record(Reason.CLIENT_NOT_APPROVED, client)
     context: dict[str, Any] = {
@@ -109,10 +111,11 @@ def for_agent(request: HttpRequest, client: Client, now: float) -> HttpResponse:
             "form": "" if told else AGENT_FORM,
             "seal": seal,
             "has_changed": is_answered,
+            "action": authorize_precheck.address(request),
         }
     else:
         login = QueryDict(mutable=True)
-        login["next"] = request.get_full_path()
+        login["next"] = authorize_precheck.address(request)
         context["sign_in"] = f"{reverse('account_login')}?{login.urlencode(safe='/')}"
     return render(request, "authorize/waiting.html", context, status=403)
 

@@ -14,7 +14,7 @@ from authz.protocol import params, pkce
 from authz.protocol import resources as resource_rules
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Issuance, TokenRequest
-from authz.tokens import refresh_tokens
+from authz.tokens import authorization_codes, refresh_tokens
 
 GRANT_TYPE = "authorization_code"
 PARAMETERS = frozenset({"grant_type", "code", "redirect_uri", "client_id", "code_verifier", "resource"})
@@ -139,12 +139,19 @@ def _decide(code: AuthorizationCode, resource: ProtectedResource | None, request
         grant_type=GRANT_TYPE,
         resource=resource,
         scopes=code.scopes if resource else code.identity_scopes,
-        auth_time=code.auth_time,
+        auth_time=_auth_time(code, request.now),
         acr=code.acr,
         amr=code.amr,
         address=request.address,
     )
     return decisions.require(question, request.now)
+
+
+def _auth_time(code: AuthorizationCode, now: float) -> float | None:
+    """The person met the time conditions when the request arrived; how long they read does not count."""
+    if code.auth_time is None:
+        return None
+    return decisions.as_old_as(code.auth_time, then=code.lineage.get(authorization_codes.ARRIVED, now), now=now)
 
 
 def _authorization(

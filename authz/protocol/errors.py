@@ -45,6 +45,7 @@ class Reason(RefusalReason):
     DUPLICATE_PARAMETER = "duplicate_parameter", "invalid_request", "A parameter was sent more than once."
     MISSING_PARAMETER = "missing_parameter", "invalid_request", "A required parameter is missing."
     MALFORMED_PARAMETER = "malformed_parameter", "invalid_request", "A parameter is malformed."
+    REQUEST_TOO_LONG = "request_too_long", "invalid_request", "The authorization request is too long."
     REQUEST_OBJECT = "request_object", "request_not_supported", "Request objects are not supported."
     REQUEST_URI = "request_uri", "request_uri_not_supported", "Request objects by reference are not supported."
 

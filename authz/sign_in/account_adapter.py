@@ -1,5 +1,6 @@
 """What allauth asks us: who may try to sign in, and which mails go where."""
 
+import re
 from contextvars import copy_context
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,9 @@ from authz.limits import rate_limits
 from authz.limits.addresses import client_address
 from authz.models import User
 from authz.sign_in import account_mails
+
+# No backslash, no blank, no control character: nothing that a browser would read as another place.
+_AUTHORIZATION_REQUEST = re.compile(rf"{re.escape(conf.issuer_path)}/authorize\?[!-\[\]-~]*")
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
@@ -39,6 +43,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
 
     def is_safe_url(self, url: str) -> bool:
         """Whether a page may send people on to `url`: within the issuer's origin, whatever the Host header says."""
+        # Django calls any address unsafe that is longer than 2,048 characters. An authorization request may be, and was
+        # lost with it: the person signed in, and was not led back.
+        if _AUTHORIZATION_REQUEST.fullmatch(url):
+            return True
         origin = urlsplit(conf.origin)
         allowed: bool = url_has_allowed_host_and_scheme(
             url, allowed_hosts={origin.netloc}, require_https=origin.scheme == "https"

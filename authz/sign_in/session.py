@@ -74,7 +74,8 @@ def record_factor(user: User, kind: str, purpose: str) -> None:
 @dataclass(frozen=True, slots=True)
 class SignIn:
     """A person's sign-in: `auth_time` in seconds since the epoch, `amr` as RFC 8176, the session as a digest, and the
-    issuer and its tenant where somebody else signed the person in ("" if not).
+    issuer and its tenant where somebody else signed the person in ("" if not). `at` is the same time in fractions of a
+    second: a request that came after it came after the sign-in.
     """
 
     auth_time: int
@@ -83,6 +84,7 @@ class SignIn:
     session_digest: str
     issuer: str = ""
     tenant: str = ""
+    at: float = 0.0
 
     @property
     def lineage(self) -> dict[str, str]:
@@ -108,6 +110,8 @@ def current(request: HttpRequest) -> SignIn:
         session_digest=session_digest(request.session.session_key or ""),
         issuer=there.get("issuer", ""),
         tenant=there.get("tenant", ""),
+        # An issuer says whole seconds: the sign-in was somewhere in that one.
+        at=min((min(record["at"], _moment(record, there) + 1) for record in shown), default=0.0),
     )
 
 

@@ -13,6 +13,8 @@ from authz.sign_in.session import SignIn
 
 # > A maximum authorization code lifetime of 10 minutes is RECOMMENDED. (RFC 6749 §4.1.2) Clients redeem at once.
 LIFETIME = timedelta(seconds=60)
+# In the lineage of a code and of what it leads to: when the authorization request arrived.
+ARRIVED = "arrived"
 
 
 def issue(
@@ -24,9 +26,10 @@ def issue(
     decision: Decision,
     sign_in: SignIn,
     identity_scopes: tuple[str, ...],
+    arrived: float,
     now: float,
 ) -> str:
-    """A code for what was decided and consented to. Call it inside `settled()`."""
+    """A code for what was decided and consented to. Call it inside `settled()`. `arrived`: when the request did."""
     code = secrets.token_urlsafe(32)
     moment = datetime.fromtimestamp(now, UTC)
     granted = decision.scopes if resource else ()
@@ -46,7 +49,9 @@ def issue(
         amr=list(sign_in.amr),
         session_digest=sign_in.session_digest,
         client_digest=client.consent_digest,
-        lineage=sign_in.lineage | ({"document": client.metadata_digest} if client.metadata_digest else {}),
+        lineage=sign_in.lineage
+        | {ARRIVED: arrived}
+        | ({"document": client.metadata_digest} if client.metadata_digest else {}),
         created=moment,
         expires=moment + LIFETIME,
     )

@@ -27,7 +27,7 @@ from authz.sign_in import account_mails, account_pages, people
 from authz.sign_in import session as sign_in
 from tests.protocol.test_email_addresses import OTHERS
 from tests.support.races import at_once
-from tests.support.world import World, person, redirect_parameters
+from tests.support.world import World, hidden_fields, person, redirect_parameters
 from xaa.models import Session
 
 TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -319,6 +319,18 @@ class TestAStepUpIsMetByAllOfIt:
             with_totp.browser.post(asked, {**fields, "next": url})
         assert seen == ["/accounts/reauthenticate/", "/accounts/2fa/reauthenticate/"]
         assert with_totp.browser.get(url).status_code == 200
+
+    @pytest.mark.parametrize("state", ["short", "s" * 2048])
+    def test_a_request_outlives_the_second_factor(self, with_totp: World, state: str) -> None:
+        browser, url = with_totp.browser, with_totp.authorize_url(state=state, max_age="0")
+        asked = browser.get(url)["Location"]
+        form = hidden_fields(browser.get(asked)) | {"login": "bob", "password": "bob-password"}
+        second = browser.post("/accounts/login/", form)["Location"]
+        assert second.startswith("/accounts/2fa/authenticate/")
+        back = browser.post(second, hidden_fields(browser.get(second)) | {"code": code()})["Location"]
+        page = browser.get(back)
+        given = redirect_parameters(browser.post(back, hidden_fields(page) | {"allow": "true"}))
+        assert given["state"] == state
 
     def test_a_factor_that_was_taken_away_is_not_asked_for(self, with_totp: World) -> None:
         self.begin(with_totp)

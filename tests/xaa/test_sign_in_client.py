@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from django.contrib.auth import SESSION_KEY
@@ -16,7 +16,7 @@ from authz.configuration import ConfigurationError, apply, export
 from authz.models import AuditEvent
 from authz.outbound import Cause, OutboundError, Response, Role
 from authz.sign_in import session as sign_in
-from tests.support.world import PAYROLL, person, redirect_parameters
+from tests.support.world import PAYROLL, hidden_fields, person, redirect_parameters
 from tests.xaa.company import AGENT, IDP, IDP_JWKS, Company
 from xaa import discovery
 from xaa.models import SignInClient, TrustedIssuer
@@ -125,6 +125,17 @@ class TestTheRound:
         assert b"Sign in with Corporate IdP" in upstream.browser.get("/accounts/login/").content
         assert upstream.sign_in("?next=/account/requests/")["Location"] == "/account/requests/"
         assert upstream.browser.session[SESSION_KEY] == str(person("bob").pk)
+
+    @pytest.mark.parametrize("state", ["short", "s" * 2048, "🔑" * 2048])
+    def test_an_authorization_request_outlives_the_round(self, upstream: Upstream, state: str) -> None:
+        url = upstream.company.authorize_url(state=state, max_age="0")
+        asked = upstream.browser.get(url)["Location"]
+        query = urlencode({"next": parse_qs(urlsplit(asked).query)["next"][0]})
+        upstream.claims = {"auth_time": int(time.time())}
+        back = upstream.sign_in(f"?{query}")["Location"]
+        page = upstream.browser.get(back)
+        given = redirect_parameters(upstream.browser.post(back, hidden_fields(page) | {"allow": "true"}))
+        assert (given.get("state"), given.get("error")) == (state, None)
 
     def test_it_asks_with_pkce_nonce_and_our_own_address(self, upstream: Upstream) -> None:
         sent = upstream.start()
