@@ -1,8 +1,9 @@
 """The console's pages for cross-app access: whom we believe, where our ID-JAGs go, who is who, and who is signed in."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
@@ -20,13 +21,14 @@ from rest_framework.serializers import ValidationError
 from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool
 from authz.console.site import console
 from authz.console.widgets.display import chip, foreign, when
-from authz.console.widgets.fields import AgentField, JsonObjectField, LinesField
+from authz.console.widgets.fields import AgentField, JsonObjectField, KeysField, LinesField
 from authz.console.widgets.tasks import MOST, Task, many
 from authz.database import configuration_cache
 from authz.models import BrowserSession, Client
 from authz.models.client import JWT_BEARER
 from authz.protocol import resources, scopes
 from authz.protocol.errors import OAuthError
+from xaa.configuration.issuer_keys import check_audience, check_keys, check_trust_domain
 from xaa.configuration.trusted_issuers import check_issuer
 from xaa.explain import explain
 from xaa.models import (
@@ -40,6 +42,7 @@ from xaa.models import (
     WorkloadBinding,
 )
 from xaa.models.sign_in_client import SCOPES
+from xaa.models.trusted_issuer import GREATEST_LIFETIME, LEAST_LIFETIME, USUAL_LIFETIME
 from xaa.sign_in import secret
 from xaa.sign_in.adapter import provider_id
 from xaa.sign_in.provider import callback_url
@@ -115,6 +118,34 @@ class TrustedIssuerForm(Form):
         help_text="One a line. For issuers that name several audiences in one ID token, such as ZITADEL, which adds the"
         " project: those that may stand beside the agent’s own. Empty: an ID token is for the agent alone.",
     )
+    jwks = KeysField(
+        required=False,
+        label="Its keys (JWKS)",
+        widget=forms.Textarea(attrs={"class": "code", "rows": 4, "spellcheck": "false"}),
+        help_text="Where this server cannot ask for them: a private cluster, no way to the Internet. With an address"
+        " too, both count. A key that the issuer rotates has to be changed here by hand.",
+    )
+    audience = LinesField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Where the platform fixes “aud” (Entra ID: “api://…”; AKS: the cluster's address; GitHub: the owner's"
+        " address unless asked): each value that stands for this server beside its own issuer, exactly, one a line."
+        " Whoever else takes that audience could use the assertion here.",
+    )
+    max_lifetime = forms.IntegerField(
+        min_value=LEAST_LIFETIME,
+        max_value=GREATEST_LIFETIME,
+        initial=USUAL_LIFETIME,
+        required=False,
+        label="Longest lifetime, in seconds",
+        help_text="Azure's managed identities need 86700. Less is safer: for this long a stolen assertion can be used.",
+    )
+    reuse = forms.BooleanField(
+        required=False,
+        label="An assertion serves until it expires",
+        help_text="Where the platform hands out one token for an hour (projected service accounts, SPIRE, many CI jobs)"
+        " and the agent asks more than once. Otherwise each serves once, and a stolen one is of no use after that.",
+    )
     sign_in_client_id = forms.CharField(
         required=False,
         max_length=255,
@@ -139,8 +170,28 @@ class TrustedIssuerForm(Form):
         self.initial["sign_in_client_id"] = client.client_id if client else ""
         self.initial["sign_in_scopes"] = client.scopes if client else list(SCOPES)
 
+    def clean_jwks(self) -> dict[str, Any] | None:
+        given: dict[str, Any] | None = self.cleaned_data["jwks"]
+        if given is not None:
+            _checked(lambda: check_keys(given))
+        return given
+
+    def clean_max_lifetime(self) -> int:
+        return int(self.cleaned_data["max_lifetime"] or USUAL_LIFETIME)
+
+    def clean_audience(self) -> list[str]:
+        given: list[str] = self.cleaned_data["audience"]
+        for value in given:
+            _checked(partial(check_audience, value))
+        return given
+
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or self.cleaned_data
+        has_keys = bool(given.get("jwks_uri") or given.get("jwks"))
+        if problem := check_trust_domain(
+            str(given.get("issuer", "")), accepts=given.get("accepts", []), has_keys=has_keys
+        ):
+            self.add_error("issuer", f"{problem[0].upper()}{problem[1:]}.")
         if not given.get("sign_in_client_id"):
             return given
         if "openid" not in given.get("sign_in_scopes", ()):
@@ -153,9 +204,18 @@ class TrustedIssuerForm(Form):
         model = TrustedIssuer
         fields = (
             "name", "issuer", "enabled", "jwks_uri", "accepts", "match", "create", "groups_claim", "tenants",
-            "client_ids", "trusted_audiences",
+            "client_ids", "trusted_audiences", "jwks", "audience", "max_lifetime", "reuse",
         )  # fmt: skip
         labels: ClassVar = {"jwks_uri": "Address of its keys (JWKS)"}
+
+
+def _checked(check: Callable[[], object]) -> None:
+    """The configuration file's rule, as a form's."""
+    try:
+        check()
+    except ValidationError as error:
+        said = error.detail[0] if isinstance(error.detail, list) else error.detail
+        raise forms.ValidationError(f"It {said}.") from None
 
 
 class WorkloadForm(Form):
@@ -166,7 +226,8 @@ class WorkloadForm(Form):
 
     class Meta:
         model = WorkloadBinding
-        fields = ("subject", "claims", "client")
+        fields = ("subject", "claims", "client", "reuse")
+        labels: ClassVar = {"reuse": "Serves until it expires"}
 
     def clean_claims(self) -> dict[str, Any]:
         return self.cleaned_data["claims"] or {}
@@ -191,7 +252,7 @@ class WorkloadInline(WorkloadInlineBase):
     formset = NamedFields
     model = WorkloadBinding
     form = WorkloadForm
-    fields = ("subject", "claims", "client")
+    fields = ("subject", "claims", "client", "reuse")
     extra = 1
     verbose_name_plural = "workloads"
 
@@ -222,9 +283,10 @@ class TrustedIssuerAdmin(ConsoleAdmin):
     list_select_related = ("health",)
     search_fields = ("name", "issuer")
     fieldsets = (
-        (None, {"fields": ("name", "issuer", "enabled", "accepts", "jwks_uri", "keys")}),
+        (None, {"fields": ("name", "issuer", "enabled", "accepts", "jwks_uri", "jwks", "keys")}),
         ("People", {"fields": ("match", "create", "groups_claim", "tenants")}),
         ("ID tokens", {"fields": ("client_ids", "trusted_audiences")}),
+        ("Workloads", {"fields": ("audience", "max_lifetime", "reuse")}),
         ("Signing in", {"fields": ("sign_in_client_id", "sign_in_secret", "sign_in_scopes", "redirect_uri")}),
     )
     readonly_fields = ("redirect_uri", "keys")

@@ -168,7 +168,8 @@ def _explain_workload(
     token: Unverified, trust: Trust, keys: tuple[Key, ...], client_id: str | None, now: float
 ) -> Iterator[Finding]:
     named = workloads.clients_of(trust.workloads, token.claims)
-    yield Finding("it is a workload that is bound to a client", bool(named), ", ".join(named))
+    seen = ", ".join(named) or workloads.nearest(trust.workloads, token.claims) or "the issuer has no workloads"
+    yield Finding("it is a workload that is bound to a client", bool(named), seen)
     presenter = client_id or (named[0] if named else "")
     judged = _try(
         lambda: workloads.judge(
@@ -179,15 +180,21 @@ def _explain_workload(
             audience=conf.issuer,
             client_id=presenter,
             now=now,
+            audiences=trust.audience,
+            max_lifetime=trust.max_lifetime,
         )
     )
-    yield _finding("its signature, audience, times and client are right", judged, presenter)
+    seen = _seen_of_workload(token, trust, presenter) if isinstance(judged, OAuthError) else presenter
+    yield _finding("its signature, audience, times and client are right", judged, seen)
     client = _try(lambda: clients.find(presenter))
     yield _finding("the client is known", client, presenter)
     if not isinstance(judged, workloads.Workload) or not isinstance(client, Client):
         return
-    is_new = client.reuse_assertions or not replay.is_claimed(f"assertion:{judged.issuer}", judged.jti)
-    yield Finding("it has not been used before", is_new, "may be reused" if client.reuse_assertions else judged.jti)
+    if trust.reuse or judged.reuse or client.reuse_assertions:
+        yield Finding("it may be used until it expires", True, _who_lets_reuse(trust, judged, client))
+    else:
+        is_new = not replay.is_claimed(f"assertion:{judged.issuer}", judged.jti)
+        yield Finding("it has not been used before", is_new, judged.jti)
     resource = _try(resources.default)
     yield _finding("a request without a resource has one", resource)
     if isinstance(resource, ProtectedResource):
@@ -196,6 +203,26 @@ def _explain_workload(
             client=client, user=None, grant_type=jwt_bearer.GRANT_TYPE, resource=resource, scopes=known
         )
         yield _decided(question, now)
+
+
+def _seen_of_workload(token: Unverified, trust: Trust, presenter: str) -> str:
+    """What the assertion says beside what it should."""
+    accepted = " or ".join((conf.issuer, *trust.audience))
+    lifetime = ""
+    match token.claims:
+        case {"iat": int() | float() as iat, "exp": int() | float() as exp}:
+            lifetime = f"; it lives {exp - iat:.0f} s, and may {trust.max_lifetime} s"
+    aud = token.claims.get("aud")
+    return f"presented by {presenter or 'nothing known'}; aud is {aud}, and may be {accepted}{lifetime}"
+
+
+def _who_lets_reuse(trust: Trust, workload: workloads.Workload, client: Client) -> str:
+    switches = {
+        "its issuer": trust.reuse,
+        "its workload": workload.reuse,
+        f"reuse_assertions of {client.client_id}": client.reuse_assertions,
+    }
+    return "by " + ", ".join(name for name, is_on in switches.items() if is_on)
 
 
 def _decided(question: Ask, now: float) -> Finding:

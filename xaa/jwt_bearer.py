@@ -62,7 +62,8 @@ def client_id(request_params: Mapping[str, str]) -> str | None:
     claims = workloads.verified(token, trusted_issuers.keys_for(trust, token))
     clients = workloads.clients_of(trust.workloads, claims)
     if len(clients) != 1:
-        raise OAuthError(Reason.WORKLOAD_UNKNOWN, detail=f"{len(clients)} clients")
+        detail = f"{len(clients)} clients" if clients else workloads.nearest(trust.workloads, claims)
+        raise OAuthError(Reason.WORKLOAD_UNKNOWN, detail=detail)
     return clients[0]
 
 
@@ -240,7 +241,10 @@ def _redeem_workload(token: Unverified, request: TokenRequest) -> dict[str, Any]
         audience=conf.issuer,
         client_id=request.client.client_id,
         now=request.now,
+        audiences=trust.audience,
+        max_lifetime=trust.max_lifetime,
     )
+    once = not (trust.reuse or workload.reuse or request.client.reuse_assertions)
     resource = resources.requested(request.params.get("resource"))
     known = scopes.registered(request.client.scope, resources.scopes_of(resource))
     wanted = scopes.narrow(scopes.parse(request.params.get("scope")), known)
@@ -277,16 +281,15 @@ def _redeem_workload(token: Unverified, request: TokenRequest) -> dict[str, Any]
     except authorizations.NotMadeError:
         status = status_lists.allot(status_lists.Kind.MACHINE) if resource.status_list else None
         with settled():
-            _claim(workload, request)
+            _claim(workload, once=once)
             # An assertion that was used makes, widens and ends nothing. Only here a key works inside the transaction.
             return issue(minted_under(authorizations.make_for_machine(*asked, status)))
     with settled():
-        _claim(workload, request)
+        _claim(workload, once=once)
         return issue(minted)
 
 
-def _claim(workload: workloads.Workload, request: TokenRequest) -> None:
-    # A platform that projects one token for an hour needs its client to be allowed to use it again.
-    is_once_only = not request.client.reuse_assertions
-    if is_once_only and not replay.claim(f"assertion:{workload.issuer}", workload.jti, workload.expires):
-        raise OAuthError(Reason.ASSERTION_REPLAYED)
+def _claim(workload: workloads.Workload, *, once: bool) -> None:
+    # A platform that projects one token for an hour needs its workload to be allowed to use it again.
+    if once and not replay.claim(f"assertion:{workload.issuer}", workload.jti, workload.expires):
+        raise OAuthError(Reason.WORKLOAD_ASSERTION_USED)

@@ -44,6 +44,12 @@ class Reason(RefusalReason):
     ASSERTION_KEY_BOUND = "assertion_key_bound", *INVALID_GRANT
     ASSERTION_TENANT = "assertion_tenant", *INVALID_GRANT
     ASSERTION_REPLAYED = "assertion_replayed", *INVALID_GRANT
+    # Only who holds a workload's sound assertion learns this, and only of that assertion.
+    WORKLOAD_ASSERTION_USED = (
+        "workload_assertion_used",
+        "invalid_grant",
+        "The assertion was used already, and serves once; an administrator may allow its reuse.",
+    )
 
     # The client, and what it asks for.
     CLIENT_IS_PUBLIC = (

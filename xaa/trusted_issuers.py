@@ -9,19 +9,21 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db import DatabaseError
 
 from authz.database import configuration_cache
 from authz.outbound import OutboundError, Role, remote_keys
+from authz.protocol import jwts
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwks import Key
-from authz.protocol.jwts import Unverified
+from authz.protocol.jwts import JwtError, Unverified
 from authz.serving import afterwards
-from xaa import discovery
+from xaa import discovery, spiffe
 from xaa.models import IssuerHealth, TrustedIssuer
 from xaa.reasons import Reason
-from xaa.workloads import Binding
+from xaa.workloads import USUAL_LIFETIME, Binding
 
 Use = TrustedIssuer.Use
 
@@ -51,6 +53,11 @@ class Trust:
     client_ids: Mapping[str, str]
     trusted_audiences: frozenset[str]
     workloads: tuple[Binding, ...]
+    # Inline keys, which count beside those at an address, and without one are all of them.
+    keys: tuple[Key, ...] = ()
+    audience: tuple[str, ...] = ()
+    max_lifetime: int = USUAL_LIFETIME
+    reuse: bool = False
     sign_in: SignIn | None = None
 
     @property
@@ -81,8 +88,13 @@ def _load() -> Mapping[str, Trust]:
             client_ids=dict(row.client_ids),
             trusted_audiences=frozenset(row.trusted_audiences),
             workloads=tuple(
-                Binding(binding.subject, binding.client.client_id, binding.claims) for binding in row.workloads.all()
+                Binding(binding.subject, binding.client.client_id, binding.claims, binding.reuse)
+                for binding in row.workloads.all()
             ),
+            keys=jwts.keys_from_jwks(row.jwks or {"keys": []}),
+            audience=tuple(row.audience),
+            max_lifetime=row.max_lifetime,
+            reuse=row.reuse,
             sign_in=SignIn(row.sign_in.client_id, tuple(row.sign_in.scopes)) if hasattr(row, "sign_in") else None,
         )
         for row in rows
@@ -97,7 +109,7 @@ def signs_in(issuer: str, tenant: str = "") -> bool:
 
 def of(token: Unverified) -> Trust:
     """The issuer that the token names, if it is trusted at all; what for is for `require` to say."""
-    issuer = token.claims.get("iss")
+    issuer = _named(token.claims)
     if not isinstance(issuer, str) or not issuer:
         raise OAuthError(Reason.ISSUER_MISSING)
     # By its identifier, byte for byte: no slash is added, no case is folded.
@@ -109,6 +121,11 @@ def of(token: Unverified) -> Trust:
     return trust
 
 
+def _named(claims: Mapping[str, Any]) -> object:
+    # A JWT-SVID need not name its issuer: it is the trust domain of its subject, where that is one that we trust.
+    return claims["iss"] if "iss" in claims else spiffe.trust_domain(claims.get("sub"))
+
+
 def require(trust: Trust, use: Use) -> Trust:
     if use.value not in trust.accepts:
         raise OAuthError(Reason.ISSUER_NOT_FOR_THIS, detail=use.value)
@@ -117,6 +134,20 @@ def require(trust: Trust, use: Use) -> Trust:
 
 def keys_for(trust: Trust, token: Unverified) -> tuple[Key, ...]:
     """The issuer's keys, asked for anew if the token names one that is not among them; not inside `settled()`."""
+    if trust.keys and (not trust.jwks_uri or _is_signed_by(trust.keys, token)):
+        return trust.keys
+    return (*trust.keys, *_published(trust, token))
+
+
+def _is_signed_by(keys: tuple[Key, ...], token: Unverified) -> bool:
+    try:
+        jwts.verify(token, keys, typ=None)
+    except JwtError:
+        return False
+    return True
+
+
+def _published(trust: Trust, token: Unverified) -> tuple[Key, ...]:
     try:
         jwks_uri = trust.jwks_uri or discovery.jwks_uri(trust.issuer)
         try:

@@ -4,20 +4,22 @@ Kubernetes service accounts, GitHub Actions, SPIFFE JWT-SVIDs: each platform sig
 needs no secret of ours. Pure: told by the issuer's configuration and the claims alone.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import takewhile
 from typing import Any, Final
 
 from authz.protocol import jwts, patterns
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwks import Key
 from authz.protocol.jwts import JwtError, Unverified
+from xaa import spiffe, workload_claims
 from xaa.reasons import BY_JWT_PROBLEM, Reason
 
 # No special typ exists for workload assertions; kinds that mean something else have one, and are refused (attack 16).
 TYPES: Final = frozenset({None, "JWT", "JOSE"})
-LONGEST_LIFETIME: Final = 24 * 3600  # seconds; Kubernetes projects tokens for an hour by default, for a day at the most
+USUAL_LIFETIME: Final = 24 * 3600  # seconds; an issuer may be configured for more (xaa/models/trusted_issuer.py)
 CLOCK_SKEW: Final = 30
 _LONGEST_SUBJECT: Final = 2048
 
@@ -29,32 +31,60 @@ class Binding:
     subject: str
     client_id: str
     claims: Mapping[str, Any] = field(default_factory=dict)
+    reuse: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A workload that its platform vouches for. `jti` is its own, or the assertion's digest where it has none."""
+    """A workload that its platform vouches for. `jti` is its own, or the assertion's digest where it has none.
+
+    `reuse`: one of the bindings that make it this client lets its assertion serve until it expires.
+    """
 
     issuer: str
     subject: str
     jti: str
     expires: float
+    reuse: bool = False
 
 
 def matches(binding: Binding, claims: Mapping[str, Any]) -> bool:
     """Whether the binding is about the workload with these claims, which a signature of its issuer vouches for."""
+    return _subject_matches(binding, claims) and not workload_claims.differences(binding.claims, claims)
+
+
+def _subject_matches(binding: Binding, claims: Mapping[str, Any]) -> bool:
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT:
         return False
     # A star inside stands for one segment: in `repo:acme/*:environment:production` it must not swallow the separators,
     # or a repository or branch with a well-chosen name could write itself into another place (attack 23).
-    if not patterns.matches(binding.subject, subject):
-        return False
-    # Type and value: 1 is not true, and "1" is neither.
-    return all(
-        name in claims and type(claims[name]) is type(value) and claims[name] == value
-        for name, value in binding.claims.items()
-    )
+    return patterns.matches(binding.subject, subject)
+
+
+def nearest(bindings: Iterable[Binding], claims: Mapping[str, Any]) -> str:
+    """The binding that comes nearest to claims that none matches, and where they differ; "" without any binding.
+
+    For operators: it says what the assertion says, each value with its type.
+    """
+    compared = [(_differences(binding, claims), binding) for binding in bindings]
+    if not compared:
+        return ""
+    found, binding = min(compared, key=lambda one: (len(one[0]), -_common(one[1].subject, claims.get("sub"))))
+    return f"nearest is {binding.subject} for {binding.client_id}: {'; '.join(found)}"
+
+
+def _differences(binding: Binding, claims: Mapping[str, Any]) -> list[str]:
+    found = [str(one) for one in workload_claims.differences(binding.claims, claims)]
+    if not _subject_matches(binding, claims):
+        seen = workload_claims.shown(claims["sub"]) if "sub" in claims else "absent"
+        found.insert(0, f"sub is {seen}, and the binding wants {binding.subject}")
+    return found
+
+
+def _common(pattern: str, subject: object) -> int:
+    """How many characters at their beginnings are the same."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(pattern, str(subject), strict=False)))
 
 
 def clients_of(bindings: Iterable[Binding], claims: Mapping[str, Any]) -> tuple[str, ...]:
@@ -73,41 +103,59 @@ def verified(token: Unverified, keys: Sequence[Key]) -> Mapping[str, Any]:
 def judge(
     token: Unverified,
     keys: Sequence[Key],
-    bindings: Iterable[Binding],
+    bindings: Sequence[Binding],
     *,
     issuer: str,
     audience: str,
     client_id: str,
     now: float,
+    audiences: Collection[str] = (),
+    max_lifetime: float = USUAL_LIFETIME,
 ) -> Workload:
     """The workload that the assertion speaks of, if it may act as `client_id`. Raises OAuthError.
 
-    `audience` is our issuer identifier; SDKs that write it with a slash at the end mean us too (interop 2).
+    `audience` is our issuer identifier; SDKs that write it with a slash at the end mean us too (interop 2). `audiences`
+    is what the platform writes in its stead. `max_lifetime` is in seconds.
     """
     claims = verified(token, keys)
     try:
-        if claims.get("iss") != issuer:
+        if not _is_of(issuer, claims):
             raise OAuthError(Reason.ISSUER_UNTRUSTED)
         if issuer == audience:
             raise OAuthError(Reason.ISSUER_IS_OURSELVES)
-        # > The JWT MUST contain an "aud" (audience) claim containing a value that identifies the authorization server
-        # > as an intended audience. (RFC 7523 §3) Nobody else beside us: they could use it here (attack 16).
-        mine = {audience, f"{audience}/"}
-        aud = claims.get("aud")
-        named = aud[0] if isinstance(aud, list) and len(aud) == 1 else aud
-        if not isinstance(named, str) or named not in mine:
-            raise OAuthError(Reason.ASSERTION_AUDIENCE)
-        jwts.check_times(claims, now, leeway=CLOCK_SKEW, max_lifetime=LONGEST_LIFETIME)
+        _check_audience(claims.get("aud"), {audience, f"{audience}/", *audiences})
+        jwts.check_times(claims, now, leeway=CLOCK_SKEW, max_lifetime=max_lifetime)
     except JwtError as error:
         raise OAuthError(BY_JWT_PROBLEM[error.problem]) from None
     if "cnf" in claims:
         raise OAuthError(Reason.ASSERTION_KEY_BOUND)
     clients = clients_of(bindings, claims)
     if not clients:
-        raise OAuthError(Reason.WORKLOAD_UNKNOWN)
+        raise OAuthError(Reason.WORKLOAD_UNKNOWN, detail=nearest(bindings, claims))
     if client_id not in clients:
         raise OAuthError(Reason.CLIENT_IS_NOT_A_WORKLOAD)
-    return Workload(issuer=issuer, subject=claims["sub"], jti=_jti(token), expires=float(claims["exp"]) + CLOCK_SKEW)
+    return Workload(
+        issuer=issuer,
+        subject=claims["sub"],
+        jti=_jti(token),
+        expires=float(claims["exp"]) + CLOCK_SKEW,
+        reuse=any(one.reuse for one in bindings if one.client_id == client_id and matches(one, claims)),
+    )
+
+
+def _is_of(issuer: str, claims: Mapping[str, Any]) -> bool:
+    """Whether the claims are the issuer's to make: a trust domain need not name itself, and speaks for no other."""
+    if spiffe.is_trust_domain(issuer):
+        return claims.get("iss", issuer) == issuer and spiffe.trust_domain(claims.get("sub")) == issuer
+    return claims.get("iss") == issuer
+
+
+def _check_audience(aud: object, accepted: Collection[str]) -> None:
+    # > The JWT MUST contain an "aud" (audience) claim containing a value that identifies the authorization server as
+    # > an intended audience. (RFC 7523 §3) And no one beside us, who could use it here (attack 16).
+    named = aud if isinstance(aud, list) else [aud]
+    if not named or not all(isinstance(one, str) and one in accepted for one in named):
+        raise OAuthError(Reason.ASSERTION_AUDIENCE)
 
 
 def _jti(token: Unverified) -> str:

@@ -80,6 +80,10 @@ class PassedOver:
     kid: str | None
     why: Unusable
 
+    def __str__(self) -> str:
+        name = f"key {self.position + 1}" if self.kid is None else f"key {self.position + 1} ({self.kid[:80]})"
+        return f"{name}: {self.why.value}"
+
 
 @dataclass(frozen=True, slots=True)
 class KeySet:

@@ -14,8 +14,11 @@ from authz.keys.secrets_at_rest import fingerprint
 from authz.models import Client
 from authz.models.client import JWT_BEARER
 from authz.protocol import scopes
+from xaa import spiffe
+from xaa.configuration.issuer_keys import AudienceField, check_claims, check_keys, check_trust_domain
 from xaa.models import ResourceAuthorizationServer, SignInClient, TrustedIssuer, WorkloadBinding
 from xaa.models.sign_in_client import SCOPES
+from xaa.models.trusted_issuer import GREATEST_LIFETIME, LEAST_LIFETIME, USUAL_LIFETIME
 from xaa.sign_in import secret
 
 KEY = "trusted_issuers"
@@ -28,6 +31,10 @@ SECRET = frozenset({"sign_in_secret"})
 def check_issuer(value: str) -> None:
     """Refuse what cannot be an issuer identifier."""
     # > a URL that uses the "https" scheme and has no query or fragment components (RFC 8414 §2); http for one machine.
+    if spiffe.is_spiffe(value):
+        if not spiffe.is_trust_domain(value):
+            raise serializers.ValidationError("must be spiffe:// and a trust domain, without a path")
+        return
     parts = urlsplit(value)
     if parts.scheme not in {"https", "http"} or not parts.hostname or "@" in parts.netloc:
         raise serializers.ValidationError("must be an https URL")
@@ -50,7 +57,8 @@ class SubjectsSerializer(serializers.Serializer[Any]):
 class WorkloadSerializer(serializers.Serializer[Any]):
     subject = serializers.CharField(max_length=512)
     client_id = serializers.SlugRelatedField(slug_field="client_id", queryset=Client.objects.all())
-    claims = serializers.DictField(default=dict)
+    claims = serializers.DictField(default=dict, validators=[check_claims])
+    reuse = serializers.BooleanField(default=False)
 
     def validate_client_id(self, client: Client) -> Client:
         if JWT_BEARER not in client.grant_types:
@@ -74,6 +82,7 @@ class TrustedIssuerSerializer(serializers.Serializer[Any]):
     name = ShownField(max_length=255, default="", allow_blank=True)
     enabled = serializers.BooleanField(default=True)
     jwks_uri = serializers.CharField(max_length=1024, default="", allow_blank=True)
+    jwks = serializers.JSONField(default=None, allow_null=True)
     # Nothing unless named: a trusted issuer that nobody said what for is believed in nothing (law 5).
     accepts = serializers.ListField(child=serializers.ChoiceField(TrustedIssuer.Use.values), default=list)
     subjects = SubjectsSerializer(default=lambda: {"match": ["sub"], "create": False, "groups": "", "tenants": []})
@@ -82,9 +91,19 @@ class TrustedIssuerSerializer(serializers.Serializer[Any]):
         child=serializers.CharField(max_length=1024), default=list, max_length=100
     )
     workloads = WorkloadSerializer(many=True, default=list)
+    audience = AudienceField(default=list)
+    max_lifetime = serializers.IntegerField(
+        min_value=LEAST_LIFETIME, max_value=GREATEST_LIFETIME, default=USUAL_LIFETIME
+    )
+    reuse = serializers.BooleanField(default=False)
     sign_in = SignInSerializer(default=None, allow_null=True)
     sign_in_secret = serializers.CharField(required=False, max_length=512, write_only=True, trim_whitespace=False)
     sign_in_secret_env = serializers.CharField(required=False, write_only=True)
+
+    def validate_jwks(self, value: Any) -> Any:
+        if value is not None:
+            check_keys(value)
+        return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         take_secret(attrs, "sign_in_secret")
@@ -93,6 +112,9 @@ class TrustedIssuerSerializer(serializers.Serializer[Any]):
         # A button that leads to a refusal would be no sign-in.
         if attrs["sign_in"] is not None and TrustedIssuer.Use.ID_TOKEN not in attrs["accepts"]:
             raise serializers.ValidationError({"sign_in": "needs id_token in accepts"})
+        has_keys = bool(attrs["jwks_uri"] or attrs["jwks"])
+        if problem := check_trust_domain(attrs["issuer"], accepts=attrs["accepts"], has_keys=has_keys):
+            raise serializers.ValidationError({"issuer": problem})
         return attrs
 
 
@@ -113,11 +135,15 @@ def as_item(row: TrustedIssuer) -> dict[str, Any]:
         "name": row.name,
         "enabled": row.enabled,
         "jwks_uri": row.jwks_uri,
+        "jwks": row.jwks,
         "accepts": row.accepts,
         "subjects": {"match": row.match, "create": row.create, "groups": row.groups_claim, "tenants": row.tenants},
         "client_ids": row.client_ids,
         "trusted_audiences": row.trusted_audiences,
         "workloads": [_workload(binding) for binding in row.workloads.all()],
+        "audience": row.audience,
+        "max_lifetime": row.max_lifetime,
+        "reuse": row.reuse,
         **_sign_in(row),
     }
 
@@ -134,7 +160,12 @@ def _sign_in(row: TrustedIssuer) -> dict[str, Any]:
 
 
 def _workload(binding: WorkloadBinding) -> dict[str, Any]:
-    return {"subject": binding.subject, "client_id": binding.client.client_id, "claims": binding.claims}
+    return {
+        "subject": binding.subject,
+        "client_id": binding.client.client_id,
+        "claims": binding.claims,
+        "reuse": binding.reuse,
+    }
 
 
 def write(item: Mapping[str, Any]) -> None:
@@ -152,6 +183,10 @@ def write(item: Mapping[str, Any]) -> None:
             "tenants": list(subjects["tenants"]),
             "client_ids": dict(item["client_ids"]),
             "trusted_audiences": list(item["trusted_audiences"]),
+            "jwks": item["jwks"],
+            "audience": list(item["audience"]),
+            "max_lifetime": item["max_lifetime"],
+            "reuse": item["reuse"],
         },
     )
     _write_workloads(row, item["workloads"])
@@ -174,18 +209,18 @@ def _write_workloads(row: TrustedIssuer, wanted: list[Mapping[str, Any]]) -> Non
     """Bindings that stay as they are keep their row, since removing one ends what its workload has."""
     stale = {binding.pk: binding for binding in row.workloads.all()}
     for workload in wanted:
-        same = [
-            pk
-            for pk, binding in stale.items()
-            if (binding.subject, binding.client_id, binding.claims)
-            == (workload["subject"], workload["client_id"].pk, workload["claims"])
-        ]
-        if same:
-            del stale[same[0]]
-        else:
+        client, reuse = workload["client_id"], workload["reuse"]
+        is_same = (workload["subject"], client.pk, workload["claims"])
+        same = [pk for pk, binding in stale.items() if (binding.subject, binding.client_id, binding.claims) == is_same]
+        if not same:
             WorkloadBinding.objects.create(
-                issuer=row, subject=workload["subject"], client=workload["client_id"], claims=workload["claims"]
+                issuer=row, subject=workload["subject"], client=client, claims=workload["claims"], reuse=reuse
             )
+            continue
+        kept = stale.pop(same[0])
+        if kept.reuse != reuse:
+            kept.reuse = reuse
+            kept.save(update_fields=["reuse"])
     for binding in stale.values():
         binding.delete()
 

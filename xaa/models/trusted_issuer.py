@@ -1,6 +1,11 @@
 """Foreign issuers whose assertions we believe, each only for what its row names."""
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+
+# Seconds. Kubernetes projects tokens for an hour by default and a day at the most; Azure's managed identities get
+# theirs for 86,700, which is why 25 hours are the bound.
+LEAST_LIFETIME, USUAL_LIFETIME, GREATEST_LIFETIME = 60, 24 * 3600, 25 * 3600
 
 
 class TrustedIssuer(models.Model):
@@ -44,6 +49,26 @@ class TrustedIssuer(models.Model):
         blank=True,
         help_text="For ID tokens that are for several audiences: which others may stand beside the client's.",
     )
+    jwks = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="Its public keys (a JWK Set), where this server cannot ask for them: private clusters, air gaps.",
+    )
+    audience = models.JSONField(
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="What a workload's aud may be beside our issuer, exactly; for platforms that do not let one choose.",
+    )
+    max_lifetime = models.PositiveIntegerField(
+        default=USUAL_LIFETIME,
+        db_default=USUAL_LIFETIME,
+        validators=[MinValueValidator(LEAST_LIFETIME), MaxValueValidator(GREATEST_LIFETIME)],
+        help_text="Seconds that a workload's assertion may live at the most.",
+    )
+    reuse = models.BooleanField(
+        default=False, db_default=False, help_text="A workload's assertion serves until it expires; otherwise once."
+    )
 
     class Meta:
         ordering = ["issuer"]
@@ -61,7 +86,10 @@ class WorkloadBinding(models.Model):
         max_length=512,
         help_text="The assertion's sub. “*” stands for one segment (no / and no :), at the very end for any rest.",
     )
-    claims = models.JSONField(default=dict, blank=True, help_text="Claims that must be there, with exactly this value.")
+    claims = models.JSONField(default=dict, blank=True, help_text="Claims that must be there, with this value.")
+    reuse = models.BooleanField(
+        default=False, db_default=False, help_text="Its assertion serves until it expires; otherwise once."
+    )
     client = models.ForeignKey("authz.Client", on_delete=models.CASCADE, related_name="workloads")
 
     class Meta:
@@ -82,6 +110,9 @@ class IssuerHealth(models.Model):
     failed = models.DateTimeField(null=True)
     failure = models.CharField(max_length=64, blank=True, default="")
     keys = models.PositiveIntegerField(default=0)
+    passed_over = models.JSONField(
+        default=list, db_default=[], help_text="The entries that do not count, and why: a sentence each."
+    )
 
     def __str__(self) -> str:
         return f"{self.issuer_id}: {self.keys} keys, {self.failures} failures"
