@@ -6,20 +6,23 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("xaa", "0007_given_groups"),
+        ("xaa", "0008_audiences_and_names_there"),
     ]
 
     operations = [
         migrations.AddField(
             model_name="issuerhealth",
             name="passed_over",
-            field=models.JSONField(default=list, help_text="The entries that do not count, and why: a sentence each."),
+            field=models.JSONField(
+                db_default=[], default=list, help_text="The entries that do not count, and why: a sentence each."
+            ),
         ),
         migrations.AddField(
             model_name="trustedissuer",
             name="audience",
             field=models.JSONField(
                 blank=True,
+                db_default=[],
                 default=list,
                 help_text="What a workload's aud may be beside our issuer, exactly; for platforms that do not let one choose.",
             ),
@@ -37,6 +40,7 @@ class Migration(migrations.Migration):
             model_name="trustedissuer",
             name="max_lifetime",
             field=models.PositiveIntegerField(
+                db_default=86400,
                 default=86400,
                 help_text="Seconds that a workload's assertion may live at the most.",
                 validators=[
@@ -49,14 +53,16 @@ class Migration(migrations.Migration):
             model_name="trustedissuer",
             name="reuse",
             field=models.BooleanField(
-                default=False, help_text="A workload's assertion serves until it expires; otherwise once."
+                db_default=False,
+                default=False,
+                help_text="A workload's assertion serves until it expires; otherwise once.",
             ),
         ),
         migrations.AddField(
             model_name="workloadbinding",
             name="reuse",
             field=models.BooleanField(
-                default=False, help_text="Its assertion serves until it expires; otherwise once."
+                db_default=False, default=False, help_text="Its assertion serves until it expires; otherwise once."
             ),
         ),
         migrations.AlterField(
