@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.urls import URLPattern
 
 from authz.conf import conf
-from authz.protocol.errors import OAuthError, Reason
+from authz.protocol.errors import OAuthError, Reason, harmless
 
 if TYPE_CHECKING:
     from authz.models import Authorization, Client, ProtectedResource, User
@@ -220,9 +220,9 @@ def grant_for(grant_type: str, client: "Client") -> Grant:
     """The grant, if it is plugged in and the client is registered for it."""
     grant = grants().get(grant_type)
     if grant is None:
-        raise OAuthError(Reason.GRANT_TYPE_UNSUPPORTED)
+        raise OAuthError(Reason.GRANT_TYPE_UNSUPPORTED, detail=harmless(grant_type))
     if not client.allows_grant_type(grant_type):
-        raise OAuthError(Reason.GRANT_TYPE_NOT_REGISTERED)
+        raise OAuthError(Reason.GRANT_TYPE_NOT_REGISTERED, detail=harmless(grant_type))
     return grant
 
 

@@ -6,7 +6,7 @@ from authz.conf import conf
 from authz.database import configuration_cache
 from authz.models import ProtectedResource, Scope
 from authz.protocol import resources
-from authz.protocol.errors import OAuthError, Reason
+from authz.protocol.errors import OAuthError, Reason, harmless
 
 
 def all_active() -> Mapping[str, ProtectedResource]:
@@ -31,7 +31,7 @@ def requested(resource: str | None) -> ProtectedResource:
     # > invalid_target (RFC 8707 §2)
     found = all_active().get(uri)
     if found is None:
-        raise OAuthError(Reason.RESOURCE_UNKNOWN)
+        raise OAuthError(Reason.RESOURCE_UNKNOWN, detail=harmless(uri))
     return found
 
 

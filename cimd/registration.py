@@ -34,9 +34,9 @@ from authz.endpoints.machine import json_response, machine_endpoint
 from authz.limits import rate_limits
 from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
 from authz.models import Authorization, Client, Scope
-from authz.protocol import client_metadata, strict_json
+from authz.protocol import client_metadata, redirect_uris, strict_json
 from authz.protocol.client_metadata import ClientMetadata, Terms
-from authz.protocol.errors import OAuthError
+from authz.protocol.errors import OAuthError, harmless
 from authz.protocol.jwts import ALGORITHMS
 from authz.protocol.scopes import IDENTITY_SCOPES
 from cimd import approval_queue, budget, changes, policy, registration_basis
@@ -72,7 +72,7 @@ class Register(DynamicClientRegistrationView):
         token_digest = _initial_access_token(request, allowed.registration_token_digests)
         wanted = _judged(request.body)
         if not token_digest and not are_on(list(wanted.redirect_uris), allowed.registration_hosts):
-            raise OAuthError(Reason.REGISTRATION_DENIED, detail="hosts")
+            raise OAuthError(Reason.REGISTRATION_DENIED, detail=_hosts(wanted, allowed.registration_hosts))
         with settled():
             _require_room()
             client = Client(
@@ -120,10 +120,11 @@ class Manage(DynamicClientRegistrationManagementView):
             client = _held(authenticated)
             # Whom an administrator has stopped cannot become somebody else.
             if not client.is_approved(time.time()):
-                raise OAuthError(Reason.REGISTRATION_DENIED, detail=client.status)
+                told = "The client is not approved, or is no longer: ask an administrator."
+                raise OAuthError(Reason.REGISTRATION_DENIED, detail=client.status, told=told)
             basis = registration_basis.of(client, policy.current())
             if not registration_basis.lets(basis, client, wanted):
-                raise OAuthError(Reason.REGISTRATION_DENIED, detail="hosts" if basis.holds else "no longer let in")
+                raise _not_let(basis, wanted)
             token = _rotated(authenticated)
             secret = _apply(client, wanted)
             detail = {"redirect_uris": list(wanted.redirect_uris)}
@@ -148,6 +149,22 @@ def _ours(application: Any) -> Client:
 
 
 # --- Who may, and what --------------------------------------------------------------------------------------------
+
+
+def _hosts(wanted: ClientMetadata, hosts: tuple[str, ...]) -> str:
+    """The hosts of redirect URIs that are none of these, for the audit."""
+    shown = {redirect_uris.display(uri).host for uri in wanted.redirect_uris if not are_on([uri], hosts)}
+    return harmless(f"hosts: {', '.join(sorted(shown))}")
+
+
+def _not_let(basis: registration_basis.Basis, wanted: ClientMetadata) -> OAuthError:
+    """A refusal of who holds the registration access token, and so is told what is in the way."""
+    if not basis.holds:
+        told = "What let this registration in is not in force any more: it may only give things up."
+        return OAuthError(Reason.REGISTRATION_DENIED, detail="no longer let in", told=told)
+    detail = _hosts(wanted, basis.hosts or ())
+    told = f"Redirect URIs must stay on hosts that may register here; these are not ({detail}). Ask an administrator."
+    return OAuthError(Reason.REGISTRATION_DENIED, detail=detail, told=told)
 
 
 def _initial_access_token(request: HttpRequest, digests: tuple[str, ...]) -> str:

@@ -163,8 +163,7 @@ def granted_scopes(granted: IdJag, resource: ProtectedResource, request: TokenRe
     """What was asked for, no more than the ID-JAG grants, and of that what exists here and the client may have."""
     asked, _ = scopes.split(scopes.parse(request.params.get("scope")))
     at_the_most = asked if granted.scopes is None else scopes.within(asked, granted.scopes)
-    known = scopes.registered(request.client.scope, resources.scopes_of(resource))
-    return scopes.narrow(at_the_most, known)
+    return scopes.for_client(at_the_most, request.client.scope, resources.scopes_of(resource))
 
 
 def _question(
@@ -246,8 +245,8 @@ def _redeem_workload(token: Unverified, request: TokenRequest) -> dict[str, Any]
     )
     once = not (trust.reuse or workload.reuse or request.client.reuse_assertions)
     resource = resources.requested(request.params.get("resource"))
-    known = scopes.registered(request.client.scope, resources.scopes_of(resource))
-    wanted = scopes.narrow(scopes.parse(request.params.get("scope")), known)
+    known = resources.scopes_of(resource)
+    wanted = scopes.for_client(scopes.parse(request.params.get("scope")), request.client.scope, known)
     question = decisions.ask(
         client=request.client,
         user=None,

@@ -7,6 +7,18 @@ from authz.models import Client
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import ClientAuthMethod, Credentials
 
+# Where the methods by secret have it.
+_WHERE = {
+    "client_secret_basic": "in an HTTP Basic Authorization header",
+    "client_secret_post": "as client_secret in the body",
+}
+
+_NOT_APPROVED = {
+    Client.Status.PENDING.value: "The client waits for an administrator's approval.",
+    Client.Status.SUSPENDED.value: "The client is suspended by an administrator.",
+    "approval ended": "The client's approval has ended; an administrator can renew it.",
+}
+
 
 def authenticate(credentials: Credentials) -> tuple[Client, str]:
     """The client of a request and the method that proved it. Raises `OAuthError`."""
@@ -21,7 +33,7 @@ def authenticate(credentials: Credentials) -> tuple[Client, str]:
     # not be impersonated as a public one.
     try:
         if client.token_endpoint_auth_method != method.METHOD:
-            raise OAuthError(Reason.CLIENT_AUTHENTICATION_WRONG_METHOD, detail=method.METHOD)
+            raise _by_another_method(credentials, client, method)
         method.authenticate(credentials, client)
     except OAuthError as error:
         error.client_id = client.client_id
@@ -30,6 +42,24 @@ def authenticate(credentials: Credentials) -> tuple[Client, str]:
         audit.proven(client.client_id)
     rate_limits.proven(client.client_id, is_confidential=client.is_confidential)
     return client, method.METHOD
+
+
+def _by_another_method(credentials: Credentials, client: Client, used: ClientAuthMethod) -> OAuthError:
+    """A refusal all the same; but the holder of the right secret is told where to put it."""
+    registered = client.token_endpoint_auth_method
+    told = ""
+    if used.METHOD in _WHERE and registered in _WHERE and _proves(credentials, client, used):
+        told = f"The client is registered for {registered}: send its secret {_WHERE[registered]}."
+    detail = f"{used.METHOD}, registered for {registered}{'; the secret is right' if told else ''}"
+    return OAuthError(Reason.CLIENT_AUTHENTICATION_WRONG_METHOD, detail=detail, told=told)
+
+
+def _proves(credentials: Credentials, client: Client, used: ClientAuthMethod) -> bool:
+    try:
+        used.authenticate(credentials, client)
+    except OAuthError:
+        return False
+    return True
 
 
 def _method(credentials: Credentials) -> ClientAuthMethod:
@@ -54,5 +84,10 @@ def _method(credentials: Credentials) -> ClientAuthMethod:
 def authenticate_approved(credentials: Credentials) -> tuple[Client, str]:
     """As `authenticate`, and the client may act at all."""
     client, method = authenticate(credentials)
-    clients.require_approved(client, credentials.now)
+    try:
+        clients.require_approved(client, credentials.now)
+    except OAuthError as error:
+        # A public client's id proves nothing.
+        error.told = _NOT_APPROVED.get(error.detail, "") if client.is_confidential else ""
+        raise
     return client, method

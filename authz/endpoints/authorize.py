@@ -241,8 +241,7 @@ def _decision(asked: Asked, user: User, signed_in: SignIn) -> Decision:
 def _wanted(asked: Asked) -> Sequence[str]:
     if asked.resource is None:
         return scopes.registered(asked.client.scope, asked.request.identity_scopes)
-    known = scopes.registered(asked.client.scope, resources.scopes_of(asked.resource))
-    return scopes.narrow(asked.request.scopes, known)
+    return scopes.for_client(asked.request.scopes, asked.client.scope, resources.scopes_of(asked.resource))
 
 
 def _identity_scopes(asked: Asked, user: User, signed_in: SignIn) -> tuple[str, ...]:

@@ -18,8 +18,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     if request.auth_method == PUBLIC:
         raise OAuthError(Reason.CLIENT_AUTHENTICATION_WRONG_METHOD, detail=PUBLIC)
     resource = resources.requested(request.params.get("resource"))
-    known = scopes.registered(client.scope, resources.scopes_of(resource))
-    asked = scopes.narrow(scopes.parse(request.params.get("scope")), known)
+    asked = scopes.for_client(scopes.parse(request.params.get("scope")), client.scope, resources.scopes_of(resource))
     question = decisions.ask(
         client=client, user=None, grant_type=GRANT_TYPE, resource=resource, scopes=asked, address=request.address
     )

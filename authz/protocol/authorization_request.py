@@ -4,11 +4,12 @@ Two steps, because they fail in two ways: until client and redirect URI are know
 (`redirect_uri`), afterwards it is a redirect (`read`).
 """
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from authz.protocol import pkce, redirect_uris, scopes
-from authz.protocol.errors import OAuthError, Reason
+from authz.protocol.errors import OAuthError, Reason, harmless
 from authz.protocol.numbers import number
 from authz.protocol.params import Params
 
@@ -39,8 +40,13 @@ class AuthorizationRequest:
 
     @property
     def is_sign_in_only(self) -> bool:
-        """Nothing but who the person is: no resource is named, and every scope is this server's own."""
-        return self.resource is None and bool(self.identity_scopes) and not self.scopes
+        """Nothing but who the person is: no resource is named, and every scope is this server's own.
+
+        > If the openid scope value is not present, the behavior is entirely unspecified. (OpenID Connect Core §3.1.2.1)
+
+        So `offline_access` alone, as claude.ai sends it where it knows of no scopes, asks for the default resource.
+        """
+        return self.resource is None and "openid" in self.identity_scopes and not self.scopes
 
 
 def redirect_uri(params: Params, registered: Sequence[str]) -> str:
@@ -59,11 +65,11 @@ def redirect_uri(params: Params, registered: Sequence[str]) -> str:
     # > authorization servers MUST utilize exact string matching except for port numbers in localhost redirection URIs
     # > of native apps (RFC 9700 §2.1)
     elif not any(redirect_uris.matches(uri, asked) for uri in registered):
-        raise OAuthError(Reason.REDIRECT_URI_UNREGISTERED)
+        raise OAuthError(Reason.REDIRECT_URI_UNREGISTERED, detail=_without_query(asked))
     # Registered or not: whatever way it came into the database, no browser is sent to a `javascript:` (attack 12).
     scheme = asked.partition(":")[0].lower()
     if redirect_uris.problem(asked, custom_schemes=frozenset({scheme})) is not None:
-        raise OAuthError(Reason.REDIRECT_URI_UNREGISTERED)
+        raise OAuthError(Reason.REDIRECT_URI_UNREGISTERED, detail=_without_query(asked))
     return asked
 
 
@@ -78,11 +84,11 @@ def read(params: Params, *, redirect_uri: str, grant_types: Collection[str]) -> 
     if response_type is None:
         raise OAuthError(Reason.MISSING_PARAMETER, detail="response_type")
     if response_type != "code":
-        raise OAuthError(Reason.RESPONSE_TYPE_UNSUPPORTED)
+        raise OAuthError(Reason.RESPONSE_TYPE_UNSUPPORTED, detail=harmless(response_type))
     if params.get("response_mode", "query") != "query":
         raise OAuthError(Reason.MALFORMED_PARAMETER, detail="response_mode")
     if "authorization_code" not in grant_types:
-        raise OAuthError(Reason.GRANT_TYPE_NOT_REGISTERED)
+        raise OAuthError(Reason.GRANT_TYPE_NOT_REGISTERED, detail="authorization_code")
     challenge = pkce.check_request(params.get("code_challenge"), params.get("code_challenge_method"))
     own, identity = scopes.split(scopes.parse(params.get("scope")))
     return AuthorizationRequest(
@@ -122,3 +128,8 @@ def _seconds(max_age: str | None) -> int | None:
     if (found := number(max_age, most=MAXIMUM_AGE)) is None:
         raise OAuthError(Reason.MALFORMED_PARAMETER, detail="max_age")
     return found
+
+
+def _without_query(uri: str) -> str:
+    """As the audit keeps it: what stands behind the path may be somebody's secret."""
+    return harmless(re.split(r"[?#]", uri, maxsplit=1)[0])

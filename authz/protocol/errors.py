@@ -3,8 +3,12 @@
 `Reason` says precisely what was wrong; it goes to the audit and the log. On the wire a refusal is the pair
 (`code`, `sentence`) that its reason maps to. Reasons that an attacker could tell apart share one pair: an unknown
 code, a code of another client and a denied person are all `invalid_grant` with the same sentence.
+
+Who has proven who it is may be told more, in `told`: what to change in its own request or registration
+(docs/decisions/0054-the-right-culprit.md).
 """
 
+import re
 from collections.abc import Mapping
 from enum import Enum
 
@@ -109,6 +113,16 @@ class Reason(RefusalReason):
     RESOURCE_NOT_GRANTED = "resource_not_granted", "invalid_target", "The grant does not cover this resource."
     SCOPE_MALFORMED = "scope_malformed", "invalid_scope", "The scope is malformed."
     SCOPE_UNKNOWN = "scope_unknown", "invalid_scope", "None of the requested scopes exists at this resource."
+    SCOPE_NOT_REGISTERED = (
+        "scope_not_registered",
+        "invalid_scope",
+        "The client is registered for none of the requested scopes at this resource.",
+    )
+    RESOURCE_WITHOUT_SCOPES = (
+        "resource_without_scopes",
+        "invalid_scope",
+        "The resource has no scopes that could be granted.",
+    )
     SCOPE_NOT_GRANTED = "scope_not_granted", "invalid_scope", "The scope exceeds what was granted."
     DENIED_BY_POLICY = "denied_by_policy", "unauthorized_client", "The organisation's policy does not allow this."
     SCOPE_DENIED_BY_POLICY = (
@@ -185,6 +199,21 @@ _STATUS_OF_REASON: dict[RefusalReason, int] = {
 }
 
 
+# Reasons whose detail is a parameter's name, and the names that can be said on the wire.
+_ABOUT_A_PARAMETER = frozenset({Reason.MISSING_PARAMETER, Reason.MALFORMED_PARAMETER, Reason.DUPLICATE_PARAMETER})
+_PARAMETER_NAME = re.compile(r"[a-z_]{1,40}")
+# > Values for the "error_description" parameter MUST NOT include characters outside the set %x20-21 / %x23-5B /
+# > %x5D-7E. (RFC 6749 §5.2)
+_UNSENDABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+LONGEST_VALUE = 120
+
+
+def harmless(value: str) -> str:
+    """A wrong value as the audit and an error description can hold it: short, and printable ASCII alone."""
+    cut = value if len(value) <= LONGEST_VALUE else f"{value[: LONGEST_VALUE - 3]}..."
+    return _UNSENDABLE.sub("?", cut)
+
+
 # Seconds, where nothing says more precisely when it is worth while to come again.
 RETRY_AFTER = 5
 BUSY_STATUS = frozenset({429, 503})
@@ -196,7 +225,7 @@ class OAuthError(Exception):
     `client_id` is the client's that is concerned, once it is known that there is one.
     `reason` is for the operator; `code` and `sentence` are for the wire (RFC 6749 §5.2). `detail` adds to the audit
     (never a secret or token), and so do `facts`, member by member; `parameters` adds members to the body on the wire
-    (such as RFC 9470's `max_age`).
+    (such as RFC 9470's `max_age`). `told` is said in place of the reason's sentence, to whom it may be said.
     `retry_after` is in seconds; every 429 and 503 has one, `RETRY_AFTER` where none is given, and all else has 0.
     """
 
@@ -209,6 +238,7 @@ class OAuthError(Exception):
         parameters: dict[str, str | int] | None = None,
         facts: Mapping[str, object] | None = None,
         retry_after: int = 0,
+        told: str = "",
     ) -> None:
         super().__init__(reason.value)
         self.reason = reason
@@ -217,6 +247,7 @@ class OAuthError(Exception):
         self.parameters = parameters or {}
         self.retry_after = retry_after or (RETRY_AFTER if self.status in BUSY_STATUS else 0)
         self.facts = facts or {}
+        self.told = told
 
     @property
     def code(self) -> str:
@@ -224,6 +255,10 @@ class OAuthError(Exception):
 
     @property
     def sentence(self) -> str:
+        if self.told:
+            return _UNSENDABLE.sub("?", self.told)
+        if self.reason in _ABOUT_A_PARAMETER and _PARAMETER_NAME.fullmatch(self.detail):
+            return f"{self.reason.sentence.removesuffix('.')}: {self.detail}."
         return self.reason.sentence
 
     @property

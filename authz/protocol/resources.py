@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from authz.protocol.errors import OAuthError, Reason
+from authz.protocol.errors import OAuthError, Reason, harmless
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\<>\"{}|^`]|[^\x00-\x7f]")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -20,18 +20,18 @@ def canonical(uri: str) -> str:
     """
     # > Its value MUST be an absolute URI, as specified by Section 4.3 of [RFC3986]. (RFC 8707 §2)
     if len(uri) > 1024 or _FORBIDDEN.search(uri):
-        raise OAuthError(Reason.RESOURCE_MALFORMED)
+        raise OAuthError(Reason.RESOURCE_MALFORMED, detail=harmless(uri))
     try:
         parts = urlsplit(uri)
         port = parts.port
     except ValueError:
-        raise OAuthError(Reason.RESOURCE_MALFORMED) from None
+        raise OAuthError(Reason.RESOURCE_MALFORMED, detail=harmless(uri)) from None
     host = parts.hostname
     # > The URI MUST NOT include a fragment component. (RFC 8707 §2)
     if "#" in uri or not host or "@" in parts.netloc:
-        raise OAuthError(Reason.RESOURCE_MALFORMED)
+        raise OAuthError(Reason.RESOURCE_MALFORMED, detail=harmless(uri))
     if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
-        raise OAuthError(Reason.RESOURCE_MALFORMED)
+        raise OAuthError(Reason.RESOURCE_MALFORMED, detail=harmless(uri))
     authority = f"[{host}]" if ":" in host else host
     if port is not None and port != _DEFAULT_PORT[parts.scheme]:
         authority += f":{port}"

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from authz.protocol.errors import OAuthError, Reason
+from authz.protocol.errors import OAuthError, Reason, harmless
 
 # > scope-token = 1*( %x21 / %x23-5B / %x5D-7E ) (RFC 6749 §3.3)
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
@@ -51,8 +51,25 @@ def narrow(asked: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
         return tuple(known)
     kept = tuple(name for name in asked if name in known)
     if not kept:
-        raise OAuthError(Reason.SCOPE_UNKNOWN)
+        raise OAuthError(Reason.SCOPE_UNKNOWN, detail=harmless(join(asked)))
     return kept
+
+
+def for_client(asked: Sequence[str], own: Sequence[str] | None, known: Collection[str]) -> tuple[str, ...]:
+    """`narrow`, to what the client is registered for (None: to everything). Raises `OAuthError` with what is at fault.
+
+    `known` are the resource's scopes. Asked for nothing but offline_access is asked for no scope of the resource
+    (claude.ai joins an empty list and that name).
+    """
+    asked = tuple(name for name in asked if name != "offline_access")
+    if not known:
+        raise OAuthError(Reason.RESOURCE_WITHOUT_SCOPES)
+    if asked and not any(name in known for name in asked):
+        raise OAuthError(Reason.SCOPE_UNKNOWN, detail=harmless(join(asked)))
+    left = registered(own, known)
+    if not left or (asked and not any(name in left for name in asked)):
+        raise OAuthError(Reason.SCOPE_NOT_REGISTERED, detail=harmless(join(asked) or "all"))
+    return narrow(asked, left)
 
 
 def within(asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:

@@ -217,7 +217,7 @@ class TestSecret:
         answers = [
             ask(gatehouse, basic_header("nobody", SECRET)),
             ask(gatehouse, basic_header("nightly-report", WRONG)),
-            ask(gatehouse, basic_header("posting-agent", SECRET)),
+            ask(gatehouse, basic_header("posting-agent", WRONG)),
             ask(gatehouse, basic_header("pending-agent", WRONG)),
             ask(gatehouse, client_id="signing-agent"),
             ask(gatehouse, **client_assertion("nobody")),

@@ -8,7 +8,8 @@ REMEDIES: Mapping[str, str] = {
     "client_not_approved": "The agent is known, and waits for an approval or is suspended. Approve it on its page.",
     "client_secret_wrong": "The secret is not the agent's. If it lost its own, its owner makes a new one on its page.",
     "client_authentication_wrong_method": (
-        "The agent proves who it is in another way than the one it is registered for."
+        "The agent proves who it is in another way than the one it is registered for; the detail names both, and says"
+        " where the secret was right."
     ),
     "client_assertion_audience": (
         "The client assertion is meant for another server: its audience must be this issuer alone."
@@ -30,6 +31,8 @@ REMEDIES: Mapping[str, str] = {
     "resource_unknown": "No MCP server with this identifier is registered and active.",
     "resource_missing": "The request names no MCP server, and there is no default one.",
     "scope_unknown": "None of the scopes exists at this MCP server.",
+    "scope_not_registered": "The agent is registered for none of these scopes. Change “scope” on its page.",
+    "resource_without_scopes": "This MCP server has no scopes, so that nothing can be granted. Give it one.",
     "approval_pending": "It waits for a human to approve it.",
 }
 
