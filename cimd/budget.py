@@ -2,7 +2,9 @@
 
 A stranger makes this server fetch by naming a URL. So fetches are counted in the database, by origin and in all, and
 those for unknown clients apart from those for known ones: no flood of first sights keeps a known client's document from
-being refreshed. A document is fetched under a lease, which ends by itself if its holder dies.
+being refreshed. Hosts that have only failed so far have a small share of their own, so that those which drip do not
+stand in the way of one that was never asked. A document is fetched under a lease, which ends by itself if its holder
+dies. How many of them a process fetches at once, authz/outbound/errands.py says.
 """
 
 import secrets
@@ -16,8 +18,9 @@ from authz.database import clocks, raw_sql
 from authz.database.due import due
 from authz.database.transactions import settled
 from authz.models import Client
+from authz.outbound.errands import Pool
 from authz.protocol.errors import OAuthError
-from cimd import approval_queue
+from cimd import approval_queue, policy, trust
 from cimd.client_identifier import host, origin
 from cimd.models import Document, FetchWindow
 from cimd.reasons import Reason
@@ -41,8 +44,9 @@ class Limits:
     a_minute: int
 
 
-FIRST_SIGHTS = Limits(at_once_per_origin=2, at_once=8, a_minute_per_origin=30, a_minute=120)
-KNOWN_CLIENTS = Limits(at_once_per_origin=4, at_once=16, a_minute_per_origin=120, a_minute=1200)
+FIRST_SIGHTS = Limits(at_once_per_origin=2, at_once=256, a_minute_per_origin=30, a_minute=600)
+FAILING = Limits(at_once_per_origin=1, at_once=256, a_minute_per_origin=10, a_minute=60)
+KNOWN_CLIENTS = Limits(at_once_per_origin=4, at_once=64, a_minute_per_origin=120, a_minute=1200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,41 +57,68 @@ class Claim:
     lease: str
 
 
-# The URLs that this process is about to claim. Few first sights may wait for the database's one writer at once; without
-# this, a flood that begins in one moment would take all threads before the first of it is counted.
+# The URLs that this process is about to claim, and how many may wait for the database's one writer at once.
 _entering: set[str] = set()
 _entering_lock = threading.Lock()
 MAX_ENTERING = 4
+_entrance = threading.BoundedSemaphore(MAX_ENTERING)
 
 
-def claim(client_id: str, now: float, *, is_known: bool) -> Claim | None:
+def kind(client_id: str, *, is_known: bool) -> Pool:
+    """Whose errand it is to fetch this document. A host whose documents have all failed shows what it is."""
+    if is_known or trust.standing(host(client_id), policy.current().trust) is trust.Standing.TRUSTED:
+        return Pool.CLIENTS
+    where = origin(client_id)
+    has_failed = raw_sql.one(_FAILED, (where, time.time() - KEPT_FAILURE)) is not None
+    return Pool.FAILING if has_failed and raw_sql.one(_HAS_A_CLIENT, (where,)) is None else Pool.STRANGERS
+
+
+_FAILED = "SELECT 1 FROM cimd_document WHERE origin = %s AND client_id IS NULL AND failures > 0 AND failed > %s LIMIT 1"
+_HAS_A_CLIENT = "SELECT 1 FROM cimd_document WHERE origin = %s AND client_id IS NOT NULL LIMIT 1"
+
+
+def _limits(kind: Pool, *, is_known: bool) -> tuple[str, Limits]:
+    """What its windows are called, and how much there is in them."""
+    if is_known:
+        return "known", KNOWN_CLIENTS
+    if kind is Pool.FAILING:
+        return "failing", FAILING
+    # As much for the hosts that are trusted as for all others together.
+    return "believed" if kind is Pool.CLIENTS else "new", FIRST_SIGHTS
+
+
+def claim(client_id: str, now: float, kind: Pool, *, is_known: bool) -> Claim | None:
     """The right to fetch, or None if somebody else is fetching. Raises `OAuthError` where the budget is spent."""
-    limits = KNOWN_CLIENTS if is_known else FIRST_SIGHTS
     with _entering_lock:
         if client_id in _entering:
             return None
-        if len(_entering) >= MAX_ENTERING and not is_known:
-            raise busy("entering")
         _entering.add(client_id)
     try:
         if _is_leased(client_id, now):
             return None
         # Most of a flood is turned away by reading.
-        _require_some(origin(client_id), limits, now, is_known=is_known)
+        name, limits = _limits(kind, is_known=is_known)
+        _require_some(origin(client_id), name, limits, now, is_known=is_known)
         if not is_known:
             approval_queue.require_room(host(client_id), now)
-        return _claimed(client_id, limits, now, is_known=is_known)
+        if not _entrance.acquire(timeout=LEASE / 4):
+            raise busy("entering")
+        try:
+            return _claimed(client_id, name, limits, now, is_known=is_known)
+        finally:
+            _entrance.release()
     finally:
         with _entering_lock:
             _entering.discard(client_id)
 
 
-def _claimed(client_id: str, limits: Limits, now: float, *, is_known: bool) -> Claim | None:
+def _claimed(client_id: str, name: str, limits: Limits, now: float, *, is_known: bool) -> Claim | None:
     where, minute = origin(client_id), int(now // MINUTE)
     with settled():
-        windows = [_window(scope, minute, now).pk for scope in _scopes(where, is_known=is_known)]
-        # The windows' rows are locked from here to the commit: what is counted stays true.
-        _require_some(where, limits, now, is_known=is_known)
+        windows = [_window(scope, minute, now).pk for scope in _scopes(where, name)]
+        # The windows' rows are locked from here to the commit: what is counted stays true, by the clock as it is now.
+        now = max(now, time.time())
+        _require_some(where, name, limits, now, is_known=is_known)
         document, _ = Document.objects.get_or_create(url=client_id, defaults={"host": host(client_id), "origin": where})
         lease = secrets.token_hex(16)
         # One conditional statement is the answer (law 3).
@@ -128,23 +159,20 @@ _UNDER_WAY = {
 _BEGUN = "SELECT count FROM cimd_fetchwindow WHERE scope = %s AND minute = %s"
 
 
-def _require_some(where: str, limits: Limits, now: float, *, is_known: bool) -> None:
+def _require_some(where: str, name: str, limits: Limits, now: float, *, is_known: bool) -> None:
     """Raises `OAuthError` where the budget is spent, by what is under way or by what began in this minute."""
     origins = [row[0] for row in raw_sql.every(_UNDER_WAY[is_known], (now, now + LEASE, limits.at_once))]
     if len(origins) >= limits.at_once or origins.count(where) >= limits.at_once_per_origin:
         raise busy("at once")
-    for scope, most in zip(
-        _scopes(where, is_known=is_known), (limits.a_minute, limits.a_minute_per_origin), strict=True
-    ):
+    for scope, most in zip(_scopes(where, name), (limits.a_minute, limits.a_minute_per_origin), strict=True):
         begun = raw_sql.one(_BEGUN, (scope, int(now // MINUTE)))
         if (begun[0] if begun else 0) >= most:
             raise busy("minute")
 
 
-def _scopes(where: str, *, is_known: bool) -> tuple[str, str]:
+def _scopes(where: str, name: str) -> tuple[str, str]:
     """The windows that a fetch counts in: of all, and of its origin."""
-    kind = "known" if is_known else "new"
-    return kind, f"{kind} {where}"
+    return name, f"{name} {where}"
 
 
 def _window(scope: str, minute: int, now: float) -> FetchWindow:

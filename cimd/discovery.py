@@ -13,24 +13,22 @@ from datetime import UTC, datetime
 
 from authz import audit, outbound
 from authz.database import raw_sql
-from authz.database.concurrency import step_aside
 from authz.database.transactions import settled
 from authz.models import Client
-from authz.outbound import Cause, OutboundError, Role
+from authz.outbound import Cause, OutboundError, Role, errands
+from authz.outbound.errands import Pool
 from authz.protocol import http_caching
 from authz.protocol.client_metadata import Check, ClientMetadata
 from authz.protocol.errors import OAuthError, RefusalReason
 from authz.protocol.moments import is_due
 from cimd import admission, budget, freshness, logos, metadata_document, policy, trust
 from cimd.budget import Claim
-from cimd.client_identifier import host
+from cimd.client_identifier import host, origin
 from cimd.models import Document, DocumentVersion
 from cimd.reasons import Event, Reason
 
 BOUNDS = freshness.Bounds()
 MAX_VERSIONS = 100
-# Its host is down, and may come back with the same document; any other failure is an answer.
-_DOWN = frozenset({Cause.DNS, Cause.CONNECT, Cause.TLS, Cause.TIMEOUT, Cause.PROTOCOL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +56,27 @@ class Judged:
 def refresh(client_id: str) -> Document:
     """The document's bookkeeping, with a client that may be served. Raises `OAuthError`."""
     document = find(client_id)
-    now = time.time()
-    if document is not None and document.client is not None and is_fresh(document.fresh_until, now):
-        return document
-    if document is not None and not is_due(document.retry_at, now, freshness.LONGEST_RETRY):
-        return _despite_failure(document, now)
+    if (kept := _as_it_is(document)) is not None:
+        return kept
+    kind = budget.kind(client_id, is_known=document is not None and document.client is not None)
     try:
-        if not step_aside():
-            raise budget.busy("places")
-        claim = budget.claim(client_id, now, is_known=document is not None and document.client is not None)
+        return errands.result(
+            kind, ("document", client_id), lambda: _refreshed(client_id, kind), party=origin(client_id)
+        )
+    except errands.BusyError:
+        if document is not None and _may_serve(document, time.time()):
+            return document
+        raise budget.busy("places") from None
+
+
+def _refreshed(client_id: str, kind: Pool) -> Document:
+    """The same, by asking its host. Whoever waits for it waits elsewhere (authz/outbound/errands.py)."""
+    document, now = find(client_id), time.time()
+    if (kept := _as_it_is(document)) is not None:
+        return kept
+    try:
+        is_known = document is not None and document.client is not None
+        claim = budget.claim(client_id, now, kind, is_known=is_known)
         if claim is None:
             budget.wait(client_id)
             return _after_another(client_id)
@@ -75,6 +85,17 @@ def refresh(client_id: str) -> Document:
             return document
         raise error from None
     return _discover(claim, client_id, document)
+
+
+def _as_it_is(document: Document | None) -> Document | None:
+    """The document, if its host is not to be asked now. Raises `OAuthError`; None: it is."""
+    now = time.time()
+    if document is None:
+        return None
+    if document.client is not None and is_fresh(document.fresh_until, now):
+        return document
+    is_to_wait = not is_due(document.retry_at, now, freshness.LONGEST_RETRY)
+    return _despite_failure(document, now) if is_to_wait else None
 
 
 def is_fresh(until: float, now: float) -> bool:
@@ -119,7 +140,11 @@ def _discover(claim: Claim, client_id: str, document: Document | None) -> Docume
     try:
         fetched = fetch(client_id, document)
     except OutboundError as error:
-        return _failed(claim, error.cause.value, status=error.status, is_down=_is_down(error))
+        if error.cause in {Cause.BUSY, Cause.ABANDONED}:
+            # It was not asked to the end, so nothing is known of it: whoever comes next may ask at once.
+            Document.objects.filter(pk=claim.document, lease=claim.lease).update(lease="", lease_until=0)
+            raise budget.busy(error.cause.value) from None
+        return _failed(claim, error.cause.value, status=error.status, is_down=error.is_down)
     judgement = metadata_document.judge(client_id, fetched.body, policy.terms(host(client_id)))
     metadata = judgement.metadata
     if metadata is None:
@@ -132,6 +157,7 @@ def fetch(client_id: str, document: Document | None) -> Fetched:
     """Get the document, with a condition if we hold a version of it. Raises `OutboundError`."""
     held = (document.candidate or document.current) if document is not None else None
     condition = http_caching.validators(document.headers) if document is not None and held is not None else {}
+    errands.release_database()
     requested = time.time()
     response = outbound.fetch(Role.CLIENT_METADATA_DOCUMENT, client_id, headers=condition)
     received = _kept(response.headers)
@@ -150,11 +176,6 @@ def _kept(headers: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value[:512] for name, value in headers.items() if name in http_caching.HEADERS and value.isprintable()
     }
-
-
-def _is_down(error: OutboundError) -> bool:
-    # > stale-if-error … 500, 502, 503, or 504 (RFC 5861 §4)
-    return error.cause in _DOWN or (error.cause is Cause.STATUS and error.status in {429, 500, 502, 503, 504})
 
 
 def _is_believed(client_id: str, document: Document | None) -> bool:

@@ -5,15 +5,14 @@ Asked for when the issuer's configuration names no `jwks_uri`; kept in the proce
 while only. The host is the administrator's choice, yet it is asked through the one door out like everybody else's.
 """
 
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from authz.database.concurrency import step_aside
-from authz.outbound import Cause, OutboundError, Role, fetch
+from authz.outbound import Cause, OutboundError, Role, errands, fetch
+from authz.outbound.errands import Pool
 from authz.protocol import strict_json
 
 # Seconds.
@@ -25,6 +24,10 @@ MAX_ENTRIES = 1000
 
 class DiscoveryError(Exception):
     """The issuer's metadata cannot be used. The text is the cause, for operators."""
+
+
+class MetadataUnreachableError(DiscoveryError):
+    """The issuer's host does not answer, and nothing that it said before serves any more."""
 
 
 class MetadataOnItsWayError(DiscoveryError):
@@ -39,11 +42,10 @@ class _Found:
     failure: str
     until: float
     learnt: float
+    is_down: bool = False
 
 
-_UNREACHABLE = frozenset(f"metadata_{cause.value}" for cause in (Cause.DNS, Cause.CONNECT, Cause.TLS, Cause.TIMEOUT))
 _found: dict[str, _Found] = {}
-_lock = threading.Lock()
 
 
 def jwks_uri(issuer: str) -> str:
@@ -65,27 +67,32 @@ def metadata(issuer: str) -> Mapping[str, Any]:
 def _known(issuer: str) -> Mapping[str, Any]:
     known = _found.get(issuer)
     if known is None or time.monotonic() >= known.until:
-        # One at a time: many requests for an issuer that is slow to answer must not become many fetches.
-        if not step_aside():
-            raise MetadataOnItsWayError(Cause.BUSY.value)
-        with _lock:
-            known = _found.get(issuer)
-            if known is None or time.monotonic() >= known.until:
-                known = _renewed(known, _ask(issuer))
-                if len(_found) >= MAX_ENTRIES:
-                    _found.clear()
-                _found[issuer] = known
+        try:
+            # One for each issuer, however many ask; an issuer that is slow to answer holds up no other.
+            known = errands.result(Pool.ISSUERS, ("metadata", issuer), lambda: _renewed(issuer), party=_host(issuer))
+        except errands.BusyError:
+            raise MetadataOnItsWayError(Cause.BUSY.value) from None
     if known.failure:
-        raise DiscoveryError(known.failure)
+        raise (MetadataUnreachableError if known.is_down else DiscoveryError)(known.failure)
     return known.metadata
 
 
-def _renewed(known: _Found | None, answer: _Found) -> _Found:
-    """The answer, or for a while what was known before, if the host did not answer at all."""
-    unreachable = answer.failure in _UNREACHABLE
-    if unreachable and known is not None and known.metadata and time.monotonic() < known.learnt + FRESH + GRACE:
-        return replace(known, until=time.monotonic() + RETRY)
+def _renewed(issuer: str) -> _Found:
+    """What the issuer says now, or for a while what was known before, if its host did not answer at all."""
+    known = _found.get(issuer)
+    if known is not None and time.monotonic() < known.until:
+        return known
+    answer = _ask(issuer)
+    if answer.is_down and known is not None and known.metadata and time.monotonic() < known.learnt + FRESH + GRACE:
+        answer = replace(known, until=time.monotonic() + RETRY)
+    if len(_found) >= MAX_ENTRIES:
+        _found.clear()
+    _found[issuer] = answer
     return answer
+
+
+def _host(issuer: str) -> str:
+    return urlsplit(issuer).netloc
 
 
 def forget(issuer: str) -> None:
@@ -104,12 +111,16 @@ def metadata_addresses(issuer: str) -> tuple[str, ...]:
 
 
 def _ask(issuer: str) -> _Found:
-    failure = ""
+    failure, is_down = "", False
     for address in metadata_addresses(issuer):
         try:
             metadata = strict_json.read_object(fetch(Role.ISSUER_METADATA, address).body)
         except OutboundError as error:
+            if error.cause in {Cause.BUSY, Cause.ABANDONED}:
+                raise errands.BusyError from None  # nobody was asked to the end, so nothing failed
             failure = failure or f"metadata_{error.cause.value}"
+            # One that does not answer might be the one which says it; what the other lacks proves nothing.
+            is_down = is_down or error.is_down
             continue
         except strict_json.StrictJsonError:
             failure = "metadata_malformed"
@@ -123,4 +134,4 @@ def _ask(issuer: str) -> _Found:
         if isinstance(found, str) and found:
             return _Found(metadata, "", time.monotonic() + FRESH, time.monotonic())
         failure = "metadata_without_jwks_uri"
-    return _Found({}, failure, time.monotonic() + RETRY, 0.0)
+    return _Found({}, failure, time.monotonic() + RETRY, 0.0, is_down)

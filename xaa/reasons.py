@@ -29,6 +29,11 @@ class Reason(RefusalReason):
         "temporarily_unavailable",
         "The authorization server cannot answer at present.",
     )
+    ISSUER_KEYS_UNREACHABLE = (
+        "issuer_keys_unreachable",
+        "temporarily_unavailable",
+        "The authorization server cannot answer at present.",
+    )
     ASSERTION_KEY_UNKNOWN = "assertion_key_unknown", *INVALID_GRANT
     ASSERTION_SIGNATURE = "assertion_signature", *INVALID_GRANT
     ASSERTION_AUDIENCE = "assertion_audience", *INVALID_GRANT

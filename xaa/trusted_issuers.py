@@ -5,6 +5,7 @@ trusts nobody (law 5, attack 18). Configuration comes from the snapshot, so swit
 request on.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -162,6 +163,10 @@ def _published(trust: Trust, token: Unverified) -> tuple[Key, ...]:
     except (discovery.MetadataOnItsWayError, remote_keys.KeysOnTheirWayError) as error:
         # Nothing is wrong with the assertion: told `invalid_grant`, its client would throw it away.
         raise OAuthError(Reason.ISSUER_KEYS_ON_THEIR_WAY, detail=str(error), retry_after=1) from None
+    except (discovery.MetadataUnreachableError, remote_keys.KeysUnreachableError) as error:
+        # Nor is anything known to be wrong while the issuer's host does not answer: it is nobody's refusal.
+        seconds = getattr(error, "retry_after", math.ceil(discovery.RETRY))
+        raise OAuthError(Reason.ISSUER_KEYS_UNREACHABLE, detail=str(error), retry_after=seconds) from None
     except (OutboundError, discovery.DiscoveryError, remote_keys.KeysUnavailableError) as error:
         raise OAuthError(Reason.ISSUER_KEYS_UNAVAILABLE, detail=str(error)) from None
 

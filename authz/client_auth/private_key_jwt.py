@@ -110,6 +110,9 @@ def _published(client: Client, *, kid: str | None = None, tried: tuple[jwks.Key,
     except remote_keys.KeysOnTheirWayError as error:
         # Nothing is wrong with the client: told `invalid_client`, it might give up.
         raise OAuthError(Reason.CLIENT_KEYS_ON_THEIR_WAY, detail=str(error), retry_after=1) from None
+    except remote_keys.KeysUnreachableError as error:
+        # Nor is it the client's fault that the host of its keys does not answer: it counts as no wrong guess.
+        raise OAuthError(Reason.CLIENT_KEYS_UNREACHABLE, detail=str(error), retry_after=error.retry_after) from None
     except remote_keys.KeysUnavailableError as error:
         raise OAuthError(Reason.CLIENT_KEYS_UNAVAILABLE, detail=str(error)) from None
 

@@ -7,13 +7,18 @@ them only take the interpreter from each other in the middle of a transaction (d
 waits for other servers in the lane, nor for long for the database: a request that has to leaves it (`MustWait`) and
 begins again beside it.
 
-**A place to wait.** Beside the lane a request that has to wait for somebody else, the network or another request's
-fetch, asks for a place first. Two of a process's threads are kept from waiting, so that
+**Beginning again.** A request that needs what another server has waits in no thread: it leaves with an errand, and
+begins again when that is over (authz/outbound/errands.py).
+
+**A place to wait.** A request that cannot begin again, such as a person's way back from their issuer, asks for a place
+before it waits for the network. Two of a process's threads are kept from waiting, so that
 however many strangers make this server fetch from slow hosts, its own people and agents are served (attack 10).
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum, auto
@@ -26,7 +31,13 @@ KEPT_FREE = 2
 
 
 class MustWait(BaseException):
-    """Raised in the lane by a request that has to wait for somebody else; it is to begin again beside the lane."""
+    """Raised by a request that has to wait for somebody else. With an `errand` it begins again when that is over;
+    without one it leaves the lane, and begins again beside it.
+    """
+
+    def __init__(self, errand: Any = None) -> None:
+        super().__init__()
+        self.errand = errand
 
 
 class Locked(MustWait):
@@ -40,10 +51,15 @@ class _Standing(Enum):
     IN_LANE = auto()
     BESIDE = auto()
     WAITING = auto()
+    ON_AN_ERRAND = auto()
 
 
 T = TypeVar("T")
 _counted: ContextVar[dict[str, Any] | None] = ContextVar("counted", default=None)
+# Who waits for which host.
+_parties: Counter[str] = Counter()
+_parties_lock = threading.Lock()
+_party: ContextVar[str] = ContextVar("party", default="")
 _standing: ContextVar[_Standing] = ContextVar("standing", default=_Standing.OUTSIDE)
 
 
@@ -70,6 +86,8 @@ def beside_the_others() -> Iterator[None]:
         yield
     finally:
         if _standing.get() is _Standing.WAITING:
+            with _parties_lock:
+                _parties[_party.get()] -= 1
             _places().release()
         _standing.set(_Standing.OUTSIDE)
 
@@ -79,19 +97,69 @@ def is_serving() -> bool:
     return _standing.get() is not _Standing.OUTSIDE
 
 
+# What errands have brought to a request that can begin again, by their keys; None: it cannot.
+_brought: ContextVar[Mapping[Hashable, Future[Any]] | None] = ContextVar("brought", default=None)
+
+
+@contextmanager
+def beginning_again(brought: Mapping[Hashable, Future[Any]]) -> Iterator[None]:
+    """Work on a request that may raise `MustWait` and be begun again: it does nothing twice that counts."""
+    token = _brought.set(brought)
+    try:
+        yield
+    finally:
+        _brought.reset(token)
+
+
+def brought() -> Mapping[Hashable, Future[Any]] | None:
+    return _brought.get()
+
+
+@contextmanager
+def on_an_errand() -> Iterator[None]:
+    """Work in a thread that others wait for, and that holds nothing of theirs."""
+    tokens = _standing.set(_Standing.ON_AN_ERRAND), _brought.set(None)
+    try:
+        yield
+    finally:
+        _standing.reset(tokens[0])
+        _brought.reset(tokens[1])
+
+
+def is_on_an_errand() -> bool:
+    return _standing.get() is _Standing.ON_AN_ERRAND
+
+
+def is_outside() -> bool:
+    """Whether this is no request of the server, or its errand: it may take its time, where it is."""
+    return _standing.get() in {_Standing.OUTSIDE, _Standing.ON_AN_ERRAND}
+
+
 def is_in_the_lane() -> bool:
     return _standing.get() is _Standing.IN_LANE
 
 
-def step_aside() -> bool:
-    """From here on this request may wait. False: all places to wait are taken, so it may not. Raises `MustWait`."""
+def step_aside(party: str = "") -> bool:
+    """From here on this request may wait, for `party` (a host) if that is known. False: all places to wait are taken,
+    or as many as one party has, so it may not. Raises `MustWait`.
+    """
     match _standing.get():
         case _Standing.IN_LANE:
             raise MustWait
         case _Standing.BESIDE:
-            if not _places().acquire(blocking=False):
-                return False
-            _standing.set(_Standing.WAITING)
+            return _take_a_place(party)
+    return True
+
+
+def _take_a_place(party: str) -> bool:
+    # Half of the places at the most for one host, so that one which hangs leaves some to the others.
+    per_party = max(1, (conf.threads - KEPT_FREE) // 2)
+    with _parties_lock:
+        if (party and _parties[party] >= per_party) or not _places().acquire(blocking=False):
+            return False
+        _parties[party] += 1
+    _party.set(party)
+    _standing.set(_Standing.WAITING)
     return True
 
 

@@ -27,6 +27,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from queue import Empty, SimpleQueue
 from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -65,6 +66,7 @@ class Cause(StrEnum):
     STATUS = "status", "The host answered with a status other than 200."
     CONTENT_TYPE = "content_type", "The answer has the wrong content type."
     ENCODING = "encoding", "The answer is compressed, although it was asked not to be."
+    ABANDONED = "abandoned", "Everybody who waited for the answer has left."
     BUSY = "busy", "Too many requests of this server wait for other servers already."
     TOO_LARGE = "too_large", "The answer is too large."
     REFUSED = "refused", "The mail server does not deliver to this address."
@@ -78,6 +80,17 @@ class OutboundError(Exception):
         self.cause = cause
         self.status = status
         self.detail = detail
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the host does not answer, and may come back with the same: any other failure is an answer.
+
+        > stale-if-error … 500, 502, 503, or 504 (RFC 5861 §4)
+        """
+        return self.cause in _DOWN or (self.cause is Cause.STATUS and self.status in {429, 500, 502, 503, 504})
+
+
+_DOWN = frozenset({Cause.DNS, Cause.CONNECT, Cause.TLS, Cause.TIMEOUT, Cause.PROTOCOL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +203,7 @@ def fetch(role: Role, url: str, *, headers: Mapping[str, str] | None = None, bod
     """
     if in_settled():
         raise RuntimeError("no network inside settled() (law 2)")
-    if not step_aside():
+    if not step_aside(urlsplit(url).netloc):
         raise OutboundError(Cause.BUSY)
     began, outcome = time.perf_counter(), "error"
     try:
@@ -264,7 +277,9 @@ def _deliver(role: Role, host: str, port: int, payload: bytes) -> None:
 
 
 def _cause_of_socket(error: OSError, deadline: Deadline) -> Cause:
-    if deadline.is_over or isinstance(error, TimeoutError):
+    if (ended := _ended(deadline)) is not None:
+        return ended
+    if isinstance(error, TimeoutError):
         return Cause.TIMEOUT
     return Cause.TLS if isinstance(error, ssl.SSLError) else Cause.PROTOCOL
 
@@ -440,7 +455,7 @@ def _exchange(request: requests.PreparedRequest, limits: Limits, adapter: "_Pinn
     except TooMuchError:
         raise OutboundError(Cause.TOO_LARGE) from None
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise OutboundError(Cause.TIMEOUT if deadline.is_over else _cause(error)) from error
+        raise OutboundError(_ended(deadline) or _cause(error)) from error
     finally:
         ends.close()
 
@@ -473,6 +488,13 @@ def _read(raw: urllib3.response.BaseHTTPResponse, max_bytes: int) -> bytes:
 
 def _is_conditional(request: requests.PreparedRequest) -> bool:
     return "If-None-Match" in request.headers or "If-Modified-Since" in request.headers
+
+
+def _ended(deadline: Deadline) -> Cause | None:
+    """Why we ended the exchange; None if we did not."""
+    if deadline.is_abandoned:
+        return Cause.ABANDONED
+    return Cause.TIMEOUT if deadline.is_over else None
 
 
 def _cause(error: Exception) -> Cause:

@@ -10,7 +10,9 @@ import socket
 import struct
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from io import RawIOBase
 from typing import Any, Self
 
@@ -22,6 +24,43 @@ class TooMuchError(Exception):
     """The other side sent more bytes than it may, whatever they were: headers, chunk sizes, trailers or a body."""
 
 
+class Abandonment:
+    """Whether anybody still wants what an exchange is about to bring. It ends those that were begun under it."""
+
+    def __init__(self) -> None:
+        self.is_abandoned = False
+        self._lock = threading.Lock()
+        self._cuts: list[Callable[[], None]] = []
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        token = _abandonment.set(self)
+        try:
+            yield
+        finally:
+            _abandonment.reset(token)
+
+    def abandon(self) -> None:
+        with self._lock:
+            self.is_abandoned = True
+            cuts = list(self._cuts)
+        for cut in cuts:
+            cut()
+
+    def on_abandoned(self, cut: Callable[[], None]) -> None:
+        with self._lock:
+            self._cuts.append(cut)
+        if self.is_abandoned:
+            cut()
+
+    def forget(self, cut: Callable[[], None]) -> None:
+        with self._lock:
+            self._cuts.remove(cut)
+
+
+_abandonment: ContextVar[Abandonment | None] = ContextVar("abandonment", default=None)
+
+
 class Deadline:
     """Seconds in which an exchange has to be over. A context: outside it nothing is cut."""
 
@@ -30,15 +69,20 @@ class Deadline:
         self._is_cut = False
         self._lock = threading.Lock()
         self._held: list[socket.socket] = []
+        self._abandonment = _abandonment.get()
         self._watchdog = threading.Timer(max(0.0, seconds), self.cut)
         self._watchdog.daemon = True
 
     def __enter__(self) -> Self:
         self._watchdog.start()
+        if self._abandonment is not None:
+            self._abandonment.on_abandoned(self.cut)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._watchdog.cancel()
+        if self._abandonment is not None:
+            self._abandonment.forget(self.cut)
         with self._lock:
             held, self._held = self._held, []
         for handle in held:
@@ -47,6 +91,11 @@ class Deadline:
     @property
     def is_over(self) -> bool:
         return self._is_cut or time.monotonic() >= self.ends
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether it was ended because nobody waits for it any more."""
+        return self._abandonment is not None and self._abandonment.is_abandoned
 
     def left(self, most: float = float("inf")) -> float:
         """Seconds, as a timeout for one call: never 0, which would mean not to wait, and at most `most`."""

@@ -7,6 +7,7 @@ remembered as keys; the last good ones serve for a bounded time while the host i
 with something that no longer is a set of public keys.
 """
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -14,11 +15,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.cache import cache
 
-from authz.database.concurrency import step_aside
-from authz.outbound import Cause, OutboundError, Response, Role, fetch
+from authz.outbound import Cause, OutboundError, Response, Role, errands, fetch
+from authz.outbound.errands import Pool
 from authz.protocol import http_caching, strict_json
 from authz.protocol.jwks import Key
 from authz.protocol.jwts import JwtError, JwtProblem, keys_from_jwks
@@ -33,7 +35,15 @@ MAX_ENTRIES = 1000
 
 
 class KeysUnavailableError(Exception):
-    """There are no keys that may be used now. Its text is the cause, for operators."""
+    """What is published is no set of public keys, or is there no more. Its text is the cause, for operators."""
+
+
+class KeysUnreachableError(KeysUnavailableError):
+    """Their host does not answer: nothing is known to be wrong. They may be asked for again after `retry_after` (s)."""
+
+    def __init__(self, cause: str, retry_after: float) -> None:
+        super().__init__(cause)
+        self.retry_after = max(1, math.ceil(retry_after))
 
 
 class KeysOnTheirWayError(KeysUnavailableError):
@@ -66,7 +76,7 @@ class _Entry:
     failures: int = 0
     failed: float = 0.0
     failure: str = ""
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    is_down: bool = False  # the failure is that its host did not answer
 
     def usable(self, now: float) -> tuple[Key, ...] | None:
         return self.keys if now < self.fresh_until + GRACE else None
@@ -93,7 +103,7 @@ def keys(jwks_uri: str, role: Role = Role.CLIENT_KEYS, *, kid: str | None = None
     _refresh(entry, jwks_uri, role, lacks=lambda: kid is not None and all(key.kid != kid for key in entry.keys or ()))
     usable = entry.usable(time.monotonic())
     if usable is None:
-        raise KeysUnavailableError(entry.failure) if entry.failure else KeysOnTheirWayError("being_fetched")
+        raise _unavailable(entry)
     return usable
 
 
@@ -106,6 +116,14 @@ def renewed(jwks_uri: str, role: Role = Role.CLIENT_KEYS, *, tried: Collection[K
     entry = _entry(jwks_uri)
     _refresh(entry, jwks_uri, role, lacks=lambda: all(key in tried for key in entry.keys or ()))
     return tuple(key for key in entry.usable(time.monotonic()) or () if key not in tried)
+
+
+def _unavailable(entry: _Entry) -> KeysUnavailableError:
+    if not entry.failure:
+        return KeysOnTheirWayError("being_fetched")
+    if entry.is_down:
+        return KeysUnreachableError(entry.failure, entry.failed_at + RETRY_INTERVAL - time.monotonic())
+    return KeysUnavailableError(entry.failure)
 
 
 def health(jwks_uri: str) -> Health | None:
@@ -133,23 +151,27 @@ def _refresh(entry: _Entry, jwks_uri: str, role: Role, *, lacks: Callable[[], bo
     """Ask the host, if it is due. One fetch at a time: whoever has usable keys does not wait for it; whoever has none,
     or lacks the one, waits with the one who asked first.
     """
+    key, party = ("keys", jwks_uri), urlsplit(jwks_uri).netloc
     lacking = lacks()
-    if not entry.is_due(time.monotonic(), lacking=lacking) and not (lacking and entry.lock.locked()):
+    if not entry.is_due(time.monotonic(), lacking=lacking) and not (lacking and errands.is_under_way(key)):
         return
-    waits = entry.usable(time.monotonic()) is None or lacking
-    if waits and not step_aside():
-        raise KeysOnTheirWayError(Cause.BUSY.value)
-    if not entry.lock.acquire(blocking=waits, timeout=role.limits.seconds + 1 if waits else -1):
-        return
-    try:
+    kind = Pool.ISSUERS if role is Role.ISSUER_KEYS else Pool.CLIENTS
+
+    def work() -> None:
         if entry.is_due(time.monotonic(), lacking=lacks()):
             _fetch(entry, jwks_uri, role)
             if lacks():
                 entry.missed = time.monotonic()
             _count(entry, jwks_uri, role)
             cache.set(_cache_key(jwks_uri), asdict(_health(entry)), timeout=24 * 3600)
-    finally:
-        entry.lock.release()
+
+    if entry.usable(time.monotonic()) is not None and not lacking:
+        errands.begin(kind, key, work, party=party)
+        return
+    try:
+        errands.result(kind, key, work, party=party)
+    except errands.BusyError:
+        raise KeysOnTheirWayError(Cause.BUSY.value) from None
 
 
 def _fetch(entry: _Entry, jwks_uri: str, role: Role) -> None:
@@ -158,10 +180,10 @@ def _fetch(entry: _Entry, jwks_uri: str, role: Role) -> None:
         response = fetch(role, jwks_uri, headers=http_caching.validators(entry.headers) if entry.keys else None)
         headers, found = _answer(entry, response)
     except OutboundError as error:
-        if error.cause is Cause.BUSY:
-            return  # nobody was asked, so nothing failed
+        if error.cause in {Cause.BUSY, Cause.ABANDONED}:
+            return  # nobody was asked to the end, so nothing failed
         # Gone is an answer: whoever withdraws their keys must not have them honoured for an hour more.
-        _failed(entry, error.cause.value, withdrawn=error.status in {404, 410})
+        _failed(entry, error.cause.value, withdrawn=error.status in {404, 410}, is_down=error.is_down)
         return
     except (strict_json.StrictJsonError, JwtError) as error:
         _failed(entry, f"refused_{error}", withdrawn=True)
@@ -191,9 +213,10 @@ def _answer(entry: _Entry, response: Response) -> tuple[Mapping[str, str], tuple
     return headers, entry.keys
 
 
-def _failed(entry: _Entry, failure: str, *, withdrawn: bool) -> None:
+def _failed(entry: _Entry, failure: str, *, withdrawn: bool, is_down: bool = False) -> None:
     entry.failures += 1
-    entry.failed, entry.failed_at, entry.failure = time.time(), time.monotonic(), failure
+    entry.failed, entry.failed_at = time.time(), time.monotonic()
+    entry.failure, entry.is_down = failure, is_down
     if withdrawn:
         entry.keys, entry.headers = None, {}
 

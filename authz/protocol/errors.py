@@ -78,6 +78,7 @@ class Reason(RefusalReason):
     CLIENT_ASSERTION_JTI_MISSING = "client_assertion_jti_missing", "invalid_client", ONE_INVALID_CLIENT
     CLIENT_ASSERTION_REPLAYED = "client_assertion_replayed", "invalid_client", ONE_INVALID_CLIENT
     CLIENT_KEYS_UNAVAILABLE = "client_keys_unavailable", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_KEYS_UNREACHABLE = "client_keys_unreachable", "temporarily_unavailable", NOT_AT_PRESENT
     CLIENT_KEYS_ON_THEIR_WAY = "client_keys_on_their_way", "temporarily_unavailable", NOT_AT_PRESENT
 
     # The grant.

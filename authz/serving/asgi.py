@@ -6,8 +6,10 @@ It is a way to run authz/serving/wsgi.py, which says what is answered.
 
 import asyncio
 from asyncio import AbstractEventLoop
-from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -16,11 +18,15 @@ from authz.serving.wsgi import MACHINES, WAITS, answer  # first: it says which s
 from authz.serving.wsgi import application as wsgi_application
 
 # isort: split
+from django.core.signals import request_finished
+
 from authz.conf import conf
 from authz.database import concurrency, replay
 from authz.database.downloads import Reader
 from authz.endpoints import metadata
 from authz.endpoints.machine import Response, View
+from authz.outbound import errands
+from authz.outbound.errands import Errand
 from authz.protocol.params import MAXIMUM_BODY as MAXIMUM_MACHINE_BODY
 from authz.telemetry import metrics
 
@@ -30,6 +36,11 @@ Send = Callable[[Message], Awaitable[None]]
 
 # Bytes. No form and no file that people or programs send us is longer.
 MAXIMUM_BODY = 5 * 1024 * 1024
+# The page that a stranger's document is asked for by. It does nothing that counts before its client is known, so it may
+# begin again, as machine endpoints do; other pages are worked on once.
+BEGINNING_AGAIN = frozenset({f"{conf.issuer_path}/authorize"})
+# A document, its logo, a client's keys, an issuer's metadata and its keys; and some that others asked for meanwhile.
+MAXIMUM_BEGINNINGS = 10
 # How many bodies there may be in memory that are longer than a machine endpoint's: nobody has signed in for them yet.
 MAXIMUM_LONG = 8
 _long = 0
@@ -82,20 +93,55 @@ async def _answered(scope: dict[str, Any], receive: Receive, send: Send) -> list
 
 
 async def _answer(view: View | None, scope: dict[str, Any], body: bytes, receive: Receive, send: Send) -> list[Message]:
-    environ = _environ(scope, body)
-    loop = asyncio.get_running_loop()
-    claimed, counted = frozenset[str](), dict[str, Any]()
-    if view is not None and _may_begin_in_the_loop(view, loop.time()):
-        with replay.remembered() as claims, concurrency.begun(counted):
-            response = _in_the_lane(view, environ, loop)
-        if response is not None:
-            content = b"" if scope["method"] == "HEAD" else response.content
-            return _whole(response.status_code, response.headers.items(), content)
-        # It begins again; what it has claimed stays its own.
-        environ["wsgi.input"], claimed = BytesIO(body), frozenset(claims)
-    elif view is not None:
-        environ[WAITS] = True
-    return await loop.run_in_executor(_threads, _beside, environ, claimed, counted, Reader(receive, send, loop))
+    """Work on the request, and again each time that it had to wait for something: what it claimed stays its own."""
+    environ, loop = _environ(scope, body), asyncio.get_running_loop()
+    again = _Again(brought={} if view is not None or environ["PATH_INFO"] in BEGINNING_AGAIN else None)
+    is_in_lane = view is not None
+    for _ in range(MAXIMUM_BEGINNINGS):
+        came: Response | list[Message] | concurrency.MustWait
+        environ["wsgi.input"] = BytesIO(body)
+        if view is not None and is_in_lane and _may_begin_in_the_loop(view, loop.time()):
+            came = _in_the_lane(view, environ, again, loop)
+        else:
+            if view is not None and is_in_lane:
+                environ[WAITS] = True
+            came = await loop.run_in_executor(_threads, _beside, environ, again, Reader(receive, send, loop))
+        if isinstance(came, list):
+            return came
+        if not isinstance(came, concurrency.MustWait):
+            content = b"" if scope["method"] == "HEAD" else came.content
+            return _whole(came.status_code, came.headers.items(), content)
+        if came.errand is None or again.brought is None:
+            is_in_lane = False
+        elif await _is_over(came.errand, receive):
+            again.brought[came.errand.key] = came.errand.future
+        else:
+            break
+    return _whole(503, (("Retry-After", "5"),), b"")
+
+
+@dataclass(slots=True)
+class _Again:
+    """What stays a request's own when it begins again: what it claimed, what was counted, and what errands brought to
+    it; None where it cannot begin again for an errand.
+    """
+
+    brought: dict[Hashable, Future[Any]] | None
+    claimed: set[str] = field(default_factory=set)
+    counted: dict[str, Any] = field(default_factory=dict)
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        with (
+            replay.remembered(frozenset(self.claimed)) as claims,
+            concurrency.begun(self.counted),
+            metrics.unless_begun_again(concurrency.MustWait),
+            nullcontext() if self.brought is None else concurrency.beginning_again(self.brought),
+        ):
+            try:
+                yield
+            finally:
+                self.claimed |= claims
 
 
 def _may_begin_in_the_loop(view: View, now: float) -> bool:
@@ -105,24 +151,50 @@ def _may_begin_in_the_loop(view: View, now: float) -> bool:
     return len(times) < MAXIMUM_LOCKED
 
 
-def _in_the_lane(view: View, environ: dict[str, Any], loop: AbstractEventLoop) -> Response | None:
-    """The answer; None if the request has to wait for somebody else, which nobody does here."""
+async def _is_over(errand: Errand, receive: Receive) -> bool:
+    """Wait for an errand: no thread is held for that. Raises `_GoneError` once whoever asked has left."""
+    with errand.waited_for() as future:
+        done, left = asyncio.wrap_future(future), asyncio.ensure_future(_left(receive))
+        try:
+            await asyncio.wait((done, left), timeout=errands.SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            left.cancel()
+        if not done.done() and left.done() and not left.cancelled():
+            done.cancel()  # ours alone: what others wait for goes on
+            raise _GoneError
+        if done.done():
+            done.exception()  # so that asyncio does not report it: the request will
+        return done.done()
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _in_the_lane(
+    view: View,
+    environ: dict[str, Any],
+    again: _Again,
+    loop: AbstractEventLoop,
+) -> Response | concurrency.MustWait:
+    """The answer, or that the request has to wait for somebody else, which nobody does here."""
     # Django keeps database connections by task where a loop is running, and refuses to use them there. For the length
     # of this call the thread does nothing else, so it is as good as a thread without a loop.
     asyncio._set_running_loop(None)
     try:
-        with concurrency.in_the_lane(), metrics.unless_begun_again(concurrency.MustWait):
+        with concurrency.in_the_lane(), again.in_force():
             return answer(view, environ)
-    except concurrency.MustWait as why:
-        if isinstance(why, concurrency.Locked):
+    except concurrency.MustWait as wait:
+        if isinstance(wait, concurrency.Locked):
             _locked.setdefault(view, []).append(loop.time())
             environ[WAITS] = True
-        return None
+        return wait
     finally:
         asyncio._set_running_loop(loop)
 
 
-def _beside(environ: dict[str, Any], claimed: frozenset[str], counted: dict[str, Any], reader: Reader) -> list[Message]:
+def _beside(environ: dict[str, Any], again: _Again, reader: Reader) -> list[Message] | concurrency.MustWait:
     """Answer in a thread, and give what is left to send: a page as a whole. A download is sent while it is made."""
     status, headers = 0, list[tuple[str, str]]()
 
@@ -130,8 +202,13 @@ def _beside(environ: dict[str, Any], claimed: frozenset[str], counted: dict[str,
         nonlocal status, headers
         status, headers = int(told[:3]), sent
 
-    with replay.remembered(claimed), concurrency.begun(counted):
-        chunks = wsgi_application(environ, start_response)
+    try:
+        with again.in_force():
+            chunks = wsgi_application(environ, start_response)
+    except concurrency.MustWait as wait:
+        # Django ends a request when its answer is closed; this one has none.
+        request_finished.send(sender=_beside)
+        return wait
     try:
         if isinstance(chunks, list) or not getattr(chunks, "streaming", True):
             return _whole(status, headers, b"".join(chunks))

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 from django.test import override_settings
 
-from authz.outbound import remote_keys
+from authz.outbound import errands, remote_keys
 from authz.protocol import jwks
 from tests.support.world import World
 from tests.xaa import company as organisation
@@ -138,8 +138,8 @@ SYMMETRIC = {"kty": "oct", "kid": "s", "k": "c2VjcmV0"}
 @pytest.mark.parametrize(
     "answer",
     [
-        (500, {}),
         (404, {}),
+        (410, {}),
         (302, {}),
         (200, b"not json"),
         (200, []),
@@ -152,8 +152,8 @@ SYMMETRIC = {"kty": "oct", "kid": "s", "k": "c2VjcmV0"}
         (200, {"keys": [jwks.public_jwk(OTHER.public_key(), kid="key-1", alg="ES256")]}),
     ],
     ids=[
-        "an error",
         "nothing",
+        "gone",
         "a redirect",
         "no JSON",
         "a list",
@@ -180,7 +180,9 @@ def test_a_private_key_inside_spoils_the_whole_set(company: Company, host: Host)
 def test_a_host_that_is_down_fails_closed_and_is_not_asked_again_at_once(company: Company, host: Host) -> None:
     host.answers["/jwks"] = 503, {}
     for _ in range(5):
-        assert refused(company.redeem_assertion(company.idp.id_jag())) == REFUSED
+        answer = company.redeem_assertion(company.idp.id_jag())
+        assert refused(answer) == (503, "temporarily_unavailable")
+        assert 1 <= int(answer["Retry-After"]) <= 10
     assert len(host.asked) == 1
     assert IssuerHealth.objects.get().failure == "status"
 
@@ -250,7 +252,9 @@ def test_metadata_that_is_not_the_issuers_own_is_not_believed(
 def test_an_issuer_that_is_down_is_not_asked_again_at_once(discovered: Company, host: Host) -> None:
     host.answers["/.well-known/openid-configuration"] = 503, {}
     for _ in range(5):
-        assert refused(discovered.redeem_assertion(discovered.idp.id_jag())) == REFUSED
+        answer = discovered.redeem_assertion(discovered.idp.id_jag())
+        assert refused(answer) == (503, "temporarily_unavailable")
+        assert int(answer["Retry-After"]) >= 1
     assert len(host.asked) == 2
 
 
@@ -270,12 +274,16 @@ def test_a_known_address_serves_while_the_host_is_down(
     assert discovered.redeem_assertion(discovered.idp.id_jag()).status_code == 200
 
 
+def _no_place(*_: object, **__: object) -> None:
+    raise errands.BusyError
+
+
 def test_a_request_that_may_not_wait_for_the_keys_is_asked_to_come_again(
     company: Company, host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assertion = company.idp.id_jag()
     with monkeypatch.context() as busy:
-        busy.setattr(remote_keys, "step_aside", lambda: False)
+        busy.setattr(errands, "result", _no_place)
         answer = company.redeem_assertion(assertion)
     assert refused(answer) == (503, "temporarily_unavailable")
     assert answer["Retry-After"] == "1"

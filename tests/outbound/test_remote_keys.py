@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from authz.outbound import Cause, OutboundError, Response, Role, remote_keys
+from authz.outbound import Cause, OutboundError, Response, Role, errands, remote_keys
 from authz.outbound.remote_keys import KeysOnTheirWayError, KeysUnavailableError, health, keys, renewed
 from authz.protocol.jwks import public_jwk
 
@@ -283,13 +283,17 @@ def test_whoever_comes_while_a_rotated_key_is_being_fetched_gets_it_too(host: Ho
     assert slow.asked == 2
 
 
+def _no_place(*_: object, **__: object) -> None:
+    raise errands.BusyError
+
+
 def test_where_no_more_may_wait_they_are_said_to_be_on_their_way(
     host: Host, slow: SlowHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(kids)
         assert slow.is_asked.wait(30)
-        monkeypatch.setattr(remote_keys, "step_aside", lambda: False)
+        monkeypatch.setattr(errands, "result", _no_place)
         with pytest.raises(KeysOnTheirWayError):
             kids()
         slow.may_answer.set()
