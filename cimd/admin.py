@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -30,12 +31,13 @@ from authz.models import Client, User
 from authz.outbound import Cause
 from authz.protocol.client_metadata import Check, Verdict
 from authz.sign_in import form_binding
-from authz.sign_in.roles import APPROVE_AGENTS
+from authz.sign_in.roles import APPROVE_AGENTS, CONFIGURE
 from cimd import admission, metadata_document, policy
 from cimd.changes import DEFAULTS, NEVER_ACCEPTED, Change, Consequence
 from cimd.configuration import PolicySerializer
 from cimd.inspection import inspect
 from cimd.models import Document, DocumentVersion, Policy
+from cimd.trust import is_pattern
 
 APPROVAL = "approve a document"
 
@@ -242,8 +244,18 @@ class DocumentAdmin(ReadOnlyAdmin):
             "title": "Inspect a document",
             "url": url,
             "inspection": inspection,
+            "policy_url": _policy_with(request, inspection.hosts_left_out) if inspection else "",
         }
         return TemplateResponse(request, "console/document_inspect.html", context)
+
+
+def _policy_with(request: HttpRequest, hosts: Sequence[str]) -> str:
+    """The policy's form with these hosts filled in beside those it has; "" for who may not change it."""
+    row = Policy.objects.first()
+    if not request.user.has_perm(CONFIGURE) or not hosts:
+        return ""
+    place = reverse("admin:cimd_policy_change", args=[row.pk]) if row else reverse("admin:cimd_policy_add")
+    return f"{place}?{urlencode({'add_redirect_host': list(hosts)}, doseq=True)}"
 
 
 def _shown(document: Document, waits: DocumentVersion) -> tuple[object, ...]:
@@ -284,6 +296,8 @@ def _consequence(change: Change, label: str) -> forms.ChoiceField:
 
 class PolicyForm(Form):
     """The lists of the policy and what follows from changes, judged by the same rules as the configuration file."""
+
+    offered_redirect_hosts: Sequence[str] = ()
 
     trusted_hosts = LinesField(
         required=False,
@@ -330,6 +344,10 @@ class PolicyForm(Form):
         super().__init__(*args, **kwargs)
         for change, consequence in self.instance.changes.items():
             self.initial.setdefault(change, consequence)
+        if self.offered_redirect_hosts:
+            self.initial["redirect_hosts"] = [
+                *dict.fromkeys([*self.instance.redirect_hosts, *self.offered_redirect_hosts])
+            ]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -349,6 +367,14 @@ class PolicyAdmin(ConsoleAdmin):
     introduction = "Which hosts may introduce agents at once, which never, and what follows when a document changes."
     empty_text = "Nobody is trusted yet: every agent that introduces itself waits for an approval."
     form = PolicyForm
+
+    def get_form(self, request: HttpRequest, obj: Policy | None = None, change: bool = False, **kwargs: Any) -> Any:
+        """A page that named hosts to add (an inspection) leads here with them: filled in, and saved by the person."""
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        offered = [host for host in request.GET.getlist("add_redirect_host")[:32] if is_pattern(host) and host != "*"]
+        if request.method == "GET" and offered:
+            return type("OfferedForm", (form,), {"offered_redirect_hosts": offered})
+        return form
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return super().has_add_permission(request) and not Policy.objects.exists()

@@ -258,7 +258,12 @@ def _failed(
         document.lease, document.lease_until = "", 0
         document.save()
         if is_news:
-            detail = {"cause": failure, "status": status, "refused": [check.name for check in checks]}
+            detail = {
+                "cause": failure,
+                "status": status,
+                "refused": [check.name for check in checks],
+                "because": [f"{check.name}: {check.explanation}"[:500] for check in checks[:5]],
+            }
             audit.record(Event.FETCH_FAILED, reason=reason, client_id=document.url, detail=detail)
         if not _may_serve(document, now):
             raise OAuthError(reason, detail=failure)

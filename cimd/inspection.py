@@ -24,6 +24,7 @@ class Inspection:
     url: str
     checks: tuple[Check, ...]
     metadata: ClientMetadata | None
+    hosts_left_out: tuple[str, ...] = ()
 
     @property
     def is_refused(self) -> bool:
@@ -66,7 +67,7 @@ def inspect(url: str, now: float) -> Inspection:
     if planned.serves_until > planned.fresh_until:
         caching += f", and for {planned.serves_until - planned.fresh_until:.0f} s more while its host is down"
     checks.append(Check("caching", Verdict.PASSED, f"{caching}."))
-    return Inspection(url, tuple(checks), judgement.metadata)
+    return Inspection(url, tuple(checks), judgement.metadata, judgement.hosts_left_out)
 
 
 def _trust(host: str) -> Check:

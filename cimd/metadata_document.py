@@ -25,7 +25,7 @@ def judge(client_id: str, body: bytes, terms: Terms) -> Judgement:
     own = (Check("json", Verdict.PASSED, "It is a JSON object."), *_own_checks(client_id, members))
     judged = client_metadata.judge(members, terms)
     is_refused = any(check.verdict is Verdict.REFUSED for check in own)
-    return Judgement(None if is_refused else judged.metadata, (*own, *judged.checks))
+    return Judgement(None if is_refused else judged.metadata, (*own, *judged.checks), judged.hosts_left_out)
 
 
 def _own_checks(client_id: str, members: dict[str, Any]) -> list[Check]:

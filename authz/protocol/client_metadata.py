@@ -107,10 +107,12 @@ class ClientMetadata:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`metadata` is None if any check refused."""
+    """`metadata` is None if any check refused. `hosts_left_out` are those of https redirect URIs that policy does not
+    name."""
 
     metadata: ClientMetadata | None
     checks: tuple[Check, ...]
+    hosts_left_out: tuple[str, ...] = ()
 
     @property
     def refusals(self) -> tuple[Check, ...]:
@@ -138,7 +140,7 @@ def judge(members: Mapping[str, Any], terms: Terms) -> Judgement:
     if ignored := sorted(judge.members.keys() - _READ):
         judge.passed("ignored", f"This server does not read {visible(', '.join(ignored))[:200]}.")
     is_refused = any(check.verdict is Verdict.REFUSED for check in judge.checks)
-    return Judgement(None if is_refused else metadata, tuple(judge.checks))
+    return Judgement(None if is_refused else metadata, tuple(judge.checks), tuple(judge.hosts_left_out))
 
 
 class _Judge:
@@ -148,6 +150,7 @@ class _Judge:
         self.members = members
         self.terms = terms
         self.checks: list[Check] = []
+        self.hosts_left_out: dict[str, None] = {}
 
     def passed(self, name: str, explanation: str) -> None:
         self.checks.append(Check(name, Verdict.PASSED, explanation))
@@ -206,7 +209,9 @@ class _Judge:
             self.passed("redirect_uris", ", ".join(kept))
         # > Clients using flows with redirection MUST register their redirection URI values. (RFC 7591 §2)
         if not kept and "authorization_code" in grant_types:
-            self.refused("redirect_uris", "There is none that this server could send a person back to.")
+            hosts = ", ".join(list(self.hosts_left_out)[:5])
+            missing = f" Missing in redirect_hosts of cimd: {hosts}." if hosts else ""
+            self.refused("redirect_uris", f"There is none that this server could send a person back to.{missing}")
         return tuple(kept)
 
     def _keeps_redirect_uri(self, uri: str) -> bool:
@@ -219,7 +224,12 @@ class _Judge:
             return False
         shown = redirect_uris.display(uri)
         if shown.scheme == "https" and not self._is_allowed_host(shown.host):
-            self.narrowed("redirect_uris", f"{uri}: its host is neither the client's own nor one that policy allows.")
+            self.narrowed(
+                "redirect_uris",
+                f"{uri}: its host is neither the client's own nor one that policy allows. An administrator who knows"
+                f" that {shown.host} belongs to the same product adds it to redirect_hosts of cimd.",
+            )
+            self.hosts_left_out[shown.host] = None
             return False
         return True
 

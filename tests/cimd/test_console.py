@@ -165,3 +165,36 @@ def test_the_policy_is_changed_by_the_rules_of_the_configuration(alice: Browser,
     policy.refresh_from_db()
     assert policy.changes == {"scopes": "accept"}
     assert alice.get(add).status_code == 403
+
+
+def test_sibling_hosts_are_offered_to_an_administrator(alice: Browser, documents: DocumentHost) -> None:
+    apply("cimd: {trusted_hosts: [localhost], redirect_hosts: [first.example]}")
+    url = documents.document(redirect_uris=["https://sibling.example/cb", "https://other.example/cb"], grant_types=...)
+    page = alice.post(reverse("admin:cimd_document_inspect"), {"url": url}).content.decode()
+    assert "no refresh token will come" in page
+    assert "redirect_hosts of cimd: sibling.example, other.example" in page
+    change = reverse("admin:cimd_policy_change", args=[Policy.objects.get().pk])
+    offered = f"{change}?add_redirect_host=sibling.example&amp;add_redirect_host=other.example"
+    assert offered in page
+    form = alice.get(offered.replace("&amp;", "&"))
+    assert form.context["adminform"].form["redirect_hosts"].value() == "first.example\nsibling.example\nother.example"
+    # A link fills in and changes nothing; and it offers no pattern that would be everybody.
+    assert Policy.objects.get().redirect_hosts == ["first.example"]
+    form = alice.get(f"{change}?add_redirect_host=*&add_redirect_host=https://a.example")
+    assert form.context["adminform"].form["redirect_hosts"].value() == "first.example"
+
+
+def test_only_who_may_configure_is_offered_to(gatehouse: world.World, documents: DocumentHost) -> None:
+    auditor = browser("bob", User.Role.AUDITOR)
+    url = documents.document(redirect_uris=["https://sibling.example/cb", "http://localhost/cb"])
+    page = auditor.post(reverse("admin:cimd_document_inspect"), {"url": url}).content.decode()
+    assert "adds it to redirect_hosts of cimd" in page
+    assert "add_redirect_host" not in page
+
+
+def test_the_audit_says_which_host_is_missing(gatehouse: world.World, documents: DocumentHost) -> None:
+    url = documents.document(redirect_uris=["https://sibling.example/cb"])
+    gatehouse.sign_in("bob")
+    gatehouse.browser.get(gatehouse.authorize_url(client_id=url, redirect_uri="https://sibling.example/cb"))
+    event = AuditEvent.objects.get(event="cimd:document:fetch_failed")
+    assert "Missing in redirect_hosts of cimd: sibling.example." in event.detail["because"][0]

@@ -30,6 +30,7 @@ class Command(BaseCommand):
                 "outcome": inspection.outcome,
                 "checks": [asdict(check) for check in inspection.checks],
                 "kept": kept,
+                "hosts_left_out": list(inspection.hosts_left_out),
             }
             self.stdout.write(json.dumps(found, indent=2))
         else:
