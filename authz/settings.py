@@ -189,7 +189,7 @@ GATEHOUSE = {
     "STANDING_CHECKS": ["xaa.liveness", "cimd.liveness"],
     "PASSWORD_CHECKS": ["xaa.local_passwords"],
     "GROUP_SOURCES": ["xaa.group_source"],
-    "PUBLIC_GRANTS": ["cimd.public_grants"],
+    "PUBLIC_GRANTS": ["cimd.public_grants", "xaa.public_clients"],
     "CONFIGURATION_SECTIONS": [
         "authz.configuration.users",
         "authz.configuration.clients",

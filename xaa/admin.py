@@ -26,10 +26,10 @@ from authz.console.widgets.tasks import MOST, Task, many
 from authz.database import configuration_cache
 from authz.models import BrowserSession, Client
 from authz.models.client import JWT_BEARER
-from authz.protocol import resources, scopes
+from authz.protocol import host_patterns, resources, scopes
 from authz.protocol.errors import OAuthError
 from xaa.configuration.issuer_keys import check_audience, check_keys, check_trust_domain
-from xaa.configuration.trusted_issuers import check_issuer
+from xaa.configuration.trusted_issuers import address_problem, check_issuer, host_problem
 from xaa.explain import explain
 from xaa.models import (
     IssuerHealth,
@@ -43,6 +43,7 @@ from xaa.models import (
 )
 from xaa.models.sign_in_client import SCOPES
 from xaa.models.trusted_issuer import GREATEST_LIFETIME, LEAST_LIFETIME, USUAL_LIFETIME
+from xaa.public_clients import LIFETIME, LONGEST_LIFETIME, SHORTEST_LIFETIME
 from xaa.sign_in import secret
 from xaa.sign_in.adapter import provider_id
 from xaa.sign_in.provider import callback_url
@@ -82,6 +83,16 @@ class ClientIdsField(JsonObjectField):
         return dict(given)
 
 
+class HostsField(LinesField):
+    """Host patterns, one a line, the same however they are spelt."""
+
+    def clean(self, value: Any) -> list[str]:
+        found = list(dict.fromkeys(host_patterns.normal(host) for host in super().clean(value)))
+        if problem := host_problem(found):
+            raise forms.ValidationError(problem[:1].upper() + problem[1:] + ".")
+        return found
+
+
 # --- Trusted issuers -------------------------------------------------------------------------------------------------
 
 
@@ -103,6 +114,36 @@ class TrustedIssuerForm(Form):
     create = forms.BooleanField(required=False, label="Make a person at the first assertion about them")
     tenants = LinesField(
         required=False, widget=forms.Textarea(attrs={"rows": 2}), help_text="One a line. Empty: any tenant."
+    )
+    public_clients = HostsField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        label="Clients without a secret",
+        help_text="For Claude and others that are identified by a metadata document and have no secret: the hosts, one"
+        " a line, whose documents may redeem this issuer's ID-JAGs without authenticating, such as claude.ai or"
+        " *.example.com. Empty: every client authenticates.",
+    )
+    public_client_lifetime = forms.IntegerField(
+        initial=LIFETIME,
+        required=False,
+        min_value=SHORTEST_LIFETIME,
+        max_value=LONGEST_LIFETIME,
+        label="Longest lifetime for these",
+        help_text="In seconds. Raise it only if the issuer can't make its ID-JAGs short: until it ends, a stolen one"
+        " that is still unused is as good as a secret.",
+    )
+    email_trusted = forms.BooleanField(
+        required=False,
+        label="Its addresses count without “email_verified”",
+        help_text="For an issuer that hands out the addresses of its domains itself, and doesn't say that they are"
+        " verified (Okta's ID-JAGs, Entra ID). Only within the domains below.",
+    )
+    email_domains = HostsField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        label="Domains of its addresses",
+        help_text="One a line. Where any are named, addresses of other domains find no person, verified or not."
+        " “*.example.com” names those under it.",
     )
     client_ids = ClientIdsField(
         required=False,
@@ -192,6 +233,10 @@ class TrustedIssuerForm(Form):
             str(given.get("issuer", "")), accepts=given.get("accepts", []), has_keys=has_keys
         ):
             self.add_error("issuer", f"{problem[0].upper()}{problem[1:]}.")
+        if problem := address_problem(given.get("email_trusted", False), given.get("email_domains", [])):
+            self.add_error("email_domains", f"Trusting its addresses {problem}.")
+        if given.get("public_client_lifetime") is None and "public_client_lifetime" not in self.errors:
+            given["public_client_lifetime"] = LIFETIME
         if not given.get("sign_in_client_id"):
             return given
         if "openid" not in given.get("sign_in_scopes", ()):
@@ -205,6 +250,7 @@ class TrustedIssuerForm(Form):
         fields = (
             "name", "issuer", "enabled", "jwks_uri", "accepts", "match", "create", "groups_claim", "tenants",
             "client_ids", "trusted_audiences", "jwks", "audience", "max_lifetime", "reuse",
+            "public_clients", "public_client_lifetime", "email_trusted", "email_domains",
         )  # fmt: skip
         labels: ClassVar = {"jwks_uri": "Address of its keys (JWKS)"}
 
@@ -284,7 +330,8 @@ class TrustedIssuerAdmin(ConsoleAdmin):
     search_fields = ("name", "issuer")
     fieldsets = (
         (None, {"fields": ("name", "issuer", "enabled", "accepts", "jwks_uri", "jwks", "keys")}),
-        ("People", {"fields": ("match", "create", "groups_claim", "tenants")}),
+        ("People", {"fields": ("match", "create", "groups_claim", "tenants", "email_trusted", "email_domains")}),
+        ("Clients without a secret", {"fields": ("public_clients", "public_client_lifetime")}),
         ("ID tokens", {"fields": ("client_ids", "trusted_audiences")}),
         ("Workloads", {"fields": ("audience", "max_lifetime", "reuse")}),
         ("Signing in", {"fields": ("sign_in_client_id", "sign_in_secret", "sign_in_scopes", "redirect_uri")}),
@@ -324,7 +371,9 @@ class TrustedIssuerAdmin(ConsoleAdmin):
     @admin.display(description="believed for")
     def believed_for(self, row: TrustedIssuer) -> str:
         names = dict(TrustedIssuer.Use.choices)
-        return ", ".join(names[use] for use in row.accepts if use in names) or "nothing"
+        told = ", ".join(names[use] for use in row.accepts if use in names) or "nothing"
+        hosts = ", ".join(row.public_clients)
+        return f"{told}; without a secret from {hosts}" if hosts else told
 
     @admin.display(description="people")
     def people(self, row: Any) -> SafeString:

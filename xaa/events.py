@@ -6,9 +6,12 @@ from enum import StrEnum
 class Event(StrEnum):
     ID_JAG_ISSUED = "token:id_jag:issued"
     PUBLIC_CLIENT_EXCHANGED = "token:id_jag:public_client"
+    ID_JAG_REDEEMED_WITHOUT_SECRET = "token:id_jag:redeemed_without_secret"  # noqa: S105  an event's name
+    ID_JAG_ANSWER_REPEATED = "token:id_jag:answer_repeated"
     SUBJECT_LINKED = "subject:link:created"
     SUBJECT_UNLINKED = "subject:link:removed"
     SUBJECT_CREATED = "subject:person:created"
+    SUBJECT_ADDRESS_UNUSED = "subject:address:unused"
     SUBJECT_GROUPS_CHANGED = "subject:groups:changed"
     SUBJECT_GROUPS_UNSAID = "subject:groups:unsaid"
     SESSION_ENDED = "person:sign_in:ended"

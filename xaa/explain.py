@@ -19,7 +19,7 @@ from authz.protocol.errors import OAuthError
 from authz.protocol.jwks import Key
 from authz.protocol.jwts import JwtError, Unverified
 from authz.registry import PUBLIC, TokenRequest
-from xaa import id_jag, jwt_bearer, subject_resolution, trusted_issuers, workloads
+from xaa import id_jag, jwt_bearer, public_clients, subject_resolution, trusted_issuers, workloads
 from xaa.reasons import BY_JWT_PROBLEM
 from xaa.trusted_issuers import Trust, Use
 
@@ -74,6 +74,7 @@ def _explain_id_jag(
         client_id=presenter,
         authenticated=isinstance(client, Client) and client.token_endpoint_auth_method != PUBLIC,
         now=now,
+        public_lifetime=public_clients.lifetime(trust, client) if isinstance(client, Client) else None,
     )
     for rule in id_jag.RULES:
         outcome = _try(partial(rule, presented))
@@ -82,13 +83,12 @@ def _explain_id_jag(
     granted = _try(lambda: id_jag.judge(presented))
     if not isinstance(granted, id_jag.IdJag) or not isinstance(client, Client):
         return
-    is_new = not replay.is_claimed(f"assertion:{granted.issuer}", granted.jti)
-    yield Finding("it has not been used before", is_new, granted.jti)
     request = TokenRequest(client=client, auth_method=client.token_endpoint_auth_method, params={}, now=now)
     resource = _try(lambda: jwt_bearer.granted_resource(granted, None))
-    yield _finding("its resource is ours", resource, ", ".join(granted.resources))
+    yield _finding("its resource is ours", resource, ", ".join(granted.resources) or "it names none: the default")
     if not isinstance(resource, ProtectedResource):
         return
+    yield Finding("it has not been used before", not jwt_bearer.is_claimed(granted, resource), granted.jti)
     wanted = _try(lambda: jwt_bearer.granted_scopes(granted, resource, request))
     yield _finding("it grants scopes that exist there", wanted, scopes.join(granted.scopes or ()))
     yield from _explain_person(
@@ -113,7 +113,9 @@ def _times(presented: id_jag.Presented) -> str:
 
 # What was seen where a rule is broken: what the assertion says beside what it should.
 _SEEN: dict[id_jag.Rule, Callable[[id_jag.Presented], str]] = {
-    id_jag.its_client_authenticates: lambda presented: f"{presented.client_id} is a public client, or not known",
+    id_jag.its_client_authenticates: lambda presented: (
+        f"{presented.client_id} is a public client whose host the issuer's public_clients don't name, or not known"
+    ),
     id_jag.its_signature_holds: lambda presented: (
         f"its kid is {presented.token.kid}, the issuer has {', '.join(str(key.kid) for key in presented.keys)}"
     ),
@@ -136,12 +138,12 @@ def _explain_person(
 ) -> Iterator[Finding]:
     user = subject_resolution.find(trust, granted.claims)
     if user is None:
-        who = subject_resolution.identity(granted.claims, trust.groups_claim)
+        who = subject_resolution.identity_of(trust, granted.claims)
         chosen = _try(lambda: subject_resolution.choose(trust, who, subject_resolution.candidates_for(trust, who)))
         note = "a new person would be made" if chosen is None else "would be linked by the verified address"
         if isinstance(chosen, OAuthError):
             note = (
-                f"sub {who.subject}, {f'verified address {who.email}' if who.email else 'no verified address'};"
+                f"sub {who.subject}, {_address(trust, who)};"
                 f" the issuer matches by {', '.join(trust.match) or 'nothing'}{' and creates' if trust.create else ''}"
             )
         yield _finding("its subject is somebody", chosen, note)
@@ -162,6 +164,13 @@ def _explain_person(
         amr=granted.amr,
     )
     yield _decided(question, now)
+
+
+def _address(trust: Trust, who: subject_resolution.Identity) -> str:
+    unused = subject_resolution.why_unused(trust, who)
+    if unused is not None:
+        return f"address {who.email or who.unused_email} not used ({unused.value})"
+    return f"address {who.email}" if who.email else "no address"
 
 
 def _explain_workload(

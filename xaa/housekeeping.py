@@ -1,14 +1,17 @@
-"""Sign-ins whose browser session is over are forgotten (a periodic task). They could mint nothing any more."""
+"""Sign-ins whose browser session is over are forgotten (a periodic task), since they could mint nothing any more; and
+answers that nobody may ask for once more."""
 
 from authz.database import clocks
 from authz.models import BrowserSession
 from authz.operations import housekeeping
-from xaa.models import Session
+from xaa.models import Redemption, Session
 
 EVERY = 3600.0
 NEEDS_TRUE_CLOCK = True
 
 
 def run() -> bool:
-    alive = BrowserSession.objects.filter(expire_date__gt=clocks.earliest())
-    return housekeeping.remove([Session.objects.exclude(digest__in=alive.values("digest"))])
+    now = clocks.earliest()
+    alive = BrowserSession.objects.filter(expire_date__gt=now)
+    over = Session.objects.exclude(digest__in=alive.values("digest"))
+    return housekeeping.remove([over, Redemption.objects.filter(until__lt=now)])

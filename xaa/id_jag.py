@@ -24,6 +24,7 @@ GRANT_PROFILE: Final = "urn:ietf:params:oauth:grant-profile:id-jag"
 LIFETIME: Final = 300  # seconds; what we issue
 LONGEST_LIFETIME: Final = 3600  # seconds; what we believe of others (MCP's own example says an hour)
 CLOCK_SKEW: Final = 30  # seconds that an issuer's clock may differ from ours
+PUBLIC_CLOCK_SKEW: Final = 5  # the same, where nothing but the lifetime stops who stole one
 _LONGEST_IDENTIFIER: Final = 255
 
 
@@ -34,6 +35,8 @@ class Presented:
     issuer      the identifier of the trusted issuer that the token names; `keys` are that issuer's.
     audience    our own issuer identifier.
     client_id   the client that presents it, and `authenticated` whether that client has proved who it is.
+    public_lifetime  where the issuer lets this client go without (xaa/public_clients.py): seconds that the ID-JAG may
+                live; None where it does not.
     now         seconds since the epoch.
     """
 
@@ -44,6 +47,7 @@ class Presented:
     client_id: str
     authenticated: bool
     now: float
+    public_lifetime: int | None = None
 
     @property
     def claims(self) -> dict[str, Any]:
@@ -54,6 +58,7 @@ class Presented:
 class IdJag:
     """An ID-JAG that has passed every rule. `resources` and `scopes` are what its issuer granted, at the most.
 
+    resources   empty where the issuer named none, and so did not limit them.
     scopes      None where the issuer did not limit them.
     expires     seconds since the epoch from which on it can no longer be presented, clock skew included.
     claims      everything it says, for subject resolution by claims that the issuer's configuration names.
@@ -107,8 +112,9 @@ def it_is_typed(presented: Presented) -> None:
 
 
 def its_client_authenticates(presented: Presented) -> None:
-    # > This specification SHOULD only be supported for confidential clients. (ID-JAG §8.1)
-    if not presented.authenticated:
+    # > This specification SHOULD only be supported for confidential clients. (ID-JAG §8.1) The exception is an
+    # administrator's, per issuer and host.
+    if not presented.authenticated and presented.public_lifetime is None:
         raise OAuthError(Reason.CLIENT_IS_PUBLIC)
 
 
@@ -165,6 +171,20 @@ def it_is_in_time(presented: Presented) -> None:
         raise OAuthError(BY_JWT_PROBLEM[error.problem]) from None
 
 
+def it_is_short_without_a_secret(presented: Presented) -> None:
+    # Who stole the ID-JAG of a client that proves nothing can redeem it as that client could, for as long as it lives:
+    # by its own times, to the second (attack 19). `it_is_in_time` has judged that they are there and are numbers.
+    if presented.authenticated or presented.public_lifetime is None:
+        return
+    issued, expires = presented.claims["iat"], presented.claims["exp"]
+    if presented.now >= expires:
+        raise OAuthError(Reason.ASSERTION_EXPIRED, detail="public client")
+    if issued > presented.now + PUBLIC_CLOCK_SKEW:
+        raise OAuthError(Reason.ASSERTION_NOT_YET_VALID, detail="public client")
+    if expires - issued > presented.public_lifetime:
+        raise OAuthError(Reason.ASSERTION_LIFETIME, detail=f"public client: {presented.public_lifetime} s at the most")
+
+
 def it_names_its_subject(presented: Presented) -> None:
     # > The JWT MUST contain a "sub" (subject) claim identifying the principal that is the subject of the JWT.
     # > (RFC 7523 §3)
@@ -178,14 +198,15 @@ def it_has_an_id_of_its_own(presented: Presented) -> None:
         raise OAuthError(Reason.ASSERTION_JTI)
 
 
-def it_names_its_resource(presented: Presented) -> None:
-    # > `resource`: REQUIRED, the Resource Identifier of the MCP Server (MCP enterprise-managed authorization §4.3). An
-    # > ID-JAG without one would be good for all of our resources (attack 20).
+def its_resource_is_well_formed(presented: Presented) -> None:
+    # > In this profile, the `resource` claim MUST contain the Resource Identifier of the MCP Server if present.
+    # > (MCP enterprise-managed authorization §4.3) Without one the request and policy decide; one that is there limits,
+    # and an empty list of resources is a grant of nothing, not of everything (attack 20).
     claim = presented.claims.get("resource")
-    if not claim:
-        raise OAuthError(Reason.ASSERTION_RESOURCE_MISSING)
+    if claim is None:
+        return
     resources = claim if isinstance(claim, list) else [claim]
-    if not all(isinstance(resource, str) and resource for resource in resources):
+    if not resources or not all(isinstance(resource, str) and resource for resource in resources):
         raise OAuthError(Reason.ASSERTION_CLAIM, detail="resource")
 
 
@@ -262,9 +283,10 @@ RULES: Final[tuple[Rule, ...]] = (
     it_is_for_us,
     its_client_presents_it,
     it_is_in_time,
+    it_is_short_without_a_secret,
     it_names_its_subject,
     it_has_an_id_of_its_own,
-    it_names_its_resource,
+    its_resource_is_well_formed,
     its_scope_is_well_formed,
     it_has_no_authorization_details,
     it_is_bound_to_no_key,
@@ -275,7 +297,9 @@ RULES: Final[tuple[Rule, ...]] = (
 
 
 def _resources(claims: Mapping[str, Any]) -> tuple[str, ...]:
-    claim = claims["resource"]
+    claim = claims.get("resource")
+    if claim is None:
+        return ()
     return tuple(claim) if isinstance(claim, list) else (claim,)
 
 

@@ -1,20 +1,20 @@
 """Redemption of an assertion as a grant (RFC 7523 §2.1): an ID-JAG for a person, a workload's for itself.
 
     parse · typ says which · trusted issuer · its keys · signature · audience · client · times · resource · scopes
-    · who it is · policy · minted · jti claimed, once and last · what it says takes effect
+    · who it is · policy · minted · jti claimed, once for each resource and last · what it says takes effect
 
 No refresh token: the assertion takes its place (ID-JAG §4.4.3). Nothing here tells a stranger which of these failed.
 """
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
 
-from authz import authorizations, decisions, registry, resources, tokens
+from authz import audit, authorizations, decisions, registry, resources, tokens
 from authz.authorizations import MachineAuthorization, status_lists
 from authz.authorizations.status_lists import Entry
 from authz.conf import conf
@@ -29,10 +29,20 @@ from authz.protocol.errors import Reason as CoreReason
 from authz.protocol.jwts import JwtError, Unverified
 from authz.registry import TokenRequest
 from authz.tokens import AccessToken
-from xaa import id_jag, lineage, subject_effects, subject_resolution, trusted_issuers, workloads
+from xaa import (
+    id_jag,
+    lineage,
+    public_clients,
+    repeats,
+    subject_effects,
+    subject_resolution,
+    trusted_issuers,
+    workloads,
+)
+from xaa.events import Event
 from xaa.id_jag import IdJag
 from xaa.reasons import BY_JWT_PROBLEM, Reason
-from xaa.subject_resolution import Person
+from xaa.subject_resolution import Person, Resolution
 from xaa.trusted_issuers import Trust, Use
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -42,7 +52,7 @@ METADATA = {"authorization_grant_profiles_supported": [id_jag.GRANT_PROFILE]}
 
 
 def redeem(request: TokenRequest) -> dict[str, Any]:
-    """An access token for the one resource that the assertion names (an ID-JAG) or the request does (a workload)."""
+    """An access token for one resource: of those that an ID-JAG names, or the one that the request does."""
     token = parsed(request.params)
     if token.typ == id_jag.TYP:
         return _redeem_id_jag(token, request)
@@ -78,12 +88,16 @@ def parsed(request_params: Mapping[str, str]) -> Unverified:
 
 
 def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:
-    # Before anything is fetched: a client that proves nothing may not make us work.
-    if request.auth_method == registry.PUBLIC:
+    # Before anything is fetched: a client that proves nothing may not make us work, unless some issuer names its host.
+    is_public = request.auth_method == registry.PUBLIC
+    if is_public and not public_clients.is_named(request.client):
         raise OAuthError(Reason.CLIENT_IS_PUBLIC)
     if token.claims.get("iss") == conf.issuer:
         raise OAuthError(Reason.ISSUER_IS_OURSELVES)
     trust = trusted_issuers.require(trusted_issuers.of(token), Use.ID_JAG)
+    public_lifetime = public_clients.lifetime(trust, request.client) if is_public else None
+    if is_public and public_lifetime is None:
+        raise OAuthError(Reason.CLIENT_IS_PUBLIC_TO_ISSUER)
     granted = id_jag.judge(
         id_jag.Presented(
             token=token,
@@ -91,8 +105,9 @@ def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:
             issuer=trust.issuer,
             audience=conf.issuer,
             client_id=request.client.client_id,
-            authenticated=True,
+            authenticated=not is_public,
             now=request.now,
+            public_lifetime=public_lifetime,
         )
     )
     resource = granted_resource(granted, request.params.get("resource"))
@@ -111,7 +126,7 @@ def _issue(
         with settled():
             # A refused assertion is not used up, but what it says counts: who left a group is refused by the rules, and
             # must not go on being in it. Of a used one nothing counts any more.
-            if replay.is_claimed(f"assertion:{granted.issuer}", granted.jti):
+            if is_claimed(granted, resource):
                 raise OAuthError(Reason.ASSERTION_REPLAYED)
             subject_effects.take(found)
         raise decisions.refusal(question, decision, request.now)
@@ -133,37 +148,122 @@ def _issue(
     )
     with settled():
         # Last of all, and in the transaction that issues: of many at once exactly one goes on (attack 15).
-        if not replay.claim(f"assertion:{granted.issuer}", granted.jti, granted.expires):
-            raise OAuthError(Reason.ASSERTION_REPLAYED)
+        if not _claim_for(granted, resource):
+            return _repeated(request, found, granted)
         # What it says of the person takes effect after its claim: a replay puts nobody back into a group (attack 44).
         person = subject_effects.take(found)
         _authorize(request, user=person.user, minted=minted, resource=resource, granted=granted, status=status)
         tokens.record(minted, request=request, grant_type=GRANT_TYPE, decision=decision, **lineage.of_id_jag(granted))
-    # > The Resource Authorization Server MUST include the granted `resource` (if any), `scope` (if any) [...] in the
-    # > access token response. (ID-JAG §4.4.1)
-    return minted.response() | {"resource": minted.audience}
+        if request.auth_method == registry.PUBLIC:
+            _record_public(request, minted, granted)
+        # > The Resource Authorization Server MUST include the granted `resource` (if any), `scope` (if any) [...] in
+        # > the access token response. (ID-JAG §4.4.1)
+        answer = minted.response() | {"resource": minted.audience}
+        repeats.keep(request, authorization, answer)
+    return answer
+
+
+def _repeated(request: TokenRequest, found: Resolution, granted: IdJag) -> dict[str, Any]:
+    """The answer that this very request was given a moment ago; what was minted for it now is thrown away."""
+    kept = repeats.find(request, subject_resolution.links_of(found))
+    if kept is None:
+        raise OAuthError(Reason.ASSERTION_REPLAYED)
+    authorization, answer = kept
+    audit.record(
+        Event.ID_JAG_ANSWER_REPEATED,
+        client_id=request.client.client_id,
+        subject=str(authorization.user.subject) if authorization.user else "",
+        resource=answer["resource"],
+        authorization=authorization.pk,
+        detail={"issuer": granted.issuer, "assertion_jti": granted.jti},
+    )
+    return answer
+
+
+def _claim_for(granted: IdJag, resource: ProtectedResource) -> bool:
+    """Claim the ID-JAG for the resource that the token is for. An ID-JAG of several is good once for each of them.
+
+    One that names none is good for one alone: its request chose, and without a limit each further use would widen it.
+    """
+    source, name = f"assertion:{granted.issuer}", _claimed_as(granted, resource)
+    # What an earlier version of this server claimed as a whole stays used.
+    if name != granted.jti and replay.is_claimed(source, granted.jti):
+        return False
+    return replay.claim(source, name, granted.expires)
+
+
+def is_claimed(granted: IdJag, resource: ProtectedResource) -> bool:
+    """Whether the ID-JAG was used for this resource, for looking without touching."""
+    source = f"assertion:{granted.issuer}"
+    return replay.is_claimed(source, _claimed_as(granted, resource)) or replay.is_claimed(source, granted.jti)
+
+
+def _claimed_as(granted: IdJag, resource: ProtectedResource) -> str:
+    # A jti has no more than 255 characters, and no resource's identifier has a line feed.
+    return granted.jti if len(granted.resources) < 2 else f"{granted.jti}\n{resource.identifier}"
+
+
+def _public(request: TokenRequest) -> dict[str, str]:
+    return {public_clients.PUBLIC_HOST: request.client.host} if request.auth_method == registry.PUBLIC else {}
+
+
+def _record_public(request: TokenRequest, minted: AccessToken, granted: IdJag) -> None:
+    audit.record(
+        Event.ID_JAG_REDEEMED_WITHOUT_SECRET,
+        client_id=request.client.client_id,
+        subject=minted.subject,
+        resource=minted.audience,
+        authorization=minted.authorization,
+        detail={"issuer": granted.issuer, "host": request.client.host, "assertion_jti": granted.jti},
+    )
 
 
 def granted_resource(granted: IdJag, asked: str | None) -> ProtectedResource:
-    """The one resource of ours that the ID-JAG and, if it names one, the request agree on.
+    """The one resource of ours that the ID-JAG and the request agree on, as far as they name any; or the default one.
 
     > The granted resources MAY be a subset of the resources in the ID-JAG (ID-JAG §4.4.1): one, since a token is for
     > one.
     """
-    named = tuple(dict.fromkeys(resource_rules.canonical(uri) for uri in granted.resources))
-    wanted = resource_rules.single(asked)
-    if wanted is not None and wanted not in named:
-        raise OAuthError(CoreReason.RESOURCE_NOT_GRANTED)
-    if wanted is None and len(named) > 1:
+    if not granted.resources:
+        return resources.requested(asked)
+    ours = _ours(granted.resources)
+    if not ours:
+        raise OAuthError(Reason.ASSERTION_RESOURCE_UNKNOWN)
+    if asked is None and len(ours) > 1:
         raise OAuthError(CoreReason.RESOURCE_SEVERAL)
-    return resources.requested(wanted or named[0])
+    wanted = resources.requested(asked or next(iter(ours)))
+    if resource_rules.canonical(wanted.identifier) not in ours:
+        raise OAuthError(CoreReason.RESOURCE_NOT_GRANTED)
+    return wanted
+
+
+def _ours(named: Sequence[str]) -> dict[str, ProtectedResource]:
+    """Those of the named resources that this server protects; what names nothing here is another server's."""
+    found = {}
+    for uri in named:
+        try:
+            found[resource_rules.canonical(uri)] = resources.requested(uri)
+        except OAuthError:
+            continue
+    return found
 
 
 def granted_scopes(granted: IdJag, resource: ProtectedResource, request: TokenRequest) -> tuple[str, ...]:
-    """What was asked for, no more than the ID-JAG grants, and of that what exists here and the client may have."""
+    """What was asked for and the ID-JAG grants, and of that what exists here and the client may have.
+
+    > issue access tokens with scopes that are the intersection of the requested scopes and the scopes present in the
+    > ID-JAG (MCP enterprise-managed authorization §7.2.1)
+
+    SDKs send one list on both legs, so what is too much is left out; the response says what was granted.
+    """
     asked, _ = scopes.split(scopes.parse(request.params.get("scope")))
-    at_the_most = asked if granted.scopes is None else scopes.within(asked, granted.scopes)
-    return scopes.for_client(at_the_most, request.client.scope, resources.scopes_of(resource))
+    known: Collection[str] = resources.scopes_of(resource)
+    if granted.scopes is not None:
+        # Asking for nothing asks for all of it; nothing in common is a refusal.
+        if asked and any(name in known for name in asked) and not set(asked) & set(granted.scopes):
+            raise OAuthError(CoreReason.SCOPE_NOT_GRANTED)
+        known = scopes.narrow(granted.scopes, known)
+    return scopes.for_client(asked, request.client.scope, known)
 
 
 def _question(
@@ -219,7 +319,7 @@ def _authorize(
         "",
         "",
         request.client.consent_digest,
-        json.dumps(lineage.of_id_jag(granted)),
+        json.dumps(lineage.of_id_jag(granted) | _public(request)),
         status.number if status else None,
         status.index if status else None,
     )

@@ -15,15 +15,18 @@ from authz import audit, authorizations
 from authz.database.transactions import in_settled, settled
 from authz.models import Authorization, AuthorizationCode, BrowserSession
 from authz.models.client import JWT_BEARER
+from authz.protocol import host_patterns
 from xaa import group_source
 from xaa.events import Event
 from xaa.id_jag import IdJag
 from xaa.models import Session, SignInClient, SubjectLink, TrustedIssuer, WorkloadBinding
+from xaa.public_clients import PUBLIC_HOST
 from xaa.sessions import end as end_sign_ins
 
 ISSUER_WITHDRAWN = "issuer_withdrawn"
 SUBJECT_UNLINKED = "subject_unlinked"
 WORKLOAD_WITHDRAWN = "workload_withdrawn"
+HOST_WITHDRAWN = "host_withdrawn"
 
 
 def connect() -> None:
@@ -45,8 +48,10 @@ def _issuer_changed(instance: TrustedIssuer, created: bool, **_: Any) -> None:
         return
     if not instance.enabled or TrustedIssuer.Use.ID_JAG.value not in instance.accepts:
         _end(ISSUER_WITHDRAWN, lineage__issuer=instance.issuer)
-    elif instance.tenants:
-        _end_outside(instance)
+    else:
+        if instance.tenants:
+            _end_outside(instance)
+        _end_without_secret(instance)
     _end_sign_ins(instance)
     if not instance.enabled or TrustedIssuer.Use.WORKLOAD.value not in instance.accepts:
         for binding in instance.workloads.all():
@@ -80,6 +85,14 @@ def _end_outside(trust: TrustedIssuer) -> None:
     gone = SubjectLink.objects.filter(issuer=trust).exclude(tenant__in=trust.tenants)
     for tenant in set(gone.values_list("tenant", flat=True)):
         _end(ISSUER_WITHDRAWN, lineage__issuer=trust.issuer, lineage__tenant=tenant)
+
+
+def _end_without_secret(trust: TrustedIssuer) -> None:
+    """What clients without a secret have, of hosts that the issuer doesn't name any more."""
+    live = Authorization.objects.filter(lineage__issuer=trust.issuer, lineage__has_key=PUBLIC_HOST, revoked=None)
+    for (host,) in live.order_by().values_list(f"lineage__{PUBLIC_HOST}").distinct():
+        if not host_patterns.matches(trust.public_clients, host):
+            _end(HOST_WITHDRAWN, lineage__issuer=trust.issuer, **{f"lineage__{PUBLIC_HOST}": host})
 
 
 def _sign_out(reason: str, sessions: QuerySet[BrowserSession], *, user: int | None = None, **lineage: str) -> None:

@@ -11,7 +11,8 @@ from django.db.models import Q
 from authz.database import configuration_cache
 from authz.models import Authorization, Client
 from authz.models.client import JWT_BEARER
-from xaa import trusted_issuers
+from xaa import public_clients, trusted_issuers
+from xaa.public_clients import PUBLIC_HOST
 from xaa.trusted_issuers import Use
 
 
@@ -20,7 +21,9 @@ def stands(authorization: Authorization, client: Client) -> bool:
     lineage = authorization.lineage
     issuer = lineage.get("issuer")
     if issuer is not None:
-        return _believes(issuer, lineage.get("tenant", ""), _believed_for_people())
+        host = lineage.get(PUBLIC_HOST)
+        is_let = host is None or public_clients.names(trusted_issuers.everyone().get(issuer), host)
+        return is_let and _believes(issuer, lineage.get("tenant", ""), _believed_for_people())
     signed_in_by = lineage.get("signed_in_by")
     if signed_in_by is not None:
         return _believes(signed_in_by, lineage.get("signed_in_tenant", ""), _believed_for_sign_in())
@@ -34,7 +37,18 @@ def fallen() -> Q:
     by_issuer = _outside("issuer", "tenant", _believed_for_people())
     by_sign_in = _outside("signed_in_by", "signed_in_tenant", _believed_for_sign_in())
     of_workloads = Q(user=None, grant_type=JWT_BEARER) & ~Q(client__client_id__in=sorted(_workload_clients()))
-    return by_issuer | by_sign_in | of_workloads
+    return by_issuer | by_sign_in | of_workloads | _without_secret()
+
+
+def _without_secret() -> Q:
+    """What clients without a secret have of issuers that don't name their hosts any more."""
+    live = Authorization.objects.filter(lineage__has_key=PUBLIC_HOST, revoked=None)
+    known = trusted_issuers.everyone()
+    found = Q(pk__in=())
+    for issuer, host in live.order_by().values_list("lineage__issuer", f"lineage__{PUBLIC_HOST}").distinct():
+        if not public_clients.names(known.get(issuer), host):
+            found |= Q(lineage__issuer=issuer, **{f"lineage__{PUBLIC_HOST}": host})
+    return found
 
 
 # What is believed: issuers, each with the tenants that are ("" for one without, nothing for any).

@@ -77,11 +77,9 @@ class Reason(RefusalReason):
         "invalid_authorization_details",
         "authorization_details are not supported.",
     )
-    ASSERTION_RESOURCE_MISSING = (
-        "assertion_resource_missing",
-        "invalid_target",
-        "The assertion must name the resource.",
-    )
+    ASSERTION_RESOURCE_UNKNOWN = "assertion_resource_unknown", *INVALID_GRANT
+    # Told from CLIENT_IS_PUBLIC by the operator alone: which issuers name which hosts is nobody's business.
+    CLIENT_IS_PUBLIC_TO_ISSUER = "client_is_public_to_issuer", *INVALID_GRANT
     REQUESTED_TOKEN_TYPE = (
         "requested_token_type",
         "invalid_request",
@@ -99,6 +97,7 @@ class Reason(RefusalReason):
     # The person.
     SUBJECT_NOT_LINKED = "subject_not_linked", *INVALID_GRANT
     SUBJECT_AMBIGUOUS = "subject_ambiguous", *INVALID_GRANT
+    SUBJECT_ADDRESS_UNUSED = "subject_address_unused", *INVALID_GRANT
     SUBJECT_LINKED_OTHERWISE = "subject_linked_otherwise", *INVALID_GRANT
     WORKLOAD_UNKNOWN = "workload_unknown", *INVALID_GRANT
 

@@ -15,11 +15,12 @@ from django.db.models import F
 from authz import audit
 from authz.authorizations.live import groups_of
 from authz.database.transactions import settled
+from authz.models import User
 from authz.protocol.errors import OAuthError, Reason
 from xaa import group_source, local_passwords, subject_resolution
 from xaa.events import Event
 from xaa.models import SubjectLink
-from xaa.subject_resolution import Identity, Person, Resolution
+from xaa.subject_resolution import Identity, PassedOver, Person, Resolution
 from xaa.trusted_issuers import Trust
 
 T = TypeVar("T")
@@ -80,6 +81,8 @@ def _link(found: Resolution) -> int:
         if user.pk is None:
             user.save()
             audit.record(Event.SUBJECT_CREATED, subject=str(user.subject), detail=_said(trust, who))
+            if found.passed_over is not None:
+                _record_passed_over(found, found.passed_over)
         link = SubjectLink.objects.create(issuer_id=trust.pk, tenant=who.tenant, subject=who.subject, user=user)
     except IntegrityError:
         # Somebody linked the same identity, or the same person, since it was looked for: what they wrote decides.
@@ -108,6 +111,14 @@ def _put_into_groups(found: Resolution, link: int, links: Sequence[SubjectLink])
         detail = {**_said(found.trust, who), "groups": list(who.groups), "left": left}
         audit.record(Event.SUBJECT_GROUPS_CHANGED, subject=str(user.subject), detail=detail)
     return Person(user, groups_of(user))
+
+
+def _record_passed_over(found: Resolution, passed_over: PassedOver) -> None:
+    """A second person with the address of one who is here is not made without a word."""
+    there = User.objects.filter(pk__in=passed_over.people).values_list("subject", flat=True)
+    people = sorted(str(subject) for subject in there)
+    detail = {**_said(found.trust, found.who), "why": passed_over.why.value, "people": people}
+    audit.record(Event.SUBJECT_ADDRESS_UNUSED, subject=str(found.person.user.subject), detail=detail)
 
 
 def _said(trust: Trust, who: Identity) -> dict[str, object]:

@@ -13,17 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from authz.authorizations.live import groups_of
 from authz.database import raw_sql
 from authz.models import User
-from authz.protocol import email_addresses
 from authz.protocol.display_names import visible
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.sign_in import people
-from xaa import said_groups
+from xaa import said_addresses, said_groups
 from xaa.models import SubjectLink
 from xaa.reasons import Reason
+from xaa.said_addresses import Address, Unused
 from xaa.said_groups import Silence
 from xaa.trusted_issuers import Trust
 
@@ -44,6 +46,8 @@ class Identity:
     email: str
     groups: tuple[str, ...]
     silence: Silence | None = None
+    unused_email: str = ""
+    unused: Unused | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +58,22 @@ class Candidate:
     is_linked: bool
 
 
-def identity(claims: Mapping[str, Any], groups_claim: str) -> Identity:
-    """The identity in the claims of an assertion that has been judged."""
-    email = claims.get("email")
-    # > `email_verified`: True if the End-User's e-mail address has been verified (OpenID Connect Core §5.1). A string
-    # > that says "true", or nothing at all, is not that.
-    verified = claims.get("email_verified") is True and isinstance(email, str) and email_addresses.is_address(email)
+def identity_of(trust: Trust, claims: Mapping[str, Any]) -> Identity:
+    """The identity in the claims of a judged assertion of this issuer."""
+    address = said_addresses.read(claims, is_trusted=trust.email_trusted, domains=trust.email_domains)
+    return identity(claims, trust.groups_claim, address)
+
+
+def identity(claims: Mapping[str, Any], groups_claim: str, said: Address | None = None) -> Identity:
+    """The identity in the claims of an assertion that has been judged, with the address that it says."""
+    address = said_addresses.read(claims) if said is None else said
     groups = said_groups.read(claims, groups_claim) if groups_claim else ()
     return Identity(
         tenant=claims.get("tenant", ""),
         subject=claims["sub"],
-        email=str(email) if verified else "",
+        email="" if address.unused else address.text,
+        unused_email=address.text if address.unused else "",
+        unused=address.unused,
         groups=() if isinstance(groups, Silence) else groups,
         silence=groups if isinstance(groups, Silence) else None,
     )
@@ -121,8 +130,27 @@ def does_address_count(trust: Trust, who: Identity) -> bool:
     return bool(who.email) and (not who.tenant or who.tenant in trust.tenants)
 
 
+def why_unused(trust: Trust, who: Identity) -> Unused | None:
+    """Why the address that the identity came with finds no person; None where it does, or where there is none."""
+    if who.unused is not None:
+        return who.unused
+    if not who.email:
+        return None
+    if not does_address_count(trust, who):
+        return Unused.TENANT
+    return None if "email" in trust.match else Unused.NOT_MATCHED
+
+
 def choose(trust: Trust, who: Identity, candidates: Sequence[Candidate]) -> int | None:
-    """The person to link a not yet linked identity to; None: make a new one. Raises OAuthError where neither may be."""
+    """The person to link a not yet linked identity to; None: make a new one. Raises OAuthError where neither may be.
+
+    `candidates` are the people with the address, used or not.
+    """
+    unused = why_unused(trust, who)
+    found = f"a person has the address: {unused.value}" if candidates and unused else ""
+    if found and "email" in trust.match and unused is not Unused.TENANT:
+        # People are to be found by their addresses: a second person beside the one who has it is never what is meant.
+        raise OAuthError(Reason.SUBJECT_ADDRESS_UNUSED, detail=found)
     if "email" in trust.match and does_address_count(trust, who) and candidates:
         if len(candidates) > 1:
             raise OAuthError(Reason.SUBJECT_AMBIGUOUS)
@@ -132,7 +160,7 @@ def choose(trust: Trust, who: Identity, candidates: Sequence[Candidate]) -> int 
         return candidates[0].pk
     if trust.create:
         return None
-    raise OAuthError(Reason.SUBJECT_NOT_LINKED)
+    raise OAuthError(Reason.SUBJECT_NOT_LINKED, detail=found)
 
 
 # --- Around them ----------------------------------------------------------------------------------------------------
@@ -169,12 +197,20 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedOver:
+    """The people who have the address of somebody who is made beside them, and why it did not find them."""
+
+    why: Unused
+    people: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Resolution:
     """Whom an assertion speaks of, and what it would change; nothing has been written.
 
     `person` is as they will be once `effects.take` has written it; without a `link` their user may not be stored yet.
     `word` is None where the assertion changes nothing about a person who is linked. `regroups`: it puts the person into
-    other groups, or back into one.
+    other groups, or back into one. `passed_over`: who has the address of the person who would be made.
     """
 
     trust: Trust
@@ -183,6 +219,7 @@ class Resolution:
     link: Link | None
     word: Word | None
     regroups: bool = False
+    passed_over: PassedOver | None = None
 
     @property
     def changes(self) -> bool:
@@ -192,33 +229,41 @@ class Resolution:
 
 def look(trust: Trust, claims: Mapping[str, Any]) -> Resolution:
     """The person that a judged assertion of this issuer speaks of. Writes nothing."""
-    who = identity(claims, trust.groups_claim)
+    who = identity_of(trust, claims)
     if trust.tenants and who.tenant not in trust.tenants:
         raise OAuthError(Reason.ASSERTION_TENANT, detail="not named")
     word = word_of(claims) if trust.groups_claim and who.silence is None else None
-    person, link = _find(trust, who) or _to_be_linked(trust, who)
+    known = _find(trust, who)
+    person, link, passed_over = (*known, None) if known else _to_be_linked(trust, who)
     if not person.user.is_active:
         raise OAuthError(CoreReason.SUBJECT_INACTIVE)
     if word is None or (link is not None and not is_news(word, link.heard)):
-        return Resolution(trust, who, person, link, None)
+        return Resolution(trust, who, person, link, None, passed_over=passed_over)
     if link is not None and link.groups == who.groups and set(who.groups) <= set(person.groups):
         return Resolution(trust, who, person, link, word)
     elsewhere = _given_by_others(person.user, link) if link else frozenset()
     groups_then = membership(person.groups, link.given if link else (), who.groups, elsewhere)
-    return Resolution(trust, who, Person(person.user, groups_then), link, word, regroups=True)
+    return Resolution(trust, who, Person(person.user, groups_then), link, word, True, passed_over)
 
 
 def find(trust: Trust, claims: Mapping[str, Any]) -> User | None:
     """The person already linked, for looking without touching (`xaa explain`)."""
-    found = _find(trust, identity(claims, trust.groups_claim))
+    found = _find(trust, identity_of(trust, claims))
     return found[0].user if found else None
 
 
+def links_of(found: Resolution) -> QuerySet[SubjectLink]:
+    """The link of the identity as it is now; none or one."""
+    who = found.who
+    return SubjectLink.objects.filter(issuer_id=found.trust.pk, tenant=who.tenant, subject=who.subject)
+
+
 def candidates_for(trust: Trust, who: Identity) -> tuple[Candidate, ...]:
-    """The people with the identity's verified address; two are enough to see that it is ambiguous."""
-    if not who.email:
+    """The people with the identity's address, believed or not; two are enough to see that it is ambiguous."""
+    address = who.email or who.unused_email
+    if not address:
         return ()
-    found = [person.pk for person in people.with_address(who.email)][:2]
+    found = [person.pk for person in people.with_address(address)][:2]
     links = SubjectLink.objects.filter(issuer_id=trust.pk, tenant=who.tenant, user__in=found)
     taken = set(links.values_list("user", flat=True))
     return tuple(Candidate(pk, pk in taken) for pk in found)
@@ -245,17 +290,21 @@ def _list(stored: str | list[str]) -> tuple[str, ...]:
     return tuple(json.loads(stored) if isinstance(stored, str) else stored)  # PostgreSQL's driver reads it
 
 
-def _to_be_linked(trust: Trust, who: Identity) -> tuple[Person, Link | None]:
+def _to_be_linked(trust: Trust, who: Identity) -> tuple[Person, Link | None, PassedOver | None]:
     try:
-        chosen = choose(trust, who, candidates_for(trust, who))
+        candidates = candidates_for(trust, who)
+        chosen = choose(trust, who, candidates)
         user = User.objects.get(pk=chosen) if chosen is not None else _new(trust, who)
     except OAuthError:
         # Somebody linked the same identity, or the same person, since it was looked for: what they wrote decides.
         found = _find(trust, who)
         if found is None:
             raise
-        return found
-    return Person(user, groups_of(user) if user.pk else ()), None
+        return *found, None
+    unused = why_unused(trust, who)
+    is_beside = chosen is None and unused is not None and candidates
+    passed_over = PassedOver(unused, tuple(each.pk for each in candidates)) if unused and is_beside else None
+    return Person(user, groups_of(user) if user.pk else ()), None, passed_over
 
 
 def _new(trust: Trust, who: Identity) -> User:

@@ -60,6 +60,10 @@ class Trust:
     max_lifetime: int = USUAL_LIFETIME
     reuse: bool = False
     sign_in: SignIn | None = None
+    public_clients: tuple[str, ...] = ()
+    public_client_lifetime: int = 60
+    email_trusted: bool = False
+    email_domains: tuple[str, ...] = ()
 
     @property
     def signs_in(self) -> bool:
@@ -97,6 +101,10 @@ def _load() -> Mapping[str, Trust]:
             max_lifetime=row.max_lifetime,
             reuse=row.reuse,
             sign_in=SignIn(row.sign_in.client_id, tuple(row.sign_in.scopes)) if hasattr(row, "sign_in") else None,
+            public_clients=tuple(row.public_clients),
+            public_client_lifetime=row.public_client_lifetime,
+            email_trusted=row.email_trusted,
+            email_domains=tuple(row.email_domains),
         )
         for row in rows
     }

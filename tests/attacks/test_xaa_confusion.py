@@ -139,12 +139,13 @@ def test_a_client_that_is_not_registered_for_it_cannot_use_the_grant(company: Co
 @pytest.mark.parametrize(
     ("changes", "params", "answer"),
     [
-        ({"scope": "mcp:read"}, {"scope": "mcp:read mcp:write"}, (400, "invalid_scope")),
+        ({"scope": "mcp:read"}, {"scope": "mcp:write"}, (400, "invalid_scope")),
         ({"scope": "payroll:read"}, {}, (400, "invalid_scope")),
         ({"scope": ""}, {}, REFUSED),
         ({}, {"resource": PAYROLL}, (400, "invalid_target")),
-        ({"resource": None}, {}, (400, "invalid_target")),
-        ({"resource": None}, {"resource": NOTES}, (400, "invalid_target")),
+        ({"resource": [PAYROLL]}, {"resource": NOTES}, (400, "invalid_target")),
+        ({"resource": None}, {"resource": PAYROLL}, (400, "invalid_scope")),  # mcp:read limits there, too
+        ({"resource": None, "scope": None}, {"resource": PAYROLL}, REFUSED),  # without a limit, the rules still decide
         ({"authorization_details": [{"type": "everything"}]}, {}, (400, "invalid_authorization_details")),
         ({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}, {}, REFUSED),
         ({"cnf": {"x5t#S256": "another"}}, {}, REFUSED),

@@ -7,20 +7,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 
-from authz.models import UsedAssertion
+from authz.models import AuditEvent, Authorization, Rule, UsedAssertion
 from authz.protocol import jwks
 from tests.support import commands, databases
 from tests.support.races import at_once
 from tests.support.world import World
 from tests.xaa import company as organisation
-from tests.xaa.company import AGENT, CHARLIES_AGENT, Company, Idp, refused
-from xaa import subject_effects, subject_resolution, trusted_issuers
-from xaa.models import SubjectLink, TrustedIssuer
+from tests.xaa.company import AGENT, CHARLIES_AGENT, JWT_BEARER, Company, Idp, refused
+from xaa import housekeeping, subject_effects, subject_resolution, trusted_issuers
+from xaa.models import Redemption, SubjectLink, TrustedIssuer
 
 REFUSED = (400, "invalid_grant")
 PROCESSES, THREADS = 5, 10
@@ -32,11 +34,98 @@ def company(gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> Company:
     return organisation.with_keys(organisation.build(), monkeypatch)
 
 
-def test_an_id_jag_is_good_once(company: Company) -> None:
+def test_an_id_jag_is_good_once(company: Company, settings: Any) -> None:
+    settings.GATEHOUSE = settings.GATEHOUSE | {"REFRESH_REUSE_WINDOW": 0}
     assertion = company.idp.id_jag()
     assert company.redeem_assertion(assertion).status_code == 200
     for _ in range(3):
         assert refused(company.redeem_assertion(assertion)) == REFUSED
+
+
+# --- The same request once more ---------------------------------------------------------------------------------------
+
+
+def body(response: Any) -> dict[str, Any]:
+    assert response.status_code == 200, response.content
+    return dict(json.loads(response.content))
+
+
+def test_who_lost_the_answer_gets_the_same_one(company: Company) -> None:
+    assertion = company.idp.id_jag()
+    first = body(company.redeem_assertion(assertion))
+    for _ in range(3):
+        assert body(company.redeem_assertion(assertion)) == first
+    assert Authorization.objects.filter(grant_type=JWT_BEARER).count() == 1
+    assert AuditEvent.objects.filter(event="token:access:issued", client_id=AGENT[0]).count() == 1
+    assert AuditEvent.objects.filter(event="token:id_jag:answer_repeated").count() == 3
+    assert first["access_token"].encode() not in bytes(Redemption.objects.get().answer)
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        ({}, {"scope": "mcp:read"}),
+        ({"scope": "mcp:read"}, {}),
+        ({}, {"resource": organisation.world.NOTES}),
+        ({"resource": organisation.world.NOTES}, {}),
+        ({"scope": "mcp:read"}, {"scope": "mcp:read mcp:write"}),
+    ],
+)
+def test_another_request_with_it_is_a_replay(company: Company, first: dict[str, str], again: dict[str, str]) -> None:
+    assertion = company.idp.id_jag()
+    assert company.redeem_assertion(assertion, **first).status_code == 200
+    assert refused(company.redeem_assertion(assertion, **again)) == REFUSED
+
+
+def test_another_client_gets_no_second_answer(company: Company) -> None:
+    assertion = company.idp.id_jag()
+    assert company.redeem_assertion(assertion).status_code == 200
+    assert refused(company.redeem_assertion(assertion, CHARLIES_AGENT)) == REFUSED
+
+
+def test_after_the_window_it_is_a_replay(company: Company) -> None:
+    assertion = company.idp.id_jag()
+    assert company.redeem_assertion(assertion).status_code == 200
+    Redemption.objects.update(until=datetime.now(UTC))
+    assert refused(company.redeem_assertion(assertion)) == REFUSED
+
+
+def test_what_was_ended_meanwhile_is_not_given_again(company: Company) -> None:
+    assertion = company.idp.id_jag()
+    assert company.redeem_assertion(assertion).status_code == 200
+    Authorization.objects.filter(grant_type=JWT_BEARER).update(revoked=datetime.now(UTC), revoked_reason="test")
+    assert refused(company.redeem_assertion(assertion)) == REFUSED
+
+
+def test_who_may_no_longer_gets_no_second_answer(company: Company) -> None:
+    assertion = company.idp.id_jag()
+    assert company.redeem_assertion(assertion).status_code == 200
+    organisation.world.person("bob").groups.clear()
+    assert refused(company.redeem_assertion(assertion)) == REFUSED
+
+
+def test_answers_are_forgotten(company: Company) -> None:
+    company.redeem_assertion(company.idp.id_jag())
+    housekeeping.run()
+    assert Redemption.objects.exists()
+    Redemption.objects.update(until=datetime.now(UTC) - timedelta(hours=1))
+    housekeeping.run()
+    assert not Redemption.objects.exists()
+
+
+def test_an_id_jag_of_several_resources_is_good_once_for_each(company: Company, settings: Any) -> None:
+    settings.GATEHOUSE = settings.GATEHOUSE | {"REFRESH_REUSE_WINDOW": 0}
+    rule = Rule.objects.get(name="Engineers reach Notes across apps")
+    rule.definition = {**rule.definition, "resources": ["*"], "scopes": ["*"]}
+    rule.save()
+    both = company.idp.id_jag(resource=[organisation.world.NOTES, organisation.world.PAYROLL], scope=None)
+    for resource in (organisation.world.NOTES, organisation.world.PAYROLL):
+        assert body(company.redeem_assertion(both, resource=resource))["resource"] == resource
+        assert refused(company.redeem_assertion(both, resource=resource)) == REFUSED
+    # Without a limit the first request chooses.
+    free = company.idp.id_jag(resource=None, scope=None)
+    assert body(company.redeem_assertion(free))["resource"] == organisation.world.NOTES
+    assert refused(company.redeem_assertion(free, resource=organisation.world.PAYROLL)) == REFUSED
 
 
 def test_another_token_with_the_same_jti_is_the_same_assertion(company: Company) -> None:
@@ -117,7 +206,15 @@ def idp() -> Iterator[tuple[Idp, str]]:
     server.server_close()
 
 
-def test_of_fifty_at_once_over_several_processes_one_gets_a_token(idp: tuple[Idp, str], tmp_path: Path) -> None:
+def test_fifty_at_once_over_several_processes_get_one_token(idp: tuple[Idp, str], tmp_path: Path) -> None:
+    answers = fifty_at_once(idp, tmp_path)
+    # One authorization and one token, which each of them is given: the client can't know which answer gets lost.
+    assert len(answers) == 1
+    assert next(iter(answers)).startswith("200 ")
+    assert answers.total() == PROCESSES * THREADS
+
+
+def fifty_at_once(idp: tuple[Idp, str], tmp_path: Path, **settings_: str) -> Counter[str]:
     issuer, host = idp
     company = tmp_path / "company.yaml"
     company.write_text(organisation.CONFIGURATION.replace(organisation.IDP_JWKS, f"http://{host}/jwks"))
@@ -129,11 +226,17 @@ def test_of_fifty_at_once_over_several_processes_one_gets_a_token(idp: tuple[Idp
             "GATEHOUSE_SECRET_KEY": commands.SECRET_KEY,
             "GATEHOUSE_OUTBOUND_ALLOWED_HOSTS": host,
             "PYTHONPATH": str(ROOT),
+            **settings_,
         }
         commands.python(["manage.py", "apply", str(company)], environment)
         redeem = ["-m", "tests.xaa.redeem_at_once", issuer.id_jag(), str(PROCESSES), str(THREADS)]
-        answers = Counter(commands.python(redeem, environment).splitlines())
-    assert answers == {"200 issued": 1, "400 invalid_grant": PROCESSES * THREADS - 1}
+        return Counter(commands.python(redeem, environment).splitlines())
+
+
+def test_without_a_window_one_of_fifty_at_once_gets_a_token(idp: tuple[Idp, str], tmp_path: Path) -> None:
+    answers = fifty_at_once(idp, tmp_path, GATEHOUSE_REFRESH_REUSE_WINDOW="0")
+    assert sorted(answers.values()) == [1, PROCESSES * THREADS - 1]
+    assert answers["400 invalid_grant"] == PROCESSES * THREADS - 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -134,7 +134,7 @@ def test_the_same_sub_of_another_tenant_is_another_person(company: Company, seco
         assert refused(company.redeem_assertion(second.id_jag(email=None, tenant=tenant))) == REFUSED
 
 
-@pytest.mark.parametrize("verified", [None, False, "true", 1, "yes", {}])
+@pytest.mark.parametrize("verified", [None, False, "false", 1, "1", "yes", "", "truer", {}, [True]])
 def test_an_address_that_is_not_verified_finds_nobody(company: Company, verified: Any) -> None:
     assert refused(company.redeem_assertion(company.idp.id_jag(email_verified=verified))) == REFUSED
     assert not SubjectLink.objects.exists()

@@ -1,4 +1,6 @@
-"""Redeem one assertion many times at once, from several threads of several processes; one status and error a line.
+"""Redeem one assertion many times at once, from several threads of several processes.
+
+One line each: its status, and its error or its token's id.
 
     python -m tests.xaa.redeem_at_once ASSERTION PROCESSES THREADS
 
@@ -21,7 +23,7 @@ from django.db import connection  # noqa: E402  after setup
 from django.test import Client as Browser  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
-from tests.support.world import basic_header  # noqa: E402
+from tests.support.world import basic_header, claims  # noqa: E402
 from tests.xaa.company import AGENT, JWT_BEARER  # noqa: E402
 
 # Seconds until all of them are there.
@@ -51,7 +53,9 @@ def redeem_at(moment: float, assertion: str, threads: int) -> None:
         while time.time() < moment:
             time.sleep(0.002)
         response = browser.post("/o/token", body, headers=headers, content_type="application/x-www-form-urlencoded")
-        answers.append(f"{response.status_code} {json.loads(response.content).get('error', 'issued')}")
+        body = json.loads(response.content)
+        said = body.get("error") or claims(body["access_token"])["jti"]
+        answers.append(f"{response.status_code} {said}")
         connection.close()
 
     running = [threading.Thread(target=redeem) for _ in range(threads)]

@@ -105,6 +105,11 @@ def test_switching_an_issuer_off_ends_what_rests_on_it(company: Company, alice: 
         ({"client_ids": '["a"]'}, "client_ids"),
         ({"client_ids": '{"a": 1}'}, "client_ids"),
         ({"accepts": ["everything"]}, "accepts"),
+        ({"public_clients": "*"}, "public_clients"),
+        ({"public_clients": "https://claude.ai/document"}, "public_clients"),
+        ({"public_client_lifetime": "301"}, "public_client_lifetime"),
+        ({"email_trusted": "on"}, "email_domains"),
+        ({"email_domains": "@example.com"}, "email_domains"),
     ],
 )
 def test_a_form_that_makes_no_sense_is_refused(
@@ -121,6 +126,27 @@ def test_an_issuer_is_added(company: Company, alice: Browser) -> None:
     assert alice.post(reverse("admin:xaa_trustedissuer_add"), form(new, tenants="a\nb")).status_code == 302
     made = TrustedIssuer.objects.get(issuer="https://new.example/")
     assert (made.accepts, made.match, made.tenants, made.create) == (["id-jag"], ["sub"], ["a", "b"], False)
+
+
+def test_hosts_and_domains_are_named_in_the_form(company: Company, alice: Browser) -> None:
+    named = {
+        "public_clients": "Claude.ai\n*.example.com",
+        "public_client_lifetime": "120",
+        "email_trusted": "on",
+        "email_domains": "example.com",
+    }
+    issuer = TrustedIssuer.objects.get()
+    address = reverse("admin:xaa_trustedissuer_change", args=[issuer.pk])
+    assert alice.post(address, form(issuer, **named)).status_code == 302
+    issuer.refresh_from_db()
+    assert (issuer.public_clients, issuer.public_client_lifetime) == (["claude.ai", "*.example.com"], 120)
+    assert (issuer.email_trusted, issuer.email_domains) == (True, ["example.com"])
+    page = alice.get(address).content.decode()
+    assert "claude.ai" in page
+    assert "have no secret" in page
+    assert (
+        "without a secret from claude.ai" in alice.get(reverse("admin:xaa_trustedissuer_changelist")).content.decode()
+    )
 
 
 def test_the_health_line_says_how_the_keys_are(company: Company, alice: Browser) -> None:

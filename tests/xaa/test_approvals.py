@@ -30,7 +30,8 @@ def approve(row: AccessRequest) -> None:
     access_requests.approve(row, by=person("alice"), scopes=row.scopes, expires=ends, comment="", now=now)
 
 
-def test_an_id_jag_waits_and_is_then_redeemed_once(company: Company) -> None:
+def test_an_id_jag_waits_and_is_then_redeemed_once(company: Company, settings: Any) -> None:
+    settings.GATEHOUSE = settings.GATEHOUSE | {"REFRESH_REUSE_WINDOW": 0}
     ask_first(resource=NOTES, scopes=["mcp:read"])
     assertion = company.idp.id_jag(jti="one")
 

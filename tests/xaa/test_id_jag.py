@@ -136,10 +136,13 @@ ROWS: list[tuple[str, dict[str, Any], Reason | None]] = [
     ("jti empty", {"jti": ""}, Reason.ASSERTION_JTI),
     ("jti is a list", {"jti": ["a"]}, Reason.ASSERTION_JTI),
     # MCP §4.3; §4.4.1: resource
-    ("resource missing", {"resource": ABSENT}, Reason.ASSERTION_RESOURCE_MISSING),
-    ("resource is null", {"resource": None}, Reason.ASSERTION_RESOURCE_MISSING),
-    ("resource empty", {"resource": ""}, Reason.ASSERTION_RESOURCE_MISSING),
-    ("no resources", {"resource": []}, Reason.ASSERTION_RESOURCE_MISSING),
+    ("resource missing", {"resource": ABSENT}, None),
+    ("resource is null", {"resource": None}, None),
+    ("resource empty", {"resource": ""}, Reason.ASSERTION_CLAIM),
+    ("no resources", {"resource": []}, Reason.ASSERTION_CLAIM),
+    ("resource is false", {"resource": False}, Reason.ASSERTION_CLAIM),
+    ("resource is an object", {"resource": {}}, Reason.ASSERTION_CLAIM),
+    ("resource is an array with an empty text", {"resource": [""]}, Reason.ASSERTION_CLAIM),
     ("resource is an array of one", {"resource": [MCP]}, None),
     ("resource is a number", {"resource": 7}, Reason.ASSERTION_CLAIM),
     ("resource is an array with null", {"resource": [MCP, None]}, Reason.ASSERTION_CLAIM),
@@ -199,6 +202,24 @@ CONTEXTS: list[tuple[str, str, dict[str, Any], Reason]] = [
     ("ourselves", signed(with_claims(iss=AS)), {"issuer": AS}, Reason.ISSUER_IS_OURSELVES),
     ("another's key", signed(CLAIMS, key=CHARLIES_KEY), {}, Reason.ASSERTION_SIGNATURE),
     ("no keys", signed(CLAIMS), {"keys": ()}, Reason.ASSERTION_KEY_UNKNOWN),
+    (
+        "a public client's that lives too long",
+        signed(CLAIMS),
+        {"authenticated": False, "public_lifetime": 60},
+        Reason.ASSERTION_LIFETIME,
+    ),
+    (
+        "a public client's at its end",
+        signed(with_claims(exp=NOW + 60)),
+        {"authenticated": False, "public_lifetime": 60, "now": NOW + 60},
+        Reason.ASSERTION_EXPIRED,
+    ),
+    (
+        "a public client's from the future",
+        signed(with_claims(iat=NOW + 6, exp=NOW + 60)),
+        {"authenticated": False, "public_lifetime": 60},
+        Reason.ASSERTION_NOT_YET_VALID,
+    ),
     ("later", signed(CLAIMS), {"now": NOW + 331}, Reason.ASSERTION_EXPIRED),
 ]
 
@@ -236,7 +257,6 @@ def test_all_that_is_wrong_with_an_assertion_looks_alike_on_the_wire() -> None:
     seen |= {(reason.code, reason.sentence) for *_, reason in CONTEXTS}
     about_the_request = {
         Reason.CLIENT_IS_PUBLIC,
-        Reason.ASSERTION_RESOURCE_MISSING,
         Reason.AUTHORIZATION_DETAILS,
     }
     assert len(seen - {(reason.code, reason.sentence) for reason in about_the_request}) == 1
@@ -287,7 +307,7 @@ def test_no_mutation_of_its_claims_keeps_the_signature(name: str, value: Any) ->
     assert refused(f"{header}.{claims}.{signature}")
 
 
-REQUIRED = ("iss", "sub", "aud", "client_id", "jti", "exp", "iat", "resource")
+REQUIRED = ("iss", "sub", "aud", "client_id", "jti", "exp", "iat")
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -322,7 +342,7 @@ def test_what_we_build_is_what_we_would_accept() -> None:
         amr=("otp",),
         email="bob@example.com",
     )
-    assert {*REQUIRED, "scope", "auth_time", "acr", "amr", "email", "email_verified"} == set(claims)
+    assert {*REQUIRED, "resource", "scope", "auth_time", "acr", "amr", "email", "email_verified"} == set(claims)
     assert claims["exp"] - claims["iat"] == 300
     assert reason_of(presented(signed(claims))) is None
 
@@ -339,7 +359,7 @@ def test_what_is_not_known_is_left_out() -> None:
         now=NOW,
         lifetime=9999,
     )
-    assert set(claims) == set(REQUIRED)
+    assert set(claims) == {*REQUIRED, "resource"}
     assert claims["exp"] - claims["iat"] == 300
 
 

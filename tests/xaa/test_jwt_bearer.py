@@ -57,9 +57,17 @@ def test_without_a_scope_in_the_id_jag_policy_decides(company: Company) -> None:
         ({"scope": "payroll:read"}, {}, (400, "invalid_scope")),  # nothing of it exists here
         ({"scope": "mcp:write"}, {}, (400, "invalid_grant")),  # exists, and is denied to the person
         ({}, {"resource": PAYROLL}, (400, "invalid_target")),  # not in the assertion
-        ({"resource": "https://unknown.example/mcp"}, {}, (400, "invalid_target")),
-        ({"resource": None}, {}, (400, "invalid_target")),
-        ({"resource": "not a URI"}, {}, (400, "invalid_target")),
+        ({"resource": "https://unknown.example/mcp"}, {}, (400, "invalid_grant")),
+        ({"resource": "https://unknown.example/mcp"}, {"resource": NOTES}, (400, "invalid_grant")),
+        ({"resource": []}, {}, (400, "invalid_grant")),
+        ({"resource": []}, {"resource": NOTES}, (400, "invalid_grant")),
+        ({"resource": ""}, {"resource": NOTES}, (400, "invalid_grant")),
+        ({"resource": "not a URI"}, {}, (400, "invalid_grant")),
+        ({"resource": "urn:notes"}, {}, (400, "invalid_grant")),
+        ({}, {"resource": "https://unknown.example/mcp"}, (400, "invalid_target")),
+        ({}, {"resource": "not a URI"}, (400, "invalid_target")),
+        ({"resource": None}, {"resource": "https://unknown.example/mcp"}, (400, "invalid_target")),
+        ({"resource": None}, {"resource": f"{NOTES} {PAYROLL}"}, (400, "invalid_target")),
         ({"resource": [NOTES, PAYROLL]}, {}, (400, "invalid_target")),  # which of them?
         ({"authorization_details": [{"type": "x"}]}, {}, (400, "invalid_authorization_details")),
         ({"cnf": {"jkt": "x"}}, {}, (400, "invalid_grant")),

@@ -59,7 +59,8 @@ def test_the_session_knows_how_the_issuer_saw_the_person_sign_in(company: Compan
         {"id_token": ID_TOKEN | {"iss": "https://other.example"}, "userinfo": USERINFO},
         {"id_token": ID_TOKEN | {"sub": ""}, "userinfo": USERINFO},
         {"id_token": ID_TOKEN | {"sub": "charlie-at-idp"}, "userinfo": USERINFO},  # another's UserInfo
-        {"id_token": ID_TOKEN, "userinfo": USERINFO | {"email_verified": "true"}},
+        {"id_token": ID_TOKEN, "userinfo": USERINFO | {"email_verified": "yes"}},
+        {"id_token": ID_TOKEN | {"email": "alice@example.com"}, "userinfo": USERINFO},  # verified is another address
         {"id_token": ID_TOKEN | {"tenant": ["a"]}, "userinfo": USERINFO},
         {"userinfo": USERINFO | {"iss": IDP}},
         {},

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from authz.protocol.errors import OAuthError
+from xaa import said_addresses
 from xaa.reasons import Reason
+from xaa.said_addresses import Unused
 from xaa.said_groups import MAXIMUM_GROUPS, Silence
 from xaa.subject_resolution import Candidate, Identity, choose, identity, membership
 from xaa.trusted_issuers import Trust
@@ -26,6 +28,7 @@ def trust(**changes: Any) -> Trust:
         "groups_claim": "",
         "tenants": (),
         "client_ids": {},
+        "trusted_audiences": (),
         "workloads": (),
     }
     return Trust(**values | changes)
@@ -36,10 +39,24 @@ def who(**changes: Any) -> Identity:
 
 
 CREATES = {"create": True}
+UNVERIFIED = {"email": "", "unused_email": "bob@example.com", "unused": Unused.UNVERIFIED}
+FOREIGN = UNVERIFIED | {"unused": Unused.FOREIGN_DOMAIN}
 ROWS: list[tuple[str, dict[str, Any], dict[str, Any], tuple[Candidate, ...], int | Reason | None]] = [
     ("a verified address", {}, {}, (BOB,), 1),
     ("an address that nobody has", {}, {}, (), Reason.SUBJECT_NOT_LINKED),
     ("an address that is not verified", {}, {"email": ""}, (), Reason.SUBJECT_NOT_LINKED),
+    ("an unverified address of a person", {}, UNVERIFIED, (BOB,), Reason.SUBJECT_ADDRESS_UNUSED),
+    ("an unverified address of a person, and creation", CREATES, UNVERIFIED, (BOB,), Reason.SUBJECT_ADDRESS_UNUSED),
+    ("an unverified address of nobody, and creation", CREATES, UNVERIFIED, (), None),
+    ("a foreign address of a person, and creation", CREATES, FOREIGN, (BOB,), Reason.SUBJECT_ADDRESS_UNUSED),
+    ("a foreign address of nobody", {}, FOREIGN, (), Reason.SUBJECT_NOT_LINKED),
+    (
+        "an unverified address of a person, by an issuer that isn't matched by address",
+        CREATES | {"match": ("sub",)},
+        UNVERIFIED,
+        (BOB,),
+        None,
+    ),
     ("an address where it is not named", {"match": ("sub",)}, {}, (BOB,), Reason.SUBJECT_NOT_LINKED),
     ("an address where nothing is named", {"match": ()}, {}, (BOB,), Reason.SUBJECT_NOT_LINKED),
     ("an address of two people", {}, {}, (BOB, CHARLIE), Reason.SUBJECT_AMBIGUOUS),
@@ -72,7 +89,7 @@ def test_who_an_identity_is_linked_to(
     [
         ({"email": "bob@example.com", "email_verified": True}, "bob@example.com"),
         ({"email": "bob@example.com"}, ""),
-        ({"email": "bob@example.com", "email_verified": "true"}, ""),
+        ({"email": "bob@example.com", "email_verified": "true"}, "bob@example.com"),
         ({"email": "bob@example.com", "email_verified": 1}, ""),
         ({"email": ["bob@example.com"], "email_verified": True}, ""),
         ({"email": "", "email_verified": True}, ""),
@@ -82,6 +99,54 @@ def test_who_an_identity_is_linked_to(
 )
 def test_an_address_counts_only_if_it_is_verified(claims: dict[str, Any], email: str) -> None:
     assert identity({"sub": "s", **claims}, "").email == email
+
+
+BOBS = "bob@acme.com"
+OURS: dict[str, Any] = {"is_trusted": True, "domains": ("acme.com", "*.acme.org")}
+
+
+@pytest.mark.parametrize(
+    ("address", "word", "configured", "unused"),
+    [
+        (BOBS, True, {}, None),
+        (BOBS, "true", {}, None),
+        (BOBS, "True", {}, None),
+        (BOBS, "TRUE", {}, None),
+        (BOBS, " true ", {}, None),
+        (BOBS, None, {}, Unused.UNVERIFIED),
+        (BOBS, False, {}, Unused.UNVERIFIED),
+        (BOBS, "false", {}, Unused.UNVERIFIED),
+        (BOBS, 1, {}, Unused.UNVERIFIED),
+        (BOBS, "1", {}, Unused.UNVERIFIED),
+        (BOBS, "yes", {}, Unused.UNVERIFIED),
+        (BOBS, "", {}, Unused.UNVERIFIED),
+        (BOBS, [True], {}, Unused.UNVERIFIED),
+        (BOBS, {"value": True}, {}, Unused.UNVERIFIED),
+        # An issuer whose addresses are its own to give.
+        (BOBS, None, OURS, None),
+        ("Bob@ACME.com", None, OURS, None),
+        ("bob@mail.acme.org", None, OURS, None),
+        ("bob@acme.org", None, OURS, Unused.FOREIGN_DOMAIN),
+        (BOBS, False, OURS, Unused.UNVERIFIED),  # it says no
+        (BOBS, "no", OURS, Unused.UNVERIFIED),
+        ("alice@example.com", None, OURS, Unused.FOREIGN_DOMAIN),
+        ("alice@example.com", True, OURS, Unused.FOREIGN_DOMAIN),
+        ("alice@evilacme.com", None, OURS, Unused.FOREIGN_DOMAIN),
+        ("alice@acme.com.evil.example", None, OURS, Unused.FOREIGN_DOMAIN),
+        ("alice@acme\u3002com", None, OURS, Unused.FOREIGN_DOMAIN),
+        ("alice@\u0430cme.com", None, OURS, Unused.FOREIGN_DOMAIN),  # a Cyrillic a
+        ("bob@b\u00fccher.example", None, {"is_trusted": True, "domains": ("xn--bcher-kva.example",)}, None),
+        (BOBS, None, {"is_trusted": True}, Unused.UNVERIFIED),  # for no domain at all
+        (BOBS, True, {"domains": ("acme.com",)}, None),
+        (BOBS, None, {"domains": ("acme.com",)}, Unused.UNVERIFIED),
+        ("alice@example.com", True, {"domains": ("acme.com",)}, Unused.FOREIGN_DOMAIN),
+    ],
+)
+def test_which_addresses_are_believed(
+    address: str, word: Any, configured: dict[str, Any], unused: Unused | None
+) -> None:
+    claims = {"email": address} | ({} if word is None else {"email_verified": word})
+    assert said_addresses.read(claims, **configured) == said_addresses.Address(address, unused)
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_an_exchange_is_refused_clearly(company: Company, changes: dict[str, Any
         {"iss": None},
         {"sub": "nobody", "email": None},
         {"sub": "nobody", "email_verified": False},
-        {"sub": "nobody", "email_verified": "true"},
+        {"sub": "nobody", "email_verified": "yes"},
         {"typ": "at+jwt"},
         {"typ": "oauth-id-jag+jwt"},
         {"typ": "logout+jwt"},

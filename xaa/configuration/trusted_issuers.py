@@ -13,12 +13,13 @@ from authz.configuration.shown_text import ShownField
 from authz.keys.secrets_at_rest import fingerprint
 from authz.models import Client
 from authz.models.client import JWT_BEARER
-from authz.protocol import scopes
+from authz.protocol import host_patterns, scopes
 from xaa import spiffe
 from xaa.configuration.issuer_keys import AudienceField, check_keys, check_trust_domain
 from xaa.models import ResourceAuthorizationServer, SignInClient, TrustedIssuer, WorkloadBinding
 from xaa.models.sign_in_client import SCOPES
 from xaa.models.trusted_issuer import GREATEST_LIFETIME, LEAST_LIFETIME, USUAL_LIFETIME
+from xaa.public_clients import LIFETIME, LONGEST_LIFETIME, SHORTEST_LIFETIME
 from xaa.sign_in import secret
 
 KEY = "trusted_issuers"
@@ -45,6 +46,32 @@ def check_issuer(value: str) -> None:
     )
     if not is_known and identifiers.is_client_id(value):
         raise serializers.ValidationError("is the client_id of an agent")
+
+
+def host_problem(patterns: list[str]) -> str:
+    """What is wrong with a list of hosts or domains that has been made normal; "" if nothing is."""
+    wrong = next((pattern for pattern in patterns if not host_patterns.is_pattern(pattern)), None)
+    if wrong is None:
+        return ""
+    return f"{wrong} is not a host such as claude.ai or *.example.com (no scheme, port or path; * alone is nobody's)"
+
+
+def address_problem(email_trusted: bool, email_domains: list[str]) -> str:
+    """Why an issuer's word about addresses can't be meant so; "" if it can."""
+    # An issuer that could speak for every domain could sign in as anybody (attack 23).
+    return "needs email_domains: for which domains" if email_trusted and not email_domains else ""
+
+
+class HostsField(serializers.ListField):
+    """Host patterns, the same however they are spelt."""
+
+    child = serializers.CharField(max_length=255)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        found = list(dict.fromkeys(host_patterns.normal(host) for host in super().to_internal_value(data)))
+        if problem := host_problem(found):
+            raise serializers.ValidationError(problem)
+        return found
 
 
 class SubjectsSerializer(serializers.Serializer[Any]):
@@ -96,6 +123,14 @@ class TrustedIssuerSerializer(serializers.Serializer[Any]):
         min_value=LEAST_LIFETIME, max_value=GREATEST_LIFETIME, default=USUAL_LIFETIME
     )
     reuse = serializers.BooleanField(default=False)
+    public_clients = HostsField(default=list)
+    public_client_lifetime = serializers.IntegerField(
+        default=LIFETIME,
+        min_value=SHORTEST_LIFETIME,
+        max_value=LONGEST_LIFETIME,
+    )
+    email_trusted = serializers.BooleanField(default=False)
+    email_domains = HostsField(default=list)
     sign_in = SignInSerializer(default=None, allow_null=True)
     sign_in_secret = serializers.CharField(required=False, max_length=512, write_only=True, trim_whitespace=False)
     sign_in_secret_env = serializers.CharField(required=False, write_only=True)
@@ -115,6 +150,8 @@ class TrustedIssuerSerializer(serializers.Serializer[Any]):
         has_keys = bool(attrs["jwks_uri"] or attrs["jwks"])
         if problem := check_trust_domain(attrs["issuer"], accepts=attrs["accepts"], has_keys=has_keys):
             raise serializers.ValidationError({"issuer": problem})
+        if problem := address_problem(attrs["email_trusted"], attrs["email_domains"]):
+            raise serializers.ValidationError({"email_trusted": problem})
         return attrs
 
 
@@ -144,6 +181,10 @@ def as_item(row: TrustedIssuer) -> dict[str, Any]:
         "audience": row.audience,
         "max_lifetime": row.max_lifetime,
         "reuse": row.reuse,
+        "public_clients": row.public_clients,
+        "public_client_lifetime": row.public_client_lifetime,
+        "email_trusted": row.email_trusted,
+        "email_domains": row.email_domains,
         **_sign_in(row),
     }
 
@@ -187,6 +228,10 @@ def write(item: Mapping[str, Any]) -> None:
             "audience": list(item["audience"]),
             "max_lifetime": item["max_lifetime"],
             "reuse": item["reuse"],
+            "public_clients": list(item["public_clients"]),
+            "public_client_lifetime": item["public_client_lifetime"],
+            "email_trusted": item["email_trusted"],
+            "email_domains": list(item["email_domains"]),
         },
     )
     _write_workloads(row, item["workloads"])

@@ -1,5 +1,6 @@
 """Whom we believe, where our ID-JAGs may go, and who is who."""
 
+from xaa.models.redemption import Redemption
 from xaa.models.resource_authorization_server import ResourceAuthorizationServer, TargetResource
 from xaa.models.session import Session
 from xaa.models.sign_in_client import SignInClient
@@ -8,6 +9,7 @@ from xaa.models.trusted_issuer import IssuerHealth, TrustedIssuer, WorkloadBindi
 
 __all__ = [
     "IssuerHealth",
+    "Redemption",
     "ResourceAuthorizationServer",
     "Session",
     "SignInClient",

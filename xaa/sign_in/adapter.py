@@ -85,7 +85,10 @@ def person(said: Mapping[str, Any]) -> User:
     # > The sub Claim in the UserInfo Response MUST be verified to exactly match the sub Claim in the ID Token
     # > (OpenID Connect Core §5.3.2)
     userinfo = said.get("userinfo") or {}
-    also = userinfo if userinfo.get("sub") == subject else {}
+    also = dict(userinfo) if userinfo.get("sub") == subject else {}
+    # What UserInfo verified is its own address, not another one that the ID token names.
+    if "email" in id_token and id_token["email"] != also.get("email"):
+        also.pop("email_verified", None)
     return subject_effects.resolve(trust, said_groups.joined(id_token, also, trust.groups_claim)).user
 
 

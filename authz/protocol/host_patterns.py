@@ -1,0 +1,25 @@
+"""Host names, and patterns of them (`claude.ai`, `*.example.com`), as an administrator writes them down."""
+
+import re
+from collections.abc import Iterable
+
+from authz.protocol.client_metadata import matches_host
+from authz.protocol.redirect_uris import is_host
+
+
+def normal(text: str) -> str:
+    """A pattern in small letters without blanks around it and without the root's dot: the same in every spelling."""
+    return text.strip().lower().removesuffix(".")
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a normal `text` names hosts that somebody owns: no port, no scheme, neither `*` alone nor `*.com`."""
+    host = text.removeprefix("*.")
+    if text != normal(text) or not is_host(host):
+        return False
+    return not text.startswith("*.") or ("." in host and re.search(r"[a-z]", host.rpartition(".")[2]) is not None)
+
+
+def matches(patterns: Iterable[str], host: str) -> bool:
+    """Whether one of the patterns names `host`, which is in small letters and has no port. No pattern is no host."""
+    return any(matches_host(pattern, host) for pattern in patterns)
