@@ -2,10 +2,14 @@
 
 import os
 import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from django.conf import settings
 
 from authz import outbound
 from authz.conf import conf
@@ -13,6 +17,8 @@ from authz.evidence.formats import syslog
 from authz.outbound import Role
 
 _FILE = re.compile(r"file:(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,99})")
+# What archives are called, finished and while they are written, whatever the case: some file systems know none.
+_RESERVED = re.compile(r".*\.(gz|part)", re.IGNORECASE)
 _SYSLOG = re.compile(r"syslog\+tls://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+):(?P<port>[0-9]{1,5})")
 
 
@@ -27,7 +33,7 @@ class Line:
 
 def is_target(to: str) -> bool:
     """Whether there is such a place: https, syslog over TLS, or a plain name in the audit's directory."""
-    return bool(_FILE.fullmatch(to)) or bool(_SYSLOG.fullmatch(to)) or outbound.is_fetchable(to)
+    return _file_name(to) is not None or bool(_SYSLOG.fullmatch(to)) or outbound.is_fetchable(to)
 
 
 def is_syslog(to: str) -> bool:
@@ -40,8 +46,8 @@ def is_file(to: str) -> bool:
 
 def send(to: str, media_type: str, lines: Sequence[Line], token: str) -> None:
     """Deliver a batch. Raises `OutboundError` or OSError, and then it may have arrived or not."""
-    if match := _FILE.fullmatch(to):
-        _append(match["name"], "".join(f"{line.text}\n" for line in lines))
+    if is_file(to):
+        _append(to, "".join(f"{line.text}\n" for line in lines))
     elif match := _SYSLOG.fullmatch(to):
         host = urlsplit(conf.issuer).hostname or "-"
         frames = b"".join(syslog.frame(host, line.index, line.event, line.text) for line in lines)
@@ -54,8 +60,8 @@ def send(to: str, media_type: str, lines: Sequence[Line], token: str) -> None:
 
 def send_checkpoint(to: str, note: str, token: str) -> None:
     """Deliver a checkpoint to a file (behind those that are there) or a collector."""
-    if match := _FILE.fullmatch(to):
-        _append(match["name"], note)
+    if is_file(to):
+        _append(to, note)
     else:
         headers = {
             "Content-Type": "text/plain; charset=utf-8",
@@ -66,18 +72,35 @@ def send_checkpoint(to: str, note: str, token: str) -> None:
 
 def read_file(to: str) -> str:
     """What a file target holds; empty if it is not there yet."""
-    match = _FILE.fullmatch(to)
-    path = conf.audit_directory / match["name"] if match else None
+    name = _file_name(to)
+    path = conf.audit_directory / name if name else None
     return path.read_text() if path is not None and path.exists() else ""
 
 
-def _append(name: str, text: str) -> None:
-    """Append, and come back when it is on the disk. Opened anew each time, so that files can be rotated away."""
+def _file_name(to: str) -> str | None:
+    """The name of a file target; None where it is none, or is one of an archive."""
+    match = _FILE.fullmatch(to)
+    return match["name"] if match and not _RESERVED.fullmatch(match["name"]) else None
+
+
+def _append(to: str, text: str) -> None:
+    """Append, and come back when it is on the disk. Opened anew each time, so that files can be rotated away.
+
+    Raises OSError also where something else stands than a file of this destination's: an archive under another name,
+    a link, a device, or the database.
+    """
+    name = _file_name(to)
+    if name is None:
+        raise PermissionError(f"{to} is no file of a destination")
     conf.audit_directory.mkdir(parents=True, exist_ok=True)
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     descriptor = os.open(conf.audit_directory / name, flags, 0o640)
     try:
-        size = os.fstat(descriptor).st_size
+        found = os.fstat(descriptor)
+        # A hard link is the same file by another name, which no look at names shows.
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or _is_the_database(found):
+            raise PermissionError(f"{name} is no file of its own")
+        size = found.st_size
         # Whoever was killed while writing left half a line; ours must not become its end.
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
             text = "\n" + text
@@ -87,3 +110,12 @@ def _append(name: str, text: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _is_the_database(found: os.stat_result) -> bool:
+    """Where the audit's directory is also the database's."""
+    if not settings.IS_SQLITE:
+        return False
+    database = str(settings.DATABASES["default"]["NAME"])
+    paths = [Path(f"{database}{suffix}") for suffix in ("", "-wal", "-shm", "-journal")]
+    return any(path.exists() and os.path.samestat(path.stat(), found) for path in paths)

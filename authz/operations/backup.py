@@ -2,7 +2,7 @@
 
 A backup is of a moment. What was revoked, used or withdrawn after it stands again when it is restored; so a restore
 ends everything that stood then: people sign in and consent anew, and nothing that somebody took back comes back by
-itself.
+itself. It carries a MAC (backup_mac.py), and nothing in it runs (backup_schema.py).
 """
 
 import os
@@ -21,6 +21,7 @@ from authz import audit, authorizations
 from authz.database import configuration_cache
 from authz.database.transactions import settled
 from authz.models import AuditEvent, Authorization, AuthorizationCode, BrowserSession, Consent, triggers
+from authz.operations import backup_mac, backup_schema
 
 REASON = "restored"
 
@@ -46,30 +47,36 @@ def write(path: Path) -> None:
     os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
     try:
         _write_sqlite(partial) if connection.vendor == "sqlite" else _write_postgresql(partial)
+        backup_mac.seal(partial, connection.vendor)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
     partial.rename(path)
 
 
-def restore(path: Path, *, now: datetime, as_is: bool = False) -> Restored:
+def restore(path: Path, *, now: datetime, as_is: bool = False, unsigned: bool = False) -> Restored:
     """Replace the database by the backup. Raises `BackupError`.
 
     `as_is` leaves standing what stood: only for a copy that nothing has happened since, such as a move to another
-    machine.
+    machine. `unsigned` takes a backup whose MAC is not there or does not fit.
     """
+    if not path.is_file():
+        raise BackupError(f"there is no file {path}")
     connection.close()
-    _read_sqlite(path) if connection.vendor == "sqlite" else _read_postgresql(path)
+    try:
+        with backup_mac.verified(path, connection.vendor, beside=_room(), unsigned=unsigned) as copy:
+            _read_sqlite(copy) if connection.vendor == "sqlite" else _read_postgresql(copy)
+    except (backup_mac.MacError, backup_schema.SchemaError) as error:
+        raise BackupError(f"{path}: {error}") from None
     connection.close()
     # It may be of an older version; this installs the triggers, too.
     call_command("migrate", verbosity=0)
     newest = AuditEvent.objects.order_by("-id").values_list("time", flat=True).first()
     with settled():
         ended = 0 if as_is else _end_everything(now)
-        audit.record(
-            audit.Event.RESTORED,
-            detail={"newest": newest.isoformat() if newest else "", "ended": ended, "as_is": as_is},
-        )
+        how = {"as_is": as_is, "unsigned": unsigned}
+        detail = {"newest": newest.isoformat() if newest else "", "ended": ended, **how}
+        audit.record(audit.Event.RESTORED, detail=detail)
         # Whoever remembers configuration from before has to forget it.
         triggers.move_generation(using="default")
     configuration_cache.forget()
@@ -93,30 +100,31 @@ def _write_sqlite(path: Path) -> None:
         # The online backup of SQLite: readers and writers go on meanwhile.
         source.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
-        _require_whole(copy)
+    try:
+        backup_schema.require_whole(path)
+    except backup_schema.SchemaError as error:
+        raise BackupError(str(error)) from None
 
 
 def _read_sqlite(path: Path) -> None:
-    if not path.is_file():
-        raise BackupError(f"there is no file {path}")
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as copy:
-            _require_whole(copy)
-            Path(_file()).parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(_file())) as target:
-                # In WAL mode it would take no pages of another size than its own.
-                target.execute("PRAGMA journal_mode = DELETE")
-                copy.backup(target)
-                target.execute("PRAGMA journal_mode = WAL")
+        backup_schema.prepare(path)
+        with closing(sqlite3.connect(path)) as copy, closing(sqlite3.connect(_file())) as target:
+            # In WAL mode it would take no pages of another size than its own.
+            target.execute("PRAGMA journal_mode = DELETE")
+            copy.backup(target)
+            target.execute("PRAGMA journal_mode = WAL")
     except sqlite3.DatabaseError as error:
-        raise BackupError(f"{path} is not a backup of SQLite, or the database is in use: {error}") from None
+        raise BackupError(f"it is not a backup of SQLite, or the database is in use: {error}") from None
 
 
-def _require_whole(copy: sqlite3.Connection) -> None:
-    if (said := copy.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
-        raise BackupError(f"the copy is damaged: {said}")
-    if not copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'authz_generation'").fetchone():
-        raise BackupError("it is no database of Gatehouse")
+def _room() -> Path | None:
+    """Where the copy that is verified has room: beside the database. None: where temporary files stand."""
+    if connection.vendor != "sqlite":
+        return None
+    folder = Path(_file()).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _file() -> str:
@@ -131,22 +139,37 @@ def _write_postgresql(path: Path) -> None:
 
 
 def _read_postgresql(path: Path) -> None:
-    if not path.is_file():
-        raise BackupError(f"there is no file {path}")
     # All of it or nothing. The tables are those of the backup; what is there is dropped first.
+    chosen = path.with_name("chosen")
+    listed = _run("pg_restore", "--list", str(path)).splitlines()
+    chosen.write_text("\n".join(line for line in listed if _is_data(line)))
     name = f"--dbname={connection.settings_dict['NAME']}"
-    _run(
-        "pg_restore", "--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction", name, str(path)
-    )
+    how = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction", f"--use-list={chosen}")
+    _run("pg_restore", *how, name, str(path))
 
 
-def _run(program: str, *arguments: str) -> None:
+# What pg_dump calls tables and what is in them. Functions, triggers, views, rules and the like run; `migrate` makes
+# ours anew.
+_DATA = (
+    "TABLE", "TABLE DATA", "SEQUENCE", "SEQUENCE OWNED BY", "SEQUENCE SET", "DEFAULT", "CONSTRAINT", "FK CONSTRAINT",
+    "INDEX", "ENCODING", "STDSTRINGS", "SEARCHPATH",
+)  # fmt: skip
+
+
+def _is_data(line: str) -> bool:
+    """Whether a line of pg_restore's list is about one of them: `215; 1259 16387 TABLE public authz_client owner`."""
+    words = line.split()
+    return len(words) > 4 and any(words[3 : 3 + len(kind.split())] == kind.split() for kind in _DATA)
+
+
+def _run(program: str, *arguments: str) -> str:
     found = shutil.which(program)
     if found is None:
         raise BackupError(f"{program} is not installed (Debian: postgresql-client)")
     done = subprocess.run([found, *arguments], env=_environment(), capture_output=True, text=True, check=False)  # noqa: S603  our own arguments
     if done.returncode != 0:
         raise BackupError(f"{program}: {done.stderr.strip()[:500]}")
+    return done.stdout
 
 
 def _environment() -> dict[str, str]:

@@ -21,11 +21,19 @@ class Command(BaseCommand):
             help="leave standing what stood; only if nothing has happened since the backup was made",
         )
 
+        parser.add_argument(
+            "--unsigned",
+            action="store_true",
+            help="take a backup without its MAC (of an earlier version, or whose GATEHOUSE_SECRET_KEY is lost); only if"
+            " you know that nobody has changed it",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["replace"]:
             raise CommandError("This replaces all that is in the database now. Say --replace if that is meant.")
         try:
-            done = backup.restore(options["file"], now=datetime.now(UTC), as_is=options["as_is"])
+            how = {name: options[name] for name in ("as_is", "unsigned")}
+            done = backup.restore(options["file"], now=datetime.now(UTC), **how)
         except (backup.BackupError, OSError) as error:
             raise CommandError(str(error)) from None
         newest = f"{done.newest:%Y-%m-%d %H:%M:%S} UTC" if done.newest else "never"
