@@ -28,6 +28,7 @@ from authz.models import BrowserSession, Client
 from authz.models.client import JWT_BEARER
 from authz.protocol import host_patterns, resources, scopes
 from authz.protocol.errors import OAuthError
+from xaa import presets
 from xaa.configuration.issuer_keys import check_audience, check_keys, check_trust_domain
 from xaa.configuration.trusted_issuers import address_problem, check_issuer, host_problem
 from xaa.explain import explain
@@ -337,6 +338,27 @@ class TrustedIssuerAdmin(ConsoleAdmin):
         ("Signing in", {"fields": ("sign_in_client_id", "sign_in_secret", "sign_in_scopes", "redirect_uri")}),
     )
     readonly_fields = ("redirect_uri", "keys")
+    change_form_template = "console/trusted_issuer.html"
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """The form of a preset (`?preset=okta`): filled in, to be looked at and saved."""
+        chosen = presets.PRESETS.get(request.GET.get("preset", ""))
+        if chosen is None:
+            return {}
+        keys = dict(chosen.keys)
+        subjects = keys.pop("subjects", {})
+        if subjects:
+            keys |= {name: subjects[name] for name in ("match", "create", "tenants")}
+            keys["groups_claim"] = subjects["groups"]
+        return {"name": chosen.label, "issuer": chosen.issuer if chosen.is_fixed else "", **keys}
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        name = request.GET.get("preset", "")
+        offered = {"presets": presets.PRESETS, "preset": presets.PRESETS.get(name), "preset_name": name}
+        answer: HttpResponse = super().add_view(request, form_url, {**(extra_context or {}), **offered})
+        return answer
 
     @admin.display(description="Redirect URI")
     def redirect_uri(self, row: TrustedIssuer) -> str:

@@ -14,7 +14,7 @@ from authz.keys.secrets_at_rest import fingerprint
 from authz.models import Client
 from authz.models.client import JWT_BEARER
 from authz.protocol import host_patterns, scopes
-from xaa import spiffe
+from xaa import presets, spiffe
 from xaa.configuration.issuer_keys import AudienceField, check_keys, check_trust_domain
 from xaa.models import ResourceAuthorizationServer, SignInClient, TrustedIssuer, WorkloadBinding
 from xaa.models.sign_in_client import SCOPES
@@ -105,6 +105,7 @@ class SignInSerializer(serializers.Serializer[Any]):
 
 
 class TrustedIssuerSerializer(serializers.Serializer[Any]):
+    preset = serializers.CharField(required=False, write_only=True, max_length=64)
     issuer = serializers.CharField(max_length=512, validators=[check_issuer])
     name = ShownField(max_length=255, default="", allow_blank=True)
     enabled = serializers.BooleanField(default=True)
@@ -134,6 +135,14 @@ class TrustedIssuerSerializer(serializers.Serializer[Any]):
     sign_in = SignInSerializer(default=None, allow_null=True)
     sign_in_secret = serializers.CharField(required=False, max_length=512, write_only=True, trim_whitespace=False)
     sign_in_secret_env = serializers.CharField(required=False, write_only=True)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return super().to_internal_value(data)
+        try:
+            return super().to_internal_value(presets.filled(data))
+        except presets.UnknownPresetError as error:
+            raise serializers.ValidationError({"preset": str(error)}) from None
 
     def validate_jwks(self, value: Any) -> Any:
         if value is not None:
