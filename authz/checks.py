@@ -12,6 +12,7 @@ from django.db import DatabaseError
 from authz import registry
 from authz.conf import conf
 from authz.limits import unnamed_proxies
+from authz.protocol import issuers
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SHORTEST_SECRET_KEY = 32
@@ -19,16 +20,10 @@ SHORTEST_SECRET_KEY = 32
 
 @register()
 def issuer(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """authz.E001, E002: the issuer is an https URL without query or fragment (RFC 8414 §2)."""
+    """authz.E001, E002: the issuer is one that every page can be served under (RFC 8414 §2)."""
+    if problem := issuers.problem(conf.issuer):
+        return [Error(f"GATEHOUSE_ISSUER {problem} (it is {conf.issuer!r})", id="authz.E001")]
     parts = urlsplit(conf.issuer)
-    if (
-        not parts.hostname
-        or parts.query
-        or parts.fragment
-        or "@" in parts.netloc
-        or parts.scheme not in {"http", "https"}
-    ):
-        return [Error(f"GATEHOUSE_ISSUER is not an issuer: {conf.issuer!r}", id="authz.E001")]
     # > The authorization server's issuer identifier, which is a URL that uses the "https" scheme (RFC 8414 §2)
     if parts.scheme != "https" and parts.hostname not in LOOPBACK:
         return [Error(f"GATEHOUSE_ISSUER must be https off loopback: {conf.issuer!r}", id="authz.E002")]

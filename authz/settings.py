@@ -7,13 +7,14 @@ import os
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from limits import parse as parse_rate
 
 from authz.operations import key_file, logs
+from authz.protocol import issuers
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -124,12 +125,20 @@ def secret_key() -> str:
     return key_file.read_or_make(BASE_DIR / "var" / "secret-key")
 
 
+def readable(issuer: str) -> SplitResult:
+    """The parts that hosts and cookies follow. What is no URL stops here with its sentence; the rest is authz.E001's."""
+    try:
+        return urlsplit(issuer)
+    except ValueError:
+        raise SystemExit(f"GATEHOUSE_ISSUER {issuers.problem(issuer)}") from None
+
+
 DEBUG = env_switch("GATEHOUSE_DEBUG")
 SECRET_KEY = secret_key()
 # While the secret key is being changed: the one that comes, then the one that was (docs/operations.md).
 SECRET_KEY_FALLBACKS = env_list("GATEHOUSE_SECRET_KEY_FALLBACKS")
 ISSUER = os.environ.get("GATEHOUSE_ISSUER") or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/o"
-_issuer = urlsplit(ISSUER)
+_issuer = readable(ISSUER)
 _origin = f"{_issuer.scheme}://{_issuer.netloc}"
 _https = _issuer.scheme == "https"
 
@@ -215,7 +224,7 @@ GATEHOUSE = {
 }
 
 # The hosts that people's pages answer to. Machine endpoints ignore the Host header altogether (law 7).
-ALLOWED_HOSTS = sorted({_issuer.hostname or "127.0.0.1", "127.0.0.1", "localhost", "[::1]"})
+ALLOWED_HOSTS = sorted({issuers.authority_host(_issuer.hostname or "127.0.0.1"), "127.0.0.1", "localhost", "[::1]"})
 CSRF_TRUSTED_ORIGINS = [_origin]
 CSRF_FAILURE_VIEW = "authz.endpoints.errors.csrf_failure"
 
@@ -339,7 +348,9 @@ EMAIL_BACKEND = f"django.core.mail.backends.{'dummy' if _https else 'console'}.E
 if _email_url := os.environ.get("EMAIL_URL", ""):
     EMAIL_BACKEND = "authz.outbound.mail_transport.EmailBackend"
     globals().update(mail_server(_email_url))
-DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "") or f"Gatehouse <gatehouse@{_issuer.hostname or 'localhost'}>"
+# > General-address-literal; IPv6-address-literal = "IPv6:" IPv6-addr (RFC 5321 §4.1.3)
+_mail_host = f"[IPv6:{_issuer.hostname}]" if ":" in (_issuer.hostname or "") else _issuer.hostname or "localhost"
+DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "") or f"Gatehouse <gatehouse@{_mail_host}>"
 EMAIL_SUBJECT_PREFIX = ""
 
 # --- django-oauth-toolkit: the client registry (docs/decisions/0002-django-oauth-toolkit.md) -------------------------

@@ -38,10 +38,22 @@ def _load() -> None:
     gc.freeze()
 
 
+def _require_issuer() -> None:
+    """`manage.py migrate` checks it, too (authz.E001); who serves without it must not answer under half an issuer."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz.settings")
+    from django.conf import settings
+
+    from authz.protocol import issuers
+
+    if problem := issuers.problem(str(settings.GATEHOUSE["ISSUER"])):
+        raise SystemExit(f"GATEHOUSE_ISSUER {problem}")
+
+
 def _serve() -> None:
     workers = os.environ.get("WORKERS") or str(WORKERS)
     if not workers.isdecimal() or int(workers) == 0:
         raise SystemExit(f"WORKERS must be a number of processes, one at least, not {workers!r}")
+    _require_issuer()
     _load()
     from authz.database import checkpoints
     from authz.operations import periodic
