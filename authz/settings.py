@@ -126,7 +126,7 @@ def secret_key() -> str:
 
 
 def readable(issuer: str) -> SplitResult:
-    """The parts that hosts and cookies follow. What is no URL stops here with its sentence; the rest is authz.E001's."""
+    """Hosts and cookies follow its parts. What is no URL stops here with its sentence; the rest is authz.E001's."""
     try:
         return urlsplit(issuer)
     except ValueError:
