@@ -490,7 +490,7 @@ class SubjectLinkAdmin(ConsoleAdmin):
     nav = ("People", "link")
     introduction = "Which person an issuer's subject is. Removing a link ends what was given under it, at once."
     empty_text = "No identity of another issuer is linked to a person yet."
-    list_display = ("identity", "tenant", "of_issuer", "person", "since")
+    list_display = ("identity", "tenant", "of_issuer", "person", "gives", "since")
     list_filter = ("issuer",)
     list_select_related = ("issuer", "user")
     search_fields = ("subject", "user__username", "user__email")
@@ -508,6 +508,10 @@ class SubjectLinkAdmin(ConsoleAdmin):
     @admin.display(description="person", ordering="user__username")
     def person(self, row: SubjectLink) -> SafeString:
         return foreign(row.user.username, sub=row.user.email)
+
+    @admin.display(description="groups by its word alone")
+    def gives(self, row: SubjectLink) -> SafeString:
+        return foreign(", ".join(row.given) or "—")
 
     @admin.display(description="since", ordering="created")
     def since(self, row: SubjectLink) -> SafeString | str:

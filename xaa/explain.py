@@ -137,8 +137,12 @@ def _explain_person(
     now: float,
 ) -> Iterator[Finding]:
     user = subject_resolution.find(trust, granted.claims)
+    who = subject_resolution.identity_of(trust, granted.claims)
+    if trust.groups_claim:
+        said = ", ".join(who.groups) or "no group: the person leaves those that the issuer gave"
+        silent = f"{who.silence}: memberships stay as they are" if who.silence else ""
+        yield Finding(f"what it says of groups ({trust.groups_claim})", True, silent or said)
     if user is None:
-        who = subject_resolution.identity_of(trust, granted.claims)
         chosen = _try(lambda: subject_resolution.choose(trust, who, subject_resolution.candidates_for(trust, who)))
         note = "a new person would be made" if chosen is None else "would be linked by the verified address"
         if isinstance(chosen, OAuthError):

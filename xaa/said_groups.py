@@ -30,7 +30,11 @@ def read(claims: Mapping[str, Any], claim: str) -> tuple[str, ...] | Silence:
     """The group names in the claim `claim`, sorted and each once."""
     # An issuer that hands on the claim by reference, as Entra ID does from the 201st group on, may leave a part in it.
     references = claims.get("_claim_names")
-    if (isinstance(references, Mapping) and claim in references) or claims.get("hasgroups") in (True, "true"):
+    if isinstance(references, Mapping) and claim in references:
+        return Silence.OVERAGE
+    # > hasgroups: […] If present, always true, indicating whether the user is in at least one group. Used in place of
+    # > the groups claim (Microsoft identity platform, ID token claims). It says nothing of any other claim.
+    if claim == "groups" and claims.get("hasgroups") in (True, "true"):
         return Silence.OVERAGE
     said = claims.get(claim)
     if said is None:

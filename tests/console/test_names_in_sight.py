@@ -16,7 +16,7 @@ from authz.protocol.display_names import has_unseen, visible, visible_lines
 from tests.console.conftest import Page
 from tests.console.test_file_and_form import APP, in_file
 from tests.support.world import NOTES, client, person
-from xaa.subject_resolution import groups
+from xaa import said_groups
 
 UNSEEN = [
     ("Claude\N{RIGHT-TO-LEFT OVERRIDE}gpj", "Claude⟨U+202E⟩gpj"),
@@ -131,7 +131,7 @@ def test_what_can_be_seen_stays_as_it_is(signed_in: Page, value: str) -> None:
     row = client("from-file")
     assert (row.name, row.tags, row.environment) == (value, [value], value)
     signed_in("administrator").post("/console/auth/group/add/", {"name": value})
-    assert groups({"g": [value]}, "g") == (value,)
+    assert said_groups.read({"g": [value]}, "g") == (value,)
 
 
 @values
@@ -143,5 +143,5 @@ def test_the_other_doors_of_names_that_others_refer_to(signed_in: Page, value: s
     assert browser.post(f"/console/authz/client/{pending.pk}/switch/approved/", approval).status_code == 200
     with pytest.raises(CommandError):
         call_command("agents", "approve", "pending-agent", "--by", "alice", "--environment", value)
-    assert groups({"g": [value, "plain"]}, "g") == tuple(sorted({shown or visible(value), "plain"}))
+    assert said_groups.read({"g": [value, "plain"]}, "g") == tuple(sorted({shown or visible(value), "plain"}))
     assert User.objects.filter(groups__name=value).count() == 0

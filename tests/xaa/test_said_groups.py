@@ -48,12 +48,24 @@ SHAPES: list[tuple[str, dict[str, Any], tuple[str, ...] | Silence]] = [
     ("an overage of another claim", {"groups": ["a"], "_claim_names": {"roles": "src1"}}, ("a",)),
     ("unreadable references", {"groups": ["a"], "_claim_names": "groups"}, ("a",)),
 ]
+OTHER_CLAIMS: list[tuple[dict[str, Any], tuple[str, ...] | Silence]] = [
+    ({"roles": ["a"], "hasgroups": True}, ("a",)),
+    ({"roles": ["a"], "_claim_names": {"groups": "src1"}}, ("a",)),
+    ({"roles": ["a"], "_claim_names": {"roles": "src1"}}, Silence.OVERAGE),
+    ({"groups": ["a"]}, Silence.ABSENT),
+    ({"roles": [], "groups": ["a"]}, ()),
+]
 SILENT = [row for row in SHAPES if isinstance(row[2], Silence)]
 
 
 @pytest.mark.parametrize(("claims", "expected"), [row[1:] for row in SHAPES], ids=[row[0] for row in SHAPES])
 def test_what_is_said(claims: dict[str, Any], expected: object) -> None:
     assert read(claims, "groups") == expected
+
+
+@pytest.mark.parametrize(("claims", "expected"), OTHER_CLAIMS)
+def test_what_is_said_in_a_claim_of_another_name(claims: dict[str, Any], expected: object) -> None:
+    assert read(claims, "roles") == expected
 
 
 @pytest.mark.parametrize(
