@@ -17,7 +17,7 @@ from django.db.models import TextField, functions
 
 from authz import registry
 from authz.models import Client, ProtectedResource, Rule, User
-from authz.models.client import host_of, kind_of, state_of
+from authz.models.client import JWT_BEARER, host_of, kind_of, state_of
 from authz.policy import Agent, ClientKind, ClientStatus, Person, RuleSet, Server, reach
 from authz.policy import Rule as PolicyRule
 
@@ -114,6 +114,7 @@ def agents(client_id: str, now: float) -> list[Agent]:
     names = cache(lambda text: tuple(json.loads(text)))
     standing = cache(lambda status, until: ClientStatus(state_of(status, until, now)))
     kind = cache(lambda source, auth_method, grants: ClientKind(kind_of(source, auth_method, names(grants))))
+    usable = cache(_usable)
     return [
         Agent(
             client_id=client_id,
@@ -123,11 +124,19 @@ def agents(client_id: str, now: float) -> list[Agent]:
             tags=names(tags),
             owner=owner or "",
             environment=environment,
-            grant_types=names(grants),
+            grant_types=usable(names(grants), source, auth_method, host_of(source, client_id)),
             is_public=auth_method == registry.PUBLIC,
         )
         for client_id, status, until, source, auth_method, grants, tags, environment, owner in columns
     ]
+
+
+def _usable(grants: tuple[str, ...], source: str, auth_method: str, host: str) -> tuple[str, ...]:
+    """Without a secret a document redeems identity assertions only while an administrator names its host."""
+    if source != Client.RegistrationSource.CIMD or auth_method != registry.PUBLIC or JWT_BEARER not in grants:
+        return grants
+    given = registry.public_grants(host)
+    return tuple(grant for grant in grants if grant != JWT_BEARER or grant in given)
 
 
 def _persons(username: str) -> list[Person]:

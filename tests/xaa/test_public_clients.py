@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
+from authz import decisions
 from authz.configuration import ConfigurationError, apply, export
 from authz.database import configuration_cache
+from authz.decisions import simulation
 from authz.models import AuditEvent, Authorization, Client, Rule
+from authz.policy import reach
 from tests.support.world import NOTES, claims, person
 from tests.xaa.company import IDP, JWT_BEARER, Company, refused
 from xaa import liveness, public_clients
@@ -202,6 +205,18 @@ def test_hosts_that_are_named_are_given_the_grant(company: Company) -> None:
     TrustedIssuer.objects.update(enabled=False)
     configuration_cache.begin()
     assert public_clients.allowed("claude.ai") == frozenset()
+
+
+def test_who_reaches_what_shows_the_way(claude: Company) -> None:
+    def ways() -> set[str]:
+        configuration_cache.forget()
+        among = simulation.cast(client_id=CLAUDE, username="bob")
+        rows = reach(decisions.rule_set(), among.agents, among.persons, among.servers, time.time())
+        return {grant for row in rows if row.resource == NOTES for grant in row.grant_types}
+
+    assert JWT_BEARER in ways()
+    name("vscode.dev")
+    assert JWT_BEARER not in ways()
 
 
 # --- What an administrator writes ---------------------------------------------------------------------------------
