@@ -20,6 +20,7 @@ class Conf:
     refresh_reuse_window: int
     outbound_allowed_hosts: frozenset[tuple[str, int]]
     outbound_ca_bundle: str | None
+    plain_http_resources: frozenset[str]
     threads: int
     database_timeout: int
     trusted_proxies: tuple[str, ...]
@@ -66,7 +67,7 @@ def read(values: Mapping[str, Any]) -> Conf:
         raise TypeError(f"unknown GATEHOUSE settings: {', '.join(sorted(unknown))}")
     typed: dict[str, Any] = {
         name.lower(): frozenset(value)
-        if name == "OUTBOUND_ALLOWED_HOSTS"
+        if name in {"OUTBOUND_ALLOWED_HOSTS", "PLAIN_HTTP_RESOURCES"}
         else tuple(value)
         if isinstance(value, list)
         else value

@@ -1,12 +1,15 @@
 """The protected resources as requests see them."""
 
+import logging
 from collections.abc import Mapping
 
 from authz.conf import conf
 from authz.database import configuration_cache
 from authz.models import ProtectedResource, Scope
-from authz.protocol import resources
+from authz.protocol import resources as rules
 from authz.protocol.errors import OAuthError, Reason, harmless
+
+log = logging.getLogger(__name__)
 
 
 def all_active() -> Mapping[str, ProtectedResource]:
@@ -16,7 +19,26 @@ def all_active() -> Mapping[str, ProtectedResource]:
 
 def _load() -> Mapping[str, ProtectedResource]:
     rows = ProtectedResource.objects.filter(is_active=True).prefetch_related("scopes", "introspection_clients")
-    return {resources.canonical(row.identifier): row for row in rows}
+    return {uri: row for row in rows if (uri := readable(row.identifier)) is not None}
+
+
+def readable(identifier: str) -> str | None:
+    """The canonical URI; None for a plain http one whose host is listed no longer: it is unknown, the others stay."""
+    try:
+        return canonical(identifier)
+    except OAuthError:
+        log.warning("the resource %s is not served: GATEHOUSE_PLAIN_HTTP_RESOURCES does not name its host", identifier)
+        return None
+
+
+def canonical(uri: str) -> str:
+    """A resource's canonical URI under this server's settings (authz/protocol/resources.py). Raises `OAuthError`."""
+    return rules.canonical(uri, conf.plain_http_resources)
+
+
+def single(resource: str | None) -> str | None:
+    """The one resource a request names, in canonical form; None where it names none. Raises `OAuthError`."""
+    return rules.single(resource, conf.plain_http_resources)
 
 
 def requested(resource: str | None) -> ProtectedResource:
@@ -24,7 +46,7 @@ def requested(resource: str | None) -> ProtectedResource:
     # As most name it, and as it stands in the registry: canonical already.
     if resource is not None and (found := all_active().get(resource)) is not None:
         return found
-    uri = resources.single(resource)
+    uri = single(resource)
     if uri is None:
         return default()
     # > The authorization server MUST reject … if the resource is invalid, missing, unknown, or malformed:

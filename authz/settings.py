@@ -4,6 +4,7 @@ docs/settings.md describes every name for operators.
 """
 
 import os
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,16 @@ def host_and_port(item: str) -> tuple[str, int]:
     return host.strip("[]").lower(), int(port)
 
 
+_PLAIN_HTTP_HOST = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?")
+
+
+def plain_http_host(item: str) -> str:
+    """A host, or host:port. No patterns: each one that goes without TLS is named."""
+    if not _PLAIN_HTTP_HOST.fullmatch(item.lower()):
+        raise ImproperlyConfigured(f"GATEHOUSE_PLAIN_HTTP_RESOURCES takes hosts and host:port pairs, not {item!r}")
+    return item.lower()
+
+
 def network(item: str) -> str:
     try:
         return str(ip_network(item))
@@ -152,6 +163,7 @@ GATEHOUSE = {
     "ISSUER": ISSUER,
     "REQUIRE_RESOURCE": env_switch("GATEHOUSE_REQUIRE_RESOURCE"),
     "REFRESH_REUSE_WINDOW": env_number("GATEHOUSE_REFRESH_REUSE_WINDOW", 30),
+    "PLAIN_HTTP_RESOURCES": [plain_http_host(item) for item in env_list("GATEHOUSE_PLAIN_HTTP_RESOURCES")],
     "OUTBOUND_ALLOWED_HOSTS": [host_and_port(item) for item in env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")],
     "OUTBOUND_CA_BUNDLE": os.environ.get("GATEHOUSE_OUTBOUND_CA_BUNDLE") or None,
     "THREADS": THREADS,

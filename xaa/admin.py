@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from rest_framework.serializers import ValidationError
 
+from authz import resources
 from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool
 from authz.console.site import console
 from authz.console.widgets.display import chip, foreign, when
@@ -26,7 +27,7 @@ from authz.console.widgets.tasks import MOST, Task, many
 from authz.database import configuration_cache
 from authz.models import BrowserSession, Client
 from authz.models.client import JWT_BEARER
-from authz.protocol import host_patterns, resources, scopes
+from authz.protocol import host_patterns, scopes
 from authz.protocol.errors import OAuthError
 from xaa import presets
 from xaa.configuration.issuer_keys import check_audience, check_keys, check_trust_domain

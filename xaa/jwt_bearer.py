@@ -23,7 +23,6 @@ from authz.database.transactions import settled
 from authz.models import ProtectedResource, User
 from authz.policy import Ask, Outcome
 from authz.protocol import jwts, params, scopes
-from authz.protocol import resources as resource_rules
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.protocol.jwts import JwtError, Unverified
@@ -232,7 +231,7 @@ def granted_resource(granted: IdJag, asked: str | None) -> ProtectedResource:
     if asked is None and len(ours) > 1:
         raise OAuthError(CoreReason.RESOURCE_SEVERAL)
     wanted = resources.requested(asked or next(iter(ours)))
-    if resource_rules.canonical(wanted.identifier) not in ours:
+    if resources.canonical(wanted.identifier) not in ours:
         raise OAuthError(CoreReason.RESOURCE_NOT_GRANTED)
     return wanted
 
@@ -242,7 +241,7 @@ def _ours(named: Sequence[str]) -> dict[str, ProtectedResource]:
     found = {}
     for uri in named:
         try:
-            found[resource_rules.canonical(uri)] = resources.requested(uri)
+            found[resources.canonical(uri)] = resources.requested(uri)
         except OAuthError:
             continue
     return found

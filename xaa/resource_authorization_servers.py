@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from authz import resources
 from authz.database import configuration_cache
 from authz.models import Client
-from authz.protocol import resources
 from authz.protocol.errors import OAuthError
 from xaa.models import ResourceAuthorizationServer
 from xaa.reasons import Reason
@@ -46,8 +46,9 @@ def _load() -> Mapping[str, Server]:
             name=row.name,
             signing_alg=row.id_jag_signing_alg,
             resources={
-                resources.canonical(resource.identifier): Target(resource.identifier, tuple(resource.scopes))
+                uri: Target(resource.identifier, tuple(resource.scopes))
                 for resource in row.resources.all()
+                if (uri := resources.readable(resource.identifier)) is not None
             },
             client_ids=dict(row.client_ids),
             tenant=row.tenant,

@@ -6,13 +6,13 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from authz import resources
 from authz.authorizations import removal
 from authz.clients import identifiers
 from authz.configuration.rules import nested
 from authz.configuration.shown_text import ShownField
 from authz.models import Client, ProtectedResource, Scope
 from authz.policy import Approvers, RuleError
-from authz.protocol import resources
 from authz.protocol.errors import OAuthError
 from authz.protocol.scopes import IDENTITY_SCOPES, is_scope_token
 
@@ -55,7 +55,8 @@ class ResourceSerializer(serializers.Serializer[Any]):
             resources.canonical(value)
         except OAuthError:
             raise serializers.ValidationError(
-                "is not a resource indicator: an https URI (http only on loopback) without fragment (RFC 8707 §2)"
+                "is not a resource indicator: an https URI (http only on loopback, and for hosts in"
+                " GATEHOUSE_PLAIN_HTTP_RESOURCES) without fragment (RFC 8707 §2)"
             ) from None
         is_new = not ProtectedResource.objects.filter(identifier=value).exists()
         if is_new and identifiers.is_client_id(value):
@@ -134,7 +135,7 @@ def check_together(items: Sequence[Mapping[str, Any]]) -> None:
 
 def _refuse_twin(identifier: str) -> None:
     for other in ProtectedResource.all_objects.exclude(identifier=identifier).values_list("identifier", flat=True):
-        if resources.canonical(other) == resources.canonical(identifier):
+        if resources.readable(other) == resources.canonical(identifier):
             raise serializers.ValidationError({"identifier": f"is the same resource as {other}"})
 
 

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authz import keys, outbound
+from authz import keys, outbound, resources
 from authz.clients import identifiers
 from authz.conf import conf
 from authz.console.model_admin import ConsoleAdmin, Form, Tool
@@ -25,7 +25,7 @@ from authz.console.widgets.fields import AgentsField, ApproversField, PersonFiel
 from authz.models import ProtectedResource, Scope
 from authz.policy import RuleError
 from authz.policy.approvers import MOST
-from authz.protocol import resources, strict_json
+from authz.protocol import strict_json
 from authz.protocol.errors import OAuthError
 
 if TYPE_CHECKING:
@@ -96,7 +96,10 @@ class ResourceForm(Form):
         try:
             canonical = resources.canonical(given)
         except OAuthError as error:
-            raise forms.ValidationError("An https URL without a fragment (plain http only on loopback).") from error
+            raise forms.ValidationError(
+                "An https URL without a fragment (plain http only on loopback, and for hosts in"
+                " GATEHOUSE_PLAIN_HTTP_RESOURCES)."
+            ) from error
         if canonical != given:
             raise forms.ValidationError(f"Write it in its canonical form: {canonical}")
         if given != self.instance.identifier and identifiers.is_client_id(given):

@@ -11,7 +11,6 @@ from authz.models import Authorization, AuthorizationCode, ProtectedResource
 from authz.models.client import digest
 from authz.policy import Decision
 from authz.protocol import params, pkce
-from authz.protocol import resources as resource_rules
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Issuance, TokenRequest
 from authz.tokens import authorization_codes, refresh_tokens
@@ -125,9 +124,9 @@ def _resource(code: AuthorizationCode, request: TokenRequest) -> ProtectedResour
     granted = resources.by_id(code.resource_id) if code.resource_id is not None else None
     if code.resource_id is not None and granted is None:
         raise OAuthError(Reason.RESOURCE_UNKNOWN)
-    asked = resource_rules.single(request.params.get("resource"))
+    asked = resources.single(request.params.get("resource"))
     # > the requested resource … MUST … be part of what was granted: invalid_target (RFC 8707 §2.2)
-    if asked is not None and (granted is None or asked != resource_rules.canonical(granted.identifier)):
+    if asked is not None and (granted is None or asked != resources.canonical(granted.identifier)):
         raise OAuthError(Reason.RESOURCE_NOT_GRANTED)
     return granted
 

@@ -12,7 +12,6 @@ from authz.grants.authorization_code import REFRESH_TOKEN_IDLE, REFRESH_TOKEN_LO
 from authz.models import Authorization
 from authz.policy import Ask, Decision
 from authz.protocol import params, scopes
-from authz.protocol import resources as resource_rules
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Issuance, TokenRequest
 from authz.tokens import refresh_tokens
@@ -93,9 +92,9 @@ def _check(authorization: Authorization, presented: RefreshToken, request: Token
         raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="trust withdrawn")
     if authorization.user is not None and not authorization.user.is_active:
         raise OAuthError(Reason.SUBJECT_INACTIVE)
-    asked = resource_rules.single(request.params.get("resource"))
+    asked = resources.single(request.params.get("resource"))
     granted = authorization.resource
-    if asked is not None and (granted is None or asked != resource_rules.canonical(granted.identifier)):
+    if asked is not None and (granted is None or asked != resources.canonical(granted.identifier)):
         raise OAuthError(Reason.RESOURCE_NOT_GRANTED)
 
 

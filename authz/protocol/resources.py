@@ -13,9 +13,10 @@ _DEFAULT_PORT = {"https": 443, "http": 80}
 
 # Requests name the same few resources again and again; what is malformed is not remembered.
 @lru_cache(maxsize=1024)
-def canonical(uri: str) -> str:
+def canonical(uri: str, plain_http: frozenset[str] = frozenset()) -> str:
     """A resource's canonical URI: scheme and host in lower case, no default port, no slash alone as a path.
 
+    `plain_http` names hosts, and host:port pairs, off loopback that may be reached without TLS (inside a cluster).
     Raises `OAuthError` (invalid_target) for what cannot name a protected resource.
     """
     # > Its value MUST be an absolute URI, as specified by Section 4.3 of [RFC3986]. (RFC 8707 §2)
@@ -30,9 +31,10 @@ def canonical(uri: str) -> str:
     # > The URI MUST NOT include a fragment component. (RFC 8707 §2)
     if "#" in uri or not host or "@" in parts.netloc:
         raise OAuthError(Reason.RESOURCE_MALFORMED, detail=harmless(uri))
-    if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
-        raise OAuthError(Reason.RESOURCE_MALFORMED, detail=harmless(uri))
     authority = f"[{host}]" if ":" in host else host
+    is_listed = authority in plain_http or f"{authority}:{port or 80}" in plain_http
+    if parts.scheme != "https" and not (parts.scheme == "http" and (host in _LOOPBACK or is_listed)):
+        raise OAuthError(Reason.RESOURCE_MALFORMED, detail=harmless(uri))
     if port is not None and port != _DEFAULT_PORT[parts.scheme]:
         authority += f":{port}"
     # MCP: "both with and without a trailing slash are technically valid"; implementations SHOULD use the form without.
@@ -41,7 +43,7 @@ def canonical(uri: str) -> str:
     return f"{parts.scheme}://{authority}{path}{query}"
 
 
-def single(resource: str | None) -> str | None:
+def single(resource: str | None, plain_http: frozenset[str] = frozenset()) -> str | None:
     """The one resource a request names, in canonical form; None where it names none.
 
     A token is for exactly one resource, so naming several is refused (RFC 8707 §2 leaves that to the server). The same
@@ -49,7 +51,7 @@ def single(resource: str | None) -> str | None:
     """
     if resource is None:
         return None
-    named = {canonical(uri) for uri in resource.split(" ")}
+    named = {canonical(uri, plain_http) for uri in resource.split(" ")}
     if len(named) > 1:
         raise OAuthError(Reason.RESOURCE_SEVERAL)
     return named.pop()

@@ -6,10 +6,10 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from authz import keys
+from authz import keys, resources
 from authz.conf import conf
 from authz.configuration.shown_text import ShownField
-from authz.protocol import resources, scopes
+from authz.protocol import scopes
 from authz.protocol.errors import OAuthError
 from xaa.configuration.trusted_issuers import check_issuer
 from xaa.models import ResourceAuthorizationServer, TargetResource

@@ -23,7 +23,6 @@ from authz.database import configuration_cache
 from authz.endpoints import introspection
 from authz.models import ProtectedResource, User
 from authz.protocol import jwts
-from authz.protocol.resources import canonical
 
 MAXIMUM_TOKEN = 8192
 
@@ -40,7 +39,7 @@ def metadata_url() -> str:
 
 def registered() -> ProtectedResource | None:
     """The API's row, if an administrator has registered it: without one, no token opens it."""
-    found = resources.all_active().get(canonical(identifier()))
+    found = resources.all_active().get(resources.canonical(identifier()))
     return found if found is not None and found.identifier == identifier() else None
 
 
