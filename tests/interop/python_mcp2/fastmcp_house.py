@@ -3,6 +3,7 @@
 python fastmcp_house.py PORT TRUSTED_ISSUER JWKS_URI
 """
 
+import os
 import sys
 from typing import Any
 
@@ -19,7 +20,7 @@ server = FastMCP(
     auth=OAuthProxy(
         upstream_authorization_endpoint=f"{issuer}/authorize",
         upstream_token_endpoint=f"{issuer}/token",
-        upstream_client_id="assistant-at-fastmcp",
+        upstream_client_id=os.environ.get("FASTMCP_CLIENT", "assistant-at-fastmcp"),
         jwt_signing_key="a key of fastmcp's own, for one test run",
         token_verifier=JWTVerifier(jwks_uri=jwks_uri, issuer=issuer),
         base_url=here,
