@@ -10,7 +10,8 @@ import json
 import logging
 import random
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -33,6 +34,8 @@ EVERY = 2.0
 BUDGET = 20.0
 # Lanes that are served side by side.
 LANES = 16
+# Seconds after which somebody looks what else is due, while something is under way.
+GLANCE = 1.0
 # How long a claimed row is ours: longer than any attempt takes.
 CLAIM = timedelta(minutes=2)
 # > It's recommended to retry delivery following a retry schedule spanning multiple days, with an exponential backoff.
@@ -55,23 +58,31 @@ REST = timedelta(minutes=5)
 
 
 def run() -> None:
-    ends = time.monotonic() + BUDGET
-    while time.monotonic() < ends and (rows := _claim(datetime.now(UTC))):
-        with ThreadPoolExecutor(max_workers=LANES) as threads:
-            # Threads only send: the database is this thread's business.
-            outcomes = list(threads.map(_attempt, rows))
-        for row, failure in zip(rows, outcomes, strict=True):
-            _record(row, failure, datetime.now(UTC))
+    ends, under_way = time.monotonic() + BUDGET, dict[Future[Exception | None], Notification]()
+    # Threads only send: the database is this thread's business.
+    with ThreadPoolExecutor(max_workers=LANES) as threads:
+        while True:
+            if time.monotonic() < ends:
+                for row in _claim(datetime.now(UTC), {row.endpoint_id for row in under_way.values()}):
+                    under_way[threads.submit(_attempt, row)] = row
+            if not under_way:
+                return
+            # Whoever is slow has its own lane: the others go on as each of them is done.
+            done, _ = wait(under_way, timeout=GLANCE, return_when=FIRST_COMPLETED)
+            for attempt in done:
+                _record(under_way.pop(attempt), attempt.result(), datetime.now(UTC))
 
 
-def _claim(now: datetime) -> list[Notification]:
-    """The message of each lane that is due longest, taken by one conditional statement (law 3)."""
+def _claim(now: datetime, busy: Collection[UUID | None] = ()) -> list[Notification]:
+    """The message that is due longest of each lane that is not `busy`, taken by one conditional statement (law 3)."""
     # What an endpoint missed while it was switched off waits, until it is on again or too old to matter.
     is_due = due_at("due", now, LONGEST)
     due = Notification.objects.filter(is_due).exclude(endpoint__enabled=False)
-    lanes = due.order_by().values_list("endpoint").annotate(first=Min("due")).order_by("first")[:LANES]
-    claimed = []
+    lanes = due.order_by().values_list("endpoint").annotate(first=Min("due")).order_by("first")[: LANES + len(busy)]
+    claimed: list[Notification] = []
     for endpoint, _ in lanes:
+        if endpoint in busy or len(busy) + len(claimed) >= LANES:
+            continue
         row = _lane(endpoint).filter(is_due).select_related("recipient", "endpoint").order_by("due")[:1].first()
         if row is None:
             continue

@@ -210,6 +210,9 @@ class TestTheMailServer:
         assert "secret" not in str(raised.value)
 
 
+OK = reply(b"", status="204 No Content")
+
+
 class TestFailing:
     def test_it_is_tried_again_with_the_same_id_until_it_arrives(self, receiver: Receiver) -> None:
         receiver.answers(reply(b"", status="500 Oops"))
@@ -253,6 +256,23 @@ class TestFailing:
             assert not Notification.objects.filter(endpoint=dead.endpoint, due__lte=datetime.now(UTC)).exists()
             later(notification_delivery.REST)
             assert Notification.objects.filter(endpoint=dead.endpoint, due__lte=datetime.now(UTC)).count() == 3
+
+    def test_who_is_slow_holds_up_no_other_meanwhile(self, receiver: Receiver, alice: User) -> None:
+        """Not even one round of it: each lane goes on when its own message is there (attack 41)."""
+        arrived: list[int] = []
+        with webhook_receiver("Slow") as slow:
+            # It takes each message in the end, so it never rests.
+            slow.answers(
+                lambda connection, head: (
+                    time.sleep(2) or arrived.append(len(receiver.host.requests)) or OK(connection, head)
+                )
+            )
+            for _ in range(4):
+                told(alice)
+            notification_delivery.run()
+            assert len(slow.host.requests) == 4
+            assert len(receiver.deliveries()) == 4
+        assert arrived[0] == 4, "all of the others' were there before its first was done"
 
     def test_a_refused_address_holds_up_no_other(self, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch) -> None:
         real = outbound.send_mail

@@ -46,6 +46,38 @@ def test_a_task_runs_when_it_is_due_and_a_broken_one_stops_no_other(tasks: dict[
     assert PeriodicTask.objects.get(name="works").succeeded == 1010.0
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_task_that_hangs_holds_up_no_other(tasks: dict[str, SimpleNamespace]) -> None:
+    """A webhook that drips stopped sealing and housekeeping (attack 41)."""
+    over, ran, looks = threading.Event(), threading.Event(), 0
+    begun: list[str] = []
+
+    def hangs() -> None:
+        begun.append("hangs")
+        over.wait(30)
+
+    tasks |= {
+        "broken": SimpleNamespace(EVERY=0.05, run=hangs),
+        "works": SimpleNamespace(EVERY=0.05, run=lambda: begun.append("works") or ran.set()),
+    }
+
+    def is_over(_: float) -> bool:
+        nonlocal looks
+        looks += 1
+        time.sleep(0.1)
+        return looks > 100 or begun.count("works") >= 3
+
+    try:
+        periodic.go_on(is_over)
+        assert begun.count("works") >= 3
+        assert begun.count("hangs") == 1  # and is not begun again meanwhile
+    finally:
+        over.set()
+        for thread in threading.enumerate():
+            if thread.name in tasks:
+                thread.join(10)
+
+
 @pytest.mark.django_db
 def test_a_lease_ends_by_itself_when_its_holder_died(tasks: dict[str, SimpleNamespace]) -> None:
     periodic.run_due(lambda: 1000.0)
