@@ -3,14 +3,15 @@
 Looking changes nothing: no client is made, nothing is remembered.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from authz import clients, outbound
 from authz.models import Client
 from authz.outbound import OutboundError, Role
-from authz.protocol import strict_json
+from authz.protocol import jwks, strict_json
 from authz.protocol.client_metadata import Check, ClientMetadata, Verdict
-from authz.protocol.jwts import JwtError, keys_from_jwks
 from cimd import client_identifier, freshness, logos, metadata_document, policy, trust
 from cimd.discovery import BOUNDS
 
@@ -61,7 +62,8 @@ def inspect(url: str, now: float) -> Inspection:
     judgement = metadata_document.judge(url, response.body, policy.terms(host))
     checks += judgement.checks
     if judgement.metadata is not None:
-        checks += [*_keys(judgement.metadata.jwks_uri), *_logo(judgement.metadata.logo_uri)]
+        checks += [*_inline_keys(judgement.metadata.jwks), *_keys(judgement.metadata.jwks_uri)]
+        checks += _logo(judgement.metadata.logo_uri)
     planned = freshness.schedule(response.headers, requested=now, received=now, bounds=BOUNDS)
     caching = f"It serves for {planned.fresh_until - now:.0f} s"
     if planned.serves_until > planned.fresh_until:
@@ -85,16 +87,31 @@ def _keys(jwks_uri: str) -> list[Check]:
     if not jwks_uri:
         return []
     try:
-        keys = keys_from_jwks(strict_json.read_object(outbound.fetch(Role.CLIENT_KEYS, jwks_uri).body))
+        found = jwks.read(strict_json.read_object(outbound.fetch(Role.CLIENT_KEYS, jwks_uri).body))
     except OutboundError as error:
         return [Check("keys", Verdict.NARROWED, f"{_NO_KEYS}. {_why(error)}")]
     except strict_json.StrictJsonError as error:
         return [Check("keys", Verdict.NARROWED, f"{_NO_KEYS}. {error.sentence}")]
-    except JwtError:
-        return [Check("keys", Verdict.NARROWED, f"{_NO_KEYS}: it is not a set of sound public keys.")]
-    if not keys:
-        return [Check("keys", Verdict.NARROWED, f"{_NO_KEYS}: there is no key that this server can verify with.")]
-    return [Check("keys", Verdict.PASSED, ", ".join(f"{key.kty} {key.kid or 'without kid'}"[:80] for key in keys))]
+    except jwks.KeySetError as error:
+        return [Check("keys", Verdict.NARROWED, f"{_NO_KEYS}: it is not a set of sound public keys: {error}.")]
+    return _told(found)
+
+
+def _inline_keys(document: Mapping[str, Any] | None) -> list[Check]:
+    """The keys in the document itself, which was judged already."""
+    return _told(jwks.read(document)) if document else []
+
+
+def _told(found: jwks.KeySet) -> list[Check]:
+    """What counts, and each key that does not, with why."""
+    passed_over = "; ".join(str(one) for one in found.passed_over)
+    if not found.keys:
+        none = f"{_NO_KEYS}: there is no key that this server can verify with"
+        return [Check("keys", Verdict.NARROWED, f"{none} ({passed_over})." if passed_over else f"{none}.")]
+    names = ", ".join(f"{key.kty} {key.kid or 'without kid'}"[:80] for key in found.keys)
+    if passed_over:
+        return [Check("keys", Verdict.NARROWED, f"{names}; passed over {passed_over}.")]
+    return [Check("keys", Verdict.PASSED, names)]
 
 
 def _logo(logo_uri: str) -> list[Check]:

@@ -27,7 +27,7 @@ from authz.console.widgets.tasks import MOST, Task, many
 from authz.database import configuration_cache
 from authz.models import BrowserSession, Client
 from authz.models.client import JWT_BEARER
-from authz.protocol import host_patterns, scopes
+from authz.protocol import host_patterns, jwks, scopes
 from authz.protocol.errors import OAuthError
 from xaa import presets
 from xaa.configuration.issuer_keys import check_audience, check_keys, check_trust_domain
@@ -432,7 +432,7 @@ class TrustedIssuerAdmin(ConsoleAdmin):
 
     @admin.display(description="keys")
     def keys(self, row: TrustedIssuer) -> SafeString | str:
-        return health_line(getattr(row, "health", None))
+        return format_html("{}{}", inline_line(row), health_line(getattr(row, "health", None)))
 
     def cut_off_as(self, obj: TrustedIssuer) -> tuple[str, str] | None:
         return "issuer", obj.issuer
@@ -470,6 +470,18 @@ def assertion_view(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "console/assertion_test.html", context)
 
 
+def inline_line(row: TrustedIssuer) -> SafeString:
+    """The keys that stand in the configuration, those that do not count too."""
+    if not row.jwks:
+        return format_html("")
+    found = jwks.read(row.jwks)
+    told = [
+        many(len(found.keys), "1 inline key", "{} inline keys"),
+        *(f"passed over {one}" for one in found.passed_over),
+    ]
+    return format_html("<span>{}</span> · ", "; ".join(told))
+
+
 def health_line(health: IssuerHealth | None) -> SafeString | str:
     """When the keys were fetched and will be again, and what went wrong."""
     if health is None:
@@ -480,6 +492,8 @@ def health_line(health: IssuerHealth | None) -> SafeString | str:
         when(health.fetched),
         when(health.next_fetch, never="when they are asked for"),
     )
+    if health.passed_over:
+        line = format_html("{}; passed over {}", line, "; ".join(health.passed_over))
     if not health.failures:
         return format_html("<span>{}</span>", line)
     failed = many(health.failures, "1 failure", "{} failures")

@@ -52,12 +52,19 @@ def explain(assertion: str, *, client_id: str | None, now: float) -> Iterator[Fi
         return
     yield _finding(f"the issuer is trusted for this ({use.value})", _try(lambda: trusted_issuers.require(trust, use)))
     keys = _try(lambda: trusted_issuers.keys_for(trust, token))
-    yield _finding("the issuer's keys are at hand", keys, f"{len(keys)} keys" if isinstance(keys, tuple) else "")
+    passed_over = trusted_issuers.passed_over(trust)
+    counted = f"{len(keys)} key{'' if len(keys) == 1 else 's'}" if isinstance(keys, tuple) else ""
+    yield _finding("the issuer's keys are at hand", keys, "; ".join(filter(None, (counted, *_told(passed_over, keys)))))
     found = keys if isinstance(keys, tuple) else ()
     if is_id_jag:
         yield from _explain_id_jag(token, trust, found, client_id, now)
     else:
         yield from _explain_workload(token, trust, found, client_id, now)
+
+
+def _told(passed_over: tuple[str, ...], keys: object) -> tuple[str, ...]:
+    """Each key that does not count; a refusal for want of keys has named them already."""
+    return tuple(f"passed over {one}" for one in passed_over) if isinstance(keys, tuple) else ()
 
 
 def _explain_id_jag(

@@ -4,7 +4,7 @@ Whatever is wrong with an assertion, its issuer or the person that it speaks of 
 attacker who tries assertions must not learn which issuers are trusted, who has an account, or who is denied.
 """
 
-from authz.protocol.errors import ONE_INVALID_GRANT, RefusalReason
+from authz.protocol.errors import NOT_AT_PRESENT, ONE_INVALID_GRANT, RefusalReason
 from authz.protocol.jwts import JwtProblem
 
 INVALID_GRANT = ("invalid_grant", ONE_INVALID_GRANT)
@@ -23,7 +23,7 @@ class Reason(RefusalReason):
     ISSUER_DISABLED = "issuer_disabled", *INVALID_GRANT
     ISSUER_NOT_FOR_THIS = "issuer_not_for_this", *INVALID_GRANT
     ISSUER_IS_OURSELVES = "issuer_is_ourselves", *INVALID_GRANT
-    ISSUER_KEYS_UNAVAILABLE = "issuer_keys_unavailable", *INVALID_GRANT
+    ISSUER_KEYS_UNAVAILABLE = "issuer_keys_unavailable", "temporarily_unavailable", NOT_AT_PRESENT
     ISSUER_KEYS_ON_THEIR_WAY = (
         "issuer_keys_on_their_way",
         "temporarily_unavailable",

@@ -16,7 +16,7 @@ from django.db import DatabaseError
 
 from authz.database import configuration_cache
 from authz.outbound import OutboundError, Role, remote_keys
-from authz.protocol import jwts
+from authz.protocol import jwks, jwts
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwks import Key
 from authz.protocol.jwts import JwtError, Unverified
@@ -56,6 +56,7 @@ class Trust:
     workloads: tuple[Binding, ...]
     # Inline keys, which count beside those at an address, and without one are all of them.
     keys: tuple[Key, ...] = ()
+    passed_over: tuple[str, ...] = ()  # the inline keys that do not count, and why
     audience: tuple[str, ...] = ()
     max_lifetime: int = USUAL_LIFETIME
     reuse: bool = False
@@ -96,7 +97,8 @@ def _load() -> Mapping[str, Trust]:
                 Binding(binding.subject, binding.client.client_id, binding.claims, binding.reuse)
                 for binding in row.workloads.all()
             ),
-            keys=jwts.keys_from_jwks(row.jwks or {"keys": []}),
+            keys=(inline := jwks.read(row.jwks or {"keys": []})).keys,
+            passed_over=tuple(str(one) for one in inline.passed_over),
             audience=tuple(row.audience),
             max_lifetime=row.max_lifetime,
             reuse=row.reuse,
@@ -145,7 +147,24 @@ def keys_for(trust: Trust, token: Unverified) -> tuple[Key, ...]:
     """The issuer's keys, asked for anew if the token names one that is not among them; not inside `settled()`."""
     if trust.keys and (not trust.jwks_uri or _is_signed_by(trust.keys, token)):
         return trust.keys
-    return (*trust.keys, *_published(trust, token))
+    found = (*trust.keys, *_published(trust, token))
+    if not found:
+        raise OAuthError(Reason.ISSUER_KEYS_UNAVAILABLE, detail=_no_keys(trust), retry_after=RETRY_SECONDS)
+    return found
+
+
+def passed_over(trust: Trust) -> tuple[str, ...]:
+    """The keys of the issuer that do not count, and why, as far as they have been seen: a sentence each."""
+    try:
+        jwks_uri = "" if trust.keys and not trust.jwks_uri else trust.jwks_uri or discovery.jwks_uri(trust.issuer)
+    except discovery.DiscoveryError:
+        jwks_uri = ""
+    health = remote_keys.health(jwks_uri) if jwks_uri else None
+    return (*trust.passed_over, *(health.passed_over if health else ()))
+
+
+def _no_keys(trust: Trust) -> str:
+    return "; ".join(("no_usable_key", *passed_over(trust)))
 
 
 def _is_signed_by(keys: tuple[Key, ...], token: Unverified) -> bool:
@@ -176,7 +195,8 @@ def _published(trust: Trust, token: Unverified) -> tuple[Key, ...]:
         seconds = getattr(error, "retry_after", math.ceil(discovery.RETRY))
         raise OAuthError(Reason.ISSUER_KEYS_UNREACHABLE, detail=str(error), retry_after=seconds) from None
     except (OutboundError, discovery.DiscoveryError, remote_keys.KeysUnavailableError) as error:
-        raise OAuthError(Reason.ISSUER_KEYS_UNAVAILABLE, detail=str(error)) from None
+        # Whatever keeps them from us is no fault of who presents the assertion: told `invalid_grant`, it gives up.
+        raise OAuthError(Reason.ISSUER_KEYS_UNAVAILABLE, detail=str(error), retry_after=RETRY_SECONDS) from None
 
 
 # By issuer: when its keys were last fetched or last failed to be, as this process has written it down; and when it
@@ -184,6 +204,7 @@ def _published(trust: Trust, token: Unverified) -> tuple[Key, ...]:
 _noted: dict[int, tuple[float, float]] = {}
 _looked: dict[int, float] = {}
 LOOK_INTERVAL = 5.0
+RETRY_SECONDS = 30  # when it is worth while to come again, where nothing says it better
 
 
 def _note_health(trust: Trust, jwks_uri: str) -> None:
@@ -207,6 +228,7 @@ def _write_health(trust: Trust, jwks_uri: str) -> None:
                 "failed": _moment(health.failed),
                 "failure": health.failure[:64],
                 "keys": health.keys,
+                "passed_over": list(health.passed_over),
             },
         )
     except DatabaseError:

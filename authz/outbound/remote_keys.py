@@ -22,8 +22,7 @@ from django.core.cache import cache
 from authz.outbound import Cause, OutboundError, Response, Role, errands, fetch
 from authz.outbound.errands import Pool
 from authz.protocol import http_caching, strict_json
-from authz.protocol.jwks import Key
-from authz.protocol.jwts import JwtError, JwtProblem, keys_from_jwks
+from authz.protocol.jwks import Key, KeySet, KeySetError, PassedOver, read
 from authz.telemetry import metrics
 
 # Seconds.
@@ -60,11 +59,13 @@ class Health:
     failures: int
     failed: float
     failure: str
+    passed_over: tuple[str, ...] = ()  # what stands among them and does not count, and why: a sentence each
 
 
 @dataclass(slots=True)
 class _Entry:
     keys: tuple[Key, ...] | None = None
+    passed_over: tuple[PassedOver, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     # By the clock that only moves forward: until when the keys are fresh, when the host was last asked for other keys
     # and had none, and when it failed.
@@ -185,11 +186,14 @@ def _fetch(entry: _Entry, jwks_uri: str, role: Role) -> None:
         # Gone is an answer: whoever withdraws their keys must not have them honoured for an hour more.
         _failed(entry, error.cause.value, withdrawn=error.status in {404, 410}, is_down=error.is_down)
         return
-    except (strict_json.StrictJsonError, JwtError) as error:
+    except strict_json.StrictJsonError as error:
         _failed(entry, f"refused_{error}", withdrawn=True)
         return
+    except KeySetError:
+        _failed(entry, "refused_key_set", withdrawn=True)
+        return
     remaining = http_caching.freshness(headers, requested=requested, received=time.time()).remaining
-    entry.keys, entry.headers = found, headers
+    entry.keys, entry.passed_over, entry.headers = found.keys, found.passed_over, headers
     entry.fetched = time.time()
     age = min(MAX_AGE, max(MIN_AGE, DEFAULT_AGE if remaining is None else remaining))
     entry.fresh_until = time.monotonic() + age
@@ -204,13 +208,13 @@ def _count(entry: _Entry, jwks_uri: str, role: Role) -> None:
         metrics.KEYS_FAILURES.set(entry.failures, jwks_uri)
 
 
-def _answer(entry: _Entry, response: Response) -> tuple[Mapping[str, str], tuple[Key, ...]]:
+def _answer(entry: _Entry, response: Response) -> tuple[Mapping[str, str], KeySet]:
     if response.status != 304:
-        return response.headers, keys_from_jwks(strict_json.read_object(response.body))
+        return response.headers, read(strict_json.read_object(response.body))
     headers = http_caching.updated(entry.headers, response.headers)
     if headers is None or entry.keys is None:
-        raise JwtError(JwtProblem.KEY_SET)  # it confirms something that is not what we hold
-    return headers, entry.keys
+        raise KeySetError("it confirms something that is not what we hold")
+    return headers, KeySet(entry.keys, entry.passed_over)
 
 
 def _failed(entry: _Entry, failure: str, *, withdrawn: bool, is_down: bool = False) -> None:
@@ -229,6 +233,7 @@ def _health(entry: _Entry) -> Health:
         failures=entry.failures,
         failed=entry.failed,
         failure=entry.failure,
+        passed_over=tuple(str(one) for one in entry.passed_over) if entry.keys is not None else (),
     )
 
 

@@ -11,16 +11,22 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 from django.test import override_settings
+from django.urls import reverse
 
+from authz.models import User
 from authz.outbound import errands, remote_keys
 from authz.protocol import jwks
 from tests.support.world import World
 from tests.xaa import company as organisation
 from tests.xaa.company import Company, Idp, refused
+from tests.xaa.test_admin import browser_of
+from tests.xaa.test_explain import explained
 from xaa import discovery, trusted_issuers
+from xaa.doctor import issuers
 from xaa.models import IssuerHealth, TrustedIssuer
 
 REFUSED = (400, "invalid_grant")
+NO_KEYS = (503, "temporarily_unavailable")  # the issuer's fault, and not of who presents an assertion
 
 
 class Host:
@@ -135,45 +141,105 @@ OTHER = ec.generate_private_key(ec.SECP256R1())
 SYMMETRIC = {"kty": "oct", "kid": "s", "k": "c2VjcmV0"}
 
 
+NO_KEYS_AT = {
+    "an error": (500, {}),
+    "overload": (429, {}),
+    "nothing": (404, {}),
+    "gone": (410, {}),
+    "a redirect": (302, {}),
+    "no JSON": (200, b"not json"),
+    "a list": (200, []),
+    "no keys member": (200, {}),
+    "no keys": (200, {"keys": []}),
+    "no usable keys": (200, {"keys": [None, {"kty": "XYZ"}]}),
+    "a symmetric key": (200, {"keys": [SYMMETRIC]}),
+    "a symmetric key under the name of the real one": (
+        200,
+        {"keys": [{"kty": "oct", "kid": "key-1", "k": "c2VjcmV0"}]},
+    ),
+    "keys twice": (200, b'{"keys": [], "keys": []}'),
+    "oversize": (200, b'{"keys": ["' + b"x" * 300_000 + b'"]}'),
+}
+
+
+def through(company: Company, door: str) -> Any:
+    """An assertion of the issuer at one of the doors."""
+    if door == "workload":
+        return company.redeem_assertion(company.idp.workload(), basic=None)
+    if door == "exchange":
+        return company.exchange(company.idp.id_token())
+    return company.redeem_assertion(company.idp.id_jag())
+
+
+@pytest.mark.parametrize("door", ["id-jag", "workload", "exchange"])
+@pytest.mark.parametrize("answer", NO_KEYS_AT.values(), ids=NO_KEYS_AT)
+def test_whatever_keeps_the_keys_from_us_is_a_matter_of_coming_again(
+    company: Company, host: Host, answer: tuple[int, Any], door: str
+) -> None:
+    host.answers["/jwks"] = answer
+    response = through(company, door)
+    assert refused(response) == NO_KEYS
+    assert int(response["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize("door", ["id-jag", "workload", "exchange"])
 @pytest.mark.parametrize(
-    "answer",
+    "address",
     [
-        (404, {}),
-        (410, {}),
-        (302, {}),
-        (200, b"not json"),
-        (200, []),
-        (200, {}),
-        (200, {"keys": []}),
-        (200, {"keys": [SYMMETRIC]}),
-        (200, {"keys": [{"kty": "oct", "kid": "key-1", "k": "c2VjcmV0"}]}),
-        (200, b'{"keys": [], "keys": []}'),
-        (200, b'{"keys": ["' + b"x" * 300_000 + b'"]}'),
-        (200, {"keys": [jwks.public_jwk(OTHER.public_key(), kid="key-1", alg="ES256")]}),
-    ],
-    ids=[
-        "nothing",
-        "gone",
-        "a redirect",
-        "no JSON",
-        "a list",
-        "no keys member",
-        "no keys",
-        "a symmetric key",
-        "a symmetric key under the name of the real one",
-        "keys twice",
-        "oversize",
-        "another key under the name of the real one",
+        "http://127.0.0.1:9/jwks",  # nothing listens
+        "https://127.0.0.1:{port}/jwks",  # no TLS
+        "http://keys.invalid/jwks",
+        "https://keys.invalid/jwks",  # no such name
+        "http://169.254.169.254/jwks",
+        "https://10.0.0.1/jwks",
+        "file:///etc/passwd",
+        "not a URL",
     ],
 )
-def test_whatever_the_host_answers_it_fails_closed(company: Company, host: Host, answer: tuple[int, Any]) -> None:
-    host.answers["/jwks"] = answer
+def test_wherever_the_keys_cannot_be_had_it_is_the_same(company: Company, host: Host, address: str, door: str) -> None:
+    TrustedIssuer.objects.update(jwks_uri=address.format(port=host.port))
+    response = through(company, door)
+    assert refused(response) == NO_KEYS
+    assert int(response["Retry-After"]) > 0
+
+
+def test_another_key_under_the_name_of_the_real_one_is_a_refusal(company: Company, host: Host) -> None:
+    host.publishes(jwks.public_jwk(OTHER.public_key(), kid="key-1", alg="ES256"))
     assert refused(company.redeem_assertion(company.idp.id_jag())) == REFUSED
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        (None, "key 2: it is not a JSON object"),
+        ({"kty": "XYZ", "kid": "odd"}, "key 2 (odd): its key type or curve is not one"),
+        ({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "k"}, "key 2 (k): its members do not make"),
+        ({"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "small"}, "key 2 (small): it is an RSA key of fewer than"),
+        ({"kty": "EC", "use": "enc", "kid": "enc"}, "key 2 (enc): it is for another use"),
+        ({"kty": "EC", "use": "x509-svid", "crv": "P-256"}, "key 2: it is for another use"),
+        ({"kty": "EC", "crv": 7}, "key 2: a member has the wrong JSON type"),
+        ({"kty": "EC", "crv": "P-256", "alg": "HS256"}, "key 2: its algorithm is not one"),
+        ({"kty": "OKP", "crv": "X25519", "x": "AA"}, "key 2: its key type or curve is not one"),
+        ({"kid": "no-type"}, "key 2 (no-type): it is not a JSON object with a key type"),
+    ],
+)
+def test_each_key_that_is_passed_over_is_named_to_operators(company: Company, host: Host, entry: Any, why: str) -> None:
+    host.publishes(public(company.idp), entry)
+    TrustedIssuer.objects.update(accepts=["id-jag", "id_token", "workload"])
+    said = explained(company.idp.id_jag())
+    assert "1 key; passed over key 2" in said
+    assert why in said
+    assert any(why in finding.says for finding in issuers())
+    assert company.redeem_assertion(company.idp.id_jag()).status_code == 200
+    assert why in "".join(IssuerHealth.objects.get().passed_over)
+    issuer = TrustedIssuer.objects.get()
+    alice = browser_of("alice", User.Role.ADMINISTRATOR)
+    assert why in alice.get(reverse("admin:xaa_trustedissuer_change", args=[issuer.pk])).content.decode()
 
 
 def test_a_private_key_inside_spoils_the_whole_set(company: Company, host: Host) -> None:
     host.publishes(public(company.idp), public(Idp(host.origin), kid="leaked", d="AAAA"))
-    assert refused(company.redeem_assertion(company.idp.id_jag())) == REFUSED
+    assert refused(company.redeem_assertion(company.idp.id_jag())) == NO_KEYS
     assert IssuerHealth.objects.get().failures == 1
 
 
@@ -245,7 +311,7 @@ def test_metadata_that_is_not_the_issuers_own_is_not_believed(
 ) -> None:
     written = json.loads(json.dumps(metadata).replace("{origin}", host.origin))
     host.answers["/.well-known/openid-configuration"] = 200, written
-    assert refused(discovered.redeem_assertion(discovered.idp.id_jag())) == REFUSED
+    assert refused(discovered.redeem_assertion(discovered.idp.id_jag())) == NO_KEYS
     assert "/jwks" not in host.asked
 
 
@@ -267,7 +333,7 @@ def test_a_known_address_serves_while_the_host_is_down(
     discovery._found[host.origin] = discovery.replace(found, until=0.0)
     with override_settings(GATEHOUSE={**settings.GATEHOUSE, "OUTBOUND_ALLOWED_HOSTS": []}):
         # Not reachable is another thing than not allowed any more: that is an answer, and ends it.
-        assert refused(discovered.redeem_assertion(discovered.idp.id_jag())) == REFUSED
+        assert refused(discovered.redeem_assertion(discovered.idp.id_jag())) == NO_KEYS
     discovery._found[host.origin] = discovery.replace(found, until=0.0)
     host.server.shutdown()
     host.server.server_close()
