@@ -473,7 +473,7 @@ def assertion_view(request: HttpRequest) -> HttpResponse:
 def inline_line(row: TrustedIssuer) -> SafeString:
     """The keys that stand in the configuration, those that do not count too."""
     if not row.jwks:
-        return format_html("")
+        return SafeString("")
     found = jwks.read(row.jwks)
     told = [
         many(len(found.keys), "1 inline key", "{} inline keys"),
