@@ -6,9 +6,8 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 from typing import Any
 
 from authz.conf import conf
-from authz.limits import unnamed_proxies
+from authz.limits import unnamed_proxies, unreadable_headers
 from authz.protocol import forwarded
-from authz.telemetry import metrics
 
 
 def client_address(meta: Mapping[str, Any]) -> str:
@@ -24,7 +23,7 @@ def client_address(meta: Mapping[str, Any]) -> str:
     header = conf.proxy_header
     for hop in reversed(forwarded.hops(header, str(meta.get(f"HTTP_{header.upper().replace('-', '_')}", "")))):
         if hop is None:
-            metrics.FORWARDED_UNREADABLE.add()
+            unreadable_headers.seen(peer)
             return peer
         peer = hop
         if not _is_trusted(hop):

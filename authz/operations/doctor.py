@@ -30,7 +30,7 @@ from authz.evidence import targets
 from authz.evidence.status import unsealed
 from authz.keys import reencryption
 from authz.keys.secrets_at_rest import WrongKeyError
-from authz.limits import unnamed_proxies
+from authz.limits import unnamed_proxies, unreadable_headers
 from authz.models import AuditArchive, AuditDestination, PeriodicTask, SigningKey, triggers
 from authz.protocol.errors import OAuthError
 
@@ -202,7 +202,8 @@ def skew(whose: str, theirs: float, ours: float, *, about: str) -> Iterator[Find
 
 
 def proxies(now: float) -> Iterator[Finding]:
-    """Has somebody whom the settings do not name written a proxy's header?"""
+    """Has somebody whom the settings do not name written a proxy's header, or a trusted one one that says nothing?"""
+    yield from _unreadable(now)
     seen = unnamed_proxies.last_noted()
     if seen is None or now - seen.failed > LATELY:
         return
@@ -214,6 +215,19 @@ def proxies(now: float) -> Iterator[Finding]:
         f"If {seen.failure} is your proxy, name it: until then all visitors have its address in limits, rules by"
         " network and the audit. If not, a visitor has written the header, which changes nothing.",
     )
+
+
+def _unreadable(now: float) -> Iterator[Finding]:
+    seen = unreadable_headers.last_noted()
+    if seen is not None and now - seen.failed <= LATELY:
+        yield Finding(
+            WARNING,
+            "proxies",
+            f"{conf.proxy_header} of the trusted proxy {seen.failure} names no address that can be read:"
+            f" {seen.failures} in a minute, the last {max(0.0, now - seen.failed) / 60:.0f} minutes ago.",
+            "All these visitors count as that proxy. Have it write addresses, not names such as `unknown` or"
+            " `_hidden`, or choose the header that it does write (GATEHOUSE_PROXY_HEADER).",
+        )
 
 
 def shared_cache() -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from django.db import connection
 
 from authz.database import concurrency
 from authz.endpoints import from_memory
-from authz.limits import refusal_sampling, unnamed_proxies
+from authz.limits import refusal_sampling, unnamed_proxies, unreadable_headers
 from authz.operations import log_repeats
 from authz.telemetry import metrics
 
@@ -43,6 +43,7 @@ def once(*, remembers: bool = False) -> None:
             if remembers:
                 from_memory.refresh()
             unnamed_proxies.note()
+            unreadable_headers.note()
     except Exception:
         logger.exception("the heartbeat missed")
     finally:

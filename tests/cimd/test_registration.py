@@ -181,6 +181,12 @@ def test_changing_cannot_leave_the_named_hosts(on: world.World) -> None:
     new = program(client_id=registered["client_id"], redirect_uris=["https://evil.example/cb"])
     address = f"{PATH}/{registered['client_id']}"
     assert ask("put", address, new, registered["registration_access_token"]).status_code == 401
+    said = ask("put", address, new, registered["registration_access_token"]).json()["error_description"]
+    assert "hosts that may register" in said and "evil.example" in said
+    event = AuditEvent.objects.filter(event="registration:client:refused").order_by("-id")[0]
+    assert event.detail["detail"] == "hosts: evil.example"
+    stranger = ask("post", PATH, program(redirect_uris=["https://evil.example/cb"])).json()["error_description"]
+    assert "evil.example" not in stranger
     other = program(client_id="desktop-app")
     assert ask("put", address, other, registered["registration_access_token"]).status_code == 400
 
