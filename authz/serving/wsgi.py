@@ -17,6 +17,7 @@ from django.core.wsgi import get_wsgi_application
 
 people = get_wsgi_application()
 
+from django.core.handlers.wsgi import WSGIRequest
 from django.db import connection
 
 from authz import audit
@@ -40,6 +41,25 @@ MACHINES: dict[str, View] = {
 # In the environment of a request that waits for a lock: it needs a place to wait (authz/database/concurrency.py).
 WAITS = "gatehouse.waits"
 _SCHEME = conf.issuer.partition(":")[0]
+
+
+class PageRequest(WSGIRequest):
+    """A request for a page. Addresses and forms are UTF-8, whatever charset a Content-Type claims: no form type has
+    that parameter (URL Standard §5; RFC 7578 §8).
+
+    Django would read the address by it, too, and breaks where Python's codec of that name is none of text (attack 35).
+    """
+
+    @property
+    def encoding(self) -> str | None:
+        return None
+
+    @encoding.setter
+    def encoding(self, claimed: str) -> None:
+        pass
+
+
+people.request_class = PageRequest
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
