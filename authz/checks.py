@@ -96,6 +96,20 @@ def secret_key(app_configs: Any, **_: Any) -> list[CheckMessage]:
     return []
 
 
+@register(Tags.security, deploy=True)
+def allow_list(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """authz.W003: an allow-listed address that serves every role is also a stranger's to make this server ask."""
+    pairs = [pair for pair, roles in conf.outbound_allowed_hosts.items() if roles is None]
+    if urlsplit(conf.issuer).scheme != "https" or not pairs:
+        return []
+    named = sorted(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in pairs)
+    message = (
+        f"GATEHOUSE_OUTBOUND_ALLOWED_HOSTS names no roles for {', '.join(named)}: strangers' documents may send this"
+        " server there, too"
+    )
+    return [Warning(message, hint=f"say what it is for, such as {named[0]}=keys+discovery", id="authz.W003")]
+
+
 @register(Tags.database, deploy=True)
 def signing_keys(app_configs: Any, databases: Any = None, **_: Any) -> list[CheckMessage]:
     """authz.E012, E013: there is a key for each algorithm, and this secret key opens them."""

@@ -1,6 +1,6 @@
 """Gatehouse's settings, read once and typed. Everything else asks here; only settings.py reads the environment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ class Conf:
     issuer: str
     require_resource: bool
     refresh_reuse_window: int
-    outbound_allowed_hosts: frozenset[tuple[str, int]]
+    outbound_allowed_hosts: Mapping[tuple[str, int], frozenset[str] | None]
     outbound_ca_bundle: str | None
     plain_http_resources: frozenset[str]
     threads: int
@@ -67,13 +67,24 @@ def read(values: Mapping[str, Any]) -> Conf:
         raise TypeError(f"unknown GATEHOUSE settings: {', '.join(sorted(unknown))}")
     typed: dict[str, Any] = {
         name.lower(): frozenset(value)
-        if name in {"OUTBOUND_ALLOWED_HOSTS", "PLAIN_HTTP_RESOURCES"}
+        if name == "PLAIN_HTTP_RESOURCES"
+        else _roles(value)
+        if name == "OUTBOUND_ALLOWED_HOSTS"
         else tuple(value)
         if isinstance(value, list)
         else value
         for name, value in values.items()
     }
     return Conf(**typed)
+
+
+def _roles(entries: Iterable[tuple[Any, ...]]) -> Mapping[tuple[str, int], frozenset[str] | None]:
+    """What each (host, port) serves (authz/protocol/allowed_hosts.py): None is everything, and outweighs a list."""
+    found: dict[tuple[str, int], frozenset[str] | None] = {}
+    for host, port, *named in entries:
+        roles, before = (frozenset(named[0]) if named else None), found.get((host, port), frozenset())
+        found[host, port] = None if roles is None or before is None else before | roles
+    return found
 
 
 @cache

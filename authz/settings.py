@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from limits import parse as parse_rate
 
 from authz.operations import key_file, logs
-from authz.protocol import issuers
+from authz.protocol import allowed_hosts, issuers
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -98,11 +98,11 @@ def env_number(name: str, default: int, unit: str = "seconds", *, least: int = 0
     return int(value)
 
 
-def host_and_port(item: str) -> tuple[str, int]:
-    host, _, port = item.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ImproperlyConfigured(f"GATEHOUSE_OUTBOUND_ALLOWED_HOSTS takes host:port pairs, not {item!r}")
-    return host.strip("[]").lower(), int(port)
+def allowed_host(item: str) -> allowed_hosts.Entry:
+    try:
+        return allowed_hosts.parse(item)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"GATEHOUSE_OUTBOUND_ALLOWED_HOSTS {error}") from None
 
 
 _PLAIN_HTTP_HOST = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?")
@@ -164,7 +164,7 @@ GATEHOUSE = {
     "REQUIRE_RESOURCE": env_switch("GATEHOUSE_REQUIRE_RESOURCE"),
     "REFRESH_REUSE_WINDOW": env_number("GATEHOUSE_REFRESH_REUSE_WINDOW", 30),
     "PLAIN_HTTP_RESOURCES": [plain_http_host(item) for item in env_list("GATEHOUSE_PLAIN_HTTP_RESOURCES")],
-    "OUTBOUND_ALLOWED_HOSTS": [host_and_port(item) for item in env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")],
+    "OUTBOUND_ALLOWED_HOSTS": [allowed_host(item) for item in env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")],
     "OUTBOUND_CA_BUNDLE": os.environ.get("GATEHOUSE_OUTBOUND_CA_BUNDLE") or None,
     "THREADS": THREADS,
     "DATABASE_TIMEOUT": env_number("GATEHOUSE_DATABASE_TIMEOUT", 2, least=1),

@@ -11,7 +11,7 @@ from authz.configuration.shown_text import KeyField
 from authz.keys.secrets_at_rest import fingerprint
 from authz.models import WebhookEndpoint
 from authz.notifications import webhook_secrets
-from authz.outbound import is_fetchable
+from authz.outbound import Role, is_fetchable
 from authz.protocol.standard_webhooks import SecretError, key
 
 KEY = "webhooks"
@@ -31,7 +31,7 @@ class WebhookSerializer(serializers.Serializer[Any]):
     secret_env = serializers.CharField(required=False, write_only=True)
 
     def validate_url(self, value: str) -> str:
-        if not is_fetchable(value):
+        if not is_fetchable(value, Role.WEBHOOK):
             raise serializers.ValidationError(
                 "is not a URL that this server calls: https, or a host:port of GATEHOUSE_OUTBOUND_ALLOWED_HOSTS"
             )

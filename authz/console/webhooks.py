@@ -25,7 +25,7 @@ from authz.console.widgets.fields import LinesField
 from authz.database.transactions import settled
 from authz.models import Notification, WebhookEndpoint
 from authz.notifications import webhook_secrets
-from authz.outbound import is_fetchable
+from authz.outbound import Role, is_fetchable
 
 STATE_TONES = {"sent": "good", "waiting": "caution", "failed": "bad"}
 
@@ -50,7 +50,7 @@ class WebhookForm(Form):
 
     def clean_url(self) -> str:
         given = str(self.cleaned_data["url"])
-        if not is_fetchable(given):
+        if not is_fetchable(given, Role.WEBHOOK):
             raise forms.ValidationError(
                 "An https URL; a private address has to be named in GATEHOUSE_OUTBOUND_ALLOWED_HOSTS."
             )

@@ -33,7 +33,7 @@ class Line:
 
 def is_target(to: str) -> bool:
     """Whether there is such a place: https, syslog over TLS, or a plain name in the audit's directory."""
-    return _file_name(to) is not None or bool(_SYSLOG.fullmatch(to)) or outbound.is_fetchable(to)
+    return _file_name(to) is not None or bool(_SYSLOG.fullmatch(to)) or outbound.is_fetchable(to, Role.AUDIT_COLLECTOR)
 
 
 def is_syslog(to: str) -> bool:

@@ -9,7 +9,8 @@ are capped by the role of the call: one deadline covers resolving, connecting, T
 > Authorization servers MUST validate that the Client ID Metadata Document URL does not resolve to special-use IP
 > addresses as defined in RFC 6890 (draft-ietf-oauth-client-id-metadata-document §6.5)
 
-`GATEHOUSE_OUTBOUND_ALLOWED_HOSTS` names host:port pairs that may have private addresses, and plain http on loopback.
+`GATEHOUSE_OUTBOUND_ALLOWED_HOSTS` names host:port pairs that may have private addresses, and plain http on loopback,
+for the roles that each entry serves (authz/protocol/allowed_hosts.py).
 """
 
 import http.client
@@ -151,10 +152,12 @@ class Response:
     elapsed: float
 
 
-def is_fetchable(url: str) -> bool:
-    """Whether `fetch` would try it: https, or a pair that is allow-listed. Its addresses are checked at each call."""
+def is_fetchable(url: str, role: Role) -> bool:
+    """Whether `fetch` would try it for this role: https, or a pair that is allow-listed for it. Its addresses are
+    checked at each call.
+    """
     try:
-        _parse(url)
+        _parse(url, role)
     except OutboundError:
         return False
     return True
@@ -221,7 +224,7 @@ def fetch(role: Role, url: str, *, headers: Mapping[str, str] | None = None, bod
 
 
 def _fetch(role: Role, url: str, headers: Mapping[str, str], body: bytes | None) -> Response:
-    target = _parse(url)
+    target = _parse(url, role)
     with Deadline(role.limits.seconds) as deadline:
         addresses = _checked(target, _resolve(target, deadline))
         request = _prepare(target, role.limits, headers, body)
@@ -257,7 +260,7 @@ def deliver(role: Role, host: str, port: int, payload: bytes) -> None:
 
 
 def _deliver(role: Role, host: str, port: int, payload: bytes) -> None:
-    target = _parse(f"https://{host}:{port}")
+    target = _parse(f"https://{host}:{port}", role)
     context = ssl.create_default_context(cafile=conf.outbound_ca_bundle or requests.utils.DEFAULT_CA_BUNDLE_PATH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     with Deadline(role.limits.seconds) as deadline:
@@ -325,20 +328,20 @@ class _Target:
     scheme: str
     host: str
     port: int
-
-    @property
-    def is_allow_listed(self) -> bool:
-        return (self.host.strip("[]"), self.port) in conf.outbound_allowed_hosts
+    is_allow_listed: bool  # for the role that it is asked for
 
 
-def _parse(url: str) -> _Target:
+def _parse(url: str, role: Role) -> _Target:
     """One strict reading of the URL, so that no two parsers can disagree about its host."""
     parts = _URL.fullmatch(url) if _CHARACTERS.fullmatch(url) else None
     # A trailing dot, a decimal or an octal address is a name that only some would read as an address.
     if parts is None or not is_host(parts["host"]):
         raise OutboundError(Cause.URL)
     port = int(parts["port"] or (443 if parts["scheme"] == "https" else 80))
-    target = _Target(url, parts["scheme"], parts["host"].lower(), port)
+    host = parts["host"].lower()
+    roles = conf.outbound_allowed_hosts.get((host.strip("[]"), port), frozenset())
+    is_allow_listed = roles is None or role.value in roles
+    target = _Target(url, parts["scheme"], host, port, is_allow_listed)
     if not 0 < port <= 65535 or (target.scheme != "https" and not target.is_allow_listed):
         raise OutboundError(Cause.URL)
     return target

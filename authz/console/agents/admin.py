@@ -207,7 +207,11 @@ class AgentForm(Form):
     def clean_client_jwks_uri(self) -> str:
         value = str(self.cleaned_data["client_jwks_uri"])
         # What the configuration file has written down stays, whoever changes something else.
-        if value and value != self.instance.client_jwks_uri and not outbound.is_fetchable(value):
+        if (
+            value
+            and value != self.instance.client_jwks_uri
+            and not outbound.is_fetchable(value, outbound.Role.CLIENT_KEYS)
+        ):
             raise forms.ValidationError("It must be an https URL.")
         return value
 

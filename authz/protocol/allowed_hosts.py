@@ -1,0 +1,39 @@
+"""The entries of `GATEHOUSE_OUTBOUND_ALLOWED_HOSTS`: where this server may go that is not on the public Internet, and
+what for.
+
+    127.0.0.1:9300                   for everything, also what strangers name: documents, logos, their keys
+    10.0.0.5:443=keys+discovery      for a trusted issuer's keys and metadata, and nothing else
+
+An address that an administrator meant for an issuer is not a stranger's to make this server ask (attack 1).
+"""
+
+from collections.abc import Mapping
+
+# What an entry may say, and the roles (authz/outbound/__init__.py) that it stands for.
+USES: Mapping[str, frozenset[str]] = {
+    "documents": frozenset({"client_metadata_document", "client_logo"}),
+    "client-keys": frozenset({"client_keys"}),
+    "keys": frozenset({"issuer_keys"}),
+    "discovery": frozenset({"issuer_metadata"}),
+    "sign-in": frozenset({"issuer_sign_in"}),
+    "resources": frozenset({"resource_metadata"}),
+    "webhooks": frozenset({"webhook"}),
+    "audit": frozenset({"audit_collector", "audit_syslog"}),
+    "traces": frozenset({"traces"}),
+}
+Entry = tuple[str, int] | tuple[str, int, frozenset[str]]
+
+
+def parse(item: str) -> Entry:
+    """(host, port), with the roles if it names any. Raises ValueError, with a text for administrators."""
+    pair, equals, said = item.partition("=")
+    host, _, port = pair.rpartition(":")
+    if not host or not (port.isascii() and port.isdecimal()) or not 0 < int(port[:6]) <= 65535:
+        raise ValueError(f"takes host:port pairs, not {item!r}")
+    where = host.strip("[]").lower(), int(port)
+    if not equals:
+        return where
+    uses = said.split("+")
+    if unknown := [use for use in uses if use not in USES]:
+        raise ValueError(f"knows {', '.join(USES)}, and not {unknown[0]!r} (in {item!r})")
+    return *where, frozenset[str]().union(*(USES[use] for use in uses))
