@@ -171,6 +171,11 @@ class AgentStatus(ApiView):
         if principal.person is None:
             raise Problem(403, "Agents do not decide about agents: a person does.")
         given = self.body(request) if self.takes else {}
+        # > When an origin server receives a request that selects a representation and that request includes an If-Match
+        # > header field, the origin server MUST evaluate the If-Match condition […] prior to performing the method.
+        # > (RFC 9110 §13.1.1) So what is approved is what was read, and not what its owner made of it meanwhile.
+        if request.META.get("HTTP_IF_MATCH"):
+            etags.check(request, as_item(client))
         if not switch(client, self.to, by=principal.person, now=datetime.now(UTC), terms=_terms(given)):
             raise Problem(409, f"From {client.status} it cannot become {self.to}, or somebody else was quicker.")
         return Response(agent_as_item(found(request, pk)))

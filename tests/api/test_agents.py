@@ -177,6 +177,29 @@ def test_an_approver_moves_an_agent(person: Person, verb: str, status: str) -> N
     assert caller("POST", f"agents/{agent.pk}/{verb}").status_code == (200 if verb == "approve" else 409)
 
 
+MEANWHILE = [
+    {"name": "Payroll"},
+    {"redirect_uris": "https://evil.example/callback"},
+    {"grant_types": ["client_credentials", "authorization_code"]},
+    {"scope": ["mcp:write"]},
+    {"client_jwks_uri": "https://evil.example/jwks"},
+    {"token_endpoint_auth_method": "none"},
+]
+
+
+@pytest.mark.parametrize("change", MEANWHILE)
+@pytest.mark.parametrize("verb", ["approve", "suspend", "retire"])
+def test_what_is_decided_by_the_api_is_what_was_read(person: Person, verb: str, change: dict) -> None:
+    """Attack 31: its owner makes something else of it between the look and the approval."""
+    caller, path = person("approver"), f"agents/{world.client('pending-agent').pk}"
+    seen, terms = caller.etag(path), {"owner": "alice"} if verb == "approve" else None
+    Client.objects.filter(client_id="pending-agent").update(**change)
+
+    assert caller("POST", f"{path}/{verb}", terms, if_match=seen).status_code == 412
+    assert world.client("pending-agent").status == "pending"
+    assert caller("POST", f"{path}/{verb}", terms, if_match=caller.etag(path)).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("terms", "status"),
     [

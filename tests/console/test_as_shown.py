@@ -38,6 +38,8 @@ AGENT_CHANGES: list[Callable[[], object]] = [
     lambda: PENDING.update(client_jwks_uri="https://evil.example/jwks"),
     lambda: PENDING.update(token_endpoint_auth_method="none"),
     lambda: PENDING.update(tags=["trusted"]),
+    lambda: PENDING.update(client_uri="https://evil.example/"),
+    lambda: PENDING.update(post_logout_redirect_uris="https://evil.example/"),
     lambda: PENDING.update(environment="production"),
     lambda: PENDING.update(consent_digest="another", metadata_digest="another"),
     lambda: Rule.objects.filter(name="Agents read notes").update(enabled=False),
