@@ -38,7 +38,7 @@ class Conf:
     client_resolvers: tuple[str, ...]
     token_response_extensions: tuple[str, ...]
     endpoints: tuple[str, ...]
-    standing_checks: tuple[str, ...]
+    liveness_checks: tuple[str, ...]
     password_checks: tuple[str, ...]
     group_sources: tuple[str, ...]
     public_grants: tuple[str, ...]

@@ -192,8 +192,8 @@ def token_response_extensions() -> tuple[TokenResponseExtension, ...]:
 
 
 @cache
-def standing_checks() -> tuple[StandingCheck, ...]:
-    return cast(tuple[StandingCheck, ...], _modules(conf.standing_checks))
+def liveness_checks() -> tuple[StandingCheck, ...]:
+    return cast(tuple[StandingCheck, ...], _modules(conf.liveness_checks))
 
 
 @cache
@@ -228,7 +228,7 @@ def grant_for(grant_type: str, client: "Client") -> Grant:
 
 def stands(authorization: "Authorization", client: "Client") -> bool:
     """Whether every room says that the authorization of this client still stands."""
-    return all(check.stands(authorization, client) for check in standing_checks())
+    return all(check.stands(authorization, client) for check in liveness_checks())
 
 
 def why_no_password(user: "User") -> str:
@@ -275,7 +275,8 @@ def signing_algorithms(methods: Iterable[str]) -> list[str]:
 
 
 def asked_for(client: "Client") -> None:
-    """Tell the resolver that knows a client that a person who is signed in asks for its approval. In `settled()`."""
+    """Tell the resolver that knows a client that a person who is signed in asks for its approval. In
+    `unit_of_work()`."""
     for resolver in client_resolvers():
         if hasattr(resolver, "asked_for") and resolver.recognises(client.client_id):
             resolver.asked_for(client)
@@ -306,7 +307,7 @@ def _forget(*, setting: str, **_: object) -> None:
             client_resolvers,
             endpoints,
             token_response_extensions,
-            standing_checks,
+            liveness_checks,
             password_checks,
             group_sources,
             _public_grants,

@@ -12,7 +12,7 @@ from authz.protocol.errors import OAuthError, Reason, harmless
 log = logging.getLogger(__name__)
 
 
-def all_active() -> Mapping[str, ProtectedResource]:
+def cached() -> Mapping[str, ProtectedResource]:
     """By canonical URI; each with its `scopes` prefetched. Shared by all requests: read-only."""
     return configuration_cache.cached("resources", _load)
 
@@ -44,14 +44,14 @@ def single(resource: str | None) -> str | None:
 def requested(resource: str | None) -> ProtectedResource:
     """The resource that a request's `resource` parameter names, or the default one where it names none."""
     # As most name it, and as it stands in the registry: canonical already.
-    if resource is not None and (found := all_active().get(resource)) is not None:
+    if resource is not None and (found := cached().get(resource)) is not None:
         return found
     uri = single(resource)
     if uri is None:
         return default()
     # > The authorization server MUST reject … if the resource is invalid, missing, unknown, or malformed:
     # > invalid_target (RFC 8707 §2)
-    found = all_active().get(uri)
+    found = cached().get(uri)
     if found is None:
         raise OAuthError(Reason.RESOURCE_UNKNOWN, detail=harmless(uri))
     return found
@@ -62,7 +62,7 @@ def default() -> ProtectedResource:
     one.
     """
     if not conf.require_resource:
-        for row in all_active().values():
+        for row in cached().values():
             if row.is_default:
                 return row
     raise OAuthError(Reason.RESOURCE_MISSING)
@@ -70,7 +70,7 @@ def default() -> ProtectedResource:
 
 def by_id(pk: int) -> ProtectedResource | None:
     """The active resource of a stored grant; None where it was removed or switched off."""
-    return configuration_cache.cached("resources by id", lambda: {row.pk: row for row in all_active().values()}).get(pk)
+    return configuration_cache.cached("resources by id", lambda: {row.pk: row for row in cached().values()}).get(pk)
 
 
 def scopes_of(resource: ProtectedResource) -> dict[str, Scope]:
@@ -90,4 +90,4 @@ def introspection_clients_of(resource: ProtectedResource) -> frozenset[int]:
 
 def all_scopes() -> list[str]:
     """Every scope of every resource, once, for the metadata."""
-    return list(dict.fromkeys(name for resource in all_active().values() for name in scopes_of(resource)))
+    return list(dict.fromkeys(name for resource in cached().values() for name in scopes_of(resource)))

@@ -207,7 +207,7 @@ GATEHOUSE = {
         "xaa.openid.userinfo",
         "xaa.openid.logout",
     ],
-    "STANDING_CHECKS": ["xaa.liveness", "cimd.liveness"],
+    "LIVENESS_CHECKS": ["xaa.liveness", "cimd.liveness"],
     "PASSWORD_CHECKS": ["xaa.local_passwords"],
     "GROUP_SOURCES": ["xaa.group_source"],
     "PUBLIC_GRANTS": ["cimd.public_grants", "xaa.public_clients"],
@@ -273,7 +273,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "xaa.sign_in.standing.middleware",
+    "xaa.sign_in.liveness.middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]

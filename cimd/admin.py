@@ -25,7 +25,7 @@ from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool, s
 from authz.console.site import console
 from authz.console.widgets.display import STATUS_TONES, chip, foreign, when
 from authz.console.widgets.fields import LinesField
-from authz.console.widgets.tasks import MOST, Task, many
+from authz.console.widgets.tasks import MAX_TASKS, Task, many
 from authz.database import configuration_cache
 from authz.models import Client, User
 from authz.outbound import Cause
@@ -74,7 +74,7 @@ def notes(document: Document) -> list[Check]:
     version = document.candidate or document.current
     if version is None:
         return []
-    judged = metadata_document.judge(document.url, bytes(version.body), policy.terms(document.host))
+    judged = metadata_document.validate(document.url, bytes(version.body), policy.terms(document.host))
     return [check for check in judged.checks if check.verdict is not Verdict.PASSED]
 
 
@@ -147,11 +147,11 @@ class DocumentAdmin(ReadOnlyAdmin):
         if not request.user.has_perm(APPROVE_AGENTS):
             return []
         url, found = reverse("admin:cimd_document_changelist"), []
-        if changed := Document.objects.filter(candidate__isnull=False)[:MOST].count():
+        if changed := Document.objects.filter(candidate__isnull=False)[:MAX_TASKS].count():
             text = many(changed, "1 agent's document has changed", "The documents of {} agents have changed")
             found.append(Task(text, f"{url}?state=changed", "Compare", "globe"))
         approved = Document.objects.filter(client__status=Client.Status.APPROVED)
-        if failing := approved.exclude(failure="")[:MOST].count():
+        if failing := approved.exclude(failure="")[:MAX_TASKS].count():
             text = many(failing, "1 agent's document cannot be fetched", "The documents of {} agents cannot be fetched")
             found.append(Task(text, f"{url}?state=failing", "Look", "warning"))
         return found

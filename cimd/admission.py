@@ -13,7 +13,7 @@ from authz import audit, authorizations
 from authz.approvals import agent_lifecycle
 from authz.approvals.agent_lifecycle import Terms
 from authz.clients import identifiers
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import Authorization, Client, User
 from authz.protocol.client_metadata import ClientMetadata
 from authz.protocol.errors import OAuthError
@@ -46,8 +46,8 @@ def _first_sight(document: Document, version: DocumentVersion, metadata: ClientM
     if problem := identifiers.client_id_problem(document.url):
         raise OAuthError(Reason.IDENTIFIER, detail=problem)
     approval_queue.make_room(document.host, time.time())
-    standing = trust.standing(document.host, policy.current().trust)
-    is_trusted = standing is trust.Standing.TRUSTED
+    standing = trust.trust_status(document.host, policy.cached().trust)
+    is_trusted = standing is trust.TrustStatus.TRUSTED
     document.client = Client(
         client_id=document.url,
         registration_source=Client.RegistrationSource.CIMD,
@@ -66,7 +66,7 @@ def _changed(document: Document, version: DocumentVersion, metadata: ClientMetad
         return
     if is_same:
         # The document says what it said when it was let in. It was an administrator who gave its host further grants.
-        consequence = changes.consequence(found - {changes.Change.GRANTS}, policy.current().changes)
+        consequence = changes.consequence(found - {changes.Change.GRANTS}, policy.cached().changes)
     detail = {
         "from": document.current.digest if document.current else "",
         "to": version.digest,
@@ -86,7 +86,7 @@ def _changed(document: Document, version: DocumentVersion, metadata: ClientMetad
 def _difference(document: Document, metadata: ClientMetadata) -> tuple[frozenset[changes.Change], Consequence]:
     before = document.current.as_metadata() if document.current is not None else None
     found = changes.between(before, metadata) if before is not None else frozenset(changes.Change)
-    return found, changes.consequence(found, policy.current().changes)
+    return found, changes.consequence(found, policy.cached().changes)
 
 
 def _propose(document: Document, version: DocumentVersion, metadata: ClientMetadata) -> None:
@@ -135,7 +135,7 @@ def approve(document: Document, digest: str, *, by: User, terms: Terms) -> bool:
 
     Raises as `lifecycle.approval` does: an agent of one's own, or one that nobody answers for.
     """
-    with settled():
+    with unit_of_work():
         document = (
             Document.objects.select_for_update(of=("self",))
             .select_related("client__owner", "current", "candidate")
@@ -173,9 +173,9 @@ def approve(document: Document, digest: str, *, by: User, terms: Terms) -> bool:
 
 def follow_trust(document: Document) -> None:
     """Trust in a host that came or went since the client was last seen takes effect on the next request."""
-    standing = trust.standing(document.host, policy.current().trust)
-    is_trusted = standing is trust.Standing.TRUSTED
-    with settled():
+    standing = trust.trust_status(document.host, policy.cached().trust)
+    is_trusted = standing is trust.TrustStatus.TRUSTED
+    with unit_of_work():
         document = (
             Document.objects.select_for_update(of=("self",))
             .select_related("client__owner", "current")
@@ -206,7 +206,7 @@ def follow_terms(document: Document) -> None:
     """Grants that the configuration gives or takes take effect on the next request, from the document as it is kept."""
     if not grants_differ(document):
         return
-    with settled():
+    with unit_of_work():
         document = (
             Document.objects.select_for_update(of=("self",))
             .select_related("client__owner", "current", "candidate")
@@ -223,7 +223,7 @@ def _metadata_in_new_terms(document: Document) -> ClientMetadata | None:
     if document.client is None or document.current is None or document.candidate_id is not None:
         return None
     terms = policy.terms(client_identifier.host(document.url))
-    judged = metadata_document.judge(document.url, bytes(document.current.body), terms).metadata
+    judged = metadata_document.validate(document.url, bytes(document.current.body), terms).metadata
     if judged is None or [*judged.grant_types] == document.client.grant_types:
         return None
     return judged

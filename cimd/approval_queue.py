@@ -34,7 +34,7 @@ def require_room(host: str, now: float) -> None:
 
 
 def make_room(host: str, now: float) -> None:
-    """Room for one more client of this host, inside `settled()`; what makes room is removed. Raises as above."""
+    """Room for one more client of this host, inside `unit_of_work()`; what makes room is removed. Raises as above."""
     for limit, makes_room in _full(host, now):
         first = makes_room.first()
         if first is None:
@@ -45,7 +45,7 @@ def make_room(host: str, now: float) -> None:
 def _full(host: str, now: float) -> Iterator[Full]:
     """Each limit that is reached, with what may make room, the first to go first."""
     of_host = Document.objects.filter(host=host, client__isnull=False)
-    is_trusted = trust.standing(host, policy.current().trust) is trust.Standing.TRUSTED
+    is_trusted = trust.trust_status(host, policy.cached().trust) is trust.TrustStatus.TRUSTED
     counted = of_host.filter(client__authorization=None) if is_trusted else of_host
     if _reaches(counted, CLIENTS_PER_HOST):
         yield "clients of the host", _untouched(of_host, now)

@@ -16,7 +16,7 @@ from django.db.models import F
 
 from authz.database import clocks, raw_sql
 from authz.database.due import due
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import Client
 from authz.outbound.errands import Pool
 from authz.protocol.errors import OAuthError
@@ -66,7 +66,7 @@ _entrance = threading.BoundedSemaphore(MAX_ENTERING)
 
 def kind(client_id: str, *, is_known: bool) -> Pool:
     """Whose errand it is to fetch this document. A host whose documents have all failed shows what it is."""
-    if is_known or trust.standing(host(client_id), policy.current().trust) is trust.Standing.TRUSTED:
+    if is_known or trust.trust_status(host(client_id), policy.cached().trust) is trust.TrustStatus.TRUSTED:
         return Pool.CLIENTS
     where = origin(client_id)
     has_failed = raw_sql.one(_FAILED, (where, time.time() - KEPT_FAILURE)) is not None
@@ -114,7 +114,7 @@ def claim(client_id: str, now: float, kind: Pool, *, is_known: bool) -> Claim | 
 
 def _claimed(client_id: str, name: str, limits: Limits, now: float, *, is_known: bool) -> Claim | None:
     where, minute = origin(client_id), int(now // MINUTE)
-    with settled():
+    with unit_of_work():
         windows = [_window(scope, minute, now).pk for scope in _scopes(where, name)]
         # The windows' rows are locked from here to the commit: what is counted stays true, by the clock as it is now.
         now = max(now, time.time())
@@ -136,7 +136,7 @@ def until_next_minute(now: float) -> int:
 
 
 def spend(scope: str, now: float, *, limit: int) -> bool:
-    """Count one more in this minute, inside `settled()`; False if that would be more than `limit`."""
+    """Count one more in this minute, inside `unit_of_work()`; False if that would be more than `limit`."""
     window = _window(scope, int(now // MINUTE), now)
     if window.count >= limit:
         return False

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from authz import audit, outbound
 from authz.database import raw_sql
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import Client
 from authz.outbound import Cause, OutboundError, Role, errands
 from authz.outbound.errands import Pool
@@ -145,7 +145,7 @@ def _discover(claim: Claim, client_id: str, document: Document | None) -> Docume
             Document.objects.filter(pk=claim.document, lease=claim.lease).update(lease="", lease_until=0)
             raise budget.busy(error.cause.value) from None
         return _failed(claim, error.cause.value, status=error.status, is_down=error.is_down)
-    judgement = metadata_document.judge(client_id, fetched.body, policy.terms(host(client_id)))
+    judgement = metadata_document.validate(client_id, fetched.body, policy.terms(host(client_id)))
     metadata = judgement.metadata
     if metadata is None:
         return _failed(claim, "document_refused", checks=judgement.refusals)
@@ -182,14 +182,14 @@ def _is_believed(client_id: str, document: Document | None) -> bool:
     """Whether its pictures are worth fetching: it is approved, or will be when we have settled."""
     if document is not None and document.client is not None:
         return bool(document.client.status == Client.Status.APPROVED)
-    return trust.standing(host(client_id), policy.current().trust) is trust.Standing.TRUSTED
+    return trust.trust_status(host(client_id), policy.cached().trust) is trust.TrustStatus.TRUSTED
 
 
 # --- Settling ------------------------------------------------------------------------------------------------------
 
 
 def _settle(claim: Claim, fetched: Fetched, judged: Judged, logo: logos.Image | None) -> Document:
-    with settled():
+    with unit_of_work():
         document = _leased(claim)
         version = _version(document, fetched, judged)
         admission.admit(document, version, judged.metadata)
@@ -244,7 +244,7 @@ def _failed(
 ) -> Document:
     now = time.time()
     reason: RefusalReason = Reason.DOCUMENT_REFUSED if checks else Reason.DOCUMENT_UNAVAILABLE
-    with settled():
+    with unit_of_work():
         document = _leased(claim)
         is_news = document.failures == 0 or (document.failure, document.failure_status) != (failure, status)
         document.failures += 1

@@ -59,7 +59,7 @@ def inspect(url: str, now: float) -> Inspection:
         return Inspection(url, (*checks, Check("fetch", Verdict.REFUSED, _why(error))), None)
     fetched = f"{len(response.body)} bytes from {response.address} in {response.elapsed * 1000:.0f} ms."
     checks.append(Check("fetch", Verdict.PASSED, fetched))
-    judgement = metadata_document.judge(url, response.body, policy.terms(host))
+    judgement = metadata_document.validate(url, response.body, policy.terms(host))
     checks += judgement.checks
     if judgement.metadata is not None:
         checks += [*_inline_keys(judgement.metadata.jwks), *_keys(judgement.metadata.jwks_uri)]
@@ -73,10 +73,10 @@ def inspect(url: str, now: float) -> Inspection:
 
 
 def _trust(host: str) -> Check:
-    match trust.standing(host, policy.current().trust):
-        case trust.Standing.TRUSTED:
+    match trust.trust_status(host, policy.cached().trust):
+        case trust.TrustStatus.TRUSTED:
             return Check("trust", Verdict.PASSED, f"{host} may introduce its clients at once.")
-        case trust.Standing.BLOCKED:
+        case trust.TrustStatus.BLOCKED:
             return Check("trust", Verdict.REFUSED, f"{host} is blocked: its documents are never fetched.")
         case _:
             return Check("trust", Verdict.NARROWED, f"{host} is not trusted: its clients wait for an approval.")

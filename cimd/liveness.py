@@ -1,5 +1,5 @@
 """What an agent has stands only while its host is not blocked, and is trusted where that was all that let it in
-(authz/registry.py, STANDING_CHECKS)."""
+(authz/registry.py, LIVENESS_CHECKS)."""
 
 from collections.abc import Mapping
 
@@ -36,10 +36,10 @@ def _of_documents(let_in: Mapping[tuple[str, str], bool]) -> Q:
 
 
 def _is_let_in(host: str, approval: str) -> bool:
-    standing = trust.standing(host, policy.current().trust)
-    if standing is trust.Standing.BLOCKED:
+    standing = trust.trust_status(host, policy.cached().trust)
+    if standing is trust.TrustStatus.BLOCKED:
         return False
-    return standing is trust.Standing.TRUSTED or approval != Document.Approval.HOST
+    return standing is trust.TrustStatus.TRUSTED or approval != Document.Approval.HOST
 
 
 def _approval(client: Client) -> str:

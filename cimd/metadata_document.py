@@ -8,7 +8,7 @@ import hashlib
 from typing import Any
 
 from authz.protocol import client_metadata, strict_json
-from authz.protocol.client_metadata import Check, Judgement, Terms, Verdict
+from authz.protocol.client_metadata import Check, Terms, Validation, Verdict
 from authz.protocol.display_names import shortened, visible
 
 # MCP 2026-07-28, client registration: the document MUST include at least these.
@@ -16,16 +16,16 @@ REQUIRED = frozenset({"client_id", "client_name", "redirect_uris"})
 _FORBIDDEN = ("client_secret", "client_secret_expires_at")
 
 
-def judge(client_id: str, body: bytes, terms: Terms) -> Judgement:
+def validate(client_id: str, body: bytes, terms: Terms) -> Validation:
     """What the server makes of `body`, fetched from `client_id`: metadata, or the checks that refused it."""
     try:
         members = strict_json.read_object(body)
     except strict_json.StrictJsonError as error:
-        return Judgement(None, (Check("json", Verdict.REFUSED, error.sentence),))
+        return Validation(None, (Check("json", Verdict.REFUSED, error.sentence),))
     own = (Check("json", Verdict.PASSED, "It is a JSON object."), *_own_checks(client_id, members))
-    judged = client_metadata.judge(members, terms)
+    judged = client_metadata.validate(members, terms)
     is_refused = any(check.verdict is Verdict.REFUSED for check in own)
-    return Judgement(None if is_refused else judged.metadata, (*own, *judged.checks), judged.hosts_left_out)
+    return Validation(None if is_refused else judged.metadata, (*own, *judged.checks), judged.hosts_left_out)
 
 
 def _own_checks(client_id: str, members: dict[str, Any]) -> list[Check]:

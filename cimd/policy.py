@@ -28,7 +28,7 @@ class Policy:
     registration_token_digests: tuple[str, ...] = ()
 
 
-def current() -> Policy:
+def cached() -> Policy:
     """The policy of this request's snapshot. Without a row nobody is trusted and nobody blocked."""
     return configuration_cache.cached("cimd policy", _load)
 
@@ -49,7 +49,7 @@ def _load() -> Policy:
 
 def terms(host: str) -> Terms:
     """What this server offers a client whose document is at `host`: what is plugged in, without shared secrets."""
-    policy = current()
+    policy = cached()
     plugged_in = registry.client_auth_methods()
     return Terms(
         grant_types=frozenset(registry.grants()),

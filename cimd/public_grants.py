@@ -13,6 +13,6 @@ from cimd import policy, trust
 
 def allowed(host: str) -> frozenset[str]:
     """The grants of public clients whose document is at `host`. Nothing for a host that is blocked."""
-    current = policy.current()
+    current = policy.cached()
     is_named = trust.is_any(current.public_exchange_hosts, host) and not trust.is_any(current.trust.blocked, host)
     return frozenset({TOKEN_EXCHANGE}) if is_named else frozenset()

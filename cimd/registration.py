@@ -29,7 +29,7 @@ from authz import audit, authorizations, registry
 from authz.authorizations import removal
 from authz.conf import conf
 from authz.database import clocks
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.endpoints.machine import json_response, machine_endpoint
 from authz.limits import rate_limits
 from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
@@ -55,7 +55,7 @@ _SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
 
 def metadata() -> dict[str, object]:
     """What is on is advertised, and nothing else (RFC 8414 §2)."""
-    return {"registration_endpoint": conf.endpoint("register")} if policy.current().registration else {}
+    return {"registration_endpoint": conf.endpoint("register")} if policy.cached().registration else {}
 
 
 METADATA = metadata
@@ -68,12 +68,12 @@ class Register(DynamicClientRegistrationView):
         return View.dispatch(self, request, *args, **kwargs)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        allowed = policy.current()
+        allowed = policy.cached()
         token_digest = _initial_access_token(request, allowed.registration_token_digests)
         wanted = _judged(request.body)
         if not token_digest and not are_on(list(wanted.redirect_uris), allowed.registration_hosts):
             raise OAuthError(Reason.REGISTRATION_DENIED, detail=_hosts(wanted, allowed.registration_hosts))
-        with settled():
+        with unit_of_work():
             _require_room()
             client = Client(
                 client_id="dcr-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(24)),
@@ -116,13 +116,13 @@ class Manage(DynamicClientRegistrationManagementView):
         if members.get("client_id") != client_id:
             raise OAuthError(Reason.REGISTRATION_METADATA, detail="client_id")
         wanted = _judged(request.body)
-        with settled():
+        with unit_of_work():
             client = _held(authenticated)
             # Whom an administrator has stopped cannot become somebody else.
             if not client.is_approved(time.time()):
                 told = "The client is not approved, or is no longer: ask an administrator."
                 raise OAuthError(Reason.REGISTRATION_DENIED, detail=client.status, told=told)
-            basis = registration_basis.of(client, policy.current())
+            basis = registration_basis.of(client, policy.cached())
             if not registration_basis.lets(basis, client, wanted):
                 raise _not_let(basis, wanted)
             token = _rotated(authenticated)
@@ -136,7 +136,7 @@ class Manage(DynamicClientRegistrationManagementView):
         authenticated = self._authenticate_registration_request(request, client_id)
         if isinstance(authenticated, HttpResponse):
             return authenticated
-        with settled():
+        with unit_of_work():
             client = _held(authenticated)
             _rotated(authenticated)
             audit.record(Event.REGISTRATION_REMOVED, client_id=client_id)
@@ -191,7 +191,7 @@ def _members(body: bytes) -> dict[str, Any]:
 def _judged(body: bytes) -> ClientMetadata:
     """The metadata that is kept."""
     members = _members(body)
-    judgement = client_metadata.judge(members, _terms())
+    judgement = client_metadata.validate(members, _terms())
     if judgement.metadata is None:
         worst = judgement.refusals[0]
         reason = Reason.REGISTRATION_REDIRECT_URI if worst.name == "redirect_uris" else Reason.REGISTRATION_METADATA
@@ -211,7 +211,7 @@ def _terms() -> Terms:
         # > If unspecified or omitted, the default is "client_secret_basic" (RFC 7591 §2)
         default_auth_method="client_secret_basic",
         required=frozenset({"redirect_uris"}),
-        custom_schemes=policy.current().redirect_schemes,
+        custom_schemes=policy.cached().redirect_schemes,
     )
 
 
@@ -336,7 +336,7 @@ def _described(client: Client, registration_access_token: str) -> dict[str, Any]
 
 def _answered(view: type[View], request: HttpRequest, **kwargs: str) -> HttpResponse:
     # Where registering is switched off, who has registered still reads, narrows and removes its registration.
-    if not policy.current().registration and not _is_registered(kwargs.get("client_id", "")):
+    if not policy.cached().registration and not _is_registered(kwargs.get("client_id", "")):
         return json_response({"error": "not_found"}, status=404).for_django()
     try:
         rate_limits.admit(kwargs.get("client_id", ""))

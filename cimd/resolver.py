@@ -42,8 +42,8 @@ def resolve(client_id: str) -> Client | None:
         return registered
     if problem := client_identifier.problem(client_id):
         raise OAuthError(Reason.IDENTIFIER, detail=problem.value)
-    standing = trust.standing(client_identifier.host(client_id), policy.current().trust)
-    if standing is trust.Standing.BLOCKED:
+    standing = trust.trust_status(client_identifier.host(client_id), policy.cached().trust)
+    if standing is trust.TrustStatus.BLOCKED:
         raise OAuthError(Reason.HOST_BLOCKED)
     if registered is None:
         return discovery.refresh(client_id).client
@@ -77,9 +77,9 @@ def _known(client_id: str) -> _Known:
     return _Known(row.fresh_until, row.approval, row.candidate_id is not None, not admission.grants_differ(row))
 
 
-def _agrees(client: Client, known: _Known, standing: trust.Standing) -> bool:
+def _agrees(client: Client, known: _Known, standing: trust.TrustStatus) -> bool:
     """Whether the client's status is what trust in its host says today."""
-    is_trusted = standing is trust.Standing.TRUSTED
+    is_trusted = standing is trust.TrustStatus.TRUSTED
     if client.status == Client.Status.PENDING:
         return known.is_quarantined or not is_trusted
     return is_trusted or known.approval != Document.Approval.HOST

@@ -12,7 +12,7 @@ from authz.protocol.client_metadata import matches_host
 from authz.protocol.redirect_uris import is_host
 
 
-class Standing(StrEnum):
+class TrustStatus(StrEnum):
     """What a host may do: introduce its clients at once, never, or after approval."""
 
     TRUSTED = "trusted"
@@ -28,11 +28,11 @@ class Policy:
     blocked: tuple[str, ...] = ()
 
 
-def standing(host: str, policy: Policy) -> Standing:
+def trust_status(host: str, policy: Policy) -> TrustStatus:
     """`host` is in small letters and has no port."""
     if is_any(policy.blocked, host):
-        return Standing.BLOCKED
-    return Standing.TRUSTED if is_any(policy.trusted, host) else Standing.WAITS
+        return TrustStatus.BLOCKED
+    return TrustStatus.TRUSTED if is_any(policy.trusted, host) else TrustStatus.WAITS
 
 
 def is_pattern(text: str) -> bool:

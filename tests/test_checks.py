@@ -73,7 +73,7 @@ def test_e003_atomic_requests(good: Settings, monkeypatch: pytest.MonkeyPatch) -
         ("CLIENT_AUTH_METHODS", "authz.E005"),
         ("CLIENT_RESOLVERS", "authz.E006"),
         ("ENDPOINTS", "authz.E007"),
-        ("STANDING_CHECKS", "authz.E008"),
+        ("LIVENESS_CHECKS", "authz.E008"),
     ],
 )
 @pytest.mark.parametrize("module", ["authz.no_such_module", "json"])

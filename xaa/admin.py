@@ -23,7 +23,7 @@ from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool
 from authz.console.site import console
 from authz.console.widgets.display import chip, foreign, when
 from authz.console.widgets.fields import AgentField, JsonObjectField, KeysField, LinesField
-from authz.console.widgets.tasks import MOST, Task, many
+from authz.console.widgets.tasks import MAX_TASKS, Task, many
 from authz.database import configuration_cache
 from authz.models import BrowserSession, Client
 from authz.models.client import JWT_BEARER
@@ -410,7 +410,7 @@ class TrustedIssuerAdmin(ConsoleAdmin):
     def tasks(self, request: HttpRequest, now: datetime) -> list[Task]:
         """Issuers whose keys cannot be fetched: nobody comes in by them once the last keys are too old."""
         if not self.has_view_permission(request) or not (
-            failing := TrustedIssuer.objects.filter(FAILING)[:MOST].count()
+            failing := TrustedIssuer.objects.filter(FAILING)[:MAX_TASKS].count()
         ):
             return []
         url = f"{reverse('admin:xaa_trustedissuer_changelist')}?health=failing"

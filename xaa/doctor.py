@@ -13,7 +13,7 @@ ABOUT = "trusted issuers"
 
 
 def issuers() -> Iterator[Finding]:
-    for trust in trusted_issuers.everyone().values():
+    for trust in trusted_issuers.cached().values():
         if trust.enabled:
             yield from _examined(trust)
 

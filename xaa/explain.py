@@ -87,7 +87,7 @@ def _explain_id_jag(
         outcome = _try(partial(rule, presented))
         seen = _SEEN[rule](presented) if isinstance(outcome, OAuthError) and rule in _SEEN else ""
         yield _finding(rule.__name__.replace("_", " "), outcome, seen)
-    granted = _try(lambda: id_jag.judge(presented))
+    granted = _try(lambda: id_jag.verify(presented))
     if not isinstance(granted, id_jag.IdJag) or not isinstance(client, Client):
         return
     request = TokenRequest(client=client, auth_method=client.token_endpoint_auth_method, params={}, now=now)
@@ -192,7 +192,7 @@ def _explain_workload(
     yield Finding("it is a workload that is bound to a client", bool(named), seen)
     presenter = client_id or (named[0] if named else "")
     judged = _try(
-        lambda: workloads.judge(
+        lambda: workloads.verify(
             token,
             keys,
             trust.workloads,
@@ -246,7 +246,7 @@ def _who_lets_reuse(trust: Trust, workload: workloads.Workload, client: Client) 
 
 
 def _decided(question: Ask, now: float) -> Finding:
-    decision = decisions.judge(question, now)
+    decision = decisions.evaluate(question, now)
     passed = decision.effect is Outcome.ALLOW
     return Finding("policy allows it", passed, f"{decision.reason}: {', '.join(decision.rules) or 'no rule'}")
 

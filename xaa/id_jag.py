@@ -81,7 +81,7 @@ class IdJag:
 Rule = Callable[[Presented], None]
 
 
-def judge(presented: Presented) -> IdJag:
+def verify(presented: Presented) -> IdJag:
     """What the ID-JAG grants. Raises OAuthError with the first rule's reason that it breaks."""
     for rule in RULES:
         rule(presented)

@@ -70,7 +70,7 @@ def read(token: str, token_type: str, client: Client, now: float) -> SignIn:
 # --- The rules for ID tokens: pure ----------------------------------------------------------------------------------
 
 
-def judge(
+def verify(
     token: Unverified,
     verification_keys: Sequence[Key],
     *,
@@ -143,7 +143,7 @@ def _is_text(value: object) -> bool:
 
 
 def _own_id_token(token: Unverified, client: Client, now: float) -> SignIn:
-    claims = judge(token, keys.verification_keys(now), issuer=conf.issuer, audiences=(client.client_id,), now=now)
+    claims = verify(token, keys.verification_keys(now), issuer=conf.issuer, audiences=(client.client_id,), now=now)
     authorization = _authorization(claims.get("authorization"), client)
     if authorization.user is None or str(authorization.user.subject) != claims["sub"]:
         raise OAuthError(Reason.LINEAGE_ENDED, detail="subject")
@@ -158,7 +158,7 @@ def _foreign_id_token(token: Unverified, client: Client, now: float) -> SignIn:
     # Asked before the keys are, so that a client that nothing stands for cannot make us fetch.
     if not audiences:
         raise OAuthError(Reason.ASSERTION_AUDIENCE, detail="no audience stands for the client")
-    claims = judge(
+    claims = verify(
         token,
         trusted_issuers.keys_for(trust, token),
         issuer=trust.issuer,

@@ -19,7 +19,7 @@ from authz.authorizations import MachineAuthorization, status_lists
 from authz.authorizations.status_lists import Entry
 from authz.conf import conf
 from authz.database import raw_sql, replay
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import ProtectedResource, User
 from authz.policy import Ask, Outcome
 from authz.protocol import jwts, params, scopes
@@ -97,7 +97,7 @@ def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:
     public_lifetime = public_clients.lifetime(trust, request.client) if is_public else None
     if is_public and public_lifetime is None:
         raise OAuthError(Reason.CLIENT_IS_PUBLIC_TO_ISSUER)
-    granted = id_jag.judge(
+    granted = id_jag.verify(
         id_jag.Presented(
             token=token,
             keys=trusted_issuers.keys_for(trust, token),
@@ -120,9 +120,9 @@ def _issue(
     found = subject_resolution.look(trust, granted.claims)
     person = found.person
     question = _question(request, person, resource, wanted, granted)
-    decision = decisions.judge(question, request.now)
+    decision = decisions.evaluate(question, request.now)
     if decision.effect is not Outcome.ALLOW:
-        with settled():
+        with unit_of_work():
             # A refused assertion is not used up, but what it says counts: who left a group is refused by the rules, and
             # must not go on being in it. Of a used one nothing counts any more.
             if is_claimed(granted, resource):
@@ -145,7 +145,7 @@ def _issue(
         status=status,
         extra={"act": granted.act} if granted.act else None,
     )
-    with settled():
+    with unit_of_work():
         # Last of all, and in the transaction that issues: of many at once exactly one goes on (attack 15).
         if not _claim_for(granted, resource):
             return _repeated(request, found, granted)
@@ -331,7 +331,7 @@ def _authorize(
 def _redeem_workload(token: Unverified, request: TokenRequest) -> dict[str, Any]:
     """The workload's own token: its client is the subject, and no person is involved."""
     trust = trusted_issuers.require(trusted_issuers.of(token), Use.WORKLOAD)
-    workload = workloads.judge(
+    workload = workloads.verify(
         token,
         trusted_issuers.keys_for(trust, token),
         trust.workloads,
@@ -378,11 +378,11 @@ def _redeem_workload(token: Unverified, request: TokenRequest) -> dict[str, Any]
         minted = minted_under(authorizations.made_for_machine(*asked))
     except authorizations.NotMadeError:
         status = status_lists.allot(status_lists.Kind.MACHINE) if resource.status_list else None
-        with settled():
+        with unit_of_work():
             _claim(workload, once=once)
             # An assertion that was used makes, widens and ends nothing. Only here a key works inside the transaction.
             return issue(minted_under(authorizations.make_for_machine(*asked, status)))
-    with settled():
+    with unit_of_work():
         _claim(workload, once=once)
         return issue(minted)
 

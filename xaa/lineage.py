@@ -12,7 +12,7 @@ from django.db.models import F, QuerySet
 from django.db.models.signals import post_delete, post_save
 
 from authz import audit, authorizations
-from authz.database.transactions import in_settled, settled
+from authz.database.transactions import in_unit_of_work, unit_of_work
 from authz.models import Authorization, AuthorizationCode, BrowserSession
 from authz.models.client import JWT_BEARER
 from authz.protocol import host_patterns
@@ -106,10 +106,10 @@ def _sign_out(reason: str, sessions: QuerySet[BrowserSession], *, user: int | No
         AuthorizationCode.objects.filter(used=None, **under).update(expires=F("created"))
         authorizations.end(Authorization.objects.filter(**under), reason=reason, now=datetime.now(UTC))
 
-    if in_settled():
+    if in_unit_of_work():
         end()
         return
-    with settled():
+    with unit_of_work():
         end()
 
 
@@ -145,7 +145,7 @@ def _end(reason: str, **under: Any) -> int:
     """In the caller's transaction if there is one, so that it holds from the same commit on."""
     found = Authorization.objects.filter(**under)
     now = datetime.now(UTC)
-    if in_settled():
+    if in_unit_of_work():
         return authorizations.end(found, reason=reason, now=now)
-    with settled():
+    with unit_of_work():
         return authorizations.end(found, reason=reason, now=now)

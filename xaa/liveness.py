@@ -1,4 +1,4 @@
-"""What another issuer's word gave stands only while that issuer is believed (STANDING_CHECKS, authz/registry.py).
+"""What another issuer's word gave stands only while that issuer is believed (LIVENESS_CHECKS, authz/registry.py).
 
 Withdrawing trust ends what rests on it (xaa/lineage.py). This holds however trust was withdrawn: by a bulk update too,
 or at the database's prompt.
@@ -22,7 +22,7 @@ def stands(authorization: Authorization, client: Client) -> bool:
     issuer = lineage.get("issuer")
     if issuer is not None:
         host = lineage.get(PUBLIC_HOST)
-        is_let = host is None or public_clients.names(trusted_issuers.everyone().get(issuer), host)
+        is_let = host is None or public_clients.names(trusted_issuers.cached().get(issuer), host)
         return is_let and _believes(issuer, lineage.get("tenant", ""), _believed_for_people())
     signed_in_by = lineage.get("signed_in_by")
     if signed_in_by is not None:
@@ -43,7 +43,7 @@ def fallen() -> Q:
 def _without_secret() -> Q:
     """What clients without a secret have of issuers that don't name their hosts any more."""
     live = Authorization.objects.filter(lineage__has_key=PUBLIC_HOST, revoked=None)
-    known = trusted_issuers.everyone()
+    known = trusted_issuers.cached()
     found = Q(pk__in=())
     for issuer, host in live.order_by().values_list("lineage__issuer", f"lineage__{PUBLIC_HOST}").distinct():
         if not public_clients.names(known.get(issuer), host):
@@ -74,7 +74,7 @@ def _believed_for_people() -> Believed:
         "believed for people",
         lambda: {
             trust.issuer: trust.tenants
-            for trust in trusted_issuers.everyone().values()
+            for trust in trusted_issuers.cached().values()
             if trust.enabled and Use.ID_JAG.value in trust.accepts
         },
     )
@@ -83,7 +83,7 @@ def _believed_for_people() -> Believed:
 def _believed_for_sign_in() -> Believed:
     return configuration_cache.cached(
         "believed for sign-in",
-        lambda: {trust.issuer: trust.tenants for trust in trusted_issuers.everyone().values() if trust.signs_in},
+        lambda: {trust.issuer: trust.tenants for trust in trusted_issuers.cached().values() if trust.signs_in},
     )
 
 
@@ -93,7 +93,7 @@ def _workload_clients() -> frozenset[str]:
         "workload clients",
         lambda: frozenset(
             binding.client_id
-            for trust in trusted_issuers.everyone().values()
+            for trust in trusted_issuers.cached().values()
             if trust.enabled and Use.WORKLOAD.value in trust.accepts
             for binding in trust.workloads
         ),

@@ -6,7 +6,7 @@ go (docs/decisions/0037-people-and-sign-in.md).
 
 from django.db.models import Q
 
-from authz.database.transactions import in_settled, settled
+from authz.database.transactions import in_unit_of_work, unit_of_work
 from authz.models import User
 from authz.sign_in import password_changes
 from xaa.models import SubjectLink
@@ -29,10 +29,10 @@ def take(user: User) -> None:
     """An issuer signs the person in from now on: the password of before is of no use any more, to anybody."""
     if user.is_from_elsewhere and not user.has_usable_password():
         return
-    if in_settled():
+    if in_unit_of_work():
         _take(user)
         return
-    with settled():
+    with unit_of_work():
         _take(user)
 
 

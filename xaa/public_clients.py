@@ -23,7 +23,7 @@ PUBLIC_HOST = "public_host"
 
 def allowed(host: str) -> frozenset[str]:
     """The grant types that some believed issuer lets documents on this host use without authenticating."""
-    is_named = any(names(trust, host) for trust in trusted_issuers.everyone().values())
+    is_named = any(names(trust, host) for trust in trusted_issuers.cached().values())
     return frozenset({JWT_BEARER} if is_named else ())
 
 
@@ -40,7 +40,7 @@ def lifetime(trust: Trust, client: Client) -> int | None:
 
 def is_named(client: Client) -> bool:
     """Whether any issuer's ID-JAGs may be redeemed by this client without authenticating."""
-    return any(lifetime(trust, client) is not None for trust in trusted_issuers.everyone().values())
+    return any(lifetime(trust, client) is not None for trust in trusted_issuers.cached().values())
 
 
 def names(trust: Trust | None, host: str) -> bool:

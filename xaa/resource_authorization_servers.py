@@ -33,7 +33,7 @@ class Server:
     aud_sub: str = ""
 
 
-def everyone() -> Mapping[str, Server]:
+def cached() -> Mapping[str, Server]:
     """The enabled servers by issuer identifier."""
     return configuration_cache.cached("resource authorization servers", _load)
 
@@ -65,7 +65,7 @@ def requested(audience: str, resource: str | None) -> tuple[Server, tuple[Target
     # or less is another server (attack 22).
     if " " in audience:
         raise OAuthError(Reason.AUDIENCE_SEVERAL)
-    server = everyone().get(audience)
+    server = cached().get(audience)
     if server is None:
         raise OAuthError(Reason.AUDIENCE_UNKNOWN, detail="audience")
     # > `resource`: OPTIONAL (ID-JAG §4.3; MCP enterprise-managed authorization §4)

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from authz import audit, authorizations
 from authz.database import raw_sql
-from authz.database.transactions import in_settled, settled
+from authz.database.transactions import in_unit_of_work, unit_of_work
 from authz.models import Authorization, BrowserSession, User
 from authz.models.user import password_replaced
 from authz.sign_in.session import session_digest
@@ -44,7 +44,7 @@ def is_alive(digest: str, user: User) -> bool:
 
 
 def _still_signs_in(issuer: str) -> bool:
-    trust = trusted_issuers.everyone().get(issuer)
+    trust = trusted_issuers.cached().get(issuer)
     return trust is not None and trust.signs_in
 
 
@@ -52,12 +52,12 @@ def end_by_digest(digest: str) -> None:
     """Sign out wherever the digest's session is: its ID tokens, and what its sign-ins alone gave, mint nothing more."""
     found = Session.objects.filter(digest=digest)
     if digest and found.exists():
-        with settled():
+        with unit_of_work():
             end(found)
 
 
 def end(sessions: QuerySet[Session]) -> None:
-    """Sign out these. Call it inside `settled()`."""
+    """Sign out these. Call it inside `unit_of_work()`."""
     for session in sessions.select_related("user"):
         BrowserSession.objects.filter(digest=session.digest).delete()
         Session.objects.filter(digest=session.digest).delete()
@@ -90,8 +90,8 @@ def _password_replaced(user: User, **_: Any) -> None:
     """Whoever signed in with the old password is signed out (authz/sign_in/password_changes.py), and may mint nothing
     more."""
     found = Session.objects.filter(user=user)
-    if in_settled():
+    if in_unit_of_work():
         end(found)
         return
-    with settled():
+    with unit_of_work():
         end(found)

@@ -14,7 +14,7 @@ from django.db.models import F
 
 from authz import audit
 from authz.authorizations.live import groups_of
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import User
 from authz.protocol.errors import OAuthError, Reason
 from xaa import group_source, local_passwords, subject_resolution
@@ -33,7 +33,8 @@ class MovedError(Exception):
 
 
 def until_it_stands(attempt: Callable[[], T]) -> T:
-    """What `attempt` gives, made again from the look on where another request was first. Not inside `settled()`."""
+    """What `attempt` gives, made again from the look on where another request was first. Not inside
+    `unit_of_work()`."""
     for _ in range(ATTEMPTS):
         try:
             return attempt()
@@ -49,14 +50,14 @@ def resolve(trust: Trust, claims: Mapping[str, Any]) -> Person:
         found = subject_resolution.look(trust, claims)
         if not found.changes:
             return found.person
-        with settled():
+        with unit_of_work():
             return take(found)
 
     return until_it_stands(attempt)
 
 
 def take(found: Resolution) -> Person:
-    """Write what was looked at. Call it inside `settled()`, after the claim. Raises `MovedError`."""
+    """Write what was looked at. Call it inside `unit_of_work()`, after the claim. Raises `MovedError`."""
     link = found.link.pk if found.link else _link(found)
     if found.who.silence is not None:
         # The memberships stay as they are, and an administrator can see why (attack 44: nobody keeps one by it unseen).

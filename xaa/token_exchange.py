@@ -11,7 +11,7 @@ from typing import Any
 
 from authz import audit, decisions, keys, registry
 from authz.conf import conf
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import Client
 from authz.policy import Agent, Ask, Decision, Outcome, StepUp
 from authz.policy import Server as ReachedServer
@@ -87,7 +87,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     )
     token = keys.sign(claims, typ=id_jag.TYP, alg=server.signing_alg, now=request.now)
     # What is not committed is not sent (law 4).
-    with settled():
+    with unit_of_work():
         _record(request.client, sign_in, server, decision, claims)
         if is_public:
             _record_exception(request.client, sign_in, claims)
@@ -130,7 +130,7 @@ def _decide(request: TokenRequest, sign_in: SignIn, targets: Sequence[Target]) -
         for target in targets
         if (there := tuple(name for name in wanted if name in target.scopes)) or len(targets) == 1
     ]
-    judged = [decisions.judge(one, request.now) for one in asking]
+    judged = [decisions.evaluate(one, request.now) for one in asking]
     if len(judged) > 1:
         together = _together(wanted, judged)
         if together is not None:
@@ -203,7 +203,7 @@ def servers(agents: Sequence[Agent]) -> list[ReachedServer]:
     """
     asking = [agent for agent in agents if GRANT_TYPE in agent.grant_types and _may_exchange(agent)]
     found = []
-    for server in resource_authorization_servers.everyone().values():
+    for server in resource_authorization_servers.cached().values():
         clients = frozenset(
             agent.client_id
             for agent in asking

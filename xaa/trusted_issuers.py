@@ -72,7 +72,7 @@ class Trust:
         return self.enabled and self.sign_in is not None and Use.ID_TOKEN.value in self.accepts
 
 
-def everyone() -> Mapping[str, Trust]:
+def cached() -> Mapping[str, Trust]:
     """All configured issuers by identifier, the disabled ones too."""
     return configuration_cache.cached("trusted issuers", _load)
 
@@ -114,7 +114,7 @@ def _load() -> Mapping[str, Trust]:
 
 def signs_in(issuer: str, tenant: str = "") -> bool:
     """Whether an issuer's sign-ins count now: it is believed for them, and its tenant is."""
-    trust = everyone().get(issuer)
+    trust = cached().get(issuer)
     return trust is not None and trust.signs_in and (not trust.tenants or tenant in trust.tenants)
 
 
@@ -124,7 +124,7 @@ def of(token: Unverified) -> Trust:
     if not isinstance(issuer, str) or not issuer:
         raise OAuthError(Reason.ISSUER_MISSING)
     # By its identifier, byte for byte: no slash is added, no case is folded.
-    trust = everyone().get(issuer)
+    trust = cached().get(issuer)
     if trust is None:
         raise OAuthError(Reason.ISSUER_UNTRUSTED)
     if not trust.enabled:
@@ -144,7 +144,7 @@ def require(trust: Trust, use: Use) -> Trust:
 
 
 def keys_for(trust: Trust, token: Unverified) -> tuple[Key, ...]:
-    """The issuer's keys, asked for anew if the token names one that is not among them; not inside `settled()`."""
+    """The issuer's keys, asked for anew if the token names one that is not among them; not inside `unit_of_work()`."""
     if trust.keys and (not trust.jwks_uri or _is_signed_by(trust.keys, token)):
         return trust.keys
     found = (*trust.keys, *_published(trust, token))

@@ -100,7 +100,7 @@ def verified(token: Unverified, keys: Sequence[Key]) -> Mapping[str, Any]:
         raise OAuthError(BY_JWT_PROBLEM[error.problem]) from None
 
 
-def judge(
+def verify(
     token: Unverified,
     keys: Sequence[Key],
     bindings: Sequence[Binding],

@@ -102,7 +102,7 @@ class AccessRequests(ApiView):
             return Response(answer)
         now = datetime.now(UTC)
         if reason and (me := principal_of(request).person) is not None:
-            access_requests.explain(row, by=me, reason=reason, now=now)
+            access_requests.add_justification(row, by=me, reason=reason, now=now)
         return Response({**answer, "access_request": request_as_item(found(request, row.pk), now)}, status=202)
 
 

@@ -44,7 +44,7 @@ class Explain(ApiView):
         given = self.given
         now = time.time()
         question = ask_of(given, now)
-        rules = decisions.rule_set()
+        rules = decisions.cached_rules()
         found = explain(question, rules, now, decisions.approvals_for(question, rules, now))
         return Response(explanation_as_item(found))
 
@@ -65,7 +65,7 @@ def explanation_as_item(found: Explanation) -> dict[str, Any]:
                 "name": rule.name,
                 "effect": rule.effect.value,
                 "sentence": rule.sentence,
-                "standing": rule.standing.value,
+                "standing": rule.status.value,
                 "matches": not rule.mismatches,
                 "mismatches": [
                     {"field": missed.field, "wanted": missed.wanted, "asked": missed.asked}
@@ -117,7 +117,9 @@ class ReachView(ApiView):
             raise Problem(400, "Name a client_id, a username or a resource.")
         among = cast_of(given)
         machines = not given.get("username")
-        rows = reach(decisions.rule_set(), among.agents, among.persons, among.servers, time.time(), machines=machines)
+        rows = reach(
+            decisions.cached_rules(), among.agents, among.persons, among.servers, time.time(), machines=machines
+        )
         return Response(
             {"reach": [_reach_as_item(row) for row in rows[:MAXIMUM_ROWS]], "more": len(rows) > MAXIMUM_ROWS}
         )
@@ -160,7 +162,7 @@ class Simulate(ApiView):
             new = compile(simulation.proposed(rules_of(given.get("rules")), prune=prune))
         except RuleError as error:
             raise invalid("rules", str(error)) from None
-        shifts = iter(simulation.shifts(decisions.rule_set(), new, cast_of(only), time.time()))
+        shifts = iter(simulation.shifts(decisions.cached_rules(), new, cast_of(only), time.time()))
         shown = [{**asdict(shift), "gains": shift.gains} for shift in islice(shifts, MAXIMUM_ROWS)]
         rest = list(shifts)
         gained = sum(shift["gains"] for shift in shown) + sum(shift.gains for shift in rest)

@@ -140,7 +140,7 @@ class Effect(ApiView):
             new = compile(simulation.proposed(rules_of(given.get("rules")), prune=prune))
         except RuleError as error:
             raise invalid("rules", str(error)) from None
-        effect = recorded_asks.effect(decisions.rule_set(), new, days=days, now=datetime.now(UTC))
+        effect = recorded_asks.effect(decisions.cached_rules(), new, days=days, now=datetime.now(UTC))
         groups = [
             {**asdict(group), "direction": group.direction.value, "last": group.last.isoformat()}
             for group in effect.groups[:MAXIMUM_ROWS]

@@ -16,7 +16,7 @@ from django.db.models import F, Q, QuerySet
 from authz import audit
 from authz.approvals import approvers, notices
 from authz.conf import conf
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import AccessRequest, AccessVote, Client, User
 from authz.models.access_request import LAPSES_AFTER
 from authz.policy import Approval, Ask, Decision, facts_of
@@ -68,7 +68,8 @@ def _who_asks(question: Ask) -> tuple[Client, User | None]:
 
 
 def ask_for(question: Ask, decision: Decision, now: datetime) -> AccessRequest:
-    """The open request for what waits in `decision`: the one there is, or a new one. Call it inside `settled()`."""
+    """The open request for what waits in `decision`: the one there is, or a new one. Call it inside
+    `unit_of_work()`."""
     client, user = _who_asks(question)
     waiting = sorted(decision.waiting)
     digest = _digest(client, user, question, waiting)
@@ -127,14 +128,14 @@ def _digest(client: Client, user: User | None, question: Ask, waiting: Sequence[
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
-def explain(request: AccessRequest, *, by: User, reason: str, now: datetime) -> bool:
+def add_justification(request: AccessRequest, *, by: User, reason: str, now: datetime) -> bool:
     """Write down why it is needed, in the words of who waits; False if it is not theirs to say, or no longer open.
 
     Those who decide are told the first time.
     """
     given = visible(reason)[:LONGEST_TEXT]
     theirs = AccessRequest.objects.filter(pk=request.pk, status=Status.OPEN).filter(Q(user=by) | Q(client__owner=by))
-    with settled():
+    with unit_of_work():
         first = bool(given) and bool(theirs.filter(reason="").update(reason=given))
         if not first and not (given and theirs.update(reason=given)):
             return False
@@ -225,9 +226,9 @@ def approve(
     if not now < expires <= now + LONGEST_APPROVAL:
         raise NotDecided(f"An approval ends within {LONGEST_APPROVAL.days} days.")
     vote = AccessVote(request=request, by=by, approves=True, scopes=approved, expires=expires, comment=comment)
-    with settled():
+    with unit_of_work():
         current = _voted(vote, now)
-        votes = _standing_votes(current)
+        votes = _current_votes(current)
         left = [name for name in current.scopes if all(name in other.scopes for other in votes)]
         if not left:
             raise NotDecided("The others approved none of these scopes. Approve some of theirs, or deny it.")
@@ -247,7 +248,7 @@ def deny(request: AccessRequest, *, by: User, comment: str, now: datetime) -> Ac
         raise NotDecided("Say why: the person who asked reads it.")
     expires = now + DENIAL_HOLDS
     vote = AccessVote(request=request, by=by, approves=False, expires=expires, comment=comment)
-    with settled():
+    with unit_of_work():
         current = _voted(vote, now)
         _close(current, Status.DENIED, vote, scopes=[], expires=expires, remind=None, now=now)
         _record(audit.Event.ACCESS_DENIED, current, by, **_what([], expires, comment))
@@ -279,7 +280,7 @@ def _voted(vote: AccessVote, now: datetime) -> AccessRequest:
     return current
 
 
-def _standing_votes(request: AccessRequest) -> list[AccessVote]:
+def _current_votes(request: AccessRequest) -> list[AccessVote]:
     """The approvals so far, of those who may still give one."""
     votes = request.votes.filter(approves=True).select_related("by").order_by("time")
     return [vote for vote in votes if not approvers.objection(request, vote.by)]
@@ -315,7 +316,7 @@ def _what(scopes: Sequence[str], expires: datetime, comment: str) -> dict[str, s
 
 def cancel(request: AccessRequest, *, by: User, now: datetime) -> bool:
     """Withdraw one's own open request, or (who may decide it) end an approval before its time; False if too late."""
-    with settled():
+    with unit_of_work():
         held = AccessRequest.objects.select_for_update(of=("self",))
         current = held.select_related("client__owner", "user").get(pk=request.pk)
         problem = approvers.objection(current, by)

@@ -17,7 +17,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from authz import audit, authorizations
 from authz.audit import queries
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import AuditEvent, Authorization, Client, User
 
 Status = Client.Status
@@ -64,7 +64,7 @@ def switch(client: Client, to: str, *, by: User, now: datetime, terms: Terms | N
     """
     if to == Status.APPROVED:
         return approve(client, by=by, now=now, terms=terms or Terms())
-    with settled():
+    with unit_of_work():
         moved = Client.objects.filter(pk=client.pk, status__in=MOVES[Status(to)]).update(status=to)
         if not moved:
             return False
@@ -78,7 +78,7 @@ def switch(client: Client, to: str, *, by: User, now: datetime, terms: Terms | N
 
 def approve(client: Client, *, by: User, now: datetime, terms: Terms) -> bool:
     """Approve an agent, or renew its approval; False if somebody else decided first. Raises as `switch` does."""
-    with settled():
+    with unit_of_work():
         values = approval(client, by=by, now=now, terms=terms)
         # As it was looked at: neither moved, nor renewed, nor given to who approves it, meanwhile.
         names = ("status", "approved_until", "metadata_digest", "consent_digest", "redirect_uris", "client_jwks_uri")

@@ -16,7 +16,7 @@ from authz.policy.approvers import phrase
 
 SHOWN = 5
 TOLD = 20
-LOOKED_AT = 200
+MAX_REQUESTS_READ = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _meant(deciding: Panel) -> QuerySet[User]:
 
 def waiting_for(person: User, among: QuerySet[AccessRequest], most: int) -> list[AccessRequest]:
     """Those that this person may decide and has not yet, in the order given."""
-    rows = list(among.exclude(votes__by=person).select_related("client", "user")[:LOOKED_AT])
+    rows = list(among.exclude(votes__by=person).select_related("client", "user")[:MAX_REQUESTS_READ])
     if not rows:
         return []
     prefetch_related_objects([person], "groups")

@@ -52,7 +52,7 @@ def approved(request: AccessRequest, now: datetime) -> None:
         request,
         subject=f"{_agent(request)} may use {_server(request)}",
         lines=[
-            f"{_deciders(request)} approved {' '.join(request.approved_scopes)}, until {_moment(request.expires)}.",
+            f"{_deciders(request)} approved {' '.join(request.approved_scopes)}, until {_when(request.expires)}.",
             "Start again in your application.",
             *_comments(request),
             "",
@@ -69,7 +69,7 @@ def denied(request: AccessRequest, now: datetime) -> None:
         request,
         subject=f"{_agent(request)} may not use {_server(request)}",
         lines=[
-            f"{_deciders(request)} denied it. The same is refused until {_moment(request.expires)}.",
+            f"{_deciders(request)} denied it. The same is refused until {_when(request.expires)}.",
             *_comments(request),
             "",
             *_facts(request),
@@ -95,9 +95,9 @@ def ends_soon(request: AccessRequest, now: datetime) -> None:
         Kind.ACCESS_ENDS_SOON,
         _concerned(request),
         request,
-        subject=f"{_agent(request)} may use {_server(request)} until {_moment(request.expires)}",
+        subject=f"{_agent(request)} may use {_server(request)} until {_when(request.expires)}",
         lines=[
-            f"The approval ends by itself at {_moment(request.expires)}. What asks again after that waits again.",
+            f"The approval ends by itself at {_when(request.expires)}. What asks again after that waits again.",
             "",
             *_facts(request),
         ],
@@ -210,5 +210,5 @@ def _comments(request: AccessRequest) -> list[str]:
     return [f"{vote.by.username} wrote: {plain(vote.comment, 500)}" for vote in votes]
 
 
-def _moment(moment: datetime | None) -> str:
+def _when(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "it is ended"

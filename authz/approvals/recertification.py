@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from authz import audit, notifications
 from authz.approvals import agent_lifecycle
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import Client, User
 from authz.notifications import Kind
 
@@ -34,7 +34,7 @@ def _due(number: int, end: datetime) -> QuerySet[Client]:
 
 
 def _tell(client: Client, number: int, now: datetime) -> None:
-    with settled():
+    with unit_of_work():
         # Of two nodes one tells; and whoever renewed it in this moment is not told that it ends.
         same = Client.objects.filter(pk=client.pk, approved_until=client.approved_until, approval_reminders__lt=number)
         if not same.update(approval_reminders=number):

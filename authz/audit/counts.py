@@ -16,7 +16,7 @@ from django.db.models.functions import Cast, Substr
 
 from authz import audit
 from authz.audit import queries
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import AuditEvent, EventCount, EventCountMark
 
 EVERY = 20.0
@@ -57,7 +57,7 @@ def count_next(end: int) -> bool:
     found = tally(AuditEvent.objects.filter(id__gt=begin, id__lte=last))
     oldest = slot(datetime.now(UTC) - KEPT_HOURS, HOUR)
     found = {key: n for key, n in found.items() if len(key[1]) == DAY or key[1] >= oldest}
-    with settled():
+    with unit_of_work():
         # The conditional statement says who counts them, of however many at once (law 3).
         if EventCountMark.objects.filter(pk=1, counted_to=begin).update(counted_to=last):
             _add(found)

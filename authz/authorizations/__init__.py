@@ -11,7 +11,7 @@ from authz import audit
 from authz.authorizations import status_lists
 from authz.authorizations.status_lists import Entry
 from authz.database import configuration_cache
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import Authorization, Client, ProtectedResource
 from authz.protocol.errors import OAuthError, Reason
 
@@ -61,7 +61,7 @@ def _made(client: Client, resource: ProtectedResource, grant_type: str, scopes: 
 def make_for_machine(
     client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str], status: Entry | None
 ) -> MachineAuthorization:
-    """The same, found or made inside the caller's `settled()`: after the claim of an assertion that it rests on.
+    """The same, found or made inside the caller's `unit_of_work()`: after the claim of an assertion that it rests on.
 
     `status` is a place in a status list for a row that is made, allotted before.
     """
@@ -78,7 +78,7 @@ def _live(client: Client, resource: ProtectedResource, grant_type: str) -> Query
 
 
 def _found(client: Client, resource: ProtectedResource, grant_type: str, scopes: Sequence[str]) -> MachineAuthorization:
-    with settled():
+    with unit_of_work():
         row = _find_or_make(client, resource, grant_type, scopes)
     return MachineAuthorization(row.pk, status_lists.entry_of(row, resource))
 
@@ -125,7 +125,7 @@ def _make(
 def end(authorizations: QuerySet[Authorization], *, reason: str, now: datetime) -> int:
     """End authorizations: their refresh tokens are refused and their access tokens inactive from the commit on.
 
-    Call it inside `settled()`. Returns how many were live; each is recorded.
+    Call it inside `unit_of_work()`. Returns how many were live; each is recorded.
     """
     # Locked, so that two who end the same one record it once (law 3); in order, so that neither waits for the other.
     live = list(

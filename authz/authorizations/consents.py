@@ -35,7 +35,8 @@ def remember(
     scopes: Sequence[str],
     now: datetime,
 ) -> None:
-    """Keep a consent; what was allowed before to the same client as it is now stays allowed. Inside `settled()`."""
+    """Keep a consent; what was allowed before to the same client as it is now stays allowed. Inside
+    `unit_of_work()`."""
     origin = origin_of(redirect_uri)
     key: dict[str, Any] = {"user": user, "client": client, "resource": resource, "redirect_origin": origin}
     before = Consent.objects.filter(**key, client_digest=client.consent_digest).first()

@@ -19,7 +19,7 @@ from django.apps import apps
 from django.db.models import F, Q, QuerySet
 
 from authz import audit, authorizations
-from authz.database.transactions import long_statements, settled
+from authz.database.transactions import long_statements, unit_of_work
 from authz.models import Authorization, AuthorizationCode, BrowserSession, Consent, CutOff, CutOffMark
 from authz.protocol.display_names import visible_lines
 from authz.protocol.errors import RefusalReason
@@ -141,7 +141,7 @@ def cut_off(
     found: Target, *, kind: str, identifier: str, reason: str, by: str, by_subject: str = "", now: datetime
 ) -> CutOff:
     """Stop and end it. `counts` of the row says what ended; `by_subject` is the person's who may undo it."""
-    with long_statements(), settled():
+    with long_statements(), unit_of_work():
         _lock(found)
         reckoning = _reckoned(found, now)
         before = found.state()
@@ -201,10 +201,10 @@ def undo(row: CutOff, *, by: str, now: datetime) -> State:
     """Give the target back what it was, and nothing that it had; returns its state. Raises `NothingToUndo`."""
     found = target(row.kind, row.identifier)
     try:
-        with long_statements(), settled():
+        with long_statements(), unit_of_work():
             return _undone(row, found, by, now)
     except NothingToUndo as refused:
-        with settled():
+        with unit_of_work():
             detail = {"kind": row.kind, "name": row.name, "cut_off": row.pk, "by": by}
             audit.record(
                 audit.Event.REINSTATING_REFUSED,

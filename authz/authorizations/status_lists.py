@@ -22,7 +22,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from authz import keys, registry
 from authz.conf import conf
-from authz.database.transactions import in_settled
+from authz.database.transactions import in_unit_of_work
 from authz.models import Authorization, Client, ProtectedResource, StatusList
 from authz.protocol import status_list
 
@@ -107,8 +107,8 @@ def _kind_of(authorization: Authorization) -> Kind:
 
 
 def allot(kind: Kind) -> Entry:
-    """An entry that nobody else gets. Not inside `settled()`: what is rolled back would be allotted twice."""
-    if in_settled():
+    """An entry that nobody else gets. Not inside `unit_of_work()`: what is rolled back would be allotted twice."""
+    if in_unit_of_work():
         raise RuntimeError("a status list's entries are allotted before the transaction")
     while True:
         block = _blocks.get(kind)
@@ -205,7 +205,7 @@ def ended(number: int, now: float) -> list[int]:
         | Q(user__is_active=False)
         | Q(resource__is_active=False)
     )
-    for check in registry.standing_checks():
+    for check in registry.liveness_checks():
         fallen |= check.fallen()
     here = Authorization.objects.filter(status_list=number, status_index__isnull=False)
     return [index for (index,) in here.filter(fallen).values_list("status_index") if index is not None]

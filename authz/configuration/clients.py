@@ -15,7 +15,7 @@ from authz.configuration.environment import take_secret
 from authz.configuration.shown_text import KeyField, ShownField
 from authz.models import Client, User
 from authz.policy import RuleError
-from authz.policy.parsing import moment
+from authz.policy.parsing import parse_time
 from authz.protocol import jwts, redirect_uris, scopes
 from authz.protocol.errors import OAuthError
 
@@ -62,7 +62,7 @@ class ClientSerializer(serializers.Serializer[Any]):
             return None
         try:
             # As in rules: a date is the end of that day.
-            return datetime.fromtimestamp(moment(value, "approved_until", end_of_day=True), UTC)
+            return datetime.fromtimestamp(parse_time(value, "approved_until", end_of_day=True), UTC)
         except RuleError as error:
             raise serializers.ValidationError(error.problem) from None
 

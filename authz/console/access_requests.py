@@ -25,7 +25,7 @@ from authz.console.model_admin import ReadOnlyAdmin, Tool, person
 from authz.console.site import console
 from authz.console.widgets import names
 from authz.console.widgets.display import chip, foreign, scope_label, when
-from authz.console.widgets.tasks import MOST
+from authz.console.widgets.tasks import MAX_TASKS
 from authz.models import AccessRequest, AccessVote, ProtectedResource, Scope
 from authz.sign_in import form_binding
 from authz.sign_in.roles import DECIDE_REQUESTS, visible_requests
@@ -39,10 +39,10 @@ IS_OPEN = Case(When(status=AccessRequest.Status.OPEN, then=1), default=0)
 
 
 def waiting_for_me(request: HttpRequest, now: datetime) -> list[AccessRequest]:
-    """What waits for a decision that is this person's to make, the oldest first; no more than `MOST` of it."""
+    """What waits for a decision that is this person's to make, the oldest first; no more than `MAX_TASKS` of it."""
     found: list[AccessRequest] | None = getattr(request, "waiting_for_me", None)
     if found is None:
-        found = approvers.waiting_for(person(request), access_requests.queue(now), MOST)
+        found = approvers.waiting_for(person(request), access_requests.queue(now), MAX_TASKS)
         # The navigation of a page asks for the same as the page.
         request.waiting_for_me = found  # type: ignore[attr-defined]
     return found
@@ -363,7 +363,7 @@ def one_of_mine(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 def _explained(request: HttpRequest, found: AccessRequest) -> HttpResponse:
     by, reason = person(request), request.POST["reason"]
-    if access_requests.explain(found, by=by, reason=reason, now=datetime.now(UTC)):
+    if access_requests.add_justification(found, by=by, reason=reason, now=datetime.now(UTC)):
         messages.success(request, "Whoever decides reads your reason.")
     return redirect("account_request", found.pk)
 

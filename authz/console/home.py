@@ -20,7 +20,7 @@ from authz.console.model_admin import person
 from authz.console.refusing import one_of
 from authz.console.site import console
 from authz.console.widgets import charts, names
-from authz.console.widgets.tasks import MOST, Task, many
+from authz.console.widgets.tasks import MAX_TASKS, Task, many
 from authz.models import Authorization, Client, Notification, ProtectedResource, Rule, SigningKey, User
 from authz.sign_in.roles import APPROVE_AGENTS, DECIDE_REQUESTS
 
@@ -68,7 +68,7 @@ def tasks(request: HttpRequest, now: datetime) -> list[Task]:
             url = f"{reverse('admin:authz_notification_changelist')}?state=failed"
             found.append(Task(f"{lost} notification{'s' * (lost > 1)} did not arrive", url, "Look"))
     if request.user.has_perm(APPROVE_AGENTS):
-        if waiting := Client.objects.filter(status=Client.Status.PENDING)[:MOST].count():
+        if waiting := Client.objects.filter(status=Client.Status.PENDING)[:MAX_TASKS].count():
             text = many(waiting, "1 agent waits for approval", "{} agents wait for approval")
             found.append(Task(text, f"{agents}?status__exact=pending", "Decide", "inbox"))
         found += _lifecycle(agents, now)

@@ -24,7 +24,7 @@ from authz.console.widgets.display import chip, foreign
 from authz.console.widgets.fields import AgentsField, ApproversField, PersonField, ShownField, with_count
 from authz.models import ProtectedResource, Scope
 from authz.policy import RuleError
-from authz.policy.approvers import MOST
+from authz.policy.approvers import MAX_APPROVERS
 from authz.protocol import strict_json
 from authz.protocol.errors import OAuthError
 
@@ -48,7 +48,7 @@ class ResourceForm(Form):
         " user:…. Left empty: its owner and administrators; without an owner approvers, too.",
     )
     approvals = forms.IntegerField(
-        required=False, min_value=1, max_value=MOST, label="How many of them", help_text="Left empty: one."
+        required=False, min_value=1, max_value=MAX_APPROVERS, label="How many of them", help_text="Left empty: one."
     )
     introspection_clients = AgentsField(
         required=False,

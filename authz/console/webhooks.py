@@ -22,7 +22,7 @@ from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool, p
 from authz.console.site import console
 from authz.console.widgets.display import chip, foreign, when
 from authz.console.widgets.fields import LinesField
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import Notification, WebhookEndpoint
 from authz.notifications import webhook_secrets
 from authz.outbound import Role, is_fetchable
@@ -128,7 +128,7 @@ class WebhookAdmin(ConsoleAdmin):
         found, secret = self._to_change(request, pk), ""
         if request.method == "POST":
             secret = webhook_secrets.new_secret()
-            with settled():
+            with unit_of_work():
                 webhook_secrets.set_secret(found, secret)
                 found.save(update_fields=["secret"])
                 record(request, audit.Event.CONFIGURATION_CHANGED, found, changed=["secret"])
@@ -140,7 +140,7 @@ class WebhookAdmin(ConsoleAdmin):
         """Send it a message of no consequence."""
         found = self._to_change(request, pk)
         if request.method == "POST":
-            with settled():
+            with unit_of_work():
                 webhook_secrets.send_test(found, by=person(request).username, now=datetime.now(UTC))
             messages.success(request, "On its way. Look here again in a moment.")
             return redirect("admin:authz_webhookendpoint_change", pk)

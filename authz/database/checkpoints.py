@@ -12,7 +12,7 @@ from django.db import close_old_connections, connection
 logger = logging.getLogger(__name__)
 
 # Seconds. What a power cut takes is what was committed since (docs/decisions/0004-durability.md).
-BREATH = 1.0
+POLL_SECONDS = 1.0
 
 
 def start() -> None:
@@ -28,4 +28,4 @@ def _go_on() -> None:
             connection.checkpoint()  # type: ignore[attr-defined]  # ours has it
         except DatabaseFailure:
             logger.exception("no checkpoint")
-        time.sleep(BREATH)
+        time.sleep(POLL_SECONDS)

@@ -20,5 +20,5 @@ def is_locked(failure: Error) -> bool:
 
 def leave_if_locked(failure: Error) -> None:
     """In the event loop's thread nobody waits for a lock: the request begins again beside it (raises `Locked`)."""
-    if concurrency.is_in_the_lane() and is_locked(failure):
+    if concurrency.is_in_event_loop() and is_locked(failure):
         raise concurrency.Locked from None

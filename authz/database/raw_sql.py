@@ -33,7 +33,7 @@ def every(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
 
 
 def write(sql: str, parameters: Sequence[Any] = ()) -> int:
-    """How many rows the statement changed. Outside `settled()` it is a transaction of its own."""
+    """How many rows the statement changed. Outside `unit_of_work()` it is a transaction of its own."""
     database = _database()
     if not isinstance(database, SQLite) or database.in_atomic_block:
         return int(_execute(sql, parameters).rowcount)

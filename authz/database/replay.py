@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from authz.database import raw_sql
-from authz.database.transactions import in_settled
+from authz.database.transactions import in_unit_of_work
 
 # By which name authz/database/clocks.py marks what was removed.
 REMOVED = "assertions"
@@ -48,7 +48,7 @@ def claim(issuer: str, jti: str, expires: float) -> bool:
     """Claim (`issuer`, `jti`) until `expires` (seconds since the epoch). False: it was used before.
 
     Claim last, when everything else about the request has been found good: a request that fails must not burn an
-    assertion that somebody else may still present. Call it inside `settled()`, with what it allows, or by itself.
+    assertion that somebody else may still present. Call it inside `unit_of_work()`, with what it allows, or by itself.
     """
     digest, claims = _digest(issuer, jti), _claims.get()
     if claims is not None and digest in claims.before:
@@ -57,7 +57,7 @@ def claim(issuer: str, jti: str, expires: float) -> bool:
     ends = raw_sql.moment(datetime.fromtimestamp(expires, UTC))
     is_first = raw_sql.write(_CLAIM, (digest, ends, ends)) == 1
     # What belongs to a transaction may be rolled back with it.
-    if is_first and claims is not None and not in_settled():
+    if is_first and claims is not None and not in_unit_of_work():
         claims.now.add(digest)
     return is_first
 

@@ -13,18 +13,18 @@ _settling: ContextVar[bool] = ContextVar("settling", default=False)
 
 
 @contextmanager
-def settled() -> Iterator[None]:
+def unit_of_work() -> Iterator[None]:
     """Commit on success and on an `OAuthError`; roll back on anything else.
 
     A code burnt, a family revoked or a jti claimed by a refused request stays so. It may not be nested, for then an
     inner refusal could be undone by an outer crash.
     """
     if _settling.get():
-        raise RuntimeError("settled() is not nested")
+        raise RuntimeError("unit_of_work() is not nested")
     token = _settling.set(True)
     refusal: OAuthError | None = None
     try:
-        with tracing.span("settled"), transaction.atomic():
+        with tracing.span("unit_of_work"), transaction.atomic():
             try:
                 yield
             except OAuthError as error:
@@ -36,13 +36,13 @@ def settled() -> Iterator[None]:
 
 
 def long_statements() -> AbstractContextManager[None]:
-    """Around `settled()`, for a request of an administrator that changes as many rows as there are: its statements may
-    take longer than those of other requests (docs/decisions/0044-a-database-that-hangs.md).
+    """Around `unit_of_work()`, for a request of an administrator that changes as many rows as there are: its
+    statements may take longer than those of other requests (docs/decisions/0044-a-database-that-hangs.md).
     """
     begin: Callable[[], AbstractContextManager[None]] = getattr(connection, "long_statements", nullcontext)
     return begin()
 
 
-def in_settled() -> bool:
+def in_unit_of_work() -> bool:
     """Whether a transaction of ours is open here; `outbound` refuses to run in one (law 2)."""
     return _settling.get()

@@ -10,7 +10,7 @@ from django.db.models import Subquery
 from authz.approvals import access_requests
 from authz.authorizations.live import groups_of
 from authz.database import configuration_cache
-from authz.database.transactions import in_settled, settled
+from authz.database.transactions import in_unit_of_work, unit_of_work
 from authz.decisions import rule_history
 from authz.models import AccessRequest, Client, ProtectedResource, Rule, RuleChange, User
 from authz.policy import (
@@ -29,11 +29,11 @@ from authz.policy import (
 from authz.policy import Rule as PolicyRule
 from authz.policy import compile as compile_rules
 from authz.protocol.errors import OAuthError, Reason
-from authz.resources import all_active, scopes_of
+from authz.resources import cached, scopes_of
 from authz.telemetry import metrics, tracing
 
 
-def rule_set() -> RuleSet:
+def cached_rules() -> RuleSet:
     """All rules, compiled once a generation; those that are switched off are in it for `explain` alone."""
     return configuration_cache.cached("rules", _load)
 
@@ -89,14 +89,14 @@ def ask(
     )
 
 
-def judge(question: Ask, now: float) -> Decision:
+def evaluate(question: Ask, now: float) -> Decision:
     """The decision on an ask for a protected resource."""
-    return _judge(question, rule_set(), now)
+    return _judge(question, cached_rules(), now)
 
 
-def judge_sign_in(question: Ask, now: float) -> Decision:
+def evaluate_sign_in(question: Ask, now: float) -> Decision:
     """The decision on identity scopes, which are this server's own."""
-    return decide_sign_in(question, rule_set(), now, approvals_for(question, rule_set(), now))
+    return decide_sign_in(question, cached_rules(), now, approvals_for(question, cached_rules(), now))
 
 
 def _judge(question: Ask, rules: RuleSet, now: float) -> Decision:
@@ -121,7 +121,7 @@ def require(question: Ask, now: float) -> Decision:
     At the token endpoint a denied person and an unknown one get the same answer (law 8), so a refusal that concerns a
     person is always `invalid_grant`; one that concerns only a client says so.
     """
-    decision = judge(question, now) if question.resource else judge_sign_in(question, now)
+    decision = evaluate(question, now) if question.resource else evaluate_sign_in(question, now)
     if decision.effect is Outcome.ALLOW:
         return decision
     raise refusal(question, decision, now)
@@ -146,12 +146,12 @@ def refusal(question: Ask, decision: Decision, now: float) -> OAuthError:
 def _may_have_other_scopes(question: Ask, now: float) -> bool:
     """Whether a machine that gets none of what it asked for would get anything at that resource."""
     names = set(question.scope_names())
-    for resource in all_active().values():
+    for resource in cached().values():
         if resource.identifier == question.resource:
             others = tuple(
                 (name, scope.sensitivity) for name, scope in scopes_of(resource).items() if name not in names
             )
-            return bool(others) and judge(replace(question, scopes=others), now).effect is not Outcome.DENY
+            return bool(others) and evaluate(replace(question, scopes=others), now).effect is not Outcome.DENY
     return False
 
 
@@ -161,7 +161,7 @@ def traced(decision: Decision) -> dict[str, object]:
     if decision.approvals:
         found["approvals"] = decision.approvals
     if decision.ask is not None:
-        found["ask"] = facts_of(decision.ask, rule_set().groups)
+        found["ask"] = facts_of(decision.ask, cached_rules().groups)
     return found
 
 
@@ -172,9 +172,9 @@ def facts_of_refusal(decision: Decision) -> dict[str, object]:
 
 def open_request(question: Ask, decision: Decision) -> AccessRequest:
     """The access request of a decision that waits; the same one however often it is asked."""
-    if in_settled():
+    if in_unit_of_work():
         return access_requests.ask_for(question, decision, datetime.now(UTC))
-    with settled():
+    with unit_of_work():
         return access_requests.ask_for(question, decision, datetime.now(UTC))
 
 

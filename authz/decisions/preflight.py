@@ -22,7 +22,7 @@ def ask_for(
         # As if the person had just signed in.
         auth_time=now if person else None,
     )
-    decision = decisions.judge(question, now)
+    decision = decisions.evaluate(question, now)
     if decision.effect is not Outcome.PENDING:
         return decision, None
     return decision, decisions.open_request(question, decision)

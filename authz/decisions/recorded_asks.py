@@ -35,7 +35,7 @@ from authz.policy import (
     compare,
 )
 
-LOOKED_AT = 20_000
+MAX_EVENTS_READ = 20_000
 RUN = 200
 # Runs that are judged together, for which today's rows are read once.
 TOGETHER = 10
@@ -165,7 +165,7 @@ def effect(old: RuleSet, new: RuleSet, *, days: int, now: datetime) -> Effect:
         found = [(question, event.time.timestamp()) for event in events if (question := _with_today(event, known))]
         changes += compare(old, new, found, now.timestamp())
         asks, looked_at, done = asks + len(found), looked_at + len(events), done + TOGETHER
-    is_complete = total <= LOOKED_AT and done >= len(runs)
+    is_complete = total <= MAX_EVENTS_READ and done >= len(runs)
     return Effect(
         groups=_grouped(changes),
         asks=asks,
@@ -177,7 +177,8 @@ def effect(old: RuleSet, new: RuleSet, *, days: int, now: datetime) -> Effect:
 
 
 def _runs(since: datetime) -> tuple[list[tuple[int, int]], int]:
-    """The (first, last) ids of runs that together have at most `LOOKED_AT` events, and about how many there are at all.
+    """The (first, last) ids of runs that together have at most `MAX_EVENTS_READ` events, and about how many there are
+    at all.
 
     They stand in no order, so that wherever the time ends, what was read is evenly spread.
     """
@@ -185,7 +186,7 @@ def _runs(since: datetime) -> tuple[list[tuple[int, int]], int]:
     if newest is None or newest < first:
         return [], 0
     total = newest - first + 1
-    count = min(-(-total // RUN), LOOKED_AT // RUN)
+    count = min(-(-total // RUN), MAX_EVENTS_READ // RUN)
     bounds = [newest - run * total // count for run in range(count + 1)]
     runs = [(max(following + 1, last - RUN + 1), last) for last, following in pairwise(bounds)]
     random.Random(0).shuffle(runs)  # noqa: S311  the same each time

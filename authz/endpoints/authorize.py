@@ -21,7 +21,7 @@ from oauth2_provider.http import OAuth2ResponseRedirect
 from authz import audit, clients, decisions, registry, resources
 from authz.authorizations import consents
 from authz.conf import conf
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.endpoints import arrivals, authorize_precheck, waiting_page
 from authz.endpoints.consent_page import ConsentPage
 from authz.endpoints.machine import now, request_id
@@ -234,8 +234,8 @@ def _page(request: HttpRequest, asked: Asked, offer: Offer) -> ConsentPage:
 def _decision(asked: Asked, user: User, signed_in: SignIn) -> Decision:
     question = _question(asked, user, signed_in, _wanted(asked))
     if asked.resource is None:
-        return decisions.judge_sign_in(question, asked.now)
-    return decisions.judge(question, asked.now)
+        return decisions.evaluate_sign_in(question, asked.now)
+    return decisions.evaluate(question, asked.now)
 
 
 def _wanted(asked: Asked) -> Sequence[str]:
@@ -250,7 +250,7 @@ def _identity_scopes(asked: Asked, user: User, signed_in: SignIn) -> tuple[str, 
     names = scopes.registered(asked.client.scope, [name for name in asked.request.identity_scopes if name in offered])
     if not names:
         return ()
-    return decisions.judge_sign_in(_question(asked, user, signed_in, names), asked.now).scopes
+    return decisions.evaluate_sign_in(_question(asked, user, signed_in, names), asked.now).scopes
 
 
 def _question(asked: Asked, user: User, signed_in: SignIn, names: Sequence[str]) -> Ask:
@@ -314,7 +314,7 @@ def _not_allowed(request: HttpRequest, asked: Asked, decision: Decision, signed_
 
 
 def _allowed(request: HttpRequest, asked: Asked, offer: Offer, *, has_consented: bool) -> HttpResponse:
-    with settled():
+    with unit_of_work():
         # Under a lock: what ends this session (authz/authorizations/cut_off.py) finds the code that is issued here, or
         # no session.
         here = BrowserSession.objects.select_for_update().filter(digest=offer.signed_in.session_digest)

@@ -71,7 +71,7 @@ def introspection(token: str, caller: Client, moment: float) -> dict[str, Any]:
 
 
 def _resource_of(claims: dict[str, Any]) -> ProtectedResource | None:
-    for resource in resources.all_active().values():
+    for resource in resources.cached().values():
         if resource.identifier == claims["aud"]:
             return resource
     return None

@@ -169,7 +169,7 @@ def _remembered(view: View) -> View:
     def fresh_or_kept(request: Request) -> Answer:
         try:
             return fresh(request)
-        except (DatabaseFailure, concurrency.MustWait):
+        except (DatabaseFailure, concurrency.MustRunInThread):
             if (kept := memory.recall()) is None:
                 raise
             return Answer(kept.status_code, dict(kept.headers), kept.content)

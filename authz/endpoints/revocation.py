@@ -7,7 +7,7 @@ from django.urls import path
 
 from authz import audit, authorizations, client_auth, registry, tokens
 from authz.conf import conf
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.endpoints.client_authentication import auth_methods
 from authz.endpoints.machine import Answer, Request, form, json_response, machine_endpoint, now
 from authz.models import Authorization
@@ -42,7 +42,7 @@ def revoke(request: Request) -> Answer:
     # > this validation fails, the request is refused (RFC 7009 §2.1)
     if authorization.client_id != client.pk:
         raise OAuthError(Reason.TOKEN_OF_ANOTHER_CLIENT)
-    with settled():
+    with unit_of_work():
         authorizations.end(
             Authorization.objects.filter(pk=authorization_id),
             reason="revoked by the client",

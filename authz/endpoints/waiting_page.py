@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from authz import audit, decisions, notifications, registry
 from authz.approvals import access_requests, approvers, notices
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.endpoints import authorize_precheck
 from authz.limits.refusal_sampling import record_unauthenticated
 from authz.models import Client, ProtectedResource, User
@@ -57,7 +57,7 @@ def for_request(
     if is_answered and form_binding.is_as_shown(request, REQUEST_FORM, *shown):
         if waiting is None:
             waiting = decisions.open_request(question, decision)
-        access_requests.explain(waiting, by=user, reason=request.POST.get("reason", ""), now=moment)
+        access_requests.add_justification(waiting, by=user, reason=request.POST.get("reason", ""), now=moment)
         return HttpResponseRedirect(authorize_precheck.address(request))
     _record(Reason.APPROVAL_PENDING, client, decisions.facts_of_refusal(decision))
     context: dict[str, Any] = {
@@ -92,7 +92,7 @@ def for_agent(request: HttpRequest, client: Client, now: float) -> HttpResponse:
     if isinstance(user, User):
         shown = (form_binding.client_state(client),)
         if is_answered and form_binding.is_as_shown(request, AGENT_FORM, *shown):
-            with settled():
+            with unit_of_work():
                 notices.agent_waits(client, user, moment)
                 registry.asked_for(client)
             return HttpResponseRedirect(authorize_precheck.address(request))

@@ -17,7 +17,7 @@ from django.db.models import Min
 from authz import audit
 from authz.conf import conf
 from authz.database import clocks
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.evidence import archive_files, checkpoint_keys, leaves, merkle, segments
 from authz.evidence.comparison import compare, under_another_id
 from authz.evidence.notes import open_note
@@ -64,7 +64,7 @@ def archive(before: datetime) -> AuditArchive | None:
     if merkle.root(frontier) != checkpoint.root:
         raise RetentionError(f"{path.name} does not hold what was sealed")
     try:
-        with settled():
+        with unit_of_work():
             made = AuditArchive.objects.create(
                 start=start,
                 size=size,

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from authz import audit
 from authz.conf import conf
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.evidence.notes import Verifier
 from authz.keys.secrets_at_rest import AtRest, WrongKeyError, decrypt, encrypt, moved
 from authz.models import CheckpointKey
@@ -33,7 +33,7 @@ class NoKeyError(Exception):
 
 
 def make(now: datetime) -> Signer:
-    """Make a key and record it. Call it inside `settled()`."""
+    """Make a key and record it. Call it inside `unit_of_work()`."""
     private_key = Ed25519PrivateKey.generate()
     verifier = Verifier(_name(), private_key.public_key().public_bytes_raw())
     key_id = verifier.key_id.hex()
@@ -49,7 +49,7 @@ def make(now: datetime) -> Signer:
 
 def rotate(now: datetime) -> Signer:
     """A new key signs from the next checkpoint on. What the old ones signed still holds."""
-    with settled():
+    with unit_of_work():
         CheckpointKey.objects.filter(retired=None).update(retired=now)
         return make(now)
 

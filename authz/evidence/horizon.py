@@ -15,7 +15,7 @@ from django.db import connection
 logger = logging.getLogger(__name__)
 
 # Seconds to wait for those who write just now; they take milliseconds.
-PATIENCE = 3.0
+TIMEOUT_SECONDS = 3.0
 _HOLDERS = """
 SELECT virtualtransaction FROM pg_locks
 WHERE locktype = 'relation' AND relation = 'authz_auditevent'::regclass AND mode = 'RowExclusiveLock' AND granted
@@ -29,7 +29,7 @@ def horizon(clock: Callable[[], float] = time.monotonic) -> int | None:
     highest = _highest_id()
     if connection.vendor != "postgresql":
         return highest
-    patience = clock() + PATIENCE
+    patience = clock() + TIMEOUT_SECONDS
     waited_for = _holders()
     while waited_for:
         if clock() > patience:

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 
 from django.db import IntegrityError
 
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.evidence import checkpoint_keys, leaves, merkle
 from authz.evidence.horizon import horizon
 from authz.evidence.notes import Checkpoint, NoteError, open_note, sign
-from authz.evidence.status import MOST, unsealed
+from authz.evidence.status import MAX_EVENTS, unsealed
 from authz.models import AuditArchive, AuditSegment, CheckpointKey
 
 EVERY = 5.0
@@ -60,7 +60,10 @@ def measures() -> Mapping[str, tuple[str, float]]:
     """The sealer's lag, for the metrics."""
     waiting, lag = unsealed()
     return {
-        "gatehouse_audit_unsealed_events": (f"Events that wait for their seal ({MOST} stands for more).", waiting),
+        "gatehouse_audit_unsealed_events": (
+            f"Events that wait for their seal ({MAX_EVENTS} stands for more).",
+            waiting,
+        ),
         "gatehouse_audit_seal_lag_seconds": ("The age of the oldest event that waits for its seal.", lag),
     }
 
@@ -75,7 +78,7 @@ def seal(highest: int) -> int:
     frontier, size = merkle.extend(before.frontier, before.size, hashes)
     now = datetime.now(UTC)
     try:
-        with settled():
+        with unit_of_work():
             signer = checkpoint_keys.current() if CheckpointKey.objects.exists() else checkpoint_keys.make(now)
             checkpoint = Checkpoint(signer.verifier.name, size, merkle.root(frontier))
             AuditSegment.objects.create(

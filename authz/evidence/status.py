@@ -8,7 +8,7 @@ from authz.evidence import checkpoint_keys, leaves
 from authz.models import AuditArchive, AuditDestination, AuditEvent, AuditSegment
 
 # More waiting events than this are not counted: the number is not what matters then.
-MOST = 10_000
+MAX_EVENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`size` is the tree's; `waiting` events (`MOST` at the most) are not sealed yet, the oldest for `lag` seconds."""
+    """`size` is the tree's; `waiting` events (`MAX_EVENTS` at the most) are not sealed yet, the oldest for `lag`
+    seconds."""
 
     size: int
     sealed: datetime | None
@@ -53,16 +54,16 @@ def status() -> Status:
 
 
 def unsealed() -> tuple[int, float]:
-    """How many events are not sealed yet (`MOST` at the most), and for how many seconds the oldest of them."""
+    """How many events are not sealed yet (`MAX_EVENTS` at the most), and for how many seconds the oldest of them."""
     count, since = waiting()
     return count, max(0.0, (datetime.now(UTC) - since).total_seconds()) if since else 0.0
 
 
 def waiting() -> tuple[int, datetime | None]:
-    """How many events are not sealed yet (`MOST` at the most), and when the oldest of them was written."""
+    """How many events are not sealed yet (`MAX_EVENTS` at the most), and when the oldest of them was written."""
     found = AuditEvent.objects.filter(id__gt=_end()[1]).order_by("id")
     oldest = found.values_list("time", flat=True).first()
-    return (found[:MOST].count(), oldest) if oldest is not None else (0, None)
+    return (found[:MAX_EVENTS].count(), oldest) if oldest is not None else (0, None)
 
 
 def _end() -> tuple[int, int, datetime | None, str]:

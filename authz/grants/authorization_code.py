@@ -6,7 +6,7 @@ from typing import Any
 
 from authz import authorizations, decisions, registry, resources, tokens
 from authz.authorizations import status_lists
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import Authorization, AuthorizationCode, ProtectedResource
 from authz.models.client import digest
 from authz.policy import Decision
@@ -62,7 +62,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     )
     for extension in registry.token_response_extensions():
         response |= extension.extend(issuance)
-    with settled():
+    with unit_of_work():
         # One conditional statement decides among racers; the others are replays (law 3).
         # A code that was made worthless meanwhile (authz/authorizations/cut_off.py) is not consumed either.
         consumed = AuthorizationCode.objects.filter(
@@ -92,7 +92,7 @@ def _find(request: TokenRequest) -> AuthorizationCode:
 def _check(code: AuthorizationCode, request: TokenRequest) -> None:
     now = datetime.fromtimestamp(request.now, UTC)
     if code.used is not None:
-        with settled():
+        with unit_of_work():
             _refuse_replay(code, now)
     if now >= code.expires:
         raise OAuthError(Reason.CODE_EXPIRED)

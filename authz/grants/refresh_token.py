@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from authz import audit, authorizations, decisions, registry, resources, tokens
 from authz.authorizations import live, status_lists
 from authz.conf import conf
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.grants.authorization_code import REFRESH_TOKEN_IDLE, REFRESH_TOKEN_LONGEST
 from authz.models import Authorization
 from authz.policy import Ask, Decision
@@ -48,7 +48,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     response["scope"] = scopes.join([*granted, *identity])
     for extension in registry.token_response_extensions():
         response |= extension.extend(_issuance(authorization, token, identity, request))
-    with settled():
+    with unit_of_work():
         if not _rotate(authorization, presented, now):
             # Somebody was faster. What they left decides: the same retry, or a replay.
             authorization.refresh_from_db(fields=["generation", "rotated", "revoked"])
@@ -81,7 +81,7 @@ def _find(presented: RefreshToken, request: TokenRequest) -> Authorization:
 def _check(authorization: Authorization, presented: RefreshToken, request: TokenRequest, now: datetime) -> None:
     _require_live(authorization)
     if presented.generation < authorization.generation:
-        with settled():
+        with unit_of_work():
             _require_current(authorization, presented, now)
     if authorization.expires is None or now >= authorization.expires:
         raise OAuthError(Reason.REFRESH_TOKEN_EXPIRED)
@@ -168,7 +168,7 @@ def _identity_scopes(authorization: Authorization, decision: Decision, request: 
     if authorization.resource is None or not authorization.identity_scopes:
         return decision.scopes if authorization.resource is None else ()
     question = _question(authorization, authorization.identity_scopes, request)
-    return decisions.judge_sign_in(question, request.now).scopes
+    return decisions.evaluate_sign_in(question, request.now).scopes
 
 
 def _issuance(

@@ -20,7 +20,7 @@ from django.db.models import Q
 
 from authz import audit
 from authz.database import configuration_cache
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.keys.secrets_at_rest import AtRest, decrypt, encrypt, moved
 from authz.models import Generation, SigningKey
 from authz.protocol import jwks, jwts
@@ -48,7 +48,7 @@ class Signing:
 
 
 def generate(alg: str, *, now: datetime, signs_from: datetime) -> SigningKey:
-    """Make and publish a key that signs from `signs_from` on. Call it inside `settled()`."""
+    """Make and publish a key that signs from `signs_from` on. Call it inside `unit_of_work()`."""
     private_key = _new_private_key(alg)
     public_jwk = jwks.public_jwk(private_key.public_key(), alg=alg)
     kid = public_jwk["kid"]
@@ -77,7 +77,7 @@ def _new_private_key(alg: str) -> jwks.PrivateKey:
 
 def ensure(now: datetime) -> list[SigningKey]:
     """Make the keys that are missing, one for each algorithm; they sign at once, since nobody waits for them."""
-    with settled():
+    with unit_of_work():
         _one_at_a_time()
         present = set(SigningKey.objects.filter(retired=None).values_list("alg", flat=True))
         return [generate(alg, now=now, signs_from=now) for alg in ALGORITHMS if alg not in present]
@@ -89,7 +89,7 @@ def rotate(alg: str, *, now: datetime, at_once: bool = False) -> SigningKey:
     `at_once` lets it take over now. A successor that was announced before is the one: verifiers know it already.
     """
     takes_over = now if at_once else now + PUBLISHED_AHEAD
-    with settled():
+    with unit_of_work():
         _one_at_a_time()
         announced = SigningKey.objects.filter(alg=alg, retired=None, signs_from__gt=now).first() if at_once else None
         successor = _promote(announced, now) if announced else generate(alg, now=now, signs_from=takes_over)
@@ -113,7 +113,7 @@ def _one_at_a_time() -> None:
 
 def retire(kid: str, *, now: datetime, compromised: bool = False) -> SigningKey:
     """Stop signing with a key. A compromised one leaves the JWKS at once, and what it signed is no longer believed."""
-    with settled():
+    with unit_of_work():
         key = SigningKey.objects.get(kid=kid)
         _retire(key, at=now, expires=now if compromised else None)
         if compromised:
@@ -130,7 +130,7 @@ def _retire(key: SigningKey, *, at: datetime, expires: datetime | None = None) -
     audit.record(audit.Event.KEY_RETIRED, detail={"kid": key.kid, "alg": key.alg, "retired": at.isoformat()})
 
 
-def all_keys() -> tuple[Signing, ...]:
+def cached() -> tuple[Signing, ...]:
     """Every key that is or was ours and is not forgotten."""
     return configuration_cache.cached("signing keys", _load)
 
@@ -158,7 +158,7 @@ def _private_key(der: bytes) -> jwks.PrivateKey:
 
 def signing_key(alg: str, now: float) -> Signing:
     """The key that signs with `alg` at `now`: the newest that may."""
-    for key in reversed(all_keys()):
+    for key in reversed(cached()):
         if key.alg == alg and key.signs_from <= now and (key.retired is None or now < key.retired):
             return key
     raise OAuthError(Reason.SIGNING_KEY_MISSING, detail=alg)
@@ -175,7 +175,7 @@ def sign(claims: Mapping[str, Any], *, typ: str, alg: str, now: float) -> str:
 
 def published(now: float) -> list[Mapping[str, Any]]:
     """The public keys of the JWKS at `now`."""
-    return [key.public_jwk for key in all_keys() if key.expires is None or now < key.expires]
+    return [key.public_jwk for key in cached() if key.expires is None or now < key.expires]
 
 
 def verification_keys(now: float) -> tuple[jwks.Key, ...]:

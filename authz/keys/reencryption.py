@@ -12,7 +12,7 @@ from typing import Any
 from django.apps import apps
 
 from authz import audit
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.keys.secrets_at_rest import AtRest, WrongKeyError
 
 BATCH = 500
@@ -32,7 +32,7 @@ def run() -> Done:
         name = str(kept.model._meta.verbose_name_plural)
         done.moved[name] = sum(_move(kept, row, done) for row in _rows(kept))
     if any(done.moved.values()):
-        with settled():
+        with unit_of_work():
             audit.record(audit.Event.SECRETS_REENCRYPTED, detail={"moved": done.moved})
     return done
 

@@ -22,7 +22,7 @@ SLOW, RETRY = 0.05, 5.0
 def _or_own(name: str) -> Callable[..., Any]:
     def method(self: "SharedCache", *args: Any, **kwargs: Any) -> Any:
         began = time.monotonic()
-        if not concurrency.is_in_the_lane() and began >= SharedCache.away_until:
+        if not concurrency.is_in_event_loop() and began >= SharedCache.away_until:
             try:
                 return getattr(super(SharedCache, self), name)(*args, **kwargs)
             except (RedisError, OSError):

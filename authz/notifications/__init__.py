@@ -1,6 +1,6 @@
 """Telling people and systems what happened: mails and webhooks, by an outbox in the database.
 
-    with settled():
+    with unit_of_work():
         …                                                     # the change
         notifications.tell(
             Kind.ACCESS_APPROVED,
@@ -63,7 +63,7 @@ def tell(
     data: Mapping[str, object] | None = None,
     now: datetime | None = None,
 ) -> list[User]:
-    """Tell people by mail, and every endpoint that listens to `kind` by webhook. Call it inside `settled()`.
+    """Tell people by mail, and every endpoint that listens to `kind` by webhook. Call it inside `unit_of_work()`.
 
     recipients   who gets the mail, each once; those who are inactive or have no address are left out. A webhook goes
                  out even if there is nobody.

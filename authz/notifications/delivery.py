@@ -20,7 +20,7 @@ from django.db.models import F, Min, QuerySet
 from authz import audit, outbound
 from authz.conf import conf
 from authz.database.due import due_at
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.keys.secrets_at_rest import WrongKeyError
 from authz.models import Notification, WebhookEndpoint
 from authz.notifications import webhook_secrets
@@ -173,7 +173,7 @@ def _is_gone(row: Notification, endpoints: QuerySet[WebhookEndpoint]) -> None:
     > `410 Gone`: […] Sender should disable the webhook endpoint, and stop sending it messages.
     > (Standard Webhooks, Delivery success and failure)
     """
-    with settled():
+    with unit_of_work():
         if endpoints.filter(enabled=True).update(enabled=False):
             what = {"kind": "webhookendpoint", "id": str(row.endpoint_id), "changed": ["enabled"]}
             audit.record(audit.Event.CONFIGURATION_CHANGED, detail={**what, "because": "it answered 410 Gone"})

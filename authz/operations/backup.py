@@ -19,7 +19,7 @@ from django.db import connection
 
 from authz import audit, authorizations
 from authz.database import configuration_cache
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import AuditEvent, Authorization, AuthorizationCode, BrowserSession, Consent, triggers
 from authz.operations import backup_mac, backup_schema
 
@@ -72,7 +72,7 @@ def restore(path: Path, *, now: datetime, as_is: bool = False, unsigned: bool = 
     # It may be of an older version; this installs the triggers, too.
     call_command("migrate", verbosity=0)
     newest = AuditEvent.objects.order_by("-id").values_list("time", flat=True).first()
-    with settled():
+    with unit_of_work():
         ended = 0 if as_is else _end_everything(now)
         how = {"as_is": as_is, "unsigned": unsigned}
         detail = {"newest": newest.isoformat() if newest else "", "ended": ended, **how}

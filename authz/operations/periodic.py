@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 LEASE = 60.0
 # Seconds between looks at the table; what a task is late at most.
-BREATH = 1.0
+POLL_SECONDS = 1.0
 # Runs a task by its name, unless somebody else does: with the clock, and the process that had its lease.
 Begin = Callable[[str, registry.PeriodicTask, Callable[[], float], str], bool]
 
@@ -97,7 +97,7 @@ def go_on(is_over: Callable[[float], bool]) -> None:
         metrics.publish()
         log_repeats.tell()
         close_old_connections()
-        if is_over(BREATH):
+        if is_over(POLL_SECONDS):
             return
 
 
@@ -130,6 +130,6 @@ def _run(name: str, task: registry.PeriodicTask, now: Callable[[], float], seen:
             lease_until=0, holder="", due=now() + task.EVERY, failed=now(), failures=F("failures") + 1, failure=failure
         )
     else:
-        due = now() + BREATH if is_more else began + task.EVERY
+        due = now() + POLL_SECONDS if is_more else began + task.EVERY
         row.update(lease_until=0, holder="", due=due, succeeded=now(), failures=0, failure="")
     return True

@@ -36,8 +36,8 @@ def problems() -> tuple[str, ...]:
     if time.monotonic() - looked <= REMEMBERED:
         return found
     # Looking takes as long as the database takes, so never in the event loop's thread.
-    if concurrency.is_in_the_lane():
-        raise concurrency.MustWait
+    if concurrency.is_in_event_loop():
+        raise concurrency.MustRunInThread
     # While another thread looks, nobody waits with it who knows how it was a moment ago.
     if not _lock.acquire(blocking=time.monotonic() - looked > STALE):
         return found

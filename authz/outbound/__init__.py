@@ -38,8 +38,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from authz.conf import conf
-from authz.database.concurrency import step_aside
-from authz.database.transactions import in_settled
+from authz.database.concurrency import may_block
+from authz.database.transactions import in_unit_of_work
 from authz.outbound.deadlines import BoundedReader, Deadline, TooMuchError
 from authz.protocol.redirect_uris import is_host
 from authz.telemetry import metrics, tracing
@@ -165,8 +165,8 @@ def is_fetchable(url: str, role: Role) -> bool:
 
 def mail(recipient: str, subject: str, body: str) -> None:
     """Hand one mail to the mail server of the settings (`EMAIL_URL`). Raises `OutboundError`, as `fetch` does."""
-    if in_settled():
-        raise RuntimeError("no network inside settled() (law 2)")
+    if in_unit_of_work():
+        raise RuntimeError("no network inside unit_of_work() (law 2)")
     try:
         send_mail(subject, body, None, [recipient])
     except SMTPRecipientsRefused as error:
@@ -201,12 +201,12 @@ def operators_connection(host: str, port: int, deadline: Deadline) -> socket.soc
 def fetch(role: Role, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Response:
     """GET `url` (POST if there is a `body`) and return its 200 response, or the 304 that `headers` asked for.
 
-    Raises `OutboundError` for everything else, and RuntimeError inside `settled()`: no network while a transaction is
-    open (law 2).
+    Raises `OutboundError` for everything else, and RuntimeError inside `unit_of_work()`: no network while a
+    transaction is open (law 2).
     """
-    if in_settled():
-        raise RuntimeError("no network inside settled() (law 2)")
-    if not step_aside(urlsplit(url).netloc):
+    if in_unit_of_work():
+        raise RuntimeError("no network inside unit_of_work() (law 2)")
+    if not may_block(urlsplit(url).netloc):
         raise OutboundError(Cause.BUSY)
     began, outcome = time.perf_counter(), "error"
     try:
@@ -242,11 +242,11 @@ def deliver(role: Role, host: str, port: int, payload: bytes) -> None:
     """Write `payload` to a TLS connection of its own, and wait until the other side has closed it in order.
 
     There is no answer in such a protocol. That the other side closes after us is the most it ever says: it has read
-    everything before. Raises `OutboundError`, and RuntimeError inside `settled()` (law 2).
+    everything before. Raises `OutboundError`, and RuntimeError inside `unit_of_work()` (law 2).
     """
-    if in_settled():
-        raise RuntimeError("no network inside settled() (law 2)")
-    step_aside()
+    if in_unit_of_work():
+        raise RuntimeError("no network inside unit_of_work() (law 2)")
+    may_block()
     began, outcome = time.perf_counter(), "error"
     try:
         _deliver(role, host, port, payload)

@@ -1,7 +1,8 @@
 """What a request needs from another server: fetched once however many ask, beside all of them, within bounds.
 
 A request that needs a document, an issuer's metadata or somebody's keys holds no thread while they are on their way. It
-leaves (`concurrency.MustWait`), the event loop waits for the errand, and the request begins again with what came of it
+leaves (`concurrency.MustRunInThread`), the event loop waits for the errand, and the request begins again with what
+came of it
 (authz/serving/asgi.py). So a server that drips keeps one thread of its own busy, and nobody who asks for something else
 (attacks 10, 41).
 
@@ -24,7 +25,7 @@ from typing import Any, TypeVar, cast
 from django.db import connections
 
 from authz.database import concurrency
-from authz.database.transactions import in_settled
+from authz.database.transactions import in_unit_of_work
 from authz.outbound.deadlines import Abandonment
 
 T = TypeVar("T")
@@ -86,20 +87,20 @@ _one_at_a_time: dict[Hashable, tuple[threading.Lock, int]] = {}
 
 
 def result(kind: Pool, key: Hashable, work: Callable[[], T], *, party: str = "") -> T:
-    """What `work` gives, or raises. Raises `BusyError`, in the server `concurrency.MustWait`, and RuntimeError inside
-    `settled()` (law 2).
+    """What `work` gives, or raises. Raises `BusyError`, in the server `concurrency.MustRunInThread`, and RuntimeError
+    inside `unit_of_work()` (law 2).
     """
-    if in_settled():
-        raise RuntimeError("no network inside settled() (law 2)")
+    if in_unit_of_work():
+        raise RuntimeError("no network inside unit_of_work() (law 2)")
     brought = concurrency.brought()
     if brought is not None and key in brought:
         return cast(T, brought[key].result())
     if concurrency.is_outside():
         return _here(key, work)
     if brought is not None:
-        raise concurrency.MustWait(_begun(kind, key, work, party))
+        raise concurrency.MustRunInThread(_begun(kind, key, work, party))
     # A request that cannot begin again waits where it is, in a place; in the event loop it leaves first.
-    if not concurrency.step_aside():
+    if not concurrency.may_block():
         raise BusyError
     with _begun(kind, key, work, party).waited_for() as future:
         try:

@@ -98,7 +98,7 @@ _entries_lock = threading.Lock()
 def keys(jwks_uri: str, role: Role = Role.CLIENT_KEYS, *, kid: str | None = None) -> tuple[Key, ...]:
     """The keys at `jwks_uri`; with the `kid` that a token names, asked for anew if it is not among them.
 
-    Raises `KeysUnavailableError`, and RuntimeError inside `settled()` (law 2) if the network is needed.
+    Raises `KeysUnavailableError`, and RuntimeError inside `unit_of_work()` (law 2) if the network is needed.
     """
     entry = _entry(jwks_uri)
     _refresh(entry, jwks_uri, role, lacks=lambda: kid is not None and all(key.kid != kid for key in entry.keys or ()))

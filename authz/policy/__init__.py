@@ -13,7 +13,7 @@ from authz.policy.compare import Change, Direction, compare
 from authz.policy.compiled import RuleSet, compile
 from authz.policy.conditions import Conditions, Hours
 from authz.policy.decide import Decision, DecisionReason, Outcome, StepUp, decide, decide_sign_in
-from authz.policy.explain import Explanation, Mismatch, RuleTrace, ScopeTrace, Standing, explain, standing
+from authz.policy.explain import Explanation, Mismatch, RuleStatus, RuleTrace, ScopeTrace, explain, rule_status
 from authz.policy.facts import ask_from, facts_of
 from authz.policy.parsing import RuleError
 from authz.policy.reach import Agent, Person, Reach, Server, reach
@@ -43,10 +43,10 @@ __all__ = [
     "Rule",
     "RuleError",
     "RuleSet",
+    "RuleStatus",
     "RuleTrace",
     "ScopeTrace",
     "Server",
-    "Standing",
     "StepUp",
     "ask_from",
     "compare",
@@ -57,6 +57,6 @@ __all__ = [
     "facts_of",
     "part_scopes",
     "reach",
+    "rule_status",
     "sentence",
-    "standing",
 ]

@@ -17,7 +17,7 @@ from authz.policy.parsing import RuleError, mapping, switch, texts, whole_number
 
 ROLES = ("administrator", "approver")
 # More would wait for each other for ever.
-MOST = 5
+MAX_APPROVERS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +41,8 @@ class Approvers:
             roles=_roles(given.get("roles", ()), f"{field}.roles"),
             count=whole_number(given.get("count", 1), f"{field}.count"),
         )
-        if found.count > MOST:
-            raise RuleError(f"{field}.count", f"must be at most {MOST}.")
+        if found.count > MAX_APPROVERS:
+            raise RuleError(f"{field}.count", f"must be at most {MAX_APPROVERS}.")
         if not (found.owner or found.users or found.groups or found.roles):
             raise RuleError(field, "names nobody: give it an owner, users, groups or roles.")
         alone = found.owner and not (found.groups or found.roles)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from authz.policy.approvals import Approval
 from authz.policy.ask import Ask
 from authz.policy.compiled import RuleSet
-from authz.policy.decide import Decision, Outcome, judge
+from authz.policy.decide import Decision, Outcome, evaluate
 
 
 class Direction(StrEnum):
@@ -43,8 +43,8 @@ def compare(
     """
     changes: list[Change] = []
     for ask, at in asks:
-        before = judge(ask, old, at, approvals, in_force_at=now)
-        after = judge(ask, new, at, approvals, in_force_at=now)
+        before = evaluate(ask, old, at, approvals, in_force_at=now)
+        after = evaluate(ask, new, at, approvals, in_force_at=now)
         direction = _direction(before, after)
         if direction is not None:
             changes.append(Change(ask=ask, at=at, before=before, after=after, direction=direction))

@@ -22,7 +22,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from authz.policy.ask import Ask
-from authz.policy.parsing import RuleError, mapping, moment, text, texts, whole_number
+from authz.policy.parsing import RuleError, mapping, parse_time, text, texts, whole_number
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -98,8 +98,8 @@ class Conditions:
                 for position, network in enumerate(texts(given.get("networks", ()), f"{field}.networks"))
             ),
             environments=texts(given.get("environments", ()), f"{field}.environments"),
-            not_before=_moment(given, field, "not_before"),
-            not_after=_moment(given, field, "not_after"),
+            not_before=_parse_time(given, field, "not_before"),
+            not_after=_parse_time(given, field, "not_after"),
             hours=_hours(given["hours"], f"{field}.hours") if "hours" in given else None,
         )
         for name in ("acr", "amr", "environments"):
@@ -223,10 +223,10 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def _moment(given: Mapping[str, object], field: str, name: str) -> float | None:
+def _parse_time(given: Mapping[str, object], field: str, name: str) -> float | None:
     if name not in given:
         return None
-    return moment(given[name], f"{field}.{name}", end_of_day=name == "not_after")
+    return parse_time(given[name], f"{field}.{name}", end_of_day=name == "not_after")
 
 
 def _network(value: str, field: str) -> Network:

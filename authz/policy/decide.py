@@ -100,10 +100,10 @@ class Decision:
 
 def decide(ask: Ask, rules: RuleSet, now: float, approvals: Sequence[Approval] = ()) -> Decision:
     """The decision on an ask for a resource's scopes. `now` is in seconds since the epoch."""
-    return judge(ask, rules, now, approvals, in_force_at=now)
+    return evaluate(ask, rules, now, approvals, in_force_at=now)
 
 
-def judge(
+def evaluate(
     ask: Ask,
     rules: RuleSet,
     now: float,
@@ -124,7 +124,7 @@ def judge(
     spoken = [(name, *rules.speaking_of_scope(name, sensitivity)) for name, sensitivity in ask.sensitivities().items()]
     found = rules.speaking_of_client(ask) & rules.speaking_of_grant(ask) & rules.speaking_of_resource(ask.resource)
     found &= rules.speaking_of_subject(ask) & reduce(or_, (possibly for _, _, possibly in spoken))
-    standing = _stand(found, ask, rules, now, in_force_at, hopeful=hopeful)
+    standing = _applicable(found, ask, rules, now, in_force_at, hopeful=hopeful)
     denying = standing.restricting & rules.effects[Effect.DENY]
     holding = standing.restricting & rules.effects[Effect.REQUIRE_APPROVAL]
     permitting = standing.permitting & ~rules.effects[Effect.DENY]
@@ -167,7 +167,7 @@ def decide_sign_in(ask: Ask, rules: RuleSet, now: float, approvals: Sequence[App
     if ask.subject is None or ask.grant_type != "authorization_code":
         return _refused(DecisionReason.NO_RULE_ALLOWS, ask, rules)
     found = rules.speaking_of_client(ask) & rules.speaking_of_grant(ask) & rules.speaking_of_subject(ask)
-    standing = _stand(found, ask, rules, now, now, hopeful=False)
+    standing = _applicable(found, ask, rules, now, now, hopeful=False)
     answered = [a for a in approvals if a.is_live(now) and a.is_for(ask)]
     live = [a for a in answered if a.scopes]
     denying = standing.restricting & rules.effects[Effect.DENY]
@@ -203,7 +203,7 @@ def _covering(name: str, held: int, live: list[Approval], rules: RuleSet) -> lis
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
+class _Applicable:
     """Which of the rules found count: as restrictions, as permissions, and as permissions after a better sign-in."""
 
     restricting: int
@@ -211,7 +211,7 @@ class _Standing:
     retrying: int
 
 
-def _stand(found: int, ask: Ask, rules: RuleSet, now: float, in_force_at: float, *, hopeful: bool) -> _Standing:
+def _applicable(found: int, ask: Ask, rules: RuleSet, now: float, in_force_at: float, *, hopeful: bool) -> _Applicable:
     restricting = permitting = found & ~rules.conditional
     retrying = 0
     for position in positions(found & rules.conditional):
@@ -229,7 +229,7 @@ def _stand(found: int, ask: Ask, rules: RuleSet, now: float, in_force_at: float,
             restricting |= bit
         if circumstances is YES and authentication is not YES and ask.subject is not None:
             retrying |= bit
-    return _Standing(restricting, permitting, retrying)
+    return _Applicable(restricting, permitting, retrying)
 
 
 # What time alone changes: hours come round, what has not begun begins, and what has an end ends.

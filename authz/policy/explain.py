@@ -50,7 +50,7 @@ class Mismatch:
     established: bool
 
 
-class Standing(StrEnum):
+class RuleStatus(StrEnum):
     """Whether a rule is in force: it may be switched off, or stand before or after its validity."""
 
     IN_FORCE = "in force"
@@ -59,15 +59,15 @@ class Standing(StrEnum):
     ENDED = "no longer in force"
 
 
-def standing(rule: Rule, now: float) -> Standing:
+def rule_status(rule: Rule, now: float) -> RuleStatus:
     conditions = rule.conditions
     if not rule.enabled:
-        return Standing.SWITCHED_OFF
+        return RuleStatus.SWITCHED_OFF
     if conditions.not_before is not None and now < conditions.not_before:
-        return Standing.NOT_YET
+        return RuleStatus.NOT_YET
     if conditions.not_after is not None and now >= conditions.not_after:
-        return Standing.ENDED
-    return Standing.IN_FORCE
+        return RuleStatus.ENDED
+    return RuleStatus.IN_FORCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ class RuleTrace:
 
     rule        all of it; `sentence` says it in words.
     verdict     "yes" if it speaks of the ask, "no", or "not established".
-    standing    whether it is in force at all at that moment, or why it isn't.
+    status      whether it is in force at all at that moment, or why it isn't.
     restricts   scopes that it denies or holds until they are approved.
     permits     scopes that it allows, or would allow once they are approved.
     """
@@ -86,7 +86,7 @@ class RuleTrace:
     effect: Effect
     rule: Rule
     sentence: str
-    standing: Standing
+    status: RuleStatus
     verdict: Verdict
     mismatches: tuple[Mismatch, ...]
     restricts: tuple[str, ...]
@@ -157,7 +157,7 @@ def _trace(rule: Rule, ask: Ask, now: float) -> RuleTrace:
         effect=rule.effect,
         rule=rule,
         sentence=sentence(rule),
-        standing=standing(rule, now),
+        status=rule_status(rule, now),
         verdict=verdict_on_all,
         mismatches=tuple(
             Mismatch(

@@ -76,7 +76,7 @@ def switch(value: object, field: str) -> bool:
     return value
 
 
-def moment(value: object, field: str, *, end_of_day: bool) -> float:
+def parse_time(value: object, field: str, *, end_of_day: bool) -> float:
     """A moment in seconds since the epoch, from a date and time with its offset, or from a date: that day in UTC.
 
     A date means the whole day: `end_of_day` takes the moment after it. Local time without an offset is refused, since

@@ -15,7 +15,7 @@ from authz.policy.approvals import Approval
 from authz.policy.ask import Ask, ClientKind, ClientStatus
 from authz.policy.clients import keys_of
 from authz.policy.compiled import RuleSet, union
-from authz.policy.decide import Outcome, decide, judge
+from authz.policy.decide import Outcome, decide, evaluate
 from authz.policy.rules import Effect
 
 
@@ -195,7 +195,7 @@ def _answer(
             granted.append(scope[0])
             continue
         # Also of what would wait now: who gets around the approval from another network must be seen.
-        match judge(single, rules, now, approvals, in_force_at=now, hopeful=True).effect:
+        match evaluate(single, rules, now, approvals, in_force_at=now, hopeful=True).effect:
             case Outcome.ALLOW:
                 conditional.append(scope[0])
             case Outcome.PENDING:

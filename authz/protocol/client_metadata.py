@@ -106,7 +106,7 @@ class ClientMetadata:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Validation:
     """`metadata` is None if any check refused. `hosts_left_out` are those of https redirect URIs that policy does not
     name."""
 
@@ -119,31 +119,31 @@ class Judgement:
         return tuple(check for check in self.checks if check.verdict is Verdict.REFUSED)
 
 
-def judge(members: Mapping[str, Any], terms: Terms) -> Judgement:
-    """Judge a client's metadata. Members that RFC 7591 does not know are ignored, as it says."""
-    judge = _Judge({name: value for name, value in members.items() if value is not None}, terms)
-    method = judge.auth_method()
-    grant_types = judge.grant_types(method)
+def validate(members: Mapping[str, Any], terms: Terms) -> Validation:
+    """Validate a client's metadata. Members that RFC 7591 does not know are ignored, as it says."""
+    reading = _Reading({name: value for name, value in members.items() if value is not None}, terms)
+    method = reading.auth_method()
+    grant_types = reading.grant_types(method)
     metadata = ClientMetadata(
-        client_name=judge.client_name(),
-        redirect_uris=judge.redirect_uris(grant_types),
+        client_name=reading.client_name(),
+        redirect_uris=reading.redirect_uris(grant_types),
         grant_types=grant_types,
         token_endpoint_auth_method=method,
-        scope=judge.scope(),
-        client_uri=judge.url("client_uri", same_host=True),
-        logo_uri=judge.url("logo_uri"),
-        jwks=judge.members.get("jwks") if method == "private_key_jwt" else None,
-        jwks_uri=str(judge.members.get("jwks_uri", "")) if method == "private_key_jwt" else "",
+        scope=reading.scope(),
+        client_uri=reading.url("client_uri", same_host=True),
+        logo_uri=reading.url("logo_uri"),
+        jwks=reading.members.get("jwks") if method == "private_key_jwt" else None,
+        jwks_uri=str(reading.members.get("jwks_uri", "")) if method == "private_key_jwt" else "",
     )
     # > The authorization server MUST ignore any client metadata sent by the client that it does not understand
     # > (RFC 7591 §2) Whoever mistyped a name is told.
-    if ignored := sorted(judge.members.keys() - _READ):
-        judge.passed("ignored", f"This server does not read {visible(', '.join(ignored))[:200]}.")
-    is_refused = any(check.verdict is Verdict.REFUSED for check in judge.checks)
-    return Judgement(None if is_refused else metadata, tuple(judge.checks), tuple(judge.hosts_left_out))
+    if ignored := sorted(reading.members.keys() - _READ):
+        reading.passed("ignored", f"This server does not read {visible(', '.join(ignored))[:200]}.")
+    is_refused = any(check.verdict is Verdict.REFUSED for check in reading.checks)
+    return Validation(None if is_refused else metadata, tuple(reading.checks), tuple(reading.hosts_left_out))
 
 
-class _Judge:
+class _Reading:
     """The members, the terms, and the checks so far."""
 
     def __init__(self, members: Mapping[str, Any], terms: Terms) -> None:

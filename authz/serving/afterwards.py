@@ -20,7 +20,7 @@ _lock = threading.Lock()
 
 def do(name: Hashable, work: Callable[[], None]) -> None:
     """Do it now; in the event loop's thread leave it to another one, unless what has this name waits there already."""
-    if not concurrency.is_in_the_lane():
+    if not concurrency.is_in_event_loop():
         work()
         return
     with _lock:
@@ -39,7 +39,7 @@ def _done(name: Hashable, work: Callable[[], None]) -> None:
     with _lock:
         _names.discard(name)
     try:
-        with concurrency.beside_the_others():
+        with concurrency.in_thread():
             work()
     except Exception:
         log.exception("%r could not be done after its request", name)

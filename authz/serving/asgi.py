@@ -98,7 +98,7 @@ async def _answer(view: View | None, scope: dict[str, Any], body: bytes, receive
     again = _Again(brought={} if view is not None or environ["PATH_INFO"] in BEGINNING_AGAIN else None)
     is_in_lane = view is not None
     for _ in range(MAXIMUM_BEGINNINGS):
-        came: Response | list[Message] | concurrency.MustWait
+        came: Response | list[Message] | concurrency.MustRunInThread
         environ["wsgi.input"] = BytesIO(body)
         if view is not None and is_in_lane and _may_begin_in_the_loop(view, loop.time()):
             came = _in_the_lane(view, environ, again, loop)
@@ -108,7 +108,7 @@ async def _answer(view: View | None, scope: dict[str, Any], body: bytes, receive
             came = await loop.run_in_executor(_threads, _beside, environ, again, Reader(receive, send, loop))
         if isinstance(came, list):
             return came
-        if not isinstance(came, concurrency.MustWait):
+        if not isinstance(came, concurrency.MustRunInThread):
             content = b"" if scope["method"] == "HEAD" else came.content
             return _whole(came.status_code, came.headers.items(), content)
         if came.errand is None or again.brought is None:
@@ -135,7 +135,7 @@ class _Again:
         with (
             replay.remembered(frozenset(self.claimed)) as claims,
             concurrency.begun(self.counted),
-            metrics.unless_begun_again(concurrency.MustWait),
+            metrics.unless_begun_again(concurrency.MustRunInThread),
             nullcontext() if self.brought is None else concurrency.beginning_again(self.brought),
         ):
             try:
@@ -177,15 +177,15 @@ def _in_the_lane(
     environ: dict[str, Any],
     again: _Again,
     loop: AbstractEventLoop,
-) -> Response | concurrency.MustWait:
+) -> Response | concurrency.MustRunInThread:
     """The answer, or that the request has to wait for somebody else, which nobody does here."""
     # Django keeps database connections by task where a loop is running, and refuses to use them there. For the length
     # of this call the thread does nothing else, so it is as good as a thread without a loop.
     asyncio._set_running_loop(None)
     try:
-        with concurrency.in_the_lane(), again.in_force():
+        with concurrency.in_event_loop(), again.in_force():
             return answer(view, environ)
-    except concurrency.MustWait as wait:
+    except concurrency.MustRunInThread as wait:
         if isinstance(wait, concurrency.Locked):
             _locked.setdefault(view, []).append(loop.time())
             environ[WAITS] = True
@@ -194,7 +194,7 @@ def _in_the_lane(
         asyncio._set_running_loop(loop)
 
 
-def _beside(environ: dict[str, Any], again: _Again, reader: Reader) -> list[Message] | concurrency.MustWait:
+def _beside(environ: dict[str, Any], again: _Again, reader: Reader) -> list[Message] | concurrency.MustRunInThread:
     """Answer in a thread, and give what is left to send: a page as a whole. A download is sent while it is made."""
     status, headers = 0, list[tuple[str, str]]()
 
@@ -205,7 +205,7 @@ def _beside(environ: dict[str, Any], again: _Again, reader: Reader) -> list[Mess
     try:
         with again.in_force():
             chunks = wsgi_application(environ, start_response)
-    except concurrency.MustWait as wait:
+    except concurrency.MustRunInThread as wait:
         # Django ends a request when its answer is closed; this one has none.
         request_finished.send(sender=_beside)
         return wait

@@ -14,9 +14,9 @@ from authz.serving.http_protocol import Connection
 
 # Seconds for which a lane that has more than another leaves a connection to it, and between looks whether it is taken.
 # If the others are busy for so long it takes what waits, and some at a time: a flood is not kept waiting.
-POLITENESS, GLANCE, AT_A_TIME = 0.02, 0.001, 16
+BACKOFF_SECONDS, RECHECK_SECONDS, AT_A_TIME = 0.02, 0.001, 16
 # Seconds until it tries again when the system gives nothing, as where no file may be opened any more.
-BREATH = 0.1
+POLL_SECONDS = 0.1
 
 
 class Acceptor:
@@ -45,15 +45,15 @@ class Acceptor:
                 if not self._take():
                     break
         else:
-            self._look_again(GLANCE)
+            self._look_again(RECHECK_SECONDS)
 
     def _is_left(self) -> bool:
         """Whether those who have fewer have had the time to take what waits."""
         now = self._loop.time()
-        if now - self._left_last > 10 * GLANCE:
+        if now - self._left_last > 10 * RECHECK_SECONDS:
             self._left_since = now
         self._left_last = now
-        return now - self._left_since > POLITENESS
+        return now - self._left_since > BACKOFF_SECONDS
 
     def _look_again(self, after: float) -> None:
         self._loop.remove_reader(self._listener)
@@ -65,7 +65,7 @@ class Acceptor:
         except (BlockingIOError, ConnectionAbortedError):
             return False  # another lane was quicker, or whoever it was has gone
         except OSError:
-            self._look_again(BREATH)
+            self._look_again(POLL_SECONDS)
             return False
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

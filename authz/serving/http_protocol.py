@@ -18,7 +18,7 @@ from authz.protocol import http_request
 from authz.protocol.http_request import Chunks, MalformedRequestError
 
 # Seconds in which a request has to be here with its body, and its answer has to be read.
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 # Seconds in which the answer to what is no request has to be read.
 LINGER = 2.0
 # Bytes, and lines. A browser's cookies and the longest request to sign in are a tenth of it.
@@ -232,7 +232,7 @@ class Connection(HttpToolsProtocol):
 
     def _expect(self, seconds: float | None = None) -> None:
         if self._late is None:
-            self._late = self.loop.call_later(PATIENCE if seconds is None else seconds, self.abort)
+            self._late = self.loop.call_later(TIMEOUT_SECONDS if seconds is None else seconds, self.abort)
             _arriving[self] = None
 
     def _has_arrived(self) -> None:
@@ -269,7 +269,7 @@ class Connection(HttpToolsProtocol):
 
     def _expect_to_be_read(self) -> None:
         if self._unread is None:
-            self._unread = self.loop.call_later(PATIENCE, self.abort)
+            self._unread = self.loop.call_later(TIMEOUT_SECONDS, self.abort)
 
     def _is_read(self) -> None:
         if self._unread is not None:

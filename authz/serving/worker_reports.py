@@ -38,7 +38,7 @@ def once(*, remembers: bool = False) -> None:
     try:
         metrics.publish()
         # With a request's deadline: else it would wait as long as a database hangs.
-        with concurrency.beside_the_others():
+        with concurrency.in_thread():
             refusal_sampling.record_left_out()
             if remembers:
                 from_memory.refresh()

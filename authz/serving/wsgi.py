@@ -68,12 +68,12 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     environ.setdefault(BEGAN, time.perf_counter())
     path = environ.get("PATH_INFO", "")
     view = MACHINES.get(path) or metadata.at_well_known(path)
-    with concurrency.beside_the_others():
+    with concurrency.in_thread():
         if view is None:
             # What Django logs after its last middleware is known by the request's id, too.
             with audit.origin(client_address(environ), request_id(environ)):
                 return people(environ, start_response)
-        response = _busy() if environ.get(WAITS) and not concurrency.step_aside() else answer(view, environ)
+        response = _busy() if environ.get(WAITS) and not concurrency.may_block() else answer(view, environ)
     phrase = responses.get(response.status_code, "Unknown")
     start_response(f"{response.status_code} {phrase}", list(response.headers.items()))
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.content]

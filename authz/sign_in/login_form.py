@@ -6,7 +6,7 @@ from allauth.account import forms
 from django.core.exceptions import ValidationError
 
 from authz import audit
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.limits import rate_limits
 from authz.limits.refusal_sampling import record_unauthenticated
 from authz.protocol.errors import OAuthError, Reason
@@ -44,5 +44,5 @@ class ChangePasswordForm(forms.ChangePasswordForm):  # type: ignore[misc]  # all
         return typed
 
     def save(self) -> None:
-        with password_changes.keeping_agents(), settled():
+        with password_changes.keeping_agents(), unit_of_work():
             super().save()

@@ -14,7 +14,7 @@ from typing import Any
 from django.db.models import F
 
 from authz import audit, authorizations
-from authz.database.transactions import in_settled, settled
+from authz.database.transactions import in_unit_of_work, unit_of_work
 from authz.models import Authorization, AuthorizationCode, BrowserSession, Consent, User
 from authz.models.user import password_replaced
 
@@ -39,10 +39,10 @@ def keeping_agents() -> Iterator[None]:
 
 def _replaced(user: User, **_: Any) -> None:
     """In the transaction that stores the password, so that nothing of before outlives it."""
-    if in_settled():
+    if in_unit_of_work():
         _end(user)
         return
-    with settled():
+    with unit_of_work():
         _end(user)
 
 

@@ -57,7 +57,7 @@ def mint(
     status: Entry | None = None,
     extra: dict[str, Any] | None = None,
 ) -> AccessToken:
-    """Sign an access token for one resource. Whoever calls this has decided, and records it in `settled()`.
+    """Sign an access token for one resource. Whoever calls this has decided, and records it in `unit_of_work()`.
 
     Without a resource the token is for nothing but this server's own /userinfo (a sign-in that asked for no more).
 

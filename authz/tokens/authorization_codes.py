@@ -29,7 +29,8 @@ def issue(
     arrived: float,
     now: float,
 ) -> str:
-    """A code for what was decided and consented to. Call it inside `settled()`. `arrived`: when the request did."""
+    """A code for what was decided and consented to. Call it inside `unit_of_work()`. `arrived`: when the request
+    did."""
     code = secrets.token_urlsafe(32)
     moment = datetime.fromtimestamp(now, UTC)
     granted = decision.scopes if resource else ()

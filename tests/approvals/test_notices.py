@@ -216,7 +216,7 @@ class TestThePageThatWaits:
     def test_nobody_gives_a_reason_for_somebody_else(self, gatehouse: World) -> None:
         request = bob_asks(gatehouse)
         alice = world.person("alice")
-        assert not access_requests.explain(request, by=alice, reason="I say so.", now=datetime.now(UTC))
+        assert not access_requests.add_justification(request, by=alice, reason="I say so.", now=datetime.now(UTC))
 
     def test_a_machines_reason_comes_from_its_owner(self, gatehouse: World) -> None:
         rule = {"clients": ["*"], "grant_types": ["*"], "resources": [NOTES], "scopes": ["*"]}

@@ -245,7 +245,7 @@ def test_of_many_first_redemptions_at_once_each_finds_the_same_person(
     company: Company, monkeypatch: pytest.MonkeyPatch, create: bool
 ) -> None:
     TrustedIssuer.objects.update(create=create, match=["sub"] if create else ["email"])
-    trust = trusted_issuers.everyone()[organisation.IDP]
+    trust = trusted_issuers.cached()[organisation.IDP]
     together = Barrier(8)
     look = subject_resolution.candidates_for
 

@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from authz.authorizations import cut_off, status_lists
 from authz.conf import conf
 from authz.configuration import apply
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import Authorization, Client, ProtectedResource, StatusList, User
 from authz.operations import housekeeping
 from tests.support import append_only, world
@@ -337,7 +337,7 @@ def test_a_block_that_is_held_too_long_is_let_go(notes: World, monkeypatch: pyte
 
 
 def test_nothing_is_allotted_in_a_transaction_that_may_be_rolled_back(notes: World) -> None:
-    with pytest.raises(RuntimeError), settled():
+    with pytest.raises(RuntimeError), unit_of_work():
         status_lists.allot(status_lists.Kind.LONG)
 
 

@@ -6,7 +6,7 @@ from django.core.management import call_command
 from authz.configuration import ConfigurationError, apply, export
 from cimd import policy
 from cimd.changes import Change, Consequence
-from cimd.trust import Standing, standing
+from cimd.trust import TrustStatus, trust_status
 from tests.support.world import World
 
 TOKEN = "initial-access-token-0123456789-0123456789"
@@ -36,11 +36,11 @@ def test_it_is_applied_exported_and_idempotent(gatehouse: World) -> None:
 
 
 def test_the_policy_in_force_is_what_was_applied(gatehouse: World) -> None:
-    assert standing("a.example.com", policy._load().trust) is Standing.WAITS
+    assert trust_status("a.example.com", policy._load().trust) is TrustStatus.WAITS
     apply(WHOLE)
     in_force = policy._load()
-    assert standing("a.example.com", in_force.trust) is Standing.TRUSTED
-    assert standing("evil.example.com", in_force.trust) is Standing.BLOCKED
+    assert trust_status("a.example.com", in_force.trust) is TrustStatus.TRUSTED
+    assert trust_status("evil.example.com", in_force.trust) is TrustStatus.BLOCKED
     assert in_force.changes == {Change.KEYS: Consequence.ACCEPT, Change.COSMETIC: Consequence.CONSENT}
     assert in_force.redirect_schemes == {"cursor"}
 

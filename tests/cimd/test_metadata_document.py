@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from authz.protocol.client_metadata import Verdict
 from cimd.client_identifier import host
-from cimd.metadata_document import digest, judge
+from cimd.metadata_document import digest, validate
 from tests.cimd.documents import CHATGPT, CLAUDE_CODE, CURSOR, JWT_BEARER, URL, VS_CODE, body, terms
 
 
@@ -17,7 +17,7 @@ from tests.cimd.documents import CHATGPT, CLAUDE_CODE, CURSOR, JWT_BEARER, URL, 
 def test_real_products_are_accepted(product: dict[str, Any]) -> None:
     url = product["client_id"]
     allowed = terms(host=host(url), custom_schemes=frozenset({"cursor"}))
-    judgement = judge(url, json.dumps(product).encode(), allowed)
+    judgement = validate(url, json.dumps(product).encode(), allowed)
     assert judgement.refusals == ()
     metadata = judgement.metadata
     assert metadata is not None
@@ -59,14 +59,14 @@ def test_real_products_are_accepted(product: dict[str, Any]) -> None:
     ],
 )
 def test_each_refusal_says_what_is_wrong(raw: bytes, name: str) -> None:
-    judgement = judge(URL, raw, terms())
+    judgement = validate(URL, raw, terms())
     assert judgement.metadata is None
     assert name in {check.name for check in judgement.refusals}
     assert all(check.explanation.endswith((".", "…")) for check in judgement.refusals)
 
 
 def test_members_that_nobody_knows_are_ignored() -> None:
-    judgement = judge(URL, body(software_id="x", x_vendor={"a": [1, None]}, logo_uri=None), terms())
+    judgement = validate(URL, body(software_id="x", x_vendor={"a": [1, None]}, logo_uri=None), terms())
     assert judgement.metadata is not None
     assert {check.verdict for check in judgement.checks} == {Verdict.PASSED}
 
@@ -79,12 +79,12 @@ def test_a_version_is_known_by_every_byte() -> None:
 
 @given(st.binary(max_size=300))
 def test_no_bytes_make_the_judging_fail(raw: bytes) -> None:
-    assert judge(URL, raw, terms()).metadata is None
+    assert validate(URL, raw, terms()).metadata is None
 
 
 @settings(max_examples=300)
 @given(st.integers(0, len(body()) - 1), st.binary(min_size=0, max_size=3))
 def test_a_damaged_document_is_judged_like_any_other(position: int, noise: bytes) -> None:
     whole = body()
-    judgement = judge(URL, whole[:position] + noise + whole[position + 1 :], terms())
+    judgement = validate(URL, whole[:position] + noise + whole[position + 1 :], terms())
     assert (judgement.metadata is None) == bool(judgement.refusals)

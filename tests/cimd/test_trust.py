@@ -2,26 +2,26 @@
 
 import pytest
 
-from cimd.trust import Policy, Standing, is_pattern, standing
+from cimd.trust import Policy, TrustStatus, is_pattern, trust_status
 
 
 @pytest.mark.parametrize(
     ("host", "trusted", "blocked", "expected"),
     [
-        ("app.example.com", (), (), Standing.WAITS),
-        ("app.example.com", ("*.example.com",), (), Standing.TRUSTED),
-        ("app.example.com", ("app.example.com",), (), Standing.TRUSTED),
-        ("example.com", ("*.example.com",), (), Standing.WAITS),
-        ("evilexample.com", ("*.example.com",), (), Standing.WAITS),
-        ("app.example.com.evil.example", ("*.example.com",), (), Standing.WAITS),
-        ("app.example.com", ("*.example.com",), ("app.example.com",), Standing.BLOCKED),
-        ("app.example.com", ("app.example.com",), ("*",), Standing.BLOCKED),
-        ("anybody.example", ("*",), (), Standing.TRUSTED),
-        ("anybody.example", ("*",), ("*.example.com",), Standing.TRUSTED),
+        ("app.example.com", (), (), TrustStatus.WAITS),
+        ("app.example.com", ("*.example.com",), (), TrustStatus.TRUSTED),
+        ("app.example.com", ("app.example.com",), (), TrustStatus.TRUSTED),
+        ("example.com", ("*.example.com",), (), TrustStatus.WAITS),
+        ("evilexample.com", ("*.example.com",), (), TrustStatus.WAITS),
+        ("app.example.com.evil.example", ("*.example.com",), (), TrustStatus.WAITS),
+        ("app.example.com", ("*.example.com",), ("app.example.com",), TrustStatus.BLOCKED),
+        ("app.example.com", ("app.example.com",), ("*",), TrustStatus.BLOCKED),
+        ("anybody.example", ("*",), (), TrustStatus.TRUSTED),
+        ("anybody.example", ("*",), ("*.example.com",), TrustStatus.TRUSTED),
     ],
 )
-def test_standing(host: str, trusted: tuple[str, ...], blocked: tuple[str, ...], expected: Standing) -> None:
-    assert standing(host, Policy(trusted, blocked)) is expected
+def test_standing(host: str, trusted: tuple[str, ...], blocked: tuple[str, ...], expected: TrustStatus) -> None:
+    assert trust_status(host, Policy(trusted, blocked)) is expected
 
 
 @pytest.mark.parametrize("text", ["*", "vscode.dev", "*.example.com", "localhost", "127.0.0.1", "[::1]"])

@@ -359,7 +359,7 @@ def test_who_may_forget_a_view(signed_in: Page, role: str, is_shared: str, gone:
 
 
 def test_views_are_bounded_and_need_the_audits_permission(signed_in: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saved_views, "MOST", 1)
+    monkeypatch.setattr(saved_views, "MAX_VIEWS", 1)
     browser = signed_in("auditor")
     save(browser, "One")
     assert save(browser, "Two") is None

@@ -94,7 +94,7 @@ def test_reasons_and_comments_are_spelt_out(gatehouse: object, value: str, shown
         digest="x", client=client("desktop-app"), user=person("bob"), resource=NOTES, grant_type="authorization_code",
         scopes=["mcp:read"], first_asked=now, last_asked=now,
     )  # fmt: skip
-    access_requests.explain(row, by=person("bob"), reason=value, now=now)
+    access_requests.add_justification(row, by=person("bob"), reason=value, now=now)
     assert AccessRequest.objects.get(pk=row.pk).reason == shown
     access_requests.deny(row, by=person("alice"), comment=f"{value}\n{value}\0", now=now)
     assert AccessRequest.objects.get(pk=row.pk).comment == f"{shown}\n{visible(value + chr(0))}"

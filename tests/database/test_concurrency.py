@@ -9,7 +9,7 @@ import pytest
 
 from authz import outbound
 from authz.database import concurrency
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.outbound import remote_keys
 
 
@@ -23,8 +23,8 @@ def crowd(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
     may_wait: list[bool] = []
 
     def visit() -> None:
-        with concurrency.beside_the_others():
-            may_wait.append(concurrency.step_aside())
+        with concurrency.in_thread():
+            may_wait.append(concurrency.may_block())
             arrived.wait(5)
             over.wait(5)
 
@@ -40,34 +40,34 @@ def crowd(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
 
 def test_whoever_finds_no_place_to_wait_is_refused_before_anybody_is_asked(crowd: list[bool]) -> None:
     assert crowd == [True, True]
-    with concurrency.beside_the_others(), pytest.raises(outbound.OutboundError) as refused:
+    with concurrency.in_thread(), pytest.raises(outbound.OutboundError) as refused:
         outbound.fetch(outbound.Role.CLIENT_METADATA_DOCUMENT, "https://slow.example/client.json")
     assert refused.value.cause is outbound.Cause.BUSY
 
 
 def test_a_command_may_always_wait(crowd: list[bool]) -> None:
-    assert concurrency.step_aside() is True
+    assert concurrency.may_block() is True
 
 
 def test_a_place_is_free_again_when_its_request_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     semaphore = threading.BoundedSemaphore(1)
     monkeypatch.setattr(concurrency, "_places", lambda: semaphore)
     for _ in range(3):
-        with concurrency.beside_the_others():
-            assert concurrency.step_aside() is True
-            assert concurrency.step_aside() is True  # once aside is enough
+        with concurrency.in_thread():
+            assert concurrency.may_block() is True
+            assert concurrency.may_block() is True  # once aside is enough
 
 
 def test_in_the_lane_nobody_waits_and_nobody_is_asked() -> None:
-    with concurrency.in_the_lane(), pytest.raises(concurrency.MustWait):
+    with concurrency.in_event_loop(), pytest.raises(concurrency.MustRunInThread):
         outbound.fetch(outbound.Role.CLIENT_METADATA_DOCUMENT, "https://slow.example/client.json")
-    with concurrency.in_the_lane(), pytest.raises(concurrency.MustWait):
+    with concurrency.in_event_loop(), pytest.raises(concurrency.MustRunInThread):
         remote_keys.keys("https://never-asked.example/jwks")
-    assert concurrency.step_aside() is True  # the lane is left with its request
+    assert concurrency.may_block() is True  # the lane is left with its request
 
 
 @pytest.mark.django_db(transaction=True)
 def test_nobody_leaves_the_lane_out_of_an_open_transaction() -> None:
     """It would be rolled back, and begun again as if nothing had been (law 2)."""
-    with concurrency.in_the_lane(), pytest.raises(RuntimeError), settled():
+    with concurrency.in_event_loop(), pytest.raises(RuntimeError), unit_of_work():
         outbound.fetch(outbound.Role.CLIENT_METADATA_DOCUMENT, "https://slow.example/client.json")

@@ -105,7 +105,7 @@ def own_connection(transactional_db: None) -> None:
 @postgresql
 @pytest.mark.usefixtures("own_connection")
 def test_the_server_ends_what_takes_too_long_and_the_connection_stays() -> None:
-    with concurrency.beside_the_others(), connection.cursor() as cursor:
+    with concurrency.in_thread(), connection.cursor() as cursor:
         began = time.monotonic()
         with pytest.raises(OperationalError) as refused:
             cursor.execute("SELECT pg_sleep(30)")
@@ -122,9 +122,9 @@ def test_what_an_administrator_does_to_many_rows_may_take_longer() -> None:
             cursor.execute("SHOW statement_timeout")
             return str(cursor.fetchone()[0])
 
-    with concurrency.beside_the_others():
+    with concurrency.in_thread():
         assert limit() == "2s"
-        with pytest.raises(ZeroDivisionError), transactions.long_statements(), transactions.settled():
+        with pytest.raises(ZeroDivisionError), transactions.long_statements(), transactions.unit_of_work():
             assert limit() == "2min"
             raise ZeroDivisionError
         assert limit() == "2s"

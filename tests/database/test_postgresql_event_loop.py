@@ -131,7 +131,7 @@ def test_while_the_database_is_away_nobody_waits_for_it_in_the_lane(
     where, tried = list[str](), DatabaseWrapper.__base__.get_new_connection  # type: ignore[union-attr]
 
     def away(self: Any, parameters: dict[str, Any]) -> Any:
-        where.append("lane" if concurrency.is_in_the_lane() else "beside")
+        where.append("lane" if concurrency.is_in_event_loop() else "beside")
         assert parameters["connect_timeout"] == 2
         raise psycopg.OperationalError("away")
 

@@ -30,7 +30,7 @@ def _no_events_of_the_world(gatehouse: World) -> None:
 
 
 def effect(new: RuleSet, days: int = 30) -> recorded_asks.Effect:
-    return recorded_asks.effect(decisions.rule_set(), new, days=days, now=datetime.now(UTC))
+    return recorded_asks.effect(decisions.cached_rules(), new, days=days, now=datetime.now(UTC))
 
 
 def test_it_says_who_would_have_lost_and_how_often(gatehouse: World) -> None:
@@ -107,7 +107,7 @@ def test_what_waits_is_said_to_wait(gatehouse: World) -> None:
 def test_of_many_events_a_bounded_number_is_read_evenly_spread(
     gatehouse: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorded_asks, "LOOKED_AT", 200)
+    monkeypatch.setattr(recorded_asks, "MAX_EVENTS_READ", 200)
     monkeypatch.setattr(recorded_asks, "RUN", 20)
     gatehouse.machine_token()
     event = AuditEvent.objects.latest("id")

@@ -94,7 +94,7 @@ def test_an_event_that_appears_below_later_ones_is_waited_for(write: Write, monk
     """On PostgreSQL an id is taken before its row can be seen. On SQLite writers take turns, so it cannot happen."""
     if connection.vendor != "postgresql":
         return
-    monkeypatch.setattr(horizon, "PATIENCE", 0.2)
+    monkeypatch.setattr(horizon, "TIMEOUT_SECONDS", 0.2)
     write(3)
     began, commit = threading.Event(), threading.Event()
 

@@ -258,8 +258,8 @@ def test_what_is_not_sealed_yet_is_said(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("authz.evidence.status.MOST", most)
-    monkeypatch.setattr("authz.management.commands.audit.MOST", most)
+    monkeypatch.setattr("authz.evidence.status.MAX_EVENTS", most)
+    monkeypatch.setattr("authz.management.commands.audit.MAX_EVENTS", most)
     written = write(count) if count else []
     call_command("audit", "verify")
     verdict, waiting = capsys.readouterr().out.strip().splitlines()

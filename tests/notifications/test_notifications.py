@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 from authz import notifications, outbound
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import AuditEvent, Notification, User, WebhookEndpoint
 from authz.notifications import Kind, plain, tell
 from authz.notifications import delivery as notification_delivery
@@ -44,7 +44,7 @@ def receiver(db: None) -> Iterator[Receiver]:
 
 def told(*people: User, **changes: Any) -> list[User]:
     given: dict[str, Any] = {"subject": "Somebody waits", "body": "Please decide.", **changes}
-    with settled():
+    with unit_of_work():
         return tell(Kind.ACCESS_REQUESTED, people, **given)
 
 
@@ -65,7 +65,7 @@ class TestTelling:
         assert {row.state for row in Notification.objects.all()} == {"sent"}
 
     def test_what_is_rolled_back_was_never_told(self, alice: User) -> None:
-        with pytest.raises(RuntimeError), settled():
+        with pytest.raises(RuntimeError), unit_of_work():
             tell(Kind.ACCESS_REQUESTED, [alice], subject="s", body="b")
             raise RuntimeError("the change failed")
         assert not Notification.objects.exists()
@@ -172,7 +172,7 @@ class TestWebhooks:
         assert "not on the public Internet" in Notification.objects.get().failure
 
     def test_nothing_is_sent_inside_a_transaction(self, alice: User) -> None:
-        with pytest.raises(RuntimeError, match="law 2"), settled():
+        with pytest.raises(RuntimeError, match="law 2"), unit_of_work():
             outbound.mail("alice@example.com", "s", "b")
 
     def test_whatever_a_receiver_says_with_its_2xx_is_a_yes(self, receiver: Receiver) -> None:

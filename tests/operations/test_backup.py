@@ -14,7 +14,7 @@ from django.db import connection
 from authz import keys
 from authz.authorizations import cut_off, removal
 from authz.database import configuration_cache
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import AuditEvent, Authorization, Consent, Generation
 from authz.operations import backup
 from tests.support import world
@@ -35,9 +35,9 @@ def copy(tmp_path: Path) -> str:
 def test_what_comes_back_works(committed_gatehouse: World, copy: str) -> None:
     gatehouse = committed_gatehouse
     tokens = gatehouse.signed_in_tokens()
-    kids = {key.kid for key in keys.all_keys()}
+    kids = {key.kid for key in keys.cached()}
     manage("backup", copy)
-    with settled():
+    with unit_of_work():
         removal.remove(world.client("desktop-app"))
     manage("keys", "rotate", "RS256", "--now")
     generation = Generation.objects.get().value
@@ -49,7 +49,7 @@ def test_what_comes_back_works(committed_gatehouse: World, copy: str) -> None:
     assert refreshed.status_code == 200
     assert gatehouse.introspect(json.loads(refreshed.content)["access_token"])["active"]
     configuration_cache.forget()
-    assert {key.kid for key in keys.all_keys()} == kids
+    assert {key.kid for key in keys.cached()} == kids
     call_command("audit", "verify", stdout=StringIO())  # raises where something is wrong
     assert AuditEvent.objects.get(event="operation:backup:restored").detail["as_is"]
 

@@ -219,7 +219,7 @@ def test_it_goes_in_batches_of_each_kind_in_turn_until_its_time_is_over(
 def test_a_task_that_has_left_something_is_due_again_in_a_moment(tasks: dict[str, SimpleNamespace]) -> None:
     tasks["works"].run = lambda: True
     periodic.run_due(lambda: 1000.0)
-    assert PeriodicTask.objects.get(name="works").due == 1000.0 + periodic.BREATH
+    assert PeriodicTask.objects.get(name="works").due == 1000.0 + periodic.POLL_SECONDS
 
 
 @pytest.mark.django_db(transaction=True)

@@ -165,14 +165,14 @@ def test_the_last_who_leaves_ends_it(machine: Callable[[Any], None]) -> None:
 @pytest.mark.parametrize("kind", list(Pool))
 def test_a_kind_and_a_party_have_so_many_places_and_no_more(kind: Pool) -> None:
     over = threading.Event()
-    with concurrency.in_the_lane(), concurrency.beginning_again({}):
+    with concurrency.in_event_loop(), concurrency.beginning_again({}):
         try:
             taken = 0
             for number in range(kind.at_once + 1):
                 party = f"party {number // kind.per_party}"
-                with pytest.raises((concurrency.MustWait, BusyError)) as raised:
+                with pytest.raises((concurrency.MustRunInThread, BusyError)) as raised:
                     errands.result(kind, ("place", kind, number), lambda: over.wait(30), party=party)
-                taken += raised.type is concurrency.MustWait
+                taken += raised.type is concurrency.MustRunInThread
             assert taken == kind.at_once
         finally:
             over.set()
@@ -180,7 +180,7 @@ def test_a_kind_and_a_party_have_so_many_places_and_no_more(kind: Pool) -> None:
         over.clear()
         try:
             for _ in range(kind.per_party):
-                with pytest.raises(concurrency.MustWait):
+                with pytest.raises(concurrency.MustRunInThread):
                     errands.result(kind, ("party", object()), lambda: over.wait(30), party="one")
             with pytest.raises(BusyError):
                 errands.result(kind, ("party", object()), lambda: over.wait(30), party="one")
@@ -197,13 +197,13 @@ def _wait_until_none_is_left() -> None:
 
 def test_kinds_take_no_places_from_each_other() -> None:
     over = threading.Event()
-    with concurrency.in_the_lane(), concurrency.beginning_again({}):
+    with concurrency.in_event_loop(), concurrency.beginning_again({}):
         try:
             for number in range(Pool.STRANGERS.at_once):
-                with pytest.raises(concurrency.MustWait):
+                with pytest.raises(concurrency.MustRunInThread):
                     errands.result(Pool.STRANGERS, number, lambda: over.wait(30), party=str(number))
             for kind in (Pool.FAILING, Pool.CLIENTS, Pool.ISSUERS):
-                with pytest.raises(concurrency.MustWait):
+                with pytest.raises(concurrency.MustRunInThread):
                     errands.result(kind, kind, lambda: over.wait(30))
         finally:
             over.set()
@@ -211,7 +211,7 @@ def test_kinds_take_no_places_from_each_other() -> None:
 
 
 def test_a_request_that_cannot_begin_again_waits_where_it_is() -> None:
-    with concurrency.beside_the_others():
+    with concurrency.in_thread():
         assert errands.result(Pool.ISSUERS, "a", lambda: 7) == 7
 
 

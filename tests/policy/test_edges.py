@@ -3,8 +3,8 @@
 import pytest
 
 from authz import policy
-from authz.policy import Standing, decide, decide_sign_in
-from authz.policy.explain import standing
+from authz.policy import RuleStatus, decide, decide_sign_in
+from authz.policy.explain import rule_status
 
 from .cast import NOW, allow, approval, ask, require, told
 
@@ -30,14 +30,14 @@ def test_a_refusal_keeps_its_ask() -> None:
 @pytest.mark.parametrize(
     ("rule", "at", "expected"),
     [
-        (allow(), NOW, Standing.IN_FORCE),
-        (allow(enabled=False), NOW, Standing.SWITCHED_OFF),
-        (allow(**BEGINS), NOW - 1, Standing.NOT_YET),
-        (allow(**BEGINS), NOW, Standing.IN_FORCE),
-        (allow(**ENDS), NOW - 1, Standing.IN_FORCE),
-        (allow(**ENDS), NOW, Standing.ENDED),
+        (allow(), NOW, RuleStatus.IN_FORCE),
+        (allow(enabled=False), NOW, RuleStatus.SWITCHED_OFF),
+        (allow(**BEGINS), NOW - 1, RuleStatus.NOT_YET),
+        (allow(**BEGINS), NOW, RuleStatus.IN_FORCE),
+        (allow(**ENDS), NOW - 1, RuleStatus.IN_FORCE),
+        (allow(**ENDS), NOW, RuleStatus.ENDED),
     ],
 )
-def test_when_a_rule_is_in_force(rule: policy.Rule, at: float, expected: Standing) -> None:
-    assert standing(rule, at) is expected
-    assert policy.explain(ask(), policy.compile([rule]), at).rules[0].standing is expected
+def test_when_a_rule_is_in_force(rule: policy.Rule, at: float, expected: RuleStatus) -> None:
+    assert rule_status(rule, at) is expected
+    assert policy.explain(ask(), policy.compile([rule]), at).rules[0].status is expected

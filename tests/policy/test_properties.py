@@ -164,11 +164,11 @@ def test_an_explanation_agrees_with_the_decision(ask: Ask, rules: list[Rule], ap
 @SOME
 @given(any_.asks, any_.rule_lists, any_.approvals)
 def test_hope_never_falls_short_of_the_decision(ask: Ask, rules: list[Rule], approvals: list[Approval]) -> None:
-    from authz.policy.decide import judge
+    from authz.policy.decide import evaluate
 
     compiled = policy.compile(rules)
     decision = decide(ask, compiled, NOW, approvals)
-    hoped = judge(ask, compiled, NOW, approvals, in_force_at=NOW, hopeful=True)
+    hoped = evaluate(ask, compiled, NOW, approvals, in_force_at=NOW, hopeful=True)
     assert set(decision.scopes) <= set(hoped.scopes)
     assert at_best(decision) <= at_best(hoped)
 
@@ -176,10 +176,10 @@ def test_hope_never_falls_short_of_the_decision(ask: Ask, rules: list[Rule], app
 @SOME
 @given(any_.asks, any_.rule_lists)
 def test_hope_gets_around_no_approval(ask: Ask, rules: list[Rule]) -> None:
-    from authz.policy.decide import judge
+    from authz.policy.decide import evaluate
 
     demands = [require(), require(groups=None)]
-    hoped = judge(ask, policy.compile([*rules, *demands]), NOW, in_force_at=NOW, hopeful=True)
+    hoped = evaluate(ask, policy.compile([*rules, *demands]), NOW, in_force_at=NOW, hopeful=True)
     assert hoped.effect is not Outcome.ALLOW
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz.protocol.client_metadata import Judgement, Verdict, is_web_url, judge, matches_host
+from authz.protocol.client_metadata import Validation, Verdict, is_web_url, matches_host, validate
 from authz.protocol.display_names import imitates_a_host, mixes_scripts, visible
 from tests.cimd.documents import JWT_BEARER, document, jwks, terms
 
@@ -14,11 +14,11 @@ KEYS = jwks("one")
 CONFIDENTIAL = {"token_endpoint_auth_method": "private_key_jwt", "jwks": KEYS}
 
 
-def judged(*, custom_schemes: frozenset[str] = frozenset(), **members: Any) -> Judgement:
-    return judge(document(**members), terms(custom_schemes=custom_schemes))
+def judged(*, custom_schemes: frozenset[str] = frozenset(), **members: Any) -> Validation:
+    return validate(document(**members), terms(custom_schemes=custom_schemes))
 
 
-def verdicts(judgement: Judgement, name: str) -> set[Verdict]:
+def verdicts(judgement: Validation, name: str) -> set[Verdict]:
     return {check.verdict for check in judgement.checks if check.name == name}
 
 
@@ -148,7 +148,7 @@ def test_a_private_use_scheme_is_kept_where_policy_allows_it() -> None:
 
 def test_redirects_may_go_to_the_clients_own_host_those_under_it_and_those_that_policy_names() -> None:
     uris = ["https://app.example.com/cb", "https://eu.app.example.com/cb", "https://login.example.org/cb"]
-    judgement = judge(document(redirect_uris=uris), terms(redirect_hosts=("*.example.org",)))
+    judgement = validate(document(redirect_uris=uris), terms(redirect_hosts=("*.example.org",)))
     assert judgement.metadata is not None
     assert list(judgement.metadata.redirect_uris) == uris
 

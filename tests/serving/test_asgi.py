@@ -109,7 +109,7 @@ class TestTheLane:
 
         def view(request: Any) -> Any:
             begun.append((threading.current_thread(), request.body, request.META["gatehouse.request_id"]))
-            assert concurrency.step_aside() is True
+            assert concurrency.may_block() is True
             return json_response({"waited": True})
 
         machine(view)
@@ -123,7 +123,7 @@ class TestTheLane:
     ) -> None:
         def view(request: Any) -> Any:
             claimed = replay.claim("client:agent", "once", time.time() + 60)
-            concurrency.step_aside()
+            concurrency.may_block()
             again = replay.claim("client:agent", "another", time.time() + 60)
             return json_response({"claimed": claimed, "again": again})
 
@@ -143,7 +143,7 @@ class TestTheLane:
 
         def view(request: Any) -> Any:
             claims = [replay.claim("issuer", "once", time.time() + 60)]
-            concurrency.step_aside()
+            concurrency.may_block()
             return json_response({"claims": [*claims, replay.claim("issuer", "once", time.time() + 60)]})
 
         machine(view)

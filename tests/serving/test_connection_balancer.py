@@ -59,7 +59,7 @@ def test_what_it_takes_it_serves(listener: socket.socket) -> None:
 
 
 def test_a_connection_is_left_to_who_has_fewer(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_balancer, "POLITENESS", 3600.0)
+    monkeypatch.setattr(connection_balancer, "BACKOFF_SECONDS", 3600.0)
 
     async def go() -> list[int]:
         counts, seen = [0, 1], []
@@ -101,7 +101,7 @@ def test_it_goes_on_when_the_system_had_nothing_to_give(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No file may be opened any more."""
-    monkeypatch.setattr(connection_balancer, "BREATH", 0.001)
+    monkeypatch.setattr(connection_balancer, "POLL_SECONDS", 0.001)
     denied = iter([OSError(24, "Too many open files")] * 3)
 
     class Poor:

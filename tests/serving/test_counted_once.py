@@ -58,12 +58,12 @@ def locked() -> OperationalError:
 
 
 def lock_in_the_loop() -> None:
-    if concurrency.is_in_the_lane():
+    if concurrency.is_in_event_loop():
         raise locked()
 
 
 def wait_for_the_network() -> None:
-    concurrency.step_aside()
+    concurrency.may_block()
 
 
 @pytest.mark.parametrize("leave", [lock_in_the_loop, wait_for_the_network])
@@ -157,7 +157,7 @@ class TestALock:
         begun = []
 
         def view(request: Any) -> Any:
-            begun.append(concurrency.is_in_the_lane())
+            begun.append(concurrency.is_in_event_loop())
             lock_in_the_loop()
             return json_response({})
 
@@ -169,8 +169,8 @@ class TestALock:
         begun = []
 
         def view(request: Any) -> Any:
-            begun.append(concurrency.is_in_the_lane())
-            concurrency.step_aside()
+            begun.append(concurrency.is_in_event_loop())
+            concurrency.may_block()
             return json_response({})
 
         plug(monkeypatch, view)

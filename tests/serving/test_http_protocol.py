@@ -191,7 +191,7 @@ class TestWhatGoesOut:
 class TestPatience:
     @pytest.fixture(autouse=True)
     def _short(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(http_protocol, "PATIENCE", 0.3)
+        monkeypatch.setattr(http_protocol, "TIMEOUT_SECONDS", 0.3)
 
     @pytest.mark.parametrize(
         "pieces",

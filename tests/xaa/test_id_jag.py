@@ -66,7 +66,7 @@ def with_claims(**changes: Any) -> dict[str, Any]:
 
 def reason_of(judged: Presented) -> Reason | None:
     try:
-        id_jag.judge(judged)
+        id_jag.verify(judged)
     except OAuthError as error:
         assert isinstance(error.reason, Reason)
         return error.reason
@@ -74,7 +74,7 @@ def reason_of(judged: Presented) -> Reason | None:
 
 
 def test_it_reads_what_the_issuer_granted() -> None:
-    granted = id_jag.judge(presented())
+    granted = id_jag.verify(presented())
     assert granted.issuer == IDP
     assert granted.subject == "bob"
     assert granted.tenant == ""
@@ -271,7 +271,7 @@ GOOD = signed(CLAIMS)
 
 def refused(token: str, **context: Any) -> bool:
     try:
-        id_jag.judge(presented(token, **context))
+        id_jag.verify(presented(token, **context))
     except (OAuthError, JwtError):
         return True
     return False
@@ -316,7 +316,7 @@ def test_what_its_issuer_may_say_is_bounded_too(name: str, value: Any) -> None:
     """Even well signed: either refused with a reason of ours, or read with every value of the right type."""
     token = signed(with_claims(**{name: value}))
     try:
-        granted = id_jag.judge(presented(token))
+        granted = id_jag.verify(presented(token))
     except OAuthError as error:
         assert isinstance(error.reason, Reason)
     except JwtError:
@@ -365,4 +365,4 @@ def test_what_is_not_known_is_left_out() -> None:
 
 def test_a_judgement_depends_on_nothing_but_what_is_presented() -> None:
     once, again = presented(), presented()
-    assert id_jag.judge(once) == id_jag.judge(replace(again))
+    assert id_jag.verify(once) == id_jag.verify(replace(again))

@@ -211,7 +211,7 @@ def test_who_reaches_what_shows_the_way(claude: Company) -> None:
     def ways() -> set[str]:
         configuration_cache.forget()
         among = simulation.cast(client_id=CLAUDE, username="bob")
-        rows = reach(decisions.rule_set(), among.agents, among.persons, among.servers, time.time())
+        rows = reach(decisions.cached_rules(), among.agents, among.persons, among.servers, time.time())
         return {grant for row in rows if row.resource == NOTES for grant in row.grant_types}
 
     assert JWT_BEARER in ways()

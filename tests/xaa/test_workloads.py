@@ -58,7 +58,7 @@ def reason_of(changes: dict[str, Any], *, typ: str = "JWT", client_id: str = "cl
     token = jwts.parse(jwts.signer(IDP_KEY, kid="idp", alg="ES256", typ=typ).sign(claims))
     bindings = [Binding("s", "client"), Binding("other", "other-client")]
     try:
-        workloads.judge(token, KEYS, bindings, issuer=IDP, audience=AS, client_id=client_id, now=NOW)
+        workloads.verify(token, KEYS, bindings, issuer=IDP, audience=AS, client_id=client_id, now=NOW)
     except OAuthError as error:
         assert isinstance(error.reason, Reason)
         return error.reason
@@ -102,7 +102,7 @@ def test_a_workload_without_a_jti_is_known_by_its_digest() -> None:
     def jti_of(claims: dict[str, Any]) -> str:
         token = jwts.parse(jwts.signer(IDP_KEY, kid="idp", alg="ES256", typ="JWT").sign(claims))
         bindings = [Binding("s", "client")]
-        return workloads.judge(token, KEYS, bindings, issuer=IDP, audience=AS, client_id="client", now=NOW).jti
+        return workloads.verify(token, KEYS, bindings, issuer=IDP, audience=AS, client_id="client", now=NOW).jti
 
     without = {name: value for name, value in CLAIMS.items() if name != "jti"}
     assert jti_of(CLAIMS) == "one"

@@ -41,7 +41,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
     ) -> list[SocialApp]:
         """The trusted issuers that sign people in, and nobody else: allauth's own table has no say."""
         configuration_cache.begin()
-        apps = [_app(trust) for trust in trusted_issuers.everyone().values() if trust.signs_in]
+        apps = [_app(trust) for trust in trusted_issuers.cached().values() if trust.signs_in]
         return [
             app
             for app in apps
@@ -74,7 +74,7 @@ def person(said: Mapping[str, Any]) -> User:
     """
     id_token = said.get("id_token") or {}
     issuer, subject = id_token.get("iss"), id_token.get("sub")
-    trust = trusted_issuers.everyone().get(issuer) if isinstance(issuer, str) else None
+    trust = trusted_issuers.cached().get(issuer) if isinstance(issuer, str) else None
     if trust is None or not trust.enabled:
         raise OAuthError(Reason.ISSUER_UNTRUSTED)
     trusted_issuers.require(trust, Use.ID_TOKEN)
@@ -123,7 +123,7 @@ def _note_context(request: HttpRequest, sociallogin: Any = None, **_: Any) -> No
         else [],
         **({"auth_time": int(auth_time)} if isinstance(auth_time, int | float) else {}),
         **({"again": _address_of(id_token.get("iss"))} if sociallogin is not None else {}),
-        # By these the session ends with the trust in who made it (xaa/sign_in/standing.py).
+        # By these the session ends with the trust in who made it (xaa/sign_in/liveness.py).
         **({"issuer": str(id_token.get("iss", ""))} if sociallogin is not None else {}),
         **({"tenant": id_token["tenant"]} if id_token.get("tenant") else {}),
     }

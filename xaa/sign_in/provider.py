@@ -44,7 +44,7 @@ class Upstream(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth is 
 
     @property
     def trust(self) -> Trust:
-        return trusted_issuers.everyone()[self.get_provider().app.settings["issuer"]]
+        return trusted_issuers.cached()[self.get_provider().app.settings["issuer"]]
 
     @property
     def openid_config(self) -> Mapping[str, Any]:
@@ -98,7 +98,7 @@ class Upstream(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth is 
             unverified = jwts.parse(token if isinstance(token, str) else "")
             found = trusted_issuers.keys_for(trust, unverified)
             # It came from the issuer's token endpoint for this very sign-in, so others may have it, too.
-            return identity_assertions.judge(
+            return identity_assertions.verify(
                 unverified, found, issuer=trust.issuer, audiences=(app.client_id,), others=None, now=time.time()
             )
         except jwts.JwtError as error:

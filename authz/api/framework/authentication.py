@@ -39,7 +39,7 @@ def metadata_url() -> str:
 
 def registered() -> ProtectedResource | None:
     """The API's row, if an administrator has registered it: without one, no token opens it."""
-    found = resources.all_active().get(resources.canonical(identifier()))
+    found = resources.cached().get(resources.canonical(identifier()))
     return found if found is not None and found.identifier == identifier() else None
 
 

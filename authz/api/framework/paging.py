@@ -29,7 +29,7 @@ def page(
     else:
         rows = rows.order_by(f"-{by}", "-pk")
         if last := _cursor(given):
-            at, key = _moment(last[0]), _key(rows.model, last[-1])
+            at, key = _parse_time(last[0]), _key(rows.model, last[-1])
             rows = rows.filter(Q(**{f"{by}__lt": at}) | Q(**{by: at}, pk__lt=key))
     found = list(rows[: size + 1])
     end = found[size - 1] if len(found) > size else None
@@ -86,7 +86,7 @@ def _number(text: str) -> int:
     return found
 
 
-def _moment(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     found = moment(text)
     if found is None:
         raise _not_ours()

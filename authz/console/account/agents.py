@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from authz import audit, authorizations
 from authz.console.model_admin import person
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import AuditEvent, Authorization, Client, Consent, Scope
 
 SHOWN = 200
@@ -74,7 +74,7 @@ def end_agent(request: HttpRequest, pk: int) -> HttpResponse:
     client = get_object_or_404(Client, pk=pk)
     mine = Authorization.objects.filter(user=person(request), client=client)
     if request.method == "POST":
-        with settled():
+        with unit_of_work():
             ended = authorizations.end(mine, reason="ended_by_person", now=datetime.now(UTC))
             # It asks again next time, instead of coming back by itself.
             withdrawn, _ = Consent.objects.filter(user=person(request), client=client).delete()

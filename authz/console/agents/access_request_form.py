@@ -77,7 +77,7 @@ def _asked(request: HttpRequest, client: Client, form: AskForm) -> HttpResponse 
     for_whom = me if given["whom"] == "me" else None
     decision, row = preflight.ask_for(client, given["resource"], given["scopes"], person=for_whom, now=time.time())
     if row is not None:
-        access_requests.explain(row, by=me, reason=given["reason"], now=datetime.now(UTC))
+        access_requests.add_justification(row, by=me, reason=given["reason"], now=datetime.now(UTC))
         messages.success(request, "Asked. Whoever may decide it is told.")
         return redirect("account_request", row.pk)
     if decision.effect is Outcome.ALLOW:

@@ -38,7 +38,7 @@ from authz.console.widgets import names
 from authz.console.widgets.display import STATUS_TONES, chip, foreign, grant_label, method_label, when
 from authz.console.widgets.fields import KeyField, KeysField, LinesField, PersonField, ShownField
 from authz.database import configuration_cache
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.decisions import rule_history
 from authz.limits.refused_pages import record_refused_page
 from authz.models import AuditEvent, Authorization, Client, User
@@ -72,7 +72,7 @@ DONE = {Status.APPROVED: "approved", Status.SUSPENDED: "suspended", Status.RETIR
 def make_secret(client: Client, by: By) -> str:
     """A new secret, instead of the one before; this is the only time that it can be read."""
     secret = secrets.token_urlsafe(36)
-    with settled():
+    with unit_of_work():
         client.set_secret(secret)
         client.save(update_fields=["secret_digest"])
         audit.record(Event.AGENT_SECRET_MADE, client_id=client.client_id, subject=by.subject, detail={"by": by.name})

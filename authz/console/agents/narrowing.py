@@ -13,10 +13,10 @@ from authz.console.model_admin import record
 from authz.console.site import console
 from authz.console.widgets.fields import LinesField
 from authz.console.widgets.suggestions import attributes
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.models import Client
 
-MOST = 500
+MAX_CHOICES = 500
 
 
 class NarrowForm(forms.Form):
@@ -33,7 +33,7 @@ def narrowed(current: Sequence[str] | None, most: Sequence[str]) -> list[str]:
 
 
 def narrow_selected(request: HttpRequest, queryset: QuerySet[Client]) -> HttpResponse | None:
-    clients = list(queryset.order_by("pk")[:MOST])
+    clients = list(queryset.order_by("pk")[:MAX_CHOICES])
     form = NarrowForm(request.POST if request.POST.get("post") else None)
     if not form.is_valid():
         context = {
@@ -51,7 +51,7 @@ def narrow_selected(request: HttpRequest, queryset: QuerySet[Client]) -> HttpRes
 
 
 def _narrow(request: HttpRequest, client: Client, most: Sequence[str]) -> bool:
-    with settled():
+    with unit_of_work():
         row = Client.objects.select_for_update().get(pk=client.pk)
         before, after = row.scope, narrowed(row.scope, most)
         if not after or after == before:

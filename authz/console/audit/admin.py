@@ -184,9 +184,9 @@ class AuditAdmin(ReadOnlyAdmin):
         # What Django then filters by, said in the way that finds an index (authz/audit/queries.py).
         for column in queries.INDEXED.intersection(request.GET):
             events = events.exclude(**{column: ""})
-        if moment := _moment(request.GET.get("time__gte", "")):
+        if moment := _parse_time(request.GET.get("time__gte", "")):
             events = queries.since(moment, events)
-        if moment := _moment(request.GET.get("time__lt", "")):
+        if moment := _parse_time(request.GET.get("time__lt", "")):
             events = events.filter(id__lte=queries.first_id(moment + 2 * queries.DISORDER))
         if self._is_slow(request):
             events, _ = queries.window(_latest(request), events)
@@ -321,7 +321,7 @@ class AuditAdmin(ReadOnlyAdmin):
         return response
 
 
-def _moment(text: str) -> datetime | None:
+def _parse_time(text: str) -> datetime | None:
     return moment_in(text) or moment_in(f"{text}Z") or moment_in(f"{text}T00:00Z")
 
 

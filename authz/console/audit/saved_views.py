@@ -22,7 +22,7 @@ KEPT = (
     "q", "event", "period", "outcome", "client_id", "subject", "resource", "authorization", "reason", "time__gte",
     "time__lt", "detail__grant_type",
 )  # fmt: skip
-MOST = 50
+MAX_VIEWS = 50
 GIVEN = (
     ("Refused today", "outcome=refused&period=24h"),
     ("Tokens today", "event=token%3Aaccess%3Aissued&period=24h"),
@@ -56,7 +56,7 @@ def kept(query: QueryDict) -> str:
 def views(request: HttpRequest) -> list[View]:
     """Those that stand above the list: the given ones, one's own, and everybody's."""
     me, current = person(request), shown_query(request)
-    rows = SavedView.objects.filter(Q(owner=me) | Q(is_shared=True))[: 4 * MOST]
+    rows = SavedView.objects.filter(Q(owner=me) | Q(is_shared=True))[: 4 * MAX_VIEWS]
     return [
         *(View(name, query, kept(QueryDict(query)) == current) for name, query in GIVEN),
         *(
@@ -96,8 +96,8 @@ def save(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, " ".join(str(problem) for problems in form.errors.values() for problem in problems))
         return redirect(back)
-    if SavedView.objects.filter(owner=me).count() >= MOST:
-        messages.error(request, f"Forget one first: {MOST} views are kept for each person.")
+    if SavedView.objects.filter(owner=me).count() >= MAX_VIEWS:
+        messages.error(request, f"Forget one first: {MAX_VIEWS} views are kept for each person.")
         return redirect(back)
     given = form.cleaned_data
     row, _ = SavedView.objects.update_or_create(

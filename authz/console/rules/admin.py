@@ -28,7 +28,7 @@ from authz.decisions import rule_history
 from authz.models import ProtectedResource, Rule, Scope
 from authz.policy import Rule as PolicyRule
 from authz.policy import RuleError, compile
-from authz.policy.approvers import MOST
+from authz.policy.approvers import MAX_APPROVERS
 from authz.sign_in import form_binding
 
 DELETION = "delete a rule"
@@ -95,7 +95,7 @@ class RuleForm(Form):
     approvals = forms.IntegerField(
         required=False,
         min_value=1,
-        max_value=MOST,
+        max_value=MAX_APPROVERS,
         label="How many of them",
         help_text="Different people. Left empty: one.",
     )
@@ -224,7 +224,7 @@ def _simulated(asked: dict[str, Any], draft: Rule | None) -> dict[str, Any]:
     """The answer to an ask as it is now, and with a draft; without one if there is none or it changes nothing."""
     configuration_cache.begin()
     now = time.time()
-    found: dict[str, Any] = {"now": answer(asked, decisions.rule_set(), now)}
+    found: dict[str, Any] = {"now": answer(asked, decisions.cached_rules(), now)}
     if draft is not None:
         saved = Rule.objects.filter(pk=draft.pk).first()
         if saved is None or _shape(saved) != _shape(draft):

@@ -170,7 +170,7 @@ def effect(rules: list[PolicyRule], days: int) -> dict[str, Any]:
     """For a page: what these rules instead of today's would have made of the asks of the last days."""
     configuration_cache.begin()
     new: RuleSet = compile(rules)
-    found = recorded_asks.effect(decisions.rule_set(), new, days=days, now=datetime.now(UTC))
+    found = recorded_asks.effect(decisions.cached_rules(), new, days=days, now=datetime.now(UTC))
     called = names.of_servers(group.resource for group in found.groups[:SHOWN_GROUPS])
     return {"effect": found, "servers": called, "shown_groups": SHOWN_GROUPS}
 

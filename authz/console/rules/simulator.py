@@ -112,7 +112,7 @@ def simulator(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {**console.each_context(request), "title": "Simulator", "form": form}
     if form.is_bound and form.is_valid():
         configuration_cache.begin()
-        context["answer"] = answer(form.cleaned_data, decisions.rule_set(), time.time())
+        context["answer"] = answer(form.cleaned_data, decisions.cached_rules(), time.time())
     return TemplateResponse(request, "console/simulator.html", context)
 
 

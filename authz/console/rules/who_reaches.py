@@ -65,7 +65,7 @@ def _rows(asked: dict[str, Any], now: float) -> tuple[Reach, ...]:
     among = simulation.cast(**asked)
     # Of one person: what machines reach for themselves is no business of theirs.
     machines = not asked["username"]
-    return reach(decisions.rule_set(), among.agents, among.persons, among.servers, now, machines=machines)
+    return reach(decisions.cached_rules(), among.agents, among.persons, among.servers, now, machines=machines)
 
 
 def _in_words(row: Reach) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from authz.models import ProtectedResource
 from authz.policy import Server
 
 # So many of ours, and so many of the others.
-MOST = 500
+MAX_SERVERS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ def offered(own: QuerySet[ProtectedResource]) -> list[Offered]:
     """Our own by name, then the others by identifier."""
     others = {row.identifier: row for row in elsewhere()}
     found = []
-    for identifier, name in own.order_by("name").values_list("identifier", "name")[:MOST]:
+    for identifier, name in own.order_by("name").values_list("identifier", "name")[:MAX_SERVERS]:
         # One can be ours and stand behind others as well: rules know it by its identifier alone.
         other = others.pop(identifier, Offered(identifier=identifier))
         behind = other.behind and f"and {other.behind}"
@@ -60,7 +60,7 @@ def elsewhere(text: str = "") -> list[Offered]:
         )
         for identifier, alike in sorted(by_identifier.items())
     ]
-    return [row for row in found if text.lower() in f"{row.identifier} {row.behind}".lower()][:MOST]
+    return [row for row in found if text.lower() in f"{row.identifier} {row.behind}".lower()][:MAX_SERVERS]
 
 
 def authorization_servers() -> dict[str, str]:

@@ -17,9 +17,9 @@ class Task:
 
 
 # Nobody reads the difference between a hundred and more.
-MOST = 100
+MAX_TASKS = 100
 
 
 def many(count: int, one: str, more: str) -> str:
     """`1 agent waits`, `7 agents wait`, `100+ agents wait`; `more` says where the number goes."""
-    return one if count == 1 else more.format(f"{count}+" if count >= MOST else str(count))
+    return one if count == 1 else more.format(f"{count}+" if count >= MAX_TASKS else str(count))

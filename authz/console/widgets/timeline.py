@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 # So many bars fit, and each step has a name on a clock or a calendar.
-MOST = 48
+MAX_ENTRIES = 48
 STEPS = tuple(
     timedelta(seconds=seconds)
     for seconds in (1, 10, 60, 600, 3600, 6 * 3600, 86_400, 7 * 86_400, 28 * 86_400, 364 * 86_400)
@@ -33,7 +33,7 @@ def bars(moments: Sequence[tuple[datetime, bool]]) -> list[Bar]:
     if not moments:
         return []
     first, last = min(moment for moment, _ in moments), max(moment for moment, _ in moments)
-    step = next((step for step in STEPS if (last - first) / step < MOST - 1), STEPS[-1])
+    step = next((step for step in STEPS if (last - first) / step < MAX_ENTRIES - 1), STEPS[-1])
     begin = _floor(first, step)
     counts = [[0, 0] for _ in range(int((last - begin) / step) + 1)]
     for moment, refused in moments:

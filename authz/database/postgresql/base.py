@@ -65,7 +65,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if not concurrency.is_serving():
             return super().get_new_connection(conn_params)
         refuse_if_in_doubt()
-        if concurrency.is_in_the_lane():
+        if concurrency.is_in_event_loop():
             return self._opened_beside(conn_params)
         return self._opened(conn_params)
 
@@ -81,16 +81,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _opened_beside(self, conn_params: dict[str, Any]) -> Any:
         """A connection for the lane, which another thread opens. Until it is there, requests leave the lane."""
         if time.monotonic() < self._away_until:
-            raise concurrency.MustWait
+            raise concurrency.MustRunInThread
         if self._opening is None:
             self._opening = _opener().submit(contextvars.copy_context().run, self._opened, conn_params)
         try:
             opened = self._opening.result(LOOP_CONNECT_SECONDS)
         except NotYet:
-            raise concurrency.MustWait from None
+            raise concurrency.MustRunInThread from None
         except psycopg.Error:
             self._opening, self._away_until = None, time.monotonic() + AWAY
-            raise concurrency.MustWait from None
+            raise concurrency.MustRunInThread from None
         self._opening = None
         return opened
 
@@ -99,7 +99,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if concurrency.is_serving():
             # The server's own word comes before ours, and then the connection is as good as before.
             limits = f"SET statement_timeout = {server_deadline() * 1000}"
-            if concurrency.is_in_the_lane():
+            if concurrency.is_in_event_loop():
                 limits += f"; SET lock_timeout = {LOCK_TIMEOUT}"
             with self.cursor() as cursor:
                 cursor.execute(limits)

@@ -61,7 +61,7 @@ class BoundedConnection(psycopg.Connection[Any]):
     def wait(self, gen: Any, *rest: Any, **more: Any) -> Any:
         if rest or more or not concurrency.is_serving():
             return super().wait(gen, *rest, **more)
-        leaves = self._may_begin_again and concurrency.is_in_the_lane()
+        leaves = self._may_begin_again and concurrency.is_in_event_loop()
         try:
             return super().wait(gen, timeout=LOOP_SECONDS if leaves else deadline())
         except _WaitTimeout:
@@ -69,12 +69,12 @@ class BoundedConnection(psycopg.Connection[Any]):
             self.pgconn.finish()
             if leaves:
                 availability.was_slow()
-                raise concurrency.MustWait from None
+                raise concurrency.MustRunInThread from None
             availability.timed_out()
             raise NoAnswer(f"no answer within {deadline():g} seconds") from None
 
     def begin_statement(self, query: Any) -> None:
-        """Raises `NoAnswer` or `MustWait` where the database is known to hang."""
+        """Raises `NoAnswer` or `MustRunInThread` where the database is known to hang."""
         self._may_begin_again = not self.autocommit or (isinstance(query, str) and query.startswith("SELECT"))
         if availability.is_in_doubt and concurrency.is_serving() and self._is_idle():
             refuse_if_in_doubt()
@@ -89,10 +89,10 @@ class BoundedConnection(psycopg.Connection[Any]):
 
 
 def refuse_if_in_doubt() -> None:
-    """Raises `MustWait` in the event loop's thread, and beside it `NoAnswer` unless this request is to try."""
-    if concurrency.is_in_the_lane():
+    """Raises `MustRunInThread` in the event loop's thread, and beside it `NoAnswer` unless this request is to try."""
+    if concurrency.is_in_event_loop():
         if availability.is_in_doubt:
-            raise concurrency.MustWait
+            raise concurrency.MustRunInThread
     elif not availability.may_ask(deadline()):
         raise NoAnswer("the database did not answer a moment ago")
 

@@ -58,7 +58,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if conf.run_directory is not None:
             made.execute(f"PRAGMA wal_autocheckpoint={LONGEST_LOG}")
         if concurrency.is_serving():
-            made.execute(f"PRAGMA busy_timeout={LOOP_BUSY if concurrency.is_in_the_lane() else BUSY}")
+            made.execute(f"PRAGMA busy_timeout={LOOP_BUSY if concurrency.is_in_event_loop() else BUSY}")
         if conf.run_directory is not None and self._turn is None:
             # Somebody may tidy /tmp under a running server. It goes on without turns.
             with suppress(OSError):
@@ -84,10 +84,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             except BlockingIOError:
                 began = began or time.monotonic()
                 waited = time.monotonic() - began
-                if waited >= LOOP_BUSY / 1000 and concurrency.is_in_the_lane():
+                if waited >= LOOP_BUSY / 1000 and concurrency.is_in_event_loop():
                     raise concurrency.Locked from None
                 if waited >= LOOP_BUSY / 1000 and not has_place:
-                    has_place = concurrency.step_aside()
+                    has_place = concurrency.may_block()
                     if not has_place:
                         return
                 if waited >= LONGEST_WAIT:
@@ -112,14 +112,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """What it gives, a statement that begins to write. Beside the event loop threads are few: whoever has to wait
         for longer than moments needs a place to wait (authz/database/concurrency.py), so that pages go on.
         """
-        if not concurrency.is_serving() or concurrency.is_in_the_lane():
+        if not concurrency.is_serving() or concurrency.is_in_event_loop():
             return write()
         self.ensure_connection()
         try:
             self._wait_at_most(LOOP_BUSY)
             return write()
         except Error as failure:
-            if not is_locked(failure) or not concurrency.step_aside():
+            if not is_locked(failure) or not concurrency.may_block():
                 raise
             self._wait_at_most(BUSY)
             return write()

@@ -12,7 +12,7 @@ from authz.approvals import agent_lifecycle
 from authz.approvals.agent_lifecycle import Terms
 from authz.models import Client, User
 from authz.policy import RuleError
-from authz.policy.parsing import moment
+from authz.policy.parsing import parse_time
 from authz.protocol.display_names import UNSEEN, has_unseen
 
 Status = Client.Status
@@ -91,7 +91,7 @@ class Command(BaseCommand):
 
 def _terms(options: dict[str, Any]) -> Terms:
     try:
-        until = moment(options["until"], "--until", end_of_day=True) if options.get("until") else None
+        until = parse_time(options["until"], "--until", end_of_day=True) if options.get("until") else None
     except RuleError as error:
         raise CommandError(str(error)) from None
     if has_unseen(options.get("environment") or ""):

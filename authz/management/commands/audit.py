@@ -14,7 +14,7 @@ from authz.conf import conf
 from authz.evidence import checkpoint_keys, proofs, sealer
 from authz.evidence.delivery import FORMATS
 from authz.evidence.notes import NoteError, Verifier, read_notes
-from authz.evidence.status import MOST, waiting
+from authz.evidence.status import MAX_EVENTS, waiting
 from authz.evidence.verify import Report, verify
 from authz.management.operators import operator
 
@@ -89,7 +89,7 @@ class Command(BaseCommand):
         if since is None:
             self.stdout.write("every event is sealed")
             return
-        number = f"{count} or more" if count == MOST else str(count)
+        number = f"{count} or more" if count == MAX_EVENTS else str(count)
         verb = "event is" if count == 1 else "events are"
         self.stdout.write(
             f"{number} {verb} not sealed yet, the oldest of {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -20,7 +20,19 @@ from authz.decisions.simulation import Level
 from authz.management.operators import administrator
 from authz.models import AuditEvent, Client, ProtectedResource, RuleChange, User
 from authz.models import Rule as RuleRow
-from authz.policy import Ask, Explanation, Reach, Rule, RuleError, RuleSet, Standing, compile, explain, reach, sentence
+from authz.policy import (
+    Ask,
+    Explanation,
+    Reach,
+    Rule,
+    RuleError,
+    RuleSet,
+    RuleStatus,
+    compile,
+    explain,
+    reach,
+    sentence,
+)
 from authz.protocol import jwts
 
 # Names of a line.
@@ -37,7 +49,7 @@ class Command(BaseCommand):
         replaying.add_argument("--event", type=int, help="The id of an event of the audit.")
         replaying.add_argument("--jti", help="The jti of an access token (--jti=…, should it begin with a dash).")
         replaying.add_argument("--token", help="A file with an access token (- for standard input).")
-        replaying.add_argument("--at", type=moment, help="Or a past time, such as 2026-11-23T12:00Z, with an ask:")
+        replaying.add_argument("--at", type=parse_time, help="Or a past time, such as 2026-11-23T12:00Z, with an ask:")
         for asking in (explaining, replaying):
             asking.add_argument("--client", required=asking is explaining, default="", help="Its client_id.")
             asking.add_argument("--user", help="A user name; left out: the agent asks for itself.")
@@ -92,7 +104,7 @@ class Command(BaseCommand):
     # --- One ask
 
     def _explain(self, options: dict[str, Any], now: float) -> None:
-        question, rules = _question(options, now), decisions.rule_set()
+        question, rules = _question(options, now), decisions.cached_rules()
         self._decided(explain(question, rules, now, decisions.approvals_for(question, rules, now)))
 
     def _replay(self, options: dict[str, Any]) -> None:
@@ -126,7 +138,7 @@ class Command(BaseCommand):
 
     def _rules(self, explanation: Explanation) -> None:
         for rule in explanation.rules:
-            out = "" if rule.standing is Standing.IN_FORCE else f" ({rule.standing})"
+            out = "" if rule.status is RuleStatus.IN_FORCE else f" ({rule.status})"
             self.stdout.write(f"{'+' if not rule.mismatches else '-'} {rule.name}{out}: {rule.sentence}")
             for missed in rule.mismatches:
                 if missed.field == "enabled":
@@ -138,7 +150,7 @@ class Command(BaseCommand):
             raise CommandError("Name an agent, a person or an MCP server: --client, --user, --resource.")
         among = _among(options)
         machines = not options["user"]
-        rows = reach(decisions.rule_set(), among.agents, among.persons, among.servers, now, machines=machines)
+        rows = reach(decisions.cached_rules(), among.agents, among.persons, among.servers, now, machines=machines)
         for row in rows:
             who = f"{_some(row.clients)} for {_some([name or 'itself' for name in row.subjects])}"
             self.stdout.write(f"{who} at {_where(row)} by {', '.join(row.grant_types)}")
@@ -172,7 +184,7 @@ class Command(BaseCommand):
             raise CommandError(problem)
         new = compile([*simulation.current().values(), *given])
         broken = [
-            shift for shift in simulation.shifts(decisions.rule_set(), new, _among(options), now) if not shift.gains
+            shift for shift in simulation.shifts(decisions.cached_rules(), new, _among(options), now) if not shift.gains
         ]
         for shift in broken:
             who = f"{shift.client_id} for {shift.subject or 'itself'}"
@@ -195,7 +207,7 @@ class Command(BaseCommand):
             self._effect(compile(new.values()), options["days"])
 
     def _effect(self, new: RuleSet, days: int) -> None:
-        effect = recorded_asks.effect(decisions.rule_set(), new, days=days, now=datetime.now(UTC))
+        effect = recorded_asks.effect(decisions.cached_rules(), new, days=days, now=datetime.now(UTC))
         for group in effect.groups:
             who = f"{group.client_id} for {group.subject or 'itself'} at {group.resource or 'sign-in'}"
             self.stdout.write(f"{group.count} × {who}: {group.before} → {group.after}")
@@ -234,7 +246,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{changed} rules restored from version {version}." if changed else "Nothing to restore.")
 
 
-def moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """A past time with its offset from UTC (`Z` for none), or a date."""
     try:
         found = parse_datetime(text) or datetime.combine(datetime.fromisoformat(text), datetime.min.time())
@@ -261,7 +273,7 @@ def _event(options: dict[str, Any]) -> AuditEvent:
 
 def _shifts(options: dict[str, Any], now: float, *, prune: bool) -> list[simulation.Shift]:
     new = compile(simulation.proposed(_rules_of(options["file"]), prune=prune))
-    return simulation.shifts(decisions.rule_set(), new, _among(options), now)
+    return simulation.shifts(decisions.cached_rules(), new, _among(options), now)
 
 
 def _among(options: dict[str, Any]) -> simulation.Cast:
