@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import F
+from django.db.models.signals import post_save
 
 from authz import audit, authorizations
 from authz.database.transactions import in_unit_of_work, unit_of_work
@@ -25,6 +26,7 @@ _keeping_agents: ContextVar[bool] = ContextVar("keeping agents", default=False)
 
 def connect() -> None:
     password_replaced.connect(_replaced, dispatch_uid="authz.sign_in.password_changes")
+    post_save.connect(_switched_off, sender=User, dispatch_uid="authz.sign_in.switched_off")
 
 
 @contextmanager
@@ -44,6 +46,13 @@ def _replaced(user: User, **_: Any) -> None:
         return
     with unit_of_work():
         _end(user)
+
+
+def _switched_off(instance: User, **_: Any) -> None:
+    """A session of somebody who is switched off is over, also when they are switched on again (attack 38)."""
+    if not instance.is_active:
+        BrowserSession.objects.filter(user=instance).delete()
+        AuthorizationCode.objects.filter(user=instance, used=None).update(expires=F("created"))
 
 
 def _end(user: User) -> None:
