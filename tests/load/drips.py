@@ -141,9 +141,9 @@ def _under_attack(server: RunningGatehouse, strangers: list[DocumentHost], told:
 
 
 _TELL = """
-from authz.database.transactions import settled
+from authz.database.transactions import unit_of_work
 from authz.notifications import Kind, tell
-with settled():
+with unit_of_work():
     tell(Kind.WEBHOOK_TEST, [], subject="s", body="b")
 """
 
