@@ -26,6 +26,8 @@ KEY = "trusted_issuers"
 LOOKUP = "issuer"
 # Where a file on this machine keeps its secrets; over the network it would read the server's own environment.
 LOCAL = frozenset({"sign_in_secret_env"})
+# It stands for other keys, and an export has those.
+SHORTHANDS = frozenset({"preset"})
 SECRET = frozenset({"sign_in_secret"})
 
 
