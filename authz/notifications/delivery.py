@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from django.db.models import F, Min, QuerySet
+from django.db.models import Count, F, Min, QuerySet
 
 from authz import audit, outbound
 from authz.conf import conf
@@ -34,6 +34,9 @@ EVERY = 2.0
 BUDGET = 20.0
 # Lanes that are served side by side.
 LANES = 16
+# What may wait for one receiver. Beyond it the oldest are given up: who is away for days must not fill the disk.
+MOST_WAITING = 10_000
+TOO_MANY = "Given up: too many others wait for this receiver."
 # Seconds after which somebody looks what else is due, while something is under way.
 GLANCE = 1.0
 # How long a claimed row is ours: longer than any attempt takes.
@@ -58,6 +61,7 @@ REST = timedelta(minutes=5)
 
 
 def run() -> None:
+    _give_up_the_oldest()
     ends, under_way = time.monotonic() + BUDGET, dict[Future[Exception | None], Notification]()
     # Threads only send: the database is this thread's business.
     with ThreadPoolExecutor(max_workers=LANES) as threads:
@@ -71,6 +75,14 @@ def run() -> None:
             done, _ = wait(under_way, timeout=GLANCE, return_when=FIRST_COMPLETED)
             for attempt in done:
                 _record(under_way.pop(attempt), attempt.result(), datetime.now(UTC))
+
+
+def _give_up_the_oldest() -> None:
+    waiting = Notification.objects.filter(due__isnull=False).order_by().values_list("endpoint")
+    for (endpoint,) in waiting.annotate(count=Count("pk")).filter(count__gt=MOST_WAITING).values_list("endpoint"):
+        lane = _lane(endpoint).filter(due__isnull=False)
+        oldest = lane.order_by("-created", "-pk").values_list("pk", flat=True)[MOST_WAITING : MOST_WAITING + 1000]
+        Notification.objects.filter(pk__in=list(oldest)).update(due=None, failure=TOO_MANY)
 
 
 def _claim(now: datetime, busy: Collection[UUID | None] = ()) -> list[Notification]:

@@ -257,6 +257,24 @@ class TestFailing:
             later(notification_delivery.REST)
             assert Notification.objects.filter(endpoint=dead.endpoint, due__lte=datetime.now(UTC)).count() == 3
 
+    def test_so_many_wait_for_one_receiver_and_the_oldest_are_given_up(
+        self, receiver: Receiver, alice: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(notification_delivery, "MOST_WAITING", 3)
+        WebhookEndpoint.objects.update(enabled=False)
+        with webhook_receiver("Away") as away:
+            for number in range(5):
+                told(alice, data={"number": number})
+            later_rows = Notification.objects.filter(endpoint=away.endpoint)
+            later_rows.update(due=datetime.now(UTC) + notification_delivery.REST)
+            notification_delivery.run()
+            kept = [row.data["number"] for row in later_rows.filter(due__isnull=False).order_by("created")]
+            assert kept == [2, 3, 4]
+            assert set(later_rows.filter(due=None).values_list("failure", flat=True)) == {
+                notification_delivery.TOO_MANY
+            }
+        assert len(mail.outbox) >= 3  # mail has a bound of its own
+
     def test_who_is_slow_holds_up_no_other_meanwhile(self, receiver: Receiver, alice: User) -> None:
         """Not even one round of it: each lane goes on when its own message is there (attack 41)."""
         arrived: list[int] = []
