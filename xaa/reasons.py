@@ -108,6 +108,11 @@ class Reason(RefusalReason):
 
     # Signing in by an issuer: nobody but people sees it, on a page that says nothing.
     SIGN_IN_UNAVAILABLE = "sign_in_unavailable", *INVALID_GRANT
+    SIGN_IN_UNREACHABLE = (
+        "sign_in_unreachable",
+        "temporarily_unavailable",
+        "The authorization server cannot answer at present.",
+    )
     SIGN_IN_OF_ANOTHER_ISSUER = "sign_in_of_another_issuer", *INVALID_GRANT
     SIGN_IN_NONCE = "sign_in_nonce", *INVALID_GRANT
     SIGN_IN_NOT_FRESH = "sign_in_not_fresh", *INVALID_GRANT

@@ -13,6 +13,7 @@ from django.http import HttpResponse
 from django.test import Client as Browser
 
 from authz.configuration import ConfigurationError, apply, export
+from authz.limits import rate_limits
 from authz.models import AuditEvent
 from authz.outbound import Cause, OutboundError, Response, Role
 from authz.sign_in import session as sign_in
@@ -263,12 +264,18 @@ class TestAttacks:
         assert upstream.come_back(sent["state"]).status_code == 302
         assert upstream.come_back(sent["state"]).status_code == 401
 
-    def test_an_issuer_that_is_down_is_a_page_and_no_crash(self, upstream: Upstream) -> None:
-        upstream.fails = Cause.CONNECT
+    @pytest.mark.parametrize("cause", [Cause.CONNECT, Cause.TIMEOUT, Cause.DNS, Cause.TLS, Cause.PROTOCOL, Cause.BUSY])
+    def test_an_issuer_that_is_down_is_a_page_and_nobodys_fault(
+        self, upstream: Upstream, cause: Cause, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        counted: list[str] = []
+        monkeypatch.setattr(rate_limits, "_count", lambda limit, _: counted.append(limit))
+        upstream.fails = cause
         answer = upstream.sign_in()
-        assert answer.status_code == 401
-        assert b"connect" not in answer.content
-        assert refusal() == "sign_in_unavailable"
+        assert (answer.status_code, answer["Retry-After"]) == (503, "10")
+        assert cause.value.encode() not in answer.content
+        assert refusal() == "sign_in_unreachable"
+        assert counted == []
 
     @pytest.mark.parametrize("withdrawn", [{"enabled": False}, {"accepts": ["id-jag"]}])
     def test_trust_that_was_withdrawn_meanwhile(self, upstream: Upstream, withdrawn: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ from authz.protocol.errors import OAuthError
 from authz.sign_in import session
 from xaa import local_passwords, said_groups, subject_effects, trusted_issuers
 from xaa.reasons import Reason
+from xaa.sign_in.unreachable import UNREACHABLE, UnreachableError
 from xaa.trusted_issuers import Use
 
 
@@ -47,6 +48,11 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
             for app in apps
             if provider in {None, app.provider, app.provider_id} and client_id in {None, app.client_id}
         ]
+
+    def on_authentication_error(self, request: HttpRequest, *_: Any, exception: Any = None, **__: Any) -> None:
+        # The page that allauth draws has another status: xaa/sign_in/urls.py gives it this one.
+        if isinstance(exception, UnreachableError):
+            request.META[UNREACHABLE] = True
 
     def get_requests_session(self) -> NoReturn:
         # What allauth would fetch by itself goes round the one door out (law 6).

@@ -24,13 +24,14 @@ from django.urls import reverse
 from authz import audit
 from authz.conf import conf
 from authz.limits.refusal_sampling import record_unauthenticated
-from authz.outbound import OutboundError, Role, fetch
+from authz.outbound import Cause, OutboundError, Role, fetch
 from authz.protocol import jwts, strict_json
 from authz.protocol.errors import OAuthError
 from authz.sign_in import session
 from xaa import discovery, identity_assertions, trusted_issuers
 from xaa.reasons import BY_JWT_PROBLEM, Reason
 from xaa.sign_in import secret
+from xaa.sign_in.unreachable import UnreachableError
 from xaa.trusted_issuers import Trust
 
 # Seconds that the issuer's clock may differ, and a person may take, when a fresh sign-in was asked for.
@@ -50,6 +51,8 @@ class Upstream(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth is 
     def openid_config(self) -> Mapping[str, Any]:
         try:
             return discovery.metadata(self.trust.issuer)
+        except (discovery.MetadataUnreachableError, discovery.MetadataOnItsWayError) as error:
+            raise refused(Reason.SIGN_IN_UNREACHABLE, str(error)) from None
         except discovery.DiscoveryError as error:
             raise refused(Reason.SIGN_IN_UNAVAILABLE, str(error)) from None
 
@@ -163,14 +166,17 @@ def authenticated(
 
 def refused(reason: Any, detail: str = "") -> OAuth2Error:
     """Record why somebody is not signed in; the page that allauth shows for it says nothing."""
-    record_unauthenticated(audit.Event.SIGN_IN_FAILED, OAuthError(reason, detail=detail))
-    return OAuth2Error(reason.value)
+    error = OAuthError(reason, detail=detail)
+    record_unauthenticated(audit.Event.SIGN_IN_FAILED, error)
+    return (UnreachableError if error.status == 503 else OAuth2Error)(reason.value)
 
 
 def _json(address: str, *, headers: Mapping[str, str], body: bytes | None = None) -> dict[str, Any]:
     try:
         return strict_json.read_object(fetch(Role.ISSUER_SIGN_IN, address, headers=headers, body=body).body)
     except OutboundError as error:
-        raise refused(Reason.SIGN_IN_UNAVAILABLE, f"{error.cause.value} {error.status or ''}".strip()) from None
+        is_nobodys = error.is_down or error.cause is Cause.BUSY
+        reason = Reason.SIGN_IN_UNREACHABLE if is_nobodys else Reason.SIGN_IN_UNAVAILABLE
+        raise refused(reason, f"{error.cause.value} {error.status or ''}".strip()) from None
     except strict_json.StrictJsonError as error:
         raise refused(Reason.SIGN_IN_UNAVAILABLE, str(error)) from None

@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
 
 from xaa.sign_in.provider import Upstream
+from xaa.sign_in.unreachable import RETRY_AFTER, UNREACHABLE
 
 
 class _CallbackView(OAuth2CallbackView):  # type: ignore[misc]  # allauth is untyped
@@ -30,6 +31,9 @@ def _view(view: Any, request: HttpRequest, provider_id: str) -> HttpResponse:
         answer: HttpResponse = view.adapter_view(Upstream(request, provider_id))(request)
     except SocialApp.DoesNotExist:
         raise Http404 from None
+    if request.META.get(UNREACHABLE):
+        answer.status_code = 503
+        answer["Retry-After"] = str(RETRY_AFTER)
     return answer
 
 
