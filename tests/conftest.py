@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 
-from authz import keys
+from authz import audit, keys
 from authz.authorizations import status_lists
 from authz.database import configuration_cache
 from authz.limits import rate_limits, refusal_sampling
@@ -100,6 +100,7 @@ def _fresh_process_state() -> Iterator[None]:
     refusal_sampling.reset()
     rate_limits.reset()
     status_lists.forget()
+    audit.forget_failure()
     yield
     configuration_cache.forget()
 

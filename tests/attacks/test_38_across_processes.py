@@ -16,7 +16,7 @@ PASSWORD = "a-long-passphrase"
 PEOPLE = f"""
 from allauth.mfa.models import Authenticator
 from authz.models import User
-from authz.second_factors import Adapter
+from authz.keys.second_factors import Adapter
 for name in ("tara", "tim", "known"):
     user = User.objects.create_user(name, email=f"{{name}}@example.com", password="{PASSWORD}")
     if name != "known":

@@ -120,7 +120,7 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("moment", ["settled", "_read_back", "remove_archived", "_remove_batch"])
+@pytest.mark.parametrize("moment", ["unit_of_work", "_read_back", "remove_archived", "_remove_batch"])
 def test_who_is_killed_at_any_moment_loses_nothing(
     sealed: list[int], old: list[int], moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.any_database
 
 def ended() -> str:
     """The name of a process that was, and that nobody has."""
-    code = "from authz import process_names; print(process_names.own())"
+    code = "from authz.telemetry import process_names; print(process_names.own())"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 

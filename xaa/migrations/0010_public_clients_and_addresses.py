@@ -13,6 +13,7 @@ class Migration(migrations.Migration):
             models.JSONField(
                 blank=True,
                 default=list,
+                db_default=[],
                 help_text="Hosts whose documents may redeem this issuer's ID-JAGs without authenticating; nobody's if"
                 " empty.",
             ),
@@ -21,14 +22,18 @@ class Migration(migrations.Migration):
             "trustedissuer",
             "public_client_lifetime",
             models.PositiveSmallIntegerField(
-                default=60, help_text="Seconds that an ID-JAG may live which such a client redeems; 300 at most."
+                default=60,
+                db_default=60,
+                help_text="Seconds that an ID-JAG may live which such a client redeems; 300 at most.",
             ),
         ),
         migrations.AddField(
             "trustedissuer",
             "email_trusted",
             models.BooleanField(
-                default=False, help_text="Its addresses are believed without email_verified, within its domains."
+                default=False,
+                db_default=False,
+                help_text="Its addresses are believed without email_verified, within its domains.",
             ),
         ),
         migrations.AddField(
@@ -37,6 +42,7 @@ class Migration(migrations.Migration):
             models.JSONField(
                 blank=True,
                 default=list,
+                db_default=[],
                 help_text="The domains whose addresses it may speak for; empty: see email_trusted.",
             ),
         ),

@@ -44,17 +44,23 @@ class TrustedIssuer(models.Model):
     )
     public_clients = models.JSONField(
         default=list,
+        db_default=[],
         blank=True,
         help_text="Hosts whose documents may redeem this issuer's ID-JAGs without authenticating; nobody's if empty.",
     )
     public_client_lifetime = models.PositiveSmallIntegerField(
-        default=60, help_text="Seconds that an ID-JAG may live which such a client redeems; 300 at most."
+        default=60, db_default=60, help_text="Seconds that an ID-JAG may live which such a client redeems; 300 at most."
     )
     email_trusted = models.BooleanField(
-        default=False, help_text="Its addresses are believed without email_verified, within its domains."
+        default=False,
+        db_default=False,
+        help_text="Its addresses are believed without email_verified, within its domains.",
     )
     email_domains = models.JSONField(
-        default=list, blank=True, help_text="The domains whose addresses it may speak for; empty: see email_trusted."
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="The domains whose addresses it may speak for; empty: see email_trusted.",
     )
 
     trusted_audiences = models.JSONField(
