@@ -7,9 +7,9 @@ else (attack 37).
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
-from django.contrib.admin import FieldListFilter, SimpleListFilter
+from django.contrib.admin import FieldListFilter, ModelAdmin, SimpleListFilter
 from django.contrib.admin.filters import ChoicesFieldListFilter
 from django.contrib.admin.options import IS_POPUP_VAR, TO_FIELD_VAR, IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path
@@ -29,11 +29,14 @@ _PAGE = re.compile(r"[0-9]{1,9}")
 
 Row = TypeVar("Row", bound=Model)
 
-if TYPE_CHECKING:
-    from authz.console.model_admin import ConsoleAdmin
+
+class DeclaresFilters(Protocol):
+    """A model's page that says what its list may be asked (`ConsoleAdmin`)."""
+
+    def declared(self, request: HttpRequest) -> frozenset[str]: ...
 
 
-def filter_names(model: type[Model], admin: "ConsoleAdmin", request: HttpRequest) -> Iterator[str]:
+def filter_names(model: type[Model], admin: "ModelAdmin[Any]", request: HttpRequest) -> Iterator[str]:
     """The parameters of a list's declared filters."""
     for declared in admin.list_filter:
         if isinstance(declared, type) and issubclass(declared, SimpleListFilter):
@@ -59,7 +62,7 @@ class DeclaredList(ChangeList):
         super().__init__(request, *args, **kwargs)
 
     def get_filters(self, request: HttpRequest) -> Any:
-        admin: ConsoleAdmin = self.model_admin  # type: ignore[assignment]
+        admin = cast(DeclaresFilters, self.model_admin)
         if unknown := undeclared(request.GET.lists(), admin.declared(request)):
             refuse(request, unknown)
         if problem := frame_problem(request.GET, len(self.list_display)):
