@@ -38,7 +38,11 @@ WITHOUT_A_DATABASE = (
     "tests/evidence/test_formats.py",
     "tests/evidence/test_merkle.py",
     "tests/test_docs.py",
-    "tests/outbound/test_outbound.py",
+    "tests/outbound/test_deadlines.py",
+    "tests/outbound/test_destinations.py",
+    "tests/outbound/test_http.py",
+    "tests/outbound/test_pinned_connection.py",
+    "tests/outbound/test_roles.py",
 )
 
 

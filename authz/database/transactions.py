@@ -44,5 +44,14 @@ def long_statements() -> AbstractContextManager[None]:
 
 
 def in_unit_of_work() -> bool:
-    """Whether a transaction of ours is open here; `outbound` refuses to run in one (law 2)."""
+    """Whether `unit_of_work()` is open here, so that what follows belongs to its transaction."""
     return _settling.get()
+
+
+def require_no_transaction() -> None:
+    """For code that is about to use the network. Raises RuntimeError while any transaction is open here: it would hold
+    its locks for as long as another server likes (invariant 2).
+    """
+    # The transaction that Django's TestCase wraps around a test is none of the product's; Django marks it itself.
+    if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+        raise RuntimeError("no network while a transaction is open (invariant 2)")

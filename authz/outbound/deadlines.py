@@ -1,4 +1,4 @@
-"""One deadline for a whole exchange with another server (authz/outbound/__init__.py): connecting, TLS, every byte both
+"""One deadline for a whole exchange with another server: connecting, TLS, every byte both
 ways, and the close.
 
 A socket's own timeout starts anew with each read, so a server that sends a byte a second is never late for it (attacks

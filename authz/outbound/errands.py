@@ -25,7 +25,7 @@ from typing import Any, TypeVar, cast
 from django.db import connections
 
 from authz.database import concurrency
-from authz.database.transactions import in_unit_of_work
+from authz.database.transactions import require_no_transaction
 from authz.outbound.deadlines import Abandonment
 
 T = TypeVar("T")
@@ -90,8 +90,7 @@ def result(kind: Pool, key: Hashable, work: Callable[[], T], *, party: str = "")
     """What `work` gives, or raises. Raises `BusyError`, in the server `concurrency.MustRunInThread`, and RuntimeError
     inside `unit_of_work()` (law 2).
     """
-    if in_unit_of_work():
-        raise RuntimeError("no network inside unit_of_work() (law 2)")
+    require_no_transaction()
     brought = concurrency.brought()
     if brought is not None and key in brought:
         return cast(T, brought[key].result())

@@ -1,8 +1,9 @@
 """Django's mail backend for a mail server, with one deadline for the whole conversation (authz/outbound/deadlines.py).
 
-Everything that sends mail uses it: notifications by the clock, and pages in a thread that people need (attack 41).
+Everything that sends mail uses it: scheduled notifications, and pages that people wait for (attack 41).
 """
 
+import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from smtplib import SMTP, SMTP_SSL
@@ -11,8 +12,10 @@ from typing import Any
 from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend as DjangosBackend
 
-from authz import outbound
 from authz.outbound.deadlines import Deadline
+from authz.outbound.destinations import resolve
+from authz.outbound.pinned_connection import connected
+from authz.outbound.roles import Cause, OutboundError
 
 # Seconds for one conversation, and of those for its end: by then the mail has been taken.
 SECONDS, QUIT_SECONDS = 10.0, 1.0
@@ -31,7 +34,18 @@ class _Bounded(SMTP):
             raise
 
     def _get_socket(self, host: str, port: int, timeout: float) -> Any:
-        return outbound.operators_connection(host, port, self._deadline)
+        return _connection(host, port, self._deadline)
+
+
+def _connection(host: str, port: int, deadline: Deadline) -> socket.socket:
+    """A connection to the mail server of the settings. Its address may be private, since the operator chose it.
+
+    Raises OSError, as smtplib expects.
+    """
+    try:
+        return connected(resolve(host, port, deadline), port, deadline)
+    except OutboundError as error:
+        raise (TimeoutError if error.cause is Cause.TIMEOUT else ConnectionError)(error.cause.sentence) from error
 
 
 class _BoundedOverTls(SMTP_SSL, _Bounded):

@@ -9,7 +9,7 @@ An address that an administrator meant for an issuer is not a stranger's to make
 
 from collections.abc import Mapping
 
-# What an entry may say, and the roles (authz/outbound/__init__.py) that it stands for.
+# What an entry may say, and the roles (authz/outbound/roles.py) that it stands for.
 USES: Mapping[str, frozenset[str]] = {
     "documents": frozenset({"client_metadata_document", "client_logo"}),
     "client-keys": frozenset({"client_keys"}),

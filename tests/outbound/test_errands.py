@@ -11,7 +11,6 @@ import pytest
 from django.db import connections
 
 from authz.database import concurrency
-from authz.database.transactions import _settling
 from authz.endpoints.machine import json_response, machine_endpoint
 from authz.outbound import errands
 from authz.outbound.errands import BusyError, Pool
@@ -213,15 +212,6 @@ def test_kinds_take_no_places_from_each_other() -> None:
 def test_a_request_that_cannot_begin_again_waits_where_it_is() -> None:
     with concurrency.in_thread():
         assert errands.result(Pool.ISSUERS, "a", lambda: 7) == 7
-
-
-def test_there_is_none_in_an_open_transaction() -> None:
-    token = _settling.set(True)
-    try:
-        with pytest.raises(RuntimeError, match="law 2"):
-            errands.result(Pool.ISSUERS, "a", lambda: 7)
-    finally:
-        _settling.reset(token)
 
 
 def test_outside_the_server_it_is_done_here_and_one_at_a_time() -> None:
