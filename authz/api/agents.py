@@ -17,10 +17,10 @@ from authz.api.framework.shapes import AGENT, ANY, MOMENT, PAGED, TEXT, TEXTS, m
 from authz.api.framework.view import ApiView, MergePatch, StrictJson, principal_of, require
 from authz.api.sections import merge
 from authz.approvals.agent_lifecycle import Terms, switch
+from authz.client_auth.credentials import make_secret, new_client_id
 from authz.configuration import By, Section, all_sections, revise
 from authz.configuration.clients import SECRET_METHODS, as_item
 from authz.configuration.sections import items, presented
-from authz.console.agents.admin import make_secret, new_client_id
 from authz.models import Client, User
 from authz.protocol import redirect_uris
 from authz.protocol.display_names import UNSEEN, has_unseen

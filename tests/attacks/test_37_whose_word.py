@@ -10,7 +10,7 @@ from django.test import Client as Browser
 from authz.api.agents import REGISTRABLE
 from authz.clients import attributes
 from authz.configuration import apply
-from authz.console.agents.admin import AgentForm
+from authz.console.agents.form import AgentForm
 from authz.models import AuditEvent, Client, User
 from authz.policy import clients as policy_clients
 from tests.cimd.test_registration import PATH, TOKEN, ask, program

@@ -9,7 +9,7 @@ from django.db import connection
 from django.urls import reverse
 
 from authz.approvals.agent_lifecycle import switch
-from authz.console.agents.admin import new_client_id
+from authz.client_auth.credentials import new_client_id
 from authz.models import AuditEvent, Authorization, Client, User
 from tests.console.conftest import Page
 from tests.support.world import SECRET, World, client, hidden_fields, person, submit
