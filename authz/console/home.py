@@ -15,7 +15,7 @@ from authz import audit
 from authz.approvals import agent_lifecycle
 from authz.audit import counts
 from authz.audit.counts import Dimension
-from authz.console.access_requests import waiting_for_me
+from authz.console.access_requests.waiting import waiting_for_me
 from authz.console.model_admin import person
 from authz.console.refusing import one_of
 from authz.console.site import console

@@ -1,6 +1,6 @@
 """Everything that the console shows: importing a page registers it. `cimd` and `xaa` register theirs in `admin.py`."""
 
-import authz.console.access_requests
+import authz.console.access_requests.admin
 import authz.console.agents.admin
 import authz.console.agents.authorizations
 import authz.console.audit.admin

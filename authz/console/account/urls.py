@@ -1,9 +1,8 @@
-"""`/account/`: what everybody who signs in may see and end."""
+"""`/account/`: what each person who signs in may see and end."""
 
 from django.urls import path
 
-from authz.console import access_requests
-from authz.console.account import agents
+from authz.console.account import access_requests, agents
 
 urlpatterns = [
     path("", agents.account, name="account_home"),

@@ -28,7 +28,6 @@ from authz.models import AuditEvent, Authorization, Client, User
 from authz.sign_in.roles import APPROVE_AGENTS, ASK, CONFIGURE
 
 Status = Client.Status
-
 # Of an agent's latest events so many are told on its page, the same ones in a line.
 RECENT = 100
 

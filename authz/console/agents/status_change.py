@@ -39,7 +39,6 @@ CHANGES = {
     ),
     Status.RETIRED: ("Retire", "It gets no more tokens, and everything that people allowed it ends for good."),
 }
-
 DONE = {Status.APPROVED: "approved", Status.SUSPENDED: "suspended", Status.RETIRED: "retired"}
 
 

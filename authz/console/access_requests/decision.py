@@ -1,0 +1,111 @@
+"""The decision about an access request: its form, what its page shows, and what a POST of it does."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest
+
+from authz.approvals import access_requests, approvers
+from authz.approvals.access_requests import DURATIONS, NotDecided
+from authz.console.model_admin import person
+from authz.console.widgets.display import scope_label
+from authz.models import AccessRequest, AccessVote, ProtectedResource, Scope
+from authz.sign_in import form_binding
+
+LASTS = {"1h": "1 hour", "8h": "8 hours", "1d": "1 day", "7d": "7 days", "30d": "30 days"}
+DECISION = "approve an access request"
+
+
+class DecisionForm(forms.Form):
+    scopes = forms.MultipleChoiceField(
+        required=False,
+        label="What it may do",
+        widget=forms.CheckboxSelectMultiple,
+        help_text="What you leave out is declined for as long.",
+    )
+    lasts = forms.ChoiceField(label="For how long", choices=list(LASTS.items()), initial="8h")
+    comment = forms.CharField(
+        label="Reason", required=False, max_length=500, help_text="The person who asked reads it. A denial needs one."
+    )
+
+    def __init__(self, request: AccessRequest, votes: Sequence[AccessVote], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rows = Scope.objects.filter(resource__identifier=request.resource)
+        words = {row.name: (row.description, row.sensitivity) for row in rows}
+        scopes = self.fields["scopes"]
+        scopes.choices = [  # type: ignore[attr-defined]
+            (name, scope_label(name, *words.get(name, ("", "")))) for name in request.scopes
+        ]
+        # What others have left is what there is to have.
+        scopes.initial = [name for name in request.scopes if all(name in vote.scopes for vote in votes)]
+
+
+def votes_of(found: AccessRequest) -> list[AccessVote]:
+    return list(found.votes.select_related("by"))
+
+
+def decide_by_form(request: HttpRequest, found: AccessRequest) -> DecisionForm | None:
+    """The form as it has to be shown (again); None once it has decided."""
+    form = DecisionForm(found, votes_of(found), request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        # What is approved is what was read: the agent, its document, the reason and the votes so far included.
+        approves = request.POST.get("decision") == "approve"
+        if approves and not form_binding.is_as_shown(request, DECISION, *shown_of(found)):
+            form.add_error(None, form_binding.CHANGED)
+            return form
+        try:
+            _decide(request, found, form.cleaned_data)
+        except NotDecided as problem:
+            form.add_error(None, str(problem))
+        else:
+            return None
+    return form
+
+
+def known_of(found: AccessRequest) -> dict[str, Any]:
+    return {
+        "access_request": found,
+        "resource": ProtectedResource.objects.filter(identifier=found.resource).select_related("owner").first(),
+        "deciders": approvers.panel(found).in_words(),
+        "votes": votes_of(found),
+        "alike": access_requests.like(found),
+    }
+
+
+def shown_of(found: AccessRequest) -> tuple[object, ...]:
+    """What those who decide read of a request. How often it was asked, and what was decided in like cases, moves on."""
+    resource = ProtectedResource.objects.filter(identifier=found.resource).first()
+    scopes = Scope.objects.filter(resource=resource, name__in=found.scopes).order_by("name") if resource else ()
+    owner, user = found.client.owner, found.user
+    return (
+        str(found.pk),
+        form_binding.client_state(found.client),
+        owner.username if owner else "",
+        [user.username, user.email] if user else None,
+        [found.resource, resource.name if resource else ""],
+        found.scopes,
+        [[scope.name, scope.description, scope.sensitivity] for scope in scopes],
+        [found.grant_type, found.reason, found.context, approvers.panel(found).in_words()],
+        [[str(vote.pk), vote.by.username, vote.scopes, vote.expires, vote.comment] for vote in votes_of(found)],
+    )
+
+
+def _decide(request: HttpRequest, found: AccessRequest, given: dict[str, Any]) -> None:
+    by, now = person(request), datetime.now(UTC)
+    if request.POST.get("decision") == "approve":
+        expires = now + DURATIONS[given["lasts"]]
+        now_is = access_requests.approve(
+            found, by=by, scopes=given["scopes"], expires=expires, comment=given["comment"], now=now
+        )
+        if now_is.status == AccessRequest.Status.OPEN:
+            messages.success(request, "Your approval counts. Another person has to approve it, too.")
+        else:
+            messages.success(request, f"Approved, for {LASTS[given['lasts']]}.")
+    elif request.POST.get("decision") == "deny":
+        access_requests.deny(found, by=by, comment=given["comment"], now=now)
+        messages.success(request, "Denied.")
+    else:
+        raise NotDecided("Approve or deny it.")

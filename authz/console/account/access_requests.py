@@ -1,0 +1,94 @@
+"""The pages of access requests for everyone who is signed in: a person's own, and those that they decide."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from authz.approvals import access_requests, approvers
+from authz.console.access_requests.decision import DECISION, decide_by_form, known_of, shown_of
+from authz.console.model_admin import person
+from authz.console.widgets import names
+from authz.models import AccessRequest
+from authz.sign_in import form_binding
+
+SHOWN = 50
+
+
+@login_required
+@never_cache
+@require_safe
+def mine(request: HttpRequest) -> HttpResponse:
+    """What was asked for me, or by agents that I own, and what became of it; and what waits for my decision."""
+    me, now = person(request), datetime.now(UTC)
+    rows = AccessRequest.objects.filter(Q(user=me) | Q(client__owner=me)).select_related("client", "user", "decided_by")
+    shown = list(rows.prefetch_related("votes__by")[:SHOWN])
+    context = {
+        "requests": [(row, row.state(now)) for row in shown],
+        "servers": names.of_servers(row.resource for row in shown),
+        "for_me": approvers.waiting_for(me, access_requests.queue(now), SHOWN),
+    }
+    return render(request, "account/requests.html", context)
+
+
+@login_required
+@never_cache
+def one_of_mine(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """One request: for whom it is, for who decides, and for nobody else."""
+    me, now = person(request), datetime.now(UTC)
+    rows = AccessRequest.objects.select_related("client__owner", "user", "decided_by")
+    found = get_object_or_404(rows, pk=pk)
+    if me.pk not in (found.user_id, found.client.owner_id):
+        if me.is_staff and me.has_perm("authz.view_accessrequest"):
+            return redirect("admin:authz_accessrequest_change", pk)
+        if not approvers.objection(found, me):
+            return redirect("account_decide", pk)
+        raise Http404
+    if request.method == "POST":
+        return _explained(request, found) if "reason" in request.POST else _withdrawn(request, found)
+    state = found.state(now)
+    is_open = state == AccessRequest.Status.OPEN
+    context = {
+        "requests": [(found, state)],
+        "servers": names.of_servers([found.resource]),
+        "may_withdraw": found.user_id == me.pk and is_open,
+        "may_explain": is_open,
+        "deciders": approvers.panel(found).in_words() if is_open else "",
+        "is_one": True,
+    }
+    return render(request, "account/requests.html", context)
+
+
+def _explained(request: HttpRequest, found: AccessRequest) -> HttpResponse:
+    by, reason = person(request), request.POST["reason"]
+    if access_requests.add_justification(found, by=by, reason=reason, now=datetime.now(UTC)):
+        messages.success(request, "Whoever decides reads your reason.")
+    return redirect("account_request", found.pk)
+
+
+def _withdrawn(request: HttpRequest, found: AccessRequest) -> HttpResponse:
+    me = person(request)
+    withdrawn = found.user_id == me.pk and access_requests.cancel(found, by=me, now=datetime.now(UTC))
+    messages.success(request, "Withdrawn." if withdrawn else "It could not be withdrawn.")
+    return redirect("account_requests")
+
+
+@login_required
+@never_cache
+def decide_for_others(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """The same decision for those who are named as approvers and have no role in the console."""
+    found = AccessRequest.objects.select_related("client__owner", "user").filter(pk=pk).first()
+    # Whoever may not decide it is not told that it exists.
+    if found is None or approvers.objection(found, person(request)):
+        raise Http404
+    form = decide_by_form(request, found)
+    if form is None:
+        return redirect("account_requests")
+    known = {**known_of(found), "shown_field": form_binding.field(request, DECISION, *shown_of(found))}
+    return render(request, "account/decide.html", {**known, "title": "Approve or deny?", "form": form})
