@@ -175,7 +175,7 @@ def test_nobody_else_makes_the_server_fetch_keys(signed_in: Page, role: str) -> 
 
 
 def test_a_workload_is_bound_to_an_agent_that_asks_in_this_way(signed_in: Page) -> None:
-    from xaa.admin import WorkloadForm
+    from xaa.admin.workloads import WorkloadForm
 
     wrong = WorkloadForm({"subject": "spiffe://x/y", "claims": "{}", "client": "nightly-report"})
     missing = WorkloadForm({"subject": "spiffe://x/y", "claims": "{}", "client": "nobody"})

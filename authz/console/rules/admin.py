@@ -1,12 +1,9 @@
 """Rules: read as sentences, written with a form, judged by the same engine that reads the configuration file."""
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -14,237 +11,25 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authz import audit, decisions, registry
-from authz.console.model_admin import ConsoleAdmin, Form, Tool, person, record
+from authz import audit
+from authz.console.model_admin import ConsoleAdmin, Tool, person, record
+from authz.console.rules.draft import rules_with, simulated
+from authz.console.rules.form import RuleForm
 from authz.console.rules.history import DAYS, USUAL_DAYS, asked_days, effect, history, restore
-from authz.console.rules.simulator import AskBesideForm, AskForm, answer
+from authz.console.rules.simulator import AskBesideForm, AskForm
 from authz.console.site import console
-from authz.console.widgets import sentences, servers
-from authz.console.widgets.display import chip, grant_label, server_label
-from authz.console.widgets.fields import ApproversField, LinesField, with_count
-from authz.console.widgets.suggestions import suggesting
-from authz.database import configuration_cache
+from authz.console.widgets import sentences
+from authz.console.widgets.display import chip
 from authz.decisions import rule_history
-from authz.models import ProtectedResource, Rule, Scope
-from authz.policy import Rule as PolicyRule
-from authz.policy import RuleError, compile
-from authz.policy.approvers import MAX_APPROVERS
+from authz.models import Rule
 from authz.sign_in import form_binding
 
 DELETION = "delete a rule"
 
 ASKING, ONLY_WHEN = "Asking a human first", "Only when"
+
 EFFECT_WORDS = {"allow": "Allow", "deny": "Deny", "require_approval": "Ask first"}
 EFFECT_TONES = {"allow": "good", "deny": "bad", "require_approval": "caution"}
-
-
-def choices(
-    known: Iterable[str], present: Iterable[str], every: str, label: Callable[[str], str] = str
-) -> list[tuple[str, str]]:
-    """What may be ticked: everything, what the server knows, and what the rule already names."""
-    names = dict.fromkeys([*known, *(name for name in present if name != "*")])
-    return [("*", every), *((name, label(name)) for name in names)]
-
-
-class RuleForm(Form):
-    effect = forms.ChoiceField(
-        choices=(("allow", "Allow"), ("deny", "Deny"), ("require_approval", "Ask a human first")),
-        widget=forms.RadioSelect,
-    )
-    clients = LinesField(
-        widget=forms.Textarea(attrs={"class": "code", "rows": 3}),
-        label="Agents",
-        help_text="One a line: a client_id, host:*.example.com, tag:finance, owner:alice, environment:production, "
-        "kind:cimd, or * for every one.",
-    )
-    grant_types = forms.MultipleChoiceField(choices=(), widget=forms.CheckboxSelectMultiple, label="Ways to ask")
-    whom = forms.ChoiceField(
-        choices=(("machine", "For itself (machine to machine)"), ("people", "For people")),
-        widget=forms.RadioSelect,
-        label="For whom",
-        help_text="One rule never speaks about both.",
-    )
-    groups = forms.MultipleChoiceField(choices=(), required=False, widget=forms.CheckboxSelectMultiple)
-    users = LinesField(
-        required=False,
-        widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
-        label="And these people",
-        help_text="User names, one a line.",
-    )
-    resources = forms.MultipleChoiceField(choices=(), widget=forms.CheckboxSelectMultiple, label="MCP servers")
-    scopes = forms.MultipleChoiceField(choices=(), widget=forms.CheckboxSelectMultiple)
-    sensitivities = forms.MultipleChoiceField(
-        choices=Scope.Sensitivity.choices,
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        label="Of these, only with sensitivity",
-        help_text="Nothing ticked: whatever their sensitivity.",
-    )
-    max_lifetime = forms.IntegerField(
-        required=False,
-        min_value=1,
-        label="Tokens live at most",
-        help_text="Seconds. Left empty: as the MCP server says.",
-    )
-    approvers = ApproversField(
-        required=False,
-        label="Who approves",
-        help_text="Where the effect is “require approval”, one a line: owner (of the MCP server), role:approver,"
-        " group:…, user:…. Left empty: as the MCP server says.",
-    )
-    approvals = forms.IntegerField(
-        required=False,
-        min_value=1,
-        max_value=MAX_APPROVERS,
-        label="How many of them",
-        help_text="Different people. Left empty: one.",
-    )
-    max_auth_age = forms.IntegerField(
-        required=False, min_value=1, label="Signed in no longer ago than", help_text="Seconds."
-    )
-    acr = LinesField(
-        required=False, widget=forms.TextInput(attrs={"class": "mono"}), label="Sign-in level (acr), one of"
-    )
-    amr = LinesField(
-        required=False, widget=forms.TextInput(attrs={"class": "mono"}), label="Sign-in methods (amr), all of"
-    )
-    networks = LinesField(
-        required=False,
-        widget=forms.TextInput(attrs={"class": "mono"}),
-        help_text="Such as 10.0.0.0/8, separated by spaces.",
-    )
-    environments = LinesField(required=False, widget=forms.TextInput(attrs={"class": "mono"}))
-    not_before = forms.CharField(required=False, label="From", help_text="Such as 2026-12-31T18:00:00Z.")
-    not_after = forms.CharField(required=False, label="Until")
-
-    class Meta:
-        model = Rule
-        fields = ("name", "effect", "enabled")
-
-    OF_CONDITIONS = ("max_auth_age", "acr", "amr", "networks", "environments", "not_before", "not_after")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field, of in (("clients", "agents"), ("users", "people")):
-            if field in self.fields:
-                suggesting(self.fields[field], of)
-        definition: dict[str, Any] = self.instance.definition or {}
-        conditions: dict[str, Any] = definition.get("conditions") or {}
-        if self.instance.pk:
-            self.initial["whom"] = "people" if "users" in definition or "groups" in definition else "machine"
-        for field in (
-            "clients",
-            "grant_types",
-            "groups",
-            "users",
-            "resources",
-            "scopes",
-            "sensitivities",
-            "max_lifetime",
-        ):
-            if field in definition:
-                self.initial.setdefault(field, definition[field])
-        self.initial.setdefault("approvers", definition.get("approvers"))
-        self.initial.setdefault("approvals", (definition.get("approvers") or {}).get("count"))
-        for field in self.OF_CONDITIONS:
-            value = conditions.get(field)
-            if value not in (None, []):
-                self.initial.setdefault(field, " ".join(value) if isinstance(value, list) else value)
-        offered = {row.identifier: row for row in servers.offered(ProtectedResource.objects.all())}
-        groups = Group.objects.order_by("name").values_list("name", flat=True)
-        own = Scope.objects.order_by("name").values_list("name", flat=True).distinct()[:500]
-        scopes = sorted({*own, *(name for row in offered.values() for name in row.scopes)})
-
-        def server(identifier: str) -> str:
-            row = offered.get(identifier, servers.Offered(identifier=identifier))
-            return server_label(identifier, row.name, row.behind)
-
-        for field, known, every, label in (
-            ("grant_types", registry.grants(), "Every way", grant_label),
-            ("groups", groups, "Anybody who signs in", str),
-            ("resources", offered, "Every MCP server", server),
-            ("scopes", scopes, "Every scope", str),
-        ):
-            if field in self.fields:
-                self.fields[field].choices = choices(known, definition.get(field) or (), every, label)  # type: ignore[attr-defined]
-
-    def is_valid(self) -> bool:
-        # Trying a change out saves nothing: the page comes back as it does for a mistake, with the effect instead.
-        return super().is_valid() and not self.is_trial
-
-    @property
-    def is_trial(self) -> bool:
-        return "_effect" in self.data or "_simulate" in self.data
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or self.cleaned_data
-        if self.errors:
-            return cleaned
-        definition: dict[str, Any] = {
-            field: cleaned[field] for field in ("clients", "grant_types", "resources", "scopes")
-        }
-        if cleaned["whom"] == "people":
-            if not cleaned["groups"] and not cleaned["users"]:
-                self.add_error("groups", "Name a group or a person: an empty list would mean nobody.")
-                return cleaned
-            definition |= {field: cleaned[field] for field in ("groups", "users") if cleaned[field]}
-        elif cleaned["groups"] or cleaned["users"]:
-            self.add_error("whom", "A rule for machines names no people. Make a second rule for them.")
-            return cleaned
-        if cleaned["sensitivities"]:
-            definition["sensitivities"] = cleaned["sensitivities"]
-        if cleaned["max_lifetime"]:
-            definition["max_lifetime"] = cleaned["max_lifetime"]
-        conditions = {field: cleaned[field] for field in self.OF_CONDITIONS if cleaned[field]}
-        # What the form has no field for stays as the configuration file wrote it.
-        if hours := (self.instance.definition or {}).get("conditions", {}).get("hours"):
-            conditions["hours"] = hours
-        if conditions:
-            definition["conditions"] = conditions
-        try:
-            if approvers := with_count(cleaned.get("approvers") or {}, cleaned.get("approvals")):
-                definition["approvers"] = approvers
-            rule = PolicyRule.from_mapping({**definition, "name": cleaned["name"], "effect": cleaned["effect"]})
-        except RuleError as error:
-            field = error.field.removeprefix("conditions.").partition("[")[0].partition(".")[0]
-            self.add_error(field if field in self.fields else None, error.problem)
-            return cleaned
-        shape = rule.to_mapping()
-        self.instance.definition = {key: shape[key] for key in shape if key not in ("name", "effect", "enabled")}
-        return cleaned
-
-
-def _with(draft: Rule) -> list[PolicyRule]:
-    """All rules as they would be with this one saved."""
-    others = rule_history.readable(Rule.objects.exclude(pk=draft.pk))
-    return [*others, rule_history.as_policy_rule(draft)]
-
-
-def _simulated(asked: dict[str, Any], draft: Rule | None) -> dict[str, Any]:
-    """The answer to an ask as it is now, and with a draft; without one if there is none or it changes nothing."""
-    configuration_cache.begin()
-    now = time.time()
-    found: dict[str, Any] = {"now": answer(asked, decisions.cached_rules(), now)}
-    if draft is not None:
-        saved = Rule.objects.filter(pk=draft.pk).first()
-        if saved is None or _shape(saved) != _shape(draft):
-            found["draft"] = answer(asked, compile(_with(draft)), now)
-            found["differs"] = _said(found["now"]) != _said(found["draft"])
-    return found
-
-
-def _shape(rule: Rule) -> dict[str, Any]:
-    """What a rule says, however it is written down."""
-    try:
-        return rule_history.as_policy_rule(rule).to_mapping()
-    except RuleError:
-        return {}
-
-
-def _said(found: dict[str, Any]) -> tuple[Any, ...]:
-    """What who asks is told by an answer; not by which rules."""
-    decision = found["decision"]
-    return decision.effect, decision.scopes, decision.waiting, decision.lifetime, decision.step_up
 
 
 @admin.register(Rule, site=console)
@@ -333,9 +118,9 @@ class RuleAdmin(ConsoleAdmin):
         }
         if "_effect" in form.data and not form.errors:
             days = form.data["_effect"]
-            context |= effect(_with(form.instance), int(days) if days in map(str, DAYS) else USUAL_DAYS)
+            context |= effect(rules_with(form.instance), int(days) if days in map(str, DAYS) else USUAL_DAYS)
         if ask_form.is_bound and ask_form.is_valid():
-            context["simulated"] = _simulated(ask_form.cleaned_data, None if form.errors else form.instance)
+            context["simulated"] = simulated(ask_form.cleaned_data, None if form.errors else form.instance)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -1,0 +1,103 @@
+"""The console's pages of other organisations' authorization servers, where our ID-JAGs go."""
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from authz import resources
+from authz.console.model_admin import ConsoleAdmin, Form
+from authz.console.site import console
+from authz.console.widgets.display import chip, foreign
+from authz.console.widgets.fields import LinesField
+from authz.protocol import scopes
+from authz.protocol.errors import OAuthError
+from xaa.admin.fields import ClientIdsField, IssuerField, NamedFields
+from xaa.models import (
+    ResourceAuthorizationServer,
+    TargetResource,
+)
+
+if TYPE_CHECKING:
+    TargetInlineBase = admin.TabularInline[TargetResource, ResourceAuthorizationServer]
+else:
+    TargetInlineBase = admin.TabularInline
+
+
+class ServerForm(Form):
+    issuer = IssuerField(max_length=512, strip=False, help_text="As it stands in “aud”, byte for byte.")
+    client_ids = ClientIdsField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 3, "spellcheck": "false"}),
+        label="Client ids",
+        help_text='Our agents\' ids and what they are called there, as JSON: {"ours": "theirs"}. A metadata document\'s'
+        " URL is the same everywhere.",
+    )
+
+    class Meta:
+        model = ResourceAuthorizationServer
+        fields = (
+            *("name", "issuer", "enabled", "id_jag_signing_alg", "client_ids"),
+            *("tenant", "aud_tenant", "aud_sub"),
+        )
+
+
+class TargetForm(Form):
+    scopes = LinesField(required=False, widget=forms.Textarea(attrs={"rows": 2}), help_text="One a line.")
+
+    class Meta:
+        model = TargetResource
+        fields = ("identifier", "scopes")
+
+    def clean_identifier(self) -> str:
+        given = str(self.cleaned_data["identifier"])
+        try:
+            resources.canonical(given)
+        except OAuthError as error:
+            raise forms.ValidationError(error.sentence) from None
+        return given
+
+    def clean_scopes(self) -> list[str]:
+        given: list[str] = self.cleaned_data["scopes"]
+        if not all(scopes.is_scope_token(name) for name in given):
+            raise forms.ValidationError("Scope names have neither quotation marks nor backslashes.")
+        return given
+
+
+class TargetInline(TargetInlineBase):
+    formset = NamedFields
+    model = TargetResource
+    form = TargetForm
+    fields = ("identifier", "scopes")
+    extra = 1
+
+
+@admin.register(ResourceAuthorizationServer, site=console)
+class ResourceAuthorizationServerAdmin(ConsoleAdmin):
+    nav = ("Trust", "out")
+    nav_title = "Resource auth. servers"
+    introduction = "Other organisations' authorization servers that take our ID-JAGs, and what may be asked for there."
+    empty_text = "No agent can be sent to another organisation's MCP server yet."
+    form = ServerForm
+    inlines = (TargetInline,)
+    list_display = ("who", "state", "reach")
+    search_fields = ("name", "issuer")
+
+    @admin.display(description="server", ordering="issuer")
+    def who(self, row: ResourceAuthorizationServer) -> SafeString:
+        return foreign(row.name or row.issuer, sub=row.issuer)
+
+    @admin.display(description="state", ordering="enabled")
+    def state(self, row: ResourceAuthorizationServer) -> SafeString:
+        return chip("Active", "good") if row.enabled else chip("Switched off", "bad")
+
+    @admin.display(description="resources")
+    def reach(self, row: Any) -> int:
+        return int(row.resource_total)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ResourceAuthorizationServer]:
+        rows: QuerySet[ResourceAuthorizationServer] = super().get_queryset(request)
+        return rows.annotate(resource_total=Count("resources"))

@@ -1,0 +1,163 @@
+"""The console's list and page of trusted issuers."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.cache import never_cache
+
+from authz.console.model_admin import ConsoleAdmin, Tool
+from authz.console.site import console
+from authz.console.widgets.display import chip, foreign
+from authz.console.widgets.tasks import MAX_TASKS, Task, many
+from xaa import presets
+from xaa.admin.assertion_test import assertion_view
+from xaa.admin.issuer_keys import health_line, inline_line
+from xaa.admin.trusted_issuer_form import TrustedIssuerForm
+from xaa.admin.workloads import WorkloadInline
+from xaa.models import (
+    SignInClient,
+    TrustedIssuer,
+)
+from xaa.sign_in import secret
+from xaa.sign_in.adapter import provider_id
+from xaa.sign_in.provider import callback_url
+
+
+class HealthFilter(admin.SimpleListFilter):
+    title = "health"
+    parameter_name = "health"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return (("failing", "Its keys cannot be fetched"),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[TrustedIssuer]) -> QuerySet[TrustedIssuer]:
+        return queryset.filter(FAILING) if self.value() == "failing" else queryset
+
+
+FAILING = Q(enabled=True, health__failures__gt=0)
+
+
+@admin.register(TrustedIssuer, site=console)
+class TrustedIssuerAdmin(ConsoleAdmin):
+    nav = ("Trust", "key")
+    introduction = "Whose assertions are believed, and what for. Switching one off ends everything that rests on it."
+    empty_text = "Nobody is trusted yet, so no assertion of anybody else is believed."
+    form = TrustedIssuerForm
+    inlines = (WorkloadInline,)
+    list_display = ("who", "state", "believed_for", "people", "keys")
+    list_filter = (HealthFilter,)
+    list_select_related = ("health",)
+    search_fields = ("name", "issuer")
+    fieldsets = (
+        (None, {"fields": ("name", "issuer", "enabled", "accepts", "jwks_uri", "jwks", "keys")}),
+        ("People", {"fields": ("match", "create", "groups_claim", "tenants", "email_trusted", "email_domains")}),
+        ("Clients without a secret", {"fields": ("public_clients", "public_client_lifetime")}),
+        ("ID tokens", {"fields": ("client_ids", "trusted_audiences")}),
+        ("Workloads", {"fields": ("audience", "max_lifetime", "reuse")}),
+        ("Signing in", {"fields": ("sign_in_client_id", "sign_in_secret", "sign_in_scopes", "redirect_uri")}),
+    )
+    readonly_fields = ("redirect_uri", "keys")
+    change_form_template = "console/trusted_issuer.html"
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """The form of a preset (`?preset=okta`): filled in, to be looked at and saved."""
+        chosen = presets.PRESETS.get(request.GET.get("preset", ""))
+        if chosen is None:
+            return {}
+        keys = dict(chosen.keys)
+        subjects = keys.pop("subjects", {})
+        if subjects:
+            keys |= {name: subjects[name] for name in ("match", "create", "tenants")}
+            keys["groups_claim"] = subjects["groups"]
+        return {"name": chosen.label, "issuer": chosen.issuer if chosen.is_fixed else "", **keys}
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        name = request.GET.get("preset", "")
+        offered = {"presets": presets.PRESETS, "preset": presets.PRESETS.get(name), "preset_name": name}
+        answer: HttpResponse = super().add_view(request, form_url, {**(extra_context or {}), **offered})
+        return answer
+
+    @admin.display(description="Redirect URI")
+    def redirect_uri(self, row: TrustedIssuer) -> str:
+        """What the issuer has to know of us."""
+        return callback_url(provider_id(row.issuer)) if row.pk else "Shown once it is saved; the issuer needs it."
+
+    @admin.display(description="Client secret")
+    def sign_in_secret(self, row: TrustedIssuer) -> str:
+        """What those see of it who may change nothing."""
+        client = getattr(row, "sign_in", None)
+        return "There is one." if client and client.secret else "—"
+
+    def save_model(self, request: HttpRequest, obj: TrustedIssuer, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        given = form.cleaned_data
+        if not given["sign_in_client_id"]:
+            SignInClient.objects.filter(issuer=obj).delete()
+            return
+        values = {"client_id": given["sign_in_client_id"], "scopes": given["sign_in_scopes"]}
+        if given["sign_in_secret"]:
+            values["secret"] = secret.sealed(given["sign_in_secret"], obj.pk)
+        SignInClient.objects.update_or_create(issuer=obj, defaults=values)
+
+    @admin.display(description="issuer", ordering="issuer")
+    def who(self, row: TrustedIssuer) -> SafeString:
+        return foreign(row.name or row.issuer, sub=row.issuer)
+
+    @admin.display(description="state", ordering="enabled")
+    def state(self, row: TrustedIssuer) -> SafeString:
+        return chip("Trusted", "good") if row.enabled else chip("Switched off", "bad")
+
+    @admin.display(description="believed for")
+    def believed_for(self, row: TrustedIssuer) -> str:
+        names = dict(TrustedIssuer.Use.choices)
+        told = ", ".join(names[use] for use in row.accepts if use in names) or "nothing"
+        hosts = ", ".join(row.public_clients)
+        return f"{told}; without a secret from {hosts}" if hosts else told
+
+    @admin.display(description="people")
+    def people(self, row: Any) -> SafeString:
+        url = f"{reverse('admin:xaa_subjectlink_changelist')}?issuer__id__exact={row.pk}"
+        return format_html('<a href="{}">{} linked</a>', url, row.linked)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TrustedIssuer]:
+        rows: QuerySet[TrustedIssuer] = super().get_queryset(request).annotate(linked=Count("links"))
+        return rows
+
+    def tasks(self, request: HttpRequest, now: datetime) -> list[Task]:
+        """Issuers whose keys cannot be fetched: nobody comes in by them once the last keys are too old."""
+        if not self.has_view_permission(request) or not (
+            failing := TrustedIssuer.objects.filter(FAILING)[:MAX_TASKS].count()
+        ):
+            return []
+        url = f"{reverse('admin:xaa_trustedissuer_changelist')}?health=failing"
+        text = many(failing, "The keys of 1 issuer cannot be fetched", "The keys of {} issuers cannot be fetched")
+        return [Task(text, url, "Look", "key")]
+
+    def tools(self, request: HttpRequest, obj: TrustedIssuer | None) -> Sequence[Tool]:
+        found = []
+        if obj is not None:
+            links = reverse("admin:xaa_subjectlink_changelist")
+            found.append(Tool("Linked people", f"{links}?issuer__id__exact={obj.pk}"))
+        if request.user.is_superuser:
+            found.append(Tool("Test an assertion", reverse("admin:xaa_trustedissuer_test")))
+        return found
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path("test/", self.admin_site.admin_view(never_cache(assertion_view)), name="xaa_trustedissuer_test")
+        return [own, *super().get_urls()]
+
+    @admin.display(description="keys")
+    def keys(self, row: TrustedIssuer) -> SafeString | str:
+        return format_html("{}{}", inline_line(row), health_line(getattr(row, "health", None)))
+
+    def cut_off_as(self, obj: TrustedIssuer) -> tuple[str, str] | None:
+        return "issuer", obj.issuer
