@@ -140,7 +140,7 @@ def test_nobody_decides_twice(signed_in: Page) -> None:
 
     page = submit(browser, act("approved", client("pending-agent")), given, follow=True).content.decode()
 
-    assert "Somebody else was quicker" in page
+    assert "Another administrator has changed its status already." in page
     assert AuditEvent.objects.filter(event="agent:status:approved").count() == 1
 
 

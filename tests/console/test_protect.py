@@ -6,8 +6,8 @@ from unittest.mock import patch
 import pytest
 from django.urls import reverse
 
-from authz import outbound
-from authz.console.widgets import charts
+from authz import outbound, registry
+from authz.console.widgets import charts, display
 from authz.console.widgets.resource_check import findings
 from authz.console.widgets.snippets import Values, metadata_address, protect
 from authz.models import ProtectedResource
@@ -109,3 +109,18 @@ def test_bars_stack_without_overlap() -> None:
     assert first[1].y + first[1].height == pytest.approx(first[0].y, abs=0.2)
     assert [bar.total for bar in chart.bars] == [8, 2]
     assert [key.total for key in chart.keys] == [3, 7]
+
+
+def test_a_series_keeps_its_colour_when_another_is_missing() -> None:
+    colours = {"refresh_token": 2, "client_credentials": 3}
+    both = charts.stacked(["a"], {"refresh_token": [1], "client_credentials": [1]}, colours=colours)
+    one = charts.stacked(["a"], {"client_credentials": [1]}, colours=colours)
+
+    assert [key.series for key in both.keys] == [2, 3]
+    assert [key.series for key in one.keys] == [segment.series for segment in one.bars[0].segments] == [3]
+
+
+def test_each_grant_has_a_colour_of_its_own() -> None:
+    colours = [display.grant_colour(grant) for grant in registry.grants()]
+
+    assert len(set(colours)) == len(colours)

@@ -53,7 +53,7 @@ def test_two_people_approve_what_a_third_one_asked_for(arrive: Arrive) -> None:
     expect(olga.page.get_by_text("I sum up the meeting notes for the board.")).to_be_visible()
     assert olga.overflow() == 0
     olga.page.get_by_role("button", name="Approve").click()
-    expect(olga.page.get_by_text("Somebody else has to approve it, too.")).to_be_visible()
+    expect(olga.page.get_by_text("Another person has to approve it, too.")).to_be_visible()
     assert bob.open(path) == 403
 
     alice.sign_in("alice")

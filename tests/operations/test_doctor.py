@@ -20,6 +20,7 @@ from pytest_django import Settings
 from authz import audit, keys, registry
 from authz.models import AuditArchive, AuditDestination, PeriodicTask, SigningKey
 from authz.operations import doctor, periodic
+from authz.operations.doctor import audits, databases, examinations, services
 from authz.outbound import Cause, OutboundError, Response
 from authz.protocol import jwks
 from demo.processes import free_port
@@ -130,13 +131,13 @@ def test_a_trigger_of_postgresql_that_does_something_else(statement: str, trigge
 
 
 def test_a_disk_that_is_almost_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "disk_usage", lambda _: SimpleNamespace(free=1024))
+    monkeypatch.setattr(databases, "disk_usage", lambda _: SimpleNamespace(free=1024))
     assert [finding.level for finding in found("disk")] == (["warning"] if connection.vendor == "sqlite" else [])
 
 
 @pytest.mark.parametrize(("apart", "level"), [(4, None), (10, "warning"), (-40, "error")])
 def test_a_clock_that_is_off(apart: float, level: str | None) -> None:
-    levels = [finding.level for finding in doctor.skew("somebody", 1000.0 + apart, 1000.0, about="clock")]
+    levels = [finding.level for finding in doctor.skew("a server", 1000.0 + apart, 1000.0, about="clock")]
     assert levels == ([level] if level else [])
     if connection.vendor == "postgresql":
         assert [finding.level for finding in doctor.clock(lambda: time.time() + apart)] == levels
@@ -166,13 +167,13 @@ class TestAudit:
     @pytest.fixture(autouse=True)
     def folder(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         folder = tmp_path / "audit"
-        monkeypatch.setattr(doctor, "conf", SimpleNamespace(audit_directory=folder, audit_retention_days=0))
+        monkeypatch.setattr(audits, "conf", SimpleNamespace(audit_directory=folder, audit_retention_days=0))
         return folder
 
     def test_one_that_is_not_sealed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         audit.record(audit.Event.TOKEN_ISSUED)
         assert found("audit") == []
-        monkeypatch.setattr(doctor, "UNSEALED", -1.0)
+        monkeypatch.setattr(audits, "UNSEALED", -1.0)
         assert "wait for their seal" in only("audit").says
 
     def test_a_destination_that_takes_nothing(self) -> None:
@@ -189,7 +190,7 @@ class TestAudit:
 
     def test_a_directory_that_is_almost_full(self, monkeypatch: pytest.MonkeyPatch) -> None:
         AuditDestination.objects.create(name="file", to="file:audit.jsonl")
-        monkeypatch.setattr(doctor, "disk_usage", lambda _: SimpleNamespace(free=1024))
+        monkeypatch.setattr(audits, "disk_usage", lambda _: SimpleNamespace(free=1024))
         assert only("audit").level == "warning"
 
     def test_an_archive_that_is_not_there(self) -> None:
@@ -250,7 +251,7 @@ def test_a_mail_server_that_is_not_there(settings: Settings, monkeypatch: pytest
     def refuse() -> Any:
         raise ConnectionRefusedError("nobody listens")
 
-    monkeypatch.setattr(doctor, "get_connection", lambda: SimpleNamespace(open=refuse))
+    monkeypatch.setattr(services, "get_connection", lambda: SimpleNamespace(open=refuse))
     assert "nobody listens" in only("mail").says
 
 
@@ -298,7 +299,7 @@ def test_an_examination_that_breaks_is_a_finding_and_stops_no_other(monkeypatch:
         raise RuntimeError("the stethoscope is gone")
         yield
 
-    monkeypatch.setattr(doctor, "database", breaks)
+    monkeypatch.setattr(examinations, "database", breaks)
     assert "the stethoscope is gone" in only("database").says
     assert found("secrets") == []
 

@@ -1,15 +1,19 @@
 """Charts as plain SVG geometry: computed here, drawn by a template, without a script (pure)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 720, 190
 LEFT, RIGHT, TOP, BOTTOM = 38, 4, 10, 24
+PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+GRID_LINES, MAX_TICKS = 4, 8
+# The part of a bar's place that stays free on either side.
+GAP = 0.12
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One part of a stacked bar. `series` counts from 1 and picks the colour."""
+    """One part of a stacked bar. `series` is the number of its colour, from 1 to 6."""
 
     x: float
     y: float
@@ -72,54 +76,53 @@ def stacked(
     labels: Sequence[str],
     series: Mapping[str, Sequence[int]],
     *,
+    colours: Mapping[str, int] | None = None,
     urls: Sequence[str] = (),
     key_urls: Mapping[str, str] | None = None,
 ) -> Chart:
-    """Bars in the order of `labels`; each series has one value a label, and is stacked in the mapping's order."""
-    totals = [sum(values[i] for values in series.values()) for i in range(len(labels))]
-    top = ceiling(max(totals, default=0))
-    plot_width, plot_height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-    pitch = plot_width / max(len(labels), 1)
+    """Bars in the order of `labels`. Each series has one value a label, and is stacked in the mapping's order.
+
+    `colours` maps a series to its number from 1 to 6; without it they are numbered in order. `urls` has one address a
+    label, `key_urls` one a series.
+    """
+    numbers = colours or {name: number for number, name in enumerate(series, start=1)}
+    top = ceiling(max(map(sum, zip(*series.values(), strict=True)), default=0))
+    pitch = PLOT_WIDTH / max(len(labels), 1)
     bars = []
     for i, label in enumerate(labels):
-        x, y = LEFT + i * pitch + pitch * 0.12, float(HEIGHT - BOTTOM)
-        segments = []
-        for number, (name, values) in enumerate(series.items(), start=1):
-            if values[i]:
-                height = plot_height * values[i] / top
-                y -= height
-                segments.append(
-                    Segment(
-                        round(x, 1),
-                        round(y, 1),
-                        round(pitch * 0.76, 1),
-                        round(height, 1),
-                        number,
-                        f"{label}: {values[i]} {name}",
-                    )
-                )
-        bars.append(
-            Bar(
-                round(x, 1),
-                round(pitch * 0.76, 1),
-                label,
-                urls[i] if urls else "",
-                tuple(segments),
-                tuple(values[i] for values in series.values()),
-                totals[i],
-            )
+        values = {name: of_series[i] for name, of_series in series.items()}
+        x, width = round(LEFT + (i + GAP) * pitch, 1), round(pitch * (1 - 2 * GAP), 1)
+        segments = tuple(
+            _segments(x, width, top, [(numbers[name], f"{label}: {n} {name}", n) for name, n in values.items()])
         )
-    every = max(1, len(labels) // 8)
+        bars.append(
+            Bar(x, width, label, urls[i] if urls else "", segments, tuple(values.values()), sum(values.values()))
+        )
     return Chart(
         bars=tuple(bars),
-        lines=tuple(
-            Line(round(HEIGHT - BOTTOM - plot_height * part / 4, 1), f"{top * part // 4}") for part in range(5)
-        ),
+        lines=tuple(_line(part, top) for part in range(GRID_LINES + 1)),
         keys=tuple(
-            Key(name, number, sum(values), (key_urls or {}).get(name, ""))
-            for number, (name, values) in enumerate(series.items(), start=1)
+            Key(name, numbers[name], sum(values), (key_urls or {}).get(name, "")) for name, values in series.items()
         ),
-        ticks=tuple(
-            (round(LEFT + i * pitch + pitch / 2, 1), label) for i, label in enumerate(labels) if i % every == 0
-        ),
+        ticks=_ticks(labels, pitch),
     )
+
+
+def _segments(x: float, width: float, top: int, values: Iterable[tuple[int, str, int]]) -> Iterator[Segment]:
+    """The parts of a bar from its foot upwards. A value is (number of its colour, title, count)."""
+    y = float(HEIGHT - BOTTOM)
+    for number, title, count in values:
+        height = PLOT_HEIGHT * count / top
+        y -= height
+        if count:
+            yield Segment(x, round(y, 1), width, round(height, 1), number, title)
+
+
+def _line(part: int, top: int) -> Line:
+    return Line(round(HEIGHT - BOTTOM - PLOT_HEIGHT * part / GRID_LINES, 1), f"{top * part // GRID_LINES}")
+
+
+def _ticks(labels: Sequence[str], pitch: float) -> tuple[tuple[float, str], ...]:
+    """The middle of each labelled bar, and its label."""
+    every = max(1, len(labels) // MAX_TICKS)
+    return tuple((round(LEFT + i * pitch + pitch / 2, 1), label) for i, label in enumerate(labels) if i % every == 0)

@@ -7,7 +7,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 STATUS_TONES = {"approved": "good", "pending": "caution", "suspended": "bad", "retired": ""}
-
 # What the protocol's names mean, for those who tick them.
 GRANT_WORDS = {
     "authorization_code": "signs people in",
@@ -16,6 +15,15 @@ GRANT_WORDS = {
     "urn:ietf:params:oauth:grant-type:token-exchange": "turns a sign-in into an ID-JAG",
     "urn:ietf:params:oauth:grant-type:jwt-bearer": "redeems an ID-JAG, or a workload's assertion",
 }
+# The colour of a grant in every chart (console.css: --c1 to --c6). Grants that are not named here share the last one.
+GRANT_COLOURS = {
+    "authorization_code": 1,
+    "refresh_token": 2,
+    "client_credentials": 3,
+    "urn:ietf:params:oauth:grant-type:jwt-bearer": 4,
+    "urn:ietf:params:oauth:grant-type:token-exchange": 5,
+}
+OTHER_COLOUR = 6
 METHOD_WORDS = {
     "none": "a program on people's own devices",
     "client_secret_basic": "a secret, in the header",
@@ -33,6 +41,10 @@ def grant_label(name: str) -> SafeString | str:
         name.rpartition(":")[2],
         GRANT_WORDS[name],
     )
+
+
+def grant_colour(name: str) -> int:
+    return GRANT_COLOURS.get(name, OTHER_COLOUR)
 
 
 def grant_choice(name: str) -> str:

@@ -1,31 +1,31 @@
 """`manage.py policy`: why an ask is answered as it is, or was; what other rules would change; the rules' history."""
 
-import sys
 import time
-from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Sequence
+from argparse import ArgumentParser
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils.dateparse import parse_datetime
 
 from authz import decisions
-from authz.configuration import ConfigurationError
-from authz.configuration.document import read
 from authz.database import configuration_cache
 from authz.decisions import past_decisions, recorded_asks, rule_history, simulation
 from authz.decisions.simulation import Level
 from authz.management.operators import administrator
-from authz.models import AuditEvent, Client, ProtectedResource, RuleChange, User
-from authz.models import Rule as RuleRow
+from authz.management.policy_input import (
+    event_of,
+    no_demand,
+    parse_time,
+    query_of,
+    rule_ids,
+    rules_of,
+    scope_of,
+    shifts_of,
+)
+from authz.management.policy_words import counted, first_names, in_words, where
+from authz.models import RuleChange
 from authz.policy import (
-    Ask,
     Explanation,
-    Reach,
-    Rule,
-    RuleError,
     RuleSet,
     RuleStatus,
     compile,
@@ -33,10 +33,6 @@ from authz.policy import (
     reach,
     sentence,
 )
-from authz.protocol import jwts
-
-# Names of a line.
-SHOWN = 10
 
 
 class Command(BaseCommand):
@@ -104,7 +100,7 @@ class Command(BaseCommand):
     # --- One ask
 
     def _explain(self, options: dict[str, Any], now: float) -> None:
-        question, rules = _question(options, now), decisions.cached_rules()
+        question, rules = query_of(options, now), decisions.cached_rules()
         self._decided(explain(question, rules, now, decisions.approvals_for(question, rules, now)))
 
     def _replay(self, options: dict[str, Any]) -> None:
@@ -112,9 +108,9 @@ class Command(BaseCommand):
             if options["at"] is not None:
                 if not options["client"] or not options["resource"]:
                     raise CommandError("--at needs an ask: at least --client and --resource.")
-                found = past_decisions.at(_question(options, options["at"].timestamp()), options["at"])
+                found = past_decisions.at(query_of(options, options["at"].timestamp()), options["at"])
             else:
-                found = past_decisions.of_event(_event(options))
+                found = past_decisions.of_event(event_of(options))
         except past_decisions.CannotReplay as problem:
             raise CommandError(str(problem)) from None
         when = f"{datetime.fromtimestamp(found.moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -148,12 +144,12 @@ class Command(BaseCommand):
     def _reach(self, options: dict[str, Any], now: float) -> None:
         if not (options["client"] or options["user"] or options["resource"]):
             raise CommandError("Name an agent, a person or an MCP server: --client, --user, --resource.")
-        among = _among(options)
+        among = scope_of(options)
         machines = not options["user"]
         rows = reach(decisions.cached_rules(), among.agents, among.persons, among.servers, now, machines=machines)
         for row in rows:
-            who = f"{_some(row.clients)} for {_some([name or 'itself' for name in row.subjects])}"
-            self.stdout.write(f"{who} at {_where(row)} by {', '.join(row.grant_types)}")
+            who = f"{first_names(row.clients)} for {first_names([name or 'itself' for name in row.subjects])}"
+            self.stdout.write(f"{who} at {where(row)} by {', '.join(row.grant_types)}")
             for level, scopes in (
                 (Level.GRANTED, row.scopes),
                 (Level.WAITING, row.waiting),
@@ -167,35 +163,37 @@ class Command(BaseCommand):
     # --- Other rules
 
     def _simulate(self, options: dict[str, Any], now: float) -> None:
-        shifts = _shifts(options, now, prune=options["prune"])
+        shifts = shifts_of(options, now, prune=options["prune"])
         for shift in shifts:
             verb = self.style.SUCCESS("gains") if shift.gains else self.style.ERROR("loses")
             who = f"{shift.client_id} for {shift.subject or 'itself'}"
             self.stdout.write(
-                f"{verb} {who} at {_where(shift)} by {shift.grant_type}: {shift.scope}, {shift.before} → {shift.after}"
+                f"{verb} {who} at {where(shift)} by {shift.grant_type}: {shift.scope}, {shift.before} → {shift.after}"
             )
         gained = sum(shift.gains for shift in shifts)
         self.stdout.write(f"{gained} gained, {len(shifts) - gained} lost." if shifts else "Nobody gains or loses.")
 
     def _comply(self, options: dict[str, Any], now: float) -> None:
         """What the rules demand that a file has, they keep already if adding them would take nothing from anybody."""
-        given = _rules_of(options["file"])
-        if problem := _no_demand(given):
+        given = rules_of(options["file"])
+        if problem := no_demand(given):
             raise CommandError(problem)
         new = compile([*simulation.current().values(), *given])
         broken = [
-            shift for shift in simulation.shifts(decisions.cached_rules(), new, _among(options), now) if not shift.gains
+            shift
+            for shift in simulation.shifts(decisions.cached_rules(), new, scope_of(options), now)
+            if not shift.gains
         ]
         for shift in broken:
             who = f"{shift.client_id} for {shift.subject or 'itself'}"
-            self.stdout.write(f"{who} at {_where(shift)} by {shift.grant_type}: {shift.scope}, {shift.before}")
+            self.stdout.write(f"{who} at {where(shift)} by {shift.grant_type}: {shift.scope}, {shift.before}")
         if broken:
-            raise CommandError(f"The rules do not keep it: {_counted(len(broken), 'way')} around it.")
+            raise CommandError(f"The rules do not keep it: {counted(len(broken), 'way')} around it.")
         self.stdout.write(self.style.SUCCESS("The rules keep it: adding these would take nothing from anybody."))
 
     def _diff(self, options: dict[str, Any]) -> None:
         old = simulation.current()
-        new = {rule.name: rule for rule in simulation.proposed(_rules_of(options["file"]), prune=options["prune"])}
+        new = {rule.name: rule for rule in simulation.proposed(rules_of(options["file"]), prune=options["prune"])}
         differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
         for name in differing:
             if name in old:
@@ -216,27 +214,27 @@ class Command(BaseCommand):
     # --- History
 
     def _history(self, name: str, limit: int) -> None:
-        rows = RuleChange.objects.filter(rule__in=_ids(name)) if name else RuleChange.objects.all()
+        rows = RuleChange.objects.filter(rule__in=rule_ids(name)) if name else RuleChange.objects.all()
         for row in rows[:limit]:
             who = " ".join(part for part in (row.author, row.how and f"({row.how})") if part) or "past the console"
             self.stdout.write(f"{row.pk}  {row.time:%Y-%m-%d %H:%M:%S}  {row.action}  {row.name}, by {who}")
             earlier = rule_history.before(row)
             if earlier is not None and row.action != RuleChange.Action.CREATED:
-                self.stdout.write(self.style.ERROR(f"    - {_in_words(earlier)}"))
+                self.stdout.write(self.style.ERROR(f"    - {in_words(earlier)}"))
             if row.action != RuleChange.Action.REMOVED:
-                self.stdout.write(self.style.SUCCESS(f"    + {_in_words(row)}"))
+                self.stdout.write(self.style.SUCCESS(f"    + {in_words(row)}"))
 
     def _restore(self, options: dict[str, Any]) -> None:
         by, version = administrator(options["by"]), options["version"]
         if not 0 < version <= rule_history.number():
             raise CommandError(f"There is no version {version}; the newest is {rule_history.number()}.")
-        ids: list[int | None] = [*_ids(options["rule"])] if options["rule"] else [None]
+        ids: list[int | None] = [*rule_ids(options["rule"])] if options["rule"] else [None]
         for rule in ids:
             for now, then in rule_history.differing(version, rule).values():
                 if now is not None:
-                    self.stdout.write(self.style.ERROR(f"- {now.name}: {_in_words(now)}"))
+                    self.stdout.write(self.style.ERROR(f"- {now.name}: {in_words(now)}"))
                 if then is not None:
-                    self.stdout.write(self.style.SUCCESS(f"+ {then.name}: {_in_words(then)}"))
+                    self.stdout.write(self.style.SUCCESS(f"+ {then.name}: {in_words(then)}"))
         if options["dry_run"]:
             return
         try:
@@ -244,131 +242,3 @@ class Command(BaseCommand):
         except rule_history.CannotRestore as problem:
             raise CommandError(str(problem)) from None
         self.stdout.write(f"{changed} rules restored from version {version}." if changed else "Nothing to restore.")
-
-
-def parse_time(text: str) -> datetime:
-    """A past time with its offset from UTC (`Z` for none), or a date."""
-    try:
-        found = parse_datetime(text) or datetime.combine(datetime.fromisoformat(text), datetime.min.time())
-    except ValueError:
-        raise ArgumentTypeError("must be a time such as 2026-11-23T12:00Z") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _event(options: dict[str, Any]) -> AuditEvent:
-    if options["token"]:
-        try:
-            # Whether it is genuine doesn't matter: it only says where in the audit to look.
-            claims = jwts.parse(_text_of(options["token"]).strip()).claims
-        except (jwts.JwtError, OSError, UnicodeDecodeError):
-            raise CommandError("That is not an access token.") from None
-        return past_decisions.event_of_token(str(claims.get("jti", "")), str(claims.get("authorization", "")))
-    if options["jti"]:
-        return past_decisions.event_of_token(options["jti"])
-    event = AuditEvent.objects.filter(pk=options["event"] or 0).first()
-    if event is None:
-        raise CommandError("Name an event of the audit, a token, or a time.")
-    return event
-
-
-def _shifts(options: dict[str, Any], now: float, *, prune: bool) -> list[simulation.Shift]:
-    new = compile(simulation.proposed(_rules_of(options["file"]), prune=prune))
-    return simulation.shifts(decisions.cached_rules(), new, _among(options), now)
-
-
-def _among(options: dict[str, Any]) -> simulation.Cast:
-    try:
-        return simulation.cast(client_id=options["client"], username=options["user"], resource=options["resource"])
-    except simulation.Unknown as problem:
-        raise CommandError(str(problem)) from None
-
-
-def _no_demand(given: list[Rule]) -> str:
-    """Why nobody could say whether such rules are kept; "" if somebody can."""
-    if not given:
-        return "A file without rules demands nothing."
-    for rule in given:
-        if rule.effect == "allow":
-            return "Rules that allow demand nothing; write what must not be as deny or require_approval."
-        if not rule.enabled:
-            return f"“{rule.name}” is switched off, so it demands nothing."
-        # What only a real ask can meet or miss would be taken for kept wherever it might be missed.
-        if asked := sorted({*rule.conditions.to_mapping()} - {"environments"}):
-            return (
-                f"“{rule.name}” depends on {', '.join(asked)}, which only a real ask has."
-                " Leave it out here, or look at the past with `policy diff --days`."
-            )
-    return ""
-
-
-def _where(found: Reach | simulation.Shift) -> str:
-    """The MCP server, and the other authorization server that it stands behind, if it does."""
-    behind = f" behind {found.authorization_server}" if found.authorization_server else ""
-    return f"{found.resource}{behind}"
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    rest = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def _ids(name: str) -> list[int]:
-    """Every rule that ever had this name."""
-    found = list(RuleChange.objects.filter(name=name).order_by("rule").values_list("rule", flat=True).distinct())
-    if not found:
-        raise CommandError(f"No rule was ever called {name!r}.")
-    return found
-
-
-def _in_words(row: RuleChange | RuleRow) -> str:
-    return f"{row.effect}. {sentence(rule_history.as_policy_rule(row))}"
-
-
-def _question(options: dict[str, Any], now: float) -> Ask:
-    client = Client.objects.select_related("owner").filter(client_id=options["client"]).first()
-    if client is None:
-        raise CommandError(f"No agent has the client_id {options['client']!r}.")
-    user = User.objects.filter(username=options["user"]).first() if options["user"] else None
-    if options["user"] and user is None:
-        raise CommandError(f"Nobody is called {options['user']!r}.")
-    resource = ProtectedResource.objects.prefetch_related("scopes").filter(identifier=options["resource"]).first()
-    if resource is None:
-        raise CommandError(f"No MCP server has the identifier {options['resource']!r}.")
-    return decisions.ask(
-        client=client,
-        user=user,
-        grant_type=options["grant_type"] or ("authorization_code" if user else "client_credentials"),
-        resource=resource,
-        scopes=options["scopes"] or [scope.name for scope in resource.scopes.all()],
-        # As if the person had just signed in.
-        auth_time=now if user else None,
-        address=options["address"],
-    )
-
-
-def _text_of(name: str) -> str:
-    return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-
-
-def _rules_of(name: str) -> list[Rule]:
-    try:
-        document = read(_text_of(name))
-    except (OSError, UnicodeDecodeError, ConfigurationError) as error:
-        raise CommandError(f"{name} cannot be read: {error}") from None
-    given = document.data.get("rules")
-    # A file without the heading would otherwise be taken for "no rules at all".
-    if not isinstance(given, list):
-        raise CommandError(f"{name}: `rules:` must be a list.")
-    rules = []
-    for index, item in enumerate(given):
-        try:
-            # Left out, it speaks of every grant, as for `apply`.
-            rules.append(Rule.from_mapping({"grant_types": ["*"], **item} if isinstance(item, dict) else item))
-        except RuleError as error:
-            raise CommandError(f"{name}: line {document.line(('rules', index))}: {error}") from None
-    return rules

@@ -1,0 +1,131 @@
+"""What `manage.py policy` is asked: its options turned into a request, an event, rules or a selection."""
+
+import sys
+from argparse import ArgumentTypeError
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.utils.dateparse import parse_datetime
+
+from authz import decisions
+from authz.configuration import ConfigurationError
+from authz.configuration.document import read
+from authz.decisions import past_decisions, simulation
+from authz.models import AuditEvent, Client, ProtectedResource, RuleChange, User
+from authz.policy import (
+    Ask,
+    Rule,
+    RuleError,
+    compile,
+)
+from authz.protocol import jwts
+
+
+def parse_time(text: str) -> datetime:
+    """A past time with its offset from UTC (`Z` for none), or a date."""
+    try:
+        found = parse_datetime(text) or datetime.combine(datetime.fromisoformat(text), datetime.min.time())
+    except ValueError:
+        raise ArgumentTypeError("must be a time such as 2026-11-23T12:00Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def event_of(options: dict[str, Any]) -> AuditEvent:
+    if options["token"]:
+        try:
+            # Whether it is genuine doesn't matter: it only says where in the audit to look.
+            claims = jwts.parse(text_of(options["token"]).strip()).claims
+        except (jwts.JwtError, OSError, UnicodeDecodeError):
+            raise CommandError("That is not an access token.") from None
+        return past_decisions.event_of_token(str(claims.get("jti", "")), str(claims.get("authorization", "")))
+    if options["jti"]:
+        return past_decisions.event_of_token(options["jti"])
+    event = AuditEvent.objects.filter(pk=options["event"] or 0).first()
+    if event is None:
+        raise CommandError("Name an event of the audit, a token, or a time.")
+    return event
+
+
+def shifts_of(options: dict[str, Any], now: float, *, prune: bool) -> list[simulation.Shift]:
+    new = compile(simulation.proposed(rules_of(options["file"]), prune=prune))
+    return simulation.shifts(decisions.cached_rules(), new, scope_of(options), now)
+
+
+def scope_of(options: dict[str, Any]) -> simulation.Cast:
+    try:
+        return simulation.cast(client_id=options["client"], username=options["user"], resource=options["resource"])
+    except simulation.Unknown as problem:
+        raise CommandError(str(problem)) from None
+
+
+def no_demand(given: list[Rule]) -> str:
+    """Why nobody could say whether such rules are kept; "" if somebody can."""
+    if not given:
+        return "A file without rules demands nothing."
+    for rule in given:
+        if rule.effect == "allow":
+            return "Rules that allow demand nothing; write what must not be as deny or require_approval."
+        if not rule.enabled:
+            return f"“{rule.name}” is switched off, so it demands nothing."
+        # What only a real ask can meet or miss would be taken for kept wherever it might be missed.
+        if asked := sorted({*rule.conditions.to_mapping()} - {"environments"}):
+            return (
+                f"“{rule.name}” depends on {', '.join(asked)}, which only a real ask has."
+                " Leave it out here, or look at the past with `policy diff --days`."
+            )
+    return ""
+
+
+def rule_ids(name: str) -> list[int]:
+    """Every rule that ever had this name."""
+    found = list(RuleChange.objects.filter(name=name).order_by("rule").values_list("rule", flat=True).distinct())
+    if not found:
+        raise CommandError(f"No rule was ever called {name!r}.")
+    return found
+
+
+def query_of(options: dict[str, Any], now: float) -> Ask:
+    client = Client.objects.select_related("owner").filter(client_id=options["client"]).first()
+    if client is None:
+        raise CommandError(f"No agent has the client_id {options['client']!r}.")
+    user = User.objects.filter(username=options["user"]).first() if options["user"] else None
+    if options["user"] and user is None:
+        raise CommandError(f"Nobody is called {options['user']!r}.")
+    resource = ProtectedResource.objects.prefetch_related("scopes").filter(identifier=options["resource"]).first()
+    if resource is None:
+        raise CommandError(f"No MCP server has the identifier {options['resource']!r}.")
+    return decisions.ask(
+        client=client,
+        user=user,
+        grant_type=options["grant_type"] or ("authorization_code" if user else "client_credentials"),
+        resource=resource,
+        scopes=options["scopes"] or [scope.name for scope in resource.scopes.all()],
+        # As if the person had just signed in.
+        auth_time=now if user else None,
+        address=options["address"],
+    )
+
+
+def text_of(name: str) -> str:
+    return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+
+
+def rules_of(name: str) -> list[Rule]:
+    try:
+        document = read(text_of(name))
+    except (OSError, UnicodeDecodeError, ConfigurationError) as error:
+        raise CommandError(f"{name} cannot be read: {error}") from None
+    given = document.data.get("rules")
+    # A file without the heading would otherwise be taken for "no rules at all".
+    if not isinstance(given, list):
+        raise CommandError(f"{name}: `rules:` must be a list.")
+    rules = []
+    for index, item in enumerate(given):
+        try:
+            # Left out, it speaks of every grant, as for `apply`.
+            rules.append(Rule.from_mapping({"grant_types": ["*"], **item} if isinstance(item, dict) else item))
+        except RuleError as error:
+            raise CommandError(f"{name}: line {document.line(('rules', index))}: {error}") from None
+    return rules

@@ -1,0 +1,59 @@
+"""All examinations, and how they are run."""
+
+import time
+from collections.abc import Callable, Iterator
+from importlib import import_module
+
+from django.apps import apps
+
+from authz.database import configuration_cache
+from authz.operations.doctor.audits import evidence
+from authz.operations.doctor.clocks import clock
+from authz.operations.doctor.databases import database, disk, installed_triggers, shared_cache, unreachable
+from authz.operations.doctor.finding import ERROR, Examination, Finding
+from authz.operations.doctor.proxies import proxies
+from authz.operations.doctor.services import agents, configuration, mail, periodic_tasks
+from authz.operations.doctor.stored_keys import signing_keys, stored_secrets
+
+
+def examine(now: Callable[[], float] = time.time) -> dict[str, list[Finding]]:
+    """Everything, by what was examined; an empty list is good health. Changes nothing."""
+    configuration_cache.forget()
+    if gone := list(_survived("database", unreachable)):
+        return {"database": gone}
+    return {about: list(_survived(about, look)) for about, look in _examinations(now).items()}
+
+
+def _examinations(now: Callable[[], float]) -> dict[str, Examination]:
+    own: dict[str, Examination] = {
+        "configuration": configuration,
+        "database": database,
+        "triggers": installed_triggers,
+        "disk": disk,
+        "clock": lambda: clock(now),
+        "proxies": lambda: proxies(now()),
+        "cache": shared_cache,
+        "agents": agents,
+        "signing keys": lambda: signing_keys(now()),
+        "secrets": stored_secrets,
+        "periodic tasks": lambda: periodic_tasks(now()),
+        "audit": evidence,
+        "mail": mail,
+    }
+    for app in apps.get_app_configs():
+        for about, dotted in getattr(app, "EXAMINATIONS", {}).items():
+            module, _, name = dotted.rpartition(".")
+            own[about] = getattr(import_module(module), name)
+    return own
+
+
+def _survived(about: str, look: Examination) -> Iterator[Finding]:
+    try:
+        yield from look()
+    except Exception as error:  # one that fails must not hide what the others find
+        yield Finding(
+            ERROR,
+            about,
+            f"It cannot be examined: {type(error).__name__}: {str(error)[:200]}",
+            "Mend the database first (`manage.py migrate`).",
+        )
