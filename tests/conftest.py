@@ -41,6 +41,7 @@ WITHOUT_A_DATABASE = (
     "tests/outbound/test_deadlines.py",
     "tests/outbound/test_destinations.py",
     "tests/outbound/test_http.py",
+    "tests/outbound/test_one_way_out.py",
     "tests/outbound/test_pinned_connection.py",
     "tests/outbound/test_roles.py",
 )

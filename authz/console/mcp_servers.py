@@ -256,7 +256,7 @@ class ResourceAdmin(ConsoleAdmin):
 
 
 def check(identifier: str, scopes: Sequence[str]) -> list[resource_check.Finding]:
-    """Fetch a resource's metadata through the one door out, and say what is wrong with it."""
+    """Fetch a resource's metadata through `authz.outbound`, and say what is wrong with it."""
     try:
         response = outbound.fetch(outbound.Role.RESOURCE_METADATA, snippets.metadata_address(identifier))
     except outbound.OutboundError as error:

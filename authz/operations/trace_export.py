@@ -1,4 +1,4 @@
-"""Traces to an OpenTelemetry collector, through the one door out (law 6).
+"""Traces to an OpenTelemetry collector, through `authz.outbound` (invariant 6).
 
 Imported only where `OTEL_EXPORTER_OTLP_ENDPOINT` is set. Spans wait in a bounded queue and are sent by a thread of
 their own; what a slow or absent collector cannot take is dropped, and nobody waits for it.

@@ -33,7 +33,7 @@ class DocumentHost:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What Gatehouse must be told to reach a private address (design: the one door out)."""
+        """What Gatehouse must be told to reach a private address (`GATEHOUSE_OUTBOUND_ALLOWED_HOSTS`)."""
         return {
             "GATEHOUSE_OUTBOUND_ALLOWED_HOSTS": f"localhost:{self.port}",
             "GATEHOUSE_OUTBOUND_CA_BUNDLE": str(self.ca_bundle),

@@ -55,7 +55,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
             request.META[UNREACHABLE] = True
 
     def get_requests_session(self) -> NoReturn:
-        # What allauth would fetch by itself goes round the one door out (law 6).
+        # What allauth fetches by itself does not go through `authz.outbound` (invariant 6).
         raise RuntimeError("allauth speaks with nobody: xaa/sign_in/provider.py does")
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
