@@ -95,7 +95,8 @@ class ClientAuthMethod(Protocol):
 class ClientResolver(Protocol):
     """Knows clients that are not registered (such as by a metadata document's URL).
 
-    `resolve` returns None for a client that it does not know, and raises `OAuthError` for one that it refuses.
+    `resolve` returns None for a client that it does not know, and raises `OAuthError` for one that it refuses. It may
+    have `introducing_hosts() -> Sequence[str]` too: patterns of the hosts whose clients it lets in without an approval.
     """
 
     def recognises(self, client_id: str) -> bool: ...
@@ -266,6 +267,12 @@ def presentation(client: "Client") -> Mapping[str, str]:
         if hasattr(resolver, "presentation") and resolver.recognises(client.client_id):
             return cast(Mapping[str, str], resolver.presentation(client))
     return {}
+
+
+def introducing_hosts() -> frozenset[str]:
+    """Patterns of the hosts (`*.example.com`) whose clients introduce themselves without an approval."""
+    parts = (resolver for resolver in client_resolvers() if hasattr(resolver, "introducing_hosts"))
+    return frozenset(pattern for part in parts for pattern in part.introducing_hosts())
 
 
 def signing_algorithms(methods: Iterable[str]) -> list[str]:

@@ -34,6 +34,11 @@ def recognises(client_id: str) -> bool:
     return client_id.startswith(client_identifier.PREFIX)
 
 
+def introducing_hosts() -> tuple[str, ...]:
+    """Patterns of the hosts that an administrator trusts."""
+    return policy.cached().trust.trusted
+
+
 def resolve(client_id: str) -> Client | None:
     """The client, whatever its status. Raises `OAuthError` where its document cannot be had or used."""
     registered = clients.registered(client_id)

@@ -1,5 +1,6 @@
 """`/configuration`: all of it at once, as `manage.py export` and `apply` do."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rest_framework.parsers import BaseParser
@@ -12,9 +13,10 @@ from authz.api.framework.etags import check, etag
 from authz.api.framework.problems import Problem
 from authz.api.framework.shapes import CHANGES, CONFIGURATION
 from authz.api.framework.view import ApiView, principal_of
-from authz.configuration import Change, apply, export
+from authz.configuration import Change, ConfigurationError, RuleWarning, apply, export
 from authz.configuration.sections import exported
 from authz.database.transactions import long_statements
+from authz.decisions import rule_check
 from authz.sign_in.roles import CONFIGURE
 
 MAXIMUM_FILE = 4 * 1024 * 1024
@@ -51,6 +53,7 @@ class Configuration(ApiView):
         "POST": {
             "dry_run": "true: say what would change, and change nothing.",
             "prune": "true: remove what the sections that are there do not name.",
+            "strict": "true: refuse the file where a rule names what does not exist.",
         }
     }
     takes = {"POST": CONFIGURATION}
@@ -73,6 +76,7 @@ class Configuration(ApiView):
             raise Problem(400, "The body must be the configuration file.")
         if request.META.get("HTTP_IF_MATCH"):
             check(request, exported())
+        warned: list[RuleWarning] = []
         with long_statements():
             changes = apply(
                 text,
@@ -80,12 +84,33 @@ class Configuration(ApiView):
                 dry_run=switch(given, "dry_run"),
                 by=principal_of(request).by,
                 permit=not_ones_own(request),
+                warn=refuse if switch(given, "strict") else warned.extend,
                 local=False,
             )
         # Always JSON, whatever the file was.
         request.accepted_renderer = JSONRenderer()
         request.accepted_media_type = "application/json"
-        return Response({"applied": not switch(given, "dry_run"), "changes": [change_as_item(c) for c in changes]})
+        warnings = {"warnings": [warning_as_item(warning) for warning in warned]} if warned else {}
+        changed = [change_as_item(change) for change in changes]
+        return Response({"applied": not switch(given, "dry_run"), "changes": changed, **warnings})
+
+
+def refuse(found: Sequence[RuleWarning]) -> None:
+    """For `strict`: the first rule that names something in vain is the mistake, the others stand beside it."""
+    mistakes = [
+        (("rules", warning.rule, part.field), part.problem, line) for warning in found for line, part in warning.parts
+    ]
+    if mistakes:
+        path, problem, line = mistakes[0]
+        raise ConfigurationError(path, problem, line, also=[(path, problem) for path, problem, _ in mistakes[1:]])
+
+
+def warning_as_item(warning: RuleWarning) -> dict[str, Any]:
+    return {
+        "rule": warning.rule,
+        "matches_nothing": warning.matches_nothing,
+        "parts": [{"line": line, **rule_check.as_item(part)} for line, part in warning.parts],
+    }
 
 
 def switch(given: dict[str, str], name: str) -> bool:

@@ -11,11 +11,12 @@ from rest_framework.response import Response
 
 from authz import decisions, resources
 from authz.api.framework.problems import Problem, invalid
-from authz.api.framework.shapes import ANY, EXPLANATION, REACH, SHIFTS, SWITCH, TEXT, a_list, mapping
+from authz.api.framework.shapes import ANY, EXPLANATION, REACH, RULE_WARNINGS, SHIFTS, SWITCH, TEXT, a_list, mapping
 from authz.api.framework.view import ApiView
-from authz.decisions import simulation
+from authz.decisions import rule_check, simulation
 from authz.models import Client, ProtectedResource, User
 from authz.policy import Ask, Explanation, Reach, Rule, RuleError, compile, explain, reach
+from authz.policy.unmatched import Unmatched, matches_nothing
 from authz.protocol.errors import OAuthError
 
 READS_RULES = "authz.view_rule"
@@ -47,6 +48,27 @@ class Explain(ApiView):
         rules = decisions.cached_rules()
         found = explain(question, rules, now, decisions.approvals_for(question, rules, now))
         return Response(explanation_as_item(found))
+
+
+class Warnings(ApiView):
+    """Rules that name what does not exist, such as an agent that is mistyped: each part in words, with the name that
+    was probably meant. `matches_nothing`: the rule has no effect at all. Rules without such a part are left out.
+    """
+
+    requires = {"GET": READS_RULES}
+    answers = {"GET": RULE_WARNINGS}
+
+    def get(self, request: Request) -> Response:
+        found = rule_check.check(simulation.current().values())
+        return Response({"items": [warnings_as_item(name, parts) for name, parts in found.items()]})
+
+
+def warnings_as_item(name: str, parts: Sequence[Unmatched]) -> dict[str, Any]:
+    return {
+        "rule": name,
+        "matches_nothing": matches_nothing(parts),
+        "parts": [rule_check.as_item(part) for part in parts],
+    }
 
 
 def explanation_as_item(found: Explanation) -> dict[str, Any]:

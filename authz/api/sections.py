@@ -27,7 +27,9 @@ class SectionView(ApiView):
         return visible(principal_of(request).person, rows) if rows.model is Client else rows
 
     def answer(self, item: Mapping[str, Any], status: int = 200) -> Response:
-        return Response(presented(self.section, item), status=status, headers={"ETag": etags.etag(item)})
+        annotations = getattr(self.section, "annotations", None)
+        beside: dict[str, Any] = annotations(item) if annotations else {}
+        return Response({**presented(self.section, item), **beside}, status=status, headers={"ETag": etags.etag(item)})
 
 
 class Items(SectionView):
@@ -86,7 +88,9 @@ class Item(SectionView):
     def _given(self, request: Request) -> dict[str, Any]:
         if not isinstance(request.data, dict):
             raise Problem(400, "The body must be a JSON object.")
-        return request.data
+        # What an answer says beside the item may come back with it.
+        ours = getattr(self.section, "ANNOTATIONS", ())
+        return {name: value for name, value in request.data.items() if name not in ours}
 
     def _revised(self, request: Request, key: str, revision: Any) -> Response:
         principal = principal_of(request)

@@ -74,6 +74,7 @@ urlpatterns = [
     path("policy/explain", policy.Explain.as_view(), name="api_policy_explain"),
     path("policy/reach", policy.ReachView.as_view(), name="api_policy_reach"),
     path("policy/simulate", policy.Simulate.as_view(), name="api_policy_simulate"),
+    path("policy/warnings", policy.Warnings.as_view(), name="api_policy_warnings"),
     path("policy/effect", rule_history.Effect.as_view(), name="api_policy_effect"),
     path("policy/history", rule_history.History.as_view(), name="api_policy_history"),
     path("policy/replay", rule_history.Replay.as_view(), name="api_policy_replay"),

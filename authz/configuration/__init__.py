@@ -6,6 +6,7 @@ changed, and records each change. Each section of the file is a module (settings
 
 from authz.configuration.document import ConfigurationError
 from authz.configuration.engine import By, Change, apply, revise
+from authz.configuration.rule_warnings import RuleWarning
 from authz.configuration.sections import Section, all_sections, export
 
-__all__ = ["By", "Change", "ConfigurationError", "Section", "all_sections", "apply", "export", "revise"]
+__all__ = ["By", "Change", "ConfigurationError", "RuleWarning", "Section", "all_sections", "apply", "export", "revise"]

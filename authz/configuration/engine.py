@@ -8,6 +8,7 @@ from rest_framework.serializers import ListSerializer, Serializer, ValidationErr
 
 from authz import audit
 from authz.configuration.document import ConfigurationError, Document, Path, read
+from authz.configuration.rule_warnings import Warn, rule_warnings
 from authz.configuration.sections import Section, all_sections, items
 from authz.decisions import rule_history
 from authz.models import Generation
@@ -58,12 +59,14 @@ def apply(
     dry_run: bool = False,
     by: By | None = None,
     permit: Permit | None = None,
+    warn: Warn | None = None,
     local: bool = True,
 ) -> list[Change]:
     """Make the configuration be what the file says, all of it or nothing. Raises `ConfigurationError`.
 
-    `prune` removes what the file's sections do not name (sections that are not in the file are left alone). A file that
-    is not `local` came over the network, and may not speak of what is on this machine (`Section.LOCAL`).
+    `prune` removes what the file's sections do not name (sections that are not in the file are left alone). `warn` is
+    told of rules that name what does not exist. A file that is not `local` came over the network, and may not speak of
+    what is on this machine (`Section.LOCAL`).
     """
     document = read(text)
     sections = {section.KEY: section for section in all_sections()}
@@ -78,6 +81,8 @@ def apply(
                 if key in document.data:
                     changes += _apply_section(section, document, prune=prune, local=local)
             _permit(changes, permit)
+            if warn is not None:
+                warn(rule_warnings(document))
             if dry_run:
                 raise _DryRunError
             for change in changes:

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from authz.configuration.shown_text import KeyField
+from authz.decisions import rule_check
 from authz.models import Rule
 from authz.policy import Rule as PolicyRule
 from authz.policy import RuleError
@@ -16,6 +17,7 @@ from authz.protocol.numbers import number
 KEY = "rules"
 LOOKUP = "name"
 SECRET: frozenset[str] = frozenset()
+ANNOTATIONS = frozenset({"warnings"})
 
 
 class RuleSerializer(serializers.Serializer[Any]):
@@ -65,6 +67,12 @@ def rows() -> QuerySet[Rule]:
 def as_item(row: Rule) -> dict[str, Any]:
     item = {"name": row.name, "effect": row.effect, **row.definition}
     return item if row.enabled else {**item, "enabled": False}
+
+
+def annotations(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What the rule names and the server does not know."""
+    found = rule_check.check([PolicyRule.from_mapping(item)])
+    return {"warnings": [rule_check.as_item(part) for parts in found.values() for part in parts]} if found else {}
 
 
 def write(item: Mapping[str, Any]) -> None:

@@ -22,6 +22,8 @@ class Section(Protocol):
     A section may have `check_together(items)`: it raises what is wrong with validated items of one file that are each
     right by themselves, as DRF nests it under their index.
 
+    A section may have `annotations(item)`: what the API says beside an item, under the names of `ANNOTATIONS`.
+
     A section with `SINGLE = True` is one mapping instead of a list; in one with `TOUCHES_OTHERS = True` writing an item
     may change another; `LOCAL` names members that only a file on this machine may have.
     """

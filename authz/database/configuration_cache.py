@@ -7,7 +7,9 @@ that the cache was filled under, the cache holds; if not, all of it is forgotten
 once the change is committed, on any node, without messages between them (docs/decisions/0003-snapshot.md).
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar, cast
 
 from django.db import Error as DatabaseFailure
@@ -31,6 +33,7 @@ class _Snapshot:
 
 
 _current = _Snapshot(None)
+_is_bypassed: ContextVar[bool] = ContextVar("is_bypassed", default=False)
 
 
 def begin() -> None:
@@ -61,6 +64,8 @@ def cached(key: Hashable, load: Callable[[], T]) -> T:
     What was loaded belongs to the snapshot that was current before loading began: a change in between moves the
     generation, and with it this value is forgotten.
     """
+    if _is_bypassed.get():
+        return load()
     snapshot = _current
     try:
         return cast(T, snapshot.values[key])
@@ -70,6 +75,16 @@ def cached(key: Hashable, load: Callable[[], T]) -> T:
             snapshot.values.clear()
         snapshot.values[key] = value
         return value
+
+
+@contextmanager
+def bypassed() -> Iterator[None]:
+    """Inside, everything is read from the database: for a transaction that sees what it has not committed yet."""
+    token = _is_bypassed.set(True)
+    try:
+        yield
+    finally:
+        _is_bypassed.reset(token)
 
 
 def forget() -> None:

@@ -160,7 +160,18 @@ SHIFTS = mapping(
     ),
     more=SWITCH,
 )
+UNMATCHED = mapping(field=TEXT, value=TEXT, problem=TEXT, suggestion=TEXT)
 CHANGES = mapping(
     applied=SWITCH,
     changes=a_list(mapping(section=TEXT, key=TEXT, action=TEXT, before=ANY, after=ANY)),
+    warnings=a_list(
+        mapping(
+            rule=TEXT,
+            matches_nothing=SWITCH,
+            parts=a_list(mapping(line=NUMBER, field=TEXT, value=TEXT, problem=TEXT, suggestion=TEXT)),
+        )
+    ),
+)
+RULE_WARNINGS = mapping(
+    items=a_list(mapping(rule=TEXT, matches_nothing=SWITCH, parts=a_list(UNMATCHED))),
 )

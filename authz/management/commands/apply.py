@@ -1,11 +1,12 @@
 import sys
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from authz.configuration import ConfigurationError, apply
+from authz.configuration import ConfigurationError, RuleWarning, apply
 from authz.configuration.engine import By
 from authz.management.operators import operator
 
@@ -17,6 +18,9 @@ class Command(BaseCommand):
         parser.add_argument("file", help="a YAML file, or - for standard input")
         parser.add_argument("--prune", action="store_true", help="remove what the file's sections do not name")
         parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+        parser.add_argument(
+            "--strict", action="store_true", help="refuse the file where a rule names what does not exist"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["file"]
@@ -25,7 +29,13 @@ class Command(BaseCommand):
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"{name} cannot be read: {error}") from None
         try:
-            changes = apply(text, prune=options["prune"], dry_run=options["dry_run"], by=By(operator()))
+            changes = apply(
+                text,
+                prune=options["prune"],
+                dry_run=options["dry_run"],
+                by=By(operator()),
+                warn=self._refuse if options["strict"] else self._warn,
+            )
         except ConfigurationError as error:
             raise CommandError(f"{name}: {str(error).rstrip('.')}. Nothing was changed.") from None
         for change in changes:
@@ -33,3 +43,14 @@ class Command(BaseCommand):
                 self.stdout.write(line)
         verb = "would change" if options["dry_run"] else "changed"
         self.stdout.write(f"{len(changes)} {verb}." if changes else "Nothing to change.")
+
+    def _warn(self, found: Sequence[RuleWarning]) -> None:
+        for warning in found:
+            for line in warning.lines():
+                self.stderr.write(line)
+
+    def _refuse(self, found: Sequence[RuleWarning]) -> None:
+        self._warn(found)
+        if found:
+            names = ", ".join(f"“{warning.rule}”" for warning in found)
+            raise CommandError(f"--strict: {names} would name what does not exist. Nothing was changed.")

@@ -1,0 +1,85 @@
+"""Rules that name what does not exist, where the file is applied: a warning, and with --strict a refusal."""
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from authz.configuration import apply
+from authz.database import configuration_cache
+from authz.models import Rule
+from tests.support.world import NOTES, World
+
+MISTYPED = """\
+rules:
+  - name: Nightly report may not write
+    effect: deny
+    clients: [nightly-reprot]
+    resources: [{server}]
+    scopes: ["*"]
+"""
+NEW = """\
+clients:
+  - client_id: brand-new
+    status: approved
+    grant_types: [client_credentials]
+    client_secret: 0123456789-0123456789-0123456789
+resources:
+  - identifier: https://new.example/mcp
+    scopes: [{name: new.read}]
+rules:
+  - name: New
+    effect: allow
+    clients: [brand-new]
+    resources: [https://new.example/mcp]
+    scopes: [new.read]
+"""
+
+
+def applied(tmp_path: Path, text: str, *options: str) -> tuple[str, str]:
+    file = tmp_path / "organisation.yaml"
+    file.write_text(text)
+    out, errors = StringIO(), StringIO()
+    call_command("apply", str(file), *options, stdout=out, stderr=errors)
+    return out.getvalue(), errors.getvalue()
+
+
+def test_a_mistyped_denial_is_applied_and_told_with_its_line(gatehouse: World, tmp_path: Path) -> None:
+    out, errors = applied(tmp_path, MISTYPED.format(server=NOTES))
+    assert "1 changed." in out
+    assert "line 4" in errors and "Did you mean “nightly-report”?" in errors
+    assert "“Nightly report may not write” matches nothing." in errors
+    assert Rule.objects.filter(name="Nightly report may not write").exists()
+
+
+def test_a_dry_run_tells_the_same_and_changes_nothing(gatehouse: World, tmp_path: Path) -> None:
+    _, errors = applied(tmp_path, MISTYPED.format(server=f"{NOTES}/"), "--dry-run")
+    assert "line 4" in errors and "line 5" in errors and f"Did you mean “{NOTES}”?" in errors
+    assert not Rule.objects.filter(name="Nightly report may not write").exists()
+
+
+@pytest.mark.parametrize("options", [["--strict"], ["--strict", "--dry-run"]])
+def test_strict_refuses_the_file(gatehouse: World, tmp_path: Path, options: list[str]) -> None:
+    with pytest.raises(CommandError, match="“Nightly report may not write”"):
+        applied(tmp_path, MISTYPED.format(server=NOTES), *options)
+    assert not Rule.objects.filter(name="Nightly report may not write").exists()
+
+
+def test_what_the_same_file_makes_exists_and_nothing_of_it_is_remembered(gatehouse: World, tmp_path: Path) -> None:
+    before = configuration_cache._current.values.copy()
+    _, errors = applied(tmp_path, NEW, "--strict", "--dry-run")
+    assert errors == ""
+    assert configuration_cache._current.values == before
+
+
+def test_a_file_that_removes_a_server_tells_of_the_rules_that_still_name_it(gatehouse: World) -> None:
+    kept = apply(NEW) and "resources: []\n"
+    told: list[str] = []
+    apply(kept, prune=True, dry_run=True, warn=lambda found: told.extend(row.rule for row in found))
+    assert "New" in told
+
+
+def test_the_organisation_of_the_tests_is_without_warnings(gatehouse: World, tmp_path: Path) -> None:
+    _, errors = applied(tmp_path, "rules: []\n", "--strict")
+    assert errors == ""
