@@ -8,11 +8,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from authz import audit
 from authz.console.model_admin import ConsoleAdmin, Tool, person, record
+from authz.console.rules import unmatched
 from authz.console.rules.draft import rules_with, simulated
 from authz.console.rules.form import RuleForm
 from authz.console.rules.history import DAYS, USUAL_DAYS, asked_days, effect, history, restore
@@ -79,8 +80,12 @@ class RuleAdmin(ConsoleAdmin):
 
     @admin.display(description="effect", ordering="effect")
     def effect_chip(self, rule: Rule) -> SafeString:
-        effect = chip(EFFECT_WORDS[rule.effect], EFFECT_TONES[rule.effect])
-        return effect if rule.enabled else format_html("{}<br>{}", effect, chip("Switched off"))
+        chips = [chip(EFFECT_WORDS[rule.effect], EFFECT_TONES[rule.effect])]
+        if not rule.enabled:
+            chips.append(chip("Switched off"))
+        if parts := getattr(rule, "unmatched", ()):
+            chips.append(unmatched.mark(parts))
+        return format_html_join(mark_safe("<br>"), "{}", ((shown,) for shown in chips))
 
     @admin.display(description="in words")
     def in_words(self, rule: Any) -> SafeString:
@@ -115,6 +120,7 @@ class RuleAdmin(ConsoleAdmin):
             "ask_form": ask_form,
             "may_try": may_try,
             "effect_days": DAYS,
+            "unmatched": [] if form.errors else unmatched.told(form.instance),
         }
         if "_effect" in form.data and not form.errors:
             days = form.data["_effect"]
@@ -127,8 +133,9 @@ class RuleAdmin(ConsoleAdmin):
         response = super().changelist_view(request, extra_context)
         if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
             rows: list[Any] = list(response.context_data["cl"].result_list)
+            found = unmatched.by_name(rows)
             for row, told in zip(rows, sentences.of_rows(rows), strict=True):
-                row.told = told
+                row.told, row.unmatched = told, found.get(row.name, ())
         return response
 
     def delete_view(
@@ -168,5 +175,7 @@ class RuleAdmin(ConsoleAdmin):
         before = Rule.objects.get(pk=obj.pk) if change else None
         with rule_history.written_by(person(request).username, "console"):
             super().save_model(request, obj, form, change)
+        for told in unmatched.told(obj):
+            messages.warning(request, told)
         if before is not None and before.definition != obj.definition:
             record(request, audit.Event.CONFIGURATION_CHANGED, obj, before=before.definition, after=obj.definition)

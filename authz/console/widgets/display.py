@@ -79,7 +79,10 @@ def method_label(name: str) -> str:
     return f"{name}: {METHOD_WORDS[name]}" if name in METHOD_WORDS else name
 
 
-def chip(text: str, tone: str = "") -> SafeString:
+def chip(text: str, tone: str = "", told: str = "") -> SafeString:
+    """A word in a colour; what it means stands in the tooltip."""
+    if told:
+        return format_html('<span class="chip {}" title="{}">{}</span>', tone, told, text)
     return format_html('<span class="chip {}">{}</span>', tone, text)
 
 
