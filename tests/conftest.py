@@ -4,6 +4,7 @@
 
 import gc
 import os
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from authz.authorizations import status_lists
 from authz.database import configuration_cache
 from authz.limits import rate_limits, refusal_sampling
 from tests.support import append_only, databases, rows, world
+from tests.support.clock import Clock
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -108,6 +110,14 @@ def _fresh_process_state() -> Iterator[None]:
     audit.forget_failure()
     yield
     configuration_cache.forget()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What a test moves instead of waiting."""
+    moved = Clock()
+    monkeypatch.setattr(time, "time", moved)
+    return moved
 
 
 @pytest.fixture

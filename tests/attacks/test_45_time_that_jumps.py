@@ -1,7 +1,6 @@
 """Attack 45: time that jumps, on one node and on several. It reopens nothing, and it stops nothing."""
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from uuid import uuid4
@@ -28,28 +27,10 @@ from authz.protocol.moments import is_due
 from cimd import budget, discovery
 from cimd.models import Document, FetchWindow
 from tests.support import world
+from tests.support.clock import Clock
 
 HOUR = 3600.0
 ISSUER = "https://issuer.example"
-
-
-class Time:
-    """This process's clock, `ahead` of what it is."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-        self._time = time.time
-
-    def __call__(self) -> float:
-        return self._time() + self.ahead
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
-    moved = Time()
-    monkeypatch.setattr(time, "time", moved)
-    yield moved
-    moved.ahead = 0.0
 
 
 # --- Once means once ------------------------------------------------------------------------------------------------
@@ -57,7 +38,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("ahead", [HOUR, -HOUR, 61.0, 30 * HOUR, 365 * 24 * HOUR, 0.0])
-def test_a_used_assertion_stays_used_whatever_a_nodes_clock_says_when_it_tidies(clock: Time, ahead: float) -> None:
+def test_a_used_assertion_stays_used_whatever_a_nodes_clock_says_when_it_tidies(clock: Clock, ahead: float) -> None:
     """One node's clock jumps and it tidies; then the assertion comes again, and a new one."""
     now = time.time()
     housekeeping.run()
@@ -151,7 +132,7 @@ def test_a_node_whose_clock_is_apart_from_the_databases_is_not_ready(
 
 
 @pytest.mark.django_db
-def test_the_databases_clock_is_asked(clock: Time) -> None:
+def test_the_databases_clock_is_asked(clock: Clock) -> None:
     assert abs(clocks.apart()) < 5
     clock.ahead = HOUR
     expected = -HOUR if connection.vendor == "postgresql" else 0.0
@@ -309,7 +290,7 @@ def test_a_node_ahead_does_not_empty_the_windows_that_others_count_in(monkeypatc
     assert FetchWindow.objects.get().count == 120
 
 
-def test_foreign_keys_are_not_fresh_for_longer_because_a_clock_was_set_back(clock: Time) -> None:
+def test_foreign_keys_are_not_fresh_for_longer_because_a_clock_was_set_back(clock: Clock) -> None:
     entry = remote_keys._Entry(keys=(), fresh_until=time.monotonic() + 60)
     for ahead in (0.0, -HOUR, HOUR, -24 * HOUR, 24 * HOUR, -365 * 24 * HOUR):
         clock.ahead = ahead
@@ -319,7 +300,7 @@ def test_foreign_keys_are_not_fresh_for_longer_because_a_clock_was_set_back(cloc
 
 @pytest.mark.django_db
 def test_what_still_holds_by_the_right_clock_is_not_removed_by_one_that_is_ahead(
-    gatehouse: world.World, monkeypatch: pytest.MonkeyPatch, clock: Time
+    gatehouse: world.World, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     """Sessions and codes, too: nobody is signed out by a clock."""
     now = datetime.now(UTC)

@@ -11,6 +11,7 @@ from django.core import signing
 from authz.configuration import apply
 from authz.endpoints import arrivals, authorize
 from authz.models import BrowserSession
+from tests.support.clock import Clock
 from tests.support.world import NOTES, World, hidden_fields, redirect_parameters
 
 READING = 2.2
@@ -59,39 +60,41 @@ IDS = [row[0] for row in CONDITIONS]
 
 @pytest.mark.parametrize(("changes", "rule"), [row[1:] for row in CONDITIONS], ids=IDS)
 def test_a_sign_in_after_the_arrival_is_new_however_long_the_person_reads(
-    gatehouse: World, changes: dict[str, str], rule: int
+    gatehouse: World, clock: Clock, changes: dict[str, str], rule: int
 ) -> None:
     if rule:
         rule_wants(rule)
     gatehouse.sign_in("bob")
-    time.sleep(READING)
+    clock.ahead += READING
     url = gatehouse.authorize_url(**changes)
     asked = gatehouse.browser.get(url)
     assert asked.status_code == 302, "the sign-in is older than the request wants it"
     assert gatehouse.browser.get(url)["Location"] == asked["Location"], "asking is repeatable"
     page = sign_in_again(gatehouse, asked)
-    time.sleep(READING)
+    clock.ahead += READING
     given = allow(gatehouse, url, page)
-    time.sleep(0.5)
+    clock.ahead += 0.5
     tokens = gatehouse.redeem(given["code"])
     assert tokens.status_code == 200, tokens.content
     assert gatehouse.introspect(json.loads(tokens.content)["access_token"])["active"] is True
 
 
 @pytest.mark.parametrize(("changes", "rule"), [row[1:] for row in CONDITIONS], ids=IDS)
-def test_who_was_not_signed_in_signs_in_once(gatehouse: World, changes: dict[str, str], rule: int) -> None:
+def test_who_was_not_signed_in_signs_in_once(
+    gatehouse: World, clock: Clock, changes: dict[str, str], rule: int
+) -> None:
     if rule:
         rule_wants(rule)
     url = gatehouse.authorize_url(**changes)
     page = sign_in_again(gatehouse, gatehouse.browser.get(url))
-    time.sleep(READING)
+    clock.ahead += READING
     assert "code" in allow(gatehouse, url, page)
 
 
-def test_the_next_request_wants_its_own_sign_in(gatehouse: World) -> None:
+def test_the_next_request_wants_its_own_sign_in(gatehouse: World, clock: Clock) -> None:
     url = gatehouse.authorize_url(max_age="0")
     allow(gatehouse, url, sign_in_again(gatehouse, gatehouse.browser.get(url)))
-    time.sleep(1.1)
+    clock.ahead += 1.1
     assert gatehouse.browser.get(url).status_code == 302, "the same address, once it was answered, arrives anew"
 
 
@@ -106,9 +109,11 @@ FORGED: dict[str, Any] = {
 
 @pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
 @pytest.mark.parametrize("changes", [{"max_age": "0"}, {"prompt": "login"}])
-def test_a_forged_moment_makes_no_old_sign_in_new(gatehouse: World, forged: str, changes: dict[str, str]) -> None:
+def test_a_forged_moment_makes_no_old_sign_in_new(
+    gatehouse: World, clock: Clock, forged: str, changes: dict[str, str]
+) -> None:
     gatehouse.sign_in("bob")
-    time.sleep(1.1)
+    clock.ahead += 1.1
     gatehouse.browser.cookies[arrivals.COOKIE] = forged
     assert gatehouse.browser.get(gatehouse.authorize_url(**changes)).status_code == 302
 
@@ -125,10 +130,10 @@ def test_an_old_moment_makes_no_old_sign_in_new(
     assert gatehouse.browser.get(url).status_code == (302 if later > 0 or "prompt" in changes else 200)
 
 
-def test_a_moment_of_one_request_is_none_of_another(gatehouse: World) -> None:
+def test_a_moment_of_one_request_is_none_of_another(gatehouse: World, clock: Clock) -> None:
     gatehouse.browser.get(gatehouse.authorize_url(max_age="0", state="one"))
     gatehouse.sign_in("bob")
-    time.sleep(1.1)
+    clock.ahead += 1.1
     assert gatehouse.browser.get(gatehouse.authorize_url(max_age="0", state="two")).status_code == 302
 
 
@@ -140,8 +145,8 @@ def test_strangers_leave_nothing_here(gatehouse: World) -> None:
     assert len(gatehouse.browser.cookies[arrivals.COOKIE].value) < 1000
 
 
-def test_an_old_sign_in_is_still_refused_without_a_page(gatehouse: World) -> None:
+def test_an_old_sign_in_is_still_refused_without_a_page(gatehouse: World, clock: Clock) -> None:
     gatehouse.authorize()
-    time.sleep(1.1)
+    clock.ahead += 1.1
     answer = redirect_parameters(gatehouse.browser.get(gatehouse.authorize_url(prompt="none", max_age="0")))
     assert answer["error"] == "login_required"

@@ -11,6 +11,7 @@ from django.urls import reverse
 from authz.models import AuditEvent, User
 from authz.sign_in import session
 from tests.support import world
+from tests.support.clock import Clock
 from tests.support.world import World
 
 PASSWORD = "bobs-long-passphrase"
@@ -71,10 +72,10 @@ def test_signing_in_out_and_failing_to_leave_events(gatehouse: World) -> None:
     assert "person:session:ended" in events
 
 
-def test_prompt_login_asks_once_more_and_then_goes_on(gatehouse: World) -> None:
+def test_prompt_login_asks_once_more_and_then_goes_on(gatehouse: World, clock: Clock) -> None:
     gatehouse.authorize()
     url = gatehouse.authorize_url(prompt="login")
-    time.sleep(1.1)  # auth_time is in whole seconds
+    clock.ahead += 1.1  # auth_time is in whole seconds
     asked = gatehouse.browser.get(url)
     assert asked["Location"].startswith(reverse("account_reauthenticate"))
     assert gatehouse.browser.get(url)["Location"] == asked["Location"], "asking is repeatable"
@@ -83,10 +84,10 @@ def test_prompt_login_asks_once_more_and_then_goes_on(gatehouse: World) -> None:
     assert "code" in world.redirect_parameters(gatehouse.browser.get(url))
 
 
-def test_a_wrong_password_does_not_answer_prompt_login(gatehouse: World) -> None:
+def test_a_wrong_password_does_not_answer_prompt_login(gatehouse: World, clock: Clock) -> None:
     gatehouse.authorize()
     url = gatehouse.authorize_url(prompt="login")
-    time.sleep(1.1)
+    clock.ahead += 1.1
     asked = gatehouse.browser.get(url)
     gatehouse.browser.post(asked["Location"], {"password": "charlie-password", "next": url})
     assert gatehouse.browser.get(url)["Location"] == asked["Location"]

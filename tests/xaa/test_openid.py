@@ -12,6 +12,7 @@ from authz import keys
 from authz.conf import conf
 from authz.models import Authorization, Client
 from authz.protocol import jwts
+from tests.support.clock import Clock
 from tests.support.world import NOTES, claims, person, redirect_parameters
 from tests.xaa.company import AGENT, Company, left_half, refused
 from xaa.models import Session
@@ -80,11 +81,11 @@ def test_prompt_none_does_not_show_a_page(company: Company) -> None:
     assert "code" in redirect_parameters(answer)
 
 
-def test_max_age_asks_for_a_new_sign_in(company: Company) -> None:
+def test_max_age_asks_for_a_new_sign_in(company: Company, clock: Clock) -> None:
     company.login()
     fresh = company.authorize_url(client_id=AGENT[0], scope="openid", resource=None, max_age="3600")
     assert "code" in redirect_parameters(company.browser.get(fresh))
-    time.sleep(1.1)
+    clock.ahead += 1.1
     stale = company.authorize_url(client_id=AGENT[0], scope="openid", resource=None, max_age="1")
     assert "/accounts/" in company.browser.get(stale)["Location"]
 
