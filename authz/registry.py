@@ -192,6 +192,14 @@ def token_response_extensions() -> tuple[TokenResponseExtension, ...]:
     return cast(tuple[TokenResponseExtension, ...], _modules(conf.token_response_extensions))
 
 
+def token_response_additions(issuance: Issuance) -> dict[str, Any]:
+    """What all extensions add to a token response."""
+    additions: dict[str, Any] = {}
+    for extension in token_response_extensions():
+        additions |= extension.extend(issuance)
+    return additions
+
+
 @cache
 def liveness_checks() -> tuple[StandingCheck, ...]:
     return cast(tuple[StandingCheck, ...], _modules(conf.liveness_checks))

@@ -19,6 +19,7 @@ from authz.protocol.errors import OAuthError
 from authz.protocol.jwks import Key
 from authz.protocol.jwts import JwtError, Unverified
 from authz.registry import PUBLIC, TokenRequest
+from authz.sign_in.sign_in import sign_in_of
 from xaa import id_jag, jwt_bearer, public_clients, subject_resolution, trusted_issuers, workloads
 from xaa.reasons import BY_JWT_PROBLEM
 from xaa.trusted_issuers import Trust, Use
@@ -166,13 +167,10 @@ def _explain_person(
     yield Finding("the person is active", user.is_active, user.username)
     question = decisions.ask(
         client=client,
-        user=user,
+        sign_in=sign_in_of(user, granted),
         grant_type=jwt_bearer.GRANT_TYPE,
         resource=resource,
         scopes=wanted,
-        auth_time=granted.auth_time,
-        acr=granted.acr,
-        amr=granted.amr,
     )
     yield _decided(question, now)
 
@@ -220,7 +218,7 @@ def _explain_workload(
     if isinstance(resource, ProtectedResource):
         known = scopes.registered(client.scope, resources.scopes_of(resource))
         question = decisions.ask(
-            client=client, user=None, grant_type=jwt_bearer.GRANT_TYPE, resource=resource, scopes=known
+            client=client, sign_in=None, grant_type=jwt_bearer.GRANT_TYPE, resource=resource, scopes=known
         )
         yield _decided(question, now)
 

@@ -325,9 +325,7 @@ def build(
     jti: str,
     now: float,
     lifetime: int = LIFETIME,
-    auth_time: int | None = None,
-    acr: str = "",
-    amr: Sequence[str] = (),
+    authentication: Mapping[str, Any] | None = None,
     email: str = "",
     act: Mapping[str, Any] | None = None,
     tenant: str = "",
@@ -336,8 +334,10 @@ def build(
 ) -> dict[str, Any]:
     """The claims of an ID-JAG (ID-JAG §3). `client_id` and `subject` are those that the audience knows.
 
-    `resource` is empty for all of the audience's. `email` only where it is known to be the person's: it is asserted as
-    verified. `lifetime` in seconds, 300 at most.
+    resource        "" for all of the audience's.
+    lifetime        in seconds, 300 at most.
+    authentication  the claims `auth_time`, `acr` and `amr`, as far as they are known (`SignIn.claims`).
+    email           only where it is known to be the person's: it is asserted as verified.
     """
     issued_at = int(now)
     claims: dict[str, Any] = {
@@ -353,12 +353,7 @@ def build(
         claims["resource"] = resource
     if scope:
         claims["scope"] = scopes.join(scope)
-    if auth_time is not None:
-        claims["auth_time"] = auth_time
-    if acr:
-        claims["acr"] = acr
-    if amr:
-        claims["amr"] = list(amr)
+    claims |= authentication or {}
     if act:
         claims["act"] = dict(act)
     named = {"tenant": tenant, "aud_tenant": aud_tenant, "aud_sub": aud_sub}

@@ -14,13 +14,14 @@ from uuid import UUID
 from authz import keys
 from authz.authorizations import live
 from authz.conf import conf
-from authz.models import Authorization, Client, User
+from authz.models import Authorization, Client
 from authz.protocol import jwts
 from authz.protocol.display_names import visible
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.protocol.jwks import Key
 from authz.protocol.jwts import JwtError, Unverified
+from authz.sign_in.sign_in import SignIn, sign_in_of
 from authz.tokens import refresh_tokens
 from xaa import id_jag, sessions, subject_effects, trusted_issuers
 from xaa.reasons import BY_JWT_PROBLEM, Reason
@@ -37,22 +38,18 @@ TYPES: Final = frozenset({None, "JWT"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignIn:
-    """Who signed in, when and how, and what that can be traced by. `auth_time` in seconds since the epoch.
+class SubjectToken:
+    """The sign-in that a subject token stands for, and what it can be traced by.
 
-    `groups` are the person's as they are now, if they have been read; `None` if not.
+    act  the actors that the token names (RFC 8693 §4.1); None where it names none.
     """
 
-    user: User
-    groups: tuple[str, ...] | None = None
-    auth_time: int | None
-    acr: str
-    amr: tuple[str, ...]
+    sign_in: SignIn
     lineage: Mapping[str, object]
     act: Mapping[str, Any] | None = None
 
 
-def read(token: str, token_type: str, client: Client, now: float) -> SignIn:
+def read(token: str, token_type: str, client: Client, now: float) -> SubjectToken:
     """The sign-in behind a subject token that `client` may use. Raises OAuthError."""
     if token_type == REFRESH_TOKEN:
         return _refresh_token(token, client, now)
@@ -142,7 +139,7 @@ def _is_text(value: object) -> bool:
 # --- Around them ----------------------------------------------------------------------------------------------------
 
 
-def _own_id_token(token: Unverified, client: Client, now: float) -> SignIn:
+def _own_id_token(token: Unverified, client: Client, now: float) -> SubjectToken:
     claims = verify(token, keys.verification_keys(now), issuer=conf.issuer, audiences=(client.client_id,), now=now)
     authorization = _authorization(claims.get("authorization"), client)
     if authorization.user is None or str(authorization.user.subject) != claims["sub"]:
@@ -152,7 +149,7 @@ def _own_id_token(token: Unverified, client: Client, now: float) -> SignIn:
     return _sign_in(authorization, kind="id_token", jti=claims.get("jti", ""))
 
 
-def _foreign_id_token(token: Unverified, client: Client, now: float) -> SignIn:
+def _foreign_id_token(token: Unverified, client: Client, now: float) -> SubjectToken:
     trust = trusted_issuers.require(trusted_issuers.of(token), Use.ID_TOKEN)
     audiences = tuple(theirs for theirs, ours in trust.client_ids.items() if ours == client.client_id)
     # Asked before the keys are, so that a client that nothing stands for cannot make us fetch.
@@ -167,18 +164,20 @@ def _foreign_id_token(token: Unverified, client: Client, now: float) -> SignIn:
         now=now,
     )
     person = subject_effects.resolve(trust, claims)
-    return SignIn(
-        user=person.user,
-        groups=person.groups,
-        auth_time=int(claims["auth_time"]) if "auth_time" in claims else None,
-        acr=claims.get("acr", ""),
-        amr=tuple(claims.get("amr", ())),
+    return SubjectToken(
+        sign_in=SignIn(
+            user=person.user,
+            groups=person.groups,
+            auth_time=int(claims["auth_time"]) if "auth_time" in claims else None,
+            acr=claims.get("acr", ""),
+            amr=tuple(claims.get("amr", ())),
+        ),
         lineage={"subject_token": "id_token", "issuer": trust.issuer, "sub": claims["sub"]},
         act=claims.get("act"),
     )
 
 
-def _refresh_token(token: str, client: Client, now: float) -> SignIn:
+def _refresh_token(token: str, client: Client, now: float) -> SubjectToken:
     # > validate it the same way it would for a standard `refresh_token` grant [...]: the token is issued by the IdP,
     # > bound to the authenticated client, unexpired, not revoked (ID-JAG §4.3.3). It is not used up: it stands for the
     # > sign-in.
@@ -213,13 +212,10 @@ def _authorization(pk: object, client: Client) -> Authorization:
     return found
 
 
-def _sign_in(authorization: Authorization, **traced: object) -> SignIn:
+def _sign_in(authorization: Authorization, **traced: object) -> SubjectToken:
     assert authorization.user is not None  # noqa: S101  both callers have looked
-    return SignIn(
-        user=authorization.user,
-        auth_time=authorization.auth_time,
-        acr=authorization.acr,
-        amr=tuple(authorization.amr),
+    return SubjectToken(
+        sign_in=sign_in_of(authorization.user, authorization),
         lineage={
             "subject_token": traced.pop("kind"),
             "authorization": str(authorization.pk),

@@ -8,25 +8,27 @@ No refresh token: the assertion takes its place (ID-JAG §4.4.3). Nothing here t
 
 import json
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
 
-from authz import audit, authorizations, decisions, registry, resources, tokens
-from authz.authorizations import MachineAuthorization, status_lists
+from authz import audit, decisions, registry, resources, tokens
+from authz.authorizations import AuthorizationReference, machine, status_lists
+from authz.authorizations.machine import MachineGrant
 from authz.authorizations.status_lists import Entry
 from authz.conf import conf
 from authz.database import raw_sql, replay
 from authz.database.transactions import unit_of_work
 from authz.models import ProtectedResource, User
-from authz.policy import Ask, Outcome
+from authz.policy import Decision, Outcome
 from authz.protocol import jwts, params, scopes
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.protocol.jwts import JwtError, Unverified
 from authz.registry import TokenRequest
+from authz.sign_in.sign_in import sign_in_of
 from authz.tokens import AccessToken
 from xaa import (
     id_jag,
@@ -41,8 +43,9 @@ from xaa import (
 from xaa.events import Event
 from xaa.id_jag import IdJag
 from xaa.reasons import BY_JWT_PROBLEM, Reason
-from xaa.subject_resolution import Person, Resolution
+from xaa.subject_resolution import Resolution
 from xaa.trusted_issuers import Trust, Use
+from xaa.workloads import Workload
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 PARAMETERS = frozenset({"grant_type", "assertion", "scope", "resource", "client_id"})
@@ -114,68 +117,84 @@ def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:
     return subject_effects.until_it_stands(lambda: _issue(trust, granted, resource, wanted, request))
 
 
+class _AlreadyUsedError(Exception):
+    """The ID-JAG has been claimed for this resource."""
+
+
 def _issue(
     trust: Trust, granted: IdJag, resource: ProtectedResource, wanted: Sequence[str], request: TokenRequest
 ) -> dict[str, Any]:
     found = subject_resolution.look(trust, granted.claims)
-    person = found.person
-    question = _question(request, person, resource, wanted, granted)
+    sign_in = sign_in_of(found.person.user, granted, found.person.groups)
+    question = decisions.ask(
+        client=request.client,
+        sign_in=sign_in,
+        grant_type=GRANT_TYPE,
+        resource=resource,
+        scopes=wanted,
+        address=request.address,
+    )
     decision = decisions.evaluate(question, request.now)
     if decision.effect is not Outcome.ALLOW:
-        with unit_of_work():
-            # A refused assertion is not used up, but what it says counts: who left a group is refused by the rules, and
-            # must not go on being in it. Of a used one nothing counts any more.
-            if is_claimed(granted, resource):
-                raise OAuthError(Reason.ASSERTION_REPLAYED)
-            subject_effects.take(found)
+        _hear_refused(found, granted, resource)
         raise decisions.refusal(question, decision, request.now)
-    authorization = uuid.uuid4()
     status = status_lists.allot(status_lists.Kind.BRIEF) if resource.status_list else None
     minted = tokens.mint(
-        authorization=authorization,
-        client_id=request.client.client_id,
-        subject=str(person.user.subject),
+        request,
+        grant_type=GRANT_TYPE,
+        authorization=AuthorizationReference(uuid.uuid4(), status),
+        sign_in=sign_in,
         resource=resource,
-        scope=decision.scopes,
-        now=request.now,
-        lifetime_cap=decision.lifetime,
-        auth_time=granted.auth_time,
-        acr=granted.acr,
-        amr=granted.amr,
-        status=status,
+        decision=decision,
         extra={"act": granted.act} if granted.act else None,
+        lineage=lineage.of_id_jag(granted),
     )
-    with unit_of_work():
-        # Last of all, and in the transaction that issues: of many at once exactly one goes on (attack 15).
-        if not _claim_for(granted, resource):
-            return _repeated(request, found, granted)
-        # What it says of the person takes effect after its claim: a replay puts nobody back into a group (attack 44).
-        person = subject_effects.take(found)
-        _authorize(request, user=person.user, minted=minted, resource=resource, granted=granted, status=status)
-        tokens.record(minted, request=request, grant_type=GRANT_TYPE, decision=decision, **lineage.of_id_jag(granted))
-        if request.auth_method == registry.PUBLIC:
-            _record_public(request, minted, granted)
-        # > The Resource Authorization Server MUST include the granted `resource` (if any), `scope` (if any) [...] in
-        # > the access token response. (ID-JAG §4.4.1)
-        answer = minted.response() | {"resource": minted.audience}
-        repeats.keep(request, authorization, answer)
+    # > The Resource Authorization Server MUST include the granted `resource` (if any), `scope` (if any) [...] in
+    # > the access token response. (ID-JAG §4.4.1)
+    answer = minted.response() | {"resource": minted.audience}
+    try:
+        with tokens.issuing(minted):
+            # Of many at once exactly one goes on (attack 15).
+            if not _claim_for(granted, resource):
+                raise _AlreadyUsedError
+            # What it says of the person takes effect after its claim: a replay adds no one to a group (attack 44).
+            person = subject_effects.take(found)
+            _authorize(request, user=person.user, minted=minted, resource=resource, granted=granted, status=status)
+            if request.auth_method == registry.PUBLIC:
+                _record_public(request, minted, granted)
+            repeats.keep(request, minted.authorization, answer)
+    except _AlreadyUsedError:
+        return _repeated(request, found, granted)
     return answer
+
+
+def _hear_refused(found: Resolution, granted: IdJag, resource: ProtectedResource) -> None:
+    """Let what a refused assertion says of the person take effect. Raises OAuthError for one that was used.
+
+    A refused assertion is not used up, but it counts: a person who left a group is refused by the rules, and must not
+    stay in it. Of a used one nothing counts any more.
+    """
+    with unit_of_work():
+        if is_claimed(granted, resource):
+            raise OAuthError(Reason.ASSERTION_REPLAYED)
+        subject_effects.take(found)
 
 
 def _repeated(request: TokenRequest, found: Resolution, granted: IdJag) -> dict[str, Any]:
     """The answer that this very request was given a moment ago; what was minted for it now is thrown away."""
-    kept = repeats.find(request, subject_resolution.links_of(found))
-    if kept is None:
-        raise OAuthError(Reason.ASSERTION_REPLAYED)
-    authorization, answer = kept
-    audit.record(
-        Event.ID_JAG_ANSWER_REPEATED,
-        client_id=request.client.client_id,
-        subject=str(authorization.user.subject) if authorization.user else "",
-        resource=answer["resource"],
-        authorization=authorization.pk,
-        detail={"issuer": granted.issuer, "assertion_jti": granted.jti},
-    )
+    with unit_of_work():
+        kept = repeats.find(request, subject_resolution.links_of(found))
+        if kept is None:
+            raise OAuthError(Reason.ASSERTION_REPLAYED)
+        authorization, answer = kept
+        audit.record(
+            Event.ID_JAG_ANSWER_REPEATED,
+            client_id=request.client.client_id,
+            subject=str(authorization.user.subject) if authorization.user else "",
+            resource=answer["resource"],
+            authorization=authorization.pk,
+            detail={"issuer": granted.issuer, "assertion_jti": granted.jti},
+        )
     return answer
 
 
@@ -265,23 +284,6 @@ def granted_scopes(granted: IdJag, resource: ProtectedResource, request: TokenRe
     return scopes.for_client(asked, request.client.scope, known)
 
 
-def _question(
-    request: TokenRequest, person: Person, resource: ProtectedResource, wanted: Sequence[str], granted: IdJag
-) -> Ask:
-    return decisions.ask(
-        client=request.client,
-        user=person.user,
-        groups=person.groups,
-        grant_type=GRANT_TYPE,
-        resource=resource,
-        scopes=wanted,
-        auth_time=granted.auth_time,
-        acr=granted.acr,
-        amr=granted.amr,
-        address=request.address,
-    )
-
-
 # By hand, since the ORM's building of this statement costs more than verifying the ID-JAG (measured: `make bench`).
 _COLUMNS = (
     "id", "client_id", "user_id", "resource_id", "grant_type", "scopes", "identity_scopes", "created", "generation",
@@ -342,52 +344,61 @@ def _redeem_workload(token: Unverified, request: TokenRequest) -> dict[str, Any]
         audiences=trust.audience,
         max_lifetime=trust.max_lifetime,
     )
-    once = not (trust.reuse or workload.reuse or request.client.reuse_assertions)
     resource = resources.requested(request.params.get("resource"))
     known = resources.scopes_of(resource)
     wanted = scopes.for_client(scopes.parse(request.params.get("scope")), request.client.scope, known)
     question = decisions.ask(
         client=request.client,
-        user=None,
+        sign_in=None,
         grant_type=GRANT_TYPE,
         resource=resource,
         scopes=wanted,
         address=request.address,
     )
     decision = decisions.require(question, request.now)
-    traced = {"issuer": workload.issuer, "workload": workload.subject, "assertion_jti": workload.jti}
+    once = not (trust.reuse or workload.reuse or request.client.reuse_assertions)
+    return _until_it_is_made(lambda: _issue_to_workload(workload, resource, decision, request, once=once))
 
-    def minted_under(authorization: MachineAuthorization) -> AccessToken:
-        return tokens.mint(
-            authorization=authorization.id,
-            client_id=request.client.client_id,
-            subject=request.client.client_id,
-            resource=resource,
-            scope=decision.scopes,
-            now=request.now,
-            lifetime_cap=decision.lifetime,
-            status=authorization.status,
-        )
 
-    def issue(minted: AccessToken) -> dict[str, Any]:
-        tokens.record(minted, request=request, grant_type=GRANT_TYPE, decision=decision, **traced)
-        return minted.response()
+# Other requests made the same authorization each time: then the request is refused for now.
+ATTEMPTS = 5
 
-    asked = (request.client, resource, GRANT_TYPE, decision.scopes)
+
+def _until_it_is_made(attempt: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    for _ in range(ATTEMPTS):
+        try:
+            return attempt()
+        except machine.OvertakenError:
+            continue
+    raise OAuthError(CoreReason.UNAVAILABLE, detail="the workload's authorization is being changed")
+
+
+def _issue_to_workload(
+    workload: Workload, resource: ProtectedResource, decision: Decision, request: TokenRequest, *, once: bool
+) -> dict[str, Any]:
+    grant = MachineGrant(request.client, resource, GRANT_TYPE, decision.scopes)
     try:
-        minted = minted_under(authorizations.made_for_machine(*asked))
-    except authorizations.NotMadeError:
-        status = status_lists.allot(status_lists.Kind.MACHINE) if resource.status_list else None
-        with unit_of_work():
-            _claim(workload, once=once)
-            # An assertion that was used makes, widens and ends nothing. Only here a key works inside the transaction.
-            return issue(minted_under(authorizations.make_for_machine(*asked, status)))
-    with unit_of_work():
+        authorization, is_made = machine.find(grant), True
+    except machine.NotMadeError:
+        authorization, is_made = machine.plan(grant), False
+    minted = tokens.mint(
+        request,
+        grant_type=GRANT_TYPE,
+        authorization=authorization,
+        sign_in=None,
+        resource=resource,
+        decision=decision,
+        lineage={"issuer": workload.issuer, "workload": workload.subject, "assertion_jti": workload.jti},
+    )
+    with tokens.issuing(minted):
         _claim(workload, once=once)
-        return issue(minted)
+        # After the claim: an assertion that was used makes, widens and ends nothing.
+        if not is_made:
+            machine.make(authorization, grant)
+    return minted.response()
 
 
-def _claim(workload: workloads.Workload, *, once: bool) -> None:
+def _claim(workload: Workload, *, once: bool) -> None:
     # A platform that projects one token for an hour needs its workload to be allowed to use it again.
     if once and not replay.claim(f"assertion:{workload.issuer}", workload.jti, workload.expires):
         raise OAuthError(Reason.WORKLOAD_ASSERTION_USED)

@@ -6,12 +6,11 @@ the client's id at the target, and then minting. Nothing is used up: a sign-in m
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from authz import audit, decisions, keys, registry
+from authz import audit, decisions, keys, registry, tokens
 from authz.conf import conf
-from authz.database.transactions import unit_of_work
 from authz.models import Client
 from authz.policy import Agent, Ask, Decision, Outcome, StepUp
 from authz.policy import Server as ReachedServer
@@ -20,9 +19,10 @@ from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.registry import TokenRequest
 from authz.sign_in import people
+from authz.sign_in.sign_in import SignIn
 from xaa import id_jag, identity_assertions, names_there, resource_authorization_servers
 from xaa.events import Event
-from xaa.identity_assertions import SignIn
+from xaa.identity_assertions import SubjectToken
 from xaa.reasons import Reason
 from xaa.resource_authorization_servers import Server, Target
 
@@ -45,65 +45,115 @@ PUBLIC_LIFETIME = 60
 METADATA = {"identity_chaining_requested_token_types_supported": [id_jag.TOKEN_TYPE]}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedIdJag:
+    """A signed ID-JAG, with what its response and its audit record say of it."""
+
+    jwt: str
+    claims: Mapping[str, Any]
+    client: Client
+    subject: SubjectToken
+    decision: Decision
+
+    def response(self) -> dict[str, Any]:
+        """The successful response's members.
+
+        > `issued_token_type`: REQUIRED; `token_type`: REQUIRED. `N_A` (because this is not an OAuth access token)
+        > (ID-JAG §4.3.4; the values are compared exactly, interop 13)
+        """
+        return {
+            "issued_token_type": id_jag.TOKEN_TYPE,
+            "access_token": self.jwt,
+            "token_type": "N_A",
+            "scope": scopes.join(self.decision.scopes),
+            "expires_in": self.claims["exp"] - self.claims["iat"],
+        }
+
+    def record(self) -> None:
+        """Write the audit record without which no ID-JAG is issued (invariant 4). Raises what the database raises."""
+        claims = self.claims
+        audit.record(
+            Event.ID_JAG_ISSUED,
+            client_id=self.client.client_id,
+            subject=self.subject.sign_in.subject,
+            resource=claims.get("resource", ""),
+            authorization=str(self.subject.lineage.get("authorization", "")) or None,
+            detail={
+                "jti": claims["jti"],
+                "audience": claims["aud"],
+                "client_id_there": claims["client_id"],
+                "scope": claims.get("scope", ""),
+                "lifetime": claims["exp"] - claims["iat"],
+                **decisions.traced(self.decision),
+                "lineage": dict(self.subject.lineage),
+                **{name: claims[name] for name in ("act", "tenant", "aud_tenant", "aud_sub") if name in claims},
+            },
+        )
+
+
 def redeem(request: TokenRequest) -> dict[str, Any]:
-    """An ID-JAG for the person behind the subject token, for one resource of one other authorization server."""
+    """An ID-JAG for the person behind the subject token, for one resource of one other authorization server.
+
+    Raises OAuthError.
+    """
     is_public = request.auth_method == registry.PUBLIC
     # > This specification SHOULD only be supported for confidential clients. (ID-JAG §8.1) An exception is a host that
     # an administrator has named; a registered public client has none.
     if is_public and GRANT_TYPE not in registry.public_grants(request.client.host):
         raise OAuthError(Reason.CLIENT_IS_PUBLIC)
     _check_parameters(request)
-    sign_in = identity_assertions.read(
+    subject = identity_assertions.read(
         params.required(request.params, "subject_token"),
         params.required(request.params, "subject_token_type"),
         request.client,
         request.now,
     )
-    if not sign_in.user.is_active:
+    if not subject.sign_in.user.is_active:
         raise OAuthError(CoreReason.SUBJECT_INACTIVE)
     server, targets = resource_authorization_servers.requested(
         params.required(request.params, "audience"), request.params.get("resource")
     )
-    decision = _decide(request, sign_in, targets)
-    claims = id_jag.build(
+    decision = _decide(request, subject.sign_in, targets)
+    claims = _claims(request, subject, server, targets, decision)
+    token = keys.sign(claims, typ=id_jag.TYP, alg=server.signing_alg, now=request.now)
+    issued = IssuedIdJag(jwt=token, claims=claims, client=request.client, subject=subject, decision=decision)
+    with tokens.issuing(issued):
+        # The subject token is not used up.
+        if is_public:
+            _record_exception(issued)
+    return issued.response()
+
+
+def _claims(
+    request: TokenRequest,
+    subject: SubjectToken,
+    server: Server,
+    targets: Sequence[Target],
+    decision: Decision,
+) -> dict[str, Any]:
+    user = subject.sign_in.user
+    return id_jag.build(
         issuer=conf.issuer,
         audience=server.issuer,
-        subject=str(sign_in.user.subject),
+        subject=subject.sign_in.subject,
         client_id=resource_authorization_servers.client_id_at(server, request.client),
         # Without a claim it is for whatever the audience takes it for, so policy has been asked about all of that.
         resource=targets[0].identifier if len(targets) == 1 else "",
         scope=decision.scopes,
         jti=secrets.token_hex(16),
         now=request.now,
-        lifetime=min(decision.lifetime or id_jag.LIFETIME, _longest(is_public)),
-        auth_time=sign_in.auth_time,
-        acr=sign_in.acr,
-        amr=sign_in.amr,
-        email=sign_in.user.email if people.is_vouched_for(sign_in.user) else "",
-        act=sign_in.act,
+        lifetime=min(decision.lifetime or id_jag.LIFETIME, _longest(request)),
+        authentication=subject.sign_in.claims(),
+        email=user.email if people.is_vouched_for(user) else "",
+        act=subject.act,
         tenant=server.tenant,
         aud_tenant=server.aud_tenant,
-        aud_sub=names_there.aud_sub(server, sign_in.user),
+        aud_sub=names_there.aud_sub(server, user),
     )
-    token = keys.sign(claims, typ=id_jag.TYP, alg=server.signing_alg, now=request.now)
-    # What is not committed is not sent (law 4).
-    with unit_of_work():
-        _record(request.client, sign_in, server, decision, claims)
-        if is_public:
-            _record_exception(request.client, sign_in, claims)
-    # > `issued_token_type`: REQUIRED; `token_type`: REQUIRED. `N_A` (because this is not an OAuth access token)
-    # > (ID-JAG §4.3.4; the values are compared exactly, interop 13)
-    return {
-        "issued_token_type": id_jag.TOKEN_TYPE,
-        "access_token": token,
-        "token_type": "N_A",
-        "scope": scopes.join(decision.scopes),
-        "expires_in": claims["exp"] - claims["iat"],
-    }
 
 
-def _longest(is_public: bool) -> int:
-    return PUBLIC_LIFETIME if is_public else id_jag.LIFETIME
+def _longest(request: TokenRequest) -> int:
+    return PUBLIC_LIFETIME if request.auth_method == registry.PUBLIC else id_jag.LIFETIME
 
 
 def _check_parameters(request: TokenRequest) -> None:
@@ -184,14 +234,10 @@ def question(client: Client, sign_in: SignIn, target: Target, wanted: tuple[str,
     """What policy is asked: as for a resource of ours, with the target's resource in its place."""
     asked = decisions.ask(
         client=client,
-        user=sign_in.user,
-        groups=sign_in.groups,
+        sign_in=sign_in,
         grant_type=GRANT_TYPE,
         resource=None,
         scopes=wanted,
-        auth_time=sign_in.auth_time,
-        acr=sign_in.acr,
-        amr=sign_in.amr,
         address=address,
     )
     return replace(asked, resource=target.identifier)
@@ -227,32 +273,12 @@ def _may_exchange(agent: Agent) -> bool:
     return not agent.is_public or GRANT_TYPE in registry.public_grants(agent.host)
 
 
-def _record_exception(client: Client, sign_in: SignIn, claims: dict[str, Any]) -> None:
-    """That a client which proved nothing was given an ID-JAG, and on whose word: its host's."""
+def _record_exception(issued: IssuedIdJag) -> None:
+    """A client that proved nothing was given an ID-JAG because an administrator named its host."""
     audit.record(
         Event.PUBLIC_CLIENT_EXCHANGED,
-        client_id=client.client_id,
-        subject=str(sign_in.user.subject),
-        resource=claims.get("resource", ""),
-        detail={"jti": claims["jti"], "host": client.host, "audience": claims["aud"]},
-    )
-
-
-def _record(client: Client, sign_in: SignIn, server: Server, decision: Decision, claims: dict[str, Any]) -> None:
-    audit.record(
-        Event.ID_JAG_ISSUED,
-        client_id=client.client_id,
-        subject=str(sign_in.user.subject),
-        resource=claims.get("resource", ""),
-        authorization=str(sign_in.lineage.get("authorization", "")) or None,
-        detail={
-            "jti": claims["jti"],
-            "audience": server.issuer,
-            "client_id_there": claims["client_id"],
-            "scope": claims.get("scope", ""),
-            "lifetime": claims["exp"] - claims["iat"],
-            **decisions.traced(decision),
-            "lineage": dict(sign_in.lineage),
-            **{name: claims[name] for name in ("act", "tenant", "aud_tenant", "aud_sub") if name in claims},
-        },
+        client_id=issued.client.client_id,
+        subject=issued.subject.sign_in.subject,
+        resource=issued.claims.get("resource", ""),
+        detail={"jti": issued.claims["jti"], "host": issued.client.host, "audience": issued.claims["aud"]},
     )

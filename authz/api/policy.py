@@ -18,6 +18,7 @@ from authz.models import Client, ProtectedResource, User
 from authz.policy import Ask, Explanation, Reach, Rule, RuleError, compile, explain, reach
 from authz.policy.unmatched import Unmatched, matches_nothing
 from authz.protocol.errors import OAuthError
+from authz.sign_in.sign_in import signed_in_now
 
 READS_RULES = "authz.view_rule"
 # An answer names no more than so many rows; narrow the question for the rest.
@@ -109,12 +110,11 @@ def ask_of(given: dict[str, str], now: float) -> Ask:
     resource = resource_of(given.get("resource", ""))
     return decisions.ask(
         client=client,
-        user=user,
+        # What a rule demands beyond a sign-in of this moment shows as missing.
+        sign_in=signed_in_now(user, now),
         grant_type=given.get("grant_type") or ("authorization_code" if user else "client_credentials"),
         resource=resource,
         scopes=given["scope"].split() if "scope" in given else list(resources.scopes_of(resource)),
-        # As if the person had just signed in: what a rule demands beyond that shows as missing.
-        auth_time=now if user else None,
         address=given.get("address", ""),
     )
 

@@ -1,18 +1,17 @@
 """Asking the organisation's policy, the same question of the same function from every place (authz/policy/)."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from django.db.models import Subquery
 
 from authz.approvals import access_requests
-from authz.authorizations.live import groups_of
 from authz.database import configuration_cache
 from authz.database.transactions import in_unit_of_work, unit_of_work
 from authz.decisions import rule_history
-from authz.models import AccessRequest, Client, ProtectedResource, Rule, RuleChange, User
+from authz.models import AccessRequest, Client, ProtectedResource, Rule, RuleChange
 from authz.policy import (
     Approval,
     Ask,
@@ -30,6 +29,7 @@ from authz.policy import Rule as PolicyRule
 from authz.policy import compile as compile_rules
 from authz.protocol.errors import OAuthError, Reason
 from authz.resources import cached, scopes_of
+from authz.sign_in.sign_in import SignIn
 from authz.telemetry import metrics, tracing
 
 
@@ -49,24 +49,19 @@ def _load() -> RuleSet:
 def ask(
     *,
     client: Client,
-    user: User | None,
-    groups: tuple[str, ...] | None = None,
+    sign_in: SignIn | None,
     grant_type: str,
     resource: ProtectedResource | None,
     scopes: Sequence[str],
     refresh: bool = False,
-    auth_time: float | None = None,
-    acr: str = "",
-    amr: Iterable[str] = (),
     address: str = "",
 ) -> Ask:
-    """The question: may this client, for this person (or for itself), reach this resource with these scopes?
+    """The question: may this client reach this resource with these scopes?
 
-    `groups` are the person's, if this request has read them already.
+    sign_in  that of the person whom the client asks for; None where it asks for itself.
+    address  the IP address that the request came from; "" where it doesn't matter.
     """
     known = scopes_of(resource) if resource else {}
-    if groups is None:
-        groups = groups_of(user) if user else ()
     return Ask(
         client_id=client.client_id,
         client_status=ClientStatus(client.status),
@@ -76,15 +71,15 @@ def ask(
         client_owner=client.owner.username if client.owner else "",
         client_environment=client.environment,
         client_until=client.approved_until.timestamp() if client.approved_until else None,
-        subject=user.username if user else None,
-        groups=groups,
+        subject=sign_in.user.username if sign_in else None,
+        groups=sign_in.groups if sign_in else (),
         grant_type=grant_type,
         refresh=refresh,
         resource=resource.identifier if resource else "",
         scopes=tuple((name, known[name].sensitivity if name in known else "") for name in scopes),
-        acr=acr or None,
-        amr=tuple(amr),
-        auth_time=auth_time,
+        acr=(sign_in.acr or None) if sign_in else None,
+        amr=sign_in.amr if sign_in else (),
+        auth_time=sign_in.auth_time if sign_in else None,
         address=address or None,
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from authz import decisions
 from authz.models import AccessRequest, Client, ProtectedResource, User
 from authz.policy import Decision, Outcome
+from authz.sign_in.sign_in import signed_in_now
 
 PERSON_GRANT, MACHINE_GRANT = "authorization_code", "client_credentials"
 
@@ -15,12 +16,10 @@ def ask_for(
     """The decision on an agent's ask, for a person or (None) for itself, and the request for what waits in it."""
     question = decisions.ask(
         client=client,
-        user=person,
+        sign_in=signed_in_now(person, now),
         grant_type=PERSON_GRANT if person else MACHINE_GRANT,
         resource=resource,
         scopes=scopes,
-        # As if the person had just signed in.
-        auth_time=now if person else None,
     )
     decision = decisions.evaluate(question, now)
     if decision.effect is not Outcome.PENDING:

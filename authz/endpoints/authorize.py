@@ -7,7 +7,7 @@ request is read and judged again from the URL; a hidden field binds each form to
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import urlencode, urlsplit
 
@@ -34,7 +34,8 @@ from authz.protocol.authorization_request import AuthorizationRequest
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import Params
 from authz.sign_in import session
-from authz.sign_in.session import SignIn
+from authz.sign_in.session import BrowserSignIn
+from authz.sign_in.sign_in import sign_in_of
 from authz.tokens import authorization_codes
 
 GRANT_TYPE = "authorization_code"
@@ -56,7 +57,7 @@ class Asked:
     arrived: float
     is_new: bool
 
-    def is_older(self, signed_in: SignIn, seconds: int) -> bool:
+    def is_older(self, signed_in: BrowserSignIn, seconds: int) -> bool:
         """Whether the sign-in was older than that when the request arrived. One that came later is not."""
         return signed_in.at < self.arrived and self.arrived - signed_in.auth_time > seconds
 
@@ -66,7 +67,7 @@ class Offer:
     """What a person who is signed in may hand on: the decision on the resource, and the identity scopes beside it."""
 
     user: User
-    signed_in: SignIn
+    signed_in: BrowserSignIn
     decision: Decision
     scopes: tuple[str, ...]
     identity_scopes: tuple[str, ...]
@@ -148,7 +149,7 @@ def _to_sign_in(request: HttpRequest, asked: Asked, acr_values: Sequence[str] = 
     return HttpResponseRedirect(f"{reverse('account_login')}?{login.urlencode(safe='/')}")
 
 
-def _is_too_old(request: HttpRequest, asked: Asked, signed_in: SignIn) -> bool:
+def _is_too_old(request: HttpRequest, asked: Asked, signed_in: BrowserSignIn) -> bool:
     # A session that does not say when it began cannot be vouched for in a token's auth_time.
     if not signed_in.auth_time:
         return True
@@ -161,7 +162,7 @@ def _is_too_old(request: HttpRequest, asked: Asked, signed_in: SignIn) -> bool:
     return max_age is not None and asked.is_older(signed_in, max_age)
 
 
-def _is_another_kind(request: HttpRequest, asked: Asked, signed_in: SignIn) -> bool:
+def _is_another_kind(request: HttpRequest, asked: Asked, signed_in: BrowserSignIn) -> bool:
     # > acr_values: [...] The acr Claim is requested as a Voluntary Claim by this parameter. (OpenID Connect Core
     # > §3.1.2.1) So it is asked for once, and what comes back is taken; `acr` then says what it was.
     wanted = asked.request.acr_values
@@ -182,7 +183,7 @@ def _acr_asked_key(request: HttpRequest) -> str:
 # --- Deciding and consenting ---------------------------------------------------------------------------------------
 
 
-def _decide(request: HttpRequest, asked: Asked, user: User, signed_in: SignIn) -> HttpResponse:
+def _decide(request: HttpRequest, asked: Asked, user: User, signed_in: BrowserSignIn) -> HttpResponse:
     decision = _decision(asked, user, signed_in)
     if decision.effect is Outcome.PENDING:
         return _waits(request, asked, user, _question(asked, user, signed_in, _wanted(asked)), decision)
@@ -231,7 +232,7 @@ def _page(request: HttpRequest, asked: Asked, offer: Offer) -> ConsentPage:
     )
 
 
-def _decision(asked: Asked, user: User, signed_in: SignIn) -> Decision:
+def _decision(asked: Asked, user: User, signed_in: BrowserSignIn) -> Decision:
     question = _question(asked, user, signed_in, _wanted(asked))
     if asked.resource is None:
         return decisions.evaluate_sign_in(question, asked.now)
@@ -244,7 +245,7 @@ def _wanted(asked: Asked) -> Sequence[str]:
     return scopes.for_client(asked.request.scopes, asked.client.scope, resources.scopes_of(asked.resource))
 
 
-def _identity_scopes(asked: Asked, user: User, signed_in: SignIn) -> tuple[str, ...]:
+def _identity_scopes(asked: Asked, user: User, signed_in: BrowserSignIn) -> tuple[str, ...]:
     """The identity scopes that this server offers, the client is registered for, and the rules leave."""
     offered = {*registry.metadata().get("scopes_supported", ()), "offline_access"}
     names = scopes.registered(asked.client.scope, [name for name in asked.request.identity_scopes if name in offered])
@@ -253,16 +254,16 @@ def _identity_scopes(asked: Asked, user: User, signed_in: SignIn) -> tuple[str, 
     return decisions.evaluate_sign_in(_question(asked, user, signed_in, names), asked.now).scopes
 
 
-def _question(asked: Asked, user: User, signed_in: SignIn, names: Sequence[str]) -> Ask:
+def _question(asked: Asked, user: User, signed_in: BrowserSignIn, names: Sequence[str]) -> Ask:
     return decisions.ask(
         client=asked.client,
-        user=user,
+        sign_in=replace(
+            sign_in_of(user, signed_in),
+            auth_time=decisions.as_old_as(signed_in.auth_time, then=asked.arrived, now=asked.now),
+        ),
         grant_type=GRANT_TYPE,
         resource=asked.resource,
         scopes=names,
-        auth_time=decisions.as_old_as(signed_in.auth_time, then=asked.arrived, now=asked.now),
-        acr=signed_in.acr,
-        amr=signed_in.amr,
         address=asked.address,
     )
 
@@ -298,7 +299,7 @@ def _waits(request: HttpRequest, asked: Asked, user: User, question: Ask, decisi
     )
 
 
-def _not_allowed(request: HttpRequest, asked: Asked, decision: Decision, signed_in: SignIn) -> HttpResponse:
+def _not_allowed(request: HttpRequest, asked: Asked, decision: Decision, signed_in: BrowserSignIn) -> HttpResponse:
     step_up = decision.step_up
     if step_up is None:
         raise OAuthError(

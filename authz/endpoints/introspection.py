@@ -16,6 +16,7 @@ from authz.protocol import jwts
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import required
 from authz.registry import Credentials
+from authz.sign_in.sign_in import sign_in_of
 from authz.tokens import refresh_tokens
 from authz.tokens.authorization_codes import ARRIVED
 
@@ -98,13 +99,10 @@ def live_authorization(claims: dict[str, Any], resource: ProtectedResource, mome
         return None
     question = decisions.ask(
         client=client,
-        user=user,
+        sign_in=sign_in_of(user, authorization) if user else None,
         grant_type=authorization.grant_type,
         resource=resource,
         scopes=str(claims["scope"]).split(),
-        auth_time=authorization.auth_time,
-        acr=authorization.acr,
-        amr=authorization.amr,
     )
     if not decisions.still_allowed(question, issued_at=_judged_at(authorization, claims["iat"]), now=moment):
         return None

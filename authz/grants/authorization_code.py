@@ -1,11 +1,11 @@
 """`authorization_code`: a person's consent becomes a token (RFC 6749 §4.1.3; OAuth 2.1 §4.1.3; RFC 7636)."""
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from authz import authorizations, decisions, registry, resources, tokens
-from authz.authorizations import status_lists
 from authz.database.transactions import unit_of_work
 from authz.models import Authorization, AuthorizationCode, ProtectedResource
 from authz.models.client import digest
@@ -13,7 +13,8 @@ from authz.policy import Decision
 from authz.protocol import params, pkce
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Issuance, TokenRequest
-from authz.tokens import authorization_codes, refresh_tokens
+from authz.sign_in.sign_in import SignIn, sign_in_of
+from authz.tokens import AccessToken, authorization_codes, refresh_tokens
 
 GRANT_TYPE = "authorization_code"
 PARAMETERS = frozenset({"grant_type", "code", "redirect_uri", "client_id", "code_verifier", "resource"})
@@ -25,28 +26,36 @@ MAXIMUM_CODE = 256
 
 
 def redeem(request: TokenRequest) -> dict[str, Any]:
-    """Exchange a code for a token, once. A code presented again ends what it led to."""
+    """Exchange a code for a token, once. A code presented again ends what it led to. Raises OAuthError."""
     code = _find(request)
     _check(code, request)
     resource = _resource(code, request)
-    decision = _decide(code, resource, request)
+    sign_in = sign_in_of(code.user, code)
+    decision = _decide(code, sign_in, resource, request)
     authorization = _authorization(code, resource, decision, request)
     # An issuer that signed the person in may have been withdrawn since.
     if not registry.stands(authorization, request.client):
         raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="trust withdrawn")
     token = tokens.mint(
-        authorization=authorization.pk,
-        client_id=request.client.client_id,
-        subject=str(code.user.subject),
+        request,
+        grant_type=GRANT_TYPE,
+        authorization=authorizations.reference(authorization, resource),
+        sign_in=sign_in,
         resource=resource,
+        decision=decision,
         scope=decision.scopes if resource else code.identity_scopes,
-        now=request.now,
-        lifetime_cap=decision.lifetime,
-        auth_time=code.auth_time,
-        acr=code.acr,
-        amr=code.amr,
-        status=status_lists.entry_of(authorization, resource),
+        lineage=code.lineage,
     )
+    response = _response(token, code, authorization, request)
+    with tokens.issuing(token):
+        _consume(code, authorization)
+        authorization.save(force_insert=True)
+    return response
+
+
+def _response(
+    token: AccessToken, code: AuthorizationCode, authorization: Authorization, request: TokenRequest
+) -> dict[str, Any]:
     response = token.response() | {"scope": " ".join([*authorization.scopes, *authorization.identity_scopes])}
     if authorization.expires:
         response["refresh_token"] = refresh_tokens.write(authorization.pk, authorization.generation)
@@ -54,25 +63,21 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         client=request.client,
         user=code.user,
         authorization=authorization,
-        resource=resource,
+        resource=authorization.resource,
         identity_scopes=authorization.identity_scopes,
         access_token=token.jwt,
         nonce=code.nonce,
         now=request.now,
     )
-    for extension in registry.token_response_extensions():
-        response |= extension.extend(issuance)
-    with unit_of_work():
-        # One conditional statement decides among racers; the others are replays (law 3).
-        # A code that was made worthless meanwhile (authz/authorizations/cut_off.py) is not consumed either.
-        consumed = AuthorizationCode.objects.filter(
-            digest=code.digest, used=None, expires__gt=authorization.created
-        ).update(used=authorization.created, authorization_id=authorization.pk)
-        if not consumed:
-            _refuse_replay(code, authorization.created)
-        authorization.save(force_insert=True)
-        tokens.record(token, request=request, grant_type=GRANT_TYPE, decision=decision, **code.lineage)
-    return response
+    return response | registry.token_response_additions(issuance)
+
+
+def _consume(code: AuthorizationCode, authorization: Authorization) -> None:
+    # One conditional statement decides among requests at the same time; the others are replays (invariant 3).
+    # A code that was made worthless meanwhile (authz/authorizations/cut_off.py) is not consumed either.
+    unused = AuthorizationCode.objects.filter(digest=code.digest, used=None, expires__gt=authorization.created)
+    if not unused.update(used=authorization.created, authorization_id=authorization.pk):
+        _refuse_replay(code, authorization.created)
 
 
 def _find(request: TokenRequest) -> AuthorizationCode:
@@ -131,16 +136,15 @@ def _resource(code: AuthorizationCode, request: TokenRequest) -> ProtectedResour
     return granted
 
 
-def _decide(code: AuthorizationCode, resource: ProtectedResource | None, request: TokenRequest) -> Decision:
+def _decide(
+    code: AuthorizationCode, sign_in: SignIn, resource: ProtectedResource | None, request: TokenRequest
+) -> Decision:
     question = decisions.ask(
         client=request.client,
-        user=code.user,
+        sign_in=replace(sign_in, auth_time=_auth_time(code, request.now)),
         grant_type=GRANT_TYPE,
         resource=resource,
         scopes=code.scopes if resource else code.identity_scopes,
-        auth_time=_auth_time(code, request.now),
-        acr=code.acr,
-        amr=code.amr,
         address=request.address,
     )
     return decisions.require(question, request.now)

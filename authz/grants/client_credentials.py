@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from authz import authorizations, decisions, resources, tokens
+from authz import decisions, resources, tokens
+from authz.authorizations import machine
+from authz.authorizations.machine import MachineGrant
 from authz.protocol import scopes
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import PUBLIC, TokenRequest
@@ -20,20 +22,18 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     resource = resources.requested(request.params.get("resource"))
     asked = scopes.for_client(scopes.parse(request.params.get("scope")), client.scope, resources.scopes_of(resource))
     question = decisions.ask(
-        client=client, user=None, grant_type=GRANT_TYPE, resource=resource, scopes=asked, address=request.address
+        client=client, sign_in=None, grant_type=GRANT_TYPE, resource=resource, scopes=asked, address=request.address
     )
     decision = decisions.require(question, request.now)
-    authorization = authorizations.for_machine(client, resource, GRANT_TYPE, decision.scopes)
+    grant = MachineGrant(client, resource, GRANT_TYPE, decision.scopes)
     token = tokens.mint(
-        authorization=authorization.id,
-        client_id=client.client_id,
-        subject=client.client_id,
+        request,
+        grant_type=GRANT_TYPE,
+        authorization=machine.find_or_make(grant),
+        sign_in=None,
         resource=resource,
-        scope=decision.scopes,
-        now=request.now,
-        lifetime_cap=decision.lifetime,
-        status=authorization.status,
+        decision=decision,
     )
-    # Nothing else is written, and one statement is a transaction of its own: no record, no token (law 4).
-    tokens.record(token, request=request, grant_type=GRANT_TYPE, decision=decision)
+    # Nothing else is written, and one statement is a transaction of its own: no record, no token (invariant 4).
+    token.record()
     return token.response()

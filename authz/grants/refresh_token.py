@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 from authz import audit, authorizations, decisions, registry, resources, tokens
-from authz.authorizations import live, status_lists
+from authz.authorizations import live
 from authz.conf import conf
 from authz.database.transactions import unit_of_work
 from authz.grants.authorization_code import REFRESH_TOKEN_IDLE, REFRESH_TOKEN_LONGEST
@@ -14,7 +14,8 @@ from authz.policy import Ask, Decision
 from authz.protocol import params, scopes
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Issuance, TokenRequest
-from authz.tokens import refresh_tokens
+from authz.sign_in.sign_in import SignIn, sign_in_of
+from authz.tokens import AccessToken, refresh_tokens
 from authz.tokens.refresh_tokens import RefreshToken
 
 GRANT_TYPE = "refresh_token"
@@ -22,44 +23,46 @@ PARAMETERS = frozenset({"grant_type", "refresh_token", "scope", "resource", "cli
 
 
 def redeem(request: TokenRequest) -> dict[str, Any]:
-    """Rotate, and mint. Of many at once one rotates; the others get the same successor within the window."""
+    """Rotate, and mint. Of many at once one rotates; the others get the same successor within the window.
+
+    Raises OAuthError.
+    """
     presented = refresh_tokens.read(params.required(request.params, "refresh_token"))
     now = datetime.fromtimestamp(request.now, UTC)
     authorization = _find(presented, request)
     _check(authorization, presented, request, now)
-    decision = _decide(authorization, request)
+    sign_in = sign_in_of(authorization.user, authorization) if authorization.user else None
+    decision = _decide(authorization, sign_in, request)
     token = tokens.mint(
-        authorization=authorization.pk,
-        client_id=request.client.client_id,
-        subject=str(authorization.user.subject) if authorization.user else request.client.client_id,
+        request,
+        grant_type=GRANT_TYPE,
+        authorization=authorizations.reference(authorization, authorization.resource),
+        sign_in=sign_in,
         resource=authorization.resource,
+        decision=decision,
         scope=decision.scopes if authorization.resource else authorization.identity_scopes,
-        now=request.now,
-        lifetime_cap=decision.lifetime,
-        auth_time=authorization.auth_time,
-        acr=authorization.acr,
-        amr=authorization.amr,
-        status=status_lists.entry_of(authorization, authorization.resource),
+        lineage={"generation": presented.generation + 1},
     )
-    response = token.response()
-    response["refresh_token"] = refresh_tokens.write(authorization.pk, presented.generation + 1)
-    identity = _identity_scopes(authorization, decision, request)
+    identity = _identity_scopes(authorization, sign_in, decision, request)
     granted = decision.scopes if authorization.resource else ()
-    response["scope"] = scopes.join([*granted, *identity])
-    for extension in registry.token_response_extensions():
-        response |= extension.extend(_issuance(authorization, token, identity, request))
-    with unit_of_work():
-        if not _rotate(authorization, presented, now):
-            # Somebody was faster. What they left decides: the same retry, or a replay.
-            authorization.refresh_from_db(fields=["generation", "rotated", "revoked"])
-            _require_live(authorization)
-            _require_current(authorization, presented, now)
-        elif presented.generation > authorization.generation:
-            _record_lost(authorization, presented)
-        tokens.record(
-            token, request=request, grant_type=GRANT_TYPE, decision=decision, generation=presented.generation + 1
-        )
+    response = token.response() | {
+        "refresh_token": refresh_tokens.write(authorization.pk, presented.generation + 1),
+        "scope": scopes.join([*granted, *identity]),
+        **registry.token_response_additions(_issuance(authorization, token, identity, request)),
+    }
+    with tokens.issuing(token):
+        _consume(authorization, presented, now)
     return response
+
+
+def _consume(authorization: Authorization, presented: RefreshToken, now: datetime) -> None:
+    if not _rotate(authorization, presented, now):
+        # Another request was faster. What it left decides: the same retry, or a replay.
+        authorization.refresh_from_db(fields=["generation", "rotated", "revoked"])
+        _require_live(authorization)
+        _require_current(authorization, presented, now)
+    elif presented.generation > authorization.generation:
+        _record_lost(authorization, presented)
 
 
 def _find(presented: RefreshToken, request: TokenRequest) -> Authorization:
@@ -142,37 +145,38 @@ def _rotate(authorization: Authorization, presented: RefreshToken, now: datetime
     return live.rotate(authorization.pk, generation=presented.generation, now=now, expires=expires)
 
 
-def _decide(authorization: Authorization, request: TokenRequest) -> Decision:
+def _decide(authorization: Authorization, sign_in: SignIn | None, request: TokenRequest) -> Decision:
     asked, _ = scopes.split(scopes.parse(request.params.get("scope")))
     wanted = scopes.within(asked, authorization.scopes) if authorization.resource else authorization.identity_scopes
-    return decisions.require(_question(authorization, wanted, request), request.now)
+    return decisions.require(_question(authorization, sign_in, wanted, request), request.now)
 
 
-def _question(authorization: Authorization, wanted: Sequence[str], request: TokenRequest) -> Ask:
+def _question(
+    authorization: Authorization, sign_in: SignIn | None, wanted: Sequence[str], request: TokenRequest
+) -> Ask:
     return decisions.ask(
         client=request.client,
-        user=authorization.user,
+        sign_in=sign_in,
         grant_type=authorization.grant_type,
         refresh=True,
         resource=authorization.resource,
         scopes=wanted,
-        auth_time=authorization.auth_time,
-        acr=authorization.acr,
-        amr=authorization.amr,
         address=request.address,
     )
 
 
-def _identity_scopes(authorization: Authorization, decision: Decision, request: TokenRequest) -> tuple[str, ...]:
+def _identity_scopes(
+    authorization: Authorization, sign_in: SignIn | None, decision: Decision, request: TokenRequest
+) -> tuple[str, ...]:
     """The identity scopes that rules still leave, so that a later deny takes an ID token away too."""
     if authorization.resource is None or not authorization.identity_scopes:
         return decision.scopes if authorization.resource is None else ()
-    question = _question(authorization, authorization.identity_scopes, request)
+    question = _question(authorization, sign_in, authorization.identity_scopes, request)
     return decisions.evaluate_sign_in(question, request.now).scopes
 
 
 def _issuance(
-    authorization: Authorization, token: tokens.AccessToken, identity: tuple[str, ...], request: TokenRequest
+    authorization: Authorization, token: AccessToken, identity: tuple[str, ...], request: TokenRequest
 ) -> Issuance:
     assert authorization.user is not None  # noqa: S101  only grants for a person have refresh tokens
     return Issuance(

@@ -21,6 +21,7 @@ from authz.policy import (
     compile,
 )
 from authz.protocol import jwts
+from authz.sign_in.sign_in import signed_in_now
 
 
 def parse_time(text: str) -> datetime:
@@ -98,12 +99,10 @@ def query_of(options: dict[str, Any], now: float) -> Ask:
         raise CommandError(f"No MCP server has the identifier {options['resource']!r}.")
     return decisions.ask(
         client=client,
-        user=user,
+        sign_in=signed_in_now(user, now),
         grant_type=options["grant_type"] or ("authorization_code" if user else "client_credentials"),
         resource=resource,
         scopes=options["scopes"] or [scope.name for scope in resource.scopes.all()],
-        # As if the person had just signed in.
-        auth_time=now if user else None,
         address=options["address"],
     )
 

@@ -72,7 +72,7 @@ def record_factor(user: User, kind: str, purpose: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class SignIn:
+class BrowserSignIn:
     """A person's sign-in: `auth_time` in seconds since the epoch, `amr` as RFC 8176, the session as a digest, and the
     issuer and its tenant where somebody else signed the person in ("" if not). `at` is the same time in fractions of a
     second: a request that came after it came after the sign-in.
@@ -93,14 +93,14 @@ class SignIn:
         return {"signed_in_by": self.issuer, **tenant} if self.issuer else {}
 
 
-def current(request: HttpRequest) -> SignIn:
+def current(request: HttpRequest) -> BrowserSignIn:
     """The sign-in of a request whose person is signed in."""
     there = request.session.get(ELSEWHERE, {})
     shown = _shown(request, there)
     methods = tuple(dict.fromkeys(_AMR.get(kind, kind) for kind in map(_kind, shown) if kind != _ELSEWHERE))
     several = len({"pwd"} & set(methods)) and len(set(methods) - {"pwd"})
     said = tuple(there.get("amr", ())) if _ELSEWHERE in map(_kind, shown) else ()
-    return SignIn(
+    return BrowserSignIn(
         # > auth_time: Time when the End-User authentication occurred (OpenID Connect Core §2). `amr` and `acr` speak of
         # all that was shown, so it is the time of the oldest of it: else a password alone would make an hour-old second
         # factor fresh (attack 38).

@@ -1,27 +1,56 @@
-"""Access tokens: RFC 9068 JWTs, stateless and short, each naming the authorization that it stands under."""
+"""Access tokens: RFC 9068 JWTs, stateless and short. Each names the authorization that it was issued under.
+
+mint, outside a transaction · `with issuing(token)`: claim what the grant consumes, write what it changes · answer
+"""
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 from uuid import UUID
 
 from authz import audit, decisions, keys
-from authz.authorizations.status_lists import Entry
+from authz.authorizations import AuthorizationReference
 from authz.conf import conf
+from authz.database.transactions import in_unit_of_work, unit_of_work
 from authz.models import ProtectedResource
 from authz.policy import Decision
 from authz.protocol import jwts, scopes
 from authz.registry import TokenRequest
+from authz.sign_in.sign_in import SignIn
 
 # > JWT access tokens MUST include this media type in the "typ" header parameter … "at+jwt" (RFC 9068 §2.1)
 TYP = "at+jwt"
 IDENTITY_TOKEN_LIFETIME = 600
 
 
+class Issued(Protocol):
+    """Something that was signed and is about to be issued. `record` writes its audit record."""
+
+    def record(self) -> None: ...
+
+
+@contextmanager
+def issuing(issued: Issued) -> Iterator[None]:
+    """The transaction that issues what was signed before it. Each grant that writes more than the audit record uses it.
+
+    The body claims, in one statement, what the grant consumes; then it writes what takes effect. The audit record comes
+    last (invariant 4). A refusal in the body issues nothing and keeps what the body wrote (invariant 1); any other
+    exception undoes all of it.
+    """
+    with unit_of_work():
+        yield
+        issued.record()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
-    """A minted token with what its response and its audit record say of it. `lifetime` in seconds."""
+    """A signed token, with what its response and its audit record say of it.
+
+    lifetime  in seconds.
+    detail    what the audit record says of the request and the decision.
+    """
 
     jwt: str
     jti: str
@@ -31,6 +60,7 @@ class AccessToken:
     audience: str
     lifetime: int
     scopes: tuple[str, ...]
+    detail: Mapping[str, object] = field(repr=False)
 
     def response(self) -> dict[str, Any]:
         """The successful response's members (RFC 6749 §5.1)."""
@@ -41,88 +71,93 @@ class AccessToken:
             "scope": scopes.join(self.scopes),
         }
 
+    def record(self) -> None:
+        """Write the audit record without which no token is issued (invariant 4).
+
+        Where nothing else is written this one statement is the transaction. Raises what the database raises.
+        """
+        audit.record(
+            audit.Event.TOKEN_ISSUED,
+            client_id=self.client_id,
+            subject=self.subject if self.subject != self.client_id else "",
+            resource=self.audience,
+            authorization=self.authorization,
+            detail=self.detail,
+        )
+
 
 def mint(
+    request: TokenRequest,
     *,
-    authorization: UUID,
-    client_id: str,
-    subject: str,
+    grant_type: str,
+    authorization: AuthorizationReference,
+    sign_in: SignIn | None,
     resource: ProtectedResource | None,
-    scope: Sequence[str],
-    now: float,
-    lifetime_cap: int | None = None,
-    auth_time: int | None = None,
-    acr: str = "",
-    amr: Sequence[str] = (),
-    status: Entry | None = None,
-    extra: dict[str, Any] | None = None,
+    decision: Decision,
+    scope: Sequence[str] | None = None,
+    extra: Mapping[str, Any] | None = None,
+    lineage: Mapping[str, object] | None = None,
 ) -> AccessToken:
-    """Sign an access token for one resource. Whoever calls this has decided, and records it in `unit_of_work()`.
+    """Sign an access token for one resource, by a decision that allows it. The token isn't issued yet.
 
-    Without a resource the token is for nothing but this server's own /userinfo (a sign-in that asked for no more).
+    sign_in   the person's; None where no person is involved: then the client is the subject (RFC 9068 §2.2).
+    resource  None: the token is for this server's own /userinfo alone.
+    scope     the decision's, if left out.
+    extra     further claims.
+    lineage   what the audit record says beside the request and the decision.
 
-    `subject` is a person's, or the client_id where no person is involved (RFC 9068 §2.2).
+    Raises OAuthError where no key may sign. Not inside `unit_of_work()`: no lock is held while a key works.
     """
-    longest = resource.access_token_lifetime if resource else IDENTITY_TOKEN_LIFETIME
-    lifetime = longest if lifetime_cap is None else min(longest, lifetime_cap)
-    issued_at = int(now)
+    if in_unit_of_work():
+        raise RuntimeError("a token is signed before the transaction that issues it")
+    client_id = request.client.client_id
+    subject = sign_in.subject if sign_in else client_id
+    audience = resource.identifier if resource else conf.endpoint("userinfo")
+    lifetime = _lifetime(resource, decision)
+    names = tuple(decision.scopes if scope is None else scope)
+    issued_at = int(request.now)
     # In hex: an identifier that may begin with a dash is no argument of a command.
     jti = secrets.token_hex(16)
     claims: dict[str, Any] = {
         "iss": conf.issuer,
         "sub": subject,
-        "aud": resource.identifier if resource else conf.endpoint("userinfo"),
+        "aud": audience,
         "client_id": client_id,
-        "scope": scopes.join(scope),
+        "scope": scopes.join(names),
         "iat": issued_at,
         "exp": issued_at + lifetime,
         "jti": jti,
-        "authorization": str(authorization),
+        "authorization": str(authorization.id),
+        **(sign_in.claims() if sign_in else {}),
     }
-    if auth_time is not None:
-        claims["auth_time"] = auth_time
-    if acr:
-        claims["acr"] = acr
-    if amr:
-        claims["amr"] = list(amr)
-    if status is not None:
-        claims["status"] = status.claim()
-    if extra:
-        claims |= extra
+    if authorization.status is not None:
+        claims["status"] = authorization.status.claim()
+    claims |= extra or {}
     alg = resource.access_token_signing_alg if resource else "RS256"
-    jwt = keys.sign(claims, typ=TYP, alg=alg, now=now)
     return AccessToken(
-        jwt=jwt,
+        jwt=keys.sign(claims, typ=TYP, alg=alg, now=request.now),
         jti=jti,
-        authorization=authorization,
+        authorization=authorization.id,
         client_id=client_id,
         subject=subject,
-        audience=claims["aud"],
+        audience=audience,
         lifetime=lifetime,
-        scopes=tuple(scope),
-    )
-
-
-def record(
-    token: AccessToken, *, request: TokenRequest, grant_type: str, decision: Decision, **lineage: object
-) -> None:
-    """The audit record without which no token is issued (law 4): who decided, and what it is traced by."""
-    audit.record(
-        audit.Event.TOKEN_ISSUED,
-        client_id=token.client_id,
-        subject=token.subject if token.subject != token.client_id else "",
-        resource=token.audience,
-        authorization=token.authorization,
+        scopes=names,
         detail={
             "grant_type": grant_type,
             "auth_method": request.auth_method,
-            "jti": token.jti,
-            "scope": scopes.join(token.scopes),
-            "lifetime": token.lifetime,
+            "jti": jti,
+            "scope": scopes.join(names),
+            "lifetime": lifetime,
             **decisions.traced(decision),
-            **lineage,
+            **(lineage or {}),
         },
     )
+
+
+def _lifetime(resource: ProtectedResource | None, decision: Decision) -> int:
+    longest = resource.access_token_lifetime if resource else IDENTITY_TOKEN_LIFETIME
+    return longest if decision.lifetime is None else min(longest, decision.lifetime)
 
 
 def read(jwt: str, *, now: float) -> dict[str, Any]:

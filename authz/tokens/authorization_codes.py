@@ -9,7 +9,7 @@ from authz.models.client import digest
 from authz.policy import Decision
 from authz.protocol import scopes
 from authz.protocol.authorization_request import AuthorizationRequest
-from authz.sign_in.session import SignIn
+from authz.sign_in.session import BrowserSignIn
 
 # > A maximum authorization code lifetime of 10 minutes is RECOMMENDED. (RFC 6749 §4.1.2) Clients redeem at once.
 LIFETIME = timedelta(seconds=60)
@@ -24,7 +24,7 @@ def issue(
     user: User,
     resource: ProtectedResource | None,
     decision: Decision,
-    sign_in: SignIn,
+    sign_in: BrowserSignIn,
     identity_scopes: tuple[str, ...],
     arrived: float,
     now: float,

@@ -282,7 +282,7 @@ class TestAStepUpIsMetByAllOfIt:
         world.browser.post("/accounts/2fa/authenticate/", {"code": code()})
         assert SESSION_KEY in world.browser.session
 
-    def known(self, browser: Browser) -> sign_in.SignIn:
+    def known(self, browser: Browser) -> sign_in.BrowserSignIn:
         request: Any = browser.get("/account/").wsgi_request
         return sign_in.current(request)
 

@@ -337,9 +337,7 @@ def test_what_we_build_is_what_we_would_accept() -> None:
         scope=("mcp:read",),
         jti="1",
         now=NOW,
-        auth_time=int(NOW) - 5,
-        acr="mfa",
-        amr=("otp",),
+        authentication={"auth_time": int(NOW) - 5, "acr": "mfa", "amr": ["otp"]},
         email="bob@example.com",
     )
     assert {*REQUIRED, "resource", "scope", "auth_time", "acr", "amr", "email", "email_verified"} == set(claims)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from authz.authorizations import AuthorizationReference, machine
+from authz.authorizations.machine import MachineGrant
 from authz.conf import conf
 from authz.models import AuditEvent, Authorization, Client, Rule, User
 from tests.support.world import NOTES, PAYROLL, claims, person
@@ -263,6 +265,27 @@ def test_a_workload_assertion_is_good_once_unless_its_client_may_reuse_it(compan
     projected = company.idp.workload(sub="repo:acme/app:ref:refs/heads/main", environment="production")
     assert company.redeem_assertion(projected, basic=None).status_code == 200
     assert company.redeem_assertion(projected, basic=None).status_code == 200
+
+
+def test_a_workload_whose_authorization_another_request_made_first_gets_its_token(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, overtaken = machine.plan, []
+
+    def plan_and_be_overtaken(grant: MachineGrant) -> AuthorizationReference:
+        planned = plan(grant)
+        if not overtaken:
+            overtaken.append(machine.find_or_make(grant))
+        return planned
+
+    monkeypatch.setattr(machine, "plan", plan_and_be_overtaken)
+    assertion = company.idp.workload()
+    response = company.redeem_assertion(assertion, basic=None)
+    assert response.status_code == 200
+    (other,) = overtaken
+    assert claims(json.loads(response.content)["access_token"])["authorization"] == str(other.id)
+    # The claim of the attempt that was rolled back is not left behind, and that of the second one is.
+    assert refused(company.redeem_assertion(assertion, basic=None)) == (400, "invalid_grant")
 
 
 def test_a_workload_must_have_the_claims_that_its_binding_asks_for(company: Company) -> None:

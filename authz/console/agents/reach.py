@@ -22,7 +22,7 @@ NAMED = 2
 
 def _rules(client: Client) -> list[Rule]:
     rules = decisions.cached_rules()
-    question = decisions.ask(client=client, user=None, grant_type="", resource=None, scopes=())
+    question = decisions.ask(client=client, sign_in=None, grant_type="", resource=None, scopes=())
     found = (rules.rules[position] for position in positions(rules.speaking_of_client(question)))
     return [rule for rule in found if can_speak_of(rule, client.grant_types)]
 

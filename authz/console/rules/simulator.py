@@ -19,6 +19,7 @@ from authz.decisions import simulation
 from authz.models import AccessRequest, Client, User
 from authz.policy import Explanation, RuleSet, explain
 from authz.policy.reach import OF_PERSONS
+from authz.sign_in.sign_in import signed_in_now
 
 REASONS = {
     "allowed": "Rules allow all of it.",
@@ -121,12 +122,11 @@ def answer(asked: dict[str, Any], rules: RuleSet, now: float) -> dict[str, Any]:
     wanted = asked["scope"].split() or list(asked["scopes_there"])
     question = decisions.ask(
         client=asked["client_id"],
-        user=asked["username"],
+        # What a rule demands beyond a sign-in of this moment shows as a step up.
+        sign_in=signed_in_now(asked["username"], int(now)),
         grant_type=asked["grant_type"],
         resource=None,
         scopes=(),
-        # As if the person had just signed in: what a rule demands beyond that shows as a step up.
-        auth_time=int(now) if asked["username"] else None,
     )
     scopes = tuple((name, asked["scopes_there"].get(name, "")) for name in wanted)
     question = replace(question, resource=asked["resource"], scopes=scopes)
