@@ -203,7 +203,7 @@ GATEHOUSE = {
         "authz.endpoints.jwks",
         "authz.endpoints.status_lists",
         "cimd.logos",
-        "cimd.registration",
+        "cimd.registration.endpoint",
         "xaa.openid.userinfo",
         "xaa.openid.logout",
     ],
@@ -224,6 +224,7 @@ GATEHOUSE = {
     ],
     "PERIODIC_TASKS": [
         "authz.operations.housekeeping",
+        "cimd.housekeeping",
         "xaa.housekeeping",
         "authz.approvals.recertification",
         "authz.notifications.delivery",

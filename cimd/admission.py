@@ -17,10 +17,11 @@ from authz.database.transactions import unit_of_work
 from authz.models import Authorization, Client, User
 from authz.protocol.client_metadata import ClientMetadata
 from authz.protocol.errors import OAuthError
-from cimd import approval_queue, changes, client_identifier, metadata_document, policy, trust
+from cimd import approval_queue, changes, metadata_document, policy, trust
 from cimd.changes import Consequence
+from cimd.events import Event
 from cimd.models import Document, DocumentVersion
-from cimd.reasons import Event, Reason
+from cimd.reasons import Reason
 
 Status = Client.Status
 
@@ -222,7 +223,7 @@ def _metadata_in_new_terms(document: Document) -> ClientMetadata | None:
     """What would be kept of the document in force by today's terms, where that gives other grants; or else None."""
     if document.client is None or document.current is None or document.candidate_id is not None:
         return None
-    terms = policy.terms(client_identifier.host(document.url))
+    terms = policy.terms(document.host)
     judged = metadata_document.validate(document.url, bytes(document.current.body), terms).metadata
     if judged is None or [*judged.grant_types] == document.client.grant_types:
         return None

@@ -5,6 +5,7 @@ differently (letter case, default port, encoded dots) is refused rather than nor
 """
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 
 from authz.protocol.redirect_uris import is_host
@@ -40,45 +41,62 @@ class Problem(StrEnum):
     DOT_SEGMENT = "dot_segment", "Its path has a “.” or “..” segment, plain or encoded."
 
 
-def problem(client_id: str) -> Problem | None:
-    """Why `client_id` cannot be a client identifier; None if it can."""
+class IdentifierError(ValueError):
+    """The string cannot be a client identifier; `problem` says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.sentence)
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class ClientIdentifier:
+    """A client identifier, read once. `host` (without the port) vouches for the client; fetches are counted by `origin`
+    (host and port).
+    """
+
+    url: str
+    host: str
+    origin: str
+
+
+def parse(client_id: str) -> ClientIdentifier:
+    """The identifier that the string is. Raises `IdentifierError`."""
     if len(client_id) > MAX_LENGTH:
-        return Problem.TOO_LONG
+        raise IdentifierError(Problem.TOO_LONG)
     # > Client identifier URLs MUST have an "https" scheme (CIMD §3)
     if not client_id.startswith(PREFIX):
-        return Problem.SCHEME
+        raise IdentifierError(Problem.SCHEME)
     if not _CHARACTERS.fullmatch(client_id) or _ENCODED_CONTROL.search(client_id):
-        return Problem.CHARACTERS
+        raise IdentifierError(Problem.CHARACTERS)
     # > MUST NOT contain a fragment component (CIMD §3)
     if "#" in client_id:
-        return Problem.FRAGMENT
-    authority, path = _split(client_id)
+        raise IdentifierError(Problem.FRAGMENT)
+    origin, path = _split(client_id)
+    host = _host(origin)
+    _require_plain_path(path)
+    return ClientIdentifier(client_id, host, origin)
+
+
+def _host(authority: str) -> str:
     # > MUST NOT contain a username or password (CIMD §3)
     if "@" in authority:
-        return Problem.USERINFO
+        raise IdentifierError(Problem.USERINFO)
     parts = _AUTHORITY.fullmatch(authority)
     if parts is None or not is_host(parts["host"]) or parts["host"] != parts["host"].lower():
-        return Problem.HOST
+        raise IdentifierError(Problem.HOST)
     if parts["port"] is not None and not _is_plain_port(parts["port"]):
-        return Problem.PORT
+        raise IdentifierError(Problem.PORT)
+    return parts["host"]
+
+
+def _require_plain_path(path: str) -> None:
     # > MUST contain a path component (CIMD §3)
     if not path.startswith("/"):
-        return Problem.NO_PATH
+        raise IdentifierError(Problem.NO_PATH)
     # > MUST NOT contain single-dot or double-dot path segments (CIMD §3)
     if any(_is_dots(segment) for segment in path.partition("?")[0].split("/")):
-        return Problem.DOT_SEGMENT
-    return None
-
-
-def host(client_id: str) -> str:
-    """The host that vouches for a client, without its port. `client_id` has no `problem`."""
-    parts = _AUTHORITY.fullmatch(_split(client_id)[0])
-    return parts["host"] if parts else ""
-
-
-def origin(client_id: str) -> str:
-    """Host and port: what fetch budgets are counted by. `client_id` has no `problem`."""
-    return _split(client_id)[0]
+        raise IdentifierError(Problem.DOT_SEGMENT)
 
 
 def _split(client_id: str) -> tuple[str, str]:

@@ -21,11 +21,12 @@ from authz.protocol import http_caching
 from authz.protocol.client_metadata import Check, ClientMetadata
 from authz.protocol.errors import OAuthError, RefusalReason
 from authz.protocol.moments import is_due
-from cimd import admission, budget, freshness, logos, metadata_document, policy, trust
-from cimd.budget import Claim
-from cimd.client_identifier import host, origin
+from cimd import admission, budget, freshness, leases, logos, metadata_document, policy, trust
+from cimd.client_identifier import ClientIdentifier
+from cimd.events import Event
+from cimd.leases import Claim
 from cimd.models import Document, DocumentVersion
-from cimd.reasons import Event, Reason
+from cimd.reasons import Reason
 
 BOUNDS = freshness.Bounds()
 MAX_VERSIONS = 100
@@ -53,15 +54,15 @@ class Judged:
     checks: tuple[Check, ...]
 
 
-def refresh(client_id: str) -> Document:
+def refresh(identifier: ClientIdentifier) -> Document:
     """The document's bookkeeping, with a client that may be served. Raises `OAuthError`."""
-    document = find(client_id)
+    document = find(identifier.url)
     if (kept := _as_it_is(document)) is not None:
         return kept
-    kind = budget.kind(client_id, is_known=document is not None and document.client is not None)
+    kind = budget.kind(identifier, is_known=document is not None and document.client is not None)
     try:
         return errands.result(
-            kind, ("document", client_id), lambda: _refreshed(client_id, kind), party=origin(client_id)
+            kind, ("document", identifier.url), lambda: _refreshed(identifier, kind), party=identifier.origin
         )
     except errands.BusyError:
         if document is not None and _may_serve(document, time.time()):
@@ -69,22 +70,22 @@ def refresh(client_id: str) -> Document:
         raise budget.busy("places") from None
 
 
-def _refreshed(client_id: str, kind: Pool) -> Document:
+def _refreshed(identifier: ClientIdentifier, kind: Pool) -> Document:
     """The same, by asking its host. Whoever waits for it waits elsewhere (authz/outbound/errands.py)."""
-    document, now = find(client_id), time.time()
+    document, now = find(identifier.url), time.time()
     if (kept := _as_it_is(document)) is not None:
         return kept
     try:
         is_known = document is not None and document.client is not None
-        claim = budget.claim(client_id, now, kind, is_known=is_known)
+        claim = leases.claim(identifier, now, kind, is_known=is_known)
         if claim is None:
-            budget.wait(client_id)
-            return _after_another(client_id)
+            leases.wait(identifier.url)
+            return _after_another(identifier)
     except OAuthError as error:
         if document is not None and _may_serve(document, now):
             return document
         raise error from None
-    return _discover(claim, client_id, document)
+    return _discover(claim, identifier, document)
 
 
 def _as_it_is(document: Document | None) -> Document | None:
@@ -103,16 +104,16 @@ def is_fresh(until: float, now: float) -> bool:
     return not is_due(until, now, BOUNDS.maximum)
 
 
-def find(client_id: str) -> Document | None:
+def find(url: str) -> Document | None:
     """The bookkeeping of a document, if its URL was ever asked for."""
     # A flood of first sights costs no more than this (the join below takes thirty times as long to write).
-    if raw_sql.one("SELECT 1 FROM cimd_document WHERE url = %s", (client_id,)) is None:
+    if raw_sql.one("SELECT 1 FROM cimd_document WHERE url = %s", (url,)) is None:
         return None
-    return Document.objects.select_related("client__owner", "current", "candidate").filter(url=client_id).first()
+    return Document.objects.select_related("client__owner", "current", "candidate").filter(url=url).first()
 
 
-def _after_another(client_id: str) -> Document:
-    document, now = find(client_id), time.time()
+def _after_another(identifier: ClientIdentifier) -> Document:
+    document, now = find(identifier.url), time.time()
     if document is None:
         raise OAuthError(Reason.DOCUMENT_UNAVAILABLE)
     if document.client is not None and is_fresh(document.fresh_until, now):
@@ -136,30 +137,30 @@ def _may_serve(document: Document, now: float) -> bool:
 # --- Fetching ------------------------------------------------------------------------------------------------------
 
 
-def _discover(claim: Claim, client_id: str, document: Document | None) -> Document:
+def _discover(claim: Claim, identifier: ClientIdentifier, document: Document | None) -> Document:
     try:
-        fetched = fetch(client_id, document)
+        fetched = fetch(identifier, document)
     except OutboundError as error:
         if error.cause in {Cause.BUSY, Cause.ABANDONED}:
             # It was not asked to the end, so nothing is known of it: whoever comes next may ask at once.
-            Document.objects.filter(pk=claim.document, lease=claim.lease).update(lease="", lease_until=0)
+            leases.release(claim)
             raise budget.busy(error.cause.value) from None
         return _failed(claim, error.cause.value, status=error.status, is_down=error.is_down)
-    judgement = metadata_document.validate(client_id, fetched.body, policy.terms(host(client_id)))
+    judgement = metadata_document.validate(identifier.url, fetched.body, policy.terms(identifier.host))
     metadata = judgement.metadata
     if metadata is None:
         return _failed(claim, "document_refused", checks=judgement.refusals)
-    logo = logos.fetch(document, metadata.logo_uri) if _is_believed(client_id, document) else None
+    logo = logos.fetch(document, metadata.logo_uri) if _is_believed(identifier, document) else None
     return _settle(claim, fetched, Judged(metadata, judgement.checks), logo)
 
 
-def fetch(client_id: str, document: Document | None) -> Fetched:
+def fetch(identifier: ClientIdentifier, document: Document | None) -> Fetched:
     """Get the document, with a condition if we hold a version of it. Raises `OutboundError`."""
     held = (document.candidate or document.current) if document is not None else None
     condition = http_caching.validators(document.headers) if document is not None and held is not None else {}
     errands.release_database()
     requested = time.time()
-    response = outbound.fetch(Role.CLIENT_METADATA_DOCUMENT, client_id, headers=condition)
+    response = outbound.fetch(Role.CLIENT_METADATA_DOCUMENT, identifier.url, headers=condition)
     received = _kept(response.headers)
     if response.status != 304 or document is None or held is None:
         return Fetched(response.body, received, response.address, requested, time.time())
@@ -178,11 +179,11 @@ def _kept(headers: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _is_believed(client_id: str, document: Document | None) -> bool:
+def _is_believed(identifier: ClientIdentifier, document: Document | None) -> bool:
     """Whether its pictures are worth fetching: it is approved, or will be when we have settled."""
     if document is not None and document.client is not None:
         return bool(document.client.status == Client.Status.APPROVED)
-    return trust.trust_status(host(client_id), policy.cached().trust) is trust.TrustStatus.TRUSTED
+    return trust.trust_status(identifier.host, policy.cached().trust) is trust.TrustStatus.TRUSTED
 
 
 # --- Settling ------------------------------------------------------------------------------------------------------
@@ -190,7 +191,7 @@ def _is_believed(client_id: str, document: Document | None) -> bool:
 
 def _settle(claim: Claim, fetched: Fetched, judged: Judged, logo: logos.Image | None) -> Document:
     with unit_of_work():
-        document = _leased(claim)
+        document = leases.held(claim)
         version = _version(document, fetched, judged)
         admission.admit(document, version, judged.metadata)
         schedule = fetched.schedule()
@@ -202,19 +203,6 @@ def _settle(claim: Claim, fetched: Fetched, judged: Judged, logo: logos.Image | 
         document.lease, document.lease_until = "", 0
         document.save()
         logos.keep(document, logo)
-    return document
-
-
-def _leased(claim: Claim) -> Document:
-    """Our document, locked. Whoever outlived the lease has lost it to somebody else."""
-    document = (
-        Document.objects.select_for_update(of=("self",))
-        .select_related("client__owner", "current", "candidate")
-        .filter(pk=claim.document, lease=claim.lease)
-        .first()
-    )
-    if document is None:
-        raise budget.busy("lease")
     return document
 
 
@@ -245,7 +233,7 @@ def _failed(
     now = time.time()
     reason: RefusalReason = Reason.DOCUMENT_REFUSED if checks else Reason.DOCUMENT_UNAVAILABLE
     with unit_of_work():
-        document = _leased(claim)
+        document = leases.held(claim)
         is_news = document.failures == 0 or (document.failure, document.failure_status) != (failure, status)
         document.failures += 1
         document.failed, document.failure, document.failure_status = now, failure, status

@@ -13,6 +13,7 @@ from authz.outbound import OutboundError, Role
 from authz.protocol import jwks, strict_json
 from authz.protocol.client_metadata import Check, ClientMetadata, Verdict
 from cimd import client_identifier, freshness, logos, metadata_document, policy, trust
+from cimd.client_identifier import IdentifierError
 from cimd.discovery import BOUNDS
 
 _NO_KEYS = "Nothing that the client signs is believed"
@@ -43,13 +44,14 @@ class Inspection:
 
 def inspect(url: str, now: float) -> Inspection:
     """Fetch and judge the document at `url`, and what it leads to."""
-    if problem := client_identifier.problem(url):
-        return Inspection(url, (Check("identifier", Verdict.REFUSED, problem.sentence),), None)
+    try:
+        host = client_identifier.parse(url).host
+    except IdentifierError as error:
+        return Inspection(url, (Check("identifier", Verdict.REFUSED, error.problem.sentence),), None)
     registered = clients.registered(url)
     if registered is not None and registered.registration_source != Client.RegistrationSource.CIMD:
         explanation = "A client is registered here under this very name: its document is never asked for."
         return Inspection(url, (Check("identifier", Verdict.REFUSED, explanation),), None)
-    host = client_identifier.host(url)
     checks = [Check("identifier", Verdict.PASSED, "It is a client identifier URL."), _trust(host)]
     if checks[-1].verdict is Verdict.REFUSED:
         return Inspection(url, tuple(checks), None)

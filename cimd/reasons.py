@@ -1,6 +1,4 @@
-"""Why this room refuses, and what it records."""
-
-from enum import StrEnum
+"""Why this app refuses."""
 
 from authz.protocol.errors import RefusalReason
 
@@ -32,18 +30,3 @@ class Reason(RefusalReason):
     )
     REGISTRATION_METADATA = "registration_metadata", "invalid_client_metadata", "The metadata cannot be registered."
     REGISTRATION_REDIRECT_URI = "registration_redirect_uri", "invalid_redirect_uri", "A redirect URI is not allowed."
-
-
-class Event(StrEnum):
-    """What this room records in the audit."""
-
-    FIRST_SEEN = "cimd:document:first_seen"
-    FETCH_FAILED = "cimd:document:fetch_failed"
-    DOCUMENT_CHANGED = "cimd:document:changed"
-    QUARANTINED = "cimd:client:quarantined"
-    APPROVED = "cimd:client:approved"
-    TRUST_WITHDRAWN = "cimd:client:trust_withdrawn"
-    REGISTERED = "registration:client:registered"
-    REGISTRATION_CHANGED = "registration:client:changed"
-    REGISTRATION_REMOVED = "registration:client:removed"
-    REGISTRATION_REFUSED = "registration:client:refused"

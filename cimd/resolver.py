@@ -12,6 +12,7 @@ from authz.database import configuration_cache
 from authz.models import Client
 from authz.protocol.errors import OAuthError
 from cimd import admission, approval_queue, client_identifier, discovery, logos, policy, trust
+from cimd.client_identifier import ClientIdentifier, IdentifierError
 from cimd.models import Document
 from cimd.reasons import Reason
 
@@ -45,13 +46,15 @@ def resolve(client_id: str) -> Client | None:
     # A registered client of the same id is that client, whatever a document says (attack 8).
     if registered is not None and registered.registration_source != Client.RegistrationSource.CIMD:
         return registered
-    if problem := client_identifier.problem(client_id):
-        raise OAuthError(Reason.IDENTIFIER, detail=problem.value)
-    standing = trust.trust_status(client_identifier.host(client_id), policy.cached().trust)
+    try:
+        identifier = client_identifier.parse(client_id)
+    except IdentifierError as error:
+        raise OAuthError(Reason.IDENTIFIER, detail=error.problem.value) from None
+    standing = trust.trust_status(identifier.host, policy.cached().trust)
     if standing is trust.TrustStatus.BLOCKED:
         raise OAuthError(Reason.HOST_BLOCKED)
     if registered is None:
-        return discovery.refresh(client_id).client
+        return discovery.refresh(identifier).client
     # Whom an administrator has stopped is stopped, and not asked anything.
     if registered.status in {Client.Status.SUSPENDED, Client.Status.RETIRED}:
         return registered
@@ -59,7 +62,7 @@ def resolve(client_id: str) -> Client | None:
     is_current = known.follows_terms and _agrees(registered, known, standing)
     if is_current and discovery.is_fresh(known.fresh_until, time.time()):
         return registered
-    return _brought_up_to_date(client_id, known)
+    return _brought_up_to_date(identifier, known)
 
 
 def presentation(client: Client) -> dict[str, str]:
@@ -90,10 +93,10 @@ def _agrees(client: Client, known: _Known, standing: trust.TrustStatus) -> bool:
     return is_trusted or known.approval != Document.Approval.HOST
 
 
-def _brought_up_to_date(client_id: str, known: _Known) -> Client | None:
-    document = discovery.refresh(client_id)
+def _brought_up_to_date(identifier: ClientIdentifier, known: _Known) -> Client | None:
+    document = discovery.refresh(identifier)
     admission.follow_trust(document)
     admission.follow_terms(document)
     known.fresh_until, known.follows_terms = document.fresh_until, True
     # The snapshot still holds the client as it was when this request began.
-    return Client.all_objects.select_related("owner").filter(client_id=client_id).first()
+    return Client.all_objects.select_related("owner").filter(client_id=identifier.url).first()

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,7 +25,8 @@ from authz.models import (
     ProtectedResource,
     User,
 )
-from cimd import registration
+from cimd import housekeeping
+from cimd.registration import room
 from tests.cimd.test_registration import ON, PATH, ask, program
 from tests.support import append_only, world
 from tests.support.world import NOTES, SECRET, World
@@ -193,8 +194,11 @@ def test_making_room_takes_nobody_that_anything_rests_on(gatehouse: World, monke
         user=world.person("bob"), client=world.client(registered["client_id"]), redirect_origin="x",
         given=datetime.now(UTC),
     )  # fmt: skip
-    monkeypatch.setattr(registration, "UNUSED", registration.UNUSED * 0)
-    assert ask("post", PATH, program()).status_code == 201
+    monkeypatch.setattr(housekeeping, "KEPT_UNUSED", timedelta(0))
+    monkeypatch.setattr(room, "UNUSED_WHEN_FULL", timedelta(0))
+    monkeypatch.setattr(room, "MAX_CLIENTS", 1)
+    housekeeping.run()
+    assert ask("post", PATH, program()).status_code == 503
     assert Client.objects.filter(client_id=registered["client_id"]).exists()
 
 

@@ -29,6 +29,11 @@ def _matching(pattern: str) -> Callable[[str], object]:
 
 
 # What reads outside text by a pattern, and a text that is the worst for it, of any length.
+def _client_identifier(text: str) -> None:
+    with contextlib.suppress(client_identifier.IdentifierError):
+        client_identifier.parse(text)
+
+
 READERS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
     "workload, dashes": (_matching("sa:*-*-*-prod"), lambda n: "sa:" + "-" * n),
     "workload, letters": (_matching("*a*a*a*a*a*b"), lambda n: "a" * n),
@@ -57,8 +62,8 @@ READERS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
     "log, digits": (scrub, lambda n: "a" * 22 + "." + "1" * n),
     "redirect URI": (redirect_uris.problem, lambda n: "https://" + "a-" * (n // 2)),
     "redirect URI, labels": (redirect_uris.problem, lambda n: "https://" + "a." * (n // 2) + "/"),
-    "client_id": (client_identifier.problem, lambda n: "https://a.example/" + "%2e/" * (n // 4)),
-    "client_id, percent": (client_identifier.problem, lambda n: "https://a.example/" + "%" * n),
+    "client_id": (_client_identifier, lambda n: "https://a.example/" + "%2e/" * (n // 4)),
+    "client_id, percent": (_client_identifier, lambda n: "https://a.example/" + "%" * n),
     "scope": (scopes.parse, lambda n: " ".join("a" * (n // 2)) if n < LONG else "a " * (n // 2)),
     "host pattern": (lambda text: client_metadata.matches_host("*.a.example", text), lambda n: "a." * (n // 2)),
 }

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cimd.client_identifier import Problem, host, origin, problem
+from cimd.client_identifier import IdentifierError, Problem, parse
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from cimd.client_identifier import Problem, host, origin, problem
     ],
 )
 def test_it_accepts_an_https_url_with_a_path(client_id: str) -> None:
-    assert problem(client_id) is None
+    assert parse(client_id).url == client_id
 
 
 @pytest.mark.parametrize(
@@ -90,19 +90,24 @@ def test_it_accepts_an_https_url_with_a_path(client_id: str) -> None:
     ],
 )
 def test_it_refuses_what_has_another_spelling_or_another_reading(client_id: str, expected: Problem) -> None:
-    assert problem(client_id) is expected
+    with pytest.raises(IdentifierError) as caught:
+        parse(client_id)
+    assert caught.value.problem is expected
     assert expected.sentence.endswith(".")
 
 
 def test_the_host_vouches_and_the_origin_is_counted() -> None:
-    assert host("https://app.example.com:8443/c?x=@y") == "app.example.com"
-    assert origin("https://app.example.com:8443/c") == "app.example.com:8443"
+    identifier = parse("https://app.example.com:8443/c?x=@y")
+    assert (identifier.host, identifier.origin) == ("app.example.com", "app.example.com:8443")
 
 
 @given(st.text(max_size=60))
 def test_no_text_makes_the_rules_fail(text: str) -> None:
     for client_id in (text, "https://" + text, "https://app.example.com/" + text):
-        if problem(client_id) is None:
-            assert host(client_id) == host(client_id).lower() != ""
-            assert "@" not in origin(client_id)
-            assert client_id.isascii() and client_id.isprintable()
+        try:
+            identifier = parse(client_id)
+        except IdentifierError:
+            continue
+        assert identifier.host == identifier.host.lower() != ""
+        assert "@" not in identifier.origin
+        assert client_id.isascii() and client_id.isprintable()

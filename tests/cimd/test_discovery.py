@@ -20,8 +20,9 @@ from authz.outbound import remote_keys
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwks import public_jwk
 from cimd import admission, approval_queue, budget, discovery, logos, resolver
+from cimd.events import Event
 from cimd.models import Document, DocumentVersion, FetchWindow, Logo
-from cimd.reasons import Event, Reason
+from cimd.reasons import Reason
 from tests.cimd.documents import CLAUDE_CODE, client_assertion, jwks
 from tests.cimd.pictures import picture
 from tests.support import world
@@ -540,35 +541,6 @@ def test_the_approval_queue_is_bounded(
     assert refusal(documents.document("/more.json")) is Reason.QUEUE_FULL
     assert documents.seen("/more.json") == 0
     assert find(documents.url("/0.json")).status == Client.Status.PENDING
-
-
-def test_urls_that_never_led_to_a_client_are_forgotten(trusting: world.World, documents: DocumentHost) -> None:
-    for number in range(3):
-        refusal(documents.url(f"/{number}.json"))
-    assert Document.objects.count() == 3
-    Document.objects.update(failed=1)
-    FetchWindow.objects.update(minute=1)
-    find(documents.document())
-    assert Document.objects.get().url == documents.url("/client.json")
-    assert set(FetchWindow.objects.values_list("minute", flat=True)) != {1}
-
-
-def test_clients_that_nobody_approved_leave_the_queue(gatehouse: world.World, documents: DocumentHost) -> None:
-    waits, approved = documents.document("/waits.json"), documents.document("/approved.json")
-    for url in (waits, approved):
-        find(url)
-    document = Document.objects.get(url=approved)
-    assert document.current is not None
-    admission.approve(
-        document, document.current.digest, by=world.person("alice"), terms=Terms(owner=world.person("bob"))
-    )
-    Document.objects.update(fetched=1)
-    FetchWindow.objects.update(minute=1)
-    find(documents.document("/new.json"))
-    assert set(Client.objects.filter(registration_source="cimd").values_list("client_id", flat=True)) == {
-        approved,
-        documents.url("/new.json"),
-    }
 
 
 def test_old_versions_are_forgotten_but_for_those_in_force(

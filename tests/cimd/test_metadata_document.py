@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authz.protocol.client_metadata import Verdict
-from cimd.client_identifier import host
+from cimd.client_identifier import parse
 from cimd.metadata_document import digest, validate
 from tests.cimd.documents import CHATGPT, CLAUDE_CODE, CURSOR, JWT_BEARER, URL, VS_CODE, body, terms
 
@@ -16,7 +16,7 @@ from tests.cimd.documents import CHATGPT, CLAUDE_CODE, CURSOR, JWT_BEARER, URL, 
 @pytest.mark.parametrize("product", [CLAUDE_CODE, VS_CODE, CHATGPT, CURSOR], ids=lambda product: product["client_name"])
 def test_real_products_are_accepted(product: dict[str, Any]) -> None:
     url = product["client_id"]
-    allowed = terms(host=host(url), custom_schemes=frozenset({"cursor"}))
+    allowed = terms(host=parse(url).host, custom_schemes=frozenset({"cursor"}))
     judgement = validate(url, json.dumps(product).encode(), allowed)
     assert judgement.refusals == ()
     metadata = judgement.metadata

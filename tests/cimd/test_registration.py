@@ -12,8 +12,9 @@ from oauth2_provider.models import get_access_token_model
 from authz.conf import conf
 from authz.configuration import apply
 from authz.models import AuditEvent, Authorization, Client
-from cimd import registration
+from cimd import housekeeping
 from cimd.models import FetchWindow, Registration
+from cimd.registration import room
 from tests.support import world
 from tests.support.races import at_once
 
@@ -216,12 +217,14 @@ def test_unused_registrations_expire_and_floods_are_bounded(on: world.World, mon
     assert on.redeem(on.authorize(**flow)["code"], **flow).status_code == 200
     Client.objects.filter(client_id__in=[old, used]).update(created=datetime.now(UTC) - timedelta(days=8))
     ask("post", PATH, program())
+    assert Client.objects.filter(client_id=old).exists(), "no request removes what is merely old"
+    housekeeping.run()
     assert not Client.objects.filter(client_id=old).exists()
     assert Client.objects.filter(client_id=used).exists()
-    monkeypatch.setattr(registration, "MAX_CLIENTS", 2)
+    monkeypatch.setattr(room, "MAX_CLIENTS", 2)
     assert ask("post", PATH, program()).status_code == 503
-    monkeypatch.setattr(registration, "MAX_CLIENTS", 1000)
-    FetchWindow.objects.filter(scope="registration").update(count=registration.A_MINUTE)
+    monkeypatch.setattr(room, "MAX_CLIENTS", 1000)
+    FetchWindow.objects.filter(scope="registration").update(count=room.A_MINUTE)
     assert ask("post", PATH, program()).status_code == 503
 
 
@@ -342,7 +345,7 @@ class TestWhatLetItIn:
 
 def test_what_strangers_fill_is_not_shut_for_a_week(on: world.World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Attack 41."""
-    monkeypatch.setattr(registration, "MAX_CLIENTS", 3)
+    monkeypatch.setattr(room, "MAX_CLIENTS", 3)
     used = ask("post", PATH, program()).json()["client_id"]
     flow = {"client_id": used, "redirect_uri": "http://localhost/callback"}
     assert on.redeem(on.authorize(**flow)["code"], **flow).status_code == 200

@@ -11,8 +11,9 @@ from authz.configuration import apply
 from authz.endpoints import request_context
 from authz.protocol.errors import BUSY_STATUS, OAuthError, RefusalReason
 from authz.protocol.errors import Reason as CoreReason
-from cimd import approval_queue, registration
+from cimd import approval_queue
 from cimd.reasons import Reason as CimdReason
+from cimd.registration import room
 from tests.support.world import World
 from xaa.reasons import Reason as XaaReason
 
@@ -54,13 +55,13 @@ def on(gatehouse: World) -> World:
 
 
 def test_too_many_registrations_in_a_minute(on: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registration, "A_MINUTE", 1)
+    monkeypatch.setattr(room, "A_MINUTE", 1)
     assert register(on).status_code == 201
     assert 1 <= seconds(register(on), 503) <= 61
 
 
 def test_too_many_registrations_in_all(on: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registration, "MAX_CLIENTS", 0)
+    monkeypatch.setattr(room, "MAX_CLIENTS", 0)
     assert seconds(register(on), 503) == approval_queue.FULL
 
 

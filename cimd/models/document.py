@@ -1,4 +1,4 @@
-"""What the room keeps: whom it believes, each document with its versions, and the bookkeeping of fetching."""
+"""Each metadata document that was asked for, its versions and its logo."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,32 +7,7 @@ from django.db import models
 
 from authz.models import Client
 from authz.protocol.client_metadata import ClientMetadata
-
-
-class Policy(models.Model):
-    """The `cimd:` section of the configuration: one row. Host patterns are read as cimd/trust.py says."""
-
-    trusted_hosts = models.JSONField(default=list, blank=True)
-    blocked_hosts = models.JSONField(default=list, blank=True)
-    redirect_schemes = models.JSONField(default=list, blank=True)
-    redirect_hosts = models.JSONField(default=list, blank=True)
-    public_exchange_hosts = models.JSONField(
-        default=list,
-        db_default=[],
-        blank=True,
-        help_text="Hosts whose public clients may exchange identity assertions for ID-JAGs.",
-    )
-    changes = models.JSONField(default=dict, blank=True, help_text="Class of change → accept, consent or quarantine.")
-    registration = models.BooleanField(default=False, help_text="Dynamic client registration (RFC 7591).")
-    registration_hosts = models.JSONField(default=list, blank=True)
-    registration_token_digests = models.JSONField(default=list, blank=True)
-
-    class Meta:
-        verbose_name = "policy for documents"
-        verbose_name_plural = "policy for documents"
-
-    def __str__(self) -> str:
-        return "Whom we believe"
+from cimd.client_identifier import ClientIdentifier
 
 
 class Document(models.Model):
@@ -79,6 +54,10 @@ class Document(models.Model):
         return self.url
 
     @property
+    def identifier(self) -> ClientIdentifier:
+        return ClientIdentifier(self.url, self.host, self.origin)
+
+    @property
     def fetched_at(self) -> datetime | None:
         return datetime.fromtimestamp(self.fetched, UTC) if self.fetched else None
 
@@ -123,27 +102,3 @@ class Logo(models.Model):
 
     def __str__(self) -> str:
         return self.digest[:12]
-
-
-class Registration(models.Model):
-    """What let a dynamically registered client in: an initial access token by its digest, or, if empty, its hosts."""
-
-    client = models.OneToOneField(Client, on_delete=models.CASCADE, related_name="registration")
-    token_digest = models.CharField(max_length=64, blank=True, default="")
-
-    def __str__(self) -> str:
-        return f"{self.client_id} by {'a token' if self.token_digest else 'its hosts'}"
-
-
-class FetchWindow(models.Model):
-    """How many fetches began in one minute, in one scope (an origin, or all): the budget that all workers share."""
-
-    scope = models.CharField(max_length=270)
-    minute = models.BigIntegerField(db_index=True)
-    count = models.PositiveIntegerField(default=0)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["scope", "minute"], name="cimd_one_window")]
-
-    def __str__(self) -> str:
-        return f"{self.scope} {self.minute}: {self.count}"

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from authz.models import Client
 from authz.protocol import client_metadata, redirect_uris
 from authz.protocol.client_metadata import ClientMetadata
+from authz.protocol.errors import OAuthError, harmless
 from cimd import changes
 from cimd.changes import Change
 from cimd.models import Registration
 from cimd.policy import Policy
+from cimd.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +54,19 @@ def _as_it_is(client: Client, like: ClientMetadata) -> ClientMetadata:
         jwks_uri=client.client_jwks_uri,
         scope=tuple(client.scope or ()),
     )
+
+
+def foreign_hosts(wanted: ClientMetadata, hosts: tuple[str, ...]) -> str:
+    """The hosts of redirect URIs that are none of these, for the audit."""
+    shown = {redirect_uris.display(uri).host for uri in wanted.redirect_uris if not are_on([uri], hosts)}
+    return harmless(f"hosts: {', '.join(sorted(shown))}")
+
+
+def not_let(basis: Basis, wanted: ClientMetadata) -> OAuthError:
+    """A refusal of who holds the registration access token, and so is told what is in the way."""
+    if not basis.holds:
+        told = "What let this registration in is not in force any more: it may only give things up."
+        return OAuthError(Reason.REGISTRATION_DENIED, detail="no longer let in", told=told)
+    detail = foreign_hosts(wanted, basis.hosts or ())
+    told = f"Redirect URIs must stay on hosts that may register here; these are not ({detail}). Ask an administrator."
+    return OAuthError(Reason.REGISTRATION_DENIED, detail=detail, told=told)

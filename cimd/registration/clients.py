@@ -1,0 +1,73 @@
+"""The row of a registered client, written and described."""
+
+import hashlib
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+from authz import authorizations
+from authz.conf import conf
+from authz.models import Authorization, Client
+from authz.protocol.client_metadata import ClientMetadata
+from authz.protocol.errors import OAuthError
+from cimd import changes
+from cimd.reasons import Reason
+
+_SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
+
+
+def apply(client: Client, wanted: ClientMetadata) -> str:
+    """Make the row be what was judged; the new secret, `""` where it keeps the old one or needs none."""
+    client.name = wanted.client_name
+    client.redirect_uris = "\n".join(wanted.redirect_uris)
+    client.grant_types = list(wanted.grant_types)
+    client.token_endpoint_auth_method = wanted.token_endpoint_auth_method
+    client.client_jwks = wanted.jwks
+    client.client_jwks_uri = wanted.jwks_uri
+    client.scope = list(wanted.scope or ())
+    client.client_uri = wanted.client_uri
+    secret = ""
+    if wanted.token_endpoint_auth_method not in _SECRET_METHODS:
+        client.secret_digest = ""
+    elif not client.secret_digest:
+        secret = secrets.token_urlsafe(36)
+        client.set_secret(secret)
+    digest = changes.security_digest(wanted)
+    if digest != client.metadata_digest:
+        client.metadata_digest = digest
+        client.consent_digest = hashlib.sha256(f"{client.consent_digest}{digest}".encode()).hexdigest()
+        if client.pk is not None:
+            live = Authorization.objects.filter(client=client)
+            authorizations.end(live, reason="client_changed", now=datetime.now(UTC))
+    client.save()
+    return secret
+
+
+def held(authenticated: Any) -> Client:
+    """The client's row as it is now, held until the transaction ends. Raises `OAuthError`."""
+    client = Client.objects.select_for_update().filter(pk=authenticated.application.pk).first()
+    if client is None:
+        raise OAuthError(Reason.REGISTRATION_DENIED, detail="token")
+    return client
+
+
+def described(client: Client, registration_access_token: str) -> dict[str, Any]:
+    """The client information response (RFC 7591 §3.2.1, RFC 7592 §3)."""
+    described: dict[str, Any] = {
+        "client_id": client.client_id,
+        "redirect_uris": client.redirect_uri_list,
+        "grant_types": client.grant_types,
+        "response_types": ["code"],
+        "token_endpoint_auth_method": client.token_endpoint_auth_method,
+        "scope": " ".join(client.scope or ()),
+        "registration_access_token": registration_access_token,
+        # The issuer is a setting: nothing is derived from the Host header (law 7).
+        "registration_client_uri": f"{conf.endpoint('register')}/{client.client_id}",
+    }
+    optional = {
+        "client_name": client.name,
+        "client_uri": client.client_uri,
+        "jwks": client.client_jwks,
+        "jwks_uri": client.client_jwks_uri,
+    }
+    return described | {name: value for name, value in optional.items() if value}
