@@ -307,9 +307,10 @@ if IS_SQLITE:
         # A write transaction takes its lock at the start: it waits for its turn instead of failing half way.
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        # WAL with synchronous=NORMAL: a committed row survives a killed process; a power cut may take the last
-        # moments, but never the database (docs/decisions/0004-durability.md). Pages of half the usual size (of a new
-        # database), and none of them mapped into memory: docs/decisions/0011-turns.md says how much faster that is.
+        # WAL with synchronous=NORMAL: a committed row survives a killed process; a power cut may take the last moments,
+        # but never the database (docs/decisions/0004-durability.md). Pages of half the usual size (of a new database),
+        # and none of them mapped into memory: docs/decisions/0011-event-loop-and-workers.md says how much faster that
+        # is.
         "init_command": "PRAGMA page_size=2048; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
         " PRAGMA foreign_keys=ON; PRAGMA mmap_size=0; PRAGMA cache_size=-8000;",
     }

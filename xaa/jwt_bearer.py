@@ -311,7 +311,7 @@ def _authorize(
         GRANT_TYPE,
         json.dumps(minted.scopes),
         "[]",
-        raw_sql.moment(datetime.fromtimestamp(request.now, UTC)),
+        raw_sql.timestamp(datetime.fromtimestamp(request.now, UTC)),
         0,
         "",
         granted.auth_time,

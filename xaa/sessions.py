@@ -39,7 +39,7 @@ _ALIVE = (
 
 def is_alive(digest: str, user: User) -> bool:
     """Whether the sign-in behind a digest is this person's and still lives in a browser's session."""
-    row = raw_sql.one(_ALIVE, (digest, user.pk, raw_sql.moment(datetime.now(UTC))))
+    row = raw_sql.one(_ALIVE, (digest, user.pk, raw_sql.timestamp(datetime.now(UTC))))
     return row is not None and (not row[0] or _still_signs_in(row[0]))
 
 

@@ -136,7 +136,7 @@ def record(
     """
     where = _origin.get()
     values = (
-        raw_sql.moment(datetime.now(UTC)),
+        raw_sql.timestamp(datetime.now(UTC)),
         event.value,
         reason.value if reason is not None else "",
         _storable(client_id, 1024),

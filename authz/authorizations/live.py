@@ -61,7 +61,7 @@ def rotate(pk: UUID, *, generation: int, now: datetime, expires: datetime) -> bo
     A row that is older than `generation` has lost rotations, and is brought up to it
     (docs/decisions/0046-a-rotation-that-was-lost.md).
     """
-    moments = (raw_sql.moment(now), raw_sql.moment(expires))
+    moments = (raw_sql.timestamp(now), raw_sql.timestamp(expires))
     return raw_sql.write(_ROTATE, (generation + 1, *moments, _stored(pk), generation)) == 1
 
 

@@ -1,5 +1,5 @@
-"""What is committed on SQLite is carried from its log into the database by a thread beside those who answer
-(authz/database/sqlite3). It has nothing else to do, so that no long task keeps it.
+"""Checkpoints on SQLite: a thread moves committed pages from the write-ahead log into the database file, so that no
+request has to (authz/database/sqlite3). It does nothing else, so no long task delays it.
 """
 
 import logging
@@ -11,12 +11,12 @@ from django.db import close_old_connections, connection
 
 logger = logging.getLogger(__name__)
 
-# Seconds. What a power cut takes is what was committed since (docs/decisions/0004-durability.md).
+# Seconds. A power cut loses what was committed since the last checkpoint (docs/decisions/0004-durability.md).
 POLL_SECONDS = 1.0
 
 
 def start() -> None:
-    """Begin, in this process. On another database there is nothing to do."""
+    """Start the thread in this process. It does nothing on PostgreSQL."""
     if connection.vendor == "sqlite":
         threading.Thread(target=_go_on, name="checkpoints", daemon=True).start()
 

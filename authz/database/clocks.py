@@ -1,7 +1,8 @@
-"""Which clock is believed: ours, the database's, or the machine's uptime (docs/decisions/0045-time-that-jumps.md).
+"""Which clock is trusted: this process's, the database's, or the machine's uptime
+(docs/decisions/0045-time-that-jumps.md).
 
-What is removed because it is over must be over by all of them. A row that one clock removes too early, such as a used
-assertion, would be asked for by another that finds it still good.
+An expired row is removed only when it has expired by all three. If one clock removed a used assertion too early, a
+process with another clock would accept that assertion again.
 """
 
 import time
@@ -16,16 +17,16 @@ from authz.models import ClockAnchor, RemovalMark
 
 # Seconds by which two clocks may differ.
 MOST_APART = 60.0
-# Seconds after which a clock that was set ahead is believed, since it has stayed so.
+# Seconds after which a clock that was set ahead, and has stayed so, is trusted.
 BELIEVED_AFTER = 86_400.0
-# A host that restarts now and then has so many boots in memory.
+# How many boots of the machine are remembered.
 BOOTS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """What the clock said at a moment of the machine's uptime. `ahead_since` is the uptime when it was first found more
-    ahead than the uptime explains. All in seconds.
+    """The wall clock at a moment of the machine's uptime. `ahead_since` is the uptime at which the clock was first
+    found more ahead than the uptime explains. All in seconds.
     """
 
     wall: float
@@ -34,8 +35,8 @@ class Anchor:
 
 
 def steady(anchor: Anchor | None, wall: float, uptime: float) -> tuple[float, Anchor]:
-    """What time it is by the clock, unless it was set ahead: then by the uptime since the anchor. With it the anchor to
-    go on from.
+    """The time by the wall clock; if that was set ahead, the time by the uptime since the anchor. Also the next
+    anchor.
     """
     if anchor is None:
         return wall, Anchor(wall, uptime)
@@ -47,7 +48,7 @@ def steady(anchor: Anchor | None, wall: float, uptime: float) -> tuple[float, An
 
 
 def apart() -> float:
-    """How many seconds the database's clock is ahead of ours. SQLite has ours."""
+    """How many seconds the database's clock is ahead of this process's. SQLite has the same clock."""
     if connection.vendor != "postgresql":
         return 0.0
     before = time.time()
@@ -58,12 +59,14 @@ def apart() -> float:
 
 
 def are_together(seconds: float) -> bool:
-    """Whether clocks that differ by so much may be relied on."""
+    """Whether two clocks that differ by so many seconds may be relied on."""
     return abs(seconds) <= MOST_APART
 
 
 def earliest() -> datetime:
-    """What time it is at the least: by what is over by this, things are removed. Not for requests: it writes."""
+    """The earliest of the three clocks: a row that has expired by this time may be removed. Not for requests: it
+    writes.
+    """
     wall = time.time()
     return datetime.fromtimestamp(min(wall, wall + apart(), _steadily(wall)), UTC)
 
@@ -83,7 +86,7 @@ def _steadily(wall: float) -> float:
 
 
 def _uptime() -> tuple[str, float]:
-    """This boot of the machine, and the seconds since, sleep included. "" where the system does not say."""
+    """The id of the machine's boot, and the seconds since, sleep included. The id is "" where the system has none."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return boot[:36], float(Path("/proc/uptime").read_text().split()[0])
@@ -92,6 +95,6 @@ def _uptime() -> tuple[str, float]:
 
 
 def mark_removed(name: str, until: datetime) -> None:
-    """Say, before anything is removed, that rows which ended by `until` may be gone. It only moves ahead."""
+    """Record, before rows are removed, that rows which expired by `until` may be gone. The mark only moves forward."""
     RemovalMark.objects.bulk_create([RemovalMark(name=name, until=until)], ignore_conflicts=True)
     RemovalMark.objects.filter(name=name, until__lt=until).update(until=until)

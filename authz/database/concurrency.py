@@ -1,18 +1,17 @@
-"""Which requests may block: threads are few, and each request must find one that is free.
+"""Which requests may block: threads are few, and each request must find a free one.
 
-**The event-loop thread.** Machines' requests run one after the other, in one thread of each process
-(authz/serving/asgi.py).
-Threads that compute do not run side by side in Python, and on SQLite they cannot write side by side either: more of
-them only take the interpreter from each other in the middle of a transaction (docs/decisions/0011-turns.md). Nobody
-waits for other servers in the lane, nor for long for the database: a request that has to leaves it (`MustRunInThread`)
-and begins again beside it.
+**The event-loop thread.** Machine endpoints are served one request after the other, in one thread of each process
+(authz/serving/asgi.py). Threads that compute do not run in parallel in Python, and on SQLite they cannot write in
+parallel either: more threads would only interrupt each other's transactions
+(docs/decisions/0011-event-loop-and-workers.md). The event-loop thread never waits for other servers, and at most for
+milliseconds for the database. A request that has to wait leaves it (`MustRunInThread`) and begins again in a thread.
 
-**Beginning again.** A request that needs what another server has waits in no thread: it leaves with an errand, and
-begins again when that is over (authz/outbound/errands.py).
+**Beginning again.** A request that needs something from another server does not wait in a thread. It starts an errand
+and leaves, and begins again when the errand is over (authz/outbound/errands.py).
 
-**A place to wait.** A request that cannot begin again, such as a person's way back from their issuer, asks for a place
-before it waits for the network. Two of a process's threads are kept from waiting, so that
-however many strangers make this server fetch from slow hosts, its own people and agents are served (attack 10).
+**Waiting places.** A request that cannot begin again, such as the redirect back from a person's issuer, takes a waiting
+place before it waits for the network. Two threads of each process are reserved for requests that do not wait, so slow
+hosts cannot occupy all threads, however many clients make this server fetch from them (attack 10).
 """
 
 import threading
@@ -31,8 +30,8 @@ RESERVED_THREADS = 2
 
 
 class MustRunInThread(BaseException):
-    """Raised by a request that has to wait for somebody else. With an `errand` it begins again when that is over;
-    without one it leaves the lane, and begins again beside it.
+    """Raised by a request that has to wait. With an `errand` it begins again when the errand is over; without one it
+    leaves the event-loop thread, and begins again in another thread.
     """
 
     def __init__(self, errand: Any = None) -> None:
@@ -41,26 +40,26 @@ class MustRunInThread(BaseException):
 
 
 class Locked(MustRunInThread):
-    """What it needs is locked by somebody else, for longer than our own transactions take."""
+    """A row, a table or the database is locked for longer than the server's own transactions take."""
 
 
 class _Place(Enum):
-    """Where a request stands. Outside a request of the server, such as in a command, everybody may wait."""
+    """Where the code runs. Outside a request of the server, such as in a command, all code may wait."""
 
     OUTSIDE = auto()
-    IN_LANE = auto()
-    BESIDE = auto()
+    IN_EVENT_LOOP = auto()
+    IN_THREAD = auto()
     WAITING = auto()
     ON_AN_ERRAND = auto()
 
 
 T = TypeVar("T")
 _counted: ContextVar[dict[str, Any] | None] = ContextVar("counted", default=None)
-# Who waits for which host.
+# How many requests wait for which host.
 _parties: Counter[str] = Counter()
 _parties_lock = threading.Lock()
 _party: ContextVar[str] = ContextVar("party", default="")
-_standing: ContextVar[_Place] = ContextVar("standing", default=_Place.OUTSIDE)
+_place: ContextVar[_Place] = ContextVar("place", default=_Place.OUTSIDE)
 
 
 @cache
@@ -70,40 +69,40 @@ def _places() -> threading.BoundedSemaphore:
 
 @contextmanager
 def in_event_loop() -> Iterator[None]:
-    """Work on a request that the next one waits for."""
-    _standing.set(_Place.IN_LANE)
+    """Serve a request in the event-loop thread: the next request waits for it."""
+    _place.set(_Place.IN_EVENT_LOOP)
     try:
         yield
     finally:
-        _standing.set(_Place.OUTSIDE)
+        _place.set(_Place.OUTSIDE)
 
 
 @contextmanager
 def in_thread() -> Iterator[None]:
-    """Work on a request in a thread of its own."""
-    _standing.set(_Place.BESIDE)
+    """Serve a request in a thread of its own."""
+    _place.set(_Place.IN_THREAD)
     try:
         yield
     finally:
-        if _standing.get() is _Place.WAITING:
+        if _place.get() is _Place.WAITING:
             with _parties_lock:
                 _parties[_party.get()] -= 1
             _places().release()
-        _standing.set(_Place.OUTSIDE)
+        _place.set(_Place.OUTSIDE)
 
 
 def is_serving() -> bool:
     """Whether this is a request of the server, which has deadlines; commands and scheduled tasks have none."""
-    return _standing.get() is not _Place.OUTSIDE
+    return _place.get() is not _Place.OUTSIDE
 
 
-# What errands have brought to a request that can begin again, by their keys; None: it cannot.
+# The results of errands for a request that can begin again, by the errands' keys; None: it cannot begin again.
 _brought: ContextVar[Mapping[Hashable, Future[Any]] | None] = ContextVar("brought", default=None)
 
 
 @contextmanager
 def beginning_again(brought: Mapping[Hashable, Future[Any]]) -> Iterator[None]:
-    """Work on a request that may raise `MustRunInThread` and be begun again: it does nothing twice that counts."""
+    """Serve a request that may raise `MustRunInThread` and begin again: what it does twice has no effect twice."""
     token = _brought.set(brought)
     try:
         yield
@@ -117,55 +116,55 @@ def brought() -> Mapping[Hashable, Future[Any]] | None:
 
 @contextmanager
 def on_an_errand() -> Iterator[None]:
-    """Work in a thread that others wait for, and that holds nothing of theirs."""
-    tokens = _standing.set(_Place.ON_AN_ERRAND), _brought.set(None)
+    """Run an errand in its thread. Requests wait for it, but it belongs to none of them."""
+    tokens = _place.set(_Place.ON_AN_ERRAND), _brought.set(None)
     try:
         yield
     finally:
-        _standing.reset(tokens[0])
+        _place.reset(tokens[0])
         _brought.reset(tokens[1])
 
 
 def is_on_an_errand() -> bool:
-    return _standing.get() is _Place.ON_AN_ERRAND
+    return _place.get() is _Place.ON_AN_ERRAND
 
 
 def is_outside() -> bool:
-    """Whether this is no request of the server, or its errand: it may take its time, where it is."""
-    return _standing.get() in {_Place.OUTSIDE, _Place.ON_AN_ERRAND}
+    """Whether this is no request of the server: an errand, a command or a scheduled task may wait in its thread."""
+    return _place.get() in {_Place.OUTSIDE, _Place.ON_AN_ERRAND}
 
 
 def is_in_event_loop() -> bool:
-    return _standing.get() is _Place.IN_LANE
+    return _place.get() is _Place.IN_EVENT_LOOP
 
 
 def may_block(party: str = "") -> bool:
-    """From here on this request may wait, for `party` (a host) if that is known. False: all places to wait are taken,
-    or as many as one party has, so it may not. Raises `MustRunInThread`.
+    """Take a waiting place for this request, to wait for `party` (a host, if known). False: all places are taken, or
+    all that one party may have, so the request may not wait. Raises `MustRunInThread` in the event-loop thread.
     """
-    match _standing.get():
-        case _Place.IN_LANE:
+    match _place.get():
+        case _Place.IN_EVENT_LOOP:
             raise MustRunInThread
-        case _Place.BESIDE:
+        case _Place.IN_THREAD:
             return _take_a_place(party)
     return True
 
 
 def _take_a_place(party: str) -> bool:
-    # Half of the places at the most for one host, so that one which hangs leaves some to the others.
+    # One host may have half of the places at most, so that a host that hangs leaves some to the others.
     per_party = max(1, (conf.threads - RESERVED_THREADS) // 2)
     with _parties_lock:
         if (party and _parties[party] >= per_party) or not _places().acquire(blocking=False):
             return False
         _parties[party] += 1
     _party.set(party)
-    _standing.set(_Place.WAITING)
+    _place.set(_Place.WAITING)
     return True
 
 
 @contextmanager
 def begun(counted: dict[str, Any]) -> Iterator[None]:
-    """For a request that may have to begin again: with the same `counted`, what is counted `once` is counted once."""
+    """For a request that may begin again: with the same `counted`, each name is counted once (see `once`)."""
     token = _counted.set(counted)
     try:
         yield
@@ -174,7 +173,7 @@ def begun(counted: dict[str, Any]) -> Iterator[None]:
 
 
 def once(name: str, count: Callable[[], T]) -> T:
-    """What `count` gives, which is called when the request is begun, and not when it begins again."""
+    """The result of `count`, which is called the first time only, not when the request begins again."""
     counted = _counted.get()
     if counted is None:
         return count()

@@ -1,10 +1,10 @@
 """Configuration as each request sees it: cached in the process, and never older than the request.
 
-Clients, resources, rules and signing keys change rarely and are asked for with every token. The database keeps one
-value, the generation, that triggers change with every write to a configuration table, in the same transaction
-(authz/models/triggers.py). A request begins by reading it: one statement of microseconds. If it is still the value
-that the cache was filled under, the cache holds; if not, all of it is forgotten. So no process decides by an old rule
-once the change is committed, on any node, without messages between them (docs/decisions/0003-snapshot.md).
+Clients, resources, rules and signing keys change rarely and are needed for each token. The database holds one value,
+the generation. Triggers change it with each write to a configuration table, in the same transaction
+(authz/models/triggers.py). A request begins by reading it, which takes microseconds. If it is the value under which the
+cache was filled, the cache is used; if not, all of it is forgotten. So no process on any node decides by an old rule
+once a change is committed, and the nodes need no messages between them (docs/decisions/0003-snapshot.md).
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -19,8 +19,7 @@ from authz.database import raw_sql
 
 T = TypeVar("T")
 
-# Clients are remembered one by one as they are asked for; a cache that grew without bound would be a memory leak that
-# strangers control.
+# Clients are cached one by one as they are looked up. Without a bound, unknown clients could fill the memory.
 MAXIMUM_ENTRIES = 20_000
 
 
@@ -37,18 +36,18 @@ _is_bypassed: ContextVar[bool] = ContextVar("is_bypassed", default=False)
 
 
 def begin() -> None:
-    """Call at the start of each request: whatever was cached under another generation is forgotten."""
+    """Call at the start of each request: it forgets what was cached under another generation."""
     global _current  # noqa: PLW0603  one per process is the idea
     try:
         generation = _generation()
     except DatabaseFailure:
-        # What is asked first finds out whether the connection that was kept is still alive: a statement the less than
-        # Django's own check, and nobody is refused because the database was started anew since.
+        # This first statement also finds out whether the kept connection is alive, which saves Django's own check. If
+        # the database was restarted since, the request connects again.
         if connection.in_atomic_block:
             raise
         connection.close()
         generation = _generation()
-    # Without a generation there is nothing that could tell us of a change, so nothing is remembered.
+    # Without a generation no change could be noticed, so nothing is kept.
     if generation is None or generation != _current.generation:
         _current = _Snapshot(generation)
 
@@ -59,10 +58,10 @@ def _generation() -> int | None:
 
 
 def cached(key: Hashable, load: Callable[[], T]) -> T:
-    """The value that `load` gives, computed once a generation.
+    """The value that `load` returns, computed once for each generation.
 
-    What was loaded belongs to the snapshot that was current before loading began: a change in between moves the
-    generation, and with it this value is forgotten.
+    The value belongs to the generation that was current before loading began. If the configuration changes meanwhile,
+    the generation changes, and the value is forgotten.
     """
     if _is_bypassed.get():
         return load()

@@ -1,7 +1,7 @@
-"""An answer that is sent while it is made, such as an export: it ends when its reader goes away.
+"""A response that is sent while it is made, such as an export. It ends when its reader disconnects.
 
-ASGI takes what is sent to nobody without a word, so an export would go on to its last row for a reader who left at the
-first: some thousands of those, and the database works for nobody else.
+ASGI silently accepts messages for a reader that has disconnected. An export would go on to its last row, and thousands
+of such exports would occupy the database.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ Message = dict[str, Any]
 
 @dataclass(slots=True)
 class Reader:
-    """Who an answer is for, as seen from a thread beside the event loop."""
+    """The reader of a response, as seen from a thread outside the event loop."""
 
     receive: Callable[[], Awaitable[Message]]
     send: Callable[[Message], Awaitable[None]]
@@ -32,7 +32,9 @@ class Reader:
         await self.send(message)
 
     def stream(self, start: Message, chunks: Iterable[bytes]) -> None:
-        """Send the head and each chunk as it is made. It stops once the reader has gone; who calls closes `chunks`."""
+        """Send the head and each chunk as it is made. It stops when the reader disconnects; the caller closes
+        `chunks`.
+        """
         with self._watched():
             self.tell(start)
             for chunk in self._while_here(chunks):
@@ -53,7 +55,7 @@ class Reader:
             watch.cancel()
 
     async def _watch(self) -> None:
-        # After the request's body there is nothing to receive but that the reader has gone (ASGI, HTTP, `disconnect`).
+        # After the request's body the only message left to receive is the disconnect (ASGI, HTTP, `disconnect`).
         while (await self.receive())["type"] != "http.disconnect":
             pass
         self._gone.set()

@@ -8,10 +8,10 @@ from authz.protocol.moments import APART
 
 
 def due(column: str, now: float, longest: float) -> Q:
-    """Rows whose column, seconds since the epoch, has come."""
+    """Rows that are due by a column of seconds since the epoch. `longest` is the longest wait, in seconds."""
     return Q(**{f"{column}__lte": now}) | Q(**{f"{column}__gt": now + longest + APART})
 
 
 def due_at(column: str, now: datetime, longest: timedelta) -> Q:
-    """Rows whose column, a datetime, has come."""
+    """Rows that are due by a column of datetimes. `longest` is the longest wait."""
     return Q(**{f"{column}__lte": now}) | Q(**{f"{column}__gt": now + longest + timedelta(seconds=APART)})

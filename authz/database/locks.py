@@ -1,4 +1,6 @@
-"""What somebody else has locked: a row or a table of PostgreSQL, or all of a SQLite database for writing."""
+"""Recognises locks of other transactions: a row or a table of PostgreSQL, or a SQLite database that is being
+written.
+"""
 
 import sqlite3
 
@@ -11,7 +13,7 @@ _SQLITE_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
 def is_locked(failure: Error) -> bool:
-    """Whether a statement failed because it would have had to wait for somebody else."""
+    """Whether a statement failed because it would have had to wait for another transaction."""
     cause = failure.__cause__
     if isinstance(cause, sqlite3.OperationalError):
         return cause.sqlite_errorcode & 0xFF in _SQLITE_LOCKED
@@ -19,6 +21,6 @@ def is_locked(failure: Error) -> bool:
 
 
 def leave_if_locked(failure: Error) -> None:
-    """In the event loop's thread nobody waits for a lock: the request begins again beside it (raises `Locked`)."""
+    """Raises `Locked` in the event-loop thread, which waits for no lock: the request begins again in another thread."""
     if concurrency.is_in_event_loop() and is_locked(failure):
         raise concurrency.Locked from None

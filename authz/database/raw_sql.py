@@ -1,9 +1,8 @@
-"""The few statements that every token pays for, straight to the database's driver.
+"""Runs the few statements that each token needs directly on the database's driver.
 
 Django's cursor wraps each call in checks, conversions and context managers that cost more than the statement itself
-(measured: `make bench`). Here a statement goes to the driver's connection, unless somebody wants to see statements
-(tests, DEBUG), or has to be told that a transaction is broken: then it goes Django's way. Errors are Django's either
-way.
+(measured: `make bench`). Here a statement goes to the driver's connection. It goes through Django's cursor where
+statements are observed (tests, DEBUG), and in a broken transaction. Errors are Django's in both cases.
 """
 
 import threading
@@ -21,56 +20,58 @@ _here = threading.local()
 
 
 def one(sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
-    """The first row, if there is one. Placeholders are `%s`, and `%` stands for nothing else."""
+    """The first row, if there is one. Placeholders are `%s`; the SQL may have no other `%`. Raises Django's `Error`."""
     row: tuple[Any, ...] | None = _execute(sql, parameters).fetchone()
     return row
 
 
 def every(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """All rows."""
+    """All rows. Raises Django's `Error`."""
     rows: list[tuple[Any, ...]] = _execute(sql, parameters).fetchall()
     return rows
 
 
 def write(sql: str, parameters: Sequence[Any] = ()) -> int:
-    """How many rows the statement changed. Outside `unit_of_work()` it is a transaction of its own."""
+    """The number of rows that the statement changed. Outside `unit_of_work()` it is a transaction of its own. Raises
+    Django's `Error`, and on SQLite `Locked`.
+    """
     database = _database()
     if not isinstance(database, SQLite) or database.in_atomic_block:
         return int(_execute(sql, parameters).rowcount)
-    database.take_turn()
+    database.take_write_lock()
     try:
-        return database.patiently(lambda: int(_execute(sql, parameters).rowcount))
+        return database.wait_to_write(lambda: int(_execute(sql, parameters).rowcount))
     finally:
-        database.end_turn()
+        database.release_write_lock()
 
 
 def _execute(sql: str, parameters: Sequence[Any]) -> Any:
     database = _database()
     driver = database.connection
     if driver is None or database.execute_wrappers or database.queries_logged or database.needs_rollback:
-        return _djangos_way(database, sql, parameters)
+        return _through_django(database, sql, parameters)
     try:
         return driver.execute(_native(sql) if database.vendor == "sqlite" else sql, parameters)
     except Exception:
-        # The driver's errors become Django's; anything else stays what it is.
+        # The driver's errors become Django's; other errors stay as they are.
         with database.wrap_database_errors:
             raise
 
 
-def _djangos_way(database: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) -> Any:
+def _through_django(database: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) -> Any:
     cursor = database.cursor()
     cursor.execute(sql, parameters)
     return cursor
 
 
-def moment(value: datetime) -> datetime | str:
-    """A moment in UTC, as the driver wants it."""
-    # SQLite's has no zones: Django writes UTC without one, as text.
+def timestamp(value: datetime) -> datetime | str:
+    """A datetime in UTC, as the driver wants it."""
+    # SQLite has no time zones: Django writes UTC without one, as text.
     return str(value.replace(tzinfo=None)) if _database().vendor == "sqlite" else value
 
 
 def _database() -> BaseDatabaseWrapper:
-    """This thread's connection. Django looks for it anew each time, by way of the task that may be running."""
+    """This thread's connection, remembered: Django looks it up by the running task each time, which is slow."""
     try:
         database: BaseDatabaseWrapper = _here.database
     except AttributeError:

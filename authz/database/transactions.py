@@ -1,4 +1,4 @@
-"""The only transaction: what a request settles is committed together, and a refusal keeps what it wrote (law 1)."""
+"""The unit of work: what a request writes is committed together, and a refusal keeps what it wrote (invariant 1)."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -9,19 +9,19 @@ from django.db import connection, transaction
 from authz.protocol.errors import OAuthError
 from authz.telemetry import tracing
 
-_settling: ContextVar[bool] = ContextVar("settling", default=False)
+_is_open: ContextVar[bool] = ContextVar("unit_of_work", default=False)
 
 
 @contextmanager
 def unit_of_work() -> Iterator[None]:
-    """Commit on success and on an `OAuthError`; roll back on anything else.
+    """Commit on success and on an `OAuthError`; roll back on any other exception.
 
-    A code burnt, a family revoked or a jti claimed by a refused request stays so. It may not be nested, for then an
-    inner refusal could be undone by an outer crash.
+    A used code, an ended token family and a claimed `jti` stay so when the request is refused. It cannot be nested
+    (`RuntimeError`): an outer crash would undo an inner refusal.
     """
-    if _settling.get():
+    if _is_open.get():
         raise RuntimeError("unit_of_work() is not nested")
-    token = _settling.set(True)
+    token = _is_open.set(True)
     refusal: OAuthError | None = None
     try:
         with tracing.span("unit_of_work"), transaction.atomic():
@@ -30,14 +30,14 @@ def unit_of_work() -> Iterator[None]:
             except OAuthError as error:
                 refusal = error
     finally:
-        _settling.reset(token)
+        _is_open.reset(token)
     if refusal is not None:
         raise refusal
 
 
 def long_statements() -> AbstractContextManager[None]:
-    """Around `unit_of_work()`, for a request of an administrator that changes as many rows as there are: its
-    statements may take longer than those of other requests (docs/decisions/0044-a-database-that-hangs.md).
+    """Around `unit_of_work()`, for an administrator's request that may change all rows of a table: its statements may
+    take longer than those of other requests (docs/decisions/0044-a-database-that-hangs.md).
     """
     begin: Callable[[], AbstractContextManager[None]] = getattr(connection, "long_statements", nullcontext)
     return begin()
@@ -45,7 +45,7 @@ def long_statements() -> AbstractContextManager[None]:
 
 def in_unit_of_work() -> bool:
     """Whether `unit_of_work()` is open here, so that what follows belongs to its transaction."""
-    return _settling.get()
+    return _is_open.get()
 
 
 def require_no_transaction() -> None:

@@ -1,5 +1,5 @@
 """Serve: `python -m authz.serving` (`make serve`). PORT, HOST and WORKERS come from the environment, and the rest from
-the settings (docs/decisions/0011-turns.md).
+the settings (docs/decisions/0011-event-loop-and-workers.md).
 """
 
 import gc
@@ -9,23 +9,22 @@ from tempfile import TemporaryDirectory
 
 from authz.operations import logs
 
-# Seconds for requests in flight; the longest of them waits five for somebody else's server.
+# Seconds for requests in flight; the longest of them waits five for another server.
 STOPPING = 6
 WORKERS = 2
 
 
 def main() -> None:
-    # What the processes share: what each has counted (authz/telemetry/metrics.py), limits
-    # (authz/limits/node_counters.py), turns
-    # (authz/database/sqlite3). The settings are read once, so this comes before anything that reads them.
+    # The processes share this directory: metrics (authz/telemetry/metrics.py), limits (authz/limits/node_counters.py)
+    # and SQLite's write lock (authz/database/sqlite3). It is set before the settings are read, which happens once.
     with TemporaryDirectory(prefix="gatehouse-") as directory:
         os.environ.setdefault("GATEHOUSE_RUN_DIRECTORY", directory)
         _serve()
 
 
 def _load() -> None:
-    """Load the application once, before the processes are forked: they share its memory as long as nobody writes to it,
-    which is why the collector leaves alone what is there now. While it comes there is nothing to collect.
+    """Load the application once, before the processes are forked. They share its memory copy-on-write, so the garbage
+    collector is told to leave it alone (`gc.freeze`).
     """
     gc.disable()
     from django.urls import get_resolver
@@ -39,7 +38,9 @@ def _load() -> None:
 
 
 def _require_issuer() -> None:
-    """`manage.py migrate` checks it, too (authz.E001); who serves without it must not answer under half an issuer."""
+    """Exit with a message if the issuer is malformed. `manage.py migrate` checks it, too (authz.E001), but may not have
+    run.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz.settings")
     from django.conf import settings
 
@@ -59,16 +60,16 @@ def _serve() -> None:
     from authz.operations import periodic
     from authz.serving import processes
 
-    def by_the_clock(is_over: Callable[[float], bool]) -> None:
+    def scheduled(is_over: Callable[[float], bool]) -> None:
         checkpoints.start()
         periodic.go_on(is_over)
 
     processes.serve(
         os.environ.get("HOST", "127.0.0.1"),
         int(os.environ.get("PORT", "8000")),
-        lanes=int(workers),
+        workers=int(workers),
         stopping=STOPPING,
-        clock=by_the_clock,
+        scheduled=scheduled,
         log_config=logs.configuration(os.environ.get("GATEHOUSE_LOG_FORMAT") or "plain"),
     )
 

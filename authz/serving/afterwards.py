@@ -1,4 +1,4 @@
-"""What a request leaves to be done after it: a convenience that it does not wait for, such as a console's line."""
+"""Work that a request leaves to be done after its response, such as a line that the console shows."""
 
 import logging
 import threading
@@ -12,14 +12,14 @@ from authz.database import concurrency
 
 log = logging.getLogger(__name__)
 
-# More than this at once is left out.
+# Pending items. Further ones are dropped.
 MAXIMUM = 100
 _names: set[Hashable] = set()
 _lock = threading.Lock()
 
 
 def do(name: Hashable, work: Callable[[], None]) -> None:
-    """Do it now; in the event loop's thread leave it to another one, unless what has this name waits there already."""
+    """Do it now, or, in the event-loop thread, hand it to another thread, unless an item of this name is pending."""
     if not concurrency.is_in_event_loop():
         work()
         return
@@ -31,7 +31,7 @@ def do(name: Hashable, work: Callable[[], None]) -> None:
 
 
 def finish() -> None:
-    """Return when all is done (tests)."""
+    """Return when no item is pending (tests)."""
     _thread().submit(lambda: None).result()
 
 

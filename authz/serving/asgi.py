@@ -1,7 +1,7 @@
-"""The ASGI application: machines' requests one after the other in the event loop's own thread (the lane), everything
-else in threads beside it (docs/decisions/0011-turns.md).
+"""The ASGI application. It serves machine endpoints one after the other in the event-loop thread, and everything else
+in other threads (docs/decisions/0011-event-loop-and-workers.md).
 
-It is a way to run authz/serving/wsgi.py, which says what is answered.
+It runs authz/serving/wsgi.py, which gives the responses.
 """
 
 import asyncio
@@ -34,28 +34,29 @@ Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# Bytes. No form and no file that people or programs send us is longer.
+# Bytes. No form and no file that this server accepts is longer.
 MAXIMUM_BODY = 5 * 1024 * 1024
-# The page that a stranger's document is asked for by. It does nothing that counts before its client is known, so it may
-# begin again, as machine endpoints do; other pages are worked on once.
+# The page for which an unknown client's metadata document is fetched. It has no effect before its client is known, so
+# it may begin again, as machine endpoints do. Other pages run once.
 BEGINNING_AGAIN = frozenset({f"{conf.issuer_path}/authorize"})
-# A document, its logo, a client's keys, an issuer's metadata and its keys; and some that others asked for meanwhile.
+# A request may wait for a document, its logo, a client's keys, an issuer's metadata and its keys, and for some of these
+# twice.
 MAXIMUM_BEGINNINGS = 10
-# How many bodies there may be in memory that are longer than a machine endpoint's: nobody has signed in for them yet.
+# How many bodies longer than a machine endpoint's may be in memory: their senders are not authenticated yet.
 MAXIMUM_LONG = 8
 _long = 0
-# How often a second requests to an endpoint may find something locked in the loop, which costs it moments each time.
-# The others of that second begin beside it: who needs a row is let in, and a locked table holds nobody up.
+# How many requests a second to one endpoint may find a lock in the event-loop thread: each costs it milliseconds. The
+# further requests of that second begin in a thread, so that a locked table does not delay other endpoints.
 MAXIMUM_LOCKED, SECOND = 4, 1.0
 _locked: dict[View, list[float]] = {}
 _threads = ThreadPoolExecutor(conf.threads, thread_name_prefix="beside")
-# What a header is called in a WSGI environment. Names that strangers make up are not remembered without end.
+# What a header is called in a WSGI environment. The number is bounded, because clients may invent names.
 _names: dict[bytes, str] = {b"content-length": "CONTENT_LENGTH", b"content-type": "CONTENT_TYPE"}
 _MAXIMUM_NAMES = 256
 
 
 class _GoneError(Exception):
-    """Whoever asked is not there any more."""
+    """The client has disconnected."""
 
 
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -75,7 +76,7 @@ async def _answered(scope: dict[str, Any], receive: Receive, send: Send) -> list
     try:
         has_more = await _read(receive, body, MAXIMUM_MACHINE_BODY)
         if view is not None or len(body) <= MAXIMUM_MACHINE_BODY:
-            # What is too much for a machine endpoint, it says itself.
+            # A machine endpoint refuses a long body itself.
             return await _answer(view, scope, bytes(body), receive, send)
         if _long >= MAXIMUM_LONG:
             return _whole(503, (("Retry-After", "5"),), b"")
@@ -93,26 +94,26 @@ async def _answered(scope: dict[str, Any], receive: Receive, send: Send) -> list
 
 
 async def _answer(view: View | None, scope: dict[str, Any], body: bytes, receive: Receive, send: Send) -> list[Message]:
-    """Work on the request, and again each time that it had to wait for something: what it claimed stays its own."""
+    """Process the request, and again each time that it had to wait for something. What it claimed stays claimed."""
     environ, loop = _environ(scope, body), asyncio.get_running_loop()
     again = _Again(brought={} if view is not None or environ["PATH_INFO"] in BEGINNING_AGAIN else None)
-    is_in_lane = view is not None
+    is_in_loop = view is not None
     for _ in range(MAXIMUM_BEGINNINGS):
         came: Response | list[Message] | concurrency.MustRunInThread
         environ["wsgi.input"] = BytesIO(body)
-        if view is not None and is_in_lane and _may_begin_in_the_loop(view, loop.time()):
-            came = _in_the_lane(view, environ, again, loop)
+        if view is not None and is_in_loop and _may_begin_in_the_loop(view, loop.time()):
+            came = _in_the_loop(view, environ, again, loop)
         else:
-            if view is not None and is_in_lane:
+            if view is not None and is_in_loop:
                 environ[WAITS] = True
-            came = await loop.run_in_executor(_threads, _beside, environ, again, Reader(receive, send, loop))
+            came = await loop.run_in_executor(_threads, _in_a_thread, environ, again, Reader(receive, send, loop))
         if isinstance(came, list):
             return came
         if not isinstance(came, concurrency.MustRunInThread):
             content = b"" if scope["method"] == "HEAD" else came.content
             return _whole(came.status_code, came.headers.items(), content)
         if came.errand is None or again.brought is None:
-            is_in_lane = False
+            is_in_loop = False
         elif await _is_over(came.errand, receive):
             again.brought[came.errand.key] = came.errand.future
         else:
@@ -122,8 +123,8 @@ async def _answer(view: View | None, scope: dict[str, Any], body: bytes, receive
 
 @dataclass(slots=True)
 class _Again:
-    """What stays a request's own when it begins again: what it claimed, what was counted, and what errands brought to
-    it; None where it cannot begin again for an errand.
+    """What a request keeps when it begins again: what it claimed, what was counted, and what errands brought (None: it
+    cannot begin again for an errand).
     """
 
     brought: dict[Hashable, Future[Any]] | None
@@ -152,7 +153,7 @@ def _may_begin_in_the_loop(view: View, now: float) -> bool:
 
 
 async def _is_over(errand: Errand, receive: Receive) -> bool:
-    """Wait for an errand: no thread is held for that. Raises `_GoneError` once whoever asked has left."""
+    """Wait for an errand, without holding a thread. Raises `_GoneError` when the client disconnects."""
     with errand.waited_for() as future:
         done, left = asyncio.wrap_future(future), asyncio.ensure_future(_left(receive))
         try:
@@ -160,10 +161,10 @@ async def _is_over(errand: Errand, receive: Receive) -> bool:
         finally:
             left.cancel()
         if not done.done() and left.done() and not left.cancelled():
-            done.cancel()  # ours alone: what others wait for goes on
+            done.cancel()  # only this wait: other requests may wait for the same errand
             raise _GoneError
         if done.done():
-            done.exception()  # so that asyncio does not report it: the request will
+            done.exception()  # so that asyncio does not report it: the request does
         return done.done()
 
 
@@ -172,15 +173,15 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-def _in_the_lane(
+def _in_the_loop(
     view: View,
     environ: dict[str, Any],
     again: _Again,
     loop: AbstractEventLoop,
 ) -> Response | concurrency.MustRunInThread:
-    """The answer, or that the request has to wait for somebody else, which nobody does here."""
-    # Django keeps database connections by task where a loop is running, and refuses to use them there. For the length
-    # of this call the thread does nothing else, so it is as good as a thread without a loop.
+    """The response, or `MustRunInThread` if the request has to wait."""
+    # Where a loop is running, Django keeps database connections by task, and refuses to use them. During this call the
+    # thread does nothing else, so it may count as a thread without a loop.
     asyncio._set_running_loop(None)
     try:
         with concurrency.in_event_loop(), again.in_force():
@@ -194,8 +195,8 @@ def _in_the_lane(
         asyncio._set_running_loop(loop)
 
 
-def _beside(environ: dict[str, Any], again: _Again, reader: Reader) -> list[Message] | concurrency.MustRunInThread:
-    """Answer in a thread, and give what is left to send: a page as a whole. A download is sent while it is made."""
+def _in_a_thread(environ: dict[str, Any], again: _Again, reader: Reader) -> list[Message] | concurrency.MustRunInThread:
+    """The messages that are left to send. A page is complete; a download is sent here, while it is made."""
     status, headers = 0, list[tuple[str, str]]()
 
     def start_response(told: str, sent: list[tuple[str, str]], *_: object) -> None:
@@ -206,8 +207,8 @@ def _beside(environ: dict[str, Any], again: _Again, reader: Reader) -> list[Mess
         with again.in_force():
             chunks = wsgi_application(environ, start_response)
     except concurrency.MustRunInThread as wait:
-        # Django ends a request when its answer is closed; this one has none.
-        request_finished.send(sender=_beside)
+        # Django ends a request when its response is closed; this one has none.
+        request_finished.send(sender=_in_a_thread)
         return wait
     try:
         if isinstance(chunks, list) or not getattr(chunks, "streaming", True):
@@ -215,12 +216,12 @@ def _beside(environ: dict[str, Any], again: _Again, reader: Reader) -> list[Mess
         reader.stream(_start(status, headers), chunks)
         return [_end(b"")]
     finally:
-        # Django ends a request when its answer is closed.
+        # Django ends a request when its response is closed.
         getattr(chunks, "close", lambda: None)()
 
 
 async def _read(receive: Receive, body: bytearray, most: int) -> bool:
-    """Add to the body until it ends, or is longer than `most`; whether there is more."""
+    """Add to the body until it ends, or is longer than `most`. True: there is more."""
     has_more = True
     while has_more and len(body) <= most:
         message = await receive()
@@ -250,7 +251,7 @@ def _environ(scope: dict[str, Any], body: bytes) -> dict[str, Any]:
         "wsgi.run_once": False,
     }
     for header, value in scope["headers"]:
-        # `X_Forwarded_For` would be written as `X-Forwarded-For` is, and pass for what a proxy has said.
+        # `X_Forwarded_For` would get the name of `X-Forwarded-For`, and pass for a proxy's header.
         if b"_" in header:
             continue
         name, text = _names.get(header) or _named(header), value.decode("latin-1")

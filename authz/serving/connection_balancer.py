@@ -1,7 +1,7 @@
-"""How a lane takes its connections: all lanes listen on one socket, and who has fewest takes the next.
+"""Spreads connections over the worker processes: all listen on one socket, and the one with the fewest takes the next.
 
-A connection stays where it is, and a lane answers one request at a time. Left to the system, which deals by a hash of
-the client's port, of sixteen connections eleven may wait behind each other in one lane and five in the other.
+A connection stays with its worker, and a worker serves one machine request at a time. The kernel would deal connections
+by a hash of the client's port: of sixteen, eleven may wait behind each other in one worker, and five in the other.
 """
 
 import asyncio
@@ -12,15 +12,17 @@ import uvicorn
 
 from authz.serving.http_protocol import Connection
 
-# Seconds for which a lane that has more than another leaves a connection to it, and between looks whether it is taken.
-# If the others are busy for so long it takes what waits, and some at a time: a flood is not kept waiting.
+# Seconds for which a worker that has more connections than another leaves the next to it, and seconds between its looks
+# whether the other has taken it. If the others are busy for longer, it takes up to AT_A_TIME of those that wait.
 BACKOFF_SECONDS, RECHECK_SECONDS, AT_A_TIME = 0.02, 0.001, 16
-# Seconds until it tries again when the system gives nothing, as where no file may be opened any more.
+# Seconds until it tries again when the kernel gives no connection, such as when no file descriptor is left.
 POLL_SECONDS = 0.1
 
 
 class Acceptor:
-    """Takes connections from the `listener`. `counts` has how many each lane has; this one's stand at its `place`."""
+    """Takes connections from the `listener`. `counts` holds each worker's number of connections, this one's at
+    `place`.
+    """
 
     def __init__(
         self, server: uvicorn.Server, listener: socket.socket, counts: MutableSequence[int], place: int
@@ -48,7 +50,7 @@ class Acceptor:
             self._look_again(RECHECK_SECONDS)
 
     def _is_left(self) -> bool:
-        """Whether those who have fewer have had the time to take what waits."""
+        """Whether the workers with fewer connections have had enough time to take the next."""
         now = self._loop.time()
         if now - self._left_last > 10 * RECHECK_SECONDS:
             self._left_since = now
@@ -63,7 +65,7 @@ class Acceptor:
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
-            return False  # another lane was quicker, or whoever it was has gone
+            return False  # another worker was quicker, or the client has gone
         except OSError:
             self._look_again(POLL_SECONDS)
             return False
@@ -83,10 +85,12 @@ class Acceptor:
         self._coming.discard(task)
         self._count()
         if not task.cancelled():
-            task.exception()  # whoever has gone before it was theirs leaves nothing to do
+            task.exception()  # a client that has already gone leaves nothing to do
 
     def _count(self) -> int:
-        """Also what the others see: each that comes wakes all lanes, so nobody's count is older than that."""
+        """This worker's connections, published to the others. Each new connection wakes all workers, so the counts are
+        never older than the last connection.
+        """
         count = len(self._server.server_state.connections) + len(self._coming)
         self._counts[self._place] = count
         return count

@@ -1,10 +1,9 @@
-"""A connection to the event loop: uvicorn's, with one reading of where a request ends (authz/protocol/http_request.py),
-one request at a time, and an end to what a stranger may send, and to how long they may take.
+"""HTTP/1.1 on one connection: uvicorn's protocol with strict framing (authz/protocol/http_request.py), one request at a
+time, and bounds on size and time.
 
-uvicorn gives a request's body away where an upgrade is offered, keeps pipelined requests without end, and waits for
-ever for a request that never comes, for a body that stops and for a reader that does not read. It also sends the head
-of an answer by itself: a packet more, and one more that somebody has to be woken for. Here llhttp reads heads, and no
-body.
+uvicorn drops a request's body where an upgrade is offered, queues pipelined requests without a bound, and waits for
+ever for a request that never comes, for a body that stops and for a client that does not read (slowloris). It also
+sends the head of a response in a packet of its own. Here llhttp parses heads, and no bodies.
 """
 
 import asyncio
@@ -17,31 +16,31 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from authz.protocol import http_request
 from authz.protocol.http_request import Chunks, MalformedRequestError
 
-# Seconds in which a request has to be here with its body, and its answer has to be read.
+# Seconds in which a request has to arrive with its body, and its response has to be read.
 TIMEOUT_SECONDS = 30.0
-# Seconds in which the answer to what is no request has to be read.
+# Seconds in which the response to a malformed request has to be read.
 LINGER = 2.0
-# Bytes, and lines. A browser's cookies and the longest request to sign in are a tenth of it.
+# Bytes, and header lines. A browser's cookies and the longest request to sign in are a tenth of it.
 MAXIMUM_HEAD, MAXIMUM_HEADERS = 64 * 1024, 100
-# Bytes that are taken from the system at once: what a connection can make us keep that we have not asked for.
+# Bytes that are read from the socket at once: the most that a connection can make us buffer.
 READ_AT_ONCE = 16 * 1024
-# Those whose request is not here yet, the oldest first: where there are too many connections, it is they who go.
+# Connections whose request is incomplete, the oldest first. They are closed first when there are too many connections.
 _arriving: dict["Connection", None] = {}
-# What is read is taken out of it before anything else is read.
+# The receive buffer, shared by all connections: its content is copied before the next read.
 _received = memoryview(bytearray(READ_AT_ONCE))
 
 
 class Connection(HttpToolsProtocol):
-    # How many there may be: each is an open file, and the database needs some. authz/serving/__main__.py says.
+    # The maximum number of connections. Each is an open file, and the database needs some (authz/serving/processes.py).
     most = 512
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._late: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
-        self._waiting = bytearray()  # what has come and is not read yet
-        self._head = bytearray()  # the request's, as far as it has come
-        self._left: int | Chunks | None = None  # of the body; None while its head is read
+        self._waiting = bytearray()  # received and not parsed yet
+        self._head = bytearray()  # the request's head, as far as received
+        self._left: int | Chunks | None = None  # what is left of the body; None while the head is parsed
         self._is_whole = self._is_refused = self._has_ended = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -49,7 +48,7 @@ class Connection(HttpToolsProtocol):
         transport.set_protocol(_Reading(self))
         if len(self.connections) > self.most and _arriving:
             next(iter(_arriving)).abort()
-        # Who has gone before we looked has no address, and waits for no answer.
+        # A client that has already gone has no address, and waits for no response.
         if self.client is None or len(self.connections) > self.most:
             self.abort()
         else:
@@ -74,7 +73,7 @@ class Connection(HttpToolsProtocol):
         self._go_on()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own, which uvicorn narrows
-        """Whether the connection stays open: whoever has sent all that they will still waits for the answer."""
+        """Whether the connection stays open: a client that has closed its sending side still waits for the response."""
         self._has_ended = True
         return self._is_answer_due() or bool(self._waiting)
 
@@ -82,9 +81,8 @@ class Connection(HttpToolsProtocol):
         return self._is_whole and not self.cycle.response_complete
 
     def _go_on(self) -> None:
-        """Read what has come, up to the end of one request: the next is read when this one has its answer.
-
-        Each further one would be kept, and a stranger's connection costs a bounded amount of memory (attack 36).
+        """Parse what has been received, up to the end of one request. The next one is parsed when this one is answered:
+        pipelined requests are not queued, so a connection costs a bounded amount of memory (attack 36).
         """
         if self.transport.is_closing():
             return
@@ -110,7 +108,7 @@ class Connection(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
 
     def _read(self) -> bool:
-        """Read on in the head or the body. False: there is too little of it to be read."""
+        """Parse more of the head or the body. False: more has to be received first."""
         before = len(self._waiting)
         if self._left is None:
             self._read_head()
@@ -183,23 +181,23 @@ class Connection(HttpToolsProtocol):
             self.headers[:] = [(b"host", host), *(header for header in self.headers if header[0] != b"host")]
         length = http_request.body_length(version, judged)
         # > A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation.
-        # > (RFC 9110 §10.1.1) Nor does anybody wait for it who sends no body.
+        # > (RFC 9110 §10.1.1) A client that sends no body does not wait for it either.
         self.expect_100_continue &= version != "1.0" and length != 0
         super().on_headers_complete()
         self._left = Chunks() if length is None else length
-        # The answer to HEAD has nothing that its head could wait for.
+        # The response to HEAD has no body that its head could be sent with.
         if self.scope["method"] != "HEAD":
             self.cycle.transport = _Answering(self.transport)
 
     def on_body(self, body: bytes) -> None:
-        """Bodies are not llhttp's to read: where an upgrade is offered it reads none."""
+        """Never called in order: llhttp parses no bodies here, because it drops them where an upgrade is offered."""
         raise MalformedRequestError("a body where none was announced")
 
     def on_message_complete(self) -> None:
-        """A request is whole when its body is."""
+        """Ignored: `_on_whole` says when a request is complete."""
 
     def _on_body(self, body: bytes) -> None:
-        # Of what was answered before it was whole, the rest is read over.
+        # If the response was sent before the request was complete, the rest of the body is discarded.
         if body and not self.cycle.response_complete:
             super().on_body(body)
 
@@ -210,13 +208,15 @@ class Connection(HttpToolsProtocol):
             super().on_message_complete()
 
     def _refuse(self, error: MalformedRequestError) -> None:
-        """Say so, and close when the sender has read it: the answer would be lost if we closed on what still comes."""
+        """Send the error, and close when the client has read it. Closing while more arrives would reset the connection,
+        and the client would lose the response.
+        """
         self._is_refused = True
         self._waiting.clear()
         self._head.clear()
         begun = self.cycle if self._left is not None else None
         if begun is not None and (begun.response_started or begun.response_complete):
-            self.abort()  # a second answer to one request would be taken for the next one's
+            self.abort()  # a second response to one request would be taken for the next request's
             return
         if begun is not None:
             begun.disconnected = True
@@ -258,13 +258,13 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             self._expect_to_be_read()
         elif self._waiting:
-            # Others come first: who sends a thousand at once is served as often as who sends one.
+            # Other connections come first: pipelining a thousand requests gives no advantage over sending one.
             self.loop.call_soon(self._go_on)
         elif self._has_ended and self._is_whole:
             self.transport.close()
 
     def timeout_keep_alive_handler(self) -> None:
-        # Closing would wait for whoever has not read until now.
+        # Closing would wait until the client has read everything.
         self.abort()
 
     def _expect_to_be_read(self) -> None:
@@ -278,7 +278,9 @@ class Connection(HttpToolsProtocol):
 
 
 class _Reading(asyncio.BufferedProtocol):
-    """Takes what has come for a connection from the system, a little at a time. The loops' own way takes 250 KB."""
+    """Reads from the socket into a small shared buffer. The event loops' own buffers have 250 KB for each
+    connection.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -295,17 +297,19 @@ class _Reading(asyncio.BufferedProtocol):
 
 
 class _Answering(asyncio.Transport):
-    """Sends the head of an answer together with the first of its body; what uvicorn's cycle needs of a transport."""
+    """Sends the head of a response in one packet with the beginning of its body. It has what uvicorn's cycle needs of a
+    transport.
+    """
 
     __slots__ = ("_head", "_transport")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self._head: bytes | None = None  # None: it has not come yet; empty: it is sent
+        self._head: bytes | None = None  # None: not written yet; empty: sent
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._head is None:
-            # Somebody holds the body back until they read this.
+            # The client holds the body back until it reads this.
             if bytes(data).startswith(b"HTTP/1.1 100 "):
                 self._transport.write(data)
             else:

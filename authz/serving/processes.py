@@ -1,8 +1,9 @@
-"""Serving: some processes with a lane each (authz/serving/asgi.py), on one port, and one for what is done by the clock
-(docs/decisions/0011-turns.md). All are forked from one that has loaded the application, and replaced when they end.
+"""The processes of a server: some workers on one port, and one for scheduled tasks
+(docs/decisions/0011-event-loop-and-workers.md). All are forked from a parent that has loaded the application, and
+replaced when they end.
 
-The lanes take connections from one socket (authz/serving/connection_balancer.py), which belongs to the parent: who
-connects while a process is being replaced waits for another, or for the new one.
+The workers accept connections from one socket (authz/serving/connection_balancer.py). It belongs to the parent, so a
+client that connects while a worker is being replaced waits for another worker, or for the new one.
 """
 
 import asyncio
@@ -28,11 +29,11 @@ from authz.serving.http_protocol import Connection
 
 logger = logging.getLogger(__name__)
 
-# Open files of a process: in all, and those that connections leave to the database and whatever else has to open one.
+# Open files of a process: all of them, and those that client connections leave free for the database and other files.
 MAXIMUM_FILES, KEPT_FILES = 4096, 128
 # Connections that wait to be accepted.
 BACKLOG = 4096
-# Seconds before another is started: one that cannot even start is not started as often as the machine is able to.
+# Seconds before a process is replaced, so that one that cannot start is not started in a busy loop.
 BEFORE_ANOTHER = 1.0
 _TOLD = (signal.SIGTERM, signal.SIGINT)
 _fork = get_context("fork")
@@ -42,21 +43,23 @@ def serve(
     host: str,
     port: int,
     *,
-    lanes: int,
+    workers: int,
     stopping: int,
-    clock: Callable[[Callable[[float], bool]], None],
+    scheduled: Callable[[Callable[[float], bool]], None],
     log_config: dict[str, Any],
 ) -> None:
-    """Serve until SIGTERM or SIGINT; then requests in flight have `stopping` seconds. Exits where the port is taken.
+    """Serve until SIGTERM or SIGINT; then requests in flight have `stopping` seconds. Raises `SystemExit` where the
+    port is taken.
 
-    The `clock` is given something that waits so many seconds, and says whether it is over.
+    `scheduled` runs the scheduled tasks in a process of its own. It gets a function that waits so many seconds, and
+    says whether the server is stopping.
     """
     listener = _listener(host, port)
     files = _files()
     Connection.most = files - min(KEPT_FILES, files // 2)
-    # How many connections each lane has.
-    counts = RawArray("i", lanes)
-    # Nothing is ever written to it. Its readers learn when nobody can: we are gone, and so are they (`kill -9`).
+    # The number of connections of each worker.
+    counts = RawArray("i", workers)
+    # Nothing is ever written to this pipe. When the parent dies (`kill -9`), its readers see the end, and exit.
     life, _ours = os.pipe()
     config = uvicorn.Config(
         "authz.serving.worker:application",
@@ -66,11 +69,11 @@ def serve(
         lifespan="off",
         timeout_keep_alive=60,
         timeout_graceful_shutdown=stopping,
-        # Who asked, and for whom, authz/limits/addresses.py says.
+        # authz/limits/addresses.py reads the proxies' headers.
         proxy_headers=False,
         server_header=False,
         access_log=False,
-        # Less than an error is what strangers send that is no HTTP: it would fill the log.
+        # Below "error" uvicorn logs each malformed request, and a client could fill the log with them.
         log_level="error",
         log_config=log_config,
     )
@@ -78,7 +81,7 @@ def serve(
 
     def started(name: str, target: Callable[..., None], *arguments: object) -> ForkProcess:
         process = _fork.Process(target=_forked, args=(name, target, life, _ours, *arguments), name=name, daemon=True)
-        # A signal in between comes to each when it can hear it.
+        # A signal that arrives in between is delivered when the process has its handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
         process.start()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _TOLD)
@@ -87,8 +90,8 @@ def serve(
     for number in _TOLD:
         signal.signal(number, lambda *_: is_over.set())
     kinds: list[tuple[Any, ...]] = [
-        *(("lane", _lane, config, listener, counts, place) for place in range(lanes)),
-        ("clock", _clock, clock),
+        *(("worker", _worker, config, listener, counts, place) for place in range(workers)),
+        ("scheduler", _scheduler, scheduled),
     ]
     running = [started(*kind) for kind in kinds]
     while not is_over.is_set():
@@ -106,7 +109,7 @@ def serve(
 
 
 def _forked(name: str, target: Callable[..., None], life: int, parents: int, *arguments: object) -> None:
-    # Once it has stopped, uvicorn sends itself the signal that told it to. That is the end, and a good one.
+    # Once it has stopped, uvicorn sends itself the signal that stopped it. The exit code is then 0.
     for number in _TOLD:
         signal.signal(number, _end)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _TOLD)
@@ -116,7 +119,7 @@ def _forked(name: str, target: Callable[..., None], life: int, parents: int, *ar
     target(life, *arguments)
 
 
-def _lane(life: int, config: uvicorn.Config, *where: Any) -> None:
+def _worker(life: int, config: uvicorn.Config, *where: Any) -> None:
     async def served() -> None:
         asyncio.get_running_loop().add_reader(life, os._exit, 1)
         config.load()
@@ -128,8 +131,8 @@ def _lane(life: int, config: uvicorn.Config, *where: Any) -> None:
         runner.run(served())
 
 
-def _clock(life: int, clock: Callable[[Callable[[float], bool]], None]) -> None:
-    clock(lambda seconds: bool(select.select([life], [], [], seconds)[0]))
+def _scheduler(life: int, scheduled: Callable[[Callable[[float], bool]], None]) -> None:
+    scheduled(lambda seconds: bool(select.select([life], [], [], seconds)[0]))
 
 
 def _end(*_: object) -> NoReturn:
@@ -147,7 +150,7 @@ def _listener(host: str, port: int) -> socket.socket:
 
 
 def _files() -> int:
-    """How many files a process may open, connections among them: as many as it is allowed, not as it was given."""
+    """Raise the soft limit on open files as far as the hard limit allows, and return how many may be used."""
     given, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAXIMUM_FILES if allowed == resource.RLIM_INFINITY else min(MAXIMUM_FILES, allowed)
     files = max(given, wanted)

@@ -1,5 +1,5 @@
-"""What a process of the server runs: the application, which it shares with its parent and its siblings, and what each
-process starts for itself, because threads do not survive a fork.
+"""The worker's application object, loaded before the fork and shared copy-on-write; and the threads that each worker
+starts for itself, because threads do not survive a fork.
 """
 
 from authz.serving.asgi import application  # first: it says which settings

@@ -1,6 +1,6 @@
-"""What each worker does every second beside its requests: it hands on what it has counted, what it left out, and which
-proxy nobody named. Every half minute it renews what it says while the database does not answer
-(authz/endpoints/from_memory.py).
+"""What each worker does every second in a thread of its own: it publishes its metrics, records the refusals that
+sampling left out, and notes proxies that are not configured. Every half minute it renews the responses that it gives
+while the database does not answer (authz/endpoints/from_memory.py).
 """
 
 import itertools
@@ -19,25 +19,25 @@ from authz.telemetry import metrics
 logger = logging.getLogger(__name__)
 
 EVERY = 1.0
-# Beats between two looks at what is to be remembered.
+# Rounds between two renewals of what is remembered.
 REMEMBER_EVERY = 30
 
 
 def start() -> None:
-    threading.Thread(target=_beat, name="heartbeat", daemon=True).start()
+    threading.Thread(target=_run, name="worker-reports", daemon=True).start()
 
 
-def _beat() -> None:
-    for beat in itertools.count():
-        once(remembers=beat % REMEMBER_EVERY == 0)
+def _run() -> None:
+    for number in itertools.count():
+        once(remembers=number % REMEMBER_EVERY == 0)
         time.sleep(EVERY)
 
 
 def once(*, remembers: bool = False) -> None:
-    """One beat. It must outlive whatever goes wrong: a full disk, a database that is away."""
+    """One round. It raises nothing: the thread must survive a full disk and a database that is away."""
     try:
         metrics.publish()
-        # With a request's deadline: else it would wait as long as a database hangs.
+        # Statements have a request's deadline here. Otherwise this would wait as long as a database hangs.
         with concurrency.in_thread():
             refusal_sampling.record_left_out()
             if remembers:
@@ -45,7 +45,7 @@ def once(*, remembers: bool = False) -> None:
             unnamed_proxies.note()
             unreadable_headers.note()
     except Exception:
-        logger.exception("the heartbeat missed")
+        logger.exception("the worker's report failed")
     finally:
         log_repeats.tell()
         connection.close()

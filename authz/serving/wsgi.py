@@ -1,8 +1,8 @@
-"""The WSGI application: machine endpoints straight to their views, people's pages through all of Django.
+"""The WSGI application: machine endpoints go straight to their views, pages through all of Django.
 
-A token request needs no session, no messages, no URL patterns and no signals; leaving them out makes it several times
-faster (docs/decisions/0006-machine-path.md). Both ways lead to the same views: what is not in the short list goes the
-long way, which is always right.
+A token request needs no session, no messages, no URL patterns and no signals. Without them it is several times faster
+(docs/decisions/0006-machine-path.md). The URL patterns have the same views, so a path that is not in `MACHINES` is
+served as well.
 """
 
 import os
@@ -38,16 +38,16 @@ MACHINES: dict[str, View] = {
     "/readyz": health.readyz,
     "/metrics": metrics.metrics,
 }
-# In the environment of a request that waits for a lock: it needs a place to wait (authz/database/concurrency.py).
+# In the environment of a request that waits for a lock: it needs a free place (authz/database/concurrency.py).
 WAITS = "gatehouse.waits"
 _SCHEME = conf.issuer.partition(":")[0]
 
 
 class PageRequest(WSGIRequest):
-    """A request for a page. Addresses and forms are UTF-8, whatever charset a Content-Type claims: no form type has
-    that parameter (URL Standard §5; RFC 7578 §8).
+    """A request for a page. URLs and forms are UTF-8, whatever charset a Content-Type claims: no form type has that
+    parameter (URL Standard §5; RFC 7578 §8).
 
-    Django would read the address by it, too, and breaks where Python's codec of that name is none of text (attack 35).
+    Django would decode the URL with it, too, and fails where Python's codec of that name is not for text (attack 35).
     """
 
     @property
@@ -63,14 +63,14 @@ people.request_class = PageRequest
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    # TLS may end at a proxy; whether people's pages are secure is said by the issuer, not by a header (law 7).
+    # TLS may end at a proxy. The issuer's scheme says whether pages are secure, not a header (invariant 7).
     environ["wsgi.url_scheme"] = _SCHEME
     environ.setdefault(BEGAN, time.perf_counter())
     path = environ.get("PATH_INFO", "")
     view = MACHINES.get(path) or metadata.at_well_known(path)
     with concurrency.in_thread():
         if view is None:
-            # What Django logs after its last middleware is known by the request's id, too.
+            # So that what Django logs after its last middleware has the request's id, too.
             with audit.origin(client_address(environ), request_id(environ)):
                 return people(environ, start_response)
         response = _busy() if environ.get(WAITS) and not concurrency.may_block() else answer(view, environ)
@@ -85,10 +85,11 @@ def _busy() -> Response:
 
 
 def answer(view: View, environ: dict[str, Any]) -> Response:
-    """What a machine endpoint answers."""
-    # Django does this by a signal that this way does not send. It may ask the database, so not for those who do not.
+    """The response of a machine endpoint."""
+    # Django does this by a signal that is not sent here. It may query the database, so endpoints without one are left
+    # out.
     if connection.connection is not None and not getattr(view, "needs_no_database", False):
         connection.close_if_unusable_or_obsolete()
-        # What each request asks first finds out whether it is alive (authz/database/configuration_cache.py).
+        # The first statement of each request finds out whether it is alive (authz/database/configuration_cache.py).
         connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs do not know it
     return view(MachineRequest(environ))

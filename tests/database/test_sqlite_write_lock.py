@@ -93,11 +93,11 @@ def test_who_is_gone_has_no_turn(connected: Callable[[], DatabaseWrapper]) -> No
     first, second = connected(), connected()
     pid = os.fork()
     if pid == 0:
-        connected().take_turn()
+        connected().take_write_lock()
         os._exit(0)
     os.waitpid(pid, 0)
     assert is_free(second)
-    first.take_turn()
+    first.take_write_lock()
     first.close()
     assert is_free(second)
 
@@ -107,7 +107,7 @@ def test_who_never_ends_a_turn_keeps_others_for_a_moment_only(
 ) -> None:
     monkeypatch.setattr(base, "LONGEST_WAIT", 0.2)
     first, second = connected(), connected()
-    first.take_turn()
+    first.take_write_lock()
     second._start_transaction_under_autocommit()
     second.cursor().execute("CREATE TABLE t (x)")
     second._commit()
@@ -128,8 +128,8 @@ def test_without_the_run_directory_it_goes_on(
 @pytest.mark.django_db(transaction=True)
 def test_a_statement_that_is_a_transaction_of_its_own_takes_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[str] = []
-    monkeypatch.setattr(DatabaseWrapper, "take_turn", lambda _: turns.append("taken"))
-    monkeypatch.setattr(DatabaseWrapper, "end_turn", lambda _: turns.append("ended"))
+    monkeypatch.setattr(DatabaseWrapper, "take_write_lock", lambda _: turns.append("taken"))
+    monkeypatch.setattr(DatabaseWrapper, "release_write_lock", lambda _: turns.append("ended"))
     raw_sql.write("DELETE FROM authz_usedassertion")
     assert turns == ["taken", "ended"]
     turns.clear()

@@ -224,7 +224,9 @@ def test_a_task_that_has_left_something_is_due_again_in_a_moment(tasks: dict[str
 
 @pytest.mark.django_db(transaction=True)
 def test_housekeeping_is_faster_than_those_who_use_assertions() -> None:
-    """Three thousand a second at the most (docs/decisions/0011-turns.md): what removes them has to keep up."""
+    """Three thousand a second at the most (docs/decisions/0011-event-loop-and-workers.md): what removes them has to
+    keep up.
+    """
     ends = datetime.now(UTC).timestamp() + 60
     began = time.perf_counter()
     for number in range(300):

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with ThreadPoolExecutor(1, thread_name_prefix="beside") as pool:
+    with ThreadPoolExecutor(1, thread_name_prefix="thread") as pool:
         monkeypatch.setattr(asgi, "_threads", pool)
         yield
         pool.submit(connections.close_all).result()

@@ -213,11 +213,11 @@ def test_two_servers_do_not_share_a_port(server: RunningGatehouse) -> None:
 
 
 def clock(server: RunningGatehouse) -> int | None:
-    return next((pid for pid, name in children(server) if name == "gatehouse clock"), None)
+    return next((pid for pid, name in children(server) if name == "gatehouse scheduler"), None)
 
 
 def lanes_of(server: RunningGatehouse) -> list[int]:
-    return [pid for pid, name in children(server) if name == "gatehouse lane"]
+    return [pid for pid, name in children(server) if name == "gatehouse worker"]
 
 
 def children(server: RunningGatehouse) -> list[tuple[int, str]]:

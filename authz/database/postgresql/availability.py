@@ -1,8 +1,8 @@
-"""Whether PostgreSQL answers, as this process last saw it.
+"""A circuit breaker: whether PostgreSQL answers, as this process last saw it.
 
-A database that hangs costs whoever asks it the whole deadline. Without a memory of that every thread would spend it,
-one after the other, and requests that need no database would wait for a thread. So after a deadline has passed one
-request tries again each second, and all others are refused at once. Any answer ends that.
+A statement to a database that hangs costs the whole deadline. If each thread spent it, requests that need no database
+would wait for a thread. So after a deadline has passed, one request tries again each second, and all others are refused
+at once. Any answer ends that.
 """
 
 import threading
@@ -25,11 +25,11 @@ class Availability:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether a deadline has passed since the last answer. The event loop's thread asks nothing meanwhile."""
+        """Whether a deadline has passed since the last answer. Meanwhile the event-loop thread runs no statement."""
         return self._is_slow or self._next_try is not None
 
     def may_ask(self, seconds: float) -> bool:
-        """Whether this thread may ask, and wait for `seconds` at most. While the database hangs one thread may."""
+        """Whether this thread may run a statement of at most `seconds`. While the database hangs, one thread may."""
         if self._next_try is None:
             return True
         with self._lock:
@@ -45,7 +45,7 @@ class Availability:
             self._is_slow, self._next_try, self._trying = False, None, 0
 
     def was_slow(self) -> None:
-        """The event loop's thread waited as long as it may, which is not long enough to call the database away."""
+        """The event-loop thread waited as long as it may. That is too short to say that the database hangs."""
         self._is_slow = True
 
     def timed_out(self) -> None:

@@ -1,8 +1,8 @@
-"""Django's PostgreSQL, for requests. None of them waits longer than its deadline (connections.py beside this module),
-and in the lane (authz/database/concurrency.py) none for more than moments, since everybody there waits with it.
+"""Django's PostgreSQL backend with deadlines for requests (authz/database/postgresql/connections.py). In the event-loop
+thread (authz/database/concurrency.py) a request waits for milliseconds only, because all others there wait with it.
 
-A request in the lane that finds a row locked, or the database away, begins again beside it. There it waits as long as
-it may, and is told.
+A request in the event-loop thread that finds a row locked, or the database away, begins again in another thread. There
+it waits up to its deadline, and then fails with an error.
 """
 
 import contextvars
@@ -28,12 +28,13 @@ from authz.database.postgresql.connections import (
     server_deadline,
 )
 
-# Milliseconds that a request in the lane waits for somebody else's row. Our own transactions are shorter.
+# Milliseconds that a request in the event-loop thread waits for a locked row. The server's own transactions are
+# shorter.
 LOCK_TIMEOUT = 50
-# Seconds: how long a request tries to connect (the driver knows nothing shorter), and how long after a failure the
-# lane does not.
+# Seconds: how long a request tries to connect (the driver's minimum), and how long after a failure the event-loop
+# thread does not try.
 CONNECT_TIMEOUT, AWAY = 2, 10.0
-# Seconds that the lane waits for a connection that another thread opens for it.
+# Seconds that the event-loop thread waits for a connection that another thread opens for it.
 LOOP_CONNECT_SECONDS = 0.2
 
 
@@ -79,7 +80,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return opened
 
     def _opened_beside(self, conn_params: dict[str, Any]) -> Any:
-        """A connection for the lane, which another thread opens. Until it is there, requests leave the lane."""
+        """A connection for the event-loop thread, which another thread opens. Until then requests leave the thread."""
         if time.monotonic() < self._away_until:
             raise concurrency.MustRunInThread
         if self._opening is None:
@@ -97,7 +98,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def init_connection_state(self) -> None:
         super().init_connection_state()
         if concurrency.is_serving():
-            # The server's own word comes before ours, and then the connection is as good as before.
+            # The server's timeout ends before the client's deadline, so that the connection can be used again.
             limits = f"SET statement_timeout = {server_deadline() * 1000}"
             if concurrency.is_in_event_loop():
                 limits += f"; SET lock_timeout = {LOCK_TIMEOUT}"
@@ -106,7 +107,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @contextmanager
     def long_statements(self) -> Iterator[None]:
-        """Not inside a transaction. Outside a request of the server nothing has a deadline anyway."""
+        """Not inside a transaction. Outside a request of the server statements have no deadline."""
         if not concurrency.is_serving():
             yield
             return
@@ -124,7 +125,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             cursor.execute(f"SET statement_timeout = {server_deadline() * 1000}")
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """Asked before each request."""
+        """Called before each request."""
         if self.connection is not None and self.connection.closed and not self.in_atomic_block:
             self.close()
         super().close_if_unusable_or_obsolete()

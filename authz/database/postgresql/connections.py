@@ -1,8 +1,8 @@
-"""psycopg's connections, with a deadline of our own for each statement of a request.
+"""psycopg's connections, with a client-side deadline for each statement of a request.
 
-`statement_timeout` is kept by the server, so it does not help where the server is stopped or the network swallows
-packets. Here the client stops waiting, closes the connection, and the request is answered with 503. PostgreSQL undoes
-what was not committed. Commands, scheduled tasks and downloads have no deadline: what they do may take long.
+The server enforces `statement_timeout`, so it does not help where the server is stopped or packets are lost. Here the
+client stops waiting and closes the connection, and the request is answered with 503. PostgreSQL rolls back what was not
+committed. Commands, scheduled tasks and downloads have no deadline.
 """
 
 from collections.abc import Iterator
@@ -19,16 +19,16 @@ from authz.conf import conf
 from authz.database import concurrency
 from authz.database.postgresql.availability import availability
 
-# Seconds that the event loop's thread waits for a statement that may be begun again beside it.
+# Seconds that the event-loop thread waits for a statement that may begin again in another thread.
 LOOP_SECONDS = 0.5
-# Seconds for a statement about as many rows as there are.
+# Seconds for a statement that may change all rows of a table.
 LONG_SECONDS = 120
-# Seconds that the server has to say by itself that a statement took too long; then the connection can be kept.
+# Seconds by which the client's deadline is later than the server's, so that the connection can be kept.
 GRACE = 0.5
 
 
 class NoAnswer(psycopg.OperationalError):
-    """The database did not answer within the deadline, or has not for a moment and is not asked."""
+    """The database did not answer within the deadline; or it did not a moment ago, and the statement was not sent."""
 
 
 _is_long: ContextVar[bool] = ContextVar("is_long", default=False)
@@ -46,7 +46,7 @@ def deadline() -> float:
 
 @contextmanager
 def long_statements() -> Iterator[None]:
-    """For a request of an administrator that changes as many rows as there are, such as ending all access."""
+    """For an administrator's request that may change all rows of a table, such as ending all access."""
     token = _is_long.set(True)
     try:
         yield
@@ -55,7 +55,7 @@ def long_statements() -> Iterator[None]:
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    # Whether the statement under way can be begun again: it has changed nothing that would not be undone.
+    # Whether the current statement can begin again: it has changed nothing that would not be rolled back.
     _may_begin_again = False
 
     def wait(self, gen: Any, *rest: Any, **more: Any) -> Any:
@@ -65,7 +65,7 @@ class BoundedConnection(psycopg.Connection[Any]):
         try:
             return super().wait(gen, timeout=LOOP_SECONDS if leaves else deadline())
         except _WaitTimeout:
-            # What comes later on this connection would be the answer to another question.
+            # A late answer on this connection would be taken for the answer to the next statement.
             self.pgconn.finish()
             if leaves:
                 availability.was_slow()
@@ -89,7 +89,9 @@ class BoundedConnection(psycopg.Connection[Any]):
 
 
 def refuse_if_in_doubt() -> None:
-    """Raises `MustRunInThread` in the event loop's thread, and beside it `NoAnswer` unless this request is to try."""
+    """Raises `MustRunInThread` in the event-loop thread. In another thread it raises `NoAnswer`, unless this is the
+    request that tries again.
+    """
     if concurrency.is_in_event_loop():
         if availability.is_in_doubt:
             raise concurrency.MustRunInThread

@@ -1,17 +1,18 @@
-"""Django's SQLite, for several processes of one server, and for a file that may be moved, removed or put back under it.
+"""Django's SQLite backend, for several processes of one server, and for a file that may be moved, removed or restored.
 
-**Turns.** SQLite has one writer. Whoever finds somebody else writing sleeps for milliseconds before it looks again, as
-long as dozens of transactions take. So the threads and processes of a server take turns by a lock of the system's that
-is looked at every few microseconds. It is a courtesy: who has waited long goes on without, and SQLite decides.
+**The write lock.** SQLite has one writer. A connection that finds another one writing sleeps for milliseconds before it
+tries again, which is as long as dozens of transactions take. So the threads and processes of a server share a file lock
+(`flock`) that they try every few microseconds. Correctness does not need it: a thread that has waited long goes on
+without it, and SQLite decides.
 
-**The log.** What is committed stands in the write-ahead log until a checkpoint carries it into the database and waits
-for the disk. SQLite leaves that to whose commit makes a thousand pages full, every hundred tokens or so, and everybody
-waits for it. Here it is done beside them (authz/database/checkpoints.py).
+**The write-ahead log.** Committed pages stay in the log until a checkpoint moves them into the database file and waits
+for the disk. By default SQLite does that in the commit that fills a thousand pages, about every hundred tokens, and all
+writers wait for it. Here another thread does it (authz/database/checkpoints.py).
 
-**The file.** A connection goes on writing to the file that it opened, wherever that is now. Tokens would be issued
-whose record is in a file that nobody will ever read (law 4). And SQLite makes a new, empty database where it finds
-none; whoever has opened that one would answer 503 for ever, and its log would be taken for that of the file that is put
-back.
+**The file.** A connection goes on writing to the file that it opened, even if that was moved or removed. Tokens would
+be issued whose audit records are lost with that file (invariant 4). And SQLite creates a new, empty database where it
+finds none: a process that has opened it would answer 503 for ever, and its log would be taken for the log of the file
+that is restored.
 """
 
 import fcntl
@@ -32,22 +33,22 @@ from authz.database.locks import is_locked
 T = TypeVar("T")
 Identity = tuple[int, int] | None
 
-# Seconds: between two looks, and after which there is another reason than somebody's turn.
-LOOK, LONGEST_WAIT = 0.00005, 1.0
-# Milliseconds for which SQLite waits for who writes: for a request in the event loop's thread, which all others there
-# wait for, and beside it. Then it is answered with 503.
+# Seconds: between two tries of the write lock, and after which the thread goes on without it.
+POLL_SECONDS, LONGEST_WAIT = 0.00005, 1.0
+# Milliseconds for which SQLite waits for the writer: in the event-loop thread, where all others wait, too, and in other
+# threads. Then the request is answered with 503.
 LOOP_BUSY, BUSY = 50, 5000
-# Pages of the log: from which it is to begin anew, and from which whoever commits sees to it, if nobody else does.
+# Pages of the log: from which a checkpoint restarts it, and from which a commit runs a checkpoint itself.
 LONG_LOG, LONGEST_LOG = 16_384, 131_072
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     _opened: Identity = None
-    _turn: int | None = None  # the descriptor of the file that is locked
+    _write_lock: int | None = None  # the descriptor of the file that is locked
 
     def get_connection_params(self) -> dict[str, Any]:
         parameters: dict[str, Any] = super().get_connection_params()
-        # `manage.py migrate` makes a database; a process that serves never does.
+        # Only `manage.py migrate` creates a database; a serving process never does.
         if conf.run_directory is not None:
             parameters["database"] = f"file:{quote(str(self.settings_dict['NAME']))}?mode=rw"
         return parameters
@@ -59,28 +60,31 @@ class DatabaseWrapper(base.DatabaseWrapper):
             made.execute(f"PRAGMA wal_autocheckpoint={LONGEST_LOG}")
         if concurrency.is_serving():
             made.execute(f"PRAGMA busy_timeout={LOOP_BUSY if concurrency.is_in_event_loop() else BUSY}")
-        if conf.run_directory is not None and self._turn is None:
-            # Somebody may tidy /tmp under a running server. It goes on without turns.
+        if conf.run_directory is not None and self._write_lock is None:
+            # The run directory may have been removed from /tmp. The server goes on without the write lock.
             with suppress(OSError):
-                self._turn = os.open(f"{conf.run_directory}/turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                path = f"{conf.run_directory}/write-lock"
+                self._write_lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return made
 
     def close(self) -> None:
         super().close()
-        if self.connection is None and self._turn is not None:
-            os.close(self._turn)
-            self._turn = None
+        if self.connection is None and self._write_lock is not None:
+            os.close(self._write_lock)
+            self._write_lock = None
 
-    # --- Turns ---
+    # --- The write lock ---
 
-    def take_turn(self) -> None:
-        """Return when nobody else of this server writes. Whoever takes a turn ends it. Raises `Locked`."""
-        if self._turn is None:
+    def take_write_lock(self) -> None:
+        """Return when no other thread or process of this server writes, or after a second. The caller releases the
+        lock. Raises `Locked` in the event-loop thread.
+        """
+        if self._write_lock is None:
             return
         began, has_place = 0.0, False
         while True:
             try:
-                fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self._write_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 began = began or time.monotonic()
                 waited = time.monotonic() - began
@@ -92,25 +96,25 @@ class DatabaseWrapper(base.DatabaseWrapper):
                         return
                 if waited >= LONGEST_WAIT:
                     return
-                time.sleep(LOOK)
+                time.sleep(POLL_SECONDS)
             else:
                 return
 
-    def end_turn(self) -> None:
-        if self._turn is not None:
-            fcntl.flock(self._turn, fcntl.LOCK_UN)
+    def release_write_lock(self) -> None:
+        if self._write_lock is not None:
+            fcntl.flock(self._write_lock, fcntl.LOCK_UN)
 
     def _start_transaction_under_autocommit(self) -> None:
-        self.take_turn()
+        self.take_write_lock()
         try:
-            self.patiently(super()._start_transaction_under_autocommit)  # type: ignore[misc]  # the stubs do not know it
+            self.wait_to_write(super()._start_transaction_under_autocommit)  # type: ignore[misc]  # the stubs do not know it
         except BaseException:
-            self.end_turn()
+            self.release_write_lock()
             raise
 
-    def patiently(self, write: Callable[[], T]) -> T:
-        """What it gives, a statement that begins to write. Beside the event loop threads are few: whoever has to wait
-        for longer than moments needs a place to wait (authz/database/concurrency.py), so that pages go on.
+    def wait_to_write(self, write: Callable[[], T]) -> T:
+        """Run `write`, a statement that begins to write, and return its result. Threads are few: a request that has to
+        wait for more than milliseconds takes a waiting place (authz/database/concurrency.py). Raises Django's `Error`.
         """
         if not concurrency.is_serving() or concurrency.is_in_event_loop():
             return write()
@@ -133,19 +137,19 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             super()._commit()  # type: ignore[misc]  # the stubs do not know it
         finally:
-            self.end_turn()
+            self.release_write_lock()
 
     def _rollback(self) -> None:
         try:
             super()._rollback()  # type: ignore[misc]  # the stubs do not know it
         finally:
-            self.end_turn()
+            self.release_write_lock()
 
-    # --- The log ---
+    # --- The write-ahead log ---
 
     def checkpoint(self) -> None:
-        """Carry what is committed into the database, while others write. Where the log is long they wait until all of
-        it is there, some milliseconds: only then does the next who writes begin at its start.
+        """Move what is committed into the database file, while others write. Where the log is long, writers wait some
+        milliseconds until all of it is moved: only then the next writer begins at the start of the log.
         """
         self.ensure_connection()
         if self._carry() > LONG_LOG:
@@ -153,24 +157,24 @@ class DatabaseWrapper(base.DatabaseWrapper):
             # More was committed meanwhile.
             self._carry()
             self._flush()
-            self.take_turn()
+            self.take_write_lock()
             try:
                 self._carry()
             finally:
-                self.end_turn()
+                self.release_write_lock()
 
     def _carry(self) -> int:
-        """How many pages the log has."""
+        """Move pages; return how many the log has."""
         with self.wrap_database_errors:
             _, pages, _ = self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         return int(pages)
 
     def _flush(self) -> None:
-        """Let the disk take what was carried. SQLite does so only when all of the log is there, and then others wait.
+        """Flush the moved pages to the disk. SQLite does so only when all of the log is moved, and then writers wait.
 
-        By SQLite's own descriptor: closing another one of that file would end the locks that this process has on it.
+        It uses SQLite's own descriptor: closing another one of that file would release this process's locks on it.
         """
-        with suppress(FileNotFoundError):  # Linux lists them; elsewhere the others wait
+        with suppress(FileNotFoundError):  # Linux lists the descriptors; elsewhere writers wait
             for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208  numbers
                 with suppress(OSError):  # closed meanwhile, such as the listing's own
                     if _identity(os.fstat(descriptor)) == self._opened:
@@ -180,13 +184,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
     # --- The file ---
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """Asked before each request."""
+        """Called before each request."""
         if self.connection is not None and not self.in_atomic_block and self._opened != self._there():
             self.close()
         super().close_if_unusable_or_obsolete()
 
     def _there(self) -> Identity:
-        """The file that stands where the database is."""
+        """The file that is now at the database's path."""
         try:
             return _identity(os.stat(self.settings_dict["NAME"]))  # noqa: PTH116  a third of the time
         except OSError:
