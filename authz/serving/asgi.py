@@ -49,7 +49,7 @@ _long = 0
 # further requests of that second begin in a thread, so that a locked table does not delay other endpoints.
 MAXIMUM_LOCKED, SECOND = 4, 1.0
 _locked: dict[View, list[float]] = {}
-_threads = ThreadPoolExecutor(conf.threads, thread_name_prefix="beside")
+_threads = ThreadPoolExecutor(conf.threads, thread_name_prefix="request")
 # What a header is called in a WSGI environment. The number is bounded, because clients may invent names.
 _names: dict[bytes, str] = {b"content-length": "CONTENT_LENGTH", b"content-type": "CONTENT_TYPE"}
 _MAXIMUM_NAMES = 256

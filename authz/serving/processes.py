@@ -90,15 +90,15 @@ def serve(
     for number in _TOLD:
         signal.signal(number, lambda *_: is_over.set())
     kinds: list[tuple[Any, ...]] = [
-        *(("worker", _worker, config, listener, counts, place) for place in range(workers)),
-        ("scheduler", _scheduler, scheduled),
+        *(("serve", _worker, config, listener, counts, place) for place in range(workers)),
+        ("tasks", _scheduler, scheduled),
     ]
     running = [started(*kind) for kind in kinds]
     while not is_over.is_set():
         connection.wait([process.sentinel for process in running], timeout=0.2)
         for place, process in enumerate(running):
             if not process.is_alive() and not is_over.is_set():
-                logger.error("the process of the %s ended with %s, and is replaced", process.name, process.exitcode)
+                logger.error("the process '%s' ended with %s, and is replaced", process.name, process.exitcode)
                 if not is_over.wait(BEFORE_ANOTHER):
                     running[place] = started(*kinds[place])
     for process in running:
@@ -114,7 +114,7 @@ def _forked(name: str, target: Callable[..., None], life: int, parents: int, *ar
         signal.signal(number, _end)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _TOLD)
     os.close(parents)
-    with suppress(OSError):
+    with suppress(OSError):  # Linux shows the first 15 characters
         Path("/proc/self/comm").write_text(f"gatehouse {name}")
     target(life, *arguments)
 

@@ -1,5 +1,5 @@
-"""Threads are few: who waits for other servers needs a place to wait, some threads never wait (attack 10), and in the
-lane nobody does.
+"""Threads are few: a request that waits for another server takes a waiting place (attack 10), some threads are
+reserved, and the event-loop thread never waits.
 """
 
 import threading
@@ -15,7 +15,7 @@ from authz.outbound import remote_keys
 
 @pytest.fixture
 def crowd(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
-    """As many people's requests as there are places, each waiting for somebody else's server until the test is over."""
+    """As many people's requests as there are places, each waiting for another server until the test is over."""
     places = 2
     semaphore = threading.BoundedSemaphore(places)
     monkeypatch.setattr(concurrency, "_places", lambda: semaphore)
@@ -38,7 +38,7 @@ def crowd(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
         visitor.join()
 
 
-def test_whoever_finds_no_place_to_wait_is_refused_before_anybody_is_asked(crowd: list[bool]) -> None:
+def test_without_a_free_place_a_request_is_refused_before_any_fetch(crowd: list[bool]) -> None:
     assert crowd == [True, True]
     with concurrency.in_thread(), pytest.raises(outbound.OutboundError) as refused:
         outbound.fetch(outbound.Role.CLIENT_METADATA_DOCUMENT, "https://slow.example/client.json")
@@ -58,16 +58,16 @@ def test_a_place_is_free_again_when_its_request_is_over(monkeypatch: pytest.Monk
             assert concurrency.may_block() is True  # once aside is enough
 
 
-def test_in_the_lane_nobody_waits_and_nobody_is_asked() -> None:
+def test_in_the_event_loop_thread_no_request_waits() -> None:
     with concurrency.in_event_loop(), pytest.raises(concurrency.MustRunInThread):
         outbound.fetch(outbound.Role.CLIENT_METADATA_DOCUMENT, "https://slow.example/client.json")
     with concurrency.in_event_loop(), pytest.raises(concurrency.MustRunInThread):
         remote_keys.keys("https://never-asked.example/jwks")
-    assert concurrency.may_block() is True  # the lane is left with its request
+    assert concurrency.may_block() is True  # the request has left the event-loop thread
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nobody_leaves_the_lane_out_of_an_open_transaction() -> None:
-    """It would be rolled back, and begun again as if nothing had been (law 2)."""
+def test_no_request_leaves_the_event_loop_thread_with_an_open_transaction() -> None:
+    """The transaction would be rolled back, and the request would begin again (invariant 2)."""
     with concurrency.in_event_loop(), pytest.raises(RuntimeError), unit_of_work():
         outbound.fetch(outbound.Role.CLIENT_METADATA_DOCUMENT, "https://slow.example/client.json")

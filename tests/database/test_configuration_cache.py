@@ -1,4 +1,4 @@
-"""No request decides by what was configured before it began: whoever changed it, and however."""
+"""No request decides by an outdated configuration, however it was changed."""
 
 import subprocess
 import sys
@@ -60,7 +60,7 @@ def test_the_next_request_sees_it(committed_gatehouse: World, change: str) -> No
     assert refused.status_code >= 400
 
 
-def test_who_may_introspect_is_seen_too(committed_gatehouse: World) -> None:
+def test_a_change_of_who_may_introspect_is_seen(committed_gatehouse: World) -> None:
     token = committed_gatehouse.machine_token()["access_token"]
     assert committed_gatehouse.introspect(token)["active"] is True
     sql("DELETE FROM authz_protectedresource_introspection_clients")
@@ -96,7 +96,7 @@ def test_without_a_generation_nothing_is_remembered(gatehouse: World) -> None:
     assert gatehouse.machine_token()
 
 
-def test_what_strangers_ask_for_is_not_remembered(gatehouse: World) -> None:
+def test_lookups_of_unknown_clients_are_not_cached(gatehouse: World) -> None:
     gatehouse.machine_token()
     before = len(configuration_cache._current.values)
     for number in range(20):

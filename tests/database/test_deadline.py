@@ -1,4 +1,4 @@
-"""What this process remembers of a database that hangs, and what it says from memory meanwhile."""
+"""The circuit breaker for a database that hangs, and the responses from memory meanwhile."""
 
 import time
 
@@ -37,7 +37,7 @@ class Clock:
         (["timed_out", "answered", "timed_out"], 0.0, True, False),
     ],
 )
-def test_after_a_deadline_nobody_asks_for_a_moment(
+def test_after_a_deadline_no_statement_is_sent_for_a_second(
     happened: list[str], later: float, *, is_in_doubt: bool, may_ask: bool
 ) -> None:
     clock = Clock()
@@ -61,7 +61,7 @@ def test_one_thread_tries_at_a_time_and_may_go_on_trying() -> None:
         assert availability.may_ask(2.5)
         assert not another.submit(availability.may_ask, 2.5).result()
         assert availability.may_ask(2.5)
-        # Whoever tried is gone without a word.
+        # The thread that tried has ended without an answer.
         clock.now += 2.5 + RETRY_SECONDS
         assert another.submit(availability.may_ask, 2.5).result()
         assert not availability.may_ask(2.5)
@@ -72,7 +72,7 @@ def test_one_thread_tries_at_a_time_and_may_go_on_trying() -> None:
     ("kept_for", "recalled"),
     [(None, None), (0.0, "b"), (60.0, "b"), (LONGEST_SECONDS, "b"), (LONGEST_SECONDS + 1, None), (86400.0, None)],
 )
-def test_what_is_kept_in_memory_is_said_for_some_minutes(kept_for: float | None, recalled: str | None) -> None:
+def test_a_remembered_response_is_given_for_some_minutes(kept_for: float | None, recalled: str | None) -> None:
     clock = Clock()
     memory: Memory[str] = Memory(clock)
     if kept_for is not None:
@@ -85,7 +85,7 @@ def test_what_is_kept_in_memory_is_said_for_some_minutes(kept_for: float | None,
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "2s", "", "soon"])
-def test_a_deadline_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_an_invalid_deadline_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("GATEHOUSE_DATABASE_TIMEOUT", value)
     with pytest.raises(ImproperlyConfigured, match="GATEHOUSE_DATABASE_TIMEOUT"):
         project_settings.env_number("GATEHOUSE_DATABASE_TIMEOUT", 2, least=1)
@@ -116,7 +116,7 @@ def test_the_server_ends_what_takes_too_long_and_the_connection_stays() -> None:
 
 @postgresql
 @pytest.mark.usefixtures("own_connection")
-def test_what_an_administrator_does_to_many_rows_may_take_longer() -> None:
+def test_an_administrators_change_of_many_rows_may_take_longer() -> None:
     def limit() -> str:
         with connection.cursor() as cursor:
             cursor.execute("SHOW statement_timeout")

@@ -1,4 +1,4 @@
-"""PostgreSQL that hangs is answered as one that refuses: with 503, and in time. So is a network that swallows packets
+"""PostgreSQL that hangs is answered as one that refuses: with 503, and in time. So is a network that drops packets
 (docs/decisions/0044-a-database-that-hangs.md).
 """
 
@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, proxy: Proxy) -> Iterator[R
         processes.running(proxy.url(url), directory) as running,
     ):
         eventually(lambda: ready(running), 200)
-        time.sleep(2)  # a heartbeat of each worker: nobody has asked them for metadata
+        time.sleep(2)  # one report of each worker, which remembers the metadata
         yield running
 
 
@@ -112,7 +112,7 @@ def test_a_server_that_cannot_write_an_event_is_not_ready(
             told.append(ready(of_its_own))
         assert [answer.status_code for answer in told].count(503) >= 19
         assert "audit_unwritable" in told[-1].json()["reasons"]
-        # Somebody makes room.
+        # An administrator frees disk space.
         admin.execute("ALTER TABLE authz_auditevent DISABLE TRIGGER ALL")
         admin.execute("DELETE FROM authz_auditevent WHERE event = 'filler'")
         admin.execute("ALTER TABLE authz_auditevent ENABLE TRIGGER ALL")
@@ -181,8 +181,8 @@ def eventually(ask: Callable[[], requests.Response], status: int) -> None:
         time.sleep(0.05 if in_a_row else 0.2)
 
 
-def test_a_table_that_is_locked_is_told_in_time(server: RunningGatehouse) -> None:
-    """One person's psql, or a migration that waits."""
+def test_a_locked_table_is_answered_503_within_the_deadline(server: RunningGatehouse) -> None:
+    """A session of psql, or a migration that waits, holds the lock."""
     url = urlsplit(server.database_url)
     with psycopg.connect(url.geturl()) as holder:
         holder.execute("LOCK TABLE authz_auditevent IN ACCESS EXCLUSIVE MODE")

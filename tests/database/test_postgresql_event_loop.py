@@ -1,4 +1,6 @@
-"""On PostgreSQL nobody waits long in the lane, for a row or for the database (authz/database/postgresql)."""
+"""On PostgreSQL the event-loop thread waits neither for a locked row nor for the database
+(authz/database/postgresql).
+"""
 
 import asyncio
 import json
@@ -32,11 +34,11 @@ MACHINE = {"grant_type": "client_credentials"}
 @pytest.fixture(autouse=True)
 def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Threads of the test's own, whose connections are closed before the database is gone."""
-    with ThreadPoolExecutor(1, thread_name_prefix="beside") as pool:
+    with ThreadPoolExecutor(1, thread_name_prefix="thread") as pool:
         monkeypatch.setattr(asgi, "_threads", pool)
         yield
         pool.submit(connections.close_all).result()
-    connection.close()  # it has the lane's settings
+    connection.close()  # it has the settings of the event-loop thread
 
 
 async def token(form: dict[str, str], *, basic: str = "") -> tuple[int, dict[str, Any], float]:
@@ -79,8 +81,8 @@ def another() -> Iterator[psycopg.Connection[Any]]:
         yield made
 
 
-def test_who_needs_a_row_that_is_locked_waits_beside_and_keeps_nobody(committed_gatehouse: World) -> None:
-    """Else one mass revocation, or one person's psql, would stop all machines of a process."""
+def test_a_request_that_needs_a_locked_row_waits_in_a_thread_and_delays_no_other(committed_gatehouse: World) -> None:
+    """Attack: one mass revocation, or one session of psql, stops all machine requests of a process."""
     refresh = {
         "grant_type": "refresh_token",
         "client_id": "desktop-app",
@@ -102,15 +104,15 @@ def test_who_needs_a_row_that_is_locked_waits_beside_and_keeps_nobody(committed_
     assert waited[2] >= released - 0.1
 
 
-def test_a_connection_that_was_cut_costs_no_machine_an_answer(committed_gatehouse: World) -> None:
+def test_a_machine_request_survives_a_connection_that_was_cut(committed_gatehouse: World) -> None:
     """PostgreSQL was restarted, or failed over, between two requests."""
     assert asyncio.run(machine())[0] == 200
     cut()
     assert asyncio.run(machine())[0] == 200
 
 
-def test_nor_a_person_whom_an_application_sends_here(committed_gatehouse: World) -> None:
-    """Arrivals ask the database before Django does, which would have looked after its connection."""
+def test_an_authorization_request_survives_a_connection_that_was_cut(committed_gatehouse: World) -> None:
+    """The precheck queries the database before Django checks its connection."""
     target = committed_gatehouse.authorize_url()
     assert committed_gatehouse.browser.get(target).status_code == 302
     cut()
@@ -125,13 +127,13 @@ def cut() -> None:
         )
 
 
-def test_while_the_database_is_away_nobody_waits_for_it_in_the_lane(
+def test_while_the_database_is_away_the_event_loop_thread_does_not_wait_for_it(
     committed_gatehouse: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where, tried = list[str](), DatabaseWrapper.__base__.get_new_connection  # type: ignore[union-attr]
 
     def away(self: Any, parameters: dict[str, Any]) -> Any:
-        where.append("lane" if concurrency.is_in_event_loop() else "beside")
+        where.append("event loop" if concurrency.is_in_event_loop() else "thread")
         assert parameters["connect_timeout"] == 2
         raise psycopg.OperationalError("away")
 
@@ -140,8 +142,8 @@ def test_while_the_database_is_away_nobody_waits_for_it_in_the_lane(
     for _ in range(3):
         status, body, _ = asyncio.run(machine())
         assert (status, body["error"]) == (503, "temporarily_unavailable")
-    assert where.count("lane") == 1
-    assert where.count("beside") >= 3
+    assert where.count("event loop") == 1
+    assert where.count("thread") >= 3
     monkeypatch.setattr(DatabaseWrapper.__base__, "get_new_connection", tried)
     connection._away_until = 0.0
     assert asyncio.run(machine())[0] == 200

@@ -1,4 +1,4 @@
-"""Statements that go straight to the driver behave as Django's do: errors, transactions, and whoever watches."""
+"""Statements that go straight to the driver behave as through Django's cursor: errors, transactions, and observers."""
 
 import pytest
 from django.db import IntegrityError, ProgrammingError, connection, transaction
@@ -37,7 +37,7 @@ def test_what_is_rolled_back_is_gone() -> None:
 
 
 @pytest.mark.django_db
-def test_whoever_watches_sees_them() -> None:
+def test_statements_that_are_observed_go_through_django() -> None:
     with CaptureQueriesContext(connection) as seen:
         raw_sql.one(COUNT)
     assert [query["sql"] for query in seen] == [COUNT]

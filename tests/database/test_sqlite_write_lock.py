@@ -1,5 +1,5 @@
-"""The threads and processes of a server on SQLite take turns at writing, and none of them carries what was committed
-from the log into the database (authz/database/sqlite3).
+"""The threads and processes of a server on SQLite share a write lock, and no commit runs a checkpoint
+(authz/database/sqlite3).
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from authz.database import raw_sql
 from authz.database.sqlite3 import base
 from authz.database.sqlite3.base import DatabaseWrapper
 
-# It lets connections be made at all.
+# Without it no connection may be made.
 pytestmark = pytest.mark.django_db
 
 
@@ -50,7 +50,7 @@ def connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
         connection.close()
 
 
-def test_one_transaction_waits_for_the_other_and_comes_within_moments(
+def test_one_transaction_waits_for_the_other_and_starts_within_milliseconds(
     connected: Callable[[], DatabaseWrapper],
 ) -> None:
     first, second = connected(), connected()
@@ -75,7 +75,7 @@ def test_one_transaction_waits_for_the_other_and_comes_within_moments(
     assert late[0] < 0.03
 
 
-def test_a_refusal_and_an_error_end_a_turn_too(connected: Callable[[], DatabaseWrapper]) -> None:
+def test_a_refusal_and_an_error_release_the_write_lock(connected: Callable[[], DatabaseWrapper]) -> None:
     first, second = connected(), connected()
     for end in (first._commit, first._rollback):
         first._start_transaction_under_autocommit()
@@ -89,7 +89,7 @@ def test_a_refusal_and_an_error_end_a_turn_too(connected: Callable[[], DatabaseW
     assert is_free(second)
 
 
-def test_who_is_gone_has_no_turn(connected: Callable[[], DatabaseWrapper]) -> None:
+def test_a_closed_connection_holds_no_write_lock(connected: Callable[[], DatabaseWrapper]) -> None:
     first, second = connected(), connected()
     pid = os.fork()
     if pid == 0:
@@ -102,7 +102,7 @@ def test_who_is_gone_has_no_turn(connected: Callable[[], DatabaseWrapper]) -> No
     assert is_free(second)
 
 
-def test_who_never_ends_a_turn_keeps_others_for_a_moment_only(
+def test_a_write_lock_that_is_never_released_delays_others_for_a_second_only(
     connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "LONGEST_WAIT", 0.2)
@@ -121,12 +121,12 @@ def test_without_the_run_directory_it_goes_on(
     only = connected()
     only._start_transaction_under_autocommit()
     only._commit()
-    assert only._turn is None
+    assert only._write_lock is None
 
 
 @pytest.mark.skipif(not settings.IS_SQLITE, reason="PostgreSQL has as many writers as ask")
 @pytest.mark.django_db(transaction=True)
-def test_a_statement_that_is_a_transaction_of_its_own_takes_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_statement_takes_the_write_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[str] = []
     monkeypatch.setattr(DatabaseWrapper, "take_write_lock", lambda _: turns.append("taken"))
     monkeypatch.setattr(DatabaseWrapper, "release_write_lock", lambda _: turns.append("ended"))
@@ -140,9 +140,7 @@ def test_a_statement_that_is_a_transaction_of_its_own_takes_a_turn(monkeypatch: 
     assert turns == ["taken", "ended"]
 
 
-def test_who_commits_leaves_what_is_in_the_log_to_others(
-    connected: Callable[[], DatabaseWrapper], tmp_path: Path
-) -> None:
+def test_a_commit_runs_no_checkpoint(connected: Callable[[], DatabaseWrapper], tmp_path: Path) -> None:
     first, second = connected(), connected()
     write_pages(first, 1500)  # SQLite's own default is a thousand
     assert (tmp_path / "db").stat().st_size < 1500 * 4096
@@ -158,7 +156,7 @@ def test_a_checkpoint_that_fails_is_a_failure_of_the_database(connected: Callabl
         only.checkpoint()
 
 
-def test_a_long_log_begins_anew(connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_log_is_restarted(connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "LONG_LOG", 50)
     first, second = connected(), connected()
     write_pages(first, 100)
@@ -168,10 +166,10 @@ def test_a_long_log_begins_anew(connected: Callable[[], DatabaseWrapper], monkey
     assert second._carry() < 20
 
 
-def test_a_long_log_keeps_others_from_writing_until_it_is_carried(
+def test_writers_wait_while_a_long_log_is_moved(
     connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever goes on writing keeps it from beginning anew, and it grows for ever."""
+    """Attack: a client that writes all the time keeps the log from being restarted, so that it grows without end."""
     first, second = connected(), connected()
     write_pages(first, 100)
     monkeypatch.setattr(base, "LONG_LOG", 50)
@@ -186,10 +184,10 @@ def test_a_long_log_keeps_others_from_writing_until_it_is_carried(
     assert free == [True, True, False]
 
 
-def test_the_disk_takes_it_before_others_have_to_wait(
+def test_pages_are_flushed_before_writers_have_to_wait(
     connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """SQLite itself has the disk take all of it at the end: the larger the database, the longer that takes."""
+    """SQLite flushes all pages at the end, while writers wait: the larger the database, the longer that takes."""
     first, second = connected(), connected()
     write_pages(first, 100)
     monkeypatch.setattr(base, "LONG_LOG", 50)
@@ -223,7 +221,7 @@ def test_a_system_that_does_not_list_descriptors_has_checkpoints(
 
 
 def write_pages(connection: DatabaseWrapper, count: int) -> None:
-    """That many pages of the log, and some more."""
+    """Write at least so many pages to the log."""
     connection.cursor().execute("PRAGMA journal_mode=WAL")
     connection.cursor().execute("CREATE TABLE IF NOT EXISTS t (x)")
     connection._start_transaction_under_autocommit()
@@ -232,10 +230,10 @@ def write_pages(connection: DatabaseWrapper, count: int) -> None:
 
 
 def is_free(connection: DatabaseWrapper) -> bool:
-    assert connection._turn is not None
+    assert connection._write_lock is not None
     try:
-        fcntl.flock(connection._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(connection._write_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    fcntl.flock(connection._turn, fcntl.LOCK_UN)
+    fcntl.flock(connection._write_lock, fcntl.LOCK_UN)
     return True

@@ -1,7 +1,7 @@
-"""An older version goes on beside a newer one, on one database: that is how a server of several nodes is upgraded.
+"""Rolling upgrades: an older version keeps serving on the database of a newer one.
 
-`RELEASED` is what the oldest version that may still run beside this one knows. Its models, as its migrations describe
-them, write exactly the statements that it writes.
+`RELEASED` names the last migrations of the oldest version that may still run. The models of those migrations write the
+statements that it writes.
 """
 
 import uuid

@@ -1,4 +1,4 @@
-"""The lane: what comes in by ASGI is answered as by WSGI, in one thread, or beside it where it has to wait."""
+"""ASGI answers as WSGI does: in the event-loop thread, or in another thread where a request has to wait."""
 
 import asyncio
 import threading
@@ -18,7 +18,7 @@ from authz.models import AuditEvent
 from authz.serving import asgi
 
 pytestmark = pytest.mark.django_db(transaction=True)  # threads have connections of their own
-PATH = "/lane-test"
+PATH = "/event-loop-test"
 ENDED = {"type": "http.disconnect"}
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -63,7 +63,7 @@ def ask(asked: Any, *body: bytes, ends: bool = True) -> Answer:
 @pytest.fixture(autouse=True)
 def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A thread of the test's own, whose connection is closed before the database is gone."""
-    with ThreadPoolExecutor(1, thread_name_prefix="beside") as pool:
+    with ThreadPoolExecutor(1, thread_name_prefix="thread") as pool:
         monkeypatch.setattr(asgi, "_threads", pool)
         yield
         pool.submit(connections.close_all).result()
@@ -71,7 +71,7 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
-    """Put a machine endpoint of one's own in place."""
+    """Install a machine endpoint of the test."""
 
     def plug(view: Any) -> None:
         monkeypatch.setitem(asgi.MACHINES, PATH, machine_endpoint("GET", "HEAD", "POST")(view).answer)
@@ -81,7 +81,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
 
 @pytest.fixture
 def people(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
-    """Put a page of one's own in place."""
+    """Install a page of the test."""
 
     def plug(page: Any) -> None:
         def application(environ: Any, start_response: Any) -> Any:
@@ -94,15 +94,15 @@ def people(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     return plug
 
 
-class TestTheLane:
-    def test_machines_are_answered_in_the_loops_own_thread(self, machine: Callable[[Any], None]) -> None:
+class TestTheEventLoopThread:
+    def test_machine_endpoints_are_served_in_the_event_loop_thread(self, machine: Callable[[Any], None]) -> None:
         threads = []
         machine(lambda request: threads.append(threading.current_thread()) or json_response({}))
         status, headers, body = ask(scope())
         assert (status, body, headers["content-length"]) == (200, b"{}", "2")
         assert threads == [threading.current_thread()]
 
-    def test_whoever_must_wait_begins_again_beside_with_the_same_body_and_id(
+    def test_a_request_that_must_wait_begins_again_in_a_thread_with_the_same_body_and_id(
         self, machine: Callable[[Any], None]
     ) -> None:
         begun = []
@@ -118,7 +118,7 @@ class TestTheLane:
         assert first is threading.current_thread() is not second
         assert seen == seen_again and seen[0] == b"a=b"
 
-    def test_what_a_request_claimed_is_its_own_when_it_begins_again_and_nobody_elses(
+    def test_a_request_that_begins_again_keeps_its_claims_and_no_other_request_has_them(
         self, machine: Callable[[Any], None]
     ) -> None:
         def view(request: Any) -> Any:
@@ -153,7 +153,7 @@ class TestTheLane:
         machine(lambda request: json_response({"a": 1}))
         assert ask(scope("HEAD"))[2] == b""
 
-    def test_a_refusal_is_recorded_with_the_address_it_came_from(self) -> None:
+    def test_a_refusal_is_recorded_with_the_clients_address(self) -> None:
         form = urlencode({"grant_type": "client_credentials", "client_id": "nobody"}).encode()
         kind = (b"content-type", b"application/x-www-form-urlencoded")
         status, _, body = ask(scope("POST", b"/o/token", (kind,)), form)
@@ -162,11 +162,11 @@ class TestTheLane:
 
 
 class TestPages:
-    def test_they_are_made_beside_the_lane(self, people: Callable[[Any], None]) -> None:
+    def test_they_are_served_in_a_thread(self, people: Callable[[Any], None]) -> None:
         threads = []
         people(lambda environ: threads.append(threading.current_thread().name) or HttpResponse(b"page"))
         assert ask(scope())[2] == b"page"
-        assert threads[0].startswith("beside")
+        assert threads[0].startswith("thread")
 
     def test_a_download_is_sent_while_it_is_made_and_closed_in_the_end(self, people: Callable[[Any], None]) -> None:
         closed = []
@@ -184,20 +184,20 @@ class TestPages:
 
 
 class TestBodies:
-    """Attack: nobody has signed in yet while a body is read, and each is memory."""
+    """Attack: unauthenticated clients send long bodies to fill the memory."""
 
     @pytest.fixture(autouse=True)
     def _short(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(asgi, "MAXIMUM_MACHINE_BODY", 4)
         monkeypatch.setattr(asgi, "MAXIMUM_BODY", 10)
 
-    def test_of_what_is_too_much_for_a_machine_no_more_is_read(self, machine: Callable[[Any], None]) -> None:
+    def test_a_body_too_long_for_a_machine_endpoint_is_not_read_on(self, machine: Callable[[Any], None]) -> None:
         bodies = []
         machine(lambda request: bodies.append(request.body) or json_response({}))
         ask(scope("POST"), b"four", b"!", b"and more", b"and more")
         assert bodies == [b"four!"]
 
-    def test_a_long_one_is_whole_and_one_without_end_is_not_kept(self, people: Callable[[Any], None]) -> None:
+    def test_a_long_body_is_read_and_an_endless_one_is_dropped(self, people: Callable[[Any], None]) -> None:
         bodies = []
         people(lambda environ: bodies.append(environ["wsgi.input"].read()) or HttpResponse())
         assert ask(scope("POST"), b"at once ")[0] == 200
@@ -205,7 +205,7 @@ class TestBodies:
         assert ask(scope("POST"), b"eleven ", b"in a", b"ll")[0] == 413
         assert bodies == [b"at once ", b"ten in all"]
 
-    def test_of_long_ones_there_are_few_at_once(self, people: Callable[[Any], None]) -> None:
+    def test_only_a_few_long_bodies_are_held_at_once(self, people: Callable[[Any], None]) -> None:
         people(lambda environ: HttpResponse())
         answers: list[int] = []
 
@@ -248,8 +248,8 @@ class TestTheEnvironment:
         ask(scope(target=b"/a%2Fb/%C3%A9/%ff?q=%zz"))
         assert (seen["PATH_INFO"], seen["QUERY_STRING"]) == ("/a/b/Ã©/ÿ", "q=%zz")
 
-    def test_a_header_with_an_underscore_passes_for_no_proxys(self, seen: dict[str, Any]) -> None:
-        """Attack: `X_Forwarded_For` by a stranger would be read as `X-Forwarded-For` by a trusted proxy."""
+    def test_a_header_with_an_underscore_is_not_taken_for_a_proxys(self, seen: dict[str, Any]) -> None:
+        """Attack: `X_Forwarded_For` by a client would be read as `X-Forwarded-For` by a trusted proxy."""
         ask(scope(headers=((b"x_forwarded_for", b"10.0.0.1"),)))
         assert "HTTP_X_FORWARDED_FOR" not in seen
 
@@ -266,12 +266,12 @@ class TestTheEnvironment:
         ask(scope())
         assert "PATH" not in seen
 
-    def test_half_a_body_is_nobodys_request(self, seen: dict[str, Any]) -> None:
+    def test_an_incomplete_body_is_no_request(self, seen: dict[str, Any]) -> None:
         with pytest.raises(AssertionError, match="no answer"):
             ask(scope("POST"), b"half", b"", ends=False)
         assert seen == {}
 
-    def test_made_up_header_names_are_not_remembered_without_end(self, seen: dict[str, Any]) -> None:
+    def test_the_number_of_remembered_header_names_is_bounded(self, seen: dict[str, Any]) -> None:
         for number in range(1000):
             ask(scope(headers=((f"x-{number}".encode(), b"1"),)))
         assert len(asgi._names) <= asgi._MAXIMUM_NAMES + 1

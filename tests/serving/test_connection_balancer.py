@@ -1,4 +1,4 @@
-"""Who has fewest connections takes the next, and nobody waits for one who does not."""
+"""The worker with the fewest connections takes the next, and no connection waits for a worker that does not."""
 
 import asyncio
 import socket
@@ -25,8 +25,8 @@ def listener() -> Iterator[socket.socket]:
         yield made
 
 
-def lane(counts: list[int], listener: socket.socket) -> uvicorn.Server:
-    """The lane at place 0, in the loop that runs."""
+def balanced(counts: list[int], listener: socket.socket) -> uvicorn.Server:
+    """The worker at place 0, in the running loop."""
     config = uvicorn.Config(answer, http=Connection, lifespan="off", log_config=None)
     config.load()
     server = uvicorn.Server(config)
@@ -44,9 +44,9 @@ async def settle(seconds: float = 0.01) -> None:
     await asyncio.sleep(seconds)
 
 
-def test_what_it_takes_it_serves(listener: socket.socket) -> None:
+def test_it_serves_the_connections_that_it_takes(listener: socket.socket) -> None:
     async def go() -> bytes:
-        server = lane([0, 0], listener)
+        server = balanced([0, 0], listener)
         [(reader, writer)] = await connect(listener)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         line = await asyncio.wait_for(reader.readline(), 5)
@@ -58,12 +58,14 @@ def test_what_it_takes_it_serves(listener: socket.socket) -> None:
     assert asyncio.run(go()) == b"HTTP/1.1 204 No Content\r\n"
 
 
-def test_a_connection_is_left_to_who_has_fewer(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_is_left_to_the_worker_with_fewer(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(connection_balancer, "BACKOFF_SECONDS", 3600.0)
 
     async def go() -> list[int]:
         counts, seen = [0, 1], []
-        lane(counts, listener)
+        balanced(counts, listener)
         for other in (1, 1, 1, 3):
             counts[1] = other
             clients.extend(await connect(listener))
@@ -74,16 +76,17 @@ def test_a_connection_is_left_to_who_has_fewer(listener: socket.socket, monkeypa
         return seen
 
     clients: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
-    # One and the next are taken, the third is the other's; when the other has three, so is what waited and the fourth.
+    # The first two are taken; the third is left to the other. When that has three, it takes the waiting one and a
+    # fourth.
     assert asyncio.run(go()) == [1, 2, 2, 4]
 
 
-def test_what_the_others_have_no_time_for_it_takes_all_the_same(listener: socket.socket) -> None:
-    """Attack: one lane is busy, or dead, and has none; a flood comes."""
+def test_it_takes_the_connections_that_busy_workers_leave(listener: socket.socket) -> None:
+    """Attack: one worker is busy, or dead, and has no connections; a flood comes."""
 
     async def go() -> int:
         counts = [0, 0]
-        lane(counts, listener)
+        balanced(counts, listener)
         clients = await connect(listener, 50)
         deadline = asyncio.get_running_loop().time() + 10
         while counts[0] != 50 and asyncio.get_running_loop().time() < deadline:
@@ -97,10 +100,8 @@ def test_what_the_others_have_no_time_for_it_takes_all_the_same(listener: socket
     assert asyncio.run(go()) == 50
 
 
-def test_it_goes_on_when_the_system_had_nothing_to_give(
-    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No file may be opened any more."""
+def test_it_goes_on_when_accept_fails(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file descriptor is left."""
     monkeypatch.setattr(connection_balancer, "POLL_SECONDS", 0.001)
     denied = iter([OSError(24, "Too many open files")] * 3)
 
@@ -114,7 +115,7 @@ def test_it_goes_on_when_the_system_had_nothing_to_give(
 
     async def go() -> int:
         counts = [0]
-        lane(counts, Poor())  # type: ignore[arg-type]
+        balanced(counts, Poor())  # type: ignore[arg-type]
         [(_, writer)] = await connect(listener)
         deadline = asyncio.get_running_loop().time() + 10
         while counts[0] < 1 and asyncio.get_running_loop().time() < deadline:
@@ -126,10 +127,10 @@ def test_it_goes_on_when_the_system_had_nothing_to_give(
     assert asyncio.run(go()) == 1
 
 
-def test_who_stops_takes_no_more(listener: socket.socket) -> None:
+def test_a_stopping_worker_takes_no_more(listener: socket.socket) -> None:
     async def go() -> int:
         counts = [0]
-        lane(counts, listener).should_exit = True
+        balanced(counts, listener).should_exit = True
         [(_, writer)] = await connect(listener)
         await settle(0.05)
         writer.close()

@@ -1,4 +1,4 @@
-"""A request that leaves the event loop and begins again beside it counts once: for limits, metrics and the audit."""
+"""A request that leaves the event loop and begins again in a thread counts once: for limits, metrics and the audit."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -22,13 +22,13 @@ from tests.serving.test_asgi import ask, scope
 from tests.support.world import World
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PATH = "/lane-test"
+PATH = "/event-loop-test"
 
 
 @pytest.fixture(autouse=True)
 def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A thread of the test's own, whose connection is closed before the database is gone."""
-    with ThreadPoolExecutor(1, thread_name_prefix="beside") as pool:
+    with ThreadPoolExecutor(1, thread_name_prefix="thread") as pool:
         monkeypatch.setattr(asgi, "_threads", pool)
         monkeypatch.setattr(asgi, "_locked", {})
         yield
@@ -77,7 +77,7 @@ class TestCountedOnce:
         ],
         ids=["an address", "a client", "a public client"],
     )
-    def test_what_may_be_asked(
+    def test_limits_count_once(
         self,
         monkeypatch: pytest.MonkeyPatch,
         limits: Any,
@@ -150,10 +150,8 @@ def numbers() -> list[float]:
 
 
 class TestALock:
-    def test_where_there_are_many_others_begin_beside_the_loop_for_a_while(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Each that looked for itself would keep all others waiting for moments."""
+    def test_after_many_locks_further_requests_begin_in_a_thread(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If each tried the lock itself, all others would wait for milliseconds each time."""
         begun = []
 
         def view(request: Any) -> Any:
@@ -165,7 +163,9 @@ class TestALock:
         assert {ask(scope())[0] for _ in range(asgi.MAXIMUM_LOCKED + 3)} == {200}
         assert begun == [True, False] * asgi.MAXIMUM_LOCKED + [False] * 3
 
-    def test_who_waits_for_the_network_keeps_nobody_else_from_the_loop(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_wait_for_the_network_does_not_send_other_requests_to_threads(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         begun = []
 
         def view(request: Any) -> Any:

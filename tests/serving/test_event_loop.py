@@ -27,15 +27,15 @@ MACHINE = {"grant_type": "client_credentials"}
 RIGHT, WRONG = ("nightly-report", SECRET), ("nightly-report", "wrong" * 10)
 
 
-class Heartbeat:
-    """Asks each worker's loop for what needs nothing, all the time, and keeps how long each answer took."""
+class LoopProbe:
+    """Probes each worker's event loop all the time, and keeps how long each answer took."""
 
     def __init__(self, server: RunningGatehouse) -> None:
         host, port = server.origin.removeprefix("http://").split(":")
         self._address, self._is_over = (host, int(port)), threading.Event()
         self.took: list[float] = []
 
-    def __enter__(self) -> "Heartbeat":
+    def __enter__(self) -> "LoopProbe":
         self._threads = [threading.Thread(target=self._beat) for _ in range(2 * WORKERS)]
         for thread in self._threads:
             thread.start()
@@ -104,17 +104,17 @@ class TestRedis:
         redis.mode, redis.delay = mode, delay
         try:
             began = time.monotonic()
-            with Heartbeat(with_redis) as heartbeat:
+            with LoopProbe(with_redis) as probe:
                 for _ in range(20):
                     assert with_redis.token(auth=WRONG, **MACHINE).status_code == 401
                     assert with_redis.token(auth=RIGHT, **MACHINE).status_code == 200
-            assert not heartbeat.held()
+            assert not probe.held()
             assert time.monotonic() - began < 8
         finally:
             redis.mode, redis.delay = Mode.PASS, 0
 
     @pytest.mark.parametrize(("mode", "delay"), [(Mode.PASS, 120), (Mode.STALL, 0)], ids=["far away", "stalled"])
-    def test_nor_do_people_wait_for_it(
+    def test_pages_do_not_wait_for_it(
         self, with_redis: RunningGatehouse, redis: tcp_proxy.Proxy, mode: Mode, delay: int
     ) -> None:
         redis.mode, redis.delay = mode, delay
@@ -162,10 +162,10 @@ class TestALock:
     }
 
     @pytest.mark.parametrize("ask", WAITING.values(), ids=WAITING)
-    def test_it_is_answered_503_beside_the_loop_and_the_loop_goes_on(
+    def test_it_is_answered_503_from_a_thread_and_the_loop_goes_on(
         self, server: RunningGatehouse, ask: Callable[[RunningGatehouse], Any]
     ) -> None:
-        with ThreadPoolExecutor(20) as many, Heartbeat(server) as heartbeat:
+        with ThreadPoolExecutor(20) as many, LoopProbe(server) as probe:
             with locked(server.database_url, "authz_auditevent"):
                 began = time.monotonic()
                 asked = [many.submit(ask, server) for _ in range(20)]
@@ -181,11 +181,11 @@ class TestALock:
             answers = [answer.result() for answer in asked]
         assert {answer.status_code for answer in answers} == {503}
         assert all(answer.headers["Retry-After"] for answer in answers)
-        assert not heartbeat.held()
+        assert not probe.held()
         assert took < 20  # three waves of pages, where there are more than threads
         assert server.token(auth=RIGHT, **MACHINE).status_code == 200
 
-    def test_a_short_one_is_waited_for(self, server: RunningGatehouse) -> None:
+    def test_a_short_lock_is_waited_for(self, server: RunningGatehouse) -> None:
         with ThreadPoolExecutor(2) as few:
             with locked(server.database_url, "authz_auditevent"):
                 asked = [few.submit(server.token, auth=RIGHT, **MACHINE) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""What a stranger may send to the lane, and how long they may take: nobody had to prove anything for a connection."""
+"""Bounds on what an unauthenticated connection may send, and on how long it may take."""
 
 import asyncio
 import socket
@@ -126,7 +126,7 @@ class TestWhatComesIn:
         assert ask(chunked, *[b"X: " + b"a" * 9_000 + b"\r\n"] * 9).startswith(b"HTTP/1.1 400")
         assert ask(chunked + b"X: ", *[b"a" * 30_000] * 4).startswith(b"HTTP/1.1 400")
 
-    def test_nobodys_connection_is_upgraded(self) -> None:
+    def test_no_connection_is_upgraded(self) -> None:
         upgrade = b"Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n"
         assert b" 200 " in ask(HEAD + upgrade).splitlines()[0]
 
@@ -134,7 +134,7 @@ class TestWhatComesIn:
 class TestWhatGoesOut:
     @pytest.fixture
     def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-        """What was given to the system, by us and by the client."""
+        """What the server and the client wrote to their sockets."""
         sent: list[bytes] = []
         transport = selector_events._SelectorSocketTransport
         write = transport.write
@@ -167,7 +167,7 @@ class TestWhatGoesOut:
         assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"\r\n\r\n")
         assert "Exception in ASGI application" in caplog.text
 
-    def test_who_waits_to_be_told_to_continue_is_told(self) -> None:
+    def test_expect_100_continue_is_answered(self) -> None:
         async def act(address: Address, _: ServerState) -> tuple[bytes, bytes]:
             reader, writer = await asyncio.open_connection(*address)
             writer.write(HEAD + CLOSE + b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
@@ -188,7 +188,7 @@ class TestWhatGoesOut:
         assert [part[:2] for part in answers.split(b"\r\n\r\n")[1:]] == [b"ab", b"cd", b"ef"]
 
 
-class TestPatience:
+class TestTimeouts:
     @pytest.fixture(autouse=True)
     def _short(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(http_protocol, "TIMEOUT_SECONDS", 0.3)
@@ -205,14 +205,14 @@ class TestPatience:
         ],
         ids=["nothing", "an empty line", "a word", "and an empty line", "and half a second", "half a body"],
     )
-    def test_who_does_not_go_on_is_not_waited_for(self, pieces: tuple[bytes, ...]) -> None:
+    def test_slowloris_is_cut_off(self, pieces: tuple[bytes, ...]) -> None:
         """Attack (slowloris): connections that stay open for ever, until the server has no file left to open."""
         ask(*pieces)  # fails where the server does not close
 
-    def test_who_drips_is_not_waited_for_either(self) -> None:
+    def test_a_dripping_slowloris_is_cut_off(self) -> None:
         assert not ask(HEAD + b"X: ", *[b"a"] * 100).startswith(b"HTTP/1.1 200")
 
-    def test_who_does_not_read_is_not_waited_for(self) -> None:
+    def test_a_client_that_does_not_read_is_cut_off(self) -> None:
         async def act(address: Address, state: ServerState) -> int:
             with socket.create_connection(address) as client:
                 client.sendall(b"GET /much HTTP/1.1\r\nHost: us\r\n\r\n")
@@ -221,7 +221,7 @@ class TestPatience:
 
         assert served(act) == 0
 
-    def test_who_keeps_a_connection_for_the_next_request_may(self) -> None:
+    def test_a_connection_is_kept_alive_for_the_next_request(self) -> None:
         async def act(address: Address, _: ServerState) -> bytes:
             reader, writer = await asyncio.open_connection(*address)
             for pause in (0.6, 0.0):
@@ -235,8 +235,8 @@ class TestPatience:
 
 
 class TestTooMany:
-    def test_those_who_have_sent_no_request_make_room(self) -> None:
-        """Attack: a thousand connections that send nothing; whoever sends a request is answered all the same."""
+    def test_connections_without_a_request_are_closed_first(self) -> None:
+        """Attack: a thousand connections that send nothing; a request is answered all the same."""
 
         async def act(address: Address, state: ServerState) -> tuple[bytes, int]:
             silent = [await asyncio.open_connection(*address) for _ in range(20)]
@@ -250,7 +250,7 @@ class TestTooMany:
         answer, left = served(act)
         assert answer.startswith(b"HTTP/1.1 200") and left <= 10
 
-    def test_who_is_gone_at_once_is_no_error(self) -> None:
+    def test_a_connection_that_is_reset_at_once_is_no_error(self) -> None:
         """Attack: connections that are reset before they have an address would each write a page into the log."""
 
         async def act(address: Address, _: ServerState) -> None:

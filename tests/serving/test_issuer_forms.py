@@ -66,7 +66,7 @@ def test_all_pages_are_served(tmp_path: Path, form: str, host: str) -> None:
         ("http://[::1", "not a URL"),
     ],
 )
-def test_others_are_refused_at_the_start(tmp_path: Path, issuer: str, said: str) -> None:
+def test_other_issuers_are_refused_at_the_start(tmp_path: Path, issuer: str, said: str) -> None:
     environment = os.environ | {
         "PORT": str(free_port()),
         "GATEHOUSE_ISSUER": issuer,

@@ -1,5 +1,5 @@
-"""The server stops when it is told to, also in the moments in which a worker could miss it. Its processes are one: what
-each of them counts is added up, and the one that keeps the clock is started again if it ends.
+"""The server stops on a signal, also while it starts. Its processes act as one server: their counts are added up, and
+each is replaced if it ends.
 """
 
 import os
@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from authz.serving import __main__ as serve
-from authz.serving import processes as lanes
+from authz.serving import processes as serving
 from authz.serving.__main__ import STOPPING
 from demo.processes import ROOT, free_port
 from tests.support import databases, processes
@@ -88,14 +88,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGatehous
         yield gatehouse
 
 
-def test_whichever_worker_is_asked_tells_what_all_of_them_counted(server: RunningGatehouse) -> None:
+def test_each_worker_shows_the_metrics_of_all_workers(server: RunningGatehouse) -> None:
     for _ in range(30):
         assert server.token(auth=("nightly-report", SECRET), grant_type="client_credentials").status_code == 200
     issued = server.recorded("token:access:issued")
     until(lambda: [counted(server)["issued"] for _ in range(10)] == [issued] * 10)
 
 
-def test_refusals_beyond_the_rate_are_told_of_by_themselves(server: RunningGatehouse) -> None:
+def test_refusals_beyond_the_rate_are_recorded_without_another_request(server: RunningGatehouse) -> None:
     def refused(times: int) -> None:
         for _ in range(times):
             answer = server.token(auth=("nightly-report", "wrong" * 10), grant_type="client_credentials")
@@ -122,25 +122,25 @@ def test_there_may_be_as_many_connections_as_the_system_allows(monkeypatch: pyte
     limits = []
     monkeypatch.setattr("resource.getrlimit", lambda _: (256, 20_000))
     monkeypatch.setattr("resource.setrlimit", lambda _, given: limits.append(given))
-    assert lanes._files() == 4096
+    assert serving._files() == 4096
     assert limits == [(4096, 20_000)]
 
 
 @pytest.mark.parametrize("workers", ["0", "-1", "two"])
 def test_a_server_without_a_process_does_not_start(monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
-    """It would keep the port and answer nobody."""
+    """It would hold the port and answer no request."""
     monkeypatch.setenv("WORKERS", workers)
     with pytest.raises(SystemExit, match=f"one at least, not '{workers}'"):
         serve._serve()
 
 
-def test_what_is_done_by_the_clock_goes_on_when_its_process_was_killed(server: RunningGatehouse) -> None:
-    first = clock(server)
+def test_scheduled_tasks_go_on_when_their_process_was_killed(server: RunningGatehouse) -> None:
+    first = scheduler_of(server)
     os.kill(first, signal.SIGKILL)
-    until(lambda: clock(server) not in {None, first})
+    until(lambda: scheduler_of(server) not in {None, first})
 
 
-def test_what_is_committed_comes_into_the_database_by_itself(server: RunningGatehouse, tmp_path: Path) -> None:
+def test_a_checkpoint_runs_by_itself(server: RunningGatehouse, tmp_path: Path) -> None:
     assert server.token(auth=("nightly-report", SECRET), grant_type="client_credentials").status_code == 200
     issued = server.recorded("token:access:issued")
     copy = tmp_path / "without-its-log.sqlite3"
@@ -165,19 +165,19 @@ def mortal(tmp_path: Path) -> Iterator[RunningGatehouse]:
         yield gatehouse
 
 
-def test_a_process_that_was_killed_is_replaced_and_who_connects_meanwhile_waits(mortal: RunningGatehouse) -> None:
-    first = set(lanes_of(mortal))
+def test_a_killed_process_is_replaced_and_new_connections_wait_meanwhile(mortal: RunningGatehouse) -> None:
+    first = set(workers_of(mortal))
     assert len(first) == 2
     for pid in first:
         os.kill(pid, signal.SIGKILL)
     asked = [mortal.token(auth=("nightly-report", SECRET), grant_type="client_credentials") for _ in range(20)]
     assert {answer.status_code for answer in asked} == {200}
-    until(lambda: len(lanes_of(mortal)) == 2)
-    assert not first & set(lanes_of(mortal))
+    until(lambda: len(workers_of(mortal)) == 2)
+    assert not first & set(workers_of(mortal))
 
 
-def test_nobody_serves_on_when_the_server_was_killed(mortal: RunningGatehouse) -> None:
-    """Else the next one would share its port, and half of all answers would be by an old version's code."""
+def test_no_worker_serves_on_when_the_server_was_killed(mortal: RunningGatehouse) -> None:
+    """Otherwise the next server would share its port, and half of all answers would come from the old version."""
     left = [pid for pid, _ in children(mortal)]
     assert len(left) == 3
     assert mortal.server.process is not None
@@ -185,7 +185,7 @@ def test_nobody_serves_on_when_the_server_was_killed(mortal: RunningGatehouse) -
     until(lambda: not any(is_running(pid) for pid in left))
 
 
-def test_whoever_guesses_waits_whichever_process_they_come_to(tmp_path: Path) -> None:
+def test_a_guesser_is_limited_across_processes(tmp_path: Path) -> None:
     """Attack: each guess on a connection of its own, so that each process sees half of them."""
     guessed = {"auth": ("nightly-report", "wrong" * 10), "grant_type": "client_credentials"}
     with (
@@ -212,12 +212,12 @@ def test_two_servers_do_not_share_a_port(server: RunningGatehouse) -> None:
     assert server.ask("GET", server.url("jwks")).status_code == 200
 
 
-def clock(server: RunningGatehouse) -> int | None:
-    return next((pid for pid, name in children(server) if name == "gatehouse scheduler"), None)
+def scheduler_of(server: RunningGatehouse) -> int | None:
+    return next((pid for pid, name in children(server) if name == "gatehouse tasks"), None)
 
 
-def lanes_of(server: RunningGatehouse) -> list[int]:
-    return [pid for pid, name in children(server) if name == "gatehouse worker"]
+def workers_of(server: RunningGatehouse) -> list[int]:
+    return [pid for pid, name in children(server) if name == "gatehouse serve"]
 
 
 def children(server: RunningGatehouse) -> list[tuple[int, str]]:
