@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from authz.authorizations import cut_off
 from authz.console.model_admin import person
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.models import CutOff
 from authz.sign_in import form_binding
@@ -42,7 +43,9 @@ class EverythingForm(SwitchForm):
         return ""
 
 
-@console.page("switch/", "switch_overview")
+@console.page(
+    "switch/", "switch_overview", place=Place("Decide", "End access", "end", order=2), permission=SEE_CUT_OFFS
+)
 def overview(request: HttpRequest) -> HttpResponse:
     """Who was cut off lately, and the way to end everything."""
     _require_sight(request)

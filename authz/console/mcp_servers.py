@@ -18,6 +18,7 @@ from authz import keys, outbound, resources
 from authz.clients import identifiers
 from authz.conf import conf
 from authz.console.model_admin import ConsoleAdmin, Form, Tool
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets import resource_check, snippets
 from authz.console.widgets.display import chip, foreign
@@ -140,7 +141,7 @@ class ScopeInline(ScopeInlineBase):
 
 @admin.register(ProtectedResource, site=console)
 class ResourceAdmin(ConsoleAdmin):
-    nav = ("Access", "server")
+    place = Place("Connect", "MCP servers", "server", order=2)
     introduction = "What agents reach. A token is for exactly one of them."
     empty_text = "Add the first MCP server that this gate protects."
     form = ResourceForm

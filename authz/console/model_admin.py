@@ -18,6 +18,7 @@ from django.urls import reverse
 
 from authz import audit
 from authz.console.lists import DeclaredList, filter_names, readable_keys
+from authz.console.navigation import Place
 from authz.console.refusing import refuse
 from authz.console.widgets.fields import JsonObjectField, KeyField, ShownField
 from authz.console.widgets.paging import CappedPaginator
@@ -66,9 +67,10 @@ def switch_tools(request: HttpRequest, target: tuple[str, str] | None) -> tuple[
 
 
 class ConsoleAdmin(Base):
-    """`nav` is (group, icon) in the navigation; `introduction` and `empty_text` are sentences for the list."""
+    """A model's pages. `introduction` and `empty_text` are sentences for the list."""
 
-    nav: tuple[str, str] = ("", "list")
+    # Where its list stands in the navigation; None for a model that people reach by other pages.
+    place: Place | None = None
     introduction = ""
     empty_text = ""
     # Look-ups that links of other pages use. Together with the filters they are all that the list may be asked.

@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from authz.console.model_admin import ConsoleAdmin, Form, Tool
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import chip, foreign, when
 from authz.models import User
@@ -54,7 +55,7 @@ class PersonForm(Form):
 
 @admin.register(User, site=console)
 class PersonAdmin(ConsoleAdmin):
-    nav = ("People", "person")
+    place = Place("Operate", "People", "person", tab="People", order=1)
     introduction = "Everybody who may sign in. What agents may do for them is decided by rules over their groups."
     form = PersonForm
     list_display = ("person", "role_chip", "member_of", "is_on", "signed_in")
@@ -111,7 +112,7 @@ class PersonAdmin(ConsoleAdmin):
 
 @admin.register(Group, site=console)
 class GroupAdmin(ConsoleAdmin):
-    nav = ("People", "list")
+    place = Place("Operate", "People", "person", tab="Groups", order=1)
     introduction = "Groups are what rules speak of. Who is in one is said on the page of each person."
     list_display = ("name", "members")
     search_fields = ("name",)

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 
 from authz import keys
 from authz.console.model_admin import ReadOnlyAdmin, Tool
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets import key_timeline
 from authz.console.widgets.display import chip, code, when
@@ -23,7 +24,7 @@ from authz.models import SigningKey
 
 @admin.register(SigningKey, site=console)
 class SigningKeyAdmin(ReadOnlyAdmin):
-    nav = ("Trust", "key")
+    place = Place("Operate", "Signing keys", "key", order=4)
     introduction = (
         "A new key is published before it signs, and stays published until the last token it signed has expired."
     )

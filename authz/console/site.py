@@ -1,11 +1,9 @@
 """The console's frame: who gets in, and what is where."""
 
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.apps import apps
 from django.contrib.admin import AdminSite
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -13,27 +11,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.urls import URLPattern, URLResolver, path, reverse
 
-from authz.sign_in.roles import SEE_CUT_OFFS
+from authz.console import navigation
+from authz.console.navigation import Group, Place
 
-# The order of the navigation's groups; a room's own group comes after them.
-GROUPS = ("Decide", "Access", "Trust", "Evidence", "People")
 # Django's addresses that answer for any model: fields suggest by suggestions.py, and no object has a page elsewhere.
 NOT_OURS = frozenset({"autocomplete", "view_on_site"})
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    title: str
-    url: str
-    icon: str
-    current: bool = False
-    count: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    title: str
-    items: tuple[Item, ...]
 
 
 Page = Callable[..., HttpResponse]
@@ -41,8 +23,12 @@ Page = Callable[..., HttpResponse]
 
 @dataclass(frozen=True, slots=True)
 class RegisteredPage:
+    """A page that belongs to no model. With a `place` it stands in the navigation of those who have `permission`."""
+
     name: str
     view: Page
+    place: Place | None
+    permission: str
 
 
 class Console(AdminSite):
@@ -79,11 +65,11 @@ class Console(AdminSite):
     def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> Any:
         return HttpResponseRedirect(reverse("admin:index"))
 
-    def page(self, route: str, name: str) -> Callable[[Page], Page]:
+    def page(self, route: str, name: str, place: Place | None = None, permission: str = "") -> Callable[[Page], Page]:
         """Registers a page that belongs to no model: `route` below the console's address, `""` for the home page."""
 
         def register(view: Page) -> Page:
-            self._pages[route] = RegisteredPage(name, view)
+            self._pages[route] = RegisteredPage(name, view, place, permission)
             return view
 
         return register
@@ -95,38 +81,25 @@ class Console(AdminSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)
         context["navigation"] = self.navigation(request) if context["has_permission"] else ()
+        context["tabs"] = navigation.tabs(context["navigation"], request.path)
         return context
 
     def navigation(self, request: HttpRequest) -> tuple[Group, ...]:
-        groups: dict[str, list[Item]] = defaultdict(list)
+        found = [*self._places_of_models(request), *self._places_of_pages(request)]
+        return navigation.arranged(found, request.path, home=reverse("admin:index"))
+
+    def _places_of_pages(self, request: HttpRequest) -> Iterator[tuple[Place, str, int]]:
+        for page in self._pages.values():
+            if page.place is not None and (not page.permission or request.user.has_perm(page.permission)):
+                yield page.place, reverse(f"admin:{page.name}"), 0
+
+    def _places_of_models(self, request: HttpRequest) -> Iterator[tuple[Place, str, int]]:
         for model, model_admin in self._registry.items():
-            if not model_admin.has_view_permission(request) or not getattr(model_admin, "in_navigation", True):
-                continue
-            group, icon = getattr(model_admin, "nav", ("", "list"))
-            url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-            waiting = model_admin.waiting(request) if hasattr(model_admin, "waiting") else 0
-            plural = str(getattr(model_admin, "nav_title", model._meta.verbose_name_plural))
-            groups[group or str(apps.get_app_config(model._meta.app_label).verbose_name)].append(
-                Item(
-                    title=plural.capitalize() if plural.islower() else plural,
-                    url=url,
-                    icon=icon,
-                    current=request.path.startswith(url),
-                    count=waiting,
-                )
-            )
-        if request.user.has_perm("authz.view_rule"):
-            url = reverse("admin:simulator")
-            groups["Access"].append(Item("Simulator", url, "check", current=request.path.startswith(url)))
-        if request.user.has_perm(SEE_CUT_OFFS):
-            url = reverse("admin:switch_overview")
-            groups["Decide"].append(Item("The switch", url, "stop", current=request.path.startswith(url)))
-        home = reverse("admin:index")
-        ordered = sorted(groups, key=lambda title: (GROUPS.index(title) if title in GROUPS else len(GROUPS), title))
-        return (
-            Group("", (Item("Home", home, "home", current=request.path == home),)),
-            *(Group(title, tuple(groups[title])) for title in ordered),
-        )
+            place: Place | None = getattr(model_admin, "place", None)
+            if place is not None and model_admin.has_view_permission(request):
+                url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+                waiting = model_admin.waiting(request) if hasattr(model_admin, "waiting") else 0
+                yield place, url, waiting
 
 
 console = Console(name="admin")

@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 
 from authz import audit
 from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool, person, record
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import chip, foreign, when
 from authz.console.widgets.fields import LinesField
@@ -59,7 +60,7 @@ class WebhookForm(Form):
 
 @admin.register(WebhookEndpoint, site=console)
 class WebhookAdmin(ConsoleAdmin):
-    nav = ("Trust", "out")
+    place = Place("Operate", "Notifications", "bell", tab="Webhooks", order=3)
     introduction = "Systems that are told what happens, signed as Standard Webhooks says."
     empty_text = "Add one, and your chat or your ticket system is told when somebody waits."
     form = WebhookForm
@@ -176,7 +177,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(Notification, site=console)
 class NotificationAdmin(ReadOnlyAdmin):
-    nav = ("Evidence", "inbox")
+    place = Place("Operate", "Notifications", "bell", tab="Deliveries", order=3)
     introduction = "What people were told by mail and systems by webhook, for thirty days."
     empty_text = "Nothing was told yet."
     list_display = ("what", "to", "created_when", "state_chip", "failure")

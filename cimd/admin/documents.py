@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 
 from authz.console.lists import row_or_404
 from authz.console.model_admin import ReadOnlyAdmin, Tool, switch_tools
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import STATUS_TONES, chip, foreign, when
 from authz.console.widgets.tasks import MAX_TASKS, Task, many
@@ -54,7 +55,7 @@ WAITING = Q(client__status=Client.Status.PENDING) | Q(candidate__isnull=False)
 
 @admin.register(Document, site=console)
 class DocumentAdmin(ReadOnlyAdmin):
-    nav = ("Trust", "globe")
+    place = Place("Connect", "Agents", "agent", tab="Metadata documents", order=1)
     introduction = "Agents that introduce themselves: each by a document at its URL, for which its host vouches."
     empty_text = "No agent has introduced itself yet."
     change_form_template = "console/document.html"

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from authz.console.model_admin import ConsoleAdmin, Form
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.fields import LinesField
 from cimd.changes import DEFAULTS, NEVER_ACCEPTED, Change, Consequence
@@ -102,7 +103,7 @@ class PolicyForm(Form):
 
 @admin.register(Policy, site=console)
 class PolicyAdmin(ConsoleAdmin):
-    nav = ("Trust", "rule")
+    place = Place("Trust", "Trusted hosts", "globe", order=1)
     introduction = "Which hosts may introduce agents at once, which never, and what follows when a document changes."
     empty_text = "Nobody is trusted yet: every agent that introduces itself waits for an approval."
     form = PolicyForm

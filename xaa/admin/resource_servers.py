@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from authz import resources
 from authz.console.model_admin import ConsoleAdmin, Form
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import chip, foreign
 from authz.console.widgets.fields import LinesField
@@ -77,8 +78,7 @@ class TargetInline(TargetInlineBase):
 
 @admin.register(ResourceAuthorizationServer, site=console)
 class ResourceAuthorizationServerAdmin(ConsoleAdmin):
-    nav = ("Trust", "out")
-    nav_title = "Resource auth. servers"
+    place = Place("Trust", "Partner servers", "out", order=3)
     introduction = "Other organisations' authorization servers that take our ID-JAGs, and what may be asked for there."
     empty_text = "No agent can be sent to another organisation's MCP server yet."
     form = ServerForm

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from authz.console.model_admin import ReadOnlyAdmin
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import foreign, when
 from authz.models import BrowserSession
@@ -18,7 +19,7 @@ from xaa.models import (
 
 @admin.register(Session, site=console)
 class SessionAdmin(ReadOnlyAdmin):
-    nav = ("People", "clock")
+    place = Place("Operate", "People", "person", tab="Sign-ins", order=1)
     introduction = "Who is signed in where. Ending one ends everything that was given in it."
     empty_text = "Nobody is signed in."
     list_display = ("person", "since")

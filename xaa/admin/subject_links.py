@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from authz.console.model_admin import ConsoleAdmin
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import foreign, when
 from xaa.models import (
@@ -16,7 +17,7 @@ from xaa.models import (
 
 @admin.register(SubjectLink, site=console)
 class SubjectLinkAdmin(ConsoleAdmin):
-    nav = ("People", "link")
+    place = Place("Operate", "People", "person", tab="Linked identities", order=1)
     introduction = "Which person an issuer's subject is. Removing a link ends what was given under it, at once."
     empty_text = "No identity of another issuer is linked to a person yet."
     list_display = ("identity", "tenant", "of_issuer", "person", "gives", "since")

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 
 from authz.console.model_admin import ConsoleAdmin, Tool
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import chip, foreign
 from authz.console.widgets.tasks import MAX_TASKS, Task, many
@@ -46,7 +47,7 @@ FAILING = Q(enabled=True, health__failures__gt=0)
 
 @admin.register(TrustedIssuer, site=console)
 class TrustedIssuerAdmin(ConsoleAdmin):
-    nav = ("Trust", "key")
+    place = Place("Trust", "Trusted issuers", "shield", order=2)
     introduction = "Whose assertions are believed, and what for. Switching one off ends everything that rests on it."
     empty_text = "Nobody is trusted yet, so no assertion of anybody else is believed."
     form = TrustedIssuerForm

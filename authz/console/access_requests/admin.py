@@ -18,6 +18,7 @@ from authz.console.access_requests.decision import known_of
 from authz.console.access_requests.pages import decide, end
 from authz.console.access_requests.waiting import waiting_for_me
 from authz.console.model_admin import ReadOnlyAdmin, Tool, person
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets import names
 from authz.console.widgets.display import chip, foreign, when
@@ -45,7 +46,7 @@ class WaitsFilter(admin.SimpleListFilter):
 
 @admin.register(AccessRequest, site=console)
 class AccessRequestAdmin(ReadOnlyAdmin):
-    nav = ("Decide", "inbox")
+    place = Place("Decide", "Access requests", "inbox", order=1)
     introduction = (
         "Asks that a rule lets a person decide. An approval covers exactly what was asked, and ends by itself."
     )

@@ -21,6 +21,7 @@ from authz.console.agents.reach import reach
 from authz.console.agents.status_change import CHANGES
 from authz.console.audit import event_history
 from authz.console.model_admin import ConsoleAdmin, Tool, person
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets import names
 from authz.database import configuration_cache
@@ -34,7 +35,7 @@ RECENT = 100
 
 @admin.register(Client, site=console)
 class AgentAdmin(AgentColumns, ConsoleAdmin):
-    nav = ("Access", "agent")
+    place = Place("Connect", "Agents", "agent", order=1)
     introduction = (
         "Everything that asks for tokens: programs that you registered, that registered themselves, and that introduce"
         " themselves by a document."

@@ -13,6 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from authz.console.model_admin import ReadOnlyAdmin, Tool
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import chip, code, foreign, when
 from authz.models import Authorization
@@ -35,7 +36,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(Authorization, site=console)
 class AuthorizationAdmin(ReadOnlyAdmin):
-    nav = ("Access", "link")
+    place = Place("Allow", "Authorizations", "link", order=3)
     introduction = "Standing grants: one agent, for one person or for itself, at one MCP server."
     empty_text = "They appear when an agent gets its first token."
     list_display = ("what", "for_whom", "scope_text", "grant_type", "made", "state")

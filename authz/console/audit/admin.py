@@ -30,6 +30,7 @@ from authz.console.audit.search import (
     parse_time,
 )
 from authz.console.model_admin import ReadOnlyAdmin, Tool
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets import timeline
 from authz.evidence.status import is_sealed
@@ -41,7 +42,7 @@ TIMELINE = 2_000
 
 @admin.register(AuditEvent, site=console)
 class AuditAdmin(AuditColumns, ReadOnlyAdmin):
-    nav = ("Evidence", "list")
+    place = Place("Operate", "Audit", "list", tab="Events", order=2)
     introduction = (
         "Everything that was asked, decided, issued and changed. Rows are only ever added; the database itself refuses"
         " anything else."

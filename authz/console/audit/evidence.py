@@ -11,6 +11,7 @@ from django.urls import URLPattern, path
 
 from authz.conf import conf
 from authz.console.model_admin import ReadOnlyAdmin
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.evidence import archive_files, checkpoint_keys, proofs, sealer
 from authz.evidence.status import status
@@ -24,8 +25,7 @@ LATE = 12 * sealer.EVERY
 class EvidenceAdmin(ReadOnlyAdmin):
     """One page in place of a list: the destinations are few, and are configured with `apply`."""
 
-    nav = ("Evidence", "check")
-    nav_title = "Seals and destinations"
+    place = Place("Operate", "Audit", "list", tab="Seals and destinations", order=2)
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view

@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 from authz.console.home.figures import PERIODS, figures
 from authz.console.home.tasks import tasks
 from authz.console.model_admin import person
+from authz.console.navigation import Place
 from authz.console.refusing import one_of
 from authz.console.site import console
 from authz.models import Client
@@ -18,7 +19,7 @@ from authz.models import Client
 REMEMBERED = {"24h": 10, "7d": 60, "30d": 300}
 
 
-@console.page("", "index")
+@console.page("", "index", place=Place("", "Home", "home"))
 def home(request: HttpRequest) -> HttpResponse:
     period = one_of(request, "period", PERIODS) or "24h"
     context: dict[str, Any] = {

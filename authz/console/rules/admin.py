@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from authz import audit
 from authz.console.model_admin import ConsoleAdmin, Tool, person, record
+from authz.console.navigation import Place
 from authz.console.rules import unmatched
 from authz.console.rules.draft import rules_with, simulated
 from authz.console.rules.form import RuleForm
@@ -35,7 +36,7 @@ EFFECT_TONES = {"allow": "good", "deny": "bad", "require_approval": "caution"}
 
 @admin.register(Rule, site=console)
 class RuleAdmin(ConsoleAdmin):
-    nav = ("Access", "rule")
+    place = Place("Allow", "Rules", "rule", order=1)
     introduction = "Nothing is allowed unless a rule allows it; a denial outweighs any permission."
     empty_text = "Until there is a rule, nobody gets anything."
     form = RuleForm

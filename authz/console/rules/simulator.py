@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from authz import decisions, registry
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets import names, servers
 from authz.console.widgets.display import grant_choice
@@ -105,7 +106,12 @@ class AskBesideForm(AskForm):
             field.widget.attrs["form"] = beside
 
 
-@console.page("simulator/", "simulator")
+@console.page(
+    "simulator/",
+    "simulator",
+    place=Place("Allow", "Rules", "rule", tab="Simulator", order=1),
+    permission="authz.view_rule",
+)
 def simulator(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("authz.view_rule"):
         raise PermissionDenied

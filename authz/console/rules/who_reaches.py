@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from authz import decisions
+from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets import names, servers
 from authz.console.widgets.suggestions import suggesting
@@ -39,7 +40,9 @@ class WhoForm(forms.Form):
         return cleaned
 
 
-@console.page("reach/", "who_reaches")
+@console.page(
+    "reach/", "who_reaches", place=Place("Allow", "Who reaches what", "reach", order=2), permission="authz.view_rule"
+)
 def who_reaches(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("authz.view_rule"):
         raise PermissionDenied
