@@ -11,7 +11,7 @@ from tests.support import databases
 from tests.support.organisation import CLAUDE, CONFIGURATION, LEDGER, WIKI
 
 FILL = """
-from authz.console import counts
+from authz.audit import counts
 from tests.support import organisation
 organisation.fill()
 counts.run()
