@@ -26,6 +26,7 @@ class AuthzConfig(AppConfig):
     SECRETS_AT_REST = (
         "authz.keys.AT_REST",
         "authz.keys.second_factors.AT_REST",
+        "authz.tokens.deferrals.AT_REST",
         "authz.notifications.webhook_secrets.AT_REST",
         "authz.evidence.checkpoint_keys.AT_REST",
         "authz.evidence.destination_tokens.AT_REST",

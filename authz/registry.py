@@ -18,7 +18,7 @@ from authz.conf import conf
 from authz.protocol.errors import OAuthError, Reason, harmless
 
 if TYPE_CHECKING:
-    from authz.models import Authorization, Client, ProtectedResource, User
+    from authz.models import Authorization, Client, Deferral, ProtectedResource, User
     from authz.policy import Agent, Server
 
 
@@ -28,13 +28,23 @@ PUBLIC = "none"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRequest:
-    """A token request whose client is known: what a grant is given. `now` is seconds since the epoch."""
+    """A token request whose client is known: what a grant is given. `now` is seconds since the epoch.
+
+    `deferral` is what a request was kept in that is judged once more (authz/tokens/deferrals.py). A grant that can be
+    deferred redeems it in place of claiming what it uses up, and judges what it is presented as of `arrived`.
+    """
 
     client: "Client"
     auth_method: str
     params: Mapping[str, str]
     now: float
     address: str = ""
+    deferral: "Deferral | None" = None
+
+    @property
+    def arrived(self) -> float:
+        """Seconds since the epoch."""
+        return self.deferral.arrived.timestamp() if self.deferral else self.now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +68,8 @@ class Grant(Protocol):
     PARAMETERS: frozenset[str]
 
     # A grant may have `client_id(params) -> str | None` too: whose client a request stands for that names none.
+    # One whose requests can be answered later has `single_use(request) -> SingleUse | None` too: what it uses up
+    # (authz/tokens/deferrals.py).
     # One that leads to what stands behind other authorization servers, and only there, has
     # `servers(agents) -> Sequence[Server]` too: what it leads to, and whom of these.
     def redeem(self, request: TokenRequest) -> dict[str, Any]: ...

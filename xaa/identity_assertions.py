@@ -49,8 +49,12 @@ class SubjectToken:
     act: Mapping[str, Any] | None = None
 
 
-def read(token: str, token_type: str, client: Client, now: float) -> SubjectToken:
-    """The sign-in behind a subject token that `client` may use. Raises OAuthError."""
+def read(token: str, token_type: str, client: Client, now: float, *, arrived: float | None = None) -> SubjectToken:
+    """The sign-in behind a subject token that `client` may use. Raises OAuthError.
+
+    `arrived`: when an ID token was presented, if not now; what expires meanwhile was good then.
+    """
+    presented = now if arrived is None else arrived
     if token_type == REFRESH_TOKEN:
         return _refresh_token(token, client, now)
     if token_type != ID_TOKEN:
@@ -60,8 +64,8 @@ def read(token: str, token_type: str, client: Client, now: float) -> SubjectToke
     except JwtError as error:
         raise OAuthError(BY_JWT_PROBLEM[error.problem]) from None
     if unverified.claims.get("iss") == conf.issuer:
-        return _own_id_token(unverified, client, now)
-    return _foreign_id_token(unverified, client, now)
+        return _own_id_token(unverified, client, presented)
+    return _foreign_id_token(unverified, client, presented)
 
 
 # --- The rules for ID tokens: pure ----------------------------------------------------------------------------------

@@ -8,28 +8,28 @@ No refresh token: the assertion takes its place (ID-JAG §4.4.3). Nothing here t
 
 import json
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
 
 from authz import audit, decisions, registry, resources, tokens
-from authz.authorizations import AuthorizationReference, machine, status_lists
-from authz.authorizations.machine import MachineGrant
+from authz.authorizations import AuthorizationReference, status_lists
 from authz.authorizations.status_lists import Entry
 from authz.conf import conf
 from authz.database import raw_sql, replay
 from authz.database.transactions import unit_of_work
 from authz.models import ProtectedResource, User
-from authz.policy import Decision, Outcome
+from authz.policy import Outcome
 from authz.protocol import jwts, params, scopes
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.protocol.jwts import JwtError, Unverified
 from authz.registry import TokenRequest
 from authz.sign_in.sign_in import sign_in_of
-from authz.tokens import AccessToken
+from authz.tokens import AccessToken, deferrals
+from authz.tokens.deferrals import SingleUse
 from xaa import (
     id_jag,
     lineage,
@@ -38,6 +38,7 @@ from xaa import (
     subject_effects,
     subject_resolution,
     trusted_issuers,
+    workload_grant,
     workloads,
 )
 from xaa.events import Event
@@ -45,7 +46,6 @@ from xaa.id_jag import IdJag
 from xaa.reasons import BY_JWT_PROBLEM, Reason
 from xaa.subject_resolution import Resolution
 from xaa.trusted_issuers import Trust, Use
-from xaa.workloads import Workload
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 PARAMETERS = frozenset({"grant_type", "assertion", "scope", "resource", "client_id"})
@@ -58,7 +58,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     token = parsed(request.params)
     if token.typ == id_jag.TYP:
         return _redeem_id_jag(token, request)
-    return _redeem_workload(token, request)
+    return workload_grant.redeem(token, request)
 
 
 def client_id(request_params: Mapping[str, str]) -> str | None:
@@ -86,9 +86,6 @@ def parsed(request_params: Mapping[str, str]) -> Unverified:
         raise OAuthError(BY_JWT_PROBLEM[error.problem]) from None
 
 
-# --- An ID-JAG ------------------------------------------------------------------------------------------------------
-
-
 def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:
     # Before anything is fetched: a client that proves nothing may not make us work, unless some issuer names its host.
     is_public = request.auth_method == registry.PUBLIC
@@ -100,21 +97,36 @@ def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:
     public_lifetime = public_clients.lifetime(trust, request.client) if is_public else None
     if is_public and public_lifetime is None:
         raise OAuthError(Reason.CLIENT_IS_PUBLIC_TO_ISSUER)
-    granted = id_jag.verify(
+    granted = _verified(trust, token, request, public_lifetime)
+    resource = granted_resource(granted, request.params.get("resource"))
+    wanted = granted_scopes(granted, resource, request)
+    return subject_effects.until_it_stands(lambda: _issue(trust, granted, resource, wanted, request))
+
+
+def _verified(trust: Trust, token: Unverified, request: TokenRequest, public_lifetime: int | None) -> IdJag:
+    return id_jag.verify(
         id_jag.Presented(
             token=token,
             keys=trusted_issuers.keys_for(trust, token),
             issuer=trust.issuer,
             audience=conf.issuer,
             client_id=request.client.client_id,
-            authenticated=not is_public,
-            now=request.now,
+            authenticated=request.auth_method != registry.PUBLIC,
+            now=request.arrived,
             public_lifetime=public_lifetime,
         )
     )
+
+
+def single_use(request: TokenRequest) -> SingleUse | None:
+    """What a request that waits uses up: its assertion, as for a token."""
+    token = parsed(request.params)
+    if token.typ != id_jag.TYP:
+        return workload_grant.single_use(token, request)
+    trust = trusted_issuers.require(trusted_issuers.of(token), Use.ID_JAG)
+    granted = _verified(trust, token, request, None)
     resource = granted_resource(granted, request.params.get("resource"))
-    wanted = granted_scopes(granted, resource, request)
-    return subject_effects.until_it_stands(lambda: _issue(trust, granted, resource, wanted, request))
+    return SingleUse(f"assertion:{granted.issuer}", _claimed_as(granted, resource), granted.expires)
 
 
 class _AlreadyUsedError(Exception):
@@ -136,7 +148,7 @@ def _issue(
     )
     decision = decisions.evaluate(question, request.now)
     if decision.effect is not Outcome.ALLOW:
-        _hear_refused(found, granted, resource)
+        _hear_refused(found, granted, resource, request)
         raise decisions.refusal(question, decision, request.now)
     status = status_lists.allot(status_lists.Kind.BRIEF) if resource.status_list else None
     minted = tokens.mint(
@@ -155,7 +167,9 @@ def _issue(
     try:
         with tokens.issuing(minted):
             # Of many at once exactly one goes on (attack 15).
-            if not _claim_for(granted, resource):
+            if request.deferral is not None:
+                deferrals.redeem(request.deferral)
+            elif not _claim_for(granted, resource):
                 raise _AlreadyUsedError
             # What it says of the person takes effect after its claim: a replay adds no one to a group (attack 44).
             person = subject_effects.take(found)
@@ -168,14 +182,15 @@ def _issue(
     return answer
 
 
-def _hear_refused(found: Resolution, granted: IdJag, resource: ProtectedResource) -> None:
+def _hear_refused(found: Resolution, granted: IdJag, resource: ProtectedResource, request: TokenRequest) -> None:
     """Let what a refused assertion says of the person take effect. Raises OAuthError for one that was used.
 
     A refused assertion is not used up, but it counts: a person who left a group is refused by the rules, and must not
     stay in it. Of a used one nothing counts any more.
     """
     with unit_of_work():
-        if is_claimed(granted, resource):
+        # A deferred request has claimed its own.
+        if request.deferral is None and is_claimed(granted, resource):
             raise OAuthError(Reason.ASSERTION_REPLAYED)
         subject_effects.take(found)
 
@@ -325,80 +340,3 @@ def _authorize(
         status.index if status else None,
     )
     raw_sql.write(_INSERT, values)
-
-
-# --- A workload -----------------------------------------------------------------------------------------------------
-
-
-def _redeem_workload(token: Unverified, request: TokenRequest) -> dict[str, Any]:
-    """The workload's own token: its client is the subject, and no person is involved."""
-    trust = trusted_issuers.require(trusted_issuers.of(token), Use.WORKLOAD)
-    workload = workloads.verify(
-        token,
-        trusted_issuers.keys_for(trust, token),
-        trust.workloads,
-        issuer=trust.issuer,
-        audience=conf.issuer,
-        client_id=request.client.client_id,
-        now=request.now,
-        audiences=trust.audience,
-        max_lifetime=trust.max_lifetime,
-    )
-    resource = resources.requested(request.params.get("resource"))
-    known = resources.scopes_of(resource)
-    wanted = scopes.for_client(scopes.parse(request.params.get("scope")), request.client.scope, known)
-    question = decisions.ask(
-        client=request.client,
-        sign_in=None,
-        grant_type=GRANT_TYPE,
-        resource=resource,
-        scopes=wanted,
-        address=request.address,
-    )
-    decision = decisions.require(question, request.now)
-    once = not (trust.reuse or workload.reuse or request.client.reuse_assertions)
-    return _until_it_is_made(lambda: _issue_to_workload(workload, resource, decision, request, once=once))
-
-
-# Other requests made the same authorization each time: then the request is refused for now.
-ATTEMPTS = 5
-
-
-def _until_it_is_made(attempt: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    for _ in range(ATTEMPTS):
-        try:
-            return attempt()
-        except machine.OvertakenError:
-            continue
-    raise OAuthError(CoreReason.UNAVAILABLE, detail="the workload's authorization is being changed")
-
-
-def _issue_to_workload(
-    workload: Workload, resource: ProtectedResource, decision: Decision, request: TokenRequest, *, once: bool
-) -> dict[str, Any]:
-    grant = MachineGrant(request.client, resource, GRANT_TYPE, decision.scopes)
-    try:
-        authorization, is_made = machine.find(grant), True
-    except machine.NotMadeError:
-        authorization, is_made = machine.plan(grant), False
-    minted = tokens.mint(
-        request,
-        grant_type=GRANT_TYPE,
-        authorization=authorization,
-        sign_in=None,
-        resource=resource,
-        decision=decision,
-        lineage={"issuer": workload.issuer, "workload": workload.subject, "assertion_jti": workload.jti},
-    )
-    with tokens.issuing(minted):
-        _claim(workload, once=once)
-        # After the claim: an assertion that was used makes, widens and ends nothing.
-        if not is_made:
-            machine.make(authorization, grant)
-    return minted.response()
-
-
-def _claim(workload: Workload, *, once: bool) -> None:
-    # A platform that projects one token for an hour needs its workload to be allowed to use it again.
-    if once and not replay.claim(f"assertion:{workload.issuer}", workload.jti, workload.expires):
-        raise OAuthError(Reason.WORKLOAD_ASSERTION_USED)

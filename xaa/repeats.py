@@ -58,7 +58,10 @@ def find(request: TokenRequest, linked: QuerySet[SubjectLink]) -> tuple[Authoriz
 
 
 def _is_offered(request: TokenRequest) -> bool:
-    return request.auth_method != registry.PUBLIC and conf.refresh_reuse_window > 0
+    # > subsequent polling requests with the same `deferral_code` MUST be rejected with `invalid_grant`
+    # > (draft-ietf-oauth-deferred-token-response, § Successful Polling Response)
+    is_direct = request.deferral is None
+    return is_direct and request.auth_method != registry.PUBLIC and conf.refresh_reuse_window > 0
 
 
 def _digest(request: TokenRequest) -> str:

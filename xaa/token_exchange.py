@@ -20,6 +20,7 @@ from authz.protocol.errors import Reason as CoreReason
 from authz.registry import TokenRequest
 from authz.sign_in import people
 from authz.sign_in.sign_in import SignIn
+from authz.tokens import deferrals
 from xaa import id_jag, identity_assertions, names_there, resource_authorization_servers
 from xaa.events import Event
 from xaa.identity_assertions import SubjectToken
@@ -107,6 +108,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         params.required(request.params, "subject_token_type"),
         request.client,
         request.now,
+        arrived=request.arrived,
     )
     if not subject.sign_in.user.is_active:
         raise OAuthError(CoreReason.SUBJECT_INACTIVE)
@@ -119,6 +121,8 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     issued = IssuedIdJag(jwt=token, claims=claims, client=request.client, subject=subject, decision=decision)
     with tokens.issuing(issued):
         # The subject token is not used up.
+        if request.deferral is not None:
+            deferrals.redeem(request.deferral)
         if is_public:
             _record_exception(issued)
     return issued.response()
@@ -150,6 +154,10 @@ def _claims(
         aud_tenant=server.aud_tenant,
         aud_sub=names_there.aud_sub(server, user),
     )
+
+
+def single_use(request: TokenRequest) -> None:
+    """A sign-in is not used up."""
 
 
 def _longest(request: TokenRequest) -> int:

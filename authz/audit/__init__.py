@@ -25,6 +25,9 @@ class Event(StrEnum):
     """What the core records. Rooms have an enum of their own."""
 
     TOKEN_ISSUED = "token:access:issued"  # noqa: S105  not a secret
+    TOKEN_DEFERRED = "token:deferral:issued"  # noqa: S105
+    DEFERRAL_REDEEMED = "token:deferral:redeemed"
+    DEFERRAL_ENDED = "token:deferral:ended"
     TOKEN_REFUSED = "token:access:refused"  # noqa: S105
     TOKEN_INTROSPECTED = "token:access:introspected"  # noqa: S105
     TOKEN_REVOKED = "token:authorization:revoked"  # noqa: S105

@@ -30,6 +30,7 @@ ORGANISATIONS = frozenset(
         "environment",
         "tags",
         "reuse_assertions",
+        "pending_answer",
         "skip_authorization",
         "approved",
         "approved_by",

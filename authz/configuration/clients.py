@@ -14,6 +14,7 @@ from authz.clients import identifiers
 from authz.configuration.environment import take_secret
 from authz.configuration.shown_text import KeyField, ShownField
 from authz.models import Client, User
+from authz.models.pending_answer import PendingAnswer
 from authz.policy import RuleError
 from authz.policy.parsing import parse_time
 from authz.protocol import jwts, redirect_uris, scopes
@@ -50,6 +51,7 @@ class ClientSerializer(serializers.Serializer[Any]):
     tags = serializers.ListField(child=KeyField(max_length=64), default=list)
     client_uri = serializers.CharField(max_length=1024, default="", allow_blank=True)
     reuse_assertions = serializers.BooleanField(default=False)
+    pending_answer = serializers.ChoiceField(choices=PendingAnswer.values, default="", allow_blank=True)
 
     def validate_client_id(self, value: str) -> str:
         # One that is there goes on; `manage.py doctor` names it.
@@ -164,6 +166,7 @@ def as_item(row: Client) -> dict[str, Any]:
         "tags": row.tags,
         "client_uri": row.client_uri,
         "reuse_assertions": row.reuse_assertions,
+        "pending_answer": row.pending_answer,
     }
 
 
@@ -188,6 +191,7 @@ def write(item: Mapping[str, Any]) -> None:
     row.tags = item["tags"]
     row.client_uri = item["client_uri"]
     row.reuse_assertions = item["reuse_assertions"]
+    row.pending_answer = item["pending_answer"]
     _write_secret(row, item)
     row.save()
 

@@ -12,6 +12,7 @@ from authz.clients import identifiers
 from authz.configuration.rules import nested
 from authz.configuration.shown_text import ShownField
 from authz.models import Client, ProtectedResource, Scope
+from authz.models.pending_answer import PendingAnswer
 from authz.policy import Approvers, RuleError
 from authz.protocol.errors import OAuthError
 from authz.protocol.scopes import IDENTITY_SCOPES, is_scope_token
@@ -47,6 +48,7 @@ class ResourceSerializer(serializers.Serializer[Any]):
         choices=ProtectedResource.Algorithm.values, default=ProtectedResource.Algorithm.RS256
     )
     status_list = serializers.BooleanField(default=False)
+    pending_answer = serializers.ChoiceField(choices=PendingAnswer.values, default=PendingAnswer.ALWAYS)
     introspection_clients = serializers.ListField(child=serializers.CharField(), default=list)
     scopes = ScopeSerializer(many=True, default=list)
 
@@ -93,6 +95,7 @@ def as_item(row: ProtectedResource) -> dict[str, Any]:
         "access_token_lifetime": row.access_token_lifetime,
         "access_token_signing_alg": row.access_token_signing_alg,
         "status_list": row.status_list,
+        "pending_answer": row.pending_answer,
         "introspection_clients": sorted(client.client_id for client in row.introspection_clients.all()),
         "scopes": [
             {"name": scope.name, "description": scope.description, "sensitivity": scope.sensitivity}
@@ -119,6 +122,7 @@ def write(item: Mapping[str, Any]) -> None:
             "access_token_lifetime": item["access_token_lifetime"],
             "access_token_signing_alg": item["access_token_signing_alg"],
             "status_list": item["status_list"],
+            "pending_answer": item["pending_answer"],
         },
     )
     row.introspection_clients.set([_client(client_id) for client_id in item["introspection_clients"]])

@@ -62,7 +62,7 @@ class ResourceForm(Form):
         model = ProtectedResource
         fields = (
             "name", "identifier", "owner", "is_active", "is_default", "access_token_lifetime",
-            "access_token_signing_alg", "status_list", "introspection_clients",
+            "access_token_signing_alg", "status_list", "pending_answer", "introspection_clients",
         )  # fmt: skip
         labels: ClassVar = {
             "is_active": "Active",
@@ -70,9 +70,12 @@ class ResourceForm(Form):
             "access_token_lifetime": "Tokens live for",
             "access_token_signing_alg": "Signed with",
             "status_list": "Publish a status list",
+            "pending_answer": "Who is told that a request waits for an approval",
         }
         help_texts: ClassVar = {
             "identifier": "The URL that MCP clients use, in canonical form. Tokens carry it as their audience (aud).",
+            "pending_answer": "Agents whose library does not know authorization_pending take it for a crash. Choose the"
+            " second, and they read a plain refusal; those that send completion_mode=deferred wait by a deferral code.",
             "access_token_lifetime": "Seconds; 600 is usual. What is revoked is still believed for as long as that by"
             " servers that do not introspect.",
         }
@@ -164,7 +167,7 @@ class ResourceAdmin(ConsoleAdmin):
                 )
             },
         ),
-        (ASKING, {"fields": ("approvers", "approvals")}),
+        (ASKING, {"fields": ("approvers", "approvals", "pending_answer")}),
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: ProtectedResource | None = None) -> Any:

@@ -10,6 +10,7 @@ from authz.conf import conf
 from authz.database.transactions import unit_of_work
 from authz.endpoints.client_authentication import auth_methods
 from authz.endpoints.machine import Answer, Request, form, json_response, machine_endpoint, now
+from authz.grants import deferred
 from authz.models import Authorization
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError, Reason
@@ -31,9 +32,13 @@ def revoke(request: Request) -> Answer:
     credentials = Credentials(request.META.get("HTTP_AUTHORIZATION"), params, moment)
     # Also a suspended client may give up what it holds.
     client, _ = client_auth.authenticate(credentials)
-    authorization_id = _authorization_of(required(params, "token"), moment)
+    token = required(params, "token")
+    authorization_id = _authorization_of(token, moment)
     # > invalid tokens do not cause an error response since the client cannot handle such an error (RFC 7009 §2.2)
     if authorization_id is None:
+        # > Authorization servers MUST extend the revocation endpoint to accept deferral codes
+        # > (draft-ietf-oauth-deferred-token-response, § Revocation Semantics)
+        deferred.cancel(token, client)
         return json_response({})
     authorization = Authorization.objects.filter(pk=authorization_id).first()
     if authorization is None:

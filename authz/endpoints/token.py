@@ -8,6 +8,7 @@ from authz import audit, client_auth, registry
 from authz.conf import conf
 from authz.endpoints.client_authentication import auth_methods
 from authz.endpoints.machine import Answer, Request, form, json_response, machine_endpoint, now
+from authz.grants import deferred
 from authz.limits import rate_limits
 from authz.limits.addresses import client_address
 from authz.protocol.errors import OAuthError
@@ -22,7 +23,7 @@ def token(request: Request) -> Answer:
     params = form(request)
     request.claimed_client_id = params.get("client_id", "")  # type: ignore[union-attr]  # for the audit of a refusal
     grant_type = required(params, "grant_type")
-    counted = grant_type if grant_type in registry.grants() else "other"
+    counted = grant_type if grant_type in {*registry.grants(), deferred.GRANT_TYPE} else "other"
     try:
         body = _redeemed(request, params, grant_type)
     except OAuthError as error:
@@ -36,16 +37,18 @@ def _redeemed(request: Request, params: Params, grant_type: str) -> dict[str, An
     credentials = Credentials(request.META.get("HTTP_AUTHORIZATION"), params, now())
     client, method = client_auth.authenticate_approved(credentials)
     request.claimed_client_id = client.client_id  # type: ignore[union-attr]
-    grant = registry.grant_for(grant_type, client)
-    body = grant.redeem(
-        TokenRequest(
-            client=client,
-            auth_method=method,
-            params=params,
-            now=credentials.now,
-            address=client_address(request.META),
-        )
+    asked = TokenRequest(
+        client=client,
+        auth_method=method,
+        params=params,
+        now=credentials.now,
+        address=client_address(request.META),
     )
+    # Every client whose request was deferred may poll: none is registered for that.
+    if grant_type == deferred.GRANT_TYPE:
+        body = deferred.redeem(asked)
+    else:
+        body = deferred.begin(registry.grant_for(grant_type, client), asked)
     rate_limits.served(client.client_id)
     return body
 
@@ -53,7 +56,8 @@ def _redeemed(request: Request, params: Params, grant_type: str) -> dict[str, An
 def metadata() -> dict[str, object]:
     return {
         "token_endpoint": conf.endpoint("token"),
-        "grant_types_supported": list(registry.grants()),
+        "grant_types_supported": [*registry.grants(), deferred.GRANT_TYPE],
+        **deferred.METADATA,
         **auth_methods("token_endpoint", list(registry.client_auth_methods())),
     }
 

@@ -8,6 +8,7 @@ from authz.authorizations.machine import MachineGrant
 from authz.protocol import scopes
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import PUBLIC, TokenRequest
+from authz.tokens import deferrals
 
 GRANT_TYPE = "client_credentials"
 PARAMETERS = frozenset({"grant_type", "scope", "resource"})
@@ -34,6 +35,14 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         resource=resource,
         decision=decision,
     )
-    # Nothing else is written, and one statement is a transaction of its own: no record, no token (invariant 4).
-    token.record()
+    if request.deferral is None:
+        # Nothing else is written, and one statement is a transaction of its own: no record, no token (invariant 4).
+        token.record()
+    else:
+        with tokens.issuing(token):
+            deferrals.redeem(request.deferral)
     return token.response()
+
+
+def single_use(request: TokenRequest) -> None:
+    """A request uses nothing up."""

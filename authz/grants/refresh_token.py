@@ -15,7 +15,7 @@ from authz.protocol import params, scopes
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Issuance, TokenRequest
 from authz.sign_in.sign_in import SignIn, sign_in_of
-from authz.tokens import AccessToken, refresh_tokens
+from authz.tokens import AccessToken, deferrals, refresh_tokens
 from authz.tokens.refresh_tokens import RefreshToken
 
 GRANT_TYPE = "refresh_token"
@@ -51,8 +51,14 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         **registry.token_response_additions(_issuance(authorization, token, identity, request)),
     }
     with tokens.issuing(token):
+        if request.deferral is not None:
+            deferrals.redeem(request.deferral)
         _consume(authorization, presented, now)
     return response
+
+
+def single_use(request: TokenRequest) -> None:
+    """A refresh token is used up by rotating, which is decided when the token is issued."""
 
 
 def _consume(authorization: Authorization, presented: RefreshToken, now: datetime) -> None:

@@ -7,6 +7,7 @@ from authz.models.browser_session import BrowserSession
 from authz.models.client import Client
 from authz.models.clock import ClockAnchor, RemovalMark
 from authz.models.cut_off import CutOff, CutOffMark
+from authz.models.deferral import Deferral
 from authz.models.event_count import EventCount, EventCountMark
 from authz.models.evidence import AuditArchive, AuditDestination, AuditSegment, CheckpointKey
 from authz.models.generation import Generation
@@ -36,6 +37,7 @@ __all__ = [
     "Consent",
     "CutOff",
     "CutOffMark",
+    "Deferral",
     "EventCount",
     "EventCountMark",
     "Generation",

@@ -14,6 +14,7 @@ from django.db import models
 from oauth2_provider.models import AbstractApplication
 
 from authz.models.ended import StandingClients, ended_column
+from authz.models.pending_answer import PendingAnswer
 from authz.protocol import jwks, jwts
 from authz.protocol.identifiers import is_like_a_subject
 
@@ -48,6 +49,14 @@ class Client(AbstractApplication):
     reuse_assertions = models.BooleanField(
         default=False,
         help_text="Let one client assertion authenticate several requests until it expires (static providers).",
+    )
+    pending_answer = models.CharField(
+        max_length=16,
+        choices=PendingAnswer.choices,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Whether it is told that a request of its waits for an approval; empty: as its MCP server says.",
     )
     scope = models.JSONField(
         null=True, blank=True, default=None, help_text="The scopes it is registered for; empty: whatever rules allow."

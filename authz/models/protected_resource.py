@@ -7,6 +7,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from authz.models.ended import Standing, ended_column
+from authz.models.pending_answer import PendingAnswer
 
 
 class ProtectedResource(models.Model):
@@ -33,6 +34,13 @@ class ProtectedResource(models.Model):
     access_token_signing_alg = models.CharField(max_length=8, choices=Algorithm.choices, default=Algorithm.RS256)
     status_list = models.BooleanField(
         default=False, db_default=False, help_text="Its tokens say where a status list shows whether they have ended."
+    )
+    pending_answer = models.CharField(
+        max_length=16,
+        choices=PendingAnswer.choices,
+        default=PendingAnswer.ALWAYS,
+        db_default=PendingAnswer.ALWAYS,
+        help_text="Whether a client is told that its request waits for an approval, or reads a plain refusal.",
     )
     introspection_clients = models.ManyToManyField("authz.Client", blank=True, related_name="introspects")
 

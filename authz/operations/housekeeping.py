@@ -17,6 +17,7 @@ from authz.models import (
     Authorization,
     AuthorizationCode,
     BrowserSession,
+    Deferral,
     Notification,
     UsedAssertion,
 )
@@ -63,6 +64,7 @@ def over(now: datetime) -> Mapping[str, QuerySet[Any]]:
     return {
         "codes": AuthorizationCode.objects.filter(expires__lt=now - KEPT_CODE),
         "assertions": UsedAssertion.objects.filter(expires__lt=now - KEPT_ASSERTION),
+        "deferrals": Deferral.objects.filter(expires__lt=now - KEPT_CODE),
         "notifications": Notification.objects.filter(created__lt=now - KEPT_NOTIFICATION),
         "status lists": status_lists.over(now),
         "sessions": BrowserSession.objects.filter(expire_date__lt=now),

@@ -132,6 +132,14 @@ class Reason(RefusalReason):
         "The organisation's policy allows none of the requested scopes.",
     )
     APPROVAL_PENDING = "approval_pending", "authorization_pending", "The request waits for an approval."
+    # The same for a client that never said that it understands `authorization_pending`.
+    SUBJECT_WAITS = "subject_waits", "invalid_grant", ONE_INVALID_GRANT
+    CLIENT_WAITS = "client_waits", "invalid_scope", "The requested scopes need an approval that was not given yet."
+    DEFERRAL_UNKNOWN = "deferral_unknown", "invalid_grant", ONE_INVALID_GRANT
+    DEFERRAL_REDEEMED = "deferral_redeemed", "invalid_grant", "The deferral code was redeemed already."
+    DEFERRAL_EXPIRED = "deferral_expired", "expired_token", "The deferral code has expired."
+    DEFERRAL_DENIED = "deferral_denied", "access_denied", "The deferred request was denied."
+    POLLED_TOO_SOON = "polled_too_soon", "slow_down", "The client asks more often than the interval allows."
     STEP_UP_REQUIRED = (
         "step_up_required",
         "insufficient_user_authentication",

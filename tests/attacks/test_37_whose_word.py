@@ -22,6 +22,7 @@ TRUSTED: dict[str, tuple[object, object]] = {
     "environment": ("production", ""),
     "tags": (["finance"], []),
     "reuse_assertions": (True, False),
+    "pending_answer": ("on_request", ""),
     "status": ("approved", "pending"),
     "owner": ("alice", "dev"),
     "approved_until": ("2099-01-01", None),

@@ -31,6 +31,8 @@ from authz.sign_in.roles import APPROVE_AGENTS, ASK, CONFIGURE
 Status = Client.Status
 # Of an agent's latest events so many are told on its page, the same ones in a line.
 RECENT = 100
+# What of an agent that introduced itself an administrator says.
+OF_THE_ORGANISATION = ("client_id", "owner", ("environment", "tags"), "scope", "reuse_assertions", "pending_answer")
 
 
 @admin.register(Client, site=console)
@@ -53,7 +55,7 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
 
     fieldsets = (
         (None, {"fields": ("name", "client_id", "owner", ("environment", "tags"), "client_uri")}),
-        ("How it gets tokens", {"fields": ("grant_types", "redirect_uris", "scope")}),
+        ("How it gets tokens", {"fields": ("grant_types", "redirect_uris", "scope", "pending_answer")}),
         (
             "How it proves who it is",
             {"fields": ("token_endpoint_auth_method", "client_jwks", "client_jwks_uri", "reuse_assertions")},
@@ -64,7 +66,7 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
         if obj is None or (obj.kind != "cimd" and self.has_change_permission(request, obj)):
             return super().get_fieldsets(request, obj)
         return (
-            (None, {"fields": ("client_id", "owner", ("environment", "tags"), "scope", "reuse_assertions")}),
+            (None, {"fields": OF_THE_ORGANISATION}),
             (
                 "What it says of itself",
                 {

@@ -60,10 +60,12 @@ class AgentForm(Form):
         fields = (
             "name", "client_id", "owner", "environment", "tags", "client_uri", "grant_types", "redirect_uris",
             "token_endpoint_auth_method", "client_jwks", "client_jwks_uri", "reuse_assertions", "scope",
+            "pending_answer",
         )  # fmt: skip
         labels: ClassVar = {
             "client_uri": "Home page",
             "reuse_assertions": "May use one client assertion several times",
+            "pending_answer": "Told that a request waits for an approval",
             "token_endpoint_auth_method": "How it proves who it is",
             "client_jwks_uri": "Address of its JWKS",
         }
