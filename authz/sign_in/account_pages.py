@@ -5,7 +5,7 @@ allauth adds is closed until somebody reads it.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
@@ -15,7 +15,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import URLPattern, URLResolver
 
-from authz.sign_in import session
+from authz.sign_in import password_reset, session
 
 OPEN = frozenset(
     {
@@ -49,6 +49,11 @@ FRESH = frozenset(
 )
 
 View = Callable[..., HttpResponseBase]
+# In place of allauth's own.
+OURS: Mapping[str, View] = {
+    "account_reset_password": password_reset.AskView.as_view(),
+    "account_reset_password_from_key": password_reset.ChooseView.as_view(),
+}
 
 
 def urlpatterns() -> list[URLPattern | URLResolver]:
@@ -73,7 +78,7 @@ def _guarded(entry: URLPattern | URLResolver) -> URLPattern | URLResolver:
     if isinstance(entry, URLResolver):
         within = [_guarded(nested) for nested in entry.url_patterns]
         return URLResolver(entry.pattern, within, entry.default_kwargs, entry.app_name, entry.namespace)
-    view: View = entry.callback
+    view: View = OURS.get(entry.name or "", entry.callback)
     if entry.name in FRESH:
         view = _fresh(view)
     elif entry.name not in OPEN:

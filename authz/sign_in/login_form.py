@@ -4,13 +4,14 @@ from typing import Any
 
 from allauth.account import forms
 from django.core.exceptions import ValidationError
+from django.utils.html import format_html
 
 from authz import audit
 from authz.database.transactions import unit_of_work
 from authz.limits import rate_limits
 from authz.limits.refusal_sampling import record_unauthenticated
 from authz.protocol.errors import OAuthError, Reason
-from authz.sign_in import password_changes, session
+from authz.sign_in import password_changes, password_reset, session
 
 
 class LoginForm(forms.LoginForm):  # type: ignore[misc]  # allauth is untyped
@@ -25,6 +26,8 @@ class LoginForm(forms.LoginForm):  # type: ignore[misc]  # allauth is untyped
         self.fields["login"].widget.attrs["autocomplete"] = "username"
         if hint := self.request.GET.get("login_hint"):
             self.initial.setdefault("login", hint)
+        forgot = '<a href="{}">Forgot your password?</a>'
+        self.fields["password"].help_text = format_html(forgot, password_reset.address(self.request))
 
 
 class ChangePasswordForm(forms.ChangePasswordForm):  # type: ignore[misc]  # allauth is untyped

@@ -3,19 +3,23 @@
 import base64
 import zlib
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
+from django.core import mail
 from django.test import Client as Browser
 
 from authz.conf import conf
 from authz.models import AuditEvent, Consent
 from authz.protocol import packed_query
 from authz.protocol.errors import OAuthError, Reason
+from authz.sign_in import account_mails
 from authz.sign_in.account_adapter import AccountAdapter
 from tests.support.world import REDIRECT, World, hidden_fields, redirect_parameters
 
+NEW = "another-password-of-bob"
 FORM = "application/x-www-form-urlencoded"
 AUTHORIZE = f"{conf.issuer_path}/authorize"
 LONG: dict[str, dict[str, str]] = {
@@ -56,6 +60,45 @@ def by_login(gatehouse: World, url: str) -> Any:
     return gatehouse.browser.get(back["Location"])
 
 
+def by_another_person(gatehouse: World, url: str) -> Any:
+    """“Not charlie? Sign out” on the page of somebody else's session."""
+    gatehouse.sign_in("alice")
+    link = linked(gatehouse.browser.get(url), "Sign out")
+    form = hidden_fields(gatehouse.browser.get(link))
+    back = gatehouse.browser.post("/accounts/logout/", form)
+    return by_login(gatehouse, back["Location"])
+
+
+def linked(page: Any, text: str) -> str:
+    """Where a page's link of this text leads."""
+    before, found, _ = page.content.decode().partition(f">{text}</a>")
+    assert found, page.content
+    return unescape(before.rpartition('href="')[2].removesuffix('"'))
+
+
+def by_a_forgotten_password(gatehouse: World, url: str) -> Any:
+    """From the sign-in page to the mail, by its link to another password, and to the sign-in page again."""
+    sign_in = gatehouse.browser.get(gatehouse.browser.get(url)["Location"])
+    ask = gatehouse.browser.get(linked(sign_in, "Forgot your password?"))
+    sent = gatehouse.browser.post(
+        "/accounts/password/reset/", hidden_fields(ask) | {"email": "bob@example.com"}, follow=True
+    )
+    assert b"Look into your mailbox" in sent.content
+    choose = gatehouse.browser.get(mailed_link(), follow=True)
+    saved = gatehouse.browser.post(choose.redirect_chain[-1][0], {"password1": NEW, "password2": NEW}, follow=True)
+    assert b"Your password is changed" in saved.content
+    again = gatehouse.browser.get(linked(saved, "Sign in"))
+    form = hidden_fields(again) | {"login": "bob", "password": NEW}
+    return gatehouse.browser.get(gatehouse.browser.post("/accounts/login/", form)["Location"])
+
+
+def mailed_link() -> str:
+    account_mails.wait()
+    link = next(word for word in str(mail.outbox[-1].body).split() if "/password/reset/key/" in word)
+    assert "next" not in link
+    return link.removeprefix(conf.origin)
+
+
 def by_reauthentication(gatehouse: World, url: str) -> Any:
     gatehouse.sign_in("bob")
     asked = gatehouse.browser.get(f"{url}&prompt=login")
@@ -65,7 +108,7 @@ def by_reauthentication(gatehouse: World, url: str) -> Any:
     return gatehouse.browser.get(back["Location"])
 
 
-@pytest.mark.parametrize("detour", [by_login, by_reauthentication])
+@pytest.mark.parametrize("detour", [by_login, by_another_person, by_a_forgotten_password, by_reauthentication])
 @pytest.mark.parametrize("changes", LONG.values(), ids=LONG)
 def test_a_request_outlives_its_detour(
     gatehouse: World, changes: dict[str, str], detour: Callable[[World, str], Any]
@@ -73,6 +116,45 @@ def test_a_request_outlives_its_detour(
     page = detour(gatehouse, gatehouse.authorize_url(**changes))
     assert b"Your agents</h1>" not in page.content
     assert consent(gatehouse, page)["state"] == state_of(changes)
+
+
+def test_a_mailed_link_leads_another_browser_to_no_request(gatehouse: World) -> None:
+    """A stranger who asks for somebody's mail does not choose where its reader ends."""
+    stranger = Browser()
+    address = f"/accounts/password/reset/?{urlencode({'next': gatehouse.authorize_url()})}"
+    stranger.post(address, {"email": "bob@example.com"})
+    choose = gatehouse.browser.get(mailed_link(), follow=True)
+    saved = gatehouse.browser.post(choose.redirect_chain[-1][0], {"password1": NEW, "password2": NEW}, follow=True)
+    assert linked(saved, "Sign in") == "/accounts/login/"
+
+
+@pytest.mark.parametrize("address", ["https://evil.example/", "//evil.example/", "javascript:alert(1)", "\\evil", ""])
+def test_a_forgotten_password_leads_nowhere_else(gatehouse: World, address: str) -> None:
+    asked = gatehouse.browser.post(
+        f"/accounts/password/reset/?{urlencode({'next': address})}", {"email": "bob@example.com"}
+    )
+    assert asked["Location"] == "/accounts/password/reset/done/"
+    choose = gatehouse.browser.get(mailed_link(), follow=True)
+    saved = gatehouse.browser.post(choose.redirect_chain[-1][0], {"password1": NEW, "password2": NEW})
+    assert saved["Location"] == "/accounts/password/reset/key/done/"
+
+
+def test_a_mail_for_another_person_keeps_the_request(gatehouse: World) -> None:
+    """Whoever is signed in is signed out by the link, and the session is a new one."""
+    url = gatehouse.authorize_url()
+    gatehouse.browser.post(f"/accounts/password/reset/?{urlencode({'next': url})}", {"email": "bob@example.com"})
+    gatehouse.sign_in("alice")
+    choose = gatehouse.browser.get(mailed_link(), follow=True)
+    saved = gatehouse.browser.post(choose.redirect_chain[-1][0], {"password1": NEW, "password2": NEW}, follow=True)
+    assert linked(saved, "Sign in") == f"/accounts/login/?{urlencode({'next': url})}"
+
+
+def test_a_link_that_is_too_old_asks_for_another_one_with_the_request(gatehouse: World) -> None:
+    url = gatehouse.authorize_url()
+    gatehouse.browser.post(f"/accounts/password/reset/?{urlencode({'next': url})}", {"email": "bob@example.com"})
+    used = mailed_link()
+    broken = gatehouse.browser.get(used[:-3] + "xx/", follow=True)
+    assert linked(broken, "Ask for a new link") == f"/accounts/password/reset/?{urlencode({'next': url})}"
 
 
 def test_what_is_too_long_is_refused_with_a_page_and_an_event(gatehouse: World) -> None:

@@ -277,6 +277,16 @@ class TestAttacks:
         assert refusal() == "sign_in_unreachable"
         assert counted == []
 
+    def test_the_way_back_from_a_failure_keeps_what_the_person_came_for(self, upstream: Upstream) -> None:
+        back = '/accounts/login/?next=%2Faccount%2Frequests%2F"'
+        upstream.fails = Cause.TIMEOUT
+        on_the_way_back = upstream.sign_in("?next=/account/requests/")
+        assert back in on_the_way_back.content.decode()
+        upstream.metadata = {}
+        discovery.forget(IDP)
+        at_the_start: Any = upstream.browser.post(f"{LOGIN}?next=/account/requests/")
+        assert back in at_the_start.content.decode()
+
     @pytest.mark.parametrize("withdrawn", [{"enabled": False}, {"accepts": ["id-jag"]}])
     def test_trust_that_was_withdrawn_meanwhile(self, upstream: Upstream, withdrawn: dict[str, Any]) -> None:
         sent = upstream.start()

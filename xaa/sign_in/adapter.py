@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from allauth.account.signals import user_logged_in
+from allauth.account.utils import get_next_redirect_url
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp
@@ -49,7 +50,12 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
             if provider in {None, app.provider, app.provider_id} and client_id in {None, app.client_id}
         ]
 
-    def on_authentication_error(self, request: HttpRequest, *_: Any, exception: Any = None, **__: Any) -> None:
+    def on_authentication_error(
+        self, request: HttpRequest, *_: Any, exception: Any = None, extra_context: dict[str, Any], **__: Any
+    ) -> None:
+        # The page's way back to the sign-in keeps what the person came for.
+        state = extra_context.get("state") or {}
+        extra_context["next"] = state.get("next") or get_next_redirect_url(request)
         # The page that allauth draws has another status: xaa/sign_in/urls.py gives it this one.
         if isinstance(exception, UnreachableError):
             request.META[UNREACHABLE] = True
