@@ -1,7 +1,7 @@
 """How many clients strangers may leave behind, and which of them make room for others (attacks 10, 41).
 
 Publishing a document costs nothing. So a client that no person has used, asked for or decided about makes room for the
-next one: a full queue of strangers drops strangers (docs/decisions/0039-what-strangers-can-set-going.md).
+next one: a full queue of strangers drops strangers (docs/decisions/0039-bounds-on-unknown-clients.md).
 """
 
 from collections.abc import Iterator

@@ -4,7 +4,7 @@ Clients, resources, rules and signing keys change rarely and are needed for each
 the generation. Triggers change it with each write to a configuration table, in the same transaction
 (authz/models/triggers.py). A request begins by reading it, which takes microseconds. If it is the value under which the
 cache was filled, the cache is used; if not, all of it is forgotten. So no process on any node decides by an old rule
-once a change is committed, and the nodes need no messages between them (docs/decisions/0003-snapshot.md).
+once a change is committed, and the nodes need no messages between them (docs/decisions/0003-configuration-cache.md).
 """
 
 from collections.abc import Callable, Hashable, Iterator
