@@ -13,7 +13,7 @@ from authz import clients, decisions, resources
 from authz.conf import conf
 from authz.database import replay
 from authz.models import Client, ProtectedResource, User
-from authz.policy import Ask, Outcome
+from authz.policy import AccessQuestion, Outcome
 from authz.protocol import jwts, scopes
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwks import Key
@@ -165,7 +165,7 @@ def _explain_person(
     if user is None:
         return
     yield Finding("the person is active", user.is_active, user.username)
-    question = decisions.ask(
+    question = decisions.access_question(
         client=client,
         sign_in=sign_in_of(user, granted),
         grant_type=jwt_bearer.GRANT_TYPE,
@@ -217,7 +217,7 @@ def _explain_workload(
     yield _finding("a request without a resource has one", resource)
     if isinstance(resource, ProtectedResource):
         known = scopes.registered(client.scope, resources.scopes_of(resource))
-        question = decisions.ask(
+        question = decisions.access_question(
             client=client, sign_in=None, grant_type=jwt_bearer.GRANT_TYPE, resource=resource, scopes=known
         )
         yield _decided(question, now)
@@ -243,7 +243,7 @@ def _who_lets_reuse(trust: Trust, workload: workloads.Workload, client: Client) 
     return "by " + ", ".join(name for name, is_on in switches.items() if is_on)
 
 
-def _decided(question: Ask, now: float) -> Finding:
+def _decided(question: AccessQuestion, now: float) -> Finding:
     decision = decisions.evaluate(question, now)
     passed = decision.effect is Outcome.ALLOW
     return Finding("policy allows it", passed, f"{decision.reason}: {', '.join(decision.rules) or 'no rule'}")

@@ -138,7 +138,7 @@ def _issue(
 ) -> dict[str, Any]:
     found = subject_resolution.look(trust, granted.claims)
     sign_in = sign_in_of(found.person.user, granted, found.person.groups)
-    question = decisions.ask(
+    question = decisions.access_question(
         client=request.client,
         sign_in=sign_in,
         grant_type=GRANT_TYPE,

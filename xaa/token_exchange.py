@@ -12,7 +12,7 @@ from typing import Any
 from authz import audit, decisions, keys, registry, tokens
 from authz.conf import conf
 from authz.models import Client
-from authz.policy import Agent, Ask, Decision, Outcome, StepUp
+from authz.policy import AccessQuestion, Agent, Decision, Outcome, StepUp
 from authz.policy import Server as ReachedServer
 from authz.protocol import params, scopes
 from authz.protocol.errors import OAuthError
@@ -209,8 +209,8 @@ def _together(wanted: Sequence[str], judged: Sequence[Decision]) -> Decision | N
     left_out = {
         name
         for decision in judged
-        if decision.ask is not None
-        for name in decision.ask.scope_names()
+        if decision.question is not None
+        for name in decision.question.scope_names()
         if decision.effect is not Outcome.ALLOW or name not in decision.scopes
     }
     granted = tuple(name for name in wanted if name not in left_out)
@@ -238,9 +238,9 @@ def _step_up(needed: StepUp, facts: Mapping[str, object]) -> OAuthError:
     return OAuthError(CoreReason.STEP_UP_REQUIRED, detail=needed.rule, parameters=parameters, facts=facts)
 
 
-def question(client: Client, sign_in: SignIn, target: Target, wanted: tuple[str, ...], address: str) -> Ask:
+def question(client: Client, sign_in: SignIn, target: Target, wanted: tuple[str, ...], address: str) -> AccessQuestion:
     """What policy is asked: as for a resource of ours, with the target's resource in its place."""
-    asked = decisions.ask(
+    asked = decisions.access_question(
         client=client,
         sign_in=sign_in,
         grant_type=GRANT_TYPE,

@@ -34,7 +34,7 @@ def redeem(token: Unverified, request: TokenRequest) -> dict[str, Any]:
     resource = resources.requested(request.params.get("resource"))
     known = resources.scopes_of(resource)
     wanted = scopes.for_client(scopes.parse(request.params.get("scope")), request.client.scope, known)
-    question = decisions.ask(
+    question = decisions.access_question(
         client=request.client,
         sign_in=None,
         grant_type=JWT_BEARER,

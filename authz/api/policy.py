@@ -1,4 +1,4 @@
-"""`/policy`: why an ask is answered as it is, who reaches what, and what other rules would change. Changes nothing."""
+"""`/policy`: why a request is answered as it is, who reaches what, what other rules would change. Changes nothing."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from authz.api.framework.shapes import ANY, EXPLANATION, REACH, RULE_WARNINGS, S
 from authz.api.framework.view import ApiView
 from authz.decisions import rule_check, simulation
 from authz.models import Client, ProtectedResource, User
-from authz.policy import Ask, Explanation, Reach, Rule, RuleError, compile, explain, reach
+from authz.policy import AccessQuestion, Explanation, Reach, Rule, RuleError, compile, explain, reach
 from authz.policy.unmatched import Unmatched, matches_nothing
 from authz.protocol.errors import OAuthError
 from authz.sign_in.sign_in import signed_in_now
@@ -27,7 +27,7 @@ MAXIMUM_RULES = 1000
 
 
 class Explain(ApiView):
-    """One ask: what is granted, what is not, and which rule missed on which field."""
+    """One request: what is granted, what is not, and which rule missed on which field."""
 
     requires = {"GET": READS_RULES}
     query = {
@@ -100,7 +100,7 @@ def explanation_as_item(found: Explanation) -> dict[str, Any]:
     }
 
 
-def ask_of(given: dict[str, str], now: float) -> Ask:
+def ask_of(given: dict[str, str], now: float) -> AccessQuestion:
     client = Client.objects.select_related("owner").filter(client_id=given.get("client_id", "")).first()
     if client is None:
         raise invalid("client_id", "is needed, and names no agent")
@@ -108,7 +108,7 @@ def ask_of(given: dict[str, str], now: float) -> Ask:
     if "username" in given and user is None:
         raise invalid("username", "is nobody's")
     resource = resource_of(given.get("resource", ""))
-    return decisions.ask(
+    return decisions.access_question(
         client=client,
         # What a rule demands beyond a sign-in of this moment shows as missing.
         sign_in=signed_in_now(user, now),

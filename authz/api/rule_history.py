@@ -26,7 +26,7 @@ from authz.api.framework.shapes import (
 )
 from authz.api.framework.view import ApiView, require
 from authz.api.policy import MAXIMUM_ROWS, READS_RULES, explanation_as_item, rules_of
-from authz.decisions import past_decisions, recorded_asks, rule_history, simulation
+from authz.decisions import past_decisions, recorded_questions, rule_history, simulation
 from authz.models import AuditEvent, RuleChange
 from authz.policy import RuleError, compile, sentence
 from authz.protocol.numbers import number
@@ -99,7 +99,7 @@ def _as_item(row: RuleChange) -> dict[str, Any]:
 
 
 class Replay(ApiView):
-    """Why was this allowed, or refused, then? By the rules of then, on the ask as the audit has it."""
+    """Why was this allowed, or refused, then? By the rules of then, on the request as the audit has it."""
 
     requires = {"GET": "authz.view_auditevent"}
     query = {"GET": {"event": "The number of an event of the audit."}}
@@ -122,7 +122,7 @@ class Replay(ApiView):
 
 
 class Effect(ApiView):
-    """What other rules would have changed over the last days of real asks, in bounded time."""
+    """What other rules would have changed over the last days of real requests, in bounded time."""
 
     requires = {"POST": READS_RULES}
     takes = {"POST": mapping(rules=a_list(ANY), prune=SWITCH, days=NUMBER)}
@@ -140,7 +140,7 @@ class Effect(ApiView):
             new = compile(simulation.proposed(rules_of(given.get("rules")), prune=prune))
         except RuleError as error:
             raise invalid("rules", str(error)) from None
-        effect = recorded_asks.effect(decisions.cached_rules(), new, days=days, now=datetime.now(UTC))
+        effect = recorded_questions.impact(decisions.cached_rules(), new, days=days, now=datetime.now(UTC))
         groups = [
             {**asdict(group), "direction": group.direction.value, "last": group.last.isoformat()}
             for group in effect.groups[:MAXIMUM_ROWS]
@@ -149,7 +149,7 @@ class Effect(ApiView):
             {
                 "looked_at": effect.looked_at,
                 "is_complete": effect.is_complete,
-                "asks": effect.asks,
+                "asks": effect.questions,
                 "changed": effect.changed,
                 "groups": groups,
                 "more": len(effect.groups) > MAXIMUM_ROWS,

@@ -1,9 +1,9 @@
-"""Asking a human: where a rule says `require_approval`, an ask becomes an access request, and the answer an approval.
+"""Approvals: where a rule says `require_approval`, an access question opens an access request.
 
-An ask repeated is the same request. Who decides is not who asks (authz/approvals/approvers.py), and nobody decides
-twice. Where
-it takes several, the approval is what all of them left, until the earliest of their ends; one denial is a denial. An
-answer holds for exactly what was asked, and ends by itself. Both sides are told (authz/approvals/notices.py).
+A question repeated leads to the same request. The person who asks doesn't decide (authz/approvals/approvers.py), and
+each person decides once. Where several have to approve, the approval is what all of them left, until the earliest of
+their ends; one denial is a denial. An answer holds for exactly what was asked, and ends by itself. Both sides are told
+(authz/approvals/notices.py).
 """
 
 import hashlib
@@ -19,13 +19,13 @@ from authz.conf import conf
 from authz.database.transactions import unit_of_work
 from authz.models import AccessRequest, AccessVote, Client, User
 from authz.models.access_request import LAPSES_AFTER
-from authz.policy import Approval, Ask, Decision, facts_of
+from authz.policy import AccessQuestion, Approval, Decision, facts_of
 from authz.protocol.display_names import visible, visible_lines
 from authz.protocol.errors import OAuthError, Reason
 
 Status = AccessRequest.Status
 
-# A declined ask is refused for so long; then it may be asked again.
+# A declined question is refused for so long; then it may be asked again.
 DENIAL_HOLDS = timedelta(days=7)
 LONGEST_APPROVAL = timedelta(days=30)
 # What who decides may choose from.
@@ -38,7 +38,7 @@ DURATIONS: Mapping[str, timedelta] = {
 }
 # > The minimum amount of time in seconds that the client MUST wait between polling requests (RFC 8628 §3.2)
 POLLING_INTERVAL = 5
-# Each combination of scopes is an ask of its own; a client that tries them all must not fill the queue.
+# Each combination of scopes is a question of its own; a client that tries them all must not fill the queue.
 MAXIMUM_OPEN = 100
 LONGEST_TEXT = 500
 
@@ -55,19 +55,19 @@ def address(request: AccessRequest) -> str:
 # --- Asking ---------------------------------------------------------------------------------------------------------
 
 
-def find(question: Ask, decision: Decision, now: datetime) -> AccessRequest | None:
+def find(question: AccessQuestion, decision: Decision, now: datetime) -> AccessRequest | None:
     """The open request for what waits in `decision`, if it has been asked for. Changes nothing."""
     client, user = _who_asks(question)
     digest = _digest(client, user, question, sorted(decision.waiting))
     return queue(now).filter(digest=digest).select_related("client", "user").first()
 
 
-def _who_asks(question: Ask) -> tuple[Client, User | None]:
+def _who_asks(question: AccessQuestion) -> tuple[Client, User | None]:
     client = Client.objects.get(client_id=question.client_id)
     return client, None if question.subject is None else User.objects.get(username=question.subject)
 
 
-def ask_for(question: Ask, decision: Decision, now: datetime) -> AccessRequest:
+def ask_for(question: AccessQuestion, decision: Decision, now: datetime) -> AccessRequest:
     """The open request for what waits in `decision`: the one there is, or a new one. Call it inside
     `unit_of_work()`."""
     client, user = _who_asks(question)
@@ -122,7 +122,7 @@ def _make_room(client: Client, now: datetime) -> None:
         raise OAuthError(Reason.RATE_LIMITED, detail="too many open access requests")
 
 
-def _digest(client: Client, user: User | None, question: Ask, waiting: Sequence[str]) -> str:
+def _digest(client: Client, user: User | None, question: AccessQuestion, waiting: Sequence[str]) -> str:
     subject = str(user.subject) if user else None
     what = [client.client_id, client.consent_digest, subject, question.resource, question.grant_type, list(waiting)]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
@@ -147,7 +147,7 @@ def add_justification(request: AccessRequest, *, by: User, reason: str, now: dat
 
 
 def pending(request: AccessRequest, because: str, facts: Mapping[str, object]) -> OAuthError:
-    """The answer to an ask that waits, in the words of RFC 8628 §3.5."""
+    """The answer to a question that waits, in the words of RFC 8628 §3.5."""
     return OAuthError(
         Reason.APPROVAL_PENDING,
         detail=because,
@@ -163,7 +163,7 @@ def pending(request: AccessRequest, because: str, facts: Mapping[str, object]) -
 # --- What was answered ----------------------------------------------------------------------------------------------
 
 
-def approvals_for(question: Ask, now: float) -> tuple[Approval, ...]:
+def approvals_for(question: AccessQuestion, now: float) -> tuple[Approval, ...]:
     """The live answers to this client for this person (or for itself): one statement.
 
     An answer given before the client's keys or redirect URIs changed is none to what it is now (attack 7).
@@ -180,8 +180,8 @@ def approvals_for(question: Ask, now: float) -> tuple[Approval, ...]:
     return tuple(as_approval(row, question) for row in rows)
 
 
-def as_approval(row: AccessRequest, question: Ask) -> Approval:
-    """An answered request as the policy engine reads it, for an ask of its client and person."""
+def as_approval(row: AccessRequest, question: AccessQuestion) -> Approval:
+    """An answered request as the policy engine reads it, for a question of its client and person."""
     return Approval(
         id=str(row.pk),
         client_id=question.client_id,
@@ -243,7 +243,7 @@ def approve(
 
 
 def deny(request: AccessRequest, *, by: User, comment: str, now: datetime) -> AccessRequest:
-    """Deny it, with a reason. The same ask is refused for a week. Raises `NotDecided`."""
+    """Deny it, with a reason. The same question is refused for a week. Raises `NotDecided`."""
     if not comment.strip():
         raise NotDecided("Say why: the person who asked reads it.")
     expires = now + DENIAL_HOLDS

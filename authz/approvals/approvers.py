@@ -1,7 +1,7 @@
 """Who may decide an access request: what rules and MCP servers say (authz/policy/approvers.py), as of now.
 
-Never the person it is for, never the owner of the agent, and no auditor. Where several rules hold an ask, each must be
-answered by approvers of its own; one person may be an approver of several.
+Never the person it is for, never the owner of the agent, and no auditor. Where several rules hold a question, each must
+be answered by approvers of its own; one person may be an approver of several.
 """
 
 from collections.abc import Sequence

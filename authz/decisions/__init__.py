@@ -13,8 +13,8 @@ from authz.database.transactions import in_unit_of_work, unit_of_work
 from authz.decisions import rule_history
 from authz.models import AccessRequest, Client, ProtectedResource, Rule, RuleChange
 from authz.policy import (
+    AccessQuestion,
     Approval,
-    Ask,
     ClientKind,
     ClientStatus,
     Decision,
@@ -46,7 +46,7 @@ def _load() -> RuleSet:
     return compile_rules(rule_history.readable(rows), number=number or 0)
 
 
-def ask(
+def access_question(
     *,
     client: Client,
     sign_in: SignIn | None,
@@ -55,14 +55,14 @@ def ask(
     scopes: Sequence[str],
     refresh: bool = False,
     address: str = "",
-) -> Ask:
+) -> AccessQuestion:
     """The question: may this client reach this resource with these scopes?
 
     sign_in  that of the person whom the client asks for; None where it asks for itself.
     address  the IP address that the request came from; "" where it doesn't matter.
     """
     known = scopes_of(resource) if resource else {}
-    return Ask(
+    return AccessQuestion(
         client_id=client.client_id,
         client_status=ClientStatus(client.status),
         client_kind=ClientKind(client.kind),
@@ -84,17 +84,17 @@ def ask(
     )
 
 
-def evaluate(question: Ask, now: float) -> Decision:
-    """The decision on an ask for a protected resource."""
+def evaluate(question: AccessQuestion, now: float) -> Decision:
+    """The decision on a question for a protected resource."""
     return _judge(question, cached_rules(), now)
 
 
-def evaluate_sign_in(question: Ask, now: float) -> Decision:
+def evaluate_sign_in(question: AccessQuestion, now: float) -> Decision:
     """The decision on identity scopes, which are this server's own."""
     return decide_sign_in(question, cached_rules(), now, approvals_for(question, cached_rules(), now))
 
 
-def _judge(question: Ask, rules: RuleSet, now: float) -> Decision:
+def _judge(question: AccessQuestion, rules: RuleSet, now: float) -> Decision:
     began = time.perf_counter()
     with tracing.span("decide"):
         decision = decide(question, rules, now)
@@ -105,12 +105,12 @@ def _judge(question: Ask, rules: RuleSet, now: float) -> Decision:
     return decide(question, rules, now, approvals_for(question, rules, now))
 
 
-def approvals_for(question: Ask, rules: RuleSet, now: float) -> tuple[Approval, ...]:
-    """The live answers of humans that may matter to an ask; none is read where no rule asks for any."""
+def approvals_for(question: AccessQuestion, rules: RuleSet, now: float) -> tuple[Approval, ...]:
+    """The live answers of humans that may matter to a question; none is read where no rule asks for any."""
     return access_requests.approvals_for(question, now) if rules.effects[Effect.REQUIRE_APPROVAL] else ()
 
 
-def require(question: Ask, now: float) -> Decision:
+def require(question: AccessQuestion, now: float) -> Decision:
     """The decision, if it allows anything; a refusal otherwise. Without a resource it is one on a sign-in.
 
     At the token endpoint a denied person and an unknown one get the same answer (law 8), so a refusal that concerns a
@@ -122,7 +122,7 @@ def require(question: Ask, now: float) -> Decision:
     raise refusal(question, decision, now)
 
 
-def refusal(question: Ask, decision: Decision, now: float) -> OAuthError:
+def refusal(question: AccessQuestion, decision: Decision, now: float) -> OAuthError:
     """The wire's answer to a decision that allows nothing. One that waits becomes an access request."""
     if decision.effect is Outcome.PENDING:
         request = open_request(question, decision)
@@ -138,7 +138,7 @@ def refusal(question: Ask, decision: Decision, now: float) -> OAuthError:
     return OAuthError(reason, detail=decision.reason, facts=facts_of_refusal(decision))
 
 
-def _may_have_other_scopes(question: Ask, now: float) -> bool:
+def _may_have_other_scopes(question: AccessQuestion, now: float) -> bool:
     """Whether a machine that gets none of what it asked for would get anything at that resource."""
     names = set(question.scope_names())
     for resource in cached().values():
@@ -151,21 +151,21 @@ def _may_have_other_scopes(question: Ask, now: float) -> bool:
 
 
 def traced(decision: Decision) -> dict[str, object]:
-    """What the audit keeps of a decision: the rules and their version, and the ask, so that it can be replayed."""
+    """What the audit keeps of a decision: the rules and their version, and the question, so that it can be replayed."""
     found: dict[str, object] = {"rules": decision.rules, "ruleset": decision.ruleset}
     if decision.approvals:
         found["approvals"] = decision.approvals
-    if decision.ask is not None:
-        found["ask"] = facts_of(decision.ask, cached_rules().groups)
+    if decision.question is not None:
+        found["ask"] = facts_of(decision.question, cached_rules().groups)
     return found
 
 
 def facts_of_refusal(decision: Decision) -> dict[str, object]:
     """The same for a refusal, whose event has no resource of its own."""
-    return {**traced(decision), "resource": decision.ask.resource if decision.ask else ""}
+    return {**traced(decision), "resource": decision.question.resource if decision.question else ""}
 
 
-def open_request(question: Ask, decision: Decision) -> AccessRequest:
+def open_request(question: AccessQuestion, decision: Decision) -> AccessRequest:
     """The access request of a decision that waits; the same one however often it is asked."""
     if in_unit_of_work():
         return access_requests.ask_for(question, decision, datetime.now(UTC))
@@ -181,7 +181,7 @@ def as_old_as(auth_time: float, *, then: float, now: float) -> float:
     return min(now, auth_time + max(0.0, now - int(then)))
 
 
-def still_allowed(question: Ask, *, issued_at: float, now: float) -> bool:
+def still_allowed(question: AccessQuestion, *, issued_at: float, now: float) -> bool:
     """Whether what was issued at `issued_at` would still be allowed as a whole, for introspection.
 
     The sign-in is as old as it was then, and where the request came from is not asked again: the resource server that

@@ -1,6 +1,6 @@
 """The decision in force at a past time: "why was this allowed then?"
 
-What is replayed are the rules as they then were (authz/decisions/rule_history.py) on the ask as the audit recorded it:
+What is replayed are the rules as they were (authz/decisions/rule_history.py) on the question as the audit recorded it:
 the
 agent's kind, tags, owner and environment, the groups that rules named, the sign-in, the address. An event that is older
 than that record is completed from today's rows, and the answer says so. `notes` say all that keeps a replay from being
@@ -12,9 +12,9 @@ from datetime import datetime
 
 from authz import audit
 from authz.approvals import access_requests
-from authz.decisions import recorded_asks, rule_history
+from authz.decisions import recorded_questions, rule_history
 from authz.models import AccessRequest, AuditEvent
-from authz.policy import Approval, Ask, Explanation, Outcome, RuleSet, decide_sign_in, explain
+from authz.policy import AccessQuestion, Approval, Explanation, Outcome, RuleSet, decide_sign_in, explain
 
 # A room's event that something was issued ends so, too.
 ISSUED = ":issued"
@@ -36,13 +36,13 @@ class Hindsight:
 
 def of_event(event: AuditEvent) -> Hindsight:
     """Why what the event records was decided so. Raises `CannotReplay`."""
-    known = recorded_asks.Known.of([event])
-    question = recorded_asks.ask_of(event, known)
+    known = recorded_questions.Known.of([event])
+    question = recorded_questions.ask_of(event, known)
     if question is None:
         raise CannotReplay("This event records no decision of the rules.")
     notes = []
     if "ask" not in event.detail:
-        notes.append("The event is older than the record of asks: agent, groups and sensitivities are today's.")
+        notes.append("The event is older than the record of questions: agent, groups and sensitivities are today's.")
     recorded = str(event.detail.get("ruleset", ""))
     number = rule_history.number_of(recorded)
     if number is None:
@@ -64,8 +64,8 @@ def of_event(event: AuditEvent) -> Hindsight:
     )
 
 
-def at(question: Ask, moment: datetime) -> Hindsight:
-    """How an ask would have been decided at a past time: by the rules of then, and all else as `question` has it."""
+def at(question: AccessQuestion, moment: datetime) -> Hindsight:
+    """How a question would have been decided at a past time: by the rules of then; all else is as `question` has it."""
     number = rule_history.number_at(moment)
     note = "The rules and approvals are those of that time; the agent, the person and the groups are today's."
     approvals = access_requests.approvals_for(question, moment.timestamp())
@@ -85,7 +85,7 @@ def event_of_token(jti: str, authorization: str = "") -> AuditEvent:
     return event
 
 
-def _explained(question: Ask, rules: RuleSet, moment: float, approvals: tuple[Approval, ...]) -> Explanation:
+def _explained(question: AccessQuestion, rules: RuleSet, moment: float, approvals: tuple[Approval, ...]) -> Explanation:
     found = explain(question, rules, moment, approvals)
     # Without a resource it was one on a sign-in, which no rule names: whoever may anything may sign in.
     if not question.resource:
@@ -93,7 +93,7 @@ def _explained(question: Ask, rules: RuleSet, moment: float, approvals: tuple[Ap
     return found
 
 
-def _approvals(named: list[str], question: Ask) -> tuple[Approval, ...]:
+def _approvals(named: list[str], question: AccessQuestion) -> tuple[Approval, ...]:
     rows = AccessRequest.objects.filter(pk__in=named)
     return tuple(access_requests.as_approval(row, question) for row in rows)
 

@@ -1,4 +1,4 @@
-"""Asking for access beforehand: the ask that an agent would make, judged by the same function, before it makes it."""
+"""Asking for access beforehand: the question that an agent would put, decided by the same function."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ PERSON_GRANT, MACHINE_GRANT = "authorization_code", "client_credentials"
 def ask_for(
     client: Client, resource: ProtectedResource, scopes: Sequence[str], *, person: User | None, now: float
 ) -> tuple[Decision, AccessRequest | None]:
-    """The decision on an agent's ask, for a person or (None) for itself, and the request for what waits in it."""
-    question = decisions.ask(
+    """The decision on an agent's question, for a person or (None) for itself, and the request for what waits in it."""
+    question = decisions.access_question(
         client=client,
         sign_in=signed_in_now(person, now),
         grant_type=PERSON_GRANT if person else MACHINE_GRANT,

@@ -28,7 +28,7 @@ from authz.endpoints.machine import now, request_id
 from authz.limits.addresses import client_address
 from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
 from authz.models import BrowserSession, Client, ProtectedResource, User
-from authz.policy import Ask, Decision, Outcome
+from authz.policy import AccessQuestion, Decision, Outcome
 from authz.protocol import authorization_request, scopes
 from authz.protocol.authorization_request import AuthorizationRequest
 from authz.protocol.errors import OAuthError, Reason
@@ -254,8 +254,8 @@ def _identity_scopes(asked: Asked, user: User, signed_in: BrowserSignIn) -> tupl
     return decisions.evaluate_sign_in(_question(asked, user, signed_in, names), asked.now).scopes
 
 
-def _question(asked: Asked, user: User, signed_in: BrowserSignIn, names: Sequence[str]) -> Ask:
-    return decisions.ask(
+def _question(asked: Asked, user: User, signed_in: BrowserSignIn, names: Sequence[str]) -> AccessQuestion:
+    return decisions.access_question(
         client=asked.client,
         sign_in=replace(
             sign_in_of(user, signed_in),
@@ -282,7 +282,9 @@ def _is_consented(asked: Asked, offer: Offer) -> bool:
     )
 
 
-def _waits(request: HttpRequest, asked: Asked, user: User, question: Ask, decision: Decision) -> HttpResponse:
+def _waits(
+    request: HttpRequest, asked: Asked, user: User, question: AccessQuestion, decision: Decision
+) -> HttpResponse:
     """What is approved is what the same request finds allowed afterwards."""
     # > none: The Authorization Server MUST NOT display any authentication or consent user interface pages.
     if "none" in asked.request.prompt:

@@ -97,7 +97,7 @@ def live_authorization(claims: dict[str, Any], resource: ProtectedResource, mome
     user = authorization.user
     if user is not None and not user.is_active:
         return None
-    question = decisions.ask(
+    question = decisions.access_question(
         client=client,
         sign_in=sign_in_of(user, authorization) if user else None,
         grant_type=authorization.grant_type,

@@ -19,7 +19,7 @@ from authz.endpoints import authorize_precheck
 from authz.limits.refusal_sampling import record_unauthenticated
 from authz.models import Client, ProtectedResource, User
 from authz.notifications import Kind
-from authz.policy import Ask, Decision
+from authz.policy import AccessQuestion, Decision
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import Params
 from authz.sign_in import form_binding
@@ -39,7 +39,7 @@ def for_request(
     params: Params,
     client: Client,
     resource: ProtectedResource | None,
-    question: Ask,
+    question: AccessQuestion,
     decision: Decision,
     now: float,
 ) -> HttpResponse:

@@ -139,7 +139,7 @@ def _resource(code: AuthorizationCode, request: TokenRequest) -> ProtectedResour
 def _decide(
     code: AuthorizationCode, sign_in: SignIn, resource: ProtectedResource | None, request: TokenRequest
 ) -> Decision:
-    question = decisions.ask(
+    question = decisions.access_question(
         client=request.client,
         sign_in=replace(sign_in, auth_time=_auth_time(code, request.now)),
         grant_type=GRANT_TYPE,

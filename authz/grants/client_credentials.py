@@ -22,7 +22,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         raise OAuthError(Reason.CLIENT_AUTHENTICATION_WRONG_METHOD, detail=PUBLIC)
     resource = resources.requested(request.params.get("resource"))
     asked = scopes.for_client(scopes.parse(request.params.get("scope")), client.scope, resources.scopes_of(resource))
-    question = decisions.ask(
+    question = decisions.access_question(
         client=client, sign_in=None, grant_type=GRANT_TYPE, resource=resource, scopes=asked, address=request.address
     )
     decision = decisions.require(question, request.now)

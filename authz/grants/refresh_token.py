@@ -10,7 +10,7 @@ from authz.conf import conf
 from authz.database.transactions import unit_of_work
 from authz.grants.authorization_code import REFRESH_TOKEN_IDLE, REFRESH_TOKEN_LONGEST
 from authz.models import Authorization
-from authz.policy import Ask, Decision
+from authz.policy import AccessQuestion, Decision
 from authz.protocol import params, scopes
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Issuance, TokenRequest
@@ -159,8 +159,8 @@ def _decide(authorization: Authorization, sign_in: SignIn | None, request: Token
 
 def _question(
     authorization: Authorization, sign_in: SignIn | None, wanted: Sequence[str], request: TokenRequest
-) -> Ask:
-    return decisions.ask(
+) -> AccessQuestion:
+    return decisions.access_question(
         client=request.client,
         sign_in=sign_in,
         grant_type=authorization.grant_type,

@@ -15,7 +15,7 @@ from authz.configuration.document import read
 from authz.decisions import past_decisions, simulation
 from authz.models import AuditEvent, Client, ProtectedResource, RuleChange, User
 from authz.policy import (
-    Ask,
+    AccessQuestion,
     Rule,
     RuleError,
     compile,
@@ -70,10 +70,10 @@ def no_demand(given: list[Rule]) -> str:
             return "Rules that allow demand nothing; write what must not be as deny or require_approval."
         if not rule.enabled:
             return f"“{rule.name}” is switched off, so it demands nothing."
-        # What only a real ask can meet or miss would be taken for kept wherever it might be missed.
+        # What only a real request can meet or miss would be taken for kept wherever it might be missed.
         if asked := sorted({*rule.conditions.to_mapping()} - {"environments"}):
             return (
-                f"“{rule.name}” depends on {', '.join(asked)}, which only a real ask has."
+                f"“{rule.name}” depends on {', '.join(asked)}, which only a real request has."
                 " Leave it out here, or look at the past with `policy diff --days`."
             )
     return ""
@@ -87,7 +87,7 @@ def rule_ids(name: str) -> list[int]:
     return found
 
 
-def query_of(options: dict[str, Any], now: float) -> Ask:
+def query_of(options: dict[str, Any], now: float) -> AccessQuestion:
     client = Client.objects.select_related("owner").filter(client_id=options["client"]).first()
     if client is None:
         raise CommandError(f"No agent has the client_id {options['client']!r}.")
@@ -97,7 +97,7 @@ def query_of(options: dict[str, Any], now: float) -> Ask:
     resource = ProtectedResource.objects.prefetch_related("scopes").filter(identifier=options["resource"]).first()
     if resource is None:
         raise CommandError(f"No MCP server has the identifier {options['resource']!r}.")
-    return decisions.ask(
+    return decisions.access_question(
         client=client,
         sign_in=signed_in_now(user, now),
         grant_type=options["grant_type"] or ("authorization_code" if user else "client_credentials"),

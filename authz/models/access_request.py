@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import models
 
-# An ask that nobody answered, and that nobody repeated for so long, has lapsed.
+# A question that nobody answered, and that nobody repeated for so long, has lapsed.
 LAPSES_AFTER = timedelta(days=30)
 
 
 class AccessRequest(models.Model):
-    """One ask that waits for a human, however often it is repeated; then the answer, which ends by itself.
+    """One question that waits for a human, however often it is repeated; then the answer, which ends by itself.
 
     `scopes` are those that wait, `approved_scopes` those of them that were approved. `resource` is a URI and no key,
     since what is asked for may stand at another authorization server. `client_digest` is what the client's security
-    was at the ask: an answer to one client is none to what its name stands for later.
+    was at that time: an answer to one client is none to what its name stands for later.
     """
 
     class Status(models.TextChoices):

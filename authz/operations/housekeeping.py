@@ -89,7 +89,7 @@ def _access_requests(before: datetime) -> QuerySet[Any]:
     closed = Q(status__in=(status.DENIED, status.CANCELLED, status.EXPIRED), last_asked__lt=before)
     answered = Q(status=status.APPROVED, expires__lt=before)
     lapsed = Q(status=status.OPEN, last_asked__lt=before)
-    # A denial or a cancellation may come long after the last ask.
+    # A denial or a cancellation may come long after the last question.
     recently = Q(decided__gte=before) | Q(expires__gte=before)
     return AccessRequest.objects.filter(closed | answered | lapsed).exclude(recently)
 

@@ -1,31 +1,31 @@
-"""The policy engine: pure. `decide` answers an ask by rules; everything here is a function of its arguments.
+"""The policy engine: pure. `decide` answers a question by rules; everything here is a function of its arguments.
 
     rules = policy.compile(policy.Rule.from_mapping(entry) for entry in data)
-    decision = policy.decide(ask, rules, now, approvals)
+    decision = policy.decide(question, rules, now, approvals)
 
 No Django, no I/O, no clock: models, approvals and requests stand beside it, not in it.
 """
 
 from authz.policy.approvals import Approval
 from authz.policy.approvers import Approvers
-from authz.policy.ask import IDENTITY_SCOPES, Ask, ClientKind, ClientStatus, part_scopes
 from authz.policy.compare import Change, Direction, compare
 from authz.policy.compiled import RuleSet, compile
 from authz.policy.conditions import Conditions, Hours
 from authz.policy.decide import Decision, DecisionReason, Outcome, StepUp, decide, decide_sign_in
 from authz.policy.explain import Explanation, Mismatch, RuleStatus, RuleTrace, ScopeTrace, explain, rule_status
-from authz.policy.facts import ask_from, facts_of
+from authz.policy.facts import facts_of, question_from
 from authz.policy.parsing import RuleError
+from authz.policy.question import IDENTITY_SCOPES, AccessQuestion, ClientKind, ClientStatus, part_scopes
 from authz.policy.reach import Agent, Person, Reach, Server, reach
 from authz.policy.rules import Effect, Rule
 from authz.policy.sentences import sentence
 
 __all__ = [
     "IDENTITY_SCOPES",
+    "AccessQuestion",
     "Agent",
     "Approval",
     "Approvers",
-    "Ask",
     "Change",
     "ClientKind",
     "ClientStatus",
@@ -48,7 +48,6 @@ __all__ = [
     "ScopeTrace",
     "Server",
     "StepUp",
-    "ask_from",
     "compare",
     "compile",
     "decide",
@@ -56,6 +55,7 @@ __all__ = [
     "explain",
     "facts_of",
     "part_scopes",
+    "question_from",
     "reach",
     "rule_status",
     "sentence",

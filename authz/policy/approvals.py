@@ -1,22 +1,22 @@
 """An approval: what a human answered to an access request, for a time.
 
 It lifts `require_approval` for exactly its client, subject, resource, grant types and scopes, and nothing else: no
-deny, no other person's or agent's ask, and no rule that did not ask for it. It ends by itself.
+deny, no question of another person or agent, and no rule that did not ask for it. It ends by itself.
 """
 
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from authz.policy.ask import Ask
+from authz.policy.question import AccessQuestion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """One answered access request.
 
-    subject       as in the ask: None for a machine.
-    resource      as in the ask; "" where only identity scopes were asked for.
+    subject       as in the question: None for a machine.
+    resource      as in the question; "" where only identity scopes were asked for.
     scopes        what was approved, by exact name.
     declined      what was asked for and left out by the approver: it isn't asked again while this lives. A request
                   denied as a whole is an approval of nothing that declines everything.
@@ -40,12 +40,12 @@ class Approval:
         # What has no end was never meant to be an approval.
         return self.not_before <= now < self.expires < math.inf
 
-    def is_for(self, ask: Ask) -> bool:
-        """Whether it speaks of the ask's client, subject and grant (and says nothing yet of resource and scopes)."""
+    def is_for(self, question: AccessQuestion) -> bool:
+        """Whether it is for the question's client, subject and grant. Resource and scopes are compared elsewhere."""
         return (
-            self.client_id == ask.client_id
-            and self.subject == ask.subject
-            and ("*" in self.grant_types or ask.grant_type in self.grant_types)
+            self.client_id == question.client_id
+            and self.subject == question.subject
+            and ("*" in self.grant_types or question.grant_type in self.grant_types)
         )
 
     def answers(self, rules: Collection[str]) -> bool:

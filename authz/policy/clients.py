@@ -1,4 +1,4 @@
-"""Which clients a rule means: the patterns that it may write, and the keys under which an ask's client is found.
+"""Which clients a rule means: the patterns that it may write, and the keys under which a question's client is found.
 
     *                      every client
     nightly-report         the client with exactly this client_id (a CIMD client's is its URL)
@@ -15,8 +15,8 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-from authz.policy.ask import Ask, ClientKind
 from authz.policy.parsing import RuleError
+from authz.policy.question import AccessQuestion, ClientKind
 
 _SELECTORS = ("host", "tag", "owner", "environment", "kind")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -51,22 +51,22 @@ def pattern_key(pattern: str) -> str:
     return pattern if pattern.partition(":")[0] in _SELECTORS else f"id:{pattern}"
 
 
-def client_keys(ask: Ask) -> list[str]:
-    """Every key under which the ask's client is found, "*" among them."""
+def client_keys(question: AccessQuestion) -> list[str]:
+    """Every key under which the question's client is found, "*" among them."""
     return keys_of(
-        client_id=ask.client_id,
-        kind=ask.client_kind,
-        host=ask.client_host,
-        tags=ask.client_tags,
-        owner=ask.client_owner,
-        environment=ask.client_environment,
+        client_id=question.client_id,
+        kind=question.client_kind,
+        host=question.client_host,
+        tags=question.client_tags,
+        owner=question.client_owner,
+        environment=question.client_environment,
     )
 
 
 def keys_of(
     *, client_id: str, kind: ClientKind, host: str, tags: Iterable[str], owner: str, environment: str
 ) -> list[str]:
-    """The same of a client without an ask; the parts are those of `Ask`."""
+    """The same of a client without a question; the parts are those of `AccessQuestion`."""
     keys = ["*", "id:" + client_id, "kind:" + kind]
     keys.extend(["tag:" + tag for tag in tags])
     if owner:

@@ -1,13 +1,13 @@
-"""What a change of the rules would have changed over past asks, before it is saved."""
+"""What a change of the rules would have changed over past questions, before it is saved."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from authz.policy.approvals import Approval
-from authz.policy.ask import Ask
 from authz.policy.compiled import RuleSet
 from authz.policy.decide import Decision, Outcome, evaluate
+from authz.policy.question import AccessQuestion
 
 
 class Direction(StrEnum):
@@ -20,9 +20,9 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A past ask (put `at` that time, in seconds since the epoch) that other rules would have answered differently."""
+    """A past question that other rules would have answered differently. `at`: when it was put, in seconds."""
 
-    ask: Ask
+    question: AccessQuestion
     at: float
     before: Decision
     after: Decision
@@ -32,22 +32,22 @@ class Change:
 def compare(
     old: RuleSet,
     new: RuleSet,
-    asks: Iterable[tuple[Ask, float]],
+    questions: Iterable[tuple[AccessQuestion, float]],
     now: float,
     approvals: Sequence[Approval] = (),
 ) -> tuple[Change, ...]:
-    """The past asks (each with its time) that the new rules answer differently than the old ones, in their order.
+    """The past questions (each with its time) that the new rules answer differently than the old ones, in their order.
 
     Both sets are taken as they are in force `now`, as if they had been so all the time; how old a sign-in was, the hour
-    of the day and which approvals lived are those of the ask's own time.
+    of the day and which approvals lived are those of the question's own time.
     """
     changes: list[Change] = []
-    for ask, at in asks:
-        before = evaluate(ask, old, at, approvals, in_force_at=now)
-        after = evaluate(ask, new, at, approvals, in_force_at=now)
+    for question, at in questions:
+        before = evaluate(question, old, at, approvals, in_force_at=now)
+        after = evaluate(question, new, at, approvals, in_force_at=now)
         direction = _direction(before, after)
         if direction is not None:
-            changes.append(Change(ask=ask, at=at, before=before, after=after, direction=direction))
+            changes.append(Change(question=question, at=at, before=before, after=after, direction=direction))
     return tuple(changes)
 
 

@@ -1,7 +1,8 @@
 """A set of rules, compiled once so that deciding costs microseconds however many rules there are.
 
 Each rule is one bit. For each value that rules name (a client's key, a group, a resource, a scope …) the set keeps the
-bits of the rules that name it, so finding the rules that speak of an ask is a few unions and intersections of integers.
+bits of the rules that name it, so the rules that apply to a question are found by a few unions and intersections of
+integers.
 Rules stand in an order of their own, so the order they were given in can't matter.
 """
 
@@ -11,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from authz.policy.ask import Ask
 from authz.policy.clients import client_keys, pattern_key
 from authz.policy.conditions import UNCONDITIONAL
+from authz.policy.question import AccessQuestion
 from authz.policy.rules import Effect, Rule
 
 Index = dict[str, int]
@@ -38,11 +39,11 @@ class RuleSet:
     conditional: int
     substantial: int
 
-    def speaking_of_client(self, ask: Ask) -> int:
-        return union(self.clients, client_keys(ask))
+    def speaking_of_client(self, question: AccessQuestion) -> int:
+        return union(self.clients, client_keys(question))
 
-    def speaking_of_subject(self, ask: Ask) -> int:
-        return self.machines if ask.subject is None else self.speaking_of_person(ask.subject, ask.groups)
+    def speaking_of_subject(self, question: AccessQuestion) -> int:
+        return self.machines if question.subject is None else self.speaking_of_person(question.subject, question.groups)
 
     def speaking_of_person(self, username: str, groups: tuple[str, ...]) -> int:
         # A person without a name is neither a machine nor anybody who signed in.
@@ -50,8 +51,8 @@ class RuleSet:
             return 0
         return union(self.users, ("*", username)) | union(self.groups, ("*", *groups))
 
-    def speaking_of_grant(self, ask: Ask) -> int:
-        return union(self.grant_types, ("*", *ask.grant_names()))
+    def speaking_of_grant(self, question: AccessQuestion) -> int:
+        return union(self.grant_types, ("*", *question.grant_names()))
 
     def speaking_of_resource(self, resource: str) -> int:
         return union(self.resources, ("*", resource))

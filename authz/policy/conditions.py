@@ -1,4 +1,4 @@
-"""The circumstances under which a rule applies, and whether an ask is in them: yes, no, or not established.
+"""The circumstances under which a rule applies, and whether a question is in them: yes, no, or not established.
 
 A condition that is left out, null or an empty list asks for nothing. (This differs from the lists of who and what,
 where an empty list names nobody: those permit, these only restrict.) The entries of a list are alternatives.
@@ -21,8 +21,8 @@ from enum import Enum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from authz.policy.ask import Ask
 from authz.policy.parsing import RuleError, mapping, parse_time, text, texts, whole_number
+from authz.policy.question import AccessQuestion
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -131,12 +131,12 @@ _FIELDS = ("max_auth_age", "acr", "amr", "networks", "environments", "not_before
 
 
 def verdicts_on_circumstances(
-    conditions: Conditions, ask: Ask, now: float, in_force_at: float
+    conditions: Conditions, question: AccessQuestion, now: float, in_force_at: float
 ) -> list[tuple[str, Verdict]]:
     """(field, verdict) of each condition that is set and doesn't speak of the sign-in.
 
     `in_force_at` is the moment that the rule's validity is judged at; it differs from `now` only when a change is tried
-    on past asks.
+    on past questions.
     """
     found: list[tuple[str, Verdict]] = []
     if conditions.not_before is not None:
@@ -144,23 +144,25 @@ def verdicts_on_circumstances(
     if conditions.not_after is not None:
         found.append(("not_after", YES if in_force_at < conditions.not_after else NO))
     if conditions.environments:
-        found.append(("environments", _one_of(ask.client_environment, conditions.environments)))
+        found.append(("environments", _one_of(question.client_environment, conditions.environments)))
     if conditions.networks:
-        found.append(("networks", _within(ask.address, conditions.networks)))
+        found.append(("networks", _within(question.address, conditions.networks)))
     if conditions.hours is not None:
         found.append(("hours", YES if conditions.hours.hold(now) else NO))
     return found
 
 
-def verdicts_on_authentication(conditions: Conditions, ask: Ask, now: float) -> list[tuple[str, Verdict]]:
+def verdicts_on_authentication(
+    conditions: Conditions, question: AccessQuestion, now: float
+) -> list[tuple[str, Verdict]]:
     """(field, verdict) of each condition that is set and that a new sign-in could meet."""
     found: list[tuple[str, Verdict]] = []
     if conditions.acr:
-        found.append(("acr", _one_of(ask.acr, conditions.acr)))
+        found.append(("acr", _one_of(question.acr, conditions.acr)))
     if conditions.amr:
-        found.append(("amr", _methods(ask.amr, conditions.amr)))
+        found.append(("amr", _methods(question.amr, conditions.amr)))
     if conditions.max_auth_age is not None:
-        found.append(("max_auth_age", _recent(ask.auth_time, conditions.max_auth_age, now)))
+        found.append(("max_auth_age", _recent(question.auth_time, conditions.max_auth_age, now)))
     return found
 
 

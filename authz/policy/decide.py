@@ -1,4 +1,4 @@
-"""The decision on one ask. Every grant, the consent page, a refresh and the simulator ask this function.
+"""The decision on one question. Every grant, the consent page, a refresh and the simulator ask this function.
 
 Nothing is allowed unless a rule allows it, and each scope is judged by itself:
 
@@ -9,12 +9,12 @@ Nothing is allowed unless a rule allows it, and each scope is judged by itself:
 4. any other scope is granted if an allow speaks about it;
 5. what isn't granted is left out (narrowing), and nothing left is a refusal.
 
-One scope that waits makes the whole ask wait: a token with less than was asked for would hide the access request from
-who asked. The decision says which scopes an ask for them alone would get at once. What an approver has declined doesn't
-wait; it is left out.
+One scope that waits makes the whole question wait: a token with less than was asked for would hide the access request
+from the agent. The decision says which scopes a question for them alone would get at once. What an approver has
+declined doesn't wait; it is left out.
 
 A rule that restricts counts unless it surely doesn't apply; a rule that permits counts only if it surely does. So a
-require_approval whose conditions aren't established makes an ask wait, but doesn't permit it.
+require_approval whose conditions aren't established makes a question wait, but doesn't permit it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,6 @@ from functools import reduce
 from operator import or_
 
 from authz.policy.approvals import Approval
-from authz.policy.ask import IDENTITY_SCOPES, Ask
 from authz.policy.compiled import RuleSet, positions, union
 from authz.policy.conditions import (
     NO,
@@ -35,6 +34,7 @@ from authz.policy.conditions import (
     verdicts_on_authentication,
     verdicts_on_circumstances,
 )
+from authz.policy.question import IDENTITY_SCOPES, AccessQuestion
 from authz.policy.rules import Effect, Rule
 
 
@@ -70,19 +70,19 @@ class StepUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The answer to one ask.
+    """The answer to one question.
 
-    scopes        granted, in the request's order. Beside a wait: those that need no approval, which an ask for them
-                  alone would get at once.
+    scopes        granted, in the request's order. Beside a wait: those that need no approval, which a question for
+                  them alone would get at once.
     waiting       scopes that wait for an approval, in the request's order; empty unless the effect is pending.
     lifetime      seconds that what is issued may live at most; None if no rule says so. Nothing outlives the approval
                   or the rule that it stands on, nor the approval of its client.
     rules         names of the rules that made it: those that permitted, or that made it wait, or that denied.
-    narrowed_by   names of the denies that took scopes away, where they aren't why the ask was refused.
+    narrowed_by   names of the denies that took scopes away, where they aren't why the question was refused.
     approvals     ids of the approvals it stands on, or that declined it.
     step_up       set whenever a better sign-in could get more, also beside a narrowed allow.
     ruleset       the version of the rules.
-    ask           what it is the answer to; not part of the answer, so equal answers to two asks are equal.
+    question      what it is the answer to; not part of the answer, so equal answers to two questions are equal.
     """
 
     effect: Outcome
@@ -95,16 +95,16 @@ class Decision:
     approvals: tuple[str, ...] = ()
     step_up: StepUp | None = None
     ruleset: str = ""
-    ask: Ask | None = field(default=None, compare=False, repr=False)
+    question: AccessQuestion | None = field(default=None, compare=False, repr=False)
 
 
-def decide(ask: Ask, rules: RuleSet, now: float, approvals: Sequence[Approval] = ()) -> Decision:
-    """The decision on an ask for a resource's scopes. `now` is in seconds since the epoch."""
-    return evaluate(ask, rules, now, approvals, in_force_at=now)
+def decide(question: AccessQuestion, rules: RuleSet, now: float, approvals: Sequence[Approval] = ()) -> Decision:
+    """The decision on a question for a resource's scopes. `now` is in seconds since the epoch."""
+    return evaluate(question, rules, now, approvals, in_force_at=now)
 
 
 def evaluate(
-    ask: Ask,
+    question: AccessQuestion,
     rules: RuleSet,
     now: float,
     approvals: Sequence[Approval] = (),
@@ -118,19 +118,25 @@ def evaluate(
     hopeful       what could be reached at best, from now on: whatever isn't established is taken for granted where it
                   permits and not where it restricts, each condition by itself, and the right moment will come.
     """
-    refusal = _refusal_before_rules(ask, rules, now)
+    refusal = _refusal_before_rules(question, rules, now)
     if refusal is not None:
         return refusal
-    spoken = [(name, *rules.speaking_of_scope(name, sensitivity)) for name, sensitivity in ask.sensitivities().items()]
-    found = rules.speaking_of_client(ask) & rules.speaking_of_grant(ask) & rules.speaking_of_resource(ask.resource)
-    found &= rules.speaking_of_subject(ask) & reduce(or_, (possibly for _, _, possibly in spoken))
-    standing = _applicable(found, ask, rules, now, in_force_at, hopeful=hopeful)
+    spoken = [
+        (name, *rules.speaking_of_scope(name, sensitivity)) for name, sensitivity in question.sensitivities().items()
+    ]
+    found = (
+        rules.speaking_of_client(question)
+        & rules.speaking_of_grant(question)
+        & rules.speaking_of_resource(question.resource)
+    )
+    found &= rules.speaking_of_subject(question) & reduce(or_, (possibly for _, _, possibly in spoken))
+    standing = _applicable(found, question, rules, now, in_force_at, hopeful=hopeful)
     denying = standing.restricting & rules.effects[Effect.DENY]
     holding = standing.restricting & rules.effects[Effect.REQUIRE_APPROVAL]
     permitting = standing.permitting & ~rules.effects[Effect.DENY]
     retrying = standing.retrying & ~rules.effects[Effect.DENY]
     allows = rules.effects[Effect.ALLOW]
-    live = [a for a in approvals if a.is_live(now) and a.resource == ask.resource and a.is_for(ask)]
+    live = [a for a in approvals if a.is_live(now) and a.resource == question.resource and a.is_for(question)]
 
     tally = _Tally()
     for name, surely, possibly in spoken:
@@ -147,28 +153,30 @@ def evaluate(
             tally.hold(name, permits | held, held, _covering(name, held, live, rules), live)
         else:
             tally.grant(name, permits)
-    return tally.decision(ask, rules, now, in_force_at)
+    return tally.decision(question, rules, now, in_force_at)
 
 
-def decide_sign_in(ask: Ask, rules: RuleSet, now: float, approvals: Sequence[Approval] = ()) -> Decision:
-    """The decision on signing a person in to a client, with the identity scopes among `ask.scopes`.
+def decide_sign_in(
+    question: AccessQuestion, rules: RuleSet, now: float, approvals: Sequence[Approval] = ()
+) -> Decision:
+    """The decision on signing a person in to a client, with the identity scopes among `question.scopes`.
 
-    The caller asks for the identity scopes that the client is registered for; other names, and `ask.resource`, count
-    for nothing. A person may sign in if a rule permits anything through this client by the authorization code grant,
-    unless denies take all of that away again (or, where it stands on an approval, none is live).
+    The caller asks for the identity scopes that the client is registered for; other names, and `question.resource`,
+    count for nothing. A person may sign in if a rule permits anything through this client by the authorization code
+    grant, unless denies take all of that away again (or, where it stands on an approval, none is live).
 
     An identity scope is taken away by a deny that names it, and all of them by a deny that names `openid` or that
     speaks about every scope of every resource. A require_approval that does the same makes the sign-in wait: for an
     approval of the scope where it names one, and for any approval of this person and client otherwise.
     """
-    refusal = _refusal_before_rules(ask, rules, now)
+    refusal = _refusal_before_rules(question, rules, now)
     if refusal is not None:
         return refusal
-    if ask.subject is None or ask.grant_type != "authorization_code":
-        return _refused(DecisionReason.NO_RULE_ALLOWS, ask, rules)
-    found = rules.speaking_of_client(ask) & rules.speaking_of_grant(ask) & rules.speaking_of_subject(ask)
-    standing = _applicable(found, ask, rules, now, now, hopeful=False)
-    answered = [a for a in approvals if a.is_live(now) and a.is_for(ask)]
+    if question.subject is None or question.grant_type != "authorization_code":
+        return _refused(DecisionReason.NO_RULE_ALLOWS, question, rules)
+    found = rules.speaking_of_client(question) & rules.speaking_of_grant(question) & rules.speaking_of_subject(question)
+    standing = _applicable(found, question, rules, now, now, hopeful=False)
+    answered = [a for a in approvals if a.is_live(now) and a.is_for(question)]
     live = [a for a in answered if a.scopes]
     denying = standing.restricting & rules.effects[Effect.DENY]
     holding = standing.restricting & rules.effects[Effect.REQUIRE_APPROVAL]
@@ -178,7 +186,7 @@ def decide_sign_in(ask: Ask, rules: RuleSet, now: float, approvals: Sequence[App
 
     total = rules.scopes.get("*", 0) & rules.resources.get("*", 0) & rules.any_sensitivity
     tally = _Tally()
-    for name in (name for name in ask.scope_names() if name in IDENTITY_SCOPES):
+    for name in (name for name in question.scope_names() if name in IDENTITY_SCOPES):
         naming = union(rules.scopes, ("openid", name))
         speaking = naming | total
         denied, held = denying & speaking, holding & speaking
@@ -192,7 +200,7 @@ def decide_sign_in(ask: Ask, rules: RuleSet, now: float, approvals: Sequence[App
             tally.hold(name, permits | held, held, covering, answered)
         else:
             tally.grant(name, permits)
-    return tally.decision(ask, rules, now, now)
+    return tally.decision(question, rules, now, now)
 
 
 def _covering(name: str, held: int, live: list[Approval], rules: RuleSet) -> list[Approval]:
@@ -211,23 +219,25 @@ class _Applicable:
     retrying: int
 
 
-def _applicable(found: int, ask: Ask, rules: RuleSet, now: float, in_force_at: float, *, hopeful: bool) -> _Applicable:
+def _applicable(
+    found: int, question: AccessQuestion, rules: RuleSet, now: float, in_force_at: float, *, hopeful: bool
+) -> _Applicable:
     restricting = permitting = found & ~rules.conditional
     retrying = 0
     for position in positions(found & rules.conditional):
         conditions = rules.rules[position].conditions
-        found_out = verdicts_on_circumstances(conditions, ask, now, in_force_at)
+        found_out = verdicts_on_circumstances(conditions, question, now, in_force_at)
         circumstances = together(_sooner_or_later(found_out) if hopeful else found_out)
         if circumstances is NO:
             continue
         bit = 1 << position
-        signed_in = verdicts_on_authentication(conditions, ask, now)
+        signed_in = verdicts_on_authentication(conditions, question, now)
         authentication = together(signed_in)
         if hopeful or (circumstances is YES and authentication is YES):
             permitting |= bit
         if _is_inescapable(circumstances, signed_in) if hopeful else authentication is not NO:
             restricting |= bit
-        if circumstances is YES and authentication is not YES and ask.subject is not None:
+        if circumstances is YES and authentication is not YES and question.subject is not None:
             retrying |= bit
     return _Applicable(restricting, permitting, retrying)
 
@@ -281,7 +291,7 @@ class _Tally:
             self.waiting.append(name)
             self.holding |= held
 
-    def decision(self, ask: Ask, rules: RuleSet, now: float, in_force_at: float) -> Decision:
+    def decision(self, question: AccessQuestion, rules: RuleSet, now: float, in_force_at: float) -> Decision:
         denying, step_up = _names(self.denying, rules), _step_up(self.retrying, rules)
         if self.waiting:
             return Decision(
@@ -293,21 +303,21 @@ class _Tally:
                 narrowed_by=denying,
                 step_up=step_up,
                 ruleset=rules.version,
-                ask=ask,
+                question=question,
             )
         if self.granted:
-            whole = len(self.granted) == len(ask.scope_names())
+            whole = len(self.granted) == len(question.scope_names())
             return Decision(
                 effect=Outcome.ALLOW,
                 reason=DecisionReason.ALLOWED if whole else DecisionReason.NARROWED,
                 scopes=tuple(self.granted),
-                lifetime=_lifetime(ask, self.permitting, self.approvals, rules, now=now, in_force_at=in_force_at),
+                lifetime=_lifetime(question, self.permitting, self.approvals, rules, now=now, in_force_at=in_force_at),
                 rules=_names(self.permitting, rules),
                 narrowed_by=denying,
                 approvals=_ids(self.approvals),
                 step_up=step_up,
                 ruleset=rules.version,
-                ask=ask,
+                question=question,
             )
         if step_up is not None:
             reason = DecisionReason.STEP_UP_NEEDED
@@ -325,20 +335,20 @@ class _Tally:
             approvals=_ids(self.declining),
             step_up=step_up,
             ruleset=rules.version,
-            ask=ask,
+            question=question,
         )
 
 
-def _refusal_before_rules(ask: Ask, rules: RuleSet, now: float) -> Decision | None:
-    if not ask.is_approved(now):
-        return _refused(DecisionReason.CLIENT_NOT_APPROVED, ask, rules)
-    if not ask.scopes:
-        return _refused(DecisionReason.NOTHING_ASKED, ask, rules)
+def _refusal_before_rules(question: AccessQuestion, rules: RuleSet, now: float) -> Decision | None:
+    if not question.is_approved(now):
+        return _refused(DecisionReason.CLIENT_NOT_APPROVED, question, rules)
+    if not question.scopes:
+        return _refused(DecisionReason.NOTHING_ASKED, question, rules)
     return None
 
 
-def _refused(reason: DecisionReason, ask: Ask, rules: RuleSet) -> Decision:
-    return Decision(effect=Outcome.DENY, reason=reason, ruleset=rules.version, ask=ask)
+def _refused(reason: DecisionReason, question: AccessQuestion, rules: RuleSet) -> Decision:
+    return Decision(effect=Outcome.DENY, reason=reason, ruleset=rules.version, question=question)
 
 
 def _left_over(permitting: int, denying: int, rules: RuleSet) -> int:
@@ -367,13 +377,19 @@ def _ids(approvals: Iterable[Approval]) -> tuple[str, ...]:
 
 
 def _lifetime(
-    ask: Ask, bits: int, approvals: Iterable[Approval], rules: RuleSet, *, now: float, in_force_at: float
+    question: AccessQuestion,
+    bits: int,
+    approvals: Iterable[Approval],
+    rules: RuleSet,
+    *,
+    now: float,
+    in_force_at: float,
 ) -> int | None:
     """The smallest cap: of the rules, of what is left of their validity, and of what is left of the approvals (of the
-    ask, and of the client itself)."""
+    question, and of the client itself)."""
     caps: list[float] = [approval.expires - now for approval in approvals]
-    if ask.client_until is not None:
-        caps.append(ask.client_until - now)
+    if question.client_until is not None:
+        caps.append(question.client_until - now)
     for position in positions(bits):
         rule = rules.rules[position]
         if rule.max_lifetime is not None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from authz.policy.approvals import Approval
-from authz.policy.ask import Ask
 from authz.policy.clients import client_keys, pattern_key
 from authz.policy.compiled import RuleSet
 from authz.policy.conditions import (
@@ -23,6 +22,7 @@ from authz.policy.conditions import (
     verdicts_on_circumstances,
 )
 from authz.policy.decide import Decision, decide
+from authz.policy.question import AccessQuestion
 from authz.policy.rules import Effect, Rule
 from authz.policy.sentences import (
     clients_phrase,
@@ -39,9 +39,9 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mismatch:
-    """A field on which a rule didn't surely match: what the ask has and what the rule wants, in words.
+    """A field on which a rule didn't surely match: what the question has and what the rule wants, in words.
 
-    established   False where the ask doesn't say: such a field keeps an allow off, but not a deny.
+    established   False where the question doesn't say: such a field keeps an allow off, but not a deny.
     """
 
     field: str
@@ -72,10 +72,10 @@ def rule_status(rule: Rule, now: float) -> RuleStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleTrace:
-    """One rule on one ask.
+    """One rule on one question.
 
     rule        all of it; `sentence` says it in words.
-    verdict     "yes" if it speaks of the ask, "no", or "not established".
+    verdict     "yes" if it speaks of the question, "no", or "not established".
     status      whether it is in force at all at that moment, or why it isn't.
     restricts   scopes that it denies or holds until they are approved.
     permits     scopes that it allows, or would allow once they are approved.
@@ -95,7 +95,7 @@ class RuleTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeTrace:
-    """One scope of one ask: the names of the rules that denied it, held it, and permitted it."""
+    """One scope of one question: the names of the rules that denied it, held it, and permitted it."""
 
     name: str
     sensitivity: str
@@ -106,21 +106,21 @@ class ScopeTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """The path to a decision. Rules that speak of the ask come first, then those that missed by the fewest fields."""
+    """The path to a decision. Rules that match come first, then those that missed by the fewest fields."""
 
-    ask: Ask
+    question: AccessQuestion
     decision: Decision
     scopes: tuple[ScopeTrace, ...]
     rules: tuple[RuleTrace, ...]
 
 
-def explain(ask: Ask, rules: RuleSet, now: float, approvals: Sequence[Approval] = ()) -> Explanation:
-    """The decision on an ask, and what each rule had to do with it."""
-    traces = [_trace(rule, ask, now) for rule in rules.rules]
+def explain(question: AccessQuestion, rules: RuleSet, now: float, approvals: Sequence[Approval] = ()) -> Explanation:
+    """The decision on a question, and what each rule had to do with it."""
+    traces = [_trace(rule, question, now) for rule in rules.rules]
     return Explanation(
-        ask=ask,
-        decision=decide(ask, rules, now, approvals),
-        scopes=tuple(_scope_trace(name, sensitivity, traces) for name, sensitivity in ask.sensitivities().items()),
+        question=question,
+        decision=decide(question, rules, now, approvals),
+        scopes=tuple(_scope_trace(name, sensitivity, traces) for name, sensitivity in question.sensitivities().items()),
         rules=tuple(sorted(traces, key=lambda trace: len(trace.mismatches))),
     )
 
@@ -136,17 +136,20 @@ def _scope_trace(name: str, sensitivity: str, traces: list[RuleTrace]) -> ScopeT
     )
 
 
-def _trace(rule: Rule, ask: Ask, now: float) -> RuleTrace:
-    scopes = {name: _on_scope(rule, name, sensitivity) for name, sensitivity in ask.sensitivities().items()}
+def _trace(rule: Rule, question: AccessQuestion, now: float) -> RuleTrace:
+    scopes = {name: _on_scope(rule, name, sensitivity) for name, sensitivity in question.sensitivities().items()}
     found = [
         ("enabled", YES if rule.enabled else NO),
-        ("clients", _yes(any(pattern_key(pattern) in client_keys(ask) for pattern in rule.clients))),
-        ("subject", _yes(_speaks_of_subject(rule, ask))),
-        ("grant_types", _yes("*" in rule.grant_types or any(name in rule.grant_types for name in ask.grant_names()))),
-        ("resources", _yes("*" in rule.resources or ask.resource in rule.resources)),
+        ("clients", _yes(any(pattern_key(pattern) in client_keys(question) for pattern in rule.clients))),
+        ("subject", _yes(_speaks_of_subject(rule, question))),
+        (
+            "grant_types",
+            _yes("*" in rule.grant_types or any(name in rule.grant_types for name in question.grant_names())),
+        ),
+        ("resources", _yes("*" in rule.resources or question.resource in rule.resources)),
         ("scopes", _best(list(scopes.values()))),
-        *verdicts_on_circumstances(rule.conditions, ask, now, now),
-        *verdicts_on_authentication(rule.conditions, ask, now),
+        *verdicts_on_circumstances(rule.conditions, question, now, now),
+        *verdicts_on_authentication(rule.conditions, question, now),
     ]
     verdict_on_all = together(found)
     possibly = tuple(name for name, verdict in scopes.items() if verdict is not NO and verdict_on_all is not NO)
@@ -162,7 +165,7 @@ def _trace(rule: Rule, ask: Ask, now: float) -> RuleTrace:
         mismatches=tuple(
             Mismatch(
                 field=field,
-                asked=_asked(field, ask, now),
+                asked=_asked(field, question, now),
                 wanted=_wanted(field, rule),
                 established=verdict is NO,
             )
@@ -182,13 +185,15 @@ def _best(verdicts: list[Verdict]) -> Verdict:
     return next((verdict for verdict in (YES, NOT_ESTABLISHED) if verdict in verdicts), NO)
 
 
-def _speaks_of_subject(rule: Rule, ask: Ask) -> bool:
-    if rule.for_machines or ask.subject is None:
-        return rule.for_machines and ask.subject is None
-    if not ask.subject:
+def _speaks_of_subject(rule: Rule, question: AccessQuestion) -> bool:
+    if rule.for_machines or question.subject is None:
+        return rule.for_machines and question.subject is None
+    if not question.subject:
         return False
     users, groups = rule.users or (), rule.groups or ()
-    return "*" in users or "*" in groups or ask.subject in users or any(group in groups for group in ask.groups)
+    return (
+        "*" in users or "*" in groups or question.subject in users or any(group in groups for group in question.groups)
+    )
 
 
 def _on_scope(rule: Rule, name: str, sensitivity: str) -> Verdict:
@@ -201,39 +206,45 @@ def _on_scope(rule: Rule, name: str, sensitivity: str) -> Verdict:
     return _yes(sensitivity in rule.sensitivities)
 
 
-def _asked(field: str, ask: Ask, now: float) -> str:
+def _asked(field: str, question: AccessQuestion, now: float) -> str:
     match field:
         case "clients":
-            keys = [key.removeprefix("id:") for key in client_keys(ask) if key != "*" and not key.startswith("under:")]
+            keys = [
+                key.removeprefix("id:") for key in client_keys(question) if key != "*" and not key.startswith("under:")
+            ]
             return ", ".join(keys)
         case "subject":
-            return _subject(ask)
+            return _subject(question)
         case "grant_types":
-            return ", ".join(ask.grant_names())
+            return ", ".join(question.grant_names())
         case "resources":
-            return ask.resource
+            return question.resource
         case "scopes":
-            return ", ".join(f"{name} ({sensitivity or UNKNOWN})" for name, sensitivity in ask.scopes)
+            return ", ".join(f"{name} ({sensitivity or UNKNOWN})" for name, sensitivity in question.scopes)
         case "environments":
-            return ask.client_environment or UNKNOWN
+            return question.client_environment or UNKNOWN
         case "networks":
-            return ask.address or UNKNOWN
+            return question.address or UNKNOWN
         case "acr":
-            return ask.acr or UNKNOWN
+            return question.acr or UNKNOWN
         case "amr":
-            return ", ".join(ask.amr) or UNKNOWN
+            return ", ".join(question.amr) or UNKNOWN
         case "max_auth_age":
-            return UNKNOWN if ask.auth_time is None else f"signed in {now - ask.auth_time:.0f} seconds ago"
+            return UNKNOWN if question.auth_time is None else f"signed in {now - question.auth_time:.0f} seconds ago"
         case _:
             return iso(now)
 
 
-def _subject(ask: Ask) -> str:
-    if ask.subject is None:
+def _subject(question: AccessQuestion) -> str:
+    if question.subject is None:
         return "a machine"
-    if not ask.subject:
+    if not question.subject:
         return UNKNOWN
-    return f"{ask.subject}, member of {', '.join(ask.groups)}" if ask.groups else f"{ask.subject}, in no group"
+    return (
+        f"{question.subject}, member of {', '.join(question.groups)}"
+        if question.groups
+        else f"{question.subject}, in no group"
+    )
 
 
 def _wanted(field: str, rule: Rule) -> str:

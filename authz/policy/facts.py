@@ -1,4 +1,4 @@
-"""An ask as the audit keeps it, so that the decision on it can be replayed: what the columns of an event don't say.
+"""A question as the audit keeps it, so that the decision on it can be replayed: what the columns of an event don't say.
 
 Nothing that is at its default is written, since it is written with every token.
 """
@@ -6,34 +6,34 @@ Nothing that is at its default is written, since it is written with every token.
 from collections.abc import Container, Mapping
 from typing import Any
 
-from authz.policy.ask import Ask, ClientKind, ClientStatus
+from authz.policy.question import AccessQuestion, ClientKind, ClientStatus
 
 
-def facts_of(ask: Ask, groups: Container[str]) -> dict[str, object]:
-    """The facts of an ask. Of the person's groups those in `groups`: the ones that rules name, since a directory may
+def facts_of(question: AccessQuestion, groups: Container[str]) -> dict[str, object]:
+    """The facts of a question. Of the person's groups those in `groups`: the ones that rules name. A directory may
     put somebody into hundreds and no decision could depend on the others.
     """
     facts: dict[str, object] = {
-        "user": ask.subject,
-        "groups": [name for name in ask.groups if name in groups],
-        "kind": "" if ask.client_kind == ClientKind.REGISTERED else ask.client_kind.value,
-        "host": ask.client_host,
-        "tags": list(ask.client_tags),
-        "owner": ask.client_owner,
-        "environment": ask.client_environment,
-        "grant_type": ask.grant_type,
-        "refresh": ask.refresh,
-        "scopes": [list(scope) for scope in ask.scopes],
-        "acr": ask.acr,
-        "amr": list(ask.amr),
-        "auth_time": ask.auth_time,
+        "user": question.subject,
+        "groups": [name for name in question.groups if name in groups],
+        "kind": "" if question.client_kind == ClientKind.REGISTERED else question.client_kind.value,
+        "host": question.client_host,
+        "tags": list(question.client_tags),
+        "owner": question.client_owner,
+        "environment": question.client_environment,
+        "grant_type": question.grant_type,
+        "refresh": question.refresh,
+        "scopes": [list(scope) for scope in question.scopes],
+        "acr": question.acr,
+        "amr": list(question.amr),
+        "auth_time": question.auth_time,
     }
     return {name: value for name, value in facts.items() if value}
 
 
-def ask_from(facts: Mapping[str, Any], *, client_id: str, resource: str, address: str) -> Ask:
-    """The ask that `facts_of` wrote. The client was approved then: others are refused before any rule is asked."""
-    return Ask(
+def question_from(facts: Mapping[str, Any], *, client_id: str, resource: str, address: str) -> AccessQuestion:
+    """The question that `facts_of` wrote. The client was approved then: others are refused before the rules."""
+    return AccessQuestion(
         client_id=client_id,
         client_status=ClientStatus.APPROVED,
         client_kind=ClientKind(facts.get("kind", ClientKind.REGISTERED)),

@@ -12,16 +12,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from authz.policy.approvals import Approval
-from authz.policy.ask import Ask, ClientKind, ClientStatus
 from authz.policy.clients import keys_of
 from authz.policy.compiled import RuleSet, union
 from authz.policy.decide import Outcome, decide, evaluate
+from authz.policy.question import AccessQuestion, ClientKind, ClientStatus
 from authz.policy.rules import Effect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """A client as its row says; the fields are those of `Ask`.
+    """A client as its row says; the fields are those of `AccessQuestion`.
 
     grant_types   those it is registered for.
     is_public     whether it has nothing to prove with that it is itself (RFC 6749 §2.1).
@@ -120,7 +120,7 @@ def _agent_classes(
     classes: dict[tuple[int, str, tuple[str, ...], str], list[Agent]] = defaultdict(list)
     for agent in agents:
         if agent.status == ClientStatus.APPROVED:
-            # Not by way of an ask: there may be ten thousand agents.
+            # Not by way of a question: there may be ten thousand agents.
             bits = union(rules.clients, _keys(agent))
             alone = agent.client_id if agent.client_id in approved else ""
             classes[(bits, agent.environment, tuple(sorted(agent.grant_types)), alone)].append(agent)
@@ -168,8 +168,8 @@ def _rows(
     agent, subject = alike[0], subjects[0]
     by_answer: dict[tuple[tuple[str, ...], ...], list[str]] = defaultdict(list)
     for grant_type in _grants(agent, subject, server):
-        ask = _ask(agent, subject, server.identifier, grant_type)
-        by_answer[_answer(ask, rules, server, now, approvals)].append(grant_type)
+        question = _ask(agent, subject, server.identifier, grant_type)
+        by_answer[_answer(question, rules, server, now, approvals)].append(grant_type)
     for (scopes, waiting, conditional), grant_types in by_answer.items():
         if scopes or waiting or conditional:
             yield Reach(
@@ -185,12 +185,12 @@ def _rows(
 
 
 def _answer(
-    ask: Ask, rules: RuleSet, server: Server, now: float, approvals: Sequence[Approval]
+    question: AccessQuestion, rules: RuleSet, server: Server, now: float, approvals: Sequence[Approval]
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """(granted, waiting, granted at best): each scope asked for by itself, so that none waits for another."""
     granted, waiting, conditional = [], [], []
     for scope in server.scopes:
-        single = replace(ask, scopes=(scope,))
+        single = replace(question, scopes=(scope,))
         if decide(single, rules, now, approvals).effect is Outcome.ALLOW:
             granted.append(scope[0])
             continue
@@ -217,8 +217,8 @@ def _grants(agent: Agent, subject: Person | None, server: Server) -> list[str]:
 OF_PERSONS = ("authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange")
 
 
-def _ask(agent: Agent, person: Person | None, resource: str, grant_type: str) -> Ask:
-    return Ask(
+def _ask(agent: Agent, person: Person | None, resource: str, grant_type: str) -> AccessQuestion:
+    return AccessQuestion(
         client_id=agent.client_id,
         client_status=agent.status,
         client_kind=agent.kind,

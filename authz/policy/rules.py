@@ -4,8 +4,8 @@ Its lists say whom and what it speaks about, and an empty list speaks about nobo
 
 clients        see `clients.py` for the patterns.
 users, groups  persons, by name; together they are alternatives, and "*" in either is anybody signed in. A rule with
-               neither is for machines: asks without a subject. No rule speaks about both; that takes two.
-grant_types    see `Ask.grant_type` for refreshes.
+               neither is for machines: questions without a subject. No rule speaks about both; that takes two.
+grant_types    see `AccessQuestion.grant_type` for refreshes.
 resources      canonical URIs.
 scopes         the resource's scopes. With `sensitivities`, only those of them that have one of these sensitivities; a
                scope whose sensitivity isn't known is denied by a rule that names any, and allowed by none.

@@ -125,7 +125,7 @@ TOKENS = Counter("gatehouse_token_requests", "Token requests, by grant and resul
 REFUSALS = Counter("gatehouse_refusals", "Refusals, by audit event and precise reason.", ("event", "reason"))
 REFUSALS_LEFT_OUT = Counter("gatehouse_refusals_left_out", "Refusals beyond the audit's rate: counted, not written.")
 RATE_LIMITED = Counter("gatehouse_rate_limited", "Requests answered 429, by endpoint and limit.", ("endpoint", "limit"))
-POLICY_SECONDS = Histogram("gatehouse_policy_seconds", "Judging one ask by the rules.", bounds=MICROSECONDS)
+POLICY_SECONDS = Histogram("gatehouse_policy_seconds", "Judging one request by the rules.", bounds=MICROSECONDS)
 FETCHES = Counter("gatehouse_outbound_fetches", "Requests to other servers, by role and outcome.", ("role", "outcome"))
 FETCH_SECONDS = Histogram("gatehouse_outbound_seconds", "Requests to other servers, by role.", ("role",))
 KEYS_FETCHED = Gauge(

@@ -101,7 +101,7 @@ class TestAMachine:
         issued = AuditEvent.objects.get(event="token:access:issued")
         assert issued.detail["approvals"] == [str(first.pk)]
         assert gatehouse.introspect(answer["access_token"])["active"] is True
-        # It ends by itself: the next ask is a new request.
+        # It ends by itself: the next question is a new request.
         later(monkeypatch, 3601)
         AccessRequest.objects.update(expires=datetime.now(UTC) - timedelta(seconds=1))
         again = body(machine_asks(gatehouse))

@@ -36,7 +36,7 @@ CLIENT, PERSON, SERVER = "desktop-app", "bob", NOTES
 
 @pytest.fixture
 def given(gatehouse: World) -> tuple[World, dict[str, Any]]:
-    """Bob let the desktop app in to Notes, whose tokens have a place in a status list; a code and an ask are open."""
+    """Bob let the desktop app in to Notes, with a place in a status list; a code and a request are open."""
     ProtectedResource.objects.filter(identifier=NOTES).update(status_list=True)
     configuration_cache.forget()
     tokens = gatehouse.signed_in_tokens()

@@ -242,7 +242,7 @@ def test_the_effect_of_a_change_on_past_asks_is_shown_and_nothing_is_saved(signe
 
     page = signed_in("administrator").post(reverse("admin:authz_rule_change", args=[row.pk]), form).content.decode()
 
-    assert "Effect on past asks" in page
+    assert "Effect on past requests" in page
     assert "nightly-report" in page
     assert "granted mcp:read, 300 s at most → refused (no rule allows)" in page
     assert "of the last 7 days" in page

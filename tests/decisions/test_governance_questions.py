@@ -49,7 +49,7 @@ def test_may_alice_delegate_payroll_access_to_it(gatehouse: World) -> None:
     said = manage(*question)
     assert said.startswith("DENY: no rule allows")
     assert "Engineers use agents on Notes" in said
-    assert f"resources: wants {NOTES}; the ask has {PAYROLL}" in said
+    assert f"resources: wants {NOTES}; the request has {PAYROLL}" in said
 
 
 def test_does_this_comply_with_our_data_policy(gatehouse: World, data_policy: str) -> None:

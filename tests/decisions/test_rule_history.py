@@ -166,7 +166,7 @@ def test_what_was_allowed_then_is_replayed_although_the_rules_and_the_agent_have
     assert found.explanation.decision.effect is Outcome.ALLOW
     assert found.explanation.decision.rules == ("Agents read notes",)
     assert found.explanation.decision.ruleset == event.detail["ruleset"]
-    assert found.explanation.ask.client_owner == "alice"
+    assert found.explanation.question.client_owner == "alice"
     assert found.notes == ()
 
 
@@ -201,7 +201,7 @@ def test_a_person_token_is_replayed_with_the_groups_of_then(gatehouse: World) ->
     event = past_decisions.event_of_token(claims(token)["jti"], claims(token)["authorization"])
     found = past_decisions.of_event(event)
 
-    assert found.explanation.ask.groups == ("engineering",)
+    assert found.explanation.question.groups == ("engineering",)
     assert found.explanation.decision.effect is Outcome.ALLOW
     assert found.notes == ()
 

@@ -116,7 +116,7 @@ def test_a_person_waits_for_another_one_and_the_same_request_then_works(waiting:
     assert found is not None
     request = found[0]
     again = run(mcp2, "python_mcp2/waiting_person.py", ask)["waits"]
-    assert request in again, "an ask repeated is the same request"
+    assert request in again, "a question repeated is the same request"
 
     Olga(waiting).approve(request)
 

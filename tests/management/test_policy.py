@@ -1,4 +1,4 @@
-"""`manage.py policy`: one ask explained, and other rules tried out before they are saved."""
+"""`manage.py policy`: one request explained, and other rules tried out before they are saved."""
 
 from io import StringIO
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_it_explains_what_is_allowed(gatehouse: World) -> None:
 def test_it_explains_on_which_field_a_rule_missed(gatehouse: World) -> None:
     said = policy("explain", "--client", "desktop-app", "--user", "charlie", "--resource", NOTES)
     assert said.startswith("DENY: no rule allows")
-    assert "subject: wants members of engineering; the ask has charlie, member of visitors" in said
+    assert "subject: wants members of engineering; the request has charlie, member of visitors" in said
 
 
 def test_it_explains_what_waits(gatehouse: World) -> None:

@@ -1,6 +1,6 @@
 """What a decision costs with 1,000 rules and 10,000 agents. Run it: python -m tests.policy.bench_decide
 
-Two sets of rules: a likely one, in which an ask meets a dozen rules, and a hard one, in which every rule speaks of
+Two sets of rules: a likely one, in which a question meets a dozen rules, and a hard one, in which every rule speaks of
 every client, person and resource and a third of them has conditions of its own. The target is 50 µs for the likely one.
 """
 
@@ -68,10 +68,10 @@ def hard_rules() -> list[policy.Rule]:
     ]
 
 
-def asks(chance: random.Random) -> list[policy.Ask]:
+def questions(chance: random.Random) -> list[policy.AccessQuestion]:
     agents = [agent(number) for number in range(AGENTS)]
     return [
-        policy.Ask(
+        policy.AccessQuestion(
             **chance.choice(agents),  # type: ignore[arg-type] # the agents' columns, as they come from a table
             subject=f"user-{chance.randrange(5000)}",
             groups=tuple(f"group-{chance.randrange(100)}" for _ in range(10)),
@@ -87,16 +87,16 @@ def asks(chance: random.Random) -> list[policy.Ask]:
     ]
 
 
-def measure(title: str, rules: list[policy.Rule], put: list[policy.Ask]) -> float:
+def measure(title: str, rules: list[policy.Rule], put: list[policy.AccessQuestion]) -> float:
     started = time.perf_counter()
     compiled = policy.compile(rules)
     compiling = (time.perf_counter() - started) * 1000
     costs, outcomes = [], dict.fromkeys(policy.Outcome, 0)
     # The mean is of this process's own time: others on the machine would only add noise to it.
     cpu = time.process_time()
-    for ask in put:
+    for question in put:
         started = time.perf_counter()
-        decision = policy.decide(ask, compiled, NOW)
+        decision = policy.decide(question, compiled, NOW)
         costs.append((time.perf_counter() - started) * 1e6)
         outcomes[decision.effect] += 1
     mean = (time.process_time() - cpu) / len(put) * 1e6
@@ -112,9 +112,9 @@ def measure(title: str, rules: list[policy.Rule], put: list[policy.Ask]) -> floa
 
 def main() -> int:
     chance = random.Random(1)
-    put = asks(chance)
+    put = questions(chance)
     likely = measure("likely rules", likely_rules(chance), put)
-    measure("every rule speaks of every ask", hard_rules(), put[:500])
+    measure("every rule speaks of every question", hard_rules(), put[:500])
     return 0 if likely < TARGET else 1
 
 

@@ -1,4 +1,4 @@
-"""The cast of the policy tests: short ways to write an ask, a rule, an approval, and to read a decision."""
+"""The cast of the policy tests: short ways to write a question, a rule, an approval, and to read a decision."""
 
 from authz import policy
 
@@ -8,7 +8,7 @@ PAYROLL = "https://payroll.example.com/mcp"
 SENSITIVITIES = {"read": "low", "write": "high", "delete": "high", "odd": ""}
 
 
-def ask(scopes: str = "read", **changes: object) -> policy.Ask:
+def question(scopes: str = "read", **changes: object) -> policy.AccessQuestion:
     """Bob of engineering, through an approved agent, by the code grant, at Notes."""
     facts: dict[str, object] = {
         "client_id": "agent",
@@ -20,23 +20,23 @@ def ask(scopes: str = "read", **changes: object) -> policy.Ask:
         "resource": NOTES,
         "scopes": tuple((name, SENSITIVITIES.get(name, "low")) for name in scopes.split()),
     }
-    return policy.Ask(**(facts | changes))  # type: ignore[arg-type] # facts by name, as the tables write them
+    return policy.AccessQuestion(**(facts | changes))  # type: ignore[arg-type] # facts by name, as the tables write them
 
 
-def machine(scopes: str = "read", **changes: object) -> policy.Ask:
+def machine(scopes: str = "read", **changes: object) -> policy.AccessQuestion:
     """The same agent for itself."""
     facts: dict[str, object] = {"subject": None, "groups": (), "grant_type": "client_credentials"}
-    return ask(scopes, **(facts | changes))
+    return question(scopes, **(facts | changes))
 
 
-def cimd(host: str, **changes: object) -> policy.Ask:
+def cimd(host: str, **changes: object) -> policy.AccessQuestion:
     """Bob through a client that introduced itself by a document on this host."""
     facts: dict[str, object] = {
         "client_id": f"https://{host}/client.json",
         "client_kind": policy.ClientKind.CIMD,
         "client_host": host,
     }
-    return ask(**(facts | changes))
+    return question(**(facts | changes))
 
 
 def rule(effect: str, scopes: str = "*", **changes: object) -> policy.Rule:

@@ -5,7 +5,7 @@ from itertools import permutations
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from authz.policy import Approval, Ask, ClientKind, ClientStatus, Rule, RuleError
+from authz.policy import AccessQuestion, Approval, ClientKind, ClientStatus, Rule, RuleError
 
 from .cast import NOTES, NOW, PAYROLL
 
@@ -103,13 +103,13 @@ rule_lists = st.lists(rules, max_size=6)
 
 
 @st.composite
-def _asks(draw: st.DrawFn) -> Ask:
+def _asks(draw: st.DrawFn) -> AccessQuestion:
     subject = draw(st.sampled_from((None, "", *USERS, *USERS)))
     client_id = draw(st.sampled_from(CLIENTS))
     cimd = client_id.startswith("https:")
     statuses = (*[ClientStatus.APPROVED] * 9, ClientStatus.SUSPENDED)
     kinds = (ClientKind.CIMD,) if cimd else (ClientKind.REGISTERED, ClientKind.DYNAMIC, ClientKind.WORKLOAD)
-    return Ask(
+    return AccessQuestion(
         client_id=client_id,
         client_status=draw(st.sampled_from(statuses)),
         client_kind=draw(st.sampled_from(kinds)),
@@ -132,7 +132,7 @@ def _asks(draw: st.DrawFn) -> Ask:
     )
 
 
-asks = _asks()
+questions = _asks()
 
 
 @st.composite

@@ -6,11 +6,11 @@ import pytest
 
 from authz import policy
 
-from .cast import NOW, allow, approval, ask, deny, machine, require
+from .cast import NOW, allow, approval, deny, machine, question, require
 
 
 def decided(
-    rules: list[policy.Rule], asked: policy.Ask, approvals: tuple[policy.Approval, ...] = ()
+    rules: list[policy.Rule], asked: policy.AccessQuestion, approvals: tuple[policy.Approval, ...] = ()
 ) -> policy.Decision:
     return policy.decide(asked, policy.compile(rules, "v1"), NOW, approvals)
 
@@ -55,13 +55,13 @@ LIFETIMES = [
 def test_it_caps_the_lifetime(
     idea: str, rules: list[policy.Rule], approvals: tuple[policy.Approval, ...], lifetime: int | None
 ) -> None:
-    decision = decided(rules, ask("read write"), approvals)
+    decision = decided(rules, question("read write"), approvals)
     assert (decision.effect, decision.lifetime) == (policy.Outcome.ALLOW, lifetime)
 
 
 def test_a_refusal_and_a_wait_have_no_lifetime() -> None:
-    assert decided([require(max_lifetime=60)], ask()).lifetime is None
-    assert decided([allow(max_lifetime=60), deny()], ask()).lifetime is None
+    assert decided([require(max_lifetime=60)], question()).lifetime is None
+    assert decided([allow(max_lifetime=60), deny()], question()).lifetime is None
 
 
 def test_an_allow_names_the_rules_that_permitted_and_those_that_narrowed() -> None:
@@ -73,7 +73,7 @@ def test_an_allow_names_the_rules_that_permitted_and_those_that_narrowed() -> No
         deny("write", name="no writing"),
         deny("delete", name="no deleting"),
     ]
-    decision = decided(rules, ask("read write"))
+    decision = decided(rules, question("read write"))
     assert decision == policy.Decision(
         effect=policy.Outcome.ALLOW,
         reason=policy.DecisionReason.NARROWED,
@@ -85,7 +85,7 @@ def test_an_allow_names_the_rules_that_permitted_and_those_that_narrowed() -> No
 
 
 def test_a_whole_allow_has_its_own_reason() -> None:
-    assert decided([allow(name="all")], ask("read")) == policy.Decision(
+    assert decided([allow(name="all")], question("read")) == policy.Decision(
         effect=policy.Outcome.ALLOW,
         reason=policy.DecisionReason.ALLOWED,
         scopes=("read",),
@@ -96,7 +96,7 @@ def test_a_whole_allow_has_its_own_reason() -> None:
 
 def test_a_denial_names_the_rules_that_denied() -> None:
     rules = [allow(), deny(name="b"), deny("read", name="a"), deny("write", name="c")]
-    assert decided(rules, ask("read")) == policy.Decision(
+    assert decided(rules, question("read")) == policy.Decision(
         effect=policy.Outcome.DENY,
         reason=policy.DecisionReason.DENIED_BY_RULE,
         rules=("a", "b"),
@@ -106,7 +106,7 @@ def test_a_denial_names_the_rules_that_denied() -> None:
 
 def test_a_wait_names_the_rules_that_hold_and_those_that_narrowed() -> None:
     rules = [allow(), require("write", name="review"), require("delete", name="other"), deny("delete", name="never")]
-    assert decided(rules, ask("delete write read")) == policy.Decision(
+    assert decided(rules, question("delete write read")) == policy.Decision(
         effect=policy.Outcome.PENDING,
         reason=policy.DecisionReason.APPROVAL_NEEDED,
         scopes=("read",),
@@ -119,13 +119,13 @@ def test_a_wait_names_the_rules_that_hold_and_those_that_narrowed() -> None:
 
 def test_an_approved_ask_names_its_approvals_and_every_rule_it_stands_on() -> None:
     approvals = (approval("write", id="2"), approval("read", id="1"), approval("delete", id="3"))
-    decision = decided([allow(), require(name="review")], ask("read write"), approvals)
+    decision = decided([allow(), require(name="review")], question("read write"), approvals)
     assert (decision.approvals, decision.rules) == (("1", "2"), ("allow", "review"))
 
 
 def test_of_two_approvals_that_end_together_it_names_one() -> None:
     decisions = {
-        decided([require()], ask(), tuple(approvals)).approvals
+        decided([require()], question(), tuple(approvals)).approvals
         for approvals in (
             [approval("read", id="a"), approval("read", id="b")],
             [approval("read", id="b"), approval("read", id="a")],
@@ -136,7 +136,7 @@ def test_of_two_approvals_that_end_together_it_names_one() -> None:
 
 def test_a_declined_ask_names_what_declined_it() -> None:
     declined = (approval("", id="no", declined=("read",)), approval("", id="other", declined=("write",)))
-    assert decided([require()], ask(), declined) == policy.Decision(
+    assert decided([require()], question(), declined) == policy.Decision(
         effect=policy.Outcome.DENY,
         reason=policy.DecisionReason.APPROVAL_DECLINED,
         approvals=("no",),
@@ -146,29 +146,29 @@ def test_a_declined_ask_names_what_declined_it() -> None:
 
 def test_a_denial_by_rule_outranks_a_decline_and_names_it_too() -> None:
     declined = (approval("", id="no", declined=("read",)),)
-    decision = decided([require(), deny("write")], ask("read write"), declined)
+    decision = decided([require(), deny("write")], question("read write"), declined)
     assert (decision.reason, decision.rules, decision.approvals) == ("denied_by_rule", ("deny",), ("no",))
 
 
 def test_default_deny_names_no_rule() -> None:
-    assert decided([allow("write")], ask("read")) == policy.Decision(
+    assert decided([allow("write")], question("read")) == policy.Decision(
         effect=policy.Outcome.DENY, reason=policy.DecisionReason.NO_RULE_ALLOWS, ruleset="v1"
     )
 
 
 def test_a_refusal_before_the_rules_still_names_their_version() -> None:
-    suspended = ask(client_status=policy.ClientStatus.SUSPENDED)
-    assert decided([allow()], suspended).ruleset == decided([allow()], ask("")).ruleset == "v1"
+    suspended = question(client_status=policy.ClientStatus.SUSPENDED)
+    assert decided([allow()], suspended).ruleset == decided([allow()], question("")).ruleset == "v1"
 
 
 def test_a_rule_that_has_nothing_to_do_with_it_is_not_named() -> None:
-    decision = decided([allow(name="a", users=["alice"], max_lifetime=5), allow(name="b")], ask())
+    decision = decided([allow(name="a", users=["alice"], max_lifetime=5), allow(name="b")], question())
     assert (decision.rules, decision.lifetime) == (("b",), None)
 
 
 def test_every_scope_adds_its_rules() -> None:
     scopes = [("read", "b"), ("write", "a"), ("delete", "c")]
-    asked = ask("write read delete")
+    asked = question("write read delete")
     assert decided([allow(scope, name=name) for scope, name in scopes], asked).rules == ("a", "b", "c")
     assert decided([require(scope, name=name) for scope, name in scopes], asked).rules == ("a", "b", "c")
     denies = [deny(scope, name=name) for scope, name in scopes]
@@ -176,12 +176,12 @@ def test_every_scope_adds_its_rules() -> None:
 
 
 def test_two_rules_of_one_name_are_named_once() -> None:
-    assert decided([allow("read"), allow("read write")], ask()).rules == ("allow",)
+    assert decided([allow("read"), allow("read write")], question()).rules == ("allow",)
 
 
 def test_step_up_says_all_that_the_rule_demands() -> None:
     rule = allow(name="gold", acr=["gold", "platinum"], amr=["otp"], max_auth_age=60)
-    decision = decided([rule], ask(acr="gold", auth_time=NOW))
+    decision = decided([rule], question(acr="gold", auth_time=NOW))
     assert decision == policy.Decision(
         effect=policy.Outcome.DENY,
         reason=policy.DecisionReason.STEP_UP_NEEDED,
@@ -193,21 +193,21 @@ def test_step_up_says_all_that_the_rule_demands() -> None:
 def test_step_up_stands_beside_a_narrowed_allow_and_beside_a_wait() -> None:
     rules = [allow("read", name="a"), allow("write", name="b", max_auth_age=60), require("delete", name="c")]
     step_up = policy.StepUp(rule="b", max_auth_age=60, acr=(), amr=())
-    assert decided(rules, ask("read write")).step_up == step_up
-    assert decided(rules, ask("delete write")).step_up == step_up
+    assert decided(rules, question("read write")).step_up == step_up
+    assert decided(rules, question("delete write")).step_up == step_up
 
 
 def test_step_up_is_silent_when_nothing_is_missed() -> None:
-    assert decided([allow(name="a"), allow(name="b", acr=["gold"])], ask()).step_up is None
+    assert decided([allow(name="a"), allow(name="b", acr=["gold"])], question()).step_up is None
 
 
 def test_step_up_is_silent_about_a_scope_that_is_denied() -> None:
-    decision = decided([allow("read", name="a"), allow(name="b", acr=["gold"]), deny("write")], ask("read write"))
+    decision = decided([allow("read", name="a"), allow(name="b", acr=["gold"]), deny("write")], question("read write"))
     assert (decision.step_up, decision.narrowed_by) == (None, ("deny",))
 
 
 def test_a_refusal_for_a_better_sign_in_also_names_the_denies() -> None:
-    decision = decided([allow(name="a", acr=["gold"]), deny("write")], ask("read write"))
+    decision = decided([allow(name="a", acr=["gold"]), deny("write")], question("read write"))
     assert (decision.reason, decision.rules, decision.narrowed_by) == ("step_up_needed", (), ("deny",))
 
 
@@ -243,7 +243,7 @@ STEP_UPS = [
 @pytest.mark.parametrize(("idea", "demands", "chosen"), STEP_UPS, ids=[row[0] for row in STEP_UPS])
 def test_step_up_takes(idea: str, demands: dict[str, tuple[str, dict[str, object]]], chosen: str) -> None:
     rules = [allow(scopes, name=name, **conditions) for name, (scopes, conditions) in demands.items()]
-    step_up = decided(rules, ask("read write")).step_up
+    step_up = decided(rules, question("read write")).step_up
     assert step_up is not None
     assert step_up.rule == chosen
 
@@ -273,11 +273,18 @@ def test_another_rule_is_another_version(changed: policy.Rule) -> None:
 def test_the_same_rule_twice_is_another_version_but_the_same_decision() -> None:
     once, twice = policy.compile([allow()]), policy.compile([allow(), allow()])
     assert once.version != twice.version
-    assert policy.decide(ask(), once, NOW).scopes == policy.decide(ask(), twice, NOW).scopes
+    assert policy.decide(question(), once, NOW).scopes == policy.decide(question(), twice, NOW).scopes
 
 
 def test_values_are_frozen() -> None:
-    values = [decided([allow()], ask()), ask(), allow(), policy.Conditions(), approval("read"), policy.compile([])]
+    values = [
+        decided([allow()], question()),
+        question(),
+        allow(),
+        policy.Conditions(),
+        approval("read"),
+        policy.compile([]),
+    ]
     for value in values:
         for field in dataclasses.fields(value):  # type: ignore[arg-type] # each of them is a dataclass
             with pytest.raises(dataclasses.FrozenInstanceError):

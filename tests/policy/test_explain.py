@@ -7,18 +7,18 @@ import pytest
 
 from authz import policy
 
-from .cast import NOTES, NOW, PAYROLL, allow, approval, ask, cimd, deny, machine, require
+from .cast import NOTES, NOW, PAYROLL, allow, approval, cimd, deny, machine, question, require
 
-UNCONDITIONAL_ASK = ask(
+UNCONDITIONAL_ASK = question(
     client_tags=("office",), client_owner="alice", client_environment="test", address="192.0.2.7", acr="silver"
 )
 HOURS = {"from": "09:00", "to": "18:00", "timezone": "UTC", "days": ["mon", "fri"]}
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
-# rule · ask · (field, asked, wanted, established) of each mismatch
+# rule · question · (field, asked, wanted, established) of each mismatch
 MISMATCHES = [
-    (allow(), ask(), []),
-    (allow(enabled=False), ask(), [("enabled", "2027-01-15T08:00:00Z", "the rule is switched off", True)]),
+    (allow(), question(), []),
+    (allow(enabled=False), question(), [("enabled", "2027-01-15T08:00:00Z", "the rule is switched off", True)]),
     (
         allow(clients=["other", "tag:finance"]),
         UNCONDITIONAL_ASK,
@@ -43,57 +43,57 @@ MISMATCHES = [
             )
         ],
     ),
-    (allow(clients=[]), ask(), [("clients", "agent, kind:registered", "no agent", True)]),
-    (allow(users=["alice"]), ask(), [("subject", "bob, member of engineering", "alice", True)]),
+    (allow(clients=[]), question(), [("clients", "agent, kind:registered", "no agent", True)]),
+    (allow(users=["alice"]), question(), [("subject", "bob, member of engineering", "alice", True)]),
     (
         allow(users=["alice"], groups=["finance", "law"]),
-        ask(groups=()),
+        question(groups=()),
         [("subject", "bob, in no group", "alice or members of finance or law", True)],
     ),
-    (allow(groups=[]), ask(groups=("a", "b")), [("subject", "bob, member of a, b", "nobody", True)]),
-    (allow(groups=None), ask(), [("subject", "bob, member of engineering", "machines", True)]),
+    (allow(groups=[]), question(groups=("a", "b")), [("subject", "bob, member of a, b", "nobody", True)]),
+    (allow(groups=None), question(), [("subject", "bob, member of engineering", "machines", True)]),
     (allow(), machine(), [("subject", "a machine", "anybody signed in", True)]),
-    (allow(), ask(subject=""), [("subject", "unknown", "anybody signed in", True)]),
+    (allow(), question(subject=""), [("subject", "unknown", "anybody signed in", True)]),
     (
         allow(grant_types=["client_credentials", JWT_BEARER]),
-        ask(),
+        question(),
         [("grant_types", "authorization_code", "client credentials or an identity assertion", True)],
     ),
     (
         allow(grant_types=["client_credentials"]),
-        ask(refresh=True),
+        question(refresh=True),
         [("grant_types", "authorization_code, refresh_token", "client credentials", True)],
     ),
-    (allow(grant_types=[]), ask(), [("grant_types", "authorization_code", "no grant", True)]),
-    (allow(resources=[PAYROLL]), ask(), [("resources", NOTES, PAYROLL, True)]),
-    (allow(resources=[]), ask(), [("resources", NOTES, "no server", True)]),
-    (allow("write"), ask("read odd"), [("scopes", "read (low), odd (unknown)", "the scope write", True)]),
-    (allow(""), ask(), [("scopes", "read (low)", "no scope", True)]),
-    (allow(sensitivities=[]), ask(), [("scopes", "read (low)", "no scope", True)]),
+    (allow(grant_types=[]), question(), [("grant_types", "authorization_code", "no grant", True)]),
+    (allow(resources=[PAYROLL]), question(), [("resources", NOTES, PAYROLL, True)]),
+    (allow(resources=[]), question(), [("resources", NOTES, "no server", True)]),
+    (allow("write"), question("read odd"), [("scopes", "read (low), odd (unknown)", "the scope write", True)]),
+    (allow(""), question(), [("scopes", "read (low)", "no scope", True)]),
+    (allow(sensitivities=[]), question(), [("scopes", "read (low)", "no scope", True)]),
     (
         allow(sensitivities=["low", "high"]),
-        ask("odd"),
+        question("odd"),
         [("scopes", "odd (unknown)", "every scope of low or high sensitivity", False)],
     ),
-    (allow(sensitivities=["low"]), ask("odd read"), []),
+    (allow(sensitivities=["low"]), question("odd read"), []),
     (
         allow(sensitivities=["medium"]),
-        ask("odd read"),
+        question("odd read"),
         [("scopes", "odd (unknown), read (low)", "every scope of medium sensitivity", False)],
     ),
     (
         allow(not_before="2027-01-16"),
-        ask(),
+        question(),
         [("not_before", "2027-01-15T08:00:00Z", "from 2027-01-16T00:00:00Z", True)],
     ),
     (
         allow(not_after="2027-01-15T07:00:00Z"),
-        ask(),
+        question(),
         [("not_after", "2027-01-15T08:00:00Z", "until 2027-01-15T07:00:00Z", True)],
     ),
     (
         allow(environments=["production", "test"]),
-        ask(),
+        question(),
         [("environments", "unknown", "the agent is in production or test", False)],
     ),
     (
@@ -101,7 +101,7 @@ MISMATCHES = [
         UNCONDITIONAL_ASK,
         [("environments", "test", "the agent is in production", True)],
     ),
-    (allow(networks=["10.0.0.0/8"]), ask(), [("networks", "unknown", "the request comes from 10.0.0.0/8", False)]),
+    (allow(networks=["10.0.0.0/8"]), question(), [("networks", "unknown", "the request comes from 10.0.0.0/8", False)]),
     (
         deny(networks=["10.0.0.0/8", "::1"]),
         UNCONDITIONAL_ASK,
@@ -109,22 +109,26 @@ MISMATCHES = [
     ),
     (
         allow(hours=HOURS),
-        ask(),
+        question(),
         [("hours", "2027-01-15T08:00:00Z", "it is between 09:00 and 18:00 in UTC on mon or fri", True)],
     ),
-    (allow(acr=["gold"]), ask(), [("acr", "unknown", "the sign-in’s acr is gold", False)]),
+    (allow(acr=["gold"]), question(), [("acr", "unknown", "the sign-in’s acr is gold", False)]),
     (allow(acr=["gold"]), UNCONDITIONAL_ASK, [("acr", "silver", "the sign-in’s acr is gold", True)]),
-    (allow(amr=["otp", "pwd"]), ask(amr=("pwd", "sms")), [("amr", "pwd, sms", "the sign-in used otp and pwd", False)]),
-    (deny(amr=["otp", "pwd"]), ask(), [("amr", "unknown", "the sign-in used otp or pwd", False)]),
-    (allow(max_auth_age=60), ask(), [("max_auth_age", "unknown", "the sign-in is at most 1 minute old", False)]),
+    (
+        allow(amr=["otp", "pwd"]),
+        question(amr=("pwd", "sms")),
+        [("amr", "pwd, sms", "the sign-in used otp and pwd", False)],
+    ),
+    (deny(amr=["otp", "pwd"]), question(), [("amr", "unknown", "the sign-in used otp or pwd", False)]),
+    (allow(max_auth_age=60), question(), [("max_auth_age", "unknown", "the sign-in is at most 1 minute old", False)]),
     (
         allow(max_auth_age=7200),
-        ask(auth_time=NOW - 7201.4),
+        question(auth_time=NOW - 7201.4),
         [("max_auth_age", "signed in 7201 seconds ago", "the sign-in is at most 2 hours old", False)],
     ),
     (
         allow("write", users=["alice"], acr=["gold"]),
-        ask(),
+        question(),
         [
             ("subject", "bob, member of engineering", "alice", True),
             ("scopes", "read (low)", "the scope write", True),
@@ -136,46 +140,46 @@ MISMATCHES = [
 
 @pytest.mark.parametrize(("rule", "asked", "expected"), MISMATCHES)
 def test_it_says_on_which_field_a_rule_missed(
-    rule: policy.Rule, asked: policy.Ask, expected: list[tuple[str, str, str, bool]]
+    rule: policy.Rule, asked: policy.AccessQuestion, expected: list[tuple[str, str, str, bool]]
 ) -> None:
     (trace,) = policy.explain(asked, policy.compile([rule]), NOW).rules
     assert [dataclasses.astuple(mismatch) for mismatch in trace.mismatches] == expected
 
 
-# rule · ask · verdict · restricts · permits
+# rule · question · verdict · restricts · permits
 TRACES = [
-    (allow("read"), ask("read write"), "yes", (), ("read",)),
-    (deny("read"), ask("read write"), "yes", ("read",), ()),
-    (require("read"), ask("read write"), "yes", ("read",), ("read",)),
-    (allow("delete"), ask("read write"), "no", (), ()),
-    (deny("delete"), ask("read write"), "no", (), ()),
-    (allow(acr=["gold"]), ask(), "not established", (), ()),
-    (deny(acr=["gold"]), ask(), "not established", ("read",), ()),
-    (require(acr=["gold"]), ask(), "not established", ("read",), ()),
-    (allow(acr=["gold"]), ask(acr="gold"), "yes", (), ("read",)),
-    (deny(acr=["gold"]), ask(acr="silver"), "no", (), ()),
-    (allow(sensitivities=["high"]), ask("read write odd"), "yes", (), ("write",)),
-    (deny(sensitivities=["high"]), ask("read write odd"), "yes", ("write", "odd"), ()),
-    (require(sensitivities=["high"]), ask("read write odd"), "yes", ("write", "odd"), ("write",)),
-    (deny(users=["alice"]), ask(), "no", (), ()),
-    (allow(users=["*"]), ask(), "yes", (), ("read",)),
-    (allow(users=["bob"], groups=["law"]), ask(), "yes", (), ("read",)),
-    (allow(users=["alice"], groups=["law", "engineering"]), ask(), "yes", (), ("read",)),
+    (allow("read"), question("read write"), "yes", (), ("read",)),
+    (deny("read"), question("read write"), "yes", ("read",), ()),
+    (require("read"), question("read write"), "yes", ("read",), ("read",)),
+    (allow("delete"), question("read write"), "no", (), ()),
+    (deny("delete"), question("read write"), "no", (), ()),
+    (allow(acr=["gold"]), question(), "not established", (), ()),
+    (deny(acr=["gold"]), question(), "not established", ("read",), ()),
+    (require(acr=["gold"]), question(), "not established", ("read",), ()),
+    (allow(acr=["gold"]), question(acr="gold"), "yes", (), ("read",)),
+    (deny(acr=["gold"]), question(acr="silver"), "no", (), ()),
+    (allow(sensitivities=["high"]), question("read write odd"), "yes", (), ("write",)),
+    (deny(sensitivities=["high"]), question("read write odd"), "yes", ("write", "odd"), ()),
+    (require(sensitivities=["high"]), question("read write odd"), "yes", ("write", "odd"), ("write",)),
+    (deny(users=["alice"]), question(), "no", (), ()),
+    (allow(users=["*"]), question(), "yes", (), ("read",)),
+    (allow(users=["bob"], groups=["law"]), question(), "yes", (), ("read",)),
+    (allow(users=["alice"], groups=["law", "engineering"]), question(), "yes", (), ("read",)),
     (allow(groups=None), machine(), "yes", (), ("read",)),
-    (deny(enabled=False), ask(), "no", (), ()),
+    (deny(enabled=False), question(), "no", (), ()),
 ]
 
 
 @pytest.mark.parametrize(("rule", "asked", "verdict", "restricts", "permits"), TRACES)
 def test_it_says_what_a_rule_does_to_an_ask(
-    rule: policy.Rule, asked: policy.Ask, verdict: str, restricts: tuple[str, ...], permits: tuple[str, ...]
+    rule: policy.Rule, asked: policy.AccessQuestion, verdict: str, restricts: tuple[str, ...], permits: tuple[str, ...]
 ) -> None:
     (trace,) = policy.explain(asked, policy.compile([rule]), NOW).rules
     assert (trace.verdict.value, trace.restricts, trace.permits) == (verdict, restricts, permits)
 
 
 def test_it_names_the_rule_and_says_it_in_a_sentence() -> None:
-    (trace,) = policy.explain(ask(), policy.compile([allow(name="All", id="7")]), NOW).rules
+    (trace,) = policy.explain(question(), policy.compile([allow(name="All", id="7")]), NOW).rules
     assert (trace.name, trace.id, trace.effect) == ("All", "7", policy.Effect.ALLOW)
     assert trace.rule == allow(name="All", id="7")
     assert trace.sentence == policy.sentence(allow())
@@ -188,7 +192,7 @@ def test_it_says_of_each_scope_who_denied_held_and_permitted_it() -> None:
         deny("write", name="no writing"),
         require("read", name="review"),
     ]
-    explanation = policy.explain(ask("read write odd"), policy.compile(rules), NOW)
+    explanation = policy.explain(question("read write odd"), policy.compile(rules), NOW)
     assert [dataclasses.astuple(scope) for scope in explanation.scopes] == [
         ("read", "low", (), ("review",), ("all", "readers", "review")),
         ("write", "high", ("no writing",), (), ("all",)),
@@ -197,9 +201,9 @@ def test_it_says_of_each_scope_who_denied_held_and_permitted_it() -> None:
 
 
 def test_it_decides_with_the_approvals_given() -> None:
-    explanation = policy.explain(ask(), policy.compile([require()]), NOW, [approval("read")])
+    explanation = policy.explain(question(), policy.compile([require()]), NOW, [approval("read")])
     assert explanation.decision.approvals == ("approval",)
-    assert explanation.ask == ask()
+    assert explanation.question == question()
 
 
 def test_rules_that_match_come_first_and_near_misses_next() -> None:
@@ -209,25 +213,30 @@ def test_rules_that_match_come_first_and_near_misses_next() -> None:
         allow(name="c"),
         allow(name="d", resources=[PAYROLL]),
     ]
-    assert [trace.name for trace in policy.explain(ask(), policy.compile(rules), NOW).rules] == ["c", "b", "d", "a"]
+    assert [trace.name for trace in policy.explain(question(), policy.compile(rules), NOW).rules] == [
+        "c",
+        "b",
+        "d",
+        "a",
+    ]
 
 
 def test_a_client_that_is_not_approved_is_told_from_the_rules() -> None:
     explanation = policy.explain(
-        ask(client_status=policy.ClientStatus.SUSPENDED), policy.compile([allow(name="all")]), NOW
+        question(client_status=policy.ClientStatus.SUSPENDED), policy.compile([allow(name="all")]), NOW
     )
     assert explanation.decision.reason is policy.DecisionReason.CLIENT_NOT_APPROVED
     assert explanation.scopes[0].permitted_by == ("all",)
 
 
 def test_a_contradiction_in_the_ask_is_shown_as_unknown() -> None:
-    asked = dataclasses.replace(ask(), scopes=(("read", "low"), ("read", "high")))
+    asked = dataclasses.replace(question(), scopes=(("read", "low"), ("read", "high")))
     explanation = policy.explain(asked, policy.compile([deny(sensitivities=["high"])]), NOW)
     assert [(scope.sensitivity, scope.denied_by) for scope in explanation.scopes] == [("", ("deny",))]
 
 
 def test_it_is_plain_data() -> None:
-    explanation = policy.explain(ask("read"), policy.compile([allow(), deny(acr=["weak"])]), NOW)
+    explanation = policy.explain(question("read"), policy.compile([allow(), deny(acr=["weak"])]), NOW)
     written = json.loads(json.dumps(dataclasses.asdict(explanation), default=lambda verdict: verdict.value))
     assert written["decision"]["reason"] == "denied_by_rule"
     assert written["rules"][1]["mismatches"][0]["field"] == "acr"

@@ -1,14 +1,14 @@
-"""An ask goes into the audit and comes back as it was."""
+"""A question goes into the audit and comes back as it was."""
 
 import dataclasses
 
 import pytest
 
-from authz.policy import Ask, ClientKind, ClientStatus, ask_from, facts_of
+from authz.policy import AccessQuestion, ClientKind, ClientStatus, facts_of, question_from
 
-from .cast import NOTES, ask, machine
+from .cast import NOTES, machine, question
 
-FULL = ask(
+FULL = question(
     "read odd",
     client_kind=ClientKind.CIMD,
     client_host="app.example.com",
@@ -25,10 +25,10 @@ FULL = ask(
 GROUPS = {"engineering", "leads"}
 
 
-@pytest.mark.parametrize("asked", [ask(), machine(), FULL, machine("read", client_tags=("x",))])
-def test_it_comes_back_as_it_was(asked: Ask) -> None:
+@pytest.mark.parametrize("asked", [question(), machine(), FULL, machine("read", client_tags=("x",))])
+def test_it_comes_back_as_it_was(asked: AccessQuestion) -> None:
     facts = facts_of(asked, GROUPS)
-    back = ask_from(facts, client_id=asked.client_id, resource=asked.resource, address=asked.address or "")
+    back = question_from(facts, client_id=asked.client_id, resource=asked.resource, address=asked.address or "")
     assert back == asked
 
 
@@ -55,12 +55,12 @@ def test_every_fact_has_a_name() -> None:
 
 
 def test_of_many_groups_those_are_kept_that_rules_name() -> None:
-    asked = ask(groups=("staff", "engineering", "berlin"))
+    asked = question(groups=("staff", "engineering", "berlin"))
     assert facts_of(asked, {"engineering": 1})["groups"] == ["engineering"]
     assert "groups" not in facts_of(asked, {})
 
 
 def test_the_client_was_approved_then() -> None:
-    read = ask_from({"grant_type": "authorization_code"}, client_id="c", resource=NOTES, address="")
+    read = question_from({"grant_type": "authorization_code"}, client_id="c", resource=NOTES, address="")
     assert read.client_status is ClientStatus.APPROVED
     assert read == dataclasses.replace(machine(), client_id="c", grant_type="authorization_code", scopes=())

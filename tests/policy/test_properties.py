@@ -1,4 +1,4 @@
-"""The laws of deciding, over asks and rules of every kind."""
+"""Properties that hold for each decision, over questions and rules of every kind."""
 
 import dataclasses
 import random
@@ -7,7 +7,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from authz import policy
-from authz.policy import Approval, Ask, Outcome, Rule, decide, decide_sign_in
+from authz.policy import AccessQuestion, Approval, Outcome, Rule, decide, decide_sign_in
 
 from . import strategies as any_
 from .cast import NOW, require
@@ -21,70 +21,82 @@ def at_best(decision: policy.Decision) -> set[str]:
 
 
 @MANY
-@given(any_.asks, any_.rule_lists, any_.approvals)
+@given(any_.questions, any_.rule_lists, any_.approvals)
 def test_the_compiled_rules_agree_with_the_law_as_plainly_as_it_can_be_said(
-    ask: Ask, rules: list[Rule], approvals: list[Approval]
+    question: AccessQuestion, rules: list[Rule], approvals: list[Approval]
 ) -> None:
-    decision = decide(ask, policy.compile(rules), NOW, approvals)
+    decision = decide(question, policy.compile(rules), NOW, approvals)
     event(f"{decision.effect} {decision.reason}")
-    assert (decision.effect, decision.waiting or decision.scopes) == outcome(ask, rules, NOW, approvals)
+    assert (decision.effect, decision.waiting or decision.scopes) == outcome(question, rules, NOW, approvals)
 
 
 @SOME
-@given(any_.asks, any_.rule_lists, any_.denies, any_.approvals)
-def test_adding_a_deny_never_allows_more(ask: Ask, rules: list[Rule], deny: Rule, approvals: list[Approval]) -> None:
+@given(any_.questions, any_.rule_lists, any_.denies, any_.approvals)
+def test_adding_a_deny_never_allows_more(
+    question: AccessQuestion, rules: list[Rule], deny: Rule, approvals: list[Approval]
+) -> None:
     for ask_it in (decide, decide_sign_in):
-        before = ask_it(ask, policy.compile(rules), NOW, approvals)
-        after = ask_it(ask, policy.compile([*rules, deny]), NOW, approvals)
+        before = ask_it(question, policy.compile(rules), NOW, approvals)
+        after = ask_it(question, policy.compile([*rules, deny]), NOW, approvals)
         assert set(after.scopes) <= set(before.scopes)
         assert at_best(after) <= at_best(before)
 
 
 @SOME
-@given(any_.asks, any_.rule_lists, any_.allows, any_.approvals)
-def test_adding_an_allow_never_allows_less(ask: Ask, rules: list[Rule], allow: Rule, approvals: list[Approval]) -> None:
+@given(any_.questions, any_.rule_lists, any_.allows, any_.approvals)
+def test_adding_an_allow_never_allows_less(
+    question: AccessQuestion, rules: list[Rule], allow: Rule, approvals: list[Approval]
+) -> None:
     for ask_it in (decide, decide_sign_in):
-        before = ask_it(ask, policy.compile(rules), NOW, approvals)
-        after = ask_it(ask, policy.compile([*rules, allow]), NOW, approvals)
+        before = ask_it(question, policy.compile(rules), NOW, approvals)
+        after = ask_it(question, policy.compile([*rules, allow]), NOW, approvals)
         assert set(after.scopes) >= set(before.scopes)
         assert at_best(after) >= at_best(before)
 
 
 @SOME
-@given(any_.asks, any_.rule_lists, any_.requirements)
-def test_adding_a_requirement_never_grants_without_an_approval(ask: Ask, rules: list[Rule], requirement: Rule) -> None:
+@given(any_.questions, any_.rule_lists, any_.requirements)
+def test_adding_a_requirement_never_grants_without_an_approval(
+    question: AccessQuestion, rules: list[Rule], requirement: Rule
+) -> None:
     for ask_it in (decide, decide_sign_in):
-        before = ask_it(ask, policy.compile(rules), NOW)
-        after = ask_it(ask, policy.compile([*rules, requirement]), NOW)
+        before = ask_it(question, policy.compile(rules), NOW)
+        after = ask_it(question, policy.compile([*rules, requirement]), NOW)
         assert set(after.scopes) <= set(before.scopes)
 
 
 @SOME
-@given(any_.asks, any_.rule_lists, any_.approvals, st.randoms(use_true_random=False))
-def test_order_never_matters(ask: Ask, rules: list[Rule], approvals: list[Approval], chance: random.Random) -> None:
+@given(any_.questions, any_.rule_lists, any_.approvals, st.randoms(use_true_random=False))
+def test_order_never_matters(
+    question: AccessQuestion, rules: list[Rule], approvals: list[Approval], chance: random.Random
+) -> None:
     shuffled, answers = chance.sample(rules, len(rules)), chance.sample(approvals, len(approvals))
     for ask_it in (decide, decide_sign_in):
-        before = ask_it(ask, policy.compile(rules), NOW, approvals)
-        after = ask_it(ask, policy.compile(shuffled), NOW, answers)
+        before = ask_it(question, policy.compile(rules), NOW, approvals)
+        after = ask_it(question, policy.compile(shuffled), NOW, answers)
         assert before == after
 
 
 @SOME
-@given(any_.asks, any_.rule_lists, any_.approvals)
-def test_no_decision_grants_what_was_not_asked(ask: Ask, rules: list[Rule], approvals: list[Approval]) -> None:
-    asked = list(ask.scope_names())
+@given(any_.questions, any_.rule_lists, any_.approvals)
+def test_no_decision_grants_what_was_not_asked(
+    question: AccessQuestion, rules: list[Rule], approvals: list[Approval]
+) -> None:
+    asked = list(question.scope_names())
     for ask_it in (decide, decide_sign_in):
-        decision = ask_it(ask, policy.compile(rules), NOW, approvals)
+        decision = ask_it(question, policy.compile(rules), NOW, approvals)
         assert list(decision.scopes) == [name for name in asked if name in decision.scopes]
         assert list(decision.waiting) == [name for name in asked if name in decision.waiting]
 
 
 @SOME
-@given(any_.asks, any_.rule_lists, any_.approvals)
-def test_a_decision_never_contradicts_itself(ask: Ask, rules: list[Rule], approvals: list[Approval]) -> None:
+@given(any_.questions, any_.rule_lists, any_.approvals)
+def test_a_decision_never_contradicts_itself(
+    question: AccessQuestion, rules: list[Rule], approvals: list[Approval]
+) -> None:
     names = {rule.name for rule in rules if rule.enabled}
     for ask_it in (decide, decide_sign_in):
-        decision = ask_it(ask, policy.compile(rules), NOW, approvals)
+        decision = ask_it(question, policy.compile(rules), NOW, approvals)
         assert decision.scopes or decision.effect is not Outcome.ALLOW
         assert not decision.scopes or decision.effect is not Outcome.DENY
         assert not {*decision.scopes} & {*decision.waiting}
@@ -94,15 +106,15 @@ def test_a_decision_never_contradicts_itself(ask: Ask, rules: list[Rule], approv
         assert {*decision.approvals} <= {approval.id for approval in approvals}
         if decision.effect is not Outcome.DENY:
             assert decision.rules
-            assert ask.client_status == "approved"
+            assert question.client_status == "approved"
 
 
 @SOME
-@given(any_.asks, any_.rule_lists, any_.approvals)
+@given(any_.questions, any_.rule_lists, any_.approvals)
 def test_nothing_outlives_the_approvals_and_rules_it_stands_on(
-    ask: Ask, rules: list[Rule], approvals: list[Approval]
+    question: AccessQuestion, rules: list[Rule], approvals: list[Approval]
 ) -> None:
-    decision = decide(ask, policy.compile(rules), NOW, approvals)
+    decision = decide(question, policy.compile(rules), NOW, approvals)
     if decision.lifetime is not None and decision.lifetime > 1:
         later = NOW + decision.lifetime - 1
         # Hours and the age of a sign-in go on; what a human or a rule's validity ended must not.
@@ -111,15 +123,15 @@ def test_nothing_outlives_the_approvals_and_rules_it_stands_on(
             for rule in rules
             if rule.effect != "deny"
         ]
-        reborn = decide(ask, policy.compile(timeless), later, approvals)
+        reborn = decide(question, policy.compile(timeless), later, approvals)
         assert set(decision.scopes) <= set(reborn.scopes)
 
 
 @SOME
-@given(any_.asks, any_.rule_lists)
-def test_the_step_up_that_is_named_is_the_one_that_helps(ask: Ask, rules: list[Rule]) -> None:
+@given(any_.questions, any_.rule_lists)
+def test_the_step_up_that_is_named_is_the_one_that_helps(question: AccessQuestion, rules: list[Rule]) -> None:
     for ask_it in (decide, decide_sign_in):
-        decision = ask_it(ask, policy.compile(rules), NOW)
+        decision = ask_it(question, policy.compile(rules), NOW)
         if decision.step_up is None:
             continue
         # Denies and requirements may look differently at another sign-in; what is promised is that the rule permits.
@@ -131,23 +143,25 @@ def test_the_step_up_that_is_named_is_the_one_that_helps(ask: Ask, rules: list[R
             == (decision.step_up.max_auth_age, decision.step_up.acr, decision.step_up.amr)
         ]
         better = dataclasses.replace(
-            ask,
+            question,
             auth_time=NOW,
-            acr=decision.step_up.acr[0] if decision.step_up.acr else ask.acr,
-            amr=tuple({*ask.amr, *decision.step_up.amr}),
+            acr=decision.step_up.acr[0] if decision.step_up.acr else question.acr,
+            amr=tuple({*question.amr, *decision.step_up.amr}),
         )
         assert any(ask_it(better, policy.compile([rule]), NOW).effect is not Outcome.DENY for rule in demanding)
 
 
 @SOME
-@given(any_.asks, any_.rule_lists, any_.approvals)
-def test_an_explanation_agrees_with_the_decision(ask: Ask, rules: list[Rule], approvals: list[Approval]) -> None:
+@given(any_.questions, any_.rule_lists, any_.approvals)
+def test_an_explanation_agrees_with_the_decision(
+    question: AccessQuestion, rules: list[Rule], approvals: list[Approval]
+) -> None:
     compiled = policy.compile(rules)
-    explanation = policy.explain(ask, compiled, NOW, approvals)
-    assert explanation.decision == decide(ask, compiled, NOW, approvals)
+    explanation = policy.explain(question, compiled, NOW, approvals)
+    assert explanation.decision == decide(question, compiled, NOW, approvals)
     assert len(explanation.rules) == len(rules)
-    assert [scope.name for scope in explanation.scopes] == list(ask.scope_names())
-    if ask.client_status != "approved":
+    assert [scope.name for scope in explanation.scopes] == list(question.scope_names())
+    if question.client_status != "approved":
         return
     for scope in explanation.scopes:
         if scope.denied_by or not scope.permitted_by:
@@ -162,35 +176,39 @@ def test_an_explanation_agrees_with_the_decision(ask: Ask, rules: list[Rule], ap
 
 
 @SOME
-@given(any_.asks, any_.rule_lists, any_.approvals)
-def test_hope_never_falls_short_of_the_decision(ask: Ask, rules: list[Rule], approvals: list[Approval]) -> None:
+@given(any_.questions, any_.rule_lists, any_.approvals)
+def test_hope_never_falls_short_of_the_decision(
+    question: AccessQuestion, rules: list[Rule], approvals: list[Approval]
+) -> None:
     from authz.policy.decide import evaluate
 
     compiled = policy.compile(rules)
-    decision = decide(ask, compiled, NOW, approvals)
-    hoped = evaluate(ask, compiled, NOW, approvals, in_force_at=NOW, hopeful=True)
+    decision = decide(question, compiled, NOW, approvals)
+    hoped = evaluate(question, compiled, NOW, approvals, in_force_at=NOW, hopeful=True)
     assert set(decision.scopes) <= set(hoped.scopes)
     assert at_best(decision) <= at_best(hoped)
 
 
 @SOME
-@given(any_.asks, any_.rule_lists)
-def test_hope_gets_around_no_approval(ask: Ask, rules: list[Rule]) -> None:
+@given(any_.questions, any_.rule_lists)
+def test_hope_gets_around_no_approval(question: AccessQuestion, rules: list[Rule]) -> None:
     from authz.policy.decide import evaluate
 
     demands = [require(), require(groups=None)]
-    hoped = evaluate(ask, policy.compile([*rules, *demands]), NOW, in_force_at=NOW, hopeful=True)
+    hoped = evaluate(question, policy.compile([*rules, *demands]), NOW, in_force_at=NOW, hopeful=True)
     assert hoped.effect is not Outcome.ALLOW
 
 
 @SOME
-@given(any_.rule_lists, any_.rule_lists, st.lists(any_.asks, max_size=3))
-def test_a_comparison_agrees_with_the_decisions(old: list[Rule], new: list[Rule], asks: list[Ask]) -> None:
+@given(any_.rule_lists, any_.rule_lists, st.lists(any_.questions, max_size=3))
+def test_a_comparison_agrees_with_the_decisions(
+    old: list[Rule], new: list[Rule], questions: list[AccessQuestion]
+) -> None:
     one, two = policy.compile(old), policy.compile(new)
-    changes = policy.compare(one, two, [(ask, NOW) for ask in asks], NOW)
+    changes = policy.compare(one, two, [(question, NOW) for question in questions], NOW)
     expected = []
-    for ask in asks:
-        before, after = decide(ask, one, NOW), decide(ask, two, NOW)
+    for question in questions:
+        before, after = decide(question, one, NOW), decide(question, two, NOW)
         same = (before.effect, before.scopes, before.waiting, before.lifetime) == (
             after.effect,
             after.scopes,
@@ -198,5 +216,5 @@ def test_a_comparison_agrees_with_the_decisions(old: list[Rule], new: list[Rule]
             after.lifetime,
         )
         if not same:
-            expected.append((ask, before, after))
-    assert [(change.ask, change.before, change.after) for change in changes] == expected
+            expected.append((question, before, after))
+    assert [(change.question, change.before, change.after) for change in changes] == expected

@@ -22,13 +22,13 @@ NAMED = 2
 
 def _rules(client: Client) -> list[Rule]:
     rules = decisions.cached_rules()
-    question = decisions.ask(client=client, sign_in=None, grant_type="", resource=None, scopes=())
+    question = decisions.access_question(client=client, sign_in=None, grant_type="", resource=None, scopes=())
     found = (rules.rules[position] for position in positions(rules.speaking_of_client(question)))
     return [rule for rule in found if can_speak_of(rule, client.grant_types)]
 
 
 def can_speak_of(rule: Rule, grants: list[str]) -> bool:
-    """Whether a rule can ever decide an ask by one of these grants: for itself or for people, as the rule is."""
+    """Whether a rule can ever decide a request by one of these grants: for itself or for people, as the rule is."""
     common = set(grants) if "*" in rule.grant_types else set(grants).intersection(rule.grant_types)
     return bool(common & FOR_ITSELF if rule.for_machines else common - {"client_credentials"})
 

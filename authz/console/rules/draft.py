@@ -19,7 +19,7 @@ def rules_with(draft: Rule) -> list[PolicyRule]:
 
 
 def simulated(asked: dict[str, Any], draft: Rule | None) -> dict[str, Any]:
-    """The answer to an ask as it is now, and with a draft; without one if there is none or it changes nothing."""
+    """The answer to a request as it is now, and with a draft; without one if there is none or it changes nothing."""
     configuration_cache.begin()
     now = time.time()
     found: dict[str, Any] = {"now": answer(asked, decisions.cached_rules(), now)}

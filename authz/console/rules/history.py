@@ -19,7 +19,7 @@ from authz.console.rules.simulator import in_words
 from authz.console.site import console
 from authz.console.widgets import names, sentences
 from authz.database import configuration_cache
-from authz.decisions import past_decisions, recorded_asks, rule_history
+from authz.decisions import past_decisions, recorded_questions, rule_history
 from authz.models import AuditEvent, Rule, RuleChange
 from authz.policy import Rule as PolicyRule
 from authz.policy import RuleSet, compile
@@ -167,10 +167,10 @@ def asked_days(request: HttpRequest) -> int:
 
 
 def effect(rules: list[PolicyRule], days: int) -> dict[str, Any]:
-    """For a page: what these rules instead of today's would have made of the asks of the last days."""
+    """For a page: what these rules instead of today's would have made of the requests of the last days."""
     configuration_cache.begin()
     new: RuleSet = compile(rules)
-    found = recorded_asks.effect(decisions.cached_rules(), new, days=days, now=datetime.now(UTC))
+    found = recorded_questions.impact(decisions.cached_rules(), new, days=days, now=datetime.now(UTC))
     called = names.of_servers(group.resource for group in found.groups[:SHOWN_GROUPS])
     return {"effect": found, "servers": called, "shown_groups": SHOWN_GROUPS}
 

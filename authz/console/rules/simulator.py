@@ -1,4 +1,4 @@
-"""The simulator: who could reach this, and why not? The same function that every grant asks, on a made-up ask."""
+"""The simulator: who could reach this, and why not? The same function that every grant asks, on a made-up request."""
 
 import time
 from dataclasses import replace
@@ -31,7 +31,7 @@ REASONS = {
     "no_rule_allows": "No rule allows it, and what no rule allows is denied.",
     "step_up_needed": "Rules would allow it after a stronger or fresher sign-in.",
     "client_not_approved": "The agent is not approved (or no longer), so no rule is asked.",
-    "nothing_asked": "The ask names no scope of this MCP server.",
+    "nothing_asked": "The request names no scope of this MCP server.",
 }
 NOT_HERE = "In this way nobody gets there: the MCP server stands behind another authorization server."
 NOT_ELSEWHERE = "This way leads only to MCP servers behind other authorization servers."
@@ -124,9 +124,9 @@ def simulator(request: HttpRequest) -> HttpResponse:
 
 
 def answer(asked: dict[str, Any], rules: RuleSet, now: float) -> dict[str, Any]:
-    """The decision on a made-up ask, with its rules as sentences."""
+    """The decision on a made-up request, with its rules as sentences."""
     wanted = asked["scope"].split() or list(asked["scopes_there"])
-    question = decisions.ask(
+    question = decisions.access_question(
         client=asked["client_id"],
         # What a rule demands beyond a sign-in of this moment shows as a step up.
         sign_in=signed_in_now(asked["username"], int(now)),
@@ -161,5 +161,7 @@ def in_words(explanation: Explanation) -> dict[str, Any]:
         "tone": "require_approval" if decision.effect == "pending" else decision.effect.value,
         "rules": made,
         "missed": missed,
-        "servers": names.of_servers([explanation.ask.resource, *(name for rule in rules for name in rule.resources)]),
+        "servers": names.of_servers(
+            [explanation.question.resource, *(name for rule in rules for name in rule.resources)]
+        ),
     }

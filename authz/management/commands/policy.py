@@ -1,4 +1,4 @@
-"""`manage.py policy`: why an ask is answered as it is, or was; what other rules would change; the rules' history."""
+"""`manage.py policy`: why a request is answered as it is, or was; what other rules would change; the rules' history."""
 
 import time
 from argparse import ArgumentParser
@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from authz import decisions
 from authz.database import configuration_cache
-from authz.decisions import past_decisions, recorded_asks, rule_history, simulation
+from authz.decisions import past_decisions, recorded_questions, rule_history, simulation
 from authz.decisions.simulation import Level
 from authz.management.operators import administrator
 from authz.management.policy_input import (
@@ -36,16 +36,18 @@ from authz.policy import (
 
 
 class Command(BaseCommand):
-    help = "Explain one ask, now or as it was; try other rules; and read or go back in the rules' history."
+    help = "Explain one request, now or as it was; try other rules; and read or go back in the rules' history."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        explaining = actions.add_parser("explain", help="Why one ask is answered as it is.")
+        explaining = actions.add_parser("explain", help="Why one request is answered as it is.")
         replaying = actions.add_parser("replay", help="Why a token was issued or a request refused, then.")
         replaying.add_argument("--event", type=int, help="The id of an event of the audit.")
         replaying.add_argument("--jti", help="The jti of an access token (--jti=…, should it begin with a dash).")
         replaying.add_argument("--token", help="A file with an access token (- for standard input).")
-        replaying.add_argument("--at", type=parse_time, help="Or a past time, such as 2026-11-23T12:00Z, with an ask:")
+        replaying.add_argument(
+            "--at", type=parse_time, help="Or a past time, such as 2026-11-23T12:00Z, with a request:"
+        )
         for asking in (explaining, replaying):
             asking.add_argument("--client", required=asking is explaining, default="", help="Its client_id.")
             asking.add_argument("--user", help="A user name; left out: the agent asks for itself.")
@@ -97,7 +99,7 @@ class Command(BaseCommand):
             case _:
                 self._diff(options)
 
-    # --- One ask
+    # --- One request
 
     def _explain(self, options: dict[str, Any], now: float) -> None:
         question, rules = query_of(options, now), decisions.cached_rules()
@@ -107,7 +109,7 @@ class Command(BaseCommand):
         try:
             if options["at"] is not None:
                 if not options["client"] or not options["resource"]:
-                    raise CommandError("--at needs an ask: at least --client and --resource.")
+                    raise CommandError("--at needs a request: at least --client and --resource.")
                 found = past_decisions.at(query_of(options, options["at"].timestamp()), options["at"])
             else:
                 found = past_decisions.of_event(event_of(options))
@@ -139,7 +141,7 @@ class Command(BaseCommand):
             for missed in rule.mismatches:
                 if missed.field == "enabled":
                     continue
-                self.stdout.write(f"    {missed.field}: wants {missed.wanted}; the ask has {missed.asked}")
+                self.stdout.write(f"    {missed.field}: wants {missed.wanted}; the request has {missed.asked}")
 
     def _reach(self, options: dict[str, Any], now: float) -> None:
         if not (options["client"] or options["user"] or options["resource"]):
@@ -205,7 +207,7 @@ class Command(BaseCommand):
             self._effect(compile(new.values()), options["days"])
 
     def _effect(self, new: RuleSet, days: int) -> None:
-        effect = recorded_asks.effect(decisions.cached_rules(), new, days=days, now=datetime.now(UTC))
+        effect = recorded_questions.impact(decisions.cached_rules(), new, days=days, now=datetime.now(UTC))
         for group in effect.groups:
             who = f"{group.client_id} for {group.subject or 'itself'} at {group.resource or 'sign-in'}"
             self.stdout.write(f"{group.count} × {who}: {group.before} → {group.after}")

@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from authz.policy.ask import ClientStatus
 from authz.policy.clients import keys_of
+from authz.policy.question import ClientStatus
 from authz.policy.reach import Agent, Server
 
 # (problem, suggestion) of an entry that matches nothing; None for one that matches something.

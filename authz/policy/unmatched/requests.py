@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from authz.policy.ask import IDENTITY_SCOPES
 from authz.policy.near_miss import did_you_mean, nearest, nearest_address, one_of
+from authz.policy.question import IDENTITY_SCOPES
 from authz.policy.reach import Server
 from authz.policy.rules import Effect, Rule
 from authz.policy.unmatched.agents import matching

@@ -1,4 +1,4 @@
-"""An ask: everything that one decision may depend on, as one frozen value.
+"""A question: everything that one decision may depend on, as one frozen value.
 
 Every grant, the consent page, CIMD admission, a refresh and the console's simulator put the same question in this
 shape. Who puts it has already authenticated the client and the person, resolved the resource to its canonical URI and
@@ -32,8 +32,8 @@ class ClientKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """One ask. An empty string, an empty tuple or None says that the fact isn't known; it never says "any".
+class AccessQuestion:
+    """One question. An empty string, an empty tuple or None says that the fact isn't known; it never says "any".
 
     client_host     the host of a CIMD client's URL, "" for every other client. Case, port and final dot don't matter.
     client_tags, client_owner, client_environment   what an administrator wrote on the client, never what it says.
@@ -76,14 +76,14 @@ class Ask:
         return tuple(dict.fromkeys(name for name, _ in self.scopes))
 
     def sensitivities(self) -> dict[str, str]:
-        """The sensitivity of each scope, in the request's order; "" also where the ask contradicts itself."""
+        """The sensitivity of each scope, in the request's order; "" also where the question contradicts itself."""
         asked: dict[str, str] = {}
         for name, sensitivity in self.scopes:
             asked[name] = sensitivity if asked.get(name, sensitivity) == sensitivity else ""
         return asked
 
     def grant_names(self) -> tuple[str, ...]:
-        """The grant types by which rules may speak of this ask."""
+        """The grant types by which rules may speak of this question."""
         return (self.grant_type, "refresh_token") if self.refresh else (self.grant_type,)
 
 

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from authz import decisions
-from authz.decisions import recorded_asks, rule_history
+from authz.decisions import recorded_questions, rule_history
 from authz.models import AuditEvent, Client, Rule
 from authz.policy import Direction, RuleSet, compile
 from tests.support import append_only
@@ -29,8 +29,8 @@ def _no_events_of_the_world(gatehouse: World) -> None:
         AuditEvent.objects.all().delete()
 
 
-def effect(new: RuleSet, days: int = 30) -> recorded_asks.Effect:
-    return recorded_asks.effect(decisions.cached_rules(), new, days=days, now=datetime.now(UTC))
+def effect(new: RuleSet, days: int = 30) -> recorded_questions.Impact:
+    return recorded_questions.impact(decisions.cached_rules(), new, days=days, now=datetime.now(UTC))
 
 
 def test_it_says_who_would_have_lost_and_how_often(gatehouse: World) -> None:
@@ -46,7 +46,7 @@ def test_it_says_who_would_have_lost_and_how_often(gatehouse: World) -> None:
     assert group.before == "granted mcp:read, 300 s at most"
     assert group.after == "refused (no rule allows)"
     assert found.is_complete
-    assert "All 5 asks of the last 30 days were looked at." in found.looked_at  # a code and a token of Bob's
+    assert "All 5 requests of the last 30 days were looked at." in found.looked_at  # a code and a token of Bob's
 
 
 def test_it_says_who_would_have_won_from_refusals(gatehouse: World) -> None:
@@ -80,7 +80,7 @@ def test_older_than_asked_is_left_out(gatehouse: World) -> None:
     gatehouse.machine_token()
     with append_only.lifted():
         AuditEvent.objects.update(time=datetime.now(UTC) - timedelta(days=10))
-    assert effect(without("Agents read notes"), days=7).asks == 0
+    assert effect(without("Agents read notes"), days=7).questions == 0
     assert effect(without("Agents read notes"), days=30).changed == 1
 
 
@@ -107,8 +107,8 @@ def test_what_waits_is_said_to_wait(gatehouse: World) -> None:
 def test_of_many_events_a_bounded_number_is_read_evenly_spread(
     gatehouse: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorded_asks, "MAX_EVENTS_READ", 200)
-    monkeypatch.setattr(recorded_asks, "RUN", 20)
+    monkeypatch.setattr(recorded_questions, "MAX_EVENTS_READ", 200)
+    monkeypatch.setattr(recorded_questions, "RUN", 20)
     gatehouse.machine_token()
     event = AuditEvent.objects.latest("id")
     now = datetime.now(UTC)
@@ -140,12 +140,12 @@ def test_of_many_events_a_bounded_number_is_read_evenly_spread(
 
 
 def test_it_stops_when_its_time_is_over_and_says_so(gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorded_asks, "RUN", 1)
-    monkeypatch.setattr(recorded_asks, "TOGETHER", 1)
+    monkeypatch.setattr(recorded_questions, "RUN", 1)
+    monkeypatch.setattr(recorded_questions, "TOGETHER", 1)
     for _ in range(3):
         gatehouse.machine_token()
     clock = iter([0.0, 100.0])
-    monkeypatch.setattr(recorded_asks, "time", type("Clock", (), {"monotonic": lambda: next(clock)}))
+    monkeypatch.setattr(recorded_questions, "time", type("Clock", (), {"monotonic": lambda: next(clock)}))
     found = effect(without())
     assert found.events == 1
     assert not found.is_complete
@@ -171,7 +171,7 @@ rules:
     assert (
         f"1 × nightly-report for itself at {NOTES}: granted mcp:read, 300 s at most → refused (no rule allows)" in said
     )
-    assert "1 would have been answered otherwise. All 1 asks of the last 7 days were looked at." in said
+    assert "1 would have been answered otherwise. All 1 requests of the last 7 days were looked at." in said
 
 
 def test_a_refused_token_request_is_an_ask(gatehouse: World) -> None:

@@ -1,7 +1,7 @@
 """What was really asked, read back from the audit: to try a change of the rules on it before it is saved.
 
-An event since decisions record their ask (`detail.ask`) says what was asked as it was then. Of an older one, and of
-groups that no rule named then, today's rows are taken.
+An event since decisions record their question (`detail.ask`) says what was asked as it was then. Of an older one, and
+of groups that no rule named then, today's rows are taken.
 
 A million events are too many to read while somebody waits, so a bounded number is: runs of neighbours, evenly spread
 over the time, each found by its primary key.
@@ -23,7 +23,7 @@ from authz.audit import queries
 from authz.conf import conf
 from authz.models import AuditEvent, Client, ProtectedResource, User
 from authz.policy import (
-    Ask,
+    AccessQuestion,
     Change,
     ClientKind,
     ClientStatus,
@@ -31,8 +31,8 @@ from authz.policy import (
     Direction,
     Outcome,
     RuleSet,
-    ask_from,
     compare,
+    question_from,
 )
 
 MAX_EVENTS_READ = 20_000
@@ -72,14 +72,14 @@ def _in_bulk(model: Any, column: str, values: set[str]) -> list[Any]:
     return found
 
 
-def ask_of(event: AuditEvent, known: Known) -> Ask | None:
+def ask_of(event: AuditEvent, known: Known) -> AccessQuestion | None:
     """What policy was asked when this was recorded; None if it was not asked."""
     resource = event.resource or str(event.detail.get("resource", ""))
     # What signs somebody in and nothing else is a token for this server itself.
     resource = "" if resource == conf.endpoint("userinfo") else resource
     facts = event.detail.get("ask")
     if facts is not None:
-        return ask_from(facts, client_id=event.client_id, resource=resource, address=event.address)
+        return question_from(facts, client_id=event.client_id, resource=resource, address=event.address)
     if event.event != audit.Event.TOKEN_ISSUED.value:
         return None
     client, user = known.clients.get(event.client_id), known.users.get(event.subject)
@@ -87,7 +87,7 @@ def ask_of(event: AuditEvent, known: Known) -> Ask | None:
         return None
     grant_type = str(event.detail.get("grant_type", ""))
     sensitivities = known.sensitivities.get(resource, {})
-    return Ask(
+    return AccessQuestion(
         client_id=client.client_id,
         client_status=ClientStatus.APPROVED,
         client_kind=ClientKind(client.kind),
@@ -112,8 +112,11 @@ def ask_of(event: AuditEvent, known: Known) -> Ask | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Past asks of one agent, for one person (or itself), at one MCP server, that would have been answered otherwise
-    in one and the same way. `before` and `after` are in words; `last` is the latest of them."""
+    """Past questions of one agent, for one person (or itself), at one MCP server, that changed in the same way.
+
+    before, after  the answers, in words.
+    last           when the latest of them was put.
+    """
 
     client_id: str
     subject: str
@@ -126,12 +129,12 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
-    """What other rules would have changed. `events` were looked at, of about `total` in `days` days; `asks` of them
-    were asks of the rules."""
+class Impact:
+    """What other rules would have changed. `events` were looked at, of about `total` in `days` days; `questions` of
+    them put a question to the rules."""
 
     groups: tuple[Group, ...]
-    asks: int
+    questions: int
     events: int
     total: int
     days: int
@@ -145,30 +148,30 @@ class Effect:
     def looked_at(self) -> str:
         """In a sentence, how much was looked at."""
         if self.is_complete:
-            return f"All {self.asks:,} asks of the last {self.days} days were looked at."
+            return f"All {self.questions:,} requests of the last {self.days} days were looked at."
         return (
-            f"{self.asks:,} asks were looked at, from {self.events:,} of about {self.total:,} events of the last"
-            f" {self.days} days, evenly spread; the counts are of those."
+            f"{self.questions:,} requests were looked at, from {self.events:,} of about {self.total:,} events of the"
+            f" last {self.days} days, evenly spread; the counts are of those."
         )
 
 
-def effect(old: RuleSet, new: RuleSet, *, days: int, now: datetime) -> Effect:
+def impact(old: RuleSet, new: RuleSet, *, days: int, now: datetime) -> Impact:
     """What the new rules would have changed over the last days, in bounded time."""
     deadline = time.monotonic() + SECONDS
     since = now - timedelta(days=days)
     runs, total = _runs(since)
-    asks = looked_at = done = 0
+    questions = looked_at = done = 0
     changes: list[Change] = []
     while done < len(runs) and (not done or time.monotonic() < deadline):
         events = _read(runs[done : done + TOGETHER], since)
         known = Known.of(events)
         found = [(question, event.time.timestamp()) for event in events if (question := _with_today(event, known))]
         changes += compare(old, new, found, now.timestamp())
-        asks, looked_at, done = asks + len(found), looked_at + len(events), done + TOGETHER
+        questions, looked_at, done = questions + len(found), looked_at + len(events), done + TOGETHER
     is_complete = total <= MAX_EVENTS_READ and done >= len(runs)
-    return Effect(
+    return Impact(
         groups=_grouped(changes),
-        asks=asks,
+        questions=questions,
         events=looked_at,
         total=total,
         days=days,
@@ -200,8 +203,8 @@ def _read(runs: Iterable[tuple[int, int]], since: datetime) -> list[AuditEvent]:
     return events
 
 
-def _with_today(event: AuditEvent, known: Known) -> Ask | None:
-    """The ask, with the groups that the person is in today: of then, only those that rules named are on record."""
+def _with_today(event: AuditEvent, known: Known) -> AccessQuestion | None:
+    """The question, with the groups that the person is in today: of then, only those that rules named are on record."""
     question = ask_of(event, known)
     if question is None or question.subject is None or question.subject not in known.users:
         return question
@@ -213,8 +216,8 @@ def _grouped(changes: Iterable[Change]) -> tuple[Group, ...]:
     """Alike changes together, the most frequent first."""
     alike: dict[tuple[Any, ...], list[float]] = defaultdict(list)
     for change in changes:
-        ask = change.ask
-        key = (ask.client_id, ask.subject or "", ask.resource, change.direction)
+        question = change.question
+        key = (question.client_id, question.subject or "", question.resource, change.direction)
         alike[(*key, in_words(change.before), in_words(change.after))].append(change.at)
     found = [
         Group(
