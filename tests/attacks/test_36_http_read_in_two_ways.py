@@ -17,6 +17,8 @@ from tests.support import databases, processes
 from tests.support.processes import RunningGatehouse
 from tests.support.world import SECRET, basic_header, configuration
 
+pytestmark = pytest.mark.any_database
+
 FORM = b"grant_type=client_credentials"
 HIDDEN = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
 HOST = b"Host: a\r\n"

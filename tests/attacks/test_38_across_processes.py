@@ -62,12 +62,13 @@ def test_wrong_second_factors_are_counted_together(house: RunningGatehouse) -> N
 
 
 def test_a_code_is_good_once_for_all_of_them(house: RunningGatehouse) -> None:
-    while time.time() % 30 > 15:  # not at the end of its half minute
+    while time.time() % 30 > 20:  # not at the end of its half minute
         time.sleep(0.5)
     code = format_hotp_value(hotp_value(TOTP_SECRET, int(time.time()) // 30))
     assert [second_factor(house, "tim", code).status_code for _ in range(4)] == [302, 200, 200, 200]
 
 
+@pytest.mark.any_database
 def test_nobody_takes_as_long_as_somebody(house: RunningGatehouse) -> None:
     """By the quickest of several attempts in turn, so that a busy machine does not decide."""
     logins = ["known", "known@example.com", "nobody", "nobody@example.com", "off@example.com", "without@example.com"]

@@ -21,6 +21,8 @@ from django.test import override_settings
 from authz import outbound
 from authz.outbound import Cause, OutboundError, Role, fetch, mail_transport
 
+pytestmark = pytest.mark.any_database
+
 CA = trustme.CA()
 SECONDS = 0.6
 # What an exchange may take on a busy machine; a socket's own timeout would never end it.

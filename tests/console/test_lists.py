@@ -44,6 +44,7 @@ def declared(model: type[Model], user: User) -> frozenset[str]:
     return admin.declared(request_of(user, {}))
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("model", LISTS, ids=lambda model: model._meta.label_lower)
 def test_every_operator_on_every_column_is_refused_unless_it_is_declared(signed_in: Page, model: type[Model]) -> None:
     signed_in("auditor")
@@ -64,6 +65,7 @@ def test_every_operator_on_every_column_is_refused_unless_it_is_declared(signed_
     assert answered == []
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("role", ROLES)
 def test_no_role_gets_a_list_by_a_column_that_is_not_declared(signed_in: Page, role: str) -> None:
     browser = signed_in(role)
@@ -171,6 +173,7 @@ def api_lists() -> Iterator[str]:
                 yield reverse(pattern.name)
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("role", ROLES)
 def test_no_api_list_answers_by_a_column_that_it_does_not_name(signed_in: Page, role: str) -> None:
     browser = signed_in(role)

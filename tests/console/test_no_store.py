@@ -36,6 +36,7 @@ def addresses() -> dict[str, str]:
     return found
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("role", ROLES)
 def test_no_page_and_no_answer_of_the_api_is_stored(signed_in: Page, role: str) -> None:
     browser = Browser() if role == "nobody" else signed_in(role)

@@ -12,6 +12,8 @@ from authz.serving import connection_balancer
 from authz.serving.connection_balancer import Acceptor
 from authz.serving.http_protocol import Connection
 
+pytestmark = pytest.mark.any_database
+
 
 async def answer(scope: object, receive: object, send: Callable[[dict[str, object]], Awaitable[None]]) -> None:
     await send({"type": "http.response.start", "status": 204, "headers": []})

@@ -14,6 +14,8 @@ from uvicorn.server import ServerState
 from authz.serving import http_protocol
 from authz.serving.http_protocol import Connection
 
+pytestmark = pytest.mark.any_database
+
 HEAD = b"GET / HTTP/1.1\r\nHost: us\r\n"
 CLOSE = b"Connection: close\r\n"
 Address = tuple[str, int]

@@ -13,6 +13,8 @@ from demo.processes import ROOT, free_port
 from tests.support import databases, processes
 from tests.support.world import configuration, hidden_fields
 
+pytestmark = pytest.mark.any_database
+
 # The path of the issuer that the server is started with, and what a browser sends as its Host ({port} is filled in).
 SERVED = [
     ("http://[::1]:{port}/o", "[::1]:{port}"),
