@@ -24,7 +24,7 @@ from authz.conf import conf
 from authz.models import AuditEvent, Client, ProtectedResource, User
 from authz.policy import (
     AccessQuestion,
-    Change,
+    ChangedDecision,
     ClientKind,
     ClientStatus,
     Decision,
@@ -161,7 +161,7 @@ def impact(old: RuleSet, new: RuleSet, *, days: int, now: datetime) -> Impact:
     since = now - timedelta(days=days)
     runs, total = _runs(since)
     questions = looked_at = done = 0
-    changes: list[Change] = []
+    changes: list[ChangedDecision] = []
     while done < len(runs) and (not done or time.monotonic() < deadline):
         events = _read(runs[done : done + TOGETHER], since)
         known = Known.of(events)
@@ -212,7 +212,7 @@ def _with_today(event: AuditEvent, known: Known) -> AccessQuestion | None:
     return replace(question, groups=tuple(dict.fromkeys([*question.groups, *today])))
 
 
-def _grouped(changes: Iterable[Change]) -> tuple[Group, ...]:
+def _grouped(changes: Iterable[ChangedDecision]) -> tuple[Group, ...]:
     """Alike changes together, the most frequent first."""
     alike: dict[tuple[Any, ...], list[float]] = defaultdict(list)
     for change in changes:

@@ -8,10 +8,11 @@ No Django, no I/O, no clock: models, approvals and requests stand beside it, not
 
 from authz.policy.approvals import Approval
 from authz.policy.approvers import Approvers
-from authz.policy.compare import Change, Direction, compare
+from authz.policy.compare import ChangedDecision, Direction, compare
 from authz.policy.compiled import RuleSet, compile
 from authz.policy.conditions import Conditions, Hours
-from authz.policy.decide import Decision, DecisionReason, Outcome, StepUp, decide, decide_sign_in
+from authz.policy.decide import decide, decide_sign_in
+from authz.policy.decision import Decision, DecisionReason, Outcome, StepUp
 from authz.policy.explain import Explanation, Mismatch, RuleStatus, RuleTrace, ScopeTrace, explain, rule_status
 from authz.policy.facts import facts_of, question_from
 from authz.policy.parsing import RuleError
@@ -26,7 +27,7 @@ __all__ = [
     "Agent",
     "Approval",
     "Approvers",
-    "Change",
+    "ChangedDecision",
     "ClientKind",
     "ClientStatus",
     "Conditions",

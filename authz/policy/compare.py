@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from authz.policy.approvals import Approval
 from authz.policy.compiled import RuleSet
-from authz.policy.decide import Decision, Outcome, evaluate
+from authz.policy.decide import evaluate
+from authz.policy.decision import Decision, Outcome
 from authz.policy.question import AccessQuestion
 
 
@@ -19,7 +20,7 @@ class Direction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class ChangedDecision:
     """A past question that other rules would have answered differently. `at`: when it was put, in seconds."""
 
     question: AccessQuestion
@@ -35,19 +36,19 @@ def compare(
     questions: Iterable[tuple[AccessQuestion, float]],
     now: float,
     approvals: Sequence[Approval] = (),
-) -> tuple[Change, ...]:
+) -> tuple[ChangedDecision, ...]:
     """The past questions (each with its time) that the new rules answer differently than the old ones, in their order.
 
     Both sets are taken as they are in force `now`, as if they had been so all the time; how old a sign-in was, the hour
     of the day and which approvals lived are those of the question's own time.
     """
-    changes: list[Change] = []
+    changes: list[ChangedDecision] = []
     for question, at in questions:
         before = evaluate(question, old, at, approvals, in_force_at=now)
         after = evaluate(question, new, at, approvals, in_force_at=now)
         direction = _direction(before, after)
         if direction is not None:
-            changes.append(Change(question=question, at=at, before=before, after=after, direction=direction))
+            changes.append(ChangedDecision(question=question, at=at, before=before, after=after, direction=direction))
     return tuple(changes)
 
 

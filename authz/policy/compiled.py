@@ -37,27 +37,27 @@ class RuleSet:
     any_sensitivity: int
     effects: Index
     conditional: int
-    substantial: int
+    nonempty: int
 
-    def speaking_of_client(self, question: AccessQuestion) -> int:
+    def rules_for_client(self, question: AccessQuestion) -> int:
         return union(self.clients, client_keys(question))
 
-    def speaking_of_subject(self, question: AccessQuestion) -> int:
-        return self.machines if question.subject is None else self.speaking_of_person(question.subject, question.groups)
+    def rules_for_subject(self, question: AccessQuestion) -> int:
+        return self.machines if question.subject is None else self.rules_for_person(question.subject, question.groups)
 
-    def speaking_of_person(self, username: str, groups: tuple[str, ...]) -> int:
+    def rules_for_person(self, username: str, groups: tuple[str, ...]) -> int:
         # A person without a name is neither a machine nor anybody who signed in.
         if not username:
             return 0
         return union(self.users, ("*", username)) | union(self.groups, ("*", *groups))
 
-    def speaking_of_grant(self, question: AccessQuestion) -> int:
+    def rules_for_grant(self, question: AccessQuestion) -> int:
         return union(self.grant_types, ("*", *question.grant_names()))
 
-    def speaking_of_resource(self, resource: str) -> int:
+    def rules_for_resource(self, resource: str) -> int:
         return union(self.resources, ("*", resource))
 
-    def speaking_of_scope(self, name: str, sensitivity: str) -> tuple[int, int]:
+    def rules_for_scope(self, name: str, sensitivity: str) -> tuple[int, int]:
         """(surely, possibly): they differ only if the scope's sensitivity isn't known."""
         named = union(self.scopes, ("*", name))
         if not sensitivity:
@@ -94,7 +94,7 @@ def compile(rules: Iterable[Rule], version: str = "", *, number: int = 0) -> Rul
     clients, users, groups = defaultdict[str, int](int), defaultdict[str, int](int), defaultdict[str, int](int)
     grant_types, resources = defaultdict[str, int](int), defaultdict[str, int](int)
     scopes, sensitivities, effects = defaultdict[str, int](int), defaultdict[str, int](int), defaultdict[str, int](int)
-    machines = any_sensitivity = conditional = substantial = 0
+    machines = any_sensitivity = conditional = nonempty = 0
     for position, rule in enumerate(ordered):
         # A disabled rule keeps its place, for `explain`, and is in no index, so nothing finds it.
         if not rule.enabled:
@@ -119,7 +119,7 @@ def compile(rules: Iterable[Rule], version: str = "", *, number: int = 0) -> Rul
         if rule.conditions != UNCONDITIONAL:
             conditional |= bit
         if rule.resources and rule.scopes and rule.sensitivities != ():
-            substantial |= bit
+            nonempty |= bit
     return RuleSet(
         rules=ordered,
         version=version or (f"{number}-{_digest(digested)[:16]}" if number else _digest(digested)),
@@ -134,7 +134,7 @@ def compile(rules: Iterable[Rule], version: str = "", *, number: int = 0) -> Rul
         any_sensitivity=any_sensitivity,
         effects={effect: effects[effect] for effect in Effect},
         conditional=conditional,
-        substantial=substantial,
+        nonempty=nonempty,
     )
 
 

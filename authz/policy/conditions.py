@@ -35,13 +35,13 @@ _CLOCK_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 CLOCK_SKEW = 60
 
 
-class Verdict(Enum):
+class Match(Enum):
     YES = "yes"
     NO = "no"
     NOT_ESTABLISHED = "not established"
 
 
-YES, NO, NOT_ESTABLISHED = Verdict.YES, Verdict.NO, Verdict.NOT_ESTABLISHED
+YES, NO, NOT_ESTABLISHED = Match.YES, Match.NO, Match.NOT_ESTABLISHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,15 +130,15 @@ UNCONDITIONAL = Conditions()
 _FIELDS = ("max_auth_age", "acr", "amr", "networks", "environments", "not_before", "not_after", "hours")
 
 
-def verdicts_on_circumstances(
+def match_circumstances(
     conditions: Conditions, question: AccessQuestion, now: float, in_force_at: float
-) -> list[tuple[str, Verdict]]:
+) -> list[tuple[str, Match]]:
     """(field, verdict) of each condition that is set and doesn't speak of the sign-in.
 
     `in_force_at` is the moment that the rule's validity is judged at; it differs from `now` only when a change is tried
     on past questions.
     """
-    found: list[tuple[str, Verdict]] = []
+    found: list[tuple[str, Match]] = []
     if conditions.not_before is not None:
         found.append(("not_before", YES if conditions.not_before <= in_force_at else NO))
     if conditions.not_after is not None:
@@ -152,11 +152,9 @@ def verdicts_on_circumstances(
     return found
 
 
-def verdicts_on_authentication(
-    conditions: Conditions, question: AccessQuestion, now: float
-) -> list[tuple[str, Verdict]]:
+def match_authentication(conditions: Conditions, question: AccessQuestion, now: float) -> list[tuple[str, Match]]:
     """(field, verdict) of each condition that is set and that a new sign-in could meet."""
-    found: list[tuple[str, Verdict]] = []
+    found: list[tuple[str, Match]] = []
     if conditions.acr:
         found.append(("acr", _one_of(question.acr, conditions.acr)))
     if conditions.amr:
@@ -166,15 +164,15 @@ def verdicts_on_authentication(
     return found
 
 
-def together(found: list[tuple[str, Verdict]]) -> Verdict:
+def all_of(found: list[tuple[str, Match]]) -> Match:
     """NO if any is NO, or else NOT_ESTABLISHED if any is, or else YES."""
-    all_of = YES
+    result = YES
     for _, verdict in found:
         if verdict is NO:
             return NO
         if verdict is NOT_ESTABLISHED:
-            all_of = NOT_ESTABLISHED
-    return all_of
+            result = NOT_ESTABLISHED
+    return result
 
 
 def iso(moment_: float) -> str:
@@ -182,26 +180,26 @@ def iso(moment_: float) -> str:
     return datetime.fromtimestamp(moment_, UTC).isoformat().replace("+00:00", "Z")
 
 
-def _one_of(value: str | None, wanted: tuple[str, ...]) -> Verdict:
+def _one_of(value: str | None, wanted: tuple[str, ...]) -> Match:
     if not value:
         return NOT_ESTABLISHED
     return YES if value in wanted else NO
 
 
-def _methods(used: tuple[str, ...], wanted: tuple[str, ...]) -> Verdict:
+def _methods(used: tuple[str, ...], wanted: tuple[str, ...]) -> Match:
     shared = sum(method in used for method in wanted)
     if shared == len(wanted):
         return YES
     return NOT_ESTABLISHED if shared or not used else NO
 
 
-def _recent(auth_time: float | None, max_auth_age: int, now: float) -> Verdict:
+def _recent(auth_time: float | None, max_auth_age: int, now: float) -> Match:
     if auth_time is None or auth_time > now + CLOCK_SKEW:
         return NOT_ESTABLISHED
     return YES if now - auth_time <= max_auth_age else NOT_ESTABLISHED
 
 
-def _within(address: str | None, networks: tuple[Network, ...]) -> Verdict:
+def _within(address: str | None, networks: tuple[Network, ...]) -> Match:
     known = parsed_address(address or "")
     if known is None:
         return NOT_ESTABLISHED

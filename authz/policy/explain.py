@@ -15,13 +15,14 @@ from authz.policy.conditions import (
     NO,
     NOT_ESTABLISHED,
     YES,
-    Verdict,
+    Match,
+    all_of,
     iso,
-    together,
-    verdicts_on_authentication,
-    verdicts_on_circumstances,
+    match_authentication,
+    match_circumstances,
 )
-from authz.policy.decide import Decision, decide
+from authz.policy.decide import decide
+from authz.policy.decision import Decision
 from authz.policy.question import AccessQuestion
 from authz.policy.rules import Effect, Rule
 from authz.policy.sentences import (
@@ -87,7 +88,7 @@ class RuleTrace:
     rule: Rule
     sentence: str
     status: RuleStatus
-    verdict: Verdict
+    verdict: Match
     mismatches: tuple[Mismatch, ...]
     restricts: tuple[str, ...]
     permits: tuple[str, ...]
@@ -141,17 +142,17 @@ def _trace(rule: Rule, question: AccessQuestion, now: float) -> RuleTrace:
     found = [
         ("enabled", YES if rule.enabled else NO),
         ("clients", _yes(any(pattern_key(pattern) in client_keys(question) for pattern in rule.clients))),
-        ("subject", _yes(_speaks_of_subject(rule, question))),
+        ("subject", _yes(_is_for_subject(rule, question))),
         (
             "grant_types",
             _yes("*" in rule.grant_types or any(name in rule.grant_types for name in question.grant_names())),
         ),
         ("resources", _yes("*" in rule.resources or question.resource in rule.resources)),
         ("scopes", _best(list(scopes.values()))),
-        *verdicts_on_circumstances(rule.conditions, question, now, now),
-        *verdicts_on_authentication(rule.conditions, question, now),
+        *match_circumstances(rule.conditions, question, now, now),
+        *match_authentication(rule.conditions, question, now),
     ]
-    verdict_on_all = together(found)
+    verdict_on_all = all_of(found)
     possibly = tuple(name for name, verdict in scopes.items() if verdict is not NO and verdict_on_all is not NO)
     surely = tuple(name for name, verdict in scopes.items() if verdict is YES and verdict_on_all is YES)
     return RuleTrace(
@@ -177,15 +178,15 @@ def _trace(rule: Rule, question: AccessQuestion, now: float) -> RuleTrace:
     )
 
 
-def _yes(matches: bool) -> Verdict:
+def _yes(matches: bool) -> Match:
     return YES if matches else NO
 
 
-def _best(verdicts: list[Verdict]) -> Verdict:
+def _best(verdicts: list[Match]) -> Match:
     return next((verdict for verdict in (YES, NOT_ESTABLISHED) if verdict in verdicts), NO)
 
 
-def _speaks_of_subject(rule: Rule, question: AccessQuestion) -> bool:
+def _is_for_subject(rule: Rule, question: AccessQuestion) -> bool:
     if rule.for_machines or question.subject is None:
         return rule.for_machines and question.subject is None
     if not question.subject:
@@ -196,7 +197,7 @@ def _speaks_of_subject(rule: Rule, question: AccessQuestion) -> bool:
     )
 
 
-def _on_scope(rule: Rule, name: str, sensitivity: str) -> Verdict:
+def _on_scope(rule: Rule, name: str, sensitivity: str) -> Match:
     if "*" not in rule.scopes and name not in rule.scopes:
         return NO
     if rule.sensitivities is None:

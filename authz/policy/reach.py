@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from authz.policy.approvals import Approval
 from authz.policy.clients import keys_of
 from authz.policy.compiled import RuleSet, union
-from authz.policy.decide import Outcome, decide, evaluate
+from authz.policy.decide import decide, evaluate
+from authz.policy.decision import Outcome
 from authz.policy.question import AccessQuestion, ClientKind, ClientStatus
 from authz.policy.rules import Effect
 
@@ -102,7 +103,7 @@ def reach(
     agent_classes = _agent_classes(rules, agents, approvals)
     subject_classes = _subject_classes(rules, persons, approvals, machines)
     permitting = rules.effects[Effect.ALLOW] | rules.effects[Effect.REQUIRE_APPROVAL]
-    there = [(server, permitting & rules.speaking_of_resource(server.identifier)) for server in servers]
+    there = [(server, permitting & rules.rules_for_resource(server.identifier)) for server in servers]
     for (agent_bits, *_), alike in agent_classes.items():
         for (subject_bits, _), subjects in subject_classes.items():
             both = agent_bits & subject_bits
@@ -146,7 +147,7 @@ def _subject_classes(
     if machines:
         classes[(rules.machines, "machines")].append(None)
     for person in persons:
-        bits = rules.speaking_of_person(person.username, person.groups)
+        bits = rules.rules_for_person(person.username, person.groups)
         alone = f"person {person.username}" if person.username in approved else "persons"
         classes[(bits, alone)].append(person)
     return classes
@@ -195,7 +196,7 @@ def _answer(
             granted.append(scope[0])
             continue
         # Also of what would wait now: who gets around the approval from another network must be seen.
-        match evaluate(single, rules, now, approvals, in_force_at=now, hopeful=True).effect:
+        match evaluate(single, rules, now, approvals, in_force_at=now, best_case=True).effect:
             case Outcome.ALLOW:
                 conditional.append(scope[0])
             case Outcome.PENDING:

@@ -184,9 +184,9 @@ def test_hope_never_falls_short_of_the_decision(
 
     compiled = policy.compile(rules)
     decision = decide(question, compiled, NOW, approvals)
-    hoped = evaluate(question, compiled, NOW, approvals, in_force_at=NOW, hopeful=True)
-    assert set(decision.scopes) <= set(hoped.scopes)
-    assert at_best(decision) <= at_best(hoped)
+    best = evaluate(question, compiled, NOW, approvals, in_force_at=NOW, best_case=True)
+    assert set(decision.scopes) <= set(best.scopes)
+    assert at_best(decision) <= at_best(best)
 
 
 @SOME
@@ -195,8 +195,8 @@ def test_hope_gets_around_no_approval(question: AccessQuestion, rules: list[Rule
     from authz.policy.decide import evaluate
 
     demands = [require(), require(groups=None)]
-    hoped = evaluate(question, policy.compile([*rules, *demands]), NOW, in_force_at=NOW, hopeful=True)
-    assert hoped.effect is not Outcome.ALLOW
+    best = evaluate(question, policy.compile([*rules, *demands]), NOW, in_force_at=NOW, best_case=True)
+    assert best.effect is not Outcome.ALLOW
 
 
 @SOME

@@ -23,7 +23,7 @@ NAMED = 2
 def _rules(client: Client) -> list[Rule]:
     rules = decisions.cached_rules()
     question = decisions.access_question(client=client, sign_in=None, grant_type="", resource=None, scopes=())
-    found = (rules.rules[position] for position in positions(rules.speaking_of_client(question)))
+    found = (rules.rules[position] for position in positions(rules.rules_for_client(question)))
     return [rule for rule in found if can_speak_of(rule, client.grant_types)]
 
 
