@@ -22,7 +22,7 @@ from authz.models import AuditEvent, Authorization, Client, User
 
 Status = Client.Status
 
-OWN = "Nobody approves an agent of their own."
+OWN = "You cannot approve your own agent."
 # Half a year, unless who approves says otherwise; and once a year somebody has to look at it in any case.
 USUAL = timedelta(days=180)
 LONGEST = timedelta(days=366)

@@ -57,7 +57,7 @@ def test_an_approval_needs_an_owner_who_is_not_the_approver_and_an_end(signed_in
     far = str(datetime.now(UTC).date() + timedelta(days=1000))
     for wrong, said in (
         ({"owner": ""}, "Somebody has to answer for it."),
-        ({"owner": "bob"}, "Nobody approves an agent of their own."),
+        ({"owner": "bob"}, "You cannot approve your own agent."),
         ({"until": far}, "An approval ends within 366 days."),
         ({"until": "2001-01-01"}, "An approval ends within 366 days."),
         ({"until": ""}, "This field is required."),
