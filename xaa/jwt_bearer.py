@@ -23,7 +23,7 @@ from authz.database.transactions import unit_of_work
 from authz.models import ProtectedResource, User
 from authz.policy import Outcome
 from authz.protocol import jwts, params, scopes
-from authz.protocol.errors import OAuthError
+from authz.protocol.errors import OAuthError, harmless
 from authz.protocol.errors import Reason as CoreReason
 from authz.protocol.jwts import JwtError, Unverified
 from authz.registry import TokenRequest
@@ -137,6 +137,7 @@ def _issue(
     trust: Trust, granted: IdJag, resource: ProtectedResource, wanted: Sequence[str], request: TokenRequest
 ) -> dict[str, Any]:
     found = subject_resolution.look(trust, granted.claims)
+    audit.concerns(subject=found.person.user.subject, resource=resource.identifier)
     sign_in = sign_in_of(found.person.user, granted, found.person.groups)
     question = decisions.access_question(
         client=request.client,
@@ -261,12 +262,12 @@ def granted_resource(granted: IdJag, asked: str | None) -> ProtectedResource:
         return resources.requested(asked)
     ours = _ours(granted.resources)
     if not ours:
-        raise OAuthError(Reason.ASSERTION_RESOURCE_UNKNOWN)
+        raise OAuthError(Reason.ASSERTION_RESOURCE_UNKNOWN, detail=harmless(" ".join(granted.resources)))
     if asked is None and len(ours) > 1:
-        raise OAuthError(CoreReason.RESOURCE_SEVERAL)
+        raise OAuthError(CoreReason.RESOURCE_SEVERAL, detail=harmless(" ".join(ours)))
     wanted = resources.requested(asked or next(iter(ours)))
     if resources.canonical(wanted.identifier) not in ours:
-        raise OAuthError(CoreReason.RESOURCE_NOT_GRANTED)
+        raise OAuthError(CoreReason.RESOURCE_NOT_GRANTED, detail=harmless(asked or ""))
     return wanted
 
 
@@ -294,7 +295,7 @@ def granted_scopes(granted: IdJag, resource: ProtectedResource, request: TokenRe
     if granted.scopes is not None:
         # Asking for nothing asks for all of it; nothing in common is a refusal.
         if asked and any(name in known for name in asked) and not set(asked) & set(granted.scopes):
-            raise OAuthError(CoreReason.SCOPE_NOT_GRANTED)
+            raise OAuthError(CoreReason.SCOPE_NOT_GRANTED, detail=harmless(" ".join(asked)))
         known = scopes.narrow(granted.scopes, known)
     return scopes.for_client(asked, request.client.scope, known)
 

@@ -15,7 +15,7 @@ from authz.models import Client
 from authz.policy import AccessQuestion, Agent, Decision, Outcome, StepUp
 from authz.policy import Server as ReachedServer
 from authz.protocol import params, scopes
-from authz.protocol.errors import OAuthError
+from authz.protocol.errors import OAuthError, harmless
 from authz.protocol.errors import Reason as CoreReason
 from authz.registry import TokenRequest
 from authz.sign_in import people
@@ -110,11 +110,13 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         request.now,
         arrived=request.arrived,
     )
+    audit.concerns(subject=subject.sign_in.subject)
     if not subject.sign_in.user.is_active:
         raise OAuthError(CoreReason.SUBJECT_INACTIVE)
     server, targets = resource_authorization_servers.requested(
         params.required(request.params, "audience"), request.params.get("resource")
     )
+    audit.concerns(resource=targets[0].identifier)
     decision = _decide(request, subject.sign_in, targets)
     claims = _claims(request, subject, server, targets, decision)
     token = keys.sign(claims, typ=id_jag.TYP, alg=server.signing_alg, now=request.now)
@@ -166,7 +168,7 @@ def _longest(request: TokenRequest) -> int:
 
 def _check_parameters(request: TokenRequest) -> None:
     if params.required(request.params, "requested_token_type") != id_jag.TOKEN_TYPE:
-        raise OAuthError(Reason.REQUESTED_TOKEN_TYPE)
+        raise OAuthError(Reason.REQUESTED_TOKEN_TYPE, detail=harmless(request.params["requested_token_type"]))
     # > a client could attempt to combine a valid `subject_token` with an unrelated or less-trusted `actor_token`
     # > (ID-JAG §8.5). Not understood is refused, not left out.
     if "actor_token" in request.params or "actor_token_type" in request.params:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
@@ -73,13 +73,17 @@ class Event(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a request came from: the client's address, its correlation id, the endpoint that it came to, and the
-    confidential client that has proven to be the sender ("" until then).
+    confidential client that has proven to be the sender ("" until then). And what it is about, as far as that is known:
+    a person, an MCP server, an authorization ("" until then); a refusal is recorded with them.
     """
 
     address: str = ""
     request_id: str = ""
     endpoint: str = ""
     proven_client_id: str = ""
+    subject: str = ""
+    resource: str = ""
+    authorization: str = ""
 
 
 _origin: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B039  immutable
@@ -97,8 +101,20 @@ def origin(address: str, request_id: str, endpoint: str = "") -> Iterator[None]:
 
 def proven(client_id: str) -> None:
     """From here on the request is known to be this client's."""
+    _origin.set(replace(_origin.get(), proven_client_id=client_id))
+
+
+def concerns(*, subject: UUID | str = "", resource: str = "", authorization: UUID | str = "") -> None:
+    """From here on the request is known to be about this: a refusal names it. What is not given stays as it was."""
     where = _origin.get()
-    _origin.set(Origin(where.address, where.request_id, where.endpoint, client_id))
+    _origin.set(
+        replace(
+            where,
+            subject=str(subject) or where.subject,
+            resource=resource or where.resource,
+            authorization=str(authorization) or where.authorization,
+        )
+    )
 
 
 def current_origin() -> Origin:

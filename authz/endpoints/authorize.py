@@ -31,7 +31,7 @@ from authz.models import BrowserSession, Client, ProtectedResource, User
 from authz.policy import AccessQuestion, Decision, Outcome
 from authz.protocol import authorization_request, scopes
 from authz.protocol.authorization_request import AuthorizationRequest
-from authz.protocol.errors import OAuthError, Reason
+from authz.protocol.errors import OAuthError, Reason, harmless
 from authz.protocol.params import Params
 from authz.sign_in import session
 from authz.sign_in.session import BrowserSignIn
@@ -106,6 +106,9 @@ def _answer_or_refusal(request: HttpRequest, arrived: authorize_precheck.Arrival
 
 
 def _answer(request: HttpRequest, client: Client, params: Params, redirect_uri: str, moment: float) -> HttpResponse:
+    if isinstance(request.user, User):
+        audit.concerns(subject=request.user.subject)
+    audit.concerns(resource=harmless(params.get("resource", "")))
     arrived, is_new = arrivals.first_seen(request, params, moment)
     wanted = authorization_request.read(params, redirect_uri=redirect_uri, grant_types=client.grant_types)
     asked = Asked(
@@ -118,6 +121,8 @@ def _answer(request: HttpRequest, client: Client, params: Params, redirect_uri: 
         arrived=arrived,
         is_new=is_new,
     )
+    if asked.resource is not None:
+        audit.concerns(resource=asked.resource.identifier)
     user = request.user
     if not isinstance(user, User):
         return _to_sign_in(request, asked)

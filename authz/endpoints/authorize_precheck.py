@@ -24,7 +24,7 @@ from authz.limits.addresses import client_address
 from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
 from authz.models import Client
 from authz.protocol import authorization_request, packed_query
-from authz.protocol.errors import OAuthError, Reason, RefusalReason
+from authz.protocol.errors import OAuthError, Reason, RefusalReason, harmless
 from authz.protocol.params import Params, parse_form, parse_query, required
 from authz.sign_in import form_binding
 
@@ -62,6 +62,7 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
                 params: Params = {}
                 try:
                     params = _read(request)
+                    audit.concerns(resource=harmless(params.get("resource", "")))
                     request.META[_ARRIVAL] = _arrive(params)
                     # Before anybody signs in, and not only where it would be lost.
                     here = address(request)

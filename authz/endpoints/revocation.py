@@ -43,6 +43,7 @@ def revoke(request: Request) -> Answer:
     authorization = Authorization.objects.filter(pk=authorization_id).first()
     if authorization is None:
         return json_response({})
+    audit.concerns(authorization=authorization_id)
     # > the authorization server … verifies whether the token was issued to the client making the revocation request. If
     # > this validation fails, the request is refused (RFC 7009 §2.1)
     if authorization.client_id != client.pk:

@@ -11,7 +11,7 @@ from authz.endpoints.machine import Answer, Request, form, json_response, machin
 from authz.grants import deferred
 from authz.limits import rate_limits
 from authz.limits.addresses import client_address
-from authz.protocol.errors import OAuthError
+from authz.protocol.errors import OAuthError, harmless
 from authz.protocol.params import Params, required
 from authz.registry import Credentials, TokenRequest
 from authz.telemetry import metrics
@@ -22,6 +22,8 @@ def token(request: Request) -> Answer:
     """Authenticate the client, find its grant, redeem."""
     params = form(request)
     request.claimed_client_id = params.get("client_id", "")  # type: ignore[union-attr]  # for the audit of a refusal
+    # The wrong value itself, where it is wrong.
+    audit.concerns(resource=harmless(params.get("resource", "")))
     grant_type = required(params, "grant_type")
     counted = grant_type if grant_type in {*registry.grants(), deferred.GRANT_TYPE} else "other"
     try:

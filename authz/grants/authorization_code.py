@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from authz import authorizations, decisions, registry, resources, tokens
+from authz import audit, authorizations, decisions, registry, resources, tokens
 from authz.database.transactions import unit_of_work
 from authz.models import Authorization, AuthorizationCode, ProtectedResource
 from authz.models.client import digest
 from authz.policy import Decision
 from authz.protocol import params, pkce
-from authz.protocol.errors import OAuthError, Reason
+from authz.protocol.errors import OAuthError, Reason, harmless
 from authz.registry import Issuance, TokenRequest
 from authz.sign_in.sign_in import SignIn, sign_in_of
 from authz.tokens import AccessToken, authorization_codes, refresh_tokens
@@ -87,6 +87,12 @@ def _find(request: TokenRequest) -> AuthorizationCode:
     code = AuthorizationCode.objects.select_related("user", "client").filter(digest=digest(presented)).first()
     if code is None:
         raise OAuthError(Reason.CODE_UNKNOWN)
+    granted = resources.by_id(code.resource_id) if code.resource_id is not None else None
+    audit.concerns(
+        subject=code.user.subject,
+        resource=granted.identifier if granted else "",
+        authorization=code.authorization_id or "",
+    )
     # > ensure that the authorization code was issued to the authenticated confidential client, or if the client is
     # > public, ensure that the code was issued to "client_id" in the request (RFC 6749 §4.1.3)
     if code.client_id != request.client.pk:
@@ -106,7 +112,7 @@ def _check(code: AuthorizationCode, request: TokenRequest) -> None:
     # since PKCE does its work; if a client sends it, it must be the same.
     redirect_uri = request.params.get("redirect_uri")
     if redirect_uri is not None and redirect_uri != code.redirect_uri:
-        raise OAuthError(Reason.CODE_REDIRECT_URI_MISMATCH)
+        raise OAuthError(Reason.CODE_REDIRECT_URI_MISMATCH, detail=harmless(redirect_uri))
     # > the authorization server … MUST verify the code_verifier (OAuth 2.1 §4.1.3); every code has a challenge.
     if not pkce.verifies(params.required(request.params, "code_verifier"), code.code_challenge):
         raise OAuthError(Reason.CODE_VERIFIER_WRONG)
@@ -132,7 +138,7 @@ def _resource(code: AuthorizationCode, request: TokenRequest) -> ProtectedResour
     asked = resources.single(request.params.get("resource"))
     # > the requested resource … MUST … be part of what was granted: invalid_target (RFC 8707 §2.2)
     if asked is not None and (granted is None or asked != resources.canonical(granted.identifier)):
-        raise OAuthError(Reason.RESOURCE_NOT_GRANTED)
+        raise OAuthError(Reason.RESOURCE_NOT_GRANTED, detail=harmless(asked))
     return granted
 
 

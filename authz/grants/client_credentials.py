@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from authz import decisions, resources, tokens
+from authz import audit, decisions, resources, tokens
 from authz.authorizations import machine
 from authz.authorizations.machine import MachineGrant
 from authz.protocol import scopes
@@ -21,6 +21,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     if request.auth_method == PUBLIC:
         raise OAuthError(Reason.CLIENT_AUTHENTICATION_WRONG_METHOD, detail=PUBLIC)
     resource = resources.requested(request.params.get("resource"))
+    audit.concerns(resource=resource.identifier)
     asked = scopes.for_client(scopes.parse(request.params.get("scope")), client.scope, resources.scopes_of(resource))
     question = decisions.access_question(
         client=client, sign_in=None, grant_type=GRANT_TYPE, resource=resource, scopes=asked, address=request.address

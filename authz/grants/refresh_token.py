@@ -12,7 +12,7 @@ from authz.grants.authorization_code import REFRESH_TOKEN_IDLE, REFRESH_TOKEN_LO
 from authz.models import Authorization
 from authz.policy import AccessQuestion, Decision
 from authz.protocol import params, scopes
-from authz.protocol.errors import OAuthError, Reason
+from authz.protocol.errors import OAuthError, Reason, harmless
 from authz.registry import Issuance, TokenRequest
 from authz.sign_in.sign_in import SignIn, sign_in_of
 from authz.tokens import AccessToken, deferrals, refresh_tokens
@@ -75,6 +75,7 @@ def _find(presented: RefreshToken, request: TokenRequest) -> Authorization:
     authorization = live.find(presented.authorization)
     if authorization is None:
         raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="removed")
+    audit.concerns(subject=authorization.user.subject if authorization.user else "", authorization=authorization.pk)
     # > the authorization server MUST … ensure that the refresh token was issued to the authenticated client (RFC 6749
     # > §6)
     if authorization.client_id != request.client.pk:
@@ -84,6 +85,7 @@ def _find(presented: RefreshToken, request: TokenRequest) -> Authorization:
         if resource is None:
             raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="resource removed")
         authorization.resource = resource
+        audit.concerns(resource=resource.identifier)
     return authorization
 
 
@@ -104,7 +106,7 @@ def _check(authorization: Authorization, presented: RefreshToken, request: Token
     asked = resources.single(request.params.get("resource"))
     granted = authorization.resource
     if asked is not None and (granted is None or asked != resources.canonical(granted.identifier)):
-        raise OAuthError(Reason.RESOURCE_NOT_GRANTED)
+        raise OAuthError(Reason.RESOURCE_NOT_GRANTED, detail=harmless(asked))
 
 
 def _require_live(authorization: Authorization) -> None:

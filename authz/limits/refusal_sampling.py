@@ -153,7 +153,16 @@ def _record(event: StrEnum, error: OAuthError, left_out: Left, *, client_id: str
     if left_out:
         detail["left_out"] = left_out.total()
     try:
-        audit.record(event, reason=error.reason, client_id=client_id, subject=subject, detail=detail)
+        about = audit.current_origin()
+        audit.record(
+            event,
+            reason=error.reason,
+            client_id=client_id,
+            subject=subject or about.subject,
+            resource=about.resource,
+            authorization=about.authorization,
+            detail=detail,
+        )
     except DatabaseFailure as failure:
         # It begins again, with what it took from the budget.
         leave_if_locked(failure)

@@ -5,7 +5,7 @@ import hmac
 import re
 from base64 import urlsafe_b64encode
 
-from authz.protocol.errors import OAuthError, Reason
+from authz.protocol.errors import OAuthError, Reason, harmless
 
 METHOD = "S256"
 # The base64url of a SHA-256 without padding is 43 characters; a verifier has 43 to 128 unreserved ones (RFC 7636 §4.1).
@@ -21,7 +21,7 @@ def check_request(code_challenge: str | None, code_challenge_method: str | None)
         raise OAuthError(Reason.PKCE_MISSING)
     # A missing method means `plain` (RFC 7636 §4.3), which shows the verifier to whoever sees the request.
     if code_challenge_method != METHOD:
-        raise OAuthError(Reason.PKCE_METHOD_UNSUPPORTED)
+        raise OAuthError(Reason.PKCE_METHOD_UNSUPPORTED, detail=harmless(code_challenge_method or "absent"))
     if not _CHALLENGE.fullmatch(code_challenge):
         raise OAuthError(Reason.PKCE_MALFORMED)
     return code_challenge

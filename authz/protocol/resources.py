@@ -53,5 +53,5 @@ def single(resource: str | None, plain_http: frozenset[str] = frozenset()) -> st
         return None
     named = {canonical(uri, plain_http) for uri in resource.split(" ")}
     if len(named) > 1:
-        raise OAuthError(Reason.RESOURCE_SEVERAL)
+        raise OAuthError(Reason.RESOURCE_SEVERAL, detail=harmless(resource))
     return named.pop()

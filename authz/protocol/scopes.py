@@ -20,7 +20,7 @@ def parse(scope: str | None) -> tuple[str, ...]:
     """
     names = tuple(dict.fromkeys(name for name in (scope or "").split(" ") if name))
     if len(names) > MAXIMUM_SCOPES or not all(_SCOPE_TOKEN.fullmatch(name) for name in names):
-        raise OAuthError(Reason.SCOPE_MALFORMED)
+        raise OAuthError(Reason.SCOPE_MALFORMED, detail=harmless(scope or ""))
     return names
 
 
@@ -80,7 +80,7 @@ def within(asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
     if not asked:
         return tuple(granted)
     if any(name not in granted for name in asked):
-        raise OAuthError(Reason.SCOPE_NOT_GRANTED)
+        raise OAuthError(Reason.SCOPE_NOT_GRANTED, detail=harmless(join(asked)))
     return tuple(asked)
 
 

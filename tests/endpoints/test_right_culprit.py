@@ -68,7 +68,7 @@ TOKEN: list[tuple[str, dict[str, Any], tuple[str, str], tuple[str, str]]] = [
         ("unauthorized_client", "The organisation's policy does not allow this."),
         ("denied_by_policy", "no_rule_allows"),
     ),
-    ("quotes in a scope", {"scope": 'a"b'}, ("invalid_scope", "The scope is malformed."), ("scope_malformed", "")),
+    ("quotes in a scope", {"scope": 'a"b'}, ("invalid_scope", "The scope is malformed."), ("scope_malformed", "a?b")),
     # Resources.
     (
         "an unknown resource",
