@@ -16,7 +16,7 @@ from authz.api.framework.problems import Problem, invalid
 from authz.api.framework.shapes import AGENT, ANY, MOMENT, PAGED, TEXT, TEXTS, mapping, paged
 from authz.api.framework.view import ApiView, MergePatch, StrictJson, principal_of, require
 from authz.api.sections import merge
-from authz.approvals.agent_lifecycle import Terms, switch
+from authz.approvals.agent_lifecycle import Terms, change_status
 from authz.client_auth.credentials import make_secret, new_client_id
 from authz.configuration import By, Section, all_sections, revise
 from authz.configuration.clients import SECRET_METHODS, as_item
@@ -176,7 +176,7 @@ class AgentStatus(ApiView):
         # > (RFC 9110 §13.1.1) So what is approved is what was read, and not what its owner made of it meanwhile.
         if request.META.get("HTTP_IF_MATCH"):
             etags.check(request, as_item(client))
-        if not switch(client, self.to, by=principal.person, now=datetime.now(UTC), terms=_terms(given)):
+        if not change_status(client, self.to, by=principal.person, now=datetime.now(UTC), terms=_terms(given)):
             raise Problem(409, f"From {client.status} it cannot become {self.to}, or somebody else was quicker.")
         return Response(agent_as_item(found(request, pk)))
 

@@ -13,7 +13,7 @@ from authz.sign_in.roles import APPROVE_AGENTS
 
 
 def not_ones_own(request: Request) -> Callable[[Change], None]:
-    """A `permit` for changes of configuration: an agent that becomes approved by them is judged as by the switch."""
+    """A `permit` for changes of configuration: one that approves an agent needs the permission to approve agents."""
     principal = principal_of(request)
 
     def permit(change: Change) -> None:

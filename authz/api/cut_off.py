@@ -1,4 +1,4 @@
-"""`/cut_off`: the switch, with a preview of what it would end (authz/authorizations/cut_off.py)."""
+"""`/end_access`: end all access of an agent, a person and so on, with a preview (authz/authorizations/cut_off.py)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -17,9 +17,9 @@ COUNTS = {"type": "object", "additionalProperties": NUMBER}
 
 
 class CutOff(ApiView):
-    """GET says what would end; POST ends it, at once, in one transaction."""
+    """GET says what would end. POST ends it in one transaction."""
 
-    # Whoever may end anything gets in; what they name decides whether they may end that.
+    # A role that may end something gets in. Whether it may end this target is decided below.
     requires = {"GET": "authz.view_authorization", "POST": END_AUTHORIZATIONS}
     query = {"GET": {"kind": "client, person, authorization, …", "name": "Its client_id, user name, id, …"}}
     takes = {"POST": mapping(kind=TEXT, name=TEXT, reason=TEXT)}

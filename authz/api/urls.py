@@ -70,6 +70,8 @@ urlpatterns = [
     path("access_requests/<uuid:pk>/cancel", access_requests.Cancel.as_view(), name="api_access_request_cancel"),
     path("authorizations", authorizations.Authorizations.as_view(), name="api_authorizations"),
     path("authorizations/<uuid:pk>", authorizations.AuthorizationView.as_view(), name="api_authorization"),
+    path("end_access", cut_off.CutOff.as_view(), name="api_end_access"),
+    # The same under its former name.
     path("cut_off", cut_off.CutOff.as_view(), name="api_cut_off"),
     path("policy/explain", policy.Explain.as_view(), name="api_policy_explain"),
     path("policy/reach", policy.ReachView.as_view(), name="api_policy_reach"),

@@ -57,7 +57,7 @@ class Terms:
     until: datetime | None = None
 
 
-def switch(client: Client, to: str, *, by: User, now: datetime, terms: Terms | None = None) -> bool:
+def change_status(client: Client, to: str, *, by: User, now: datetime, terms: Terms | None = None) -> bool:
     """Move an agent to another status; False if it was no longer where it may be moved from (somebody else was first).
 
     Raises `PermissionDenied` for one's own, and `CannotApprove`.

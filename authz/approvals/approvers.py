@@ -82,7 +82,7 @@ def _approvers(given: object, server: ProtectedResource | None) -> Approvers:
 def objection(request: AccessRequest, by: User, deciding: Panel | None = None) -> str:
     """Why this person may not decide this request, in words; "" if they may."""
     if not by.is_active:
-        return "This account is switched off."
+        return "This account is disabled."
     if by.role == User.Role.AUDITOR:
         return "Auditors read everything and decide nothing."
     if request.user_id == by.pk:

@@ -69,7 +69,7 @@ def _tell(client: Client, number: int, now: datetime) -> None:
 
 
 def _who(client: Client) -> list[User]:
-    """Its owner; where nobody answers for it, those who could find somebody."""
+    """Its owner; without an active owner, the administrators, who can name one."""
     if client.owner is not None and client.owner.is_active:
         return [client.owner]
     return list(User.objects.filter(is_active=True, role=User.Role.ADMINISTRATOR).order_by("pk")[:20])

@@ -27,7 +27,7 @@ from authz.protocol.errors import RefusalReason
 REASON = "cut_off"
 # How many names a preview gives.
 FIRST = 10
-GONE_FOR_GOOD = "Authorizations that have ended never come back: agents ask again, and people consent again."
+GONE_FOR_GOOD = "Ended authorizations never come back: agents have to ask again, and people have to consent again."
 
 State = dict[str, Any]
 
@@ -40,11 +40,11 @@ class Reason(RefusalReason):
     """Why an undo gives nothing back."""
 
     NOTHING = "undo_nothing", "access_denied", f"There is nothing to give back. {GONE_FOR_GOOD}"
-    DONE = "undo_done", "access_denied", "Somebody else was quicker: it is undone already."
+    DONE = "undo_done", "access_denied", "It is undone already."
     VOID = (
         "undo_void",
         "access_denied",
-        "It is not as this cut-off left it: somebody has changed it, or cut it off again, since. Decide about it anew.",
+        "It was changed, or its access was ended again, since then. Decide about it anew.",
     )
 
 

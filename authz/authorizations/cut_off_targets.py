@@ -24,7 +24,7 @@ def client(identifier: str) -> Target | None:
     this = Client.objects.filter(pk=row.pk)
     return Target(
         name=row.client_id,
-        stops="It is suspended, and what people allowed it is forgotten.",
+        stops="The agent is suspended, and people's consents to it are deleted.",
         state=lambda: {"status": this.values_list("status", flat=True).get()},
         stop=lambda: this.exclude(status=Status.RETIRED).update(status=Status.SUSPENDED),
         reinstate=lambda before, _: this.update(status=before["status"]),
@@ -43,7 +43,7 @@ def person(identifier: str) -> Target | None:
     this = User.objects.filter(pk=user.pk)
     return Target(
         name=user.username,
-        stops="The account is switched off and signed out, and what it allowed to agents is forgotten.",
+        stops="The account is disabled and signed out, and its consents are deleted.",
         state=lambda: {"active": this.values_list("is_active", flat=True).get()},
         stop=lambda: this.update(is_active=False),
         reinstate=lambda before, _: this.update(is_active=before["active"]),
@@ -65,7 +65,7 @@ def authorization(identifier: str) -> Target | None:
     forgotten = Consent.objects.filter(user=row.user, client=row.client, resource=row.resource) if row.user else None
     return Target(
         name=str(row.pk),
-        stops="What was allowed in it is forgotten; the agent may ask again.",
+        stops="Its consent is deleted. The agent may ask again.",
         authorizations=Authorization.objects.filter(pk=row.pk),
         consents=forgotten,
         client_id=row.client.client_id,
@@ -96,7 +96,7 @@ def resource(identifier: str) -> Target | None:
     this = ProtectedResource.objects.filter(pk=row.pk)
     return Target(
         name=row.identifier,
-        stops="It is switched off, so nobody gets a token for it.",
+        stops="The MCP server is disabled, so no token is issued for it.",
         state=lambda: {"active": this.values_list("is_active", flat=True).get()},
         stop=lambda: this.update(is_active=False),
         reinstate=lambda before, _: this.update(is_active=before["active"]),
@@ -113,7 +113,7 @@ def everything(identifier: str) -> Target | None:
     able = Client.objects.filter(status__in=(Status.APPROVED, Status.PENDING))
     return Target(
         name="everything",
-        stops="Every agent is suspended, and has to be approved again.",
+        stops="Every agent is suspended and has to be approved again.",
         state=lambda: {
             status.value: list(Client.objects.filter(status=status).order_by("pk").values_list("pk", flat=True))
             for status in (Status.APPROVED, Status.PENDING)

@@ -11,7 +11,7 @@ from authz.models import Client
 
 
 def make_secret(client: Client, by: By) -> str:
-    """A new secret, instead of the one before; this is the only time that it can be read."""
+    """A new secret, which replaces the old one. Only this return value has it in clear."""
     secret = secrets.token_urlsafe(36)
     with unit_of_work():
         client.set_secret(secret)

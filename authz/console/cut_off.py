@@ -39,7 +39,7 @@ class EverythingForm(SwitchForm):
 
     def clean_sure(self) -> str:
         if self.cleaned_data["sure"].strip().lower() != "end everything":
-            raise forms.ValidationError("Type the two words if you mean it.")
+            raise forms.ValidationError("Type these two words to confirm.")
         return ""
 
 
@@ -52,7 +52,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     rows = list(CutOff.objects.order_by("-id")[:SHOWN])
     context = {
         **console.each_context(request),
-        "title": "The switch",
+        "title": "End access",
         "rows": [_shown(request, row) for row in rows],
         "may_end_everything": may_cut_off(person(request), EVERYTHING, ""),
         "gone": cut_off.GONE_FOR_GOOD,
@@ -95,7 +95,7 @@ def switch(request: HttpRequest, kind: str) -> HttpResponse:
     reckoning = cut_off.preview(found, now)
     context = {
         **console.each_context(request),
-        "title": "End everything?" if kind == EVERYTHING else f"End all access of this {WORDS.get(kind, kind)}?",
+        "title": "End everything?" if kind == EVERYTHING else f"End access of this {WORDS.get(kind, kind)}?",
         "found": found,
         "is_everything": kind == EVERYTHING,
         "counts": reckoning.counts,
@@ -118,7 +118,7 @@ def done(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(CutOff, pk=pk)
     context = {
         **console.each_context(request),
-        "title": "It has ended",
+        "title": "Access has ended",
         "shown": _shown(request, row),
         "gone": cut_off.GONE_FOR_GOOD,
     }
@@ -142,7 +142,7 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
             return HttpResponseRedirect(reverse("admin:switch_done", args=[pk]))
     context = {
         **console.each_context(request),
-        "title": "Let it ask again?",
+        "title": "Allow new requests?",
         "shown": _shown(request, row),
         "problem": problem,
         "gone": cut_off.GONE_FOR_GOOD,

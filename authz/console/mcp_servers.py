@@ -37,25 +37,25 @@ else:
     BaseFormSet = forms.BaseInlineFormSet
 
 
-ASKING = "Asking a human first"
+ASKING = "Approvals"
 
 
 class ResourceForm(Form):
-    owner = PersonField(required=False, help_text="A user name: who answers for it.")
+    owner = PersonField(required=False, help_text="The user name of the person who is responsible for it.")
     approvers = ApproversField(
         required=False,
         label="Who approves",
-        help_text="Where a rule asks for an approval and does not say who, one a line: owner, role:approver, group:…,"
-        " user:…. Left empty: its owner and administrators; without an owner approvers, too.",
+        help_text="For rules that require an approval and name no approvers. One a line: owner, role:approver, group:…,"
+        " user:…. If empty: its owner and administrators, and approvers where it has no owner.",
     )
     approvals = forms.IntegerField(
-        required=False, min_value=1, max_value=MAX_APPROVERS, label="How many of them", help_text="Left empty: one."
+        required=False, min_value=1, max_value=MAX_APPROVERS, label="How many of them", help_text="If empty, one."
     )
     introspection_clients = AgentsField(
         required=False,
         label="Who may introspect its tokens",
         widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
-        help_text="The agents, one client_id a line, that may introspect this server's tokens; nobody else may.",
+        help_text="One client_id a line. Only these agents may introspect this server's tokens.",
     )
 
     class Meta:
@@ -74,10 +74,10 @@ class ResourceForm(Form):
         }
         help_texts: ClassVar = {
             "identifier": "The URL that MCP clients use, in canonical form. Tokens carry it as their audience (aud).",
-            "pending_answer": "Agents whose library does not know authorization_pending take it for a crash. Choose the"
-            " second, and they read a plain refusal; those that send completion_mode=deferred wait by a deferral code.",
-            "access_token_lifetime": "Seconds; 600 is usual. What is revoked is still believed for as long as that by"
-            " servers that do not introspect.",
+            "pending_answer": "Some agents do not know authorization_pending and report a crash. For them, choose the"
+            " second: a plain refusal. Agents that send completion_mode=deferred get a deferral code.",
+            "access_token_lifetime": "Seconds. Usual: 600. A server that does not introspect accepts an ended token for"
+            " as long as this.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -188,7 +188,7 @@ class ResourceAdmin(ConsoleAdmin):
 
     @admin.display(description="state")
     def state(self, row: ProtectedResource) -> SafeString:
-        active = chip("Active", "good") if row.is_active else chip("Switched off", "bad")
+        active = chip("Active", "good") if row.is_active else chip("Disabled", "bad")
         return format_html("{} {}", active, chip("Default")) if row.is_default else active
 
     @admin.display(description="scopes", ordering="scope_total")
@@ -208,7 +208,7 @@ class ResourceAdmin(ConsoleAdmin):
         return f"{row.access_token_signing_alg}, {row.access_token_lifetime} s"
 
     def has_delete_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
-        # Deleting would take its authorizations along, and with them what the audit points at: switch it off instead.
+        # Deleting it would delete authorizations that the audit refers to: disable it instead.
         return False
 
     def tools(self, request: HttpRequest, obj: ProtectedResource | None) -> Sequence[Tool]:
@@ -234,7 +234,7 @@ class ResourceAdmin(ConsoleAdmin):
         row = get_object_or_404(self.get_queryset(request).prefetch_related("scopes"), pk=pk)
         names = [scope.name for scope in row.scopes.all()]
         checked: list[resource_check.Finding] | None = None
-        # A POST, since it sends a request to somebody else; and only for those who may change what it is about.
+        # A POST, since it sends a request to another server, and only for people who may change this MCP server.
         may_check = request.user.has_perm("authz.change_protectedresource") or row.owner_id == request.user.pk
         if request.method == "POST" and may_check:
             checked = check(row.identifier, names)

@@ -62,8 +62,8 @@ def switch_tools(request: HttpRequest, target: tuple[str, str] | None) -> tuple[
     kind, identifier = target
     address = f"{reverse('admin:switch', args=[kind])}?{urlencode({'id': identifier})}"
     if may_cut_off(person(request), kind, identifier):
-        return (Tool("End all access", address, "danger"),)
-    return (Tool("What would the switch end?", address),)
+        return (Tool("End access", address, "danger"),)
+    return (Tool("What would end access end?", address),)
 
 
 class ConsoleAdmin(Base):

@@ -1,4 +1,4 @@
-"""People and groups: who has which role, and whom rules speak of."""
+"""People with their roles, and the groups that rules name."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ from authz.console.widgets.display import chip, foreign, when
 from authz.models import User
 from authz.sign_in import memberships, people
 
-_GIVEN_HERE = "Groups that somebody gives them here. They stay in these, whatever an identity provider says."
+_GIVEN_HERE = "Groups that are set here. An identity provider cannot remove them."
 
 
 class PersonForm(Form):
@@ -48,7 +48,7 @@ class PersonForm(Form):
         help_texts: ClassVar = {
             "username": "What rules and owners call them. Letters, digits and @ . + - _.",
             "email": "They choose a password by “Forgot your password?”, or come through your identity provider.",
-            "is_active": "Switched off, they cannot sign in, and nothing is issued for them.",
+            "is_active": "A disabled person cannot sign in, and no token is issued for them.",
             "role": "What they may do in this console; without one, only their own page.",
         }
 
@@ -56,7 +56,7 @@ class PersonForm(Form):
 @admin.register(User, site=console)
 class PersonAdmin(ConsoleAdmin):
     place = Place("Operate", "People", "person", tab="People", order=1)
-    introduction = "Everybody who may sign in. What agents may do for them is decided by rules over their groups."
+    introduction = "People who may sign in. Rules decide by their groups what agents may do for them."
     form = PersonForm
     list_display = ("person", "role_chip", "member_of", "is_on", "signed_in")
     list_filter = ("role", "is_active", "groups")
@@ -86,7 +86,7 @@ class PersonAdmin(ConsoleAdmin):
 
     @admin.display(description="account", ordering="is_active")
     def is_on(self, user: User) -> SafeString:
-        return chip("Active", "good") if user.is_active else chip("Switched off", "bad")
+        return chip("Active", "good") if user.is_active else chip("Disabled", "bad")
 
     @admin.display(description="signed in", ordering="last_login")
     def signed_in(self, user: User) -> SafeString | str:
@@ -98,7 +98,7 @@ class PersonAdmin(ConsoleAdmin):
             people.vouch(obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
-        # A subject is never reassigned (RFC 9068 §5): people are switched off, not removed.
+        # A subject is never reassigned (RFC 9068 §5): people are disabled, not removed.
         return False
 
     def tools(self, request: HttpRequest, obj: User | None) -> Sequence[Tool]:

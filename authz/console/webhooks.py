@@ -1,4 +1,4 @@
-"""Webhooks: systems that are told what happens; and what was told to whom, and whether it arrived."""
+"""Webhooks, and the deliveries of all notifications."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -62,7 +62,7 @@ class WebhookForm(Form):
 class WebhookAdmin(ConsoleAdmin):
     place = Place("Operate", "Notifications", "bell", tab="Webhooks", order=3)
     introduction = "Systems that are told what happens, signed as Standard Webhooks says."
-    empty_text = "Add one, and your chat or your ticket system is told when somebody waits."
+    empty_text = "Add one to notify your chat or ticket system when a request is waiting."
     form = WebhookForm
     list_display = ("endpoint", "state_chip", "told_of", "delivered_when")
     search_fields = ("name", "url")
@@ -81,7 +81,7 @@ class WebhookAdmin(ConsoleAdmin):
     @admin.display(description="state")
     def state_chip(self, row: WebhookEndpoint) -> SafeString:
         if not row.enabled:
-            return chip("Switched off")
+            return chip("Disabled")
         return chip("Fails", "bad") if row.failing_since else chip("Works", "good") if row.delivered else chip("New")
 
     @admin.display(description="told of")
@@ -94,7 +94,7 @@ class WebhookAdmin(ConsoleAdmin):
 
     def save_model(self, request: HttpRequest, obj: WebhookEndpoint, form: Any, change: bool) -> None:
         if not change:
-            # One that nobody has seen: it is made anew, and shown, on the next page.
+            # The first secret is not shown. The next page makes a new one, and shows it once.
             webhook_secrets.set_secret(obj, webhook_secrets.new_secret())
         super().save_model(request, obj, form, change)
 

@@ -69,7 +69,7 @@ def no_demand(given: list[Rule]) -> str:
         if rule.effect == "allow":
             return "Rules that allow demand nothing; write what must not be as deny or require_approval."
         if not rule.enabled:
-            return f"“{rule.name}” is switched off, so it demands nothing."
+            return f"“{rule.name}” is disabled, so it demands nothing."
         # What only a real request can meet or miss would be taken for kept wherever it might be missed.
         if asked := sorted({*rule.conditions.to_mapping()} - {"environments"}):
             return (

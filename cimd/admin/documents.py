@@ -56,8 +56,8 @@ WAITING = Q(client__status=Client.Status.PENDING) | Q(candidate__isnull=False)
 @admin.register(Document, site=console)
 class DocumentAdmin(ReadOnlyAdmin):
     place = Place("Connect", "Agents", "agent", tab="Metadata documents", order=1)
-    introduction = "Agents that introduce themselves: each by a document at its URL, for which its host vouches."
-    empty_text = "No agent has introduced itself yet."
+    introduction = "Agents that are identified by a metadata document (CIMD). The host of its URL vouches for it."
+    empty_text = "There is no metadata document yet."
     change_form_template = "console/document.html"
     list_display = ("agent", "state", "fetched_text", "problem")
     list_filter = (WaitingFilter,)

@@ -44,7 +44,7 @@ def _shown(document: Document, waits: DocumentVersion) -> tuple[object, ...]:
 
 
 def is_waiting(document: Document) -> bool:
-    """Whether somebody could approve something of it."""
+    """Whether it, or a change of it, waits for an approval."""
     if document.candidate is not None:
         return True
     return document.client is not None and document.client.status == Client.Status.PENDING

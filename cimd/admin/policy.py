@@ -17,9 +17,9 @@ from cimd.models import Policy
 from cimd.trust import is_pattern
 
 IN_WORDS = {
-    Consequence.ACCEPT: "accept it",
-    Consequence.CONSENT: "ask people anew",
-    Consequence.QUARANTINE: "stop the agent until somebody approves",
+    Consequence.ACCEPT: "accept",
+    Consequence.CONSENT: "ask people for consent again",
+    Consequence.QUARANTINE: "suspend the agent until it is approved",
 }
 
 
@@ -30,7 +30,7 @@ def _consequence(change: Change, label: str) -> forms.ChoiceField:
         for choice, words in IN_WORDS.items()
         if choice is not Consequence.ACCEPT or change not in NEVER_ACCEPTED
     ]
-    usual = ("", f"As usual: {IN_WORDS[DEFAULTS[change]]}")
+    usual = ("", f"Default: {IN_WORDS[DEFAULTS[change]]}")
     return forms.ChoiceField(label=label, choices=[usual, *choices], required=False)
 
 
@@ -42,39 +42,39 @@ class PolicyForm(Form):
     trusted_hosts = LinesField(
         required=False,
         widget=forms.Textarea(attrs={"class": "code", "rows": 4}),
-        help_text="One a line: vscode.dev, *.example.com. Their agents need no approval.",
+        help_text="One a line, such as vscode.dev or *.example.com. Their agents need no approval.",
     )
     blocked_hosts = LinesField(
         required=False,
         widget=forms.Textarea(attrs={"class": "code", "rows": 3}),
-        help_text="Their agents are never let in, and their documents never fetched.",
+        help_text="One a line. Their agents are refused, and their documents are not fetched.",
     )
     redirect_schemes = LinesField(
         required=False,
         widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
-        help_text="Private-use schemes that documents may send people back to, such as cursor.",
+        help_text="Private-use schemes of redirect URIs that documents may name, such as cursor. One a line.",
     )
     redirect_hosts = LinesField(
         required=False,
         widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
-        help_text="Hosts that documents may send people back to besides their own.",
+        help_text="Hosts of redirect URIs that documents may name besides their own host. One a line.",
     )
 
     public_exchange_hosts = LinesField(
         required=False,
         label="Hosts whose public agents may exchange identity assertions",
         widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
-        help_text="For agents that cannot keep a secret, such as claude.ai’s, where people who are signed in here shall"
-        " reach other organisations’ MCP servers without signing in there (enterprise-managed authorization). Rules"
-        " still decide who reaches what. Empty: only agents that authenticate.",
+        help_text="One a line, such as claude.ai: agents without client authentication that may exchange an identity"
+        " assertion for another organisation’s MCP server (enterprise-managed authorization). The rules still decide."
+        " If empty, only agents that authenticate may.",
     )
 
-    cosmetic = _consequence(Change.COSMETIC, "When its name, logo or page changes, or it asks for less")
-    redirect_uris = _consequence(Change.REDIRECT_URIS, "When it wants to be answered at further addresses")
-    keys = _consequence(Change.KEYS, "When its keys change")
-    authentication_method = _consequence(Change.AUTHENTICATION_METHOD, "When it authenticates in another way")
-    grants = _consequence(Change.GRANTS, "When it wants further grants")
-    scopes = _consequence(Change.SCOPES, "When it asks for more scopes")
+    cosmetic = _consequence(Change.COSMETIC, "When it changes its name, logo or home page, or asks for less")
+    redirect_uris = _consequence(Change.REDIRECT_URIS, "When it adds redirect URIs")
+    keys = _consequence(Change.KEYS, "When it changes its keys")
+    authentication_method = _consequence(Change.AUTHENTICATION_METHOD, "When it changes its authentication method")
+    grants = _consequence(Change.GRANTS, "When it adds grants")
+    scopes = _consequence(Change.SCOPES, "When it adds scopes")
 
     class Meta:
         model = Policy
@@ -104,8 +104,10 @@ class PolicyForm(Form):
 @admin.register(Policy, site=console)
 class PolicyAdmin(ConsoleAdmin):
     place = Place("Trust", "Trusted hosts", "globe", order=1)
-    introduction = "Which hosts may introduce agents at once, which never, and what follows when a document changes."
-    empty_text = "Nobody is trusted yet: every agent that introduces itself waits for an approval."
+    introduction = (
+        "Hosts whose agents need no approval, hosts that are blocked, and what happens when a document changes."
+    )
+    empty_text = "No host is trusted yet: every agent with a metadata document waits for an approval."
     form = PolicyForm
 
     def get_form(self, request: HttpRequest, obj: Policy | None = None, change: bool = False, **kwargs: Any) -> Any:

@@ -60,6 +60,7 @@ API: dict[str, dict[str, str]] = {
     "api_access_request_cancel": {"POST": "DPX"},
     "api_authorizations": LIST,
     "api_authorization": LIST,
+    "api_end_access": {"GET": "UPX", "POST": "PX"},
     "api_cut_off": {"GET": "UPX", "POST": "PX"},
     "api_policy_explain": LIST,
     "api_policy_reach": LIST,
@@ -77,6 +78,7 @@ BODIES: dict[tuple[str, str], object] = {
     ("api_agent_approve", "POST"): {"owner": "frank"},
     ("api_access_requests", "POST"): {"client_id": "tool", "resource": NOTES, "scopes": ["mcp:read"]},
     ("api_access_request_deny", "POST"): {"comment": "No."},
+    ("api_end_access", "POST"): {"kind": "client", "name": "tool", "reason": "A try."},
     ("api_cut_off", "POST"): {"kind": "client", "name": "tool", "reason": "A try."},
     ("api_policy_simulate", "POST"): {"rules": []},
 }  # fmt: skip
@@ -255,7 +257,11 @@ def test_the_api_lets_in_whom_the_table_says(rows: dict[str, str], letter: str) 
         if name in FOR_EVERYBODY:
             continue
         path = reverse(name, kwargs=arguments(name, pattern, rows)).removeprefix("/api/v1/")
-        path += {"api_policy_reach": "?client_id=tool", "api_cut_off": "?kind=client&name=tool"}.get(name, "")
+        path += {
+            "api_policy_reach": "?client_id=tool",
+            "api_end_access": "?kind=client&name=tool",
+            "api_cut_off": "?kind=client&name=tool",
+        }.get(name, "")
         if name == "api_policy_explain":
             path += f"?client_id=tool&resource={NOTES}"
         for method in METHODS:

@@ -149,10 +149,10 @@ def test_one_event_is_read_and_nothing_changes_it(dana: Caller, person: Person) 
 def test_the_switch_says_what_it_ends_and_ends_it(person: Person, gatehouse: World) -> None:
     token = gatehouse.machine_token()["access_token"]
     bob = person("approver")
-    assert bob.get("cut_off?kind=client&name=nightly-report")["would_end"] == 1
+    assert bob.get("end_access?kind=client&name=nightly-report")["would_end"] == 1
     assert [row["state"] for row in bob.get("authorizations?live=true")["items"]] == ["live"]
 
-    response = bob("POST", "cut_off", {"kind": "client", "name": "nightly-report", "reason": "Leaked."})
+    response = bob("POST", "end_access", {"kind": "client", "name": "nightly-report", "reason": "Leaked."})
 
     assert json.loads(response.content)["ended"] == 1
     assert gatehouse.introspect(token) == {"active": False}

@@ -70,7 +70,9 @@ def test_an_approval_says_by_whom_until_when_and_what_for(carol: User) -> None:
 
 
 def test_an_approval_always_ends(carol: User) -> None:
-    agent_lifecycle.switch(client("pending-agent"), "approved", by=carol, now=NOW, terms=Terms(owner=person("bob")))
+    agent_lifecycle.change_status(
+        client("pending-agent"), "approved", by=carol, now=NOW, terms=Terms(owner=person("bob"))
+    )
     assert client("pending-agent").approved_until == NOW + agent_lifecycle.USUAL
     with pytest.raises(CannotApprove, match="ends within"):
         agent_lifecycle.approve(

@@ -90,8 +90,8 @@ def past_django(statement: str) -> Callable[[], None]:
 
 def approved_and_suspended_again() -> None:
     alice, terms = world.person("alice"), Terms(owner=world.person("charlie"))
-    assert agent_lifecycle.switch(DESKTOP.get(), "approved", by=alice, now=now(), terms=terms)
-    assert agent_lifecycle.switch(DESKTOP.get(), "suspended", by=alice, now=now())
+    assert agent_lifecycle.change_status(DESKTOP.get(), "approved", by=alice, now=now(), terms=terms)
+    assert agent_lifecycle.change_status(DESKTOP.get(), "suspended", by=alice, now=now())
 
 
 LATER: list[tuple[str, str, Callable[[], object]]] = [

@@ -1,4 +1,4 @@
-"""`manage.py revoke`: from its return on nothing is issued, no refresh succeeds and no token is active."""
+"""`manage.py end_access`: from its return on nothing is issued, no refresh succeeds and no token is active."""
 
 import json
 from datetime import UTC, datetime
@@ -16,9 +16,9 @@ from tests.support.world import NOTES, SECRET, World
 from xaa.models import TrustedIssuer
 
 
-def revoke(*arguments: str) -> str:
+def end_access(*arguments: str) -> str:
     output = StringIO()
-    call_command("revoke", *arguments, stdout=output)
+    call_command("end_access", *arguments, stdout=output)
     return output.getvalue()
 
 
@@ -49,7 +49,7 @@ KINDS = ("client", "person", "authorization", "session", "resource", "everything
 def test_every_token_under_it_is_dead(gatehouse: World, kind: str) -> None:
     tokens = gatehouse.signed_in_tokens()
     later = json.loads(gatehouse.refresh(tokens["refresh_token"]).content)
-    output = revoke(kind, *identifier(kind), "--reason", "a stolen laptop")
+    output = end_access(kind, *identifier(kind), "--reason", "a stolen laptop")
     assert output.startswith("1 authorization ended.")
     for token in (tokens, later):
         assert gatehouse.refresh(token["refresh_token"]).status_code == 400
@@ -63,9 +63,9 @@ def test_every_token_under_it_is_dead(gatehouse: World, kind: str) -> None:
 def test_an_undo_lets_it_ask_again_and_gives_nothing_back(gatehouse: World, kind: str) -> None:
     tokens = gatehouse.signed_in_tokens()
     which = identifier(kind)
-    revoke(kind, *which)
+    end_access(kind, *which)
 
-    output = revoke(kind, *which, "--undo")
+    output = end_access(kind, *which, "--undo")
 
     assert "never come back" in output
     assert gatehouse.refresh(tokens["refresh_token"]).status_code == 400
@@ -77,25 +77,25 @@ def test_an_undo_lets_it_ask_again_and_gives_nothing_back(gatehouse: World, kind
     assert before != after
     assert AuditEvent.objects.get(event="policy:access:cut_off").detail["before"] == after
     with pytest.raises(CommandError, match="waits to be undone"):
-        revoke(kind, *which, "--undo")
+        end_access(kind, *which, "--undo")
 
 
 @pytest.mark.parametrize("kind", ["authorization", "session"])
 def test_what_only_ended_something_cannot_be_undone(gatehouse: World, kind: str) -> None:
     gatehouse.signed_in_tokens()
-    revoke(kind, *identifier(kind))
+    end_access(kind, *identifier(kind))
     with pytest.raises(CommandError, match="never come back"):
-        revoke(kind, *identifier(kind), "--undo")
+        end_access(kind, *identifier(kind), "--undo")
 
 
 def test_an_undo_gives_back_only_what_the_switch_took(gatehouse: World) -> None:
-    revoke("client", "web-app")
+    end_access("client", "web-app")
     Client.objects.filter(client_id="posting-agent").update(status="suspended")
-    revoke("everything")
+    end_access("everything")
     Client.objects.filter(client_id="signing-agent").update(status="retired")
-    revoke("client", "nightly-report")
+    end_access("client", "nightly-report")
 
-    revoke("everything", "--undo")
+    end_access("everything", "--undo")
 
     statuses = dict(Client.objects.values_list("client_id", "status"))
     assert statuses["desktop-app"] == "approved"
@@ -106,12 +106,12 @@ def test_an_undo_gives_back_only_what_the_switch_took(gatehouse: World) -> None:
 
 def test_what_slipped_in_beside_the_switch_is_dead_after_an_undo_too(gatehouse: World) -> None:
     tokens = gatehouse.signed_in_tokens()
-    revoke("client", "desktop-app")
+    end_access("client", "desktop-app")
     # As a request leaves it that read the agent's row before, and committed after.
     with append_only.lifted():
         Authorization.objects.update(revoked=None)
     assert is_active(gatehouse, tokens["access_token"]) is False
-    revoke("client", "desktop-app", "--undo")
+    end_access("client", "desktop-app", "--undo")
     assert is_active(gatehouse, tokens["access_token"]) is False
     assert gatehouse.refresh(tokens["refresh_token"]).status_code == 400
 
@@ -119,13 +119,13 @@ def test_what_slipped_in_beside_the_switch_is_dead_after_an_undo_too(gatehouse: 
 def test_a_person_who_comes_back_is_signed_in_nowhere(gatehouse: World) -> None:
     gatehouse.sign_in("bob")
     assert gatehouse.browser.get("/account/").status_code == 200
-    revoke("person", "bob")
-    revoke("person", "bob", "--undo")
+    end_access("person", "bob")
+    end_access("person", "bob", "--undo")
     assert gatehouse.browser.get("/account/").status_code == 302
 
 
 def test_of_two_who_undo_at_once_one_does(committed_gatehouse: World) -> None:
-    revoke("client", "desktop-app")
+    end_access("client", "desktop-app")
     row = CutOff.objects.get()
 
     def undo() -> bool:
@@ -158,7 +158,7 @@ def test_a_session_that_is_ended_issues_no_code_to_a_page_that_was_open(gatehous
     gatehouse.signed_in_tokens()
     url = gatehouse.authorize_url(prompt="consent")
     page = gatehouse.browser.get(url)
-    revoke("session", *identifier("session"))
+    end_access("session", *identifier("session"))
     answer = gatehouse.press(url, page, allow="true")
     assert "code=" not in answer.headers.get("Location", "")
 
@@ -166,7 +166,7 @@ def test_a_session_that_is_ended_issues_no_code_to_a_page_that_was_open(gatehous
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_preview_says_what_and_whose(gatehouse: World, kind: str) -> None:
     gatehouse.signed_in_tokens()
-    told = revoke(kind, *identifier(kind), "--preview")
+    told = end_access(kind, *identifier(kind), "--preview")
     assert all(f"  1 {name}\n" in told for name in ("agent", "person", "MCP server"))
     assert "- Desktop app for bob at Notes" in told
 
@@ -175,7 +175,7 @@ def test_a_preview_says_what_and_whose(gatehouse: World, kind: str) -> None:
 def test_a_preview_changes_nothing(gatehouse: World, kind: str) -> None:
     tokens = gatehouse.signed_in_tokens()
     before = list(AuditEvent.objects.values_list("pk", flat=True))
-    assert revoke(kind, *identifier(kind), "--preview").startswith("1 live authorization would end.")
+    assert end_access(kind, *identifier(kind), "--preview").startswith("1 live authorization would end.")
     assert list(AuditEvent.objects.values_list("pk", flat=True)) == before
     assert gatehouse.refresh(tokens["refresh_token"]).status_code == 200
 
@@ -184,7 +184,7 @@ def test_a_preview_changes_nothing(gatehouse: World, kind: str) -> None:
 def test_nothing_more_is_issued_and_a_code_on_its_way_is_worth_nothing(gatehouse: World, kind: str) -> None:
     gatehouse.signed_in_tokens()
     code = world.redirect_parameters(gatehouse.browser.get(gatehouse.authorize_url()))["code"]
-    revoke(kind, *identifier(kind))
+    end_access(kind, *identifier(kind))
     assert gatehouse.redeem(code).status_code == 400
     response = gatehouse.browser.get(gatehouse.authorize_url())
     answered = world.redirect_parameters(response) if response.status_code == 302 else {}
@@ -195,7 +195,7 @@ def test_nothing_more_is_issued_and_a_code_on_its_way_is_worth_nothing(gatehouse
 @pytest.mark.parametrize(("kind", "name"), [("client", "nightly-report"), ("resource", NOTES), ("everything", "")])
 def test_a_machine_is_cut_off(gatehouse: World, kind: str, name: str) -> None:
     token = gatehouse.machine_token()["access_token"]
-    revoke(kind, *([name] if name else []))
+    end_access(kind, *([name] if name else []))
     assert gatehouse.token(basic=("nightly-report", SECRET), grant_type="client_credentials").status_code == 400
     assert is_active(gatehouse, token) is False
 
@@ -203,15 +203,15 @@ def test_a_machine_is_cut_off(gatehouse: World, kind: str, name: str) -> None:
 def test_an_ended_authorization_asks_for_consent_again(gatehouse: World) -> None:
     gatehouse.signed_in_tokens()
     assert gatehouse.browser.get(gatehouse.authorize_url()).status_code == 302
-    revoke("authorization", *identifier("authorization"))
+    end_access("authorization", *identifier("authorization"))
     assert gatehouse.browser.get(gatehouse.authorize_url()).status_code == 200
 
 
 def test_others_go_on(gatehouse: World) -> None:
     machine = gatehouse.machine_token()["access_token"]
     gatehouse.signed_in_tokens()
-    revoke("person", "bob")
-    revoke("client", "desktop-app")
+    end_access("person", "bob")
+    end_access("client", "desktop-app")
     assert gatehouse.introspect(machine)["active"] is True
 
 
@@ -219,7 +219,7 @@ def test_an_issuer_is_believed_no_more(gatehouse: World) -> None:
     issuer = TrustedIssuer.objects.create(issuer="https://idp.example.com", name="IdP", accepts=["id-jag"])
     tokens = gatehouse.signed_in_tokens()
     Authorization.objects.update(lineage={"issuer": issuer.issuer})
-    assert revoke("issuer", issuer.issuer).startswith("1 authorization ended.")
+    assert end_access("issuer", issuer.issuer).startswith("1 authorization ended.")
     issuer.refresh_from_db()
     assert issuer.enabled is False
     assert gatehouse.introspect(tokens["access_token"]) == {"active": False}
@@ -231,7 +231,7 @@ def test_an_issuer_is_believed_no_more(gatehouse: World) -> None:
 )
 def test_what_is_not_there_is_said_and_nothing_changes(gatehouse: World, arguments: tuple[str, ...]) -> None:
     with pytest.raises(CommandError):
-        revoke(*arguments)
+        end_access(*arguments)
     assert ProtectedResource.objects.filter(is_active=False).count() == 0
 
 
@@ -239,5 +239,5 @@ def test_a_retired_agent_stays_retired(gatehouse: World) -> None:
     client: Any = world.client("desktop-app")
     client.status = "retired"
     client.save()
-    revoke("client", "desktop-app")
+    end_access("client", "desktop-app")
     assert world.client("desktop-app").status == "retired"

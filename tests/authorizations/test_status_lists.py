@@ -134,7 +134,7 @@ def suspend() -> None:
     Client.objects.filter(client_id="desktop-app").update(status="suspended")
 
 
-def switch(kind: str, identifier: str) -> None:
+def end_access(kind: str, identifier: str) -> None:
     found = cut_off.target(kind, identifier)
     cut_off.cut_off(found, kind=kind, identifier=identifier, reason="", by="alice", now=datetime.now(UTC))
 
@@ -150,12 +150,12 @@ ENDINGS = {
     "the person is deactivated": lambda: User.objects.filter(username="bob").update(is_active=False),
     "the resource is switched off": lambda: ProtectedResource.objects.update(is_active=False),
     "the agent's security changed": lambda: Client.objects.update(consent_digest="another"),
-    "the switch on the agent": lambda: switch("client", "desktop-app"),
-    "the switch on the person": lambda: switch("person", "bob"),
-    "the switch on the resource": lambda: switch("resource", NOTES),
-    "the switch on the authorization": lambda: switch("authorization", str(Authorization.objects.get().pk)),
-    "the switch on the session": lambda: switch("session", Authorization.objects.get().session_digest),
-    "the switch on everything": lambda: switch("everything", ""),
+    "access ended of the agent": lambda: end_access("client", "desktop-app"),
+    "access ended of the person": lambda: end_access("person", "bob"),
+    "access ended of the resource": lambda: end_access("resource", NOTES),
+    "access ended of the authorization": lambda: end_access("authorization", str(Authorization.objects.get().pk)),
+    "access ended of the session": lambda: end_access("session", Authorization.objects.get().session_digest),
+    "access ended of everything": lambda: end_access("everything", ""),
     "its issuer is trusted no more": lambda: Authorization.objects.update(lineage={"issuer": "https://gone.example"}),
 }
 
@@ -185,20 +185,20 @@ def test_a_replayed_refresh_token_ends_it(notes: World, settings: Any) -> None:
 def test_a_machine_is_in_it(notes: World) -> None:
     token = notes.machine_token()["access_token"]
     assert status(notes, token) == 0
-    switch("client", "nightly-report")
+    end_access("client", "nightly-report")
     assert status(notes, token) == 1
 
 
 def test_an_undo_makes_nothing_valid_again(notes: World) -> None:
     token = notes.signed_in_tokens()["access_token"]
-    switch("client", "desktop-app")
+    end_access("client", "desktop-app")
     cut_off.undo(cut_off.last("client", "desktop-app"), by="alice", now=datetime.now(UTC))
     assert status(notes, token) == 1
 
 
 def test_others_stay_valid(notes: World) -> None:
     machine, person = notes.machine_token()["access_token"], notes.signed_in_tokens()["access_token"]
-    switch("client", "desktop-app")
+    end_access("client", "desktop-app")
     assert (status(notes, machine), status(notes, person)) == (0, 1)
 
 
@@ -213,7 +213,7 @@ def test_it_is_cacheable_and_asks_whether_it_changed(notes: World) -> None:
     assert 1 <= seconds <= status_lists.TTL
     assert first["Access-Control-Allow-Origin"] == "*"
     assert notes.browser.get(path(uri), headers={"if-none-match": first["ETag"]}).status_code in {200, 304}
-    switch("client", "desktop-app")
+    end_access("client", "desktop-app")
     changed = notes.browser.get(path(uri), headers={"if-none-match": first["ETag"]})
     assert changed.status_code == 200
     assert changed["ETag"] != first["ETag"]

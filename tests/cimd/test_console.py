@@ -83,7 +83,7 @@ def test_the_page_shows_the_difference_that_waits(alice: Browser, documents: Doc
     document = seen(documents)
     assert document.candidate is not None
     page = alice.get(reverse("admin:cimd_document_change", args=[document.pk])).content.decode()
-    assert "What changed, and waits" in page
+    assert "Waiting change" in page
     assert "<del>" in page and "private_key_jwt" in page
 
 

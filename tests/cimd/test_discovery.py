@@ -108,7 +108,7 @@ def test_a_client_of_any_other_host_waits_and_then_the_same_sign_in_works(
     asked = gatehouse.authorize_url(client_id=url, redirect_uri=CALLBACK)
     response = gatehouse.browser.get(asked)
     assert response.status_code == 403
-    assert "Somebody has to say yes first" in response.content.decode()
+    assert "This needs an approval" in response.content.decode()
     assert "alice@example.com" in response.content.decode()
     refused = gatehouse.redeem("code", client_id=url)
     assert (refused.status_code, refused.json()["error"]) == (400, "unauthorized_client")

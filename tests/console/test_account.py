@@ -33,7 +33,7 @@ def test_ending_it_ends_the_tokens_and_it_must_ask_again(gatehouse: World) -> No
     agent = client("desktop-app")
     browser = sign_in("bob")
 
-    assert "End it?" in browser.get(f"/account/agents/{agent.pk}/end/").content.decode()
+    assert "End access?" in browser.get(f"/account/agents/{agent.pk}/end/").content.decode()
     assert gatehouse.introspect(tokens["access_token"])["active"] is True
     browser.post(f"/account/agents/{agent.pk}/end/")
 

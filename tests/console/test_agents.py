@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.urls import reverse
 
-from authz.approvals.agent_lifecycle import switch
+from authz.approvals.agent_lifecycle import change_status
 from authz.client_auth.credentials import new_client_id
 from authz.models import AuditEvent, Authorization, Client, User
 from tests.console.conftest import Page
@@ -56,7 +56,7 @@ def test_an_approval_needs_an_owner_who_is_not_the_approver_and_an_end(signed_in
     browser = signed_in("approver")
     far = str(datetime.now(UTC).date() + timedelta(days=1000))
     for wrong, said in (
-        ({"owner": ""}, "Somebody has to answer for it."),
+        ({"owner": ""}, "An agent needs an owner."),
         ({"owner": "bob"}, "You cannot approve your own agent."),
         ({"until": far}, "An approval ends within 366 days."),
         ({"until": "2001-01-01"}, "An approval ends within 366 days."),
@@ -151,7 +151,7 @@ def test_two_who_decide_at_once_decide_once() -> None:
 
     def decide(to: str, by: User) -> None:
         barrier.wait()
-        moved.append(switch(agent, to, by=by, now=datetime.now(UTC)))
+        moved.append(change_status(agent, to, by=by, now=datetime.now(UTC)))
         connection.close()
 
     by = person("alice")
@@ -211,11 +211,11 @@ BASE = {"name": "New one", "grant_types": ["client_credentials"], "token_endpoin
     ({"grant_types": ["authorization_code"]}, "needs at least one"),
     ({"redirect_uris": "javascript:alert(1)"}, "Its scheme is never allowed"),
     ({"redirect_uris": "http://app.example.com/cb"}, "Plain http is only for"),
-    ({"token_endpoint_auth_method": "none"}, "proves who it is"),
-    ({"token_endpoint_auth_method": "private_key_jwt"}, "needs either its keys or their address"),
-    ({"token_endpoint_auth_method": "private_key_jwt", "client_jwks": '{"keys": []}'}, "no key in it"),
+    ({"token_endpoint_auth_method": "none"}, "an agent that authenticates"),
+    ({"token_endpoint_auth_method": "private_key_jwt"}, "needs either keys or a JWKS URL"),
+    ({"token_endpoint_auth_method": "private_key_jwt", "client_jwks": '{"keys": []}'}, "no key that can verify"),
     ({"token_endpoint_auth_method": "private_key_jwt", "client_jwks": '{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}'},
-     "Private and symmetric keys are never taken"),
+     "Private and symmetric keys are refused"),
     ({"token_endpoint_auth_method": "private_key_jwt", "client_jwks_uri": "http://keys.example.com"}, "an https URL"),
 ])  # fmt: skip
 def test_the_form_refuses_with_a_sentence(signed_in: Page, change: dict[str, object], sentence: str) -> None:

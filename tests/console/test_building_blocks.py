@@ -142,7 +142,7 @@ def test_everything_that_waits_stands_on_the_home_page_with_the_list_behind_it(s
     tasks = dict(told(signed_in, "approver"))
 
     assert {
-        "2 agents wait for approval", "1 approval of an agent ends soon", "1 agent stopped: nobody renewed it",
+        "2 agents wait for approval", "1 approval of an agent ends soon", "1 approval of an agent has ended",
         "1 access request waits for you", "1 agent's document has changed", "The keys of 1 issuer cannot be fetched",
     } <= set(tasks)  # fmt: skip
     for text, url in tasks.items():

@@ -205,7 +205,7 @@ def test_whoever_does_not_confirm_goes_back_to_where_they_came_from(visits: list
     seen = {visit.path: visit for visit in visits}
     asks, targets = set(), set()
     for visit in visits:
-        if link := re.search(r'<a class="button plain" href="([^"]*)">(?:Leave it|Not now|Keep it)</a>', visit.html):
+        if link := re.search(r'<a class="button plain" href="([^"]*)">(?:Cancel|Not now|Keep it)</a>', visit.html):
             asks.add(visit.name)
             assert link[1] != "/console/", visit.path
             targets.add(link[1])

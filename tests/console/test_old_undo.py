@@ -72,15 +72,18 @@ def test_the_console_says_so_and_offers_no_button(signed_in: Page) -> None:
     browser = signed_in("administrator")
     row = used(browser, "client", "desktop-app")
     DESKTOP.update(scope=["mcp:read"])
-    assert b"somebody has changed it" in browser.get(reverse("admin:switch_done", args=[row.pk])).content
+    assert (
+        b"it was changed, or its access was ended again"
+        in browser.get(reverse("admin:switch_done", args=[row.pk])).content
+    )
     assert b"Changed since" in browser.get(reverse("admin:switch_overview")).content
     address = reverse("admin:switch_undo", args=[row.pk])
-    assert b"not as this cut-off left it" in world.submit(browser, address).content
+    assert b"was changed, or its access was ended again" in world.submit(browser, address).content
     assert is_stopped("client")
 
 
 def test_the_command_says_so(gatehouse: World) -> None:
     call_command("revoke", "client", "desktop-app", stdout=StringIO())
     DESKTOP.update(scope=["mcp:read"])
-    with pytest.raises(CommandError, match="not as this cut-off left it"):
+    with pytest.raises(CommandError, match="was changed, or its access was ended again"):
         call_command("revoke", "client", "desktop-app", "--undo", stdout=StringIO())

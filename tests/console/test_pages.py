@@ -140,7 +140,7 @@ def test_an_empty_server_says_what_it_needs_first(db: None) -> None:
     assert "No MCP server is registered yet" in page
     assert "There is no rule yet" in page
     assert "There is no signing key" in page
-    assert "You are alone here" in page
+    assert "You are the only person here" in page
 
 
 def test_every_page_is_registered_when_django_has_started_whatever_is_imported_next() -> None:
@@ -160,7 +160,7 @@ def test_home_says_whose_approval_ends(signed_in: Page) -> None:
     Client.objects.filter(client_id__in=("web-app", "desktop-app")).update(approved_until=now - timedelta(days=3))
     page = signed_in("approver").get("/console/").content.decode()
     assert "1 approval of an agent ends soon" in page
-    assert "2 agents stopped: nobody renewed them" in page
+    assert "2 approvals of agents have ended" in page
     assert "attention=ended" in page
 
 

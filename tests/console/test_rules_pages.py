@@ -41,7 +41,7 @@ def test_the_form_writes_what_the_policy_engine_reads(signed_in: Page) -> None:
 
 
 @pytest.mark.parametrize(("change", "sentence"), [
-    ({"groups": []}, "an empty list would mean nobody"),
+    ({"groups": []}, "Name a group or a person."),
     ({"whom": "machine"}, "A rule for machines names no people"),
     ({"clients": "*.example.com"}, "host:*.example.com"),
     ({"networks": "not-a-network"}, "network"),
@@ -203,7 +203,7 @@ ASK = {
     ({"username": "charlie"}, "<h2>Denied</h2>"),
     ({"client_id": "pending-agent"}, "The agent is not approved"),
     ({"client_id": "nobody-knows"}, "No agent has this client_id"),
-    ({"username": "mallory"}, "Nobody has this user name"),
+    ({"username": "mallory"}, "No person has this user name"),
 ])  # fmt: skip
 def test_the_simulator_answers_as_the_grants_do(signed_in: Page, change: dict[str, str], said: str) -> None:
     page = signed_in("auditor").get("/console/simulator/", {**ASK, **change}).content.decode()
@@ -214,7 +214,7 @@ def test_the_simulator_answers_as_the_grants_do(signed_in: Page, change: dict[st
 def test_the_simulator_says_why_not(signed_in: Page) -> None:
     page = signed_in("auditor").get("/console/simulator/", {**ASK, "username": "charlie"}).content.decode()
 
-    assert "Rules that came close" in page
+    assert "Rules that nearly matched" in page
     assert "Engineers use agents on Notes" in page
 
 
@@ -306,7 +306,7 @@ def test_a_draft_of_a_saved_rule_stands_in_for_it(signed_in: Page) -> None:
 def test_of_a_draft_that_is_no_rule_yet_only_the_saved_rules_answer(signed_in: Page) -> None:
     form = {**FORM, "networks": "not-a-network", **ASKED}
     above, now, draft = simulated(signed_in("administrator"), "/console/authz/rule/add/", form)
-    assert "no rule yet" in above
+    assert "The form has errors" in above
     assert "Allowed" in now
     assert not draft
 
@@ -427,7 +427,7 @@ def test_the_simulator_counts_a_live_approval(signed_in: Page, gatehouse: World)
         f"/console/simulator/?client_id=nightly-report&resource={NOTES}&grant_type=client_credentials&scope=mcp:write"
     )
     browser = signed_in("administrator")
-    assert "A human has to say yes first" in browser.get(asked).content.decode()
+    assert "An approval is needed" in browser.get(asked).content.decode()
     now = datetime.now(UTC)
     AccessRequest.objects.update(
         status="approved", approved_scopes=["mcp:write"], not_before=now, expires=now + timedelta(hours=1)

@@ -73,12 +73,12 @@ def test_what_only_a_form_knows_is_shown_too(signed_in: Page) -> None:
 
     policy = shown(browser.get("/console/cimd/policy/1/change/").content.decode())
     assert policy["Trusted hosts"] == "vscode.dev claude.ai"
-    assert policy["When its keys change"] == "Stop the agent until somebody approves"
-    assert policy["When it wants further grants"].startswith("As usual: ")
+    assert policy["When it changes its keys"] == "Suspend the agent until it is approved"
+    assert policy["When it adds grants"].startswith("Default: ")
 
     trusted = shown(browser.get(f"/console/xaa/trustedissuer/{issuer.pk}/change/").content.decode())
     assert (trusted["Accepts"], trusted["People are found by"]) == ("ID-JAGs, ID tokens", "Linked subject")
-    assert (trusted["Enabled"], trusted["Make a person at the first assertion about them"]) == ("Yes", "No")
+    assert (trusted["Enabled"], trusted["Create a person at the first assertion"]) == ("Yes", "No")
     assert (trusted["Client ID"], trusted["Scopes"]) == ("gatehouse", "openid email")
     # Whether there is one, and never which.
     assert trusted["Client secret"] == "There is one."
@@ -105,9 +105,9 @@ def test_an_agents_page_shows_its_row(signed_in: Page) -> None:
     page = shown(signed_in("auditor").get(f"/console/authz/client/{client('web-app').pk}/change/").content.decode())
 
     assert (page["Name"], page["Client id"], page["Tags"]) == ("Web app", "web-app", "office pilot")
-    assert page["At most these scopes"] == "mcp:read"
-    assert page["How it proves who it is"] == "client_secret_basic: a secret, in the header"
-    assert page["May use one client assertion several times"] == "No"
+    assert page["Scopes at most"] == "mcp:read"
+    assert page["Client authentication"] == "client_secret_basic: a secret, in the header"
+    assert page["May reuse a client assertion"] == "No"
 
 
 def test_a_rule_is_told_once(signed_in: Page) -> None:

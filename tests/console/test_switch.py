@@ -46,7 +46,7 @@ def test_who_may_use_it_and_who_only_sees(gatehouse: World, signed_in: Page, rol
         page = browser.get(address(kind, identifier))
         sees = role in {"administrator", "approver", "auditor"}
         assert (page.status_code == 200) is sees, kind
-        assert (b"End all access</button>" in page.content or b"End everything</button>" in page.content) is (
+        assert (b"End access</button>" in page.content or b"End everything</button>" in page.content) is (
             kind in MAY[role]
         ), kind
         before = CutOff.objects.count()
@@ -77,7 +77,7 @@ def test_from_the_agents_page_to_its_end_and_back(gatehouse: World, signed_in: P
     assert client("desktop-app").status == "approved"
 
     told = cut(browser, "client", "desktop-app", reason="a stolen laptop").content.decode()
-    assert "It has ended" in told and "a stolen laptop" in told
+    assert "Access has ended" in told and "a stolen laptop" in told
     assert gatehouse.introspect(tokens["access_token"]) == {"active": False}
     event = AuditEvent.objects.get(event="policy:access:cut_off")
     assert (event.detail["by"], event.detail["before"], event.detail["after"]) == (
@@ -86,7 +86,7 @@ def test_from_the_agents_page_to_its_end_and_back(gatehouse: World, signed_in: P
 
     row = CutOff.objects.get()
     back = browser.post(reverse("admin:switch_undo", args=[row.pk]), follow=True).content.decode()
-    assert "It may ask again" in back and "never come back" in back
+    assert "Access can be requested again" in back and "never come back" in back
     assert client("desktop-app").status == "approved"
     assert gatehouse.introspect(tokens["access_token"]) == {"active": False}
 

@@ -39,7 +39,7 @@ def test_two_people_approve_what_a_third_one_asked_for(arrive: Arrive) -> None:
 
     bob.sign_in("bob")
     assert bob.open(path) == 403
-    expect(bob.page.get_by_role("heading", level=1)).to_have_text("Somebody has to say yes first")
+    expect(bob.page.get_by_role("heading", level=1)).to_have_text("This needs an approval")
     bob.page.get_by_label("Why do you need it?").fill("I sum up the meeting notes for the board.")
     expect(bob.page.get_by_text("Nobody has been asked yet.")).to_be_visible()
     bob.page.get_by_role("button", name="Ask for access").click()

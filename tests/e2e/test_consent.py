@@ -113,7 +113,7 @@ def test_an_agent_that_waits_says_whom_to_ask(arrive: Arrive) -> None:
         someone.authorize_path(client_id="support-assistant", redirect_uri="https://support.example.com/callback")
     )
 
-    expect(someone.page.get_by_role("heading", name="Somebody has to say yes first")).to_be_visible()
+    expect(someone.page.get_by_role("heading", name="This needs an approval")).to_be_visible()
     expect(someone.page.get_by_text("Support assistant")).to_be_visible()
 
 

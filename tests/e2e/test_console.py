@@ -90,8 +90,8 @@ def test_an_auditor_reads_everything_and_changes_nothing(arrive: Arrive) -> None
     expect(page.get_by_text("The secret is not the agent's.")).to_be_visible()
     console(someone, "authz/auditevent/?q=client:nightly-report")
     page.get_by_role("link", name="token:access:issued").first.click()
-    page.get_by_role("link", name="The whole story").click()
-    expect(page.get_by_role("heading", name="The whole story")).to_be_visible()
+    page.get_by_role("link", name="Event history of the authorization").click()
+    expect(page.get_by_role("heading", name="Event history of the authorization")).to_be_visible()
 
     console(someone, "authz/client/")
     page.get_by_role("link", name="Nightly report").click()

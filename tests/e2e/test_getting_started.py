@@ -66,7 +66,7 @@ def test_from_an_empty_server_to_a_first_token(
     someone.sign_in("alice")
     expect(page.get_by_text("manage.py createsuperuser")).to_have_count(0)
     page.get_by_role("link", name="Console").click()
-    for first in ("No MCP server is registered yet", "There is no rule yet", "You are alone here"):
+    for first in ("No MCP server is registered yet", "There is no rule yet", "You are the only person here"):
         expect(page.locator(".todo .text", has_text=first)).to_be_visible()
 
     # 2. Add your MCP server
@@ -139,4 +139,4 @@ def test_from_an_empty_server_to_a_first_token(
     # The figures of a day are remembered for some seconds, and home was looked at just now.
     page.get_by_role("link", name="7 days").click()
     expect(page.locator(".figure", has_text="tokens issued").locator("b")).to_have_text("1")
-    expect(page.get_by_text("Nothing waits for you.")).to_be_visible()
+    expect(page.get_by_text("Nothing is waiting for you.")).to_be_visible()

@@ -31,20 +31,20 @@ def test_an_administrator_ends_an_agent_and_lets_it_ask_again(
     assert token(someone) == 200
     someone.open("/console/authz/client/")
     page.get_by_role("link", name="Nightly report").click()
-    page.get_by_role("link", name="End all access").click()
+    page.get_by_role("link", name="End access").click()
     expect(page.get_by_text("Nightly report for itself at Notes").first).to_be_visible()
     assert someone.overflow() <= 0
     assert token(someone) == 200
 
     page.get_by_label("Reason").fill("Its key was in a public repository")
-    page.get_by_role("button", name="End all access").click()
-    expect(page.get_by_role("heading", name="It has ended")).to_be_visible()
+    page.get_by_role("button", name="End access").click()
+    expect(page.get_by_role("heading", name="Access has ended")).to_be_visible()
     expect(page.get_by_text("Its key was in a public repository")).to_be_visible()
     assert token(someone) == 400
 
     page.get_by_role("link", name="Undo").click()
     page.get_by_role("button", name="Let it ask again").click()
-    expect(page.get_by_role("heading", name="It may ask again")).to_be_visible()
+    expect(page.get_by_role("heading", name="Access can be requested again")).to_be_visible()
     assert token(someone) == 200
 
 
@@ -56,7 +56,7 @@ def test_everything_has_to_be_typed(arrive: Arrive) -> None:
     page.get_by_role("link", name="End everything").click()
     page.get_by_label("Type “end everything”").fill("yes")
     page.get_by_role("button", name="End everything").click()
-    expect(page.get_by_text("Type the two words if you mean it.")).to_be_visible()
+    expect(page.get_by_text("Type these two words to confirm.")).to_be_visible()
     assert token(someone) == 200
 
 
@@ -65,7 +65,7 @@ def test_an_approver_may_end_an_agent_but_neither_a_person_nor_everything(arrive
     page = someone.page
     someone.sign_in("bob")
     someone.open(AGENT)
-    expect(page.get_by_role("button", name="End all access")).to_be_visible()
+    expect(page.get_by_role("button", name="End access")).to_be_visible()
     for path in ("/console/switch/person/?id=erin", "/console/switch/everything/"):
         assert someone.open(path) == 200
         expect(page.get_by_role("button", name=re.compile("^End"))).to_have_count(0)

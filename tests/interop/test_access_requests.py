@@ -111,7 +111,7 @@ def test_a_person_waits_for_another_one_and_the_same_request_then_works(waiting:
     ask = waiting.ask("person-waits", "none")
     page = run(mcp2, "python_mcp2/waiting_person.py", ask)["waits"]
     assert page.startswith("403 at ")
-    assert "Somebody has to say yes first" in page
+    assert "This needs an approval" in page
     found = PENDING.search(page.partition("Reference")[2])
     assert found is not None
     request = found[0]

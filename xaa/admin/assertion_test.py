@@ -18,15 +18,16 @@ class AssertionForm(forms.Form):
     assertion = forms.CharField(
         max_length=16_384,
         widget=forms.Textarea(attrs={"class": "code", "rows": 6, "spellcheck": "false", "autocomplete": "off"}),
-        help_text="An ID-JAG or a workload's assertion, as it would be sent. Testing neither uses it up nor keeps it.",
+        help_text="An ID-JAG or a workload's assertion, as it would be sent. A test does not use it up, and does not"
+        " store it.",
     )
     client_id = AgentField(
-        required=False, label="Who presents it", help_text="Left empty: the client that it names.", max_length=1024
+        required=False, label="Who presents it", help_text="If empty, the client that it names.", max_length=1024
     )
 
 
 def assertion_view(request: HttpRequest) -> HttpResponse:
-    """What we think of an assertion, check by check. It may make this server fetch keys, so it is a POST."""
+    """The checks of an assertion, one by one. It may make this server fetch keys, so it is a POST."""
     if not request.user.is_superuser:
         raise PermissionDenied
     form = AssertionForm(request.POST if request.method == "POST" else None)

@@ -13,7 +13,7 @@ from xaa.models import (
 
 
 def inline_line(row: TrustedIssuer) -> SafeString:
-    """The keys that stand in the configuration, those that do not count too."""
+    """The keys in the configuration, with those that are passed over."""
     if not row.jwks:
         return SafeString("")
     found = jwks.read(row.jwks)

@@ -29,13 +29,13 @@ else:
 
 
 class ServerForm(Form):
-    issuer = IssuerField(max_length=512, strip=False, help_text="As it stands in “aud”, byte for byte.")
+    issuer = IssuerField(max_length=512, strip=False, help_text="Exactly as in the claim “aud”.")
     client_ids = ClientIdsField(
         required=False,
         widget=forms.Textarea(attrs={"class": "code", "rows": 3, "spellcheck": "false"}),
         label="Client ids",
-        help_text='Our agents\' ids and what they are called there, as JSON: {"ours": "theirs"}. A metadata document\'s'
-        " URL is the same everywhere.",
+        help_text='A JSON object that maps our agents\' ids to their ids there: {"ours": "theirs"}. The URL of a'
+        " metadata document is the same everywhere.",
     )
 
     class Meta:
@@ -79,8 +79,8 @@ class TargetInline(TargetInlineBase):
 @admin.register(ResourceAuthorizationServer, site=console)
 class ResourceAuthorizationServerAdmin(ConsoleAdmin):
     place = Place("Trust", "Partner servers", "out", order=3)
-    introduction = "Other organisations' authorization servers that take our ID-JAGs, and what may be asked for there."
-    empty_text = "No agent can be sent to another organisation's MCP server yet."
+    introduction = "Authorization servers of other organisations that accept our ID-JAGs, and their MCP servers."
+    empty_text = "No agent can reach another organisation's MCP server yet."
     form = ServerForm
     inlines = (TargetInline,)
     list_display = ("who", "state", "reach")
@@ -92,7 +92,7 @@ class ResourceAuthorizationServerAdmin(ConsoleAdmin):
 
     @admin.display(description="state", ordering="enabled")
     def state(self, row: ResourceAuthorizationServer) -> SafeString:
-        return chip("Active", "good") if row.enabled else chip("Switched off", "bad")
+        return chip("Active", "good") if row.enabled else chip("Disabled", "bad")
 
     @admin.display(description="resources")
     def reach(self, row: Any) -> int:

@@ -20,8 +20,8 @@ from xaa.models import (
 @admin.register(Session, site=console)
 class SessionAdmin(ReadOnlyAdmin):
     place = Place("Operate", "People", "person", tab="Sign-ins", order=1)
-    introduction = "Who is signed in where. Ending one ends everything that was given in it."
-    empty_text = "Nobody is signed in."
+    introduction = "People who are signed in. Ending a sign-in ends all authorizations that were given in it."
+    empty_text = "No person is signed in."
     list_display = ("person", "since")
     list_select_related = ("user",)
     search_fields = ("user__username", "user__email")

@@ -18,8 +18,8 @@ from xaa.models import (
 @admin.register(SubjectLink, site=console)
 class SubjectLinkAdmin(ConsoleAdmin):
     place = Place("Operate", "People", "person", tab="Linked identities", order=1)
-    introduction = "Which person an issuer's subject is. Removing a link ends what was given under it, at once."
-    empty_text = "No identity of another issuer is linked to a person yet."
+    introduction = "Which person an issuer's subject is. Removing a link ends all authorizations under it."
+    empty_text = "No identity is linked to a person yet."
     list_display = ("identity", "tenant", "of_issuer", "person", "gives", "since")
     list_filter = ("issuer",)
     list_select_related = ("issuer", "user")
@@ -39,7 +39,7 @@ class SubjectLinkAdmin(ConsoleAdmin):
     def person(self, row: SubjectLink) -> SafeString:
         return foreign(row.user.username, sub=row.user.email)
 
-    @admin.display(description="groups by its word alone")
+    @admin.display(description="groups from the issuer")
     def gives(self, row: SubjectLink) -> SafeString:
         return foreign(", ".join(row.given) or "—")
 

@@ -19,31 +19,30 @@ from xaa.public_clients import LIFETIME, LONGEST_LIFETIME, SHORTEST_LIFETIME
 
 
 class TrustedIssuerForm(Form):
-    issuer = IssuerField(max_length=512, strip=False, help_text="As it stands in “iss”, byte for byte.")
+    issuer = IssuerField(max_length=512, strip=False, help_text="Exactly as in the claim “iss”.")
     accepts = forms.MultipleChoiceField(
         choices=TrustedIssuer.Use.choices,
         widget=forms.CheckboxSelectMultiple,
         required=False,
-        help_text="It is believed in nothing else.",
+        help_text="Assertions of other kinds are refused.",
     )
     match = forms.MultipleChoiceField(
         choices=TrustedIssuer.Match.choices,
         widget=forms.CheckboxSelectMultiple,
         required=False,
         label="People are found by",
-        help_text="A verified address links an identity once; from then on the identity counts.",
+        help_text="A verified email address links an identity once. Afterwards the identity alone counts.",
     )
-    create = forms.BooleanField(required=False, label="Make a person at the first assertion about them")
+    create = forms.BooleanField(required=False, label="Create a person at the first assertion")
     tenants = LinesField(
-        required=False, widget=forms.Textarea(attrs={"rows": 2}), help_text="One a line. Empty: any tenant."
+        required=False, widget=forms.Textarea(attrs={"rows": 2}), help_text="One a line. If empty, any tenant."
     )
     public_clients = HostsField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
         label="Clients without a secret",
-        help_text="For Claude and others that are identified by a metadata document and have no secret: the hosts, one"
-        " a line, whose documents may redeem this issuer's ID-JAGs without authenticating, such as claude.ai or"
-        " *.example.com. Empty: every client authenticates.",
+        help_text="Hosts, one a line, such as claude.ai or *.example.com. Clients with a metadata document there may"
+        " redeem this issuer's ID-JAGs without client authentication. If empty, every client authenticates.",
     )
     public_client_lifetime = forms.IntegerField(
         initial=LIFETIME,
@@ -51,49 +50,49 @@ class TrustedIssuerForm(Form):
         min_value=SHORTEST_LIFETIME,
         max_value=LONGEST_LIFETIME,
         label="Longest lifetime for these",
-        help_text="In seconds. Raise it only if the issuer can't make its ID-JAGs short: until it ends, a stolen one"
-        " that is still unused is as good as a secret.",
+        help_text="Seconds. Raise it only if the issuer cannot make its ID-JAGs shorter: a stolen one can be redeemed"
+        " once until it expires.",
     )
     email_trusted = forms.BooleanField(
         required=False,
-        label="Its addresses count without “email_verified”",
-        help_text="For an issuer that hands out the addresses of its domains itself, and doesn't say that they are"
-        " verified (Okta's ID-JAGs, Entra ID). Only within the domains below.",
+        label="Email addresses count without “email_verified”",
+        help_text="For an issuer that assigns the addresses of its domains and sends no “email_verified” (Okta's"
+        " ID-JAGs, Entra ID). Only for the domains below.",
     )
     email_domains = HostsField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
         label="Domains of its addresses",
-        help_text="One a line. Where any are named, addresses of other domains find no person, verified or not."
-        " “*.example.com” names those under it.",
+        help_text="One a line. If any is named, addresses of other domains find no person, verified or not."
+        " “*.example.com” means its subdomains.",
     )
     client_ids = ClientIdsField(
         required=False,
         widget=forms.Textarea(attrs={"class": "code", "rows": 3, "spellcheck": "false"}),
         label="Client ids",
-        help_text="For ID tokens: the audience at the issuer, and which of our agents it stands for, as JSON:"
+        help_text="For ID tokens: a JSON object that maps an audience at the issuer to one of our agents, such as"
         ' {"theirs": "ours"}.',
     )
     trusted_audiences = LinesField(
         required=False,
         widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
         label="Other audiences of its ID tokens",
-        help_text="One a line. For issuers that name several audiences in one ID token, such as ZITADEL, which adds the"
-        " project: those that may stand beside the agent’s own. Empty: an ID token is for the agent alone.",
+        help_text="One a line. For issuers that put several audiences into an ID token, such as ZITADEL: those that may"
+        " stand beside the agent’s own. If empty, the agent's audience has to be the only one.",
     )
     jwks = KeysField(
         required=False,
-        label="Its keys (JWKS)",
+        label="Keys (JWKS)",
         widget=forms.Textarea(attrs={"class": "code", "rows": 4, "spellcheck": "false"}),
-        help_text="Where this server cannot ask for them: a private cluster, no way to the Internet. With an address"
-        " too, both count. A key that the issuer rotates has to be changed here by hand.",
+        help_text="For issuers that this server cannot reach, such as a private cluster. With a JWKS URL, both count."
+        " When the issuer rotates a key, change it here.",
     )
     audience = LinesField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Where the platform fixes “aud” (Entra ID: “api://…”; AKS: the cluster's address; GitHub: the owner's"
-        " address unless asked): each value that stands for this server beside its own issuer, exactly, one a line."
-        " Whoever else takes that audience could use the assertion here.",
+        help_text="One a line, exactly: further values of “aud” that mean this server. For platforms that fix it (Entra"
+        " ID: “api://…”; AKS: the cluster's address; GitHub: the owner's address by default). An assertion for another"
+        " server with the same audience is accepted here, too.",
     )
     max_lifetime = forms.IntegerField(
         min_value=LEAST_LIFETIME,
@@ -101,19 +100,19 @@ class TrustedIssuerForm(Form):
         initial=USUAL_LIFETIME,
         required=False,
         label="Longest lifetime, in seconds",
-        help_text="Azure's managed identities need 86700. Less is safer: for this long a stolen assertion can be used.",
+        help_text="Azure's managed identities need 86700. A stolen assertion can be used for as long as this.",
     )
     reuse = forms.BooleanField(
         required=False,
-        label="An assertion serves until it expires",
-        help_text="Where the platform hands out one token for an hour (projected service accounts, SPIRE, many CI jobs)"
-        " and the agent asks more than once. Otherwise each serves once, and a stolen one is of no use after that.",
+        label="An assertion can be used until it expires",
+        help_text="For platforms that issue one token for an hour (projected service accounts, SPIRE, many CI jobs) to"
+        " agents that ask more than once. Otherwise each assertion is accepted once.",
     )
     sign_in_client_id = forms.CharField(
         required=False,
         max_length=255,
         label="Client ID",
-        help_text="What the issuer calls this server. Empty: nobody signs in by it.",
+        help_text="This server's client ID at the issuer. If empty, people cannot sign in with this issuer.",
     )
     sign_in_secret = forms.CharField(
         required=False,
@@ -121,10 +120,10 @@ class TrustedIssuerForm(Form):
         strip=False,
         label="Client secret",
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text="Kept encrypted and never shown. Empty: it stays as it is.",
+        help_text="Stored encrypted, never shown. If empty, it stays unchanged.",
     )
     sign_in_scopes = LinesField(
-        required=False, label="Scopes", widget=forms.Textarea(attrs={"rows": 2}), help_text="“openid” among them."
+        required=False, label="Scopes", widget=forms.Textarea(attrs={"rows": 2}), help_text="“openid” is required."
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -162,9 +161,9 @@ class TrustedIssuerForm(Form):
         if not given.get("sign_in_client_id"):
             return given
         if "openid" not in given.get("sign_in_scopes", ()):
-            self.add_error("sign_in_scopes", "“openid” has to be among them.")
+            self.add_error("sign_in_scopes", "“openid” is required.")
         if TrustedIssuer.Use.ID_TOKEN not in given.get("accepts", ()):
-            self.add_error("accepts", "Signing in by it needs that it is believed for ID tokens.")
+            self.add_error("accepts", "To sign people in, it has to be accepted for ID tokens.")
         return given
 
     class Meta:
@@ -174,4 +173,4 @@ class TrustedIssuerForm(Form):
             "client_ids", "trusted_audiences", "jwks", "audience", "max_lifetime", "reuse",
             "public_clients", "public_client_lifetime", "email_trusted", "email_domains",
         )  # fmt: skip
-        labels: ClassVar = {"jwks_uri": "Address of its keys (JWKS)"}
+        labels: ClassVar = {"jwks_uri": "JWKS URL"}

@@ -48,8 +48,11 @@ FAILING = Q(enabled=True, health__failures__gt=0)
 @admin.register(TrustedIssuer, site=console)
 class TrustedIssuerAdmin(ConsoleAdmin):
     place = Place("Trust", "Trusted issuers", "shield", order=2)
-    introduction = "Whose assertions are believed, and what for. Switching one off ends everything that rests on it."
-    empty_text = "Nobody is trusted yet, so no assertion of anybody else is believed."
+    introduction = (
+        "Issuers whose assertions are accepted, and for which uses. Disabling one ends every authorization that rests"
+        " on it."
+    )
+    empty_text = "No issuer is trusted yet, so no assertion is accepted."
     form = TrustedIssuerForm
     inlines = (WorkloadInline,)
     list_display = ("who", "state", "believed_for", "people", "keys")
@@ -90,11 +93,11 @@ class TrustedIssuerAdmin(ConsoleAdmin):
     @admin.display(description="Redirect URI")
     def redirect_uri(self, row: TrustedIssuer) -> str:
         """What the issuer has to know of us."""
-        return callback_url(provider_id(row.issuer)) if row.pk else "Shown once it is saved; the issuer needs it."
+        return callback_url(provider_id(row.issuer)) if row.pk else "Shown after saving. The issuer needs it."
 
     @admin.display(description="Client secret")
     def sign_in_secret(self, row: TrustedIssuer) -> str:
-        """What those see of it who may change nothing."""
+        """What people see who may not change it."""
         client = getattr(row, "sign_in", None)
         return "There is one." if client and client.secret else "—"
 
@@ -115,9 +118,9 @@ class TrustedIssuerAdmin(ConsoleAdmin):
 
     @admin.display(description="state", ordering="enabled")
     def state(self, row: TrustedIssuer) -> SafeString:
-        return chip("Trusted", "good") if row.enabled else chip("Switched off", "bad")
+        return chip("Trusted", "good") if row.enabled else chip("Disabled", "bad")
 
-    @admin.display(description="believed for")
+    @admin.display(description="accepted for")
     def believed_for(self, row: TrustedIssuer) -> str:
         names = dict(TrustedIssuer.Use.choices)
         told = ", ".join(names[use] for use in row.accepts if use in names) or "nothing"
@@ -134,7 +137,7 @@ class TrustedIssuerAdmin(ConsoleAdmin):
         return rows
 
     def tasks(self, request: HttpRequest, now: datetime) -> list[Task]:
-        """Issuers whose keys cannot be fetched: nobody comes in by them once the last keys are too old."""
+        """Issuers whose keys cannot be fetched. Their assertions are refused once the last keys are too old."""
         if not self.has_view_permission(request) or not (
             failing := TrustedIssuer.objects.filter(FAILING)[:MAX_TASKS].count()
         ):

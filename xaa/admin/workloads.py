@@ -27,7 +27,7 @@ class WorkloadForm(Form):
     class Meta:
         model = WorkloadBinding
         fields = ("subject", "claims", "client", "reuse")
-        labels: ClassVar = {"reuse": "Serves until it expires"}
+        labels: ClassVar = {"reuse": "Reusable until it expires"}
 
     def clean_claims(self) -> dict[str, Any]:
         return self.cleaned_data["claims"] or {}

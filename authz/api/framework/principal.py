@@ -14,7 +14,7 @@ APPROVE = "gatehouse:approve"
 SCOPES: Mapping[str, str] = {
     READ: "Read the configuration, the agents, the access requests and the audit, as far as you may",
     WRITE: "Change the configuration, people and rules included, and register agents, as far as you may",
-    APPROVE: "Approve agents and access requests, and cut off access, as far as you may",
+    APPROVE: "Approve agents and access requests, and end access, as far as your role allows",
 }
 _DECISIONS = frozenset({APPROVE_AGENTS, DECIDE_REQUESTS, END_AUTHORIZATIONS, *CUT_OFF.values()})
 

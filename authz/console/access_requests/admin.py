@@ -47,10 +47,8 @@ class WaitsFilter(admin.SimpleListFilter):
 @admin.register(AccessRequest, site=console)
 class AccessRequestAdmin(ReadOnlyAdmin):
     place = Place("Decide", "Access requests", "inbox", order=1)
-    introduction = (
-        "Asks that a rule lets a person decide. An approval covers exactly what was asked, and ends by itself."
-    )
-    empty_text = "They appear when a rule says “ask a human first” and an agent asks."
+    introduction = "Requests that a person decides. An approval covers exactly what was asked, and ends on its date."
+    empty_text = "They appear when a rule requires an approval and an agent asks."
     change_form_template = "console/access_request_view.html"
     list_display = ("what", "for_whom", "scope_text", "why", "asked_text", "state_chip", "to_decide")
     list_filter = (WaitsFilter, "status")
@@ -74,7 +72,7 @@ class AccessRequestAdmin(ReadOnlyAdmin):
 
     @admin.display(description="why")
     def why(self, row: AccessRequest) -> SafeString:
-        """The reason that was given, and the rule that asks somebody."""
+        """The reason that was given, and the rule that requires the approval."""
         rules = format_html(
             '<span class="sub"><bdi class="foreign">{}</bdi></span>', ", ".join(row.context.get("rules", ()))
         )
@@ -140,7 +138,7 @@ class AccessRequestAdmin(ReadOnlyAdmin):
             return (Tool("Decide", reverse("admin:authz_accessrequest_decide", args=[obj.pk]), "good"),)
         following = self._next(request, obj)
         if state == AccessRequest.Status.APPROVED:
-            end_it = Tool("End it now", reverse("admin:authz_accessrequest_end", args=[obj.pk]), "danger")
+            end_it = Tool("End access", reverse("admin:authz_accessrequest_end", args=[obj.pk]), "danger")
             return (*following, end_it)
         return following
 

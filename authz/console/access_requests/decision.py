@@ -24,11 +24,14 @@ class DecisionForm(forms.Form):
         required=False,
         label="What it may do",
         widget=forms.CheckboxSelectMultiple,
-        help_text="What you leave out is declined for as long.",
+        help_text="Scopes that are not ticked are denied for the same time.",
     )
     lasts = forms.ChoiceField(label="For how long", choices=list(LASTS.items()), initial="8h")
     comment = forms.CharField(
-        label="Reason", required=False, max_length=500, help_text="The person who asked reads it. A denial needs one."
+        label="Reason",
+        required=False,
+        max_length=500,
+        help_text="The person who asked reads it. A denial needs a reason.",
     )
 
     def __init__(self, request: AccessRequest, votes: Sequence[AccessVote], *args: Any, **kwargs: Any) -> None:

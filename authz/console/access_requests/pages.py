@@ -48,12 +48,13 @@ def end(request: HttpRequest, pk: UUID) -> HttpResponse:
         **console.each_context(request),
         "title": "End this approval?",
         "consequence": format_html(
-            "“<bdi>{}</bdi>” loses <code>{}</code> for <bdi>{}</bdi> at once; if it asks again, it waits again.",
+            "“<bdi>{}</bdi>” loses <code>{}</code> for <bdi>{}</bdi> at once. If it asks again, a new approval is"
+            " needed.",
             found.client.name or found.client.client_id,
             " ".join(found.approved_scopes),
             found.user.username if found.user else "itself",
         ),
-        "button": "End it",
+        "button": "End access",
         "ends_something": True,
         "back": Tool("Access request", reverse("admin:authz_accessrequest_change", args=[pk])),
     }

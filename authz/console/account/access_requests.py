@@ -68,7 +68,7 @@ def one_of_mine(request: HttpRequest, pk: UUID) -> HttpResponse:
 def _explained(request: HttpRequest, found: AccessRequest) -> HttpResponse:
     by, reason = person(request), request.POST["reason"]
     if access_requests.add_justification(found, by=by, reason=reason, now=datetime.now(UTC)):
-        messages.success(request, "Whoever decides reads your reason.")
+        messages.success(request, "The approvers read your reason.")
     return redirect("account_request", found.pk)
 
 

@@ -35,8 +35,8 @@ class AskForm(forms.Form):
         widget=forms.TextInput(attrs={"class": "mono", "spellcheck": "false"}),
         help_text="Separated by spaces. Left empty: all that the server has.",
     )
-    whom = forms.ChoiceField(label="For whom", choices=FOR, widget=forms.RadioSelect)
-    reason = forms.CharField(max_length=LONGEST_TEXT, label="Why it is needed", help_text="Whoever decides reads it.")
+    whom = forms.ChoiceField(label="For", choices=FOR, widget=forms.RadioSelect)
+    reason = forms.CharField(max_length=LONGEST_TEXT, label="Why it is needed", help_text="The approvers read it.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -54,7 +54,7 @@ class AskForm(forms.Form):
 
 
 def ask(request: HttpRequest, pk: int) -> HttpResponse:
-    """A form that asks as the agent would; whoever may decide is told, as if it had asked."""
+    """A form that asks as the agent would. The approvers are told, as if it had asked."""
     if not request.user.has_perm(ASK):
         raise PermissionDenied
     me = person(request)
@@ -78,7 +78,7 @@ def _asked(request: HttpRequest, client: Client, form: AskForm) -> HttpResponse 
     decision, row = preflight.ask_for(client, given["resource"], given["scopes"], person=for_whom, now=time.time())
     if row is not None:
         access_requests.add_justification(row, by=me, reason=given["reason"], now=datetime.now(UTC))
-        messages.success(request, "Asked. Whoever may decide it is told.")
+        messages.success(request, "Asked. The approvers are told.")
         return redirect("account_request", row.pk)
     if decision.effect is Outcome.ALLOW:
         form.add_error(None, f"Nothing has to be asked: the rules allow {' '.join(decision.scopes)} already.")

@@ -39,10 +39,9 @@ OF_THE_ORGANISATION = ("client_id", "owner", ("environment", "tags"), "scope", "
 class AgentAdmin(AgentColumns, ConsoleAdmin):
     place = Place("Connect", "Agents", "agent", order=1)
     introduction = (
-        "Everything that asks for tokens: programs that you registered, that registered themselves, and that introduce"
-        " themselves by a document."
+        "Clients that ask for tokens: registered here, registered by themselves, or with a metadata document."
     )
-    empty_text = "Add an agent, or let one introduce itself by its metadata document."
+    empty_text = "Add an agent. An agent with a metadata document appears here when it first asks."
     form = AgentForm
     change_form_template = "console/agent.html"
     list_display = ("agent", "status_text", "kind_text", "owner_name", "reaches", "last_seen")
@@ -55,9 +54,9 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
 
     fieldsets = (
         (None, {"fields": ("name", "client_id", "owner", ("environment", "tags"), "client_uri")}),
-        ("How it gets tokens", {"fields": ("grant_types", "redirect_uris", "scope", "pending_answer")}),
+        ("Grants and scopes", {"fields": ("grant_types", "redirect_uris", "scope", "pending_answer")}),
         (
-            "How it proves who it is",
+            "Client authentication",
             {"fields": ("token_endpoint_auth_method", "client_jwks", "client_jwks_uri", "reuse_assertions")},
         ),
     )
@@ -68,7 +67,7 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
         return (
             (None, {"fields": OF_THE_ORGANISATION}),
             (
-                "What it says of itself",
+                "From its metadata document",
                 {
                     "fields": (
                         "name",
@@ -121,32 +120,32 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
         fields = self._of_the_page(request, obj)
         if request.user.has_perm(CONFIGURE):
             return fields
-        # Rules refer to them, so they are not for who registers an agent to say (authz/clients/attributes.py).
+        # Rules refer to them, so only people who may configure set them (authz/clients/attributes.py).
         return tuple(dict.fromkeys((*fields, *sorted(ORGANISATIONS.intersection(AgentForm.Meta.fields)))))
 
     def _of_the_page(self, request: HttpRequest, obj: Client | None) -> tuple[str, ...]:
         if obj is None:
             return ()
         if obj.kind == "cimd":
-            # What its document says is changed in its document.
+            # What its metadata document says is changed in the document.
             return (*self.OF_THE_DOCUMENT, *self.SHOWN, *self._of_the_approval(obj))
         if not self.has_change_permission(request, obj):
             return ("client_id", *self.SHOWN)
         return ("client_id", *self._of_the_approval(obj))
 
     def _of_the_approval(self, obj: Client) -> tuple[str, ...]:
-        # What it was approved for changes with the next approval.
+        # The environment that it was approved for changes with the next approval.
         return ("environment",) if obj.status == Status.APPROVED else ()
 
     def has_change_permission(self, request: HttpRequest, obj: Client | None = None) -> bool:
         if not super().has_change_permission(request, obj):
             return False
-        # A developer shapes an agent until somebody has approved it: afterwards it is what was approved.
+        # A developer may change an agent until it is approved. Afterwards it stays what was approved.
         developer = person(request).role == User.Role.DEVELOPER
         return obj is None or not developer or (obj.owner_id == request.user.pk and obj.status == Status.PENDING)
 
     def has_delete_permission(self, request: HttpRequest, obj: Client | None = None) -> bool:
-        # Retiring keeps what the audit points at.
+        # An agent is retired instead: the audit refers to it.
         return False
 
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:

@@ -17,7 +17,7 @@ class ApprovalForm(forms.Form):
     owner = PersonField(
         required=False,
         help_text="A user name: who answers for it, and is reminded before it ends.",
-        error_messages={"required": "Somebody has to answer for it."},
+        error_messages={"required": "An agent needs an owner."},
     )
     environment = KeyField(
         max_length=64, required=False, help_text="What it is approved for, such as production. Rules can name it."
@@ -28,7 +28,7 @@ class ApprovalForm(forms.Form):
         help_text=f"The last day (UTC), at most {LONGEST.days} days from now. Unless it is renewed, it stops then.",
     )
 
-    # What was looked at: somebody else may have decided since.
+    # What the page showed: another approver may have decided since.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, clients: Sequence[Client], approver: User, *args: Any, **kwargs: Any) -> None:
@@ -64,7 +64,7 @@ class ApprovalForm(forms.Form):
 
     @property
     def is_overtaken(self) -> bool:
-        """Whether somebody has decided about the agent since this form was made."""
+        """Whether the agent was decided about since this form was made."""
         return self.cleaned_data["seen"] not in ("", seen(self.clients[0]))
 
     def terms(self, client: Client | None = None) -> Terms:

@@ -1,4 +1,4 @@
-"""Agents that somebody should look at: a filter of their list."""
+"""Agents that need attention: a filter of their list."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ UNUSED_FOR = timedelta(days=90)
 KINDS: Mapping[str, str] = {
     "ending": f"Approval ends within {agent_lifecycle.SOON.days} days",
     "ended": "Approval has ended",
-    "ownerless": "Nobody answers for it",
+    "ownerless": "No active owner",
     "unused": f"Not used for {UNUSED_FOR.days} days",
 }
 

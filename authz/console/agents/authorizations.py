@@ -37,7 +37,7 @@ class StateFilter(admin.SimpleListFilter):
 @admin.register(Authorization, site=console)
 class AuthorizationAdmin(ReadOnlyAdmin):
     place = Place("Allow", "Authorizations", "link", order=3)
-    introduction = "Standing grants: one agent, for one person or for itself, at one MCP server."
+    introduction = "Live and ended authorizations: one agent, for one person or for itself, at one MCP server."
     empty_text = "They appear when an agent gets its first token."
     list_display = ("what", "for_whom", "scope_text", "grant_type", "made", "state")
     list_filter = (StateFilter, "grant_type")
@@ -114,7 +114,7 @@ class AuthorizationAdmin(ReadOnlyAdmin):
             return ()
         tools = []
         if request.user.has_perm("authz.view_auditevent"):
-            tools.append(Tool("Its whole story", f"{reverse('admin:story')}?authorization={obj.pk}"))
+            tools.append(Tool("Event history", f"{reverse('admin:story')}?authorization={obj.pk}"))
         return tools
 
     def cut_off_as(self, obj: Authorization) -> tuple[str, str] | None:

@@ -22,7 +22,7 @@ Status = Client.Status
 class KindFilter(admin.SimpleListFilter):
     title = "kind"
     parameter_name = "kind"
-    KINDS = (("manual", "Registered"), ("dcr", "Registered itself"), ("cimd", "By its document (CIMD)"))
+    KINDS = (("manual", "Registered"), ("dcr", "Registered by itself (DCR)"), ("cimd", "Metadata document (CIMD)"))
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
         return self.KINDS
@@ -34,19 +34,19 @@ class KindFilter(admin.SimpleListFilter):
 class AgentColumns:
     """The display methods of `AgentAdmin`. Each takes an agent and returns text or safe HTML."""
 
-    @admin.display(description="How it asks for tokens")
+    @admin.display(description="Grant types")
     def grants_text(self, client: Client) -> str:
         grants = ", ".join(client.grant_types)
         if client.is_confidential or not registry.public_grants(client.host).intersection(client.grant_types):
             return grants
-        # It proves nothing, and has them all the same: who reviews an agent is told on whose word.
-        return f"{grants} – without a secret of its own, since an administrator has named the host {client.host}"
+        # It has these grants without authenticating: a reviewer has to see who allowed that.
+        return f"{grants}, without client authentication: an administrator has named the host {client.host}"
 
     @admin.display(description="Redirect URIs")
     def redirects_text(self, client: Client) -> SafeString | str:
         return format_html_join("", "<code>{}</code><br>", ((uri,) for uri in client.redirect_uri_list)) or "—"
 
-    @admin.display(description="Its keys")
+    @admin.display(description="Keys")
     def keys_text(self, client: Client) -> str:
         inline = (client.client_jwks or {}).get("keys", [])
         return client.client_jwks_uri or (f"{len(inline)} registered here" if inline else "—")
@@ -77,15 +77,15 @@ class AgentColumns:
     def kind_text(self, client: Client) -> str:
         return {
             "registered": "Registered",
-            "dynamic": "Registered itself",
-            "cimd": "By its document",
+            "dynamic": "Registered by itself",
+            "cimd": "Metadata document",
             "workload": "Workload",
         }[client.kind]
 
     @admin.display(description="owner", ordering="owner__username")
     def owner_name(self, client: Client) -> SafeString:
         if client.owner is None:
-            name = format_html('<span class="soft">{}</span>', "nobody")
+            name = format_html('<span class="soft">{}</span>', "no owner")
         else:
             left = "" if client.owner.is_active else " (left)"
             name = format_html("<bdi>{}</bdi>{}", client.owner.username, left)

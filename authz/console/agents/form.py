@@ -17,39 +17,39 @@ from authz.protocol.display_names import UNSEEN, has_unseen
 
 
 class AgentForm(Form):
-    name = ShownField(max_length=255, help_text="What people read on the consent page.")
+    name = ShownField(max_length=255, help_text="Shown on the consent page.")
     client_id = forms.CharField(
-        max_length=255, required=False, help_text="Left empty, one is made. It never changes afterwards."
+        max_length=255, required=False, help_text="If empty, one is generated. It never changes."
     )
-    owner = PersonField(required=False, help_text="A user name: who answers for it.")
-    environment = KeyField(max_length=64, required=False, help_text="What it is approved for.")
+    owner = PersonField(required=False, help_text="The user name of the person who is responsible for it.")
+    environment = KeyField(max_length=64, required=False, help_text="Such as production. Rules can name it.")
     grant_types = forms.MultipleChoiceField(
-        choices=(), widget=forms.CheckboxSelectMultiple, help_text="How it may ask for tokens."
+        choices=(), widget=forms.CheckboxSelectMultiple, help_text="The grants that it may use."
     )
-    token_endpoint_auth_method = forms.ChoiceField(choices=(), label="How it proves who it is")
+    token_endpoint_auth_method = forms.ChoiceField(choices=(), label="Client authentication")
     redirect_uris = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"class": "code", "rows": 3}),
         label="Redirect URIs",
-        help_text="One a line, for agents that sign people in. Loopback ones match any port.",
+        help_text="One a line. Only agents that sign people in need them. A loopback URI matches any port.",
     )
     client_jwks = KeysField(
         required=False,
         widget=forms.Textarea(attrs={"class": "code", "rows": 5, "data-keypair": ""}),
         label="Public keys (JWKS)",
-        help_text="For private_key_jwt: the public half only. Paste it, or let this browser make a pair.",
+        help_text="For private_key_jwt: public keys only. Paste them, or let this browser make a key pair.",
     )
     client_jwks_uri = forms.CharField(
         required=False,
         max_length=1024,
-        label="Or the address of its JWKS",
+        label="Or a JWKS URL",
         help_text="For private_key_jwt: an https URL.",
     )
     scope = LinesField(
         required=False,
         widget=forms.Textarea(attrs={"class": "code", "rows": 3}),
-        label="At most these scopes",
-        help_text="One a line. Left empty: whatever the rules allow.",
+        label="Scopes at most",
+        help_text="One a line. If empty, the rules alone decide.",
     )
     tags = LinesField(
         required=False, widget=forms.TextInput(), help_text="Words, separated by spaces. Rules can name them."
@@ -64,10 +64,10 @@ class AgentForm(Form):
         )  # fmt: skip
         labels: ClassVar = {
             "client_uri": "Home page",
-            "reuse_assertions": "May use one client assertion several times",
-            "pending_answer": "Told that a request waits for an approval",
-            "token_endpoint_auth_method": "How it proves who it is",
-            "client_jwks_uri": "Address of its JWKS",
+            "reuse_assertions": "May reuse a client assertion",
+            "pending_answer": "Answer while a request waits",
+            "token_endpoint_auth_method": "Client authentication",
+            "client_jwks_uri": "JWKS URL",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -79,7 +79,7 @@ class AgentForm(Form):
             if field in self.fields:
                 self.fields[field].choices = [(name, label(name)) for name in choices]  # type: ignore[attr-defined]
         for field, value in (("name", self.instance.name), ("grant_types", self.instance.grant_types)):
-            # The configuration file may leave them out, and then the form does not ask for more.
+            # The configuration file may leave them out: then the form does not require them.
             if field in self.fields and self.instance.pk and not value:
                 self.fields[field].required = False
         if "tags" in self.fields and isinstance(self.initial.get("tags"), list):
@@ -87,22 +87,24 @@ class AgentForm(Form):
 
     def clean_client_id(self) -> str:
         client_id = self.cleaned_data["client_id"] or new_client_id()
-        # An id that is a URL belongs to its document: a registration must not take one over (attack 8).
+        # An id that is a URL belongs to its metadata document: a registration must not take it over (attack 8).
         if not all(character in string.ascii_letters + string.digits + "-_." for character in client_id):
             raise forms.ValidationError("Letters, digits, “-”, “_” and “.” only.")
         if problem := identifiers.client_id_problem(client_id):
             raise forms.ValidationError(f"It {problem}.")
         if Client.all_objects.filter(client_id=client_id).exclude(ended=None).exists():
-            raise forms.ValidationError("An agent of this client_id was removed, and tokens named it. Take another.")
+            raise forms.ValidationError(
+                "An agent with this client_id was removed, and tokens named it. Choose another."
+            )
         return str(client_id)
 
-    # Whether a private-use scheme is this person's to allow: any other program may answer to it.
+    # Whether this person may allow a private-use scheme: any other program may register it, too.
     may_name_schemes = False
 
     def clean_redirect_uris(self) -> str:
         uris, known = self.cleaned_data["redirect_uris"].split(), set(self.instance.redirect_uri_list)
         for uri in uris:
-            # What the configuration file has written down stays, whoever changes something else.
+            # A value from the configuration file stays when another field changes.
             schemes = {redirect_uris.scheme_of(uri)} if self.may_name_schemes or uri in known else set()
             if problem := redirect_uris.problem(uri, custom_schemes=frozenset(schemes)):
                 raise forms.ValidationError(f"{uri[:200]}: {problem.sentence}")
@@ -111,7 +113,7 @@ class AgentForm(Form):
     def clean_tags(self) -> list[str]:
         if any(has_unseen(tag) for tag in self.cleaned_data["tags"]):
             raise forms.ValidationError(f"One {UNSEEN}.")
-        # A tag of the configuration file may have a space in it, which this field cannot show.
+        # A tag from the configuration file may contain a space, which this field cannot show.
         given: list[str] = self.cleaned_data["tags"]
         return self.instance.tags if given == " ".join(self.instance.tags).split() else given
 
@@ -127,15 +129,15 @@ class AgentForm(Form):
             found = jwts.keys_from_jwks(value)
         except jwts.JwtError as error:
             raise forms.ValidationError(
-                "Not a usable set of public keys. Private and symmetric keys are never taken."
+                "Not a usable set of public keys. Private and symmetric keys are refused."
             ) from error
         if not found:
-            raise forms.ValidationError("There is no key in it that can verify a signature.")
+            raise forms.ValidationError("It has no key that can verify a signature.")
         return value
 
     def clean_client_jwks_uri(self) -> str:
         value = str(self.cleaned_data["client_jwks_uri"])
-        # What the configuration file has written down stays, whoever changes something else.
+        # A value from the configuration file stays when another field changes.
         if (
             value
             and value != self.instance.client_jwks_uri
@@ -151,12 +153,12 @@ class AgentForm(Form):
         has_key_errors = {"client_jwks", "client_jwks_uri"} & set(self.errors)
         has_one = bool(cleaned.get("client_jwks")) != bool(cleaned.get("client_jwks_uri"))
         if method == "private_key_jwt" and "client_jwks" in self.fields and not has_one and not has_key_errors:
-            self.add_error("client_jwks", "private_key_jwt needs either its keys or their address.")
+            self.add_error("client_jwks", "private_key_jwt needs either keys or a JWKS URL.")
         if "authorization_code" in grants and not cleaned.get("redirect_uris") and "redirect_uris" not in self.errors:
             self.add_error("redirect_uris", "The authorization code grant needs at least one.")
         # > The client credentials grant type MUST only be used by confidential clients. (RFC 6749 §4.4)
         if "client_credentials" in grants and method == "none":
             self.add_error(
-                "token_endpoint_auth_method", "The client credentials grant needs an agent that proves who it is."
+                "token_endpoint_auth_method", "The client credentials grant needs an agent that authenticates."
             )
         return cleaned

@@ -21,7 +21,7 @@ MAX_CHOICES = 500
 
 class NarrowForm(forms.Form):
     scopes = LinesField(
-        label="At most these scopes",
+        label="Scopes at most",
         widget=forms.Textarea(attrs=attributes("scopes", rows=4, **{"class": "code"})),
         help_text="One a line. An agent that is registered for fewer of them keeps those; none gets more.",
     )

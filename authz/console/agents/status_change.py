@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from authz.approvals import agent_lifecycle
-from authz.approvals.agent_lifecycle import OWN, is_ones_own, switch
+from authz.approvals.agent_lifecycle import OWN, change_status, is_ones_own
 from authz.console.agents.approval_form import ApprovalForm
 from authz.console.agents.reach import reach
 from authz.console.model_admin import person
@@ -30,20 +30,23 @@ APPROVAL = "approve agents"
 CHANGES = {
     Status.APPROVED: (
         "Approve",
-        "It may ask for tokens until its approval ends. What it gets is decided by the rules.",
+        "It may ask for tokens until its approval ends. The rules decide what it gets.",
     ),
     Status.SUSPENDED: (
         "Suspend",
-        "It gets no more tokens, and introspection calls the ones it holds inactive. What people allowed it stays, for"
-        " the day you approve it again.",
+        "It gets no more tokens, and introspection reports its tokens as inactive. Authorizations stay, and work again"
+        " when it is approved again.",
     ),
-    Status.RETIRED: ("Retire", "It gets no more tokens, and everything that people allowed it ends for good."),
+    Status.RETIRED: (
+        "Retire",
+        "It gets no more tokens, and all its authorizations end. A retired agent never comes back.",
+    ),
 }
 DONE = {Status.APPROVED: "approved", Status.SUSPENDED: "suspended", Status.RETIRED: "retired"}
 
 
 def _to_approve(clients: Sequence[Client]) -> tuple[object, ...]:
-    """What the page of an approval shows, with the version of the rules that say what the agents would get."""
+    """What the page of an approval shows, with the version of the rules that it shows."""
     return (rule_history.number(), [form_binding.client_to_approve(client) for client in clients])
 
 
@@ -67,7 +70,7 @@ def _change_one(request: HttpRequest, client: Client, to: str, form: ApprovalFor
     terms = form.terms() if form else None
     is_overtaken = form is not None and form.is_overtaken
     try:
-        if not is_overtaken and switch(client, to, by=person(request), now=datetime.now(UTC), terms=terms):
+        if not is_overtaken and change_status(client, to, by=person(request), now=datetime.now(UTC), terms=terms):
             messages.success(request, f"“{client.name or client.client_id}” is {DONE[Status(to)]}.")
         else:
             messages.warning(request, "Another administrator has changed its status already.")
@@ -77,7 +80,7 @@ def _change_one(request: HttpRequest, client: Client, to: str, form: ApprovalFor
 
 
 def _approval(request: HttpRequest, to: str, clients: Sequence[Client]) -> ApprovalForm | None:
-    """The terms, where something is approved: filled in from what was posted, once that was their form."""
+    """The form of an approval, bound if it was posted; None where nothing is approved."""
     if to != Status.APPROVED:
         return None
     posted = request.POST if "until" in request.POST else None
@@ -119,7 +122,7 @@ def change_selected(request: HttpRequest, queryset: QuerySet[Client], to: str) -
     for client in clients:
         try:
             terms = form.terms(client) if form else None
-            moved += switch(client, to, by=person(request), now=now, terms=terms)
+            moved += change_status(client, to, by=person(request), now=now, terms=terms)
         except PermissionDenied as problem:
             record_refused_page(request, Reason.PAGE_FORBIDDEN, f"{client.client_id}: {problem}")
             left.append(f"{client.client_id}: {problem}")

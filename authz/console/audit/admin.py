@@ -44,10 +44,10 @@ TIMELINE = 2_000
 class AuditAdmin(AuditColumns, ReadOnlyAdmin):
     place = Place("Operate", "Audit", "list", tab="Events", order=2)
     introduction = (
-        "Everything that was asked, decided, issued and changed. Rows are only ever added; the database itself refuses"
-        " anything else."
+        "Everything that was asked, decided, issued and changed. Events are only added: the database refuses to change"
+        " or remove one."
     )
-    empty_text = "The first event is written with the first request."
+    empty_text = "The first request writes the first event."
     change_list_template = "console/audit_list.html"
     change_form_template = "console/audit_event.html"
     list_display = ("at", "what", "agent", "for_whom", "server", "origin")
@@ -86,9 +86,9 @@ class AuditAdmin(AuditColumns, ReadOnlyAdmin):
             return (Tool("Export CSV", f"{export}?{query}"), Tool("Export JSON Lines", f"{lines}?{query}"))
         story = reverse("admin:story")
         links = (
-            ("The whole story", "authorization", obj.authorization),
-            ("The agent's story", "client_id", obj.client_id),
-            ("The person's story", "subject", obj.subject if obj.subject != obj.client_id else ""),
+            ("Event history of the authorization", "authorization", obj.authorization),
+            ("Event history of the agent", "client_id", obj.client_id),
+            ("Event history of the person", "subject", obj.subject if obj.subject != obj.client_id else ""),
         )
         tools = [Tool(title, f"{story}?{urlencode({key: value})}") for title, key, value in links if value]
         if "ask" in obj.detail or obj.event == audit.Event.TOKEN_ISSUED:

@@ -1,4 +1,4 @@
-"""The whole story of one authorization, agent or person: its events in order, and what they rest on."""
+"""The event history of an authorization, an agent or a person: its events in order, and what they rest on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ def story(request: HttpRequest) -> HttpResponse:
     newest = list(queries.about(key, value)[: LENGTH + 1]) if key else []
     context = {
         **console.each_context(request),
-        "title": "The whole story",
+        "title": "Event history of the authorization",
         "key": key,
         "value": value,
         "chapters": chapters(list(reversed(newest[:LENGTH]))),

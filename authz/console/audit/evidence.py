@@ -17,7 +17,7 @@ from authz.evidence import archive_files, checkpoint_keys, proofs, sealer
 from authz.evidence.status import status
 from authz.models import AuditDestination
 
-# Seconds after which unsealed events are a matter for somebody.
+# Seconds after which unsealed events are a problem.
 LATE = 12 * sealer.EVERY
 
 

@@ -1,4 +1,4 @@
-"""Searches of the audit with a name: some that everybody needs, and those that people keep."""
+"""Named searches of the audit: built-in ones, and those that people save."""
 
 from dataclasses import dataclass
 
@@ -54,7 +54,7 @@ def kept(query: QueryDict) -> str:
 
 
 def views(request: HttpRequest) -> list[View]:
-    """Those that stand above the list: the given ones, one's own, and everybody's."""
+    """Those above the list: the built-in ones, the person's own, and shared ones."""
     me, current = person(request), shown_query(request)
     rows = SavedView.objects.filter(Q(owner=me) | Q(is_shared=True))[: 4 * MAX_VIEWS]
     return [
@@ -119,7 +119,7 @@ def forget(request: HttpRequest, pk: int) -> HttpResponse:
         **console.each_context(request),
         "title": "Forget this view?",
         "consequence": "Only the search goes"
-        + (", for everybody who reads the audit. No event does." if row.is_shared else ". No event does."),
+        + (", for all who read the audit. Events stay." if row.is_shared else ". No event does."),
         "button": "Forget it",
         "ends_something": True,
         "back": Tool("Audit", reverse("admin:authz_auditevent_changelist")),

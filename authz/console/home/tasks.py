@@ -43,13 +43,13 @@ def tasks(request: HttpRequest, now: datetime) -> list[Task]:
 
 
 def _lifecycle(agents: str, now: datetime) -> list[Task]:
-    """Approvals that somebody should renew, or let end."""
+    """Approvals that end soon, or have ended."""
     rows = Client.objects.filter(status=Client.Status.APPROVED, approved_until__lte=now + agent_lifecycle.SOON)
     ends = list(rows.order_by("approved_until").values_list("approved_until", flat=True)[:MAX_LIFECYCLE])
     ended = sum(end is not None and end <= now for end in ends)
     found = []
     for kind, count, one, some in (
-        ("ended", ended, "agent stopped: nobody renewed it", "agents stopped: nobody renewed them"),
+        ("ended", ended, "approval of an agent has ended", "approvals of agents have ended"),
         ("ending", len(ends) - ended, "approval of an agent ends soon", "approvals of agents end soon"),
     ):
         if count:
@@ -67,11 +67,11 @@ def _setting_up(now: datetime) -> list[Task]:
         )
     if not Rule.objects.exists():
         found.append(
-            Task("There is no rule yet, so nobody gets anything", reverse("admin:authz_rule_add"), "Write one", "rule")
+            Task("There is no rule yet, so no token is issued", reverse("admin:authz_rule_add"), "Write one", "rule")
         )
     if User.objects.filter(is_active=True)[:2].count() < 2:
-        text = "You are alone here, and nobody approves an agent of their own: somebody else has to answer for it"
-        found.append(Task(text, reverse("admin:authz_user_add"), "Add them", "person"))
+        text = "You are the only person here. An agent's owner may not approve it, so you need a second person"
+        found.append(Task(text, reverse("admin:authz_user_add"), "Add a person", "person"))
     signing = list(SigningKey.objects.filter(retired=None).values_list("alg", "signs_from"))
     keys = reverse("admin:authz_signingkey_changelist")
     if not signing:

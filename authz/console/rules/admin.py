@@ -28,17 +28,17 @@ from authz.sign_in import form_binding
 
 DELETION = "delete a rule"
 
-ASKING, ONLY_WHEN = "Asking a human first", "Only when"
+ASKING, ONLY_WHEN = "Approvals", "Only when"
 
-EFFECT_WORDS = {"allow": "Allow", "deny": "Deny", "require_approval": "Ask first"}
+EFFECT_WORDS = {"allow": "Allow", "deny": "Deny", "require_approval": "Approval"}
 EFFECT_TONES = {"allow": "good", "deny": "bad", "require_approval": "caution"}
 
 
 @admin.register(Rule, site=console)
 class RuleAdmin(ConsoleAdmin):
     place = Place("Allow", "Rules", "rule", order=1)
-    introduction = "Nothing is allowed unless a rule allows it; a denial outweighs any permission."
-    empty_text = "Until there is a rule, nobody gets anything."
+    introduction = "Nothing is allowed unless a rule allows it. A deny always wins."
+    empty_text = "Without a rule no token is issued."
     form = RuleForm
     change_form_template = "console/rule.html"
     delete_confirmation_template = "console/rule_delete.html"
@@ -49,7 +49,7 @@ class RuleAdmin(ConsoleAdmin):
     fieldsets = (
         (None, {"fields": ("name", "effect", "enabled")}),
         ("Which agents, and how they ask", {"fields": ("clients", "grant_types")}),
-        ("For whom", {"fields": ("whom", "groups", "users")}),
+        ("For", {"fields": ("whom", "groups", "users")}),
         ("To what", {"fields": ("resources", "scopes", "sensitivities", "max_lifetime")}),
         (ASKING, {"fields": ("approvers", "approvals")}),
         (
@@ -83,7 +83,7 @@ class RuleAdmin(ConsoleAdmin):
     def effect_chip(self, rule: Rule) -> SafeString:
         chips = [chip(EFFECT_WORDS[rule.effect], EFFECT_TONES[rule.effect])]
         if not rule.enabled:
-            chips.append(chip("Switched off"))
+            chips.append(chip("Disabled"))
         if parts := getattr(rule, "unmatched", ()):
             chips.append(unmatched.mark(parts))
         return format_html_join(mark_safe("<br>"), "{}", ((shown,) for shown in chips))
@@ -159,7 +159,7 @@ class RuleAdmin(ConsoleAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         rule = self.get_object(request, object_id)
-        # Whoever may only look reads it below, among the rest.
+        # People who may only read find it among the fields below.
         told = sentences.of_rows([rule])[0] if self.has_change_permission(request, rule) else ""
         context = {"sentence": told, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)

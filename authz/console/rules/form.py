@@ -28,21 +28,21 @@ def choices(
 
 class RuleForm(Form):
     effect = forms.ChoiceField(
-        choices=(("allow", "Allow"), ("deny", "Deny"), ("require_approval", "Ask a human first")),
+        choices=(("allow", "Allow"), ("deny", "Deny"), ("require_approval", "Require approval")),
         widget=forms.RadioSelect,
     )
     clients = LinesField(
         widget=forms.Textarea(attrs={"class": "code", "rows": 3}),
         label="Agents",
-        help_text="One a line: a client_id, host:*.example.com, tag:finance, owner:alice, environment:production, "
-        "kind:cimd, or * for every one.",
+        help_text="One a line: a client_id, host:*.example.com, tag:finance, owner:alice, environment:production,"
+        " kind:cimd, or * for every one.",
     )
-    grant_types = forms.MultipleChoiceField(choices=(), widget=forms.CheckboxSelectMultiple, label="Ways to ask")
+    grant_types = forms.MultipleChoiceField(choices=(), widget=forms.CheckboxSelectMultiple, label="Grants")
     whom = forms.ChoiceField(
         choices=(("machine", "For itself (machine to machine)"), ("people", "For people")),
         widget=forms.RadioSelect,
-        label="For whom",
-        help_text="One rule never speaks about both.",
+        label="For",
+        help_text="A rule is for one or the other.",
     )
     groups = forms.MultipleChoiceField(choices=(), required=False, widget=forms.CheckboxSelectMultiple)
     users = LinesField(
@@ -58,26 +58,26 @@ class RuleForm(Form):
         required=False,
         widget=forms.CheckboxSelectMultiple,
         label="Of these, only with sensitivity",
-        help_text="Nothing ticked: whatever their sensitivity.",
+        help_text="If none is ticked, all sensitivities.",
     )
     max_lifetime = forms.IntegerField(
         required=False,
         min_value=1,
         label="Tokens live at most",
-        help_text="Seconds. Left empty: as the MCP server says.",
+        help_text="Seconds. If empty, as set for the MCP server.",
     )
     approvers = ApproversField(
         required=False,
         label="Who approves",
-        help_text="Where the effect is “require approval”, one a line: owner (of the MCP server), role:approver,"
-        " group:…, user:…. Left empty: as the MCP server says.",
+        help_text="For “Require approval”, one a line: owner (of the MCP server), role:approver, group:…, user:…. If"
+        " empty, as set for the MCP server.",
     )
     approvals = forms.IntegerField(
         required=False,
         min_value=1,
         max_value=MAX_APPROVERS,
         label="How many of them",
-        help_text="Different people. Left empty: one.",
+        help_text="That many different people have to approve. If empty, one.",
     )
     max_auth_age = forms.IntegerField(
         required=False, min_value=1, label="Signed in no longer ago than", help_text="Seconds."
@@ -140,8 +140,8 @@ class RuleForm(Form):
             return server_label(identifier, row.name, row.behind)
 
         for field, known, every, label in (
-            ("grant_types", registry.grants(), "Every way", grant_label),
-            ("groups", groups, "Anybody who signs in", str),
+            ("grant_types", registry.grants(), "Every grant", grant_label),
+            ("groups", groups, "Everyone who signs in", str),
             ("resources", offered, "Every MCP server", server),
             ("scopes", scopes, "Every scope", str),
         ):
@@ -149,7 +149,7 @@ class RuleForm(Form):
                 self.fields[field].choices = choices(known, definition.get(field) or (), every, label)  # type: ignore[attr-defined]
 
     def is_valid(self) -> bool:
-        # Trying a change out saves nothing: the page comes back as it does for a mistake, with the effect instead.
+        # A trial saves nothing: the page comes back as after an error, with the effect.
         return super().is_valid() and not self.is_trial
 
     @property
@@ -165,7 +165,7 @@ class RuleForm(Form):
         }
         if cleaned["whom"] == "people":
             if not cleaned["groups"] and not cleaned["users"]:
-                self.add_error("groups", "Name a group or a person: an empty list would mean nobody.")
+                self.add_error("groups", "Name a group or a person.")
                 return cleaned
             definition |= {field: cleaned[field] for field in ("groups", "users") if cleaned[field]}
         elif cleaned["groups"] or cleaned["users"]:
@@ -176,7 +176,7 @@ class RuleForm(Form):
         if cleaned["max_lifetime"]:
             definition["max_lifetime"] = cleaned["max_lifetime"]
         conditions = {field: cleaned[field] for field in self.OF_CONDITIONS if cleaned[field]}
-        # What the form has no field for stays as the configuration file wrote it.
+        # A condition without a field in this form stays as it is.
         if hours := (self.instance.definition or {}).get("conditions", {}).get("hours"):
             conditions["hours"] = hours
         if conditions:

@@ -112,7 +112,7 @@ def _alike(value: Any) -> Any:
 
 def _value(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "nobody and nothing"
+        return ", ".join(map(str, value)) or "nothing"
     if isinstance(value, dict):
         return "; ".join(f"{name} {_value(part)}" for name, part in value.items())
     if isinstance(value, bool):

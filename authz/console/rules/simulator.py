@@ -25,7 +25,7 @@ from authz.sign_in.sign_in import signed_in_now
 REASONS = {
     "allowed": "Rules allow all of it.",
     "narrowed": "Rules allow a part of it; the rest is left out.",
-    "approval_needed": "A rule asks a human first.",
+    "approval_needed": "A rule requires an approval.",
     "approval_declined": "An approver has declined it.",
     "denied_by_rule": "A rule denies it.",
     "no_rule_allows": "No rule allows it, and what no rule allows is denied.",
@@ -33,7 +33,7 @@ REASONS = {
     "client_not_approved": "The agent is not approved (or no longer), so no rule is asked.",
     "nothing_asked": "The request names no scope of this MCP server.",
 }
-NOT_HERE = "In this way nobody gets there: the MCP server stands behind another authorization server."
+NOT_HERE = "No request can reach it in this way: the MCP server belongs to another authorization server."
 NOT_ELSEWHERE = "This way leads only to MCP servers behind other authorization servers."
 NOT_BY_IT = (
     "It does not get there, whatever the rules say: it needs to be registered for this way, to prove who it is, and to"
@@ -44,7 +44,7 @@ NOT_BY_IT = (
 class AskForm(forms.Form):
     client_id = forms.CharField(label="Agent", max_length=1024, help_text="Its client_id.")
     username = forms.CharField(
-        label="For whom", max_length=255, required=False, help_text="A user name. Left empty: for itself."
+        label="For", max_length=255, required=False, help_text="A user name. Left empty: for itself."
     )
     resource = forms.ChoiceField(label="MCP server")
     grant_type = forms.ChoiceField(label="How it asks")
@@ -68,7 +68,7 @@ class AskForm(forms.Form):
             return None
         user = User.objects.filter(username=self.cleaned_data["username"]).first()
         if user is None:
-            raise forms.ValidationError("Nobody has this user name.")
+            raise forms.ValidationError("No person has this user name.")
         return user
 
     def clean(self) -> dict[str, Any]:

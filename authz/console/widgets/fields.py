@@ -82,7 +82,7 @@ class PersonField(forms.CharField):
             return None
         person = User.objects.filter(username=name).first()
         if person is None:
-            raise forms.ValidationError("Nobody has this user name.")
+            raise forms.ValidationError("No person has this user name.")
         return person
 
     def has_changed(self, initial: Any, data: Any) -> bool:

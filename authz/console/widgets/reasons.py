@@ -21,12 +21,12 @@ REMEDIES: Mapping[str, str] = {
         "The code was used before. Everything that it led to was ended, since somebody may have stolen it."
     ),
     "refresh_token_replayed": (
-        "An old refresh token came back after the window for retries. The whole family was ended, since"
-        " one of two holders is a thief."
+        "An old refresh token came back after the window for retries. The whole family was ended, since one of two"
+        " holders is a thief."
     ),
     "authorization_revoked": "The authorization was ended before. The agent has to ask again.",
     "subject_denied": "The rules do not let this person use this agent here. Try it in the simulator.",
-    "subject_inactive": "The person's account is switched off.",
+    "subject_inactive": "The person's account is disabled.",
     "denied_by_policy": "No rule allows it, or one denies it. Try it in the simulator.",
     "resource_unknown": "No MCP server with this identifier is registered and active.",
     "resource_missing": "The request names no MCP server, and there is no default one.",

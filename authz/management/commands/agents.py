@@ -82,7 +82,7 @@ class Command(BaseCommand):
         if by.role not in (User.Role.ADMINISTRATOR, User.Role.APPROVER):
             raise CommandError("Only administrators and approvers decide about agents.")
         try:
-            if not agent_lifecycle.switch(client, to, by=by, now=now, terms=_terms(options)):
+            if not agent_lifecycle.change_status(client, to, by=by, now=now, terms=_terms(options)):
                 raise CommandError(f"From {client.status} it cannot become {to}, or somebody else was quicker.")
         except PermissionDenied as problem:
             raise CommandError(str(problem)) from None
