@@ -45,7 +45,7 @@ def parts(app_configs: Any, **_: Any) -> list[CheckMessage]:
     """authz.E004 to E008, E015: everything that settings plug in can be loaded and has the right shape."""
     messages: list[CheckMessage] = []
     sockets: Sequence[tuple[str, str, Callable[[], Any], tuple[str, ...]]] = (
-        ("GRANTS", "authz.E004", registry.grants, ("GRANT_TYPE", "PARAMETERS", "redeem")),
+        ("GRANTS", "authz.E004", registry.grants, ("GRANT_TYPE", "redeem")),
         (
             "CLIENT_AUTH_METHODS",
             "authz.E005",

@@ -65,7 +65,6 @@ class Grant(Protocol):
     """A grant type (RFC 6749 §1.3). `redeem` returns the response's JSON object or raises `OAuthError`."""
 
     GRANT_TYPE: str
-    PARAMETERS: frozenset[str]
 
     # A grant may have `client_id(params) -> str | None` too: whose client a request stands for that names none.
     # One whose requests can be answered later has `single_use(request) -> SingleUse | None` too: what it uses up

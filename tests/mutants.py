@@ -51,7 +51,7 @@ def main(patterns: list[str]) -> int:
 
 def _copy() -> None:
     """The engine and its tests, and nothing above them that would need more."""
-    for package in ("authz/policy", "tests/policy"):
+    for package in ("authz/policy", "authz/protocol", "tests/policy"):
         shutil.rmtree(HERE / package, ignore_errors=True)
         shutil.copytree(ROOT / package, HERE / package, ignore=shutil.ignore_patterns("__pycache__"))
         (HERE / package).parent.joinpath("__init__.py").touch()

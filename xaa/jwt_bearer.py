@@ -48,7 +48,6 @@ from xaa.subject_resolution import Resolution
 from xaa.trusted_issuers import Trust, Use
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-PARAMETERS = frozenset({"grant_type", "assertion", "scope", "resource", "client_id"})
 # > A Resource Authorization Server [...] SHOULD include the following value (ID-JAG §7.2)
 METADATA = {"authorization_grant_profiles_supported": [id_jag.GRANT_PROFILE]}
 

@@ -28,18 +28,6 @@ from xaa.reasons import Reason
 from xaa.resource_authorization_servers import Server, Target
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
-PARAMETERS = frozenset(
-    {
-        "grant_type",
-        "requested_token_type",
-        "audience",
-        "resource",
-        "scope",
-        "subject_token",
-        "subject_token_type",
-        "client_id",
-    }
-)
 # > the IdP Authorization Server SHOULD include the following value (ID-JAG §7.1)
 # Seconds. What a client cannot prove to be its own is stolen with ease, and so good for as long as a redemption takes.
 PUBLIC_LIFETIME = 60

@@ -15,7 +15,7 @@ from authz.models import Client, ProtectedResource, Scope
 from authz.models.pending_answer import PendingAnswer
 from authz.policy import Approvers, RuleError
 from authz.protocol.errors import OAuthError
-from authz.protocol.scopes import IDENTITY_SCOPES, is_scope_token
+from authz.protocol.scope_names import IDENTITY_SCOPES, is_scope_token
 
 KEY = "resources"
 LOOKUP = "identifier"

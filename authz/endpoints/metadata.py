@@ -9,7 +9,7 @@ from authz import keys, registry, resources
 from authz.conf import conf
 from authz.database import configuration_cache
 from authz.endpoints.machine import Answer, Request, View, json_response, machine_endpoint
-from authz.protocol.scopes import IDENTITY_SCOPES
+from authz.protocol.scope_names import IDENTITY_SCOPES
 
 
 def document() -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""One module per grant type: `GRANT_TYPE`, `PARAMETERS`, `redeem()`. settings.GATEHOUSE["GRANTS"] plugs them in."""
+"""One module per grant type: `GRANT_TYPE` and `redeem()`. settings.GATEHOUSE["GRANTS"] plugs them in."""

@@ -17,7 +17,6 @@ from authz.sign_in.sign_in import SignIn, sign_in_of
 from authz.tokens import AccessToken, authorization_codes, refresh_tokens
 
 GRANT_TYPE = "authorization_code"
-PARAMETERS = frozenset({"grant_type", "code", "redirect_uri", "client_id", "code_verifier", "resource"})
 METADATA = {"code_challenge_methods_supported": [pkce.METHOD]}
 
 REFRESH_TOKEN_IDLE = timedelta(days=30)

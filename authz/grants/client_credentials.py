@@ -11,7 +11,6 @@ from authz.registry import PUBLIC, TokenRequest
 from authz.tokens import deferrals
 
 GRANT_TYPE = "client_credentials"
-PARAMETERS = frozenset({"grant_type", "scope", "resource"})
 
 
 def redeem(request: TokenRequest) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from authz.tokens import AccessToken, deferrals, refresh_tokens
 from authz.tokens.refresh_tokens import RefreshToken
 
 GRANT_TYPE = "refresh_token"
-PARAMETERS = frozenset({"grant_type", "refresh_token", "scope", "resource", "client_id"})
 
 
 def redeem(request: TokenRequest) -> dict[str, Any]:

@@ -108,6 +108,7 @@ class AuthorizationCode(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     resource = models.ForeignKey("authz.ProtectedResource", null=True, on_delete=models.PROTECT)
     redirect_uri = models.TextField()
+    # Read by no version; an older version beside this one writes it.
     redirect_uri_sent = models.BooleanField(default=True)
     code_challenge = models.CharField(max_length=128)
     scopes = models.JSONField(default=list)

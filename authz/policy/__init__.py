@@ -16,13 +16,12 @@ from authz.policy.decision import Decision, DecisionReason, Outcome, StepUp
 from authz.policy.explain import Explanation, Mismatch, RuleStatus, RuleTrace, ScopeTrace, explain, rule_status
 from authz.policy.facts import facts_of, question_from
 from authz.policy.parsing import RuleError
-from authz.policy.question import IDENTITY_SCOPES, AccessQuestion, ClientKind, ClientStatus, part_scopes
+from authz.policy.question import AccessQuestion, ClientKind, ClientStatus
 from authz.policy.reach import Agent, Person, Reach, Server, reach
 from authz.policy.rules import Effect, Rule
 from authz.policy.sentences import sentence
 
 __all__ = [
-    "IDENTITY_SCOPES",
     "AccessQuestion",
     "Agent",
     "Approval",
@@ -55,7 +54,6 @@ __all__ = [
     "decide_sign_in",
     "explain",
     "facts_of",
-    "part_scopes",
     "question_from",
     "reach",
     "rule_status",

@@ -25,9 +25,10 @@ from authz.policy.applicable import applicable
 from authz.policy.approvals import Approval
 from authz.policy.compiled import RuleSet, positions, union
 from authz.policy.decision import Decision, DecisionReason, Outcome
-from authz.policy.question import IDENTITY_SCOPES, AccessQuestion
+from authz.policy.question import AccessQuestion
 from authz.policy.rules import Effect
 from authz.policy.tally import Tally, rule_names
+from authz.protocol.scope_names import IDENTITY_SCOPES
 
 
 def decide(question: AccessQuestion, rules: RuleSet, now: float, approvals: Sequence[Approval] = ()) -> Decision:

@@ -5,12 +5,8 @@ shape. Who puts it has already authenticated the client and the person, resolved
 parted the identity scopes (`part_scopes`) from the resource's own.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-
-# Scopes of this server itself (OpenID Connect Core §5.4 and §11), never of a protected resource.
-IDENTITY_SCOPES = ("openid", "profile", "email", "groups", "offline_access")
 
 
 class ClientStatus(StrEnum):
@@ -85,10 +81,3 @@ class AccessQuestion:
     def grant_names(self) -> tuple[str, ...]:
         """The grant types by which rules may speak of this question."""
         return (self.grant_type, "refresh_token") if self.refresh else (self.grant_type,)
-
-
-def part_scopes(names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(identity scopes, the resource's scopes), each in the order given and without repetitions."""
-    unique = tuple(dict.fromkeys(names))
-    identity = tuple(name for name in unique if name in IDENTITY_SCOPES)
-    return identity, tuple(name for name in unique if name not in IDENTITY_SCOPES)

@@ -16,7 +16,6 @@ approvers      who may give the approval that a require_approval asks for; see `
 A deny takes away exactly the scopes it speaks about and leaves the others; `scopes: ["*"]` takes away all of them.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,6 +25,7 @@ from authz.policy.approvers import Approvers, approvers_or_none
 from authz.policy.clients import client_pattern
 from authz.policy.conditions import UNCONDITIONAL, Conditions
 from authz.policy.parsing import RuleError, mapping, names, switch, text, texts, whole_number
+from authz.protocol.scope_names import is_scope_token
 
 
 class Effect(StrEnum):
@@ -140,9 +140,6 @@ _FIELDS = (
     "version",
 )
 
-# > scope-token = 1*( %x21 / %x23-5B / %x5D-7E ) (RFC 6749 §3.3)
-_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
-
 _SHORT_GRANT_TYPES = ("authorization_code", "client_credentials", "refresh_token")
 
 
@@ -199,7 +196,7 @@ def _check_resource(name: str, field: str) -> None:
 def _scopes(value: object) -> tuple[str, ...]:
     found = names(value, "scopes")
     for position, name in enumerate(found):
-        if not _SCOPE_TOKEN.fullmatch(name):
+        if not is_scope_token(name):
             raise RuleError(f"scopes[{position}]", "is not a scope name (RFC 6749 §3.3).")
     return found
 

@@ -26,7 +26,6 @@ class AuthorizationRequest:
     """What was asked for. `scopes` are the resource's, `identity_scopes` this server's; `resource` as it was sent."""
 
     redirect_uri: str
-    redirect_uri_sent: bool
     state: str
     code_challenge: str
     resource: str | None
@@ -93,7 +92,6 @@ def read(params: Params, *, redirect_uri: str, grant_types: Collection[str]) -> 
     own, identity = scopes.split(scopes.parse(params.get("scope")))
     return AuthorizationRequest(
         redirect_uri=redirect_uri,
-        redirect_uri_sent="redirect_uri" in params,
         state=_bounded(params, "state", MAXIMUM_STATE),
         code_challenge=challenge,
         resource=params.get("resource"),

@@ -1,16 +1,11 @@
 """Scopes (RFC 6749 §3.3)."""
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 
 from authz.protocol.errors import OAuthError, Reason, harmless
+from authz.protocol.scope_names import IDENTITY_SCOPES, is_scope_token
 
-# > scope-token = 1*( %x21 / %x23-5B / %x5D-7E ) (RFC 6749 §3.3)
-_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 MAXIMUM_SCOPES = 200
-
-# These belong to the authorization server itself, not to a protected resource (OpenID Connect Core §5.4, §11).
-IDENTITY_SCOPES = ("openid", "profile", "email", "groups", "offline_access")
 
 
 def parse(scope: str | None) -> tuple[str, ...]:
@@ -19,13 +14,9 @@ def parse(scope: str | None) -> tuple[str, ...]:
     Clients join lists that hold empty names (claude.ai sends `+offline_access`), so further blanks name nothing.
     """
     names = tuple(dict.fromkeys(name for name in (scope or "").split(" ") if name))
-    if len(names) > MAXIMUM_SCOPES or not all(_SCOPE_TOKEN.fullmatch(name) for name in names):
+    if len(names) > MAXIMUM_SCOPES or not all(map(is_scope_token, names)):
         raise OAuthError(Reason.SCOPE_MALFORMED, detail=harmless(scope or ""))
     return names
-
-
-def is_scope_token(name: str) -> bool:
-    return bool(_SCOPE_TOKEN.fullmatch(name))
 
 
 def split(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -40,7 +40,6 @@ def issue(
         user=user,
         resource=resource,
         redirect_uri=request.redirect_uri,
-        redirect_uri_sent=request.redirect_uri_sent,
         code_challenge=request.code_challenge,
         scopes=list(granted),
         identity_scopes=list(identity_scopes),

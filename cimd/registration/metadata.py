@@ -9,7 +9,7 @@ from authz.protocol import client_metadata, strict_json
 from authz.protocol.client_metadata import ClientMetadata, Terms
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwts import ALGORITHMS
-from authz.protocol.scopes import IDENTITY_SCOPES
+from authz.protocol.scope_names import IDENTITY_SCOPES
 from cimd import policy
 from cimd.reasons import Reason
 

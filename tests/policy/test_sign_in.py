@@ -315,8 +315,3 @@ def test_it_says_which_sign_in_would_help() -> None:
 def test_a_machine_is_refused_under_the_rules_version() -> None:
     rules = policy.compile([allow(groups=None)], "v1")
     assert policy.decide_sign_in(machine("openid"), rules, NOW).ruleset == "v1"
-
-
-def test_scopes_are_parted() -> None:
-    identity, others = policy.part_scopes(["read", "openid", "read", "offline_access", "write", "openid"])
-    assert (identity, others) == (("openid", "offline_access"), ("read", "write"))

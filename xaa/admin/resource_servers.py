@@ -14,8 +14,8 @@ from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import chip, foreign
 from authz.console.widgets.fields import LinesField
-from authz.protocol import scopes
 from authz.protocol.errors import OAuthError
+from authz.protocol.scope_names import is_scope_token
 from xaa.admin.fields import ClientIdsField, IssuerField, NamedFields
 from xaa.models import (
     ResourceAuthorizationServer,
@@ -63,7 +63,7 @@ class TargetForm(Form):
 
     def clean_scopes(self) -> list[str]:
         given: list[str] = self.cleaned_data["scopes"]
-        if not all(scopes.is_scope_token(name) for name in given):
+        if not all(is_scope_token(name) for name in given):
             raise forms.ValidationError("Scope names have neither quotation marks nor backslashes.")
         return given
 

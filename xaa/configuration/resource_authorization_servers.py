@@ -9,8 +9,8 @@ from rest_framework import serializers
 from authz import keys, resources
 from authz.conf import conf
 from authz.configuration.shown_text import ShownField
-from authz.protocol import scopes
 from authz.protocol.errors import OAuthError
+from authz.protocol.scope_names import is_scope_token
 from xaa.configuration.trusted_issuers import check_issuer
 from xaa.models import ResourceAuthorizationServer, TargetResource
 
@@ -31,7 +31,7 @@ class TargetSerializer(serializers.Serializer[Any]):
         return value
 
     def validate_scopes(self, value: list[str]) -> list[str]:
-        if not all(scopes.is_scope_token(name) for name in value):
+        if not all(is_scope_token(name) for name in value):
             raise serializers.ValidationError("are not scope names (RFC 6749 §3.3)")
         return list(dict.fromkeys(value))
 

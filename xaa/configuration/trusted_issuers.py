@@ -13,7 +13,8 @@ from authz.configuration.shown_text import ShownField
 from authz.keys.secrets_at_rest import fingerprint
 from authz.models import Client
 from authz.models.client import JWT_BEARER
-from authz.protocol import host_patterns, scopes
+from authz.protocol import host_patterns
+from authz.protocol.scope_names import is_scope_token
 from xaa import presets, spiffe
 from xaa.configuration.issuer_keys import AudienceField, check_keys, check_trust_domain
 from xaa.models import ResourceAuthorizationServer, SignInClient, TrustedIssuer, WorkloadBinding
@@ -101,7 +102,7 @@ class SignInSerializer(serializers.Serializer[Any]):
 
     def validate_scopes(self, value: list[str]) -> list[str]:
         # > openid: REQUIRED (OpenID Connect Core §3.1.2.1)
-        if "openid" not in value or not all(scopes.is_scope_token(name) for name in value):
+        if "openid" not in value or not all(is_scope_token(name) for name in value):
             raise serializers.ValidationError("must be scopes, openid among them")
         return value
 

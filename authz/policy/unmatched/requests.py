@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from authz.policy.near_miss import did_you_mean, nearest, nearest_address, one_of
-from authz.policy.question import IDENTITY_SCOPES
 from authz.policy.reach import Server
 from authz.policy.rules import Effect, Rule
 from authz.policy.unmatched.agents import matching
 from authz.policy.unmatched.known import Finding, Known, Unmatched, entries
+from authz.protocol.scope_names import IDENTITY_SCOPES
 
 # The grant types by which nobody but a person, and nobody but a machine, gets a token.
 FOR_PEOPLE = frozenset({"authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"})
