@@ -33,6 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
     databases.directory()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a third of the time of a run is waiting, for servers and for deadlines."""
+    return (os.cpu_count() or 1) + 1
+
+
 # What asks no database, or would ask each the same.
 WITHOUT_A_DATABASE = (
     "tests/policy/",

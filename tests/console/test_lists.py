@@ -181,7 +181,7 @@ def test_no_api_list_answers_by_a_column_that_it_does_not_name(signed_in: Page, 
     found = {}
     for number, address in enumerate(sorted(set(api_lists()))):
         cache.clear()  # the API counts what one caller asks in a minute
-        for lookup in [*tried[number % 5 :: 5], "password__startswith", "secret_digest__startswith", "session_key"]:
+        for lookup in [*tried[number % 10 :: 10], "password__startswith", "secret_digest__startswith", "session_key"]:
             response = browser.get(address, {lookup: "a"})
             if response.status_code not in {400, 401, 403, 405, 406}:
                 found[f"{address}?{lookup}"] = response.status_code
