@@ -76,7 +76,7 @@ def pages(first: Any) -> dict[str, list[str]]:
     """name → paths. `first(label)` is the key of a row of a model, such as `authz_client`; None if there is none."""
     found: dict[str, list[str]] = {}
     for name, pattern in patterns():
-        if name in NO_PAGE or _is_allauths(pattern):
+        if name in NO_PAGE or _is_allauths(name, pattern):
             continue
         path = reverse(name, kwargs={argument: _value(name, argument, first) for argument in _arguments(pattern)})
         queries = [query.format(resource=first("resource")) for query in ASKED.get(name, ())]
@@ -85,8 +85,13 @@ def pages(first: Any) -> dict[str, list[str]]:
     return found
 
 
-def _is_allauths(pattern: URLPattern) -> bool:
-    return not getattr(pattern.callback, "__module__", "").startswith(("authz", "cimd", "xaa", "django."))
+def _is_allauths(name: str, pattern: URLPattern) -> bool:
+    """Whether the address is allauth's, with its view or with ours in place of that."""
+    from authz.sign_in.account_pages import OURS
+
+    return name in OURS or not getattr(pattern.callback, "__module__", "").startswith(
+        ("authz", "cimd", "xaa", "django.")
+    )
 
 
 def _arguments(pattern: URLPattern) -> list[str]:
