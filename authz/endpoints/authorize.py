@@ -238,10 +238,7 @@ def _page(request: HttpRequest, asked: Asked, offer: Offer) -> ConsentPage:
 
 
 def _decision(asked: Asked, user: User, signed_in: BrowserSignIn) -> Decision:
-    question = _question(asked, user, signed_in, _wanted(asked))
-    if asked.resource is None:
-        return decisions.evaluate_sign_in(question, asked.now)
-    return decisions.evaluate(question, asked.now)
+    return decisions.evaluate_either(_question(asked, user, signed_in, _wanted(asked)), asked.now)
 
 
 def _wanted(asked: Asked) -> Sequence[str]:

@@ -113,7 +113,7 @@ def test_who_gets_around_the_approval_is_listed(
     ("rule", "problem"),
     [
         ("", "without rules demands nothing"),
-        ("{%s, enabled: false}", "is switched off"),
+        ("{%s, enabled: false}", "is disabled"),
         (
             "{%s, conditions: {networks: [10.0.0.0/8], hours: {from: '08:00', to: '09:00'}}}",
             "depends on hours, networks",

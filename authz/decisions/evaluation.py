@@ -1,0 +1,56 @@
+"""Decisions by the stored rules and approvals: at a request, and again at introspection."""
+
+import time
+from dataclasses import replace
+
+from authz.approvals import access_requests
+from authz.decisions.rules import cached_rules, cached_rules_anywhere
+from authz.policy import AccessQuestion, Approval, Decision, Effect, Outcome, RuleSet, decide, decide_sign_in
+from authz.telemetry import metrics, tracing
+
+
+def evaluate(question: AccessQuestion, now: float) -> Decision:
+    """The decision on a question for a protected resource. `now` is in seconds since the epoch."""
+    return _decided(question, cached_rules(), now)
+
+
+def evaluate_sign_in(question: AccessQuestion, now: float) -> Decision:
+    """The decision on identity scopes, which are this server's own."""
+    return decide_sign_in(question, cached_rules(), now, approvals_for(question, cached_rules(), now))
+
+
+def evaluate_either(question: AccessQuestion, now: float) -> Decision:
+    """The decision on a question for a resource; without a resource, on a sign-in alone."""
+    return evaluate(question, now) if question.resource else evaluate_sign_in(question, now)
+
+
+def _decided(question: AccessQuestion, rules: RuleSet, now: float) -> Decision:
+    began = time.perf_counter()
+    with tracing.span("decide"):
+        decision = decide(question, rules, now)
+    metrics.POLICY_SECONDS.observe(time.perf_counter() - began)
+    # An approval only lifts a wait, so approvals are read only where a scope waits.
+    if decision.effect is not Outcome.PENDING:
+        return decision
+    return decide(question, rules, now, approvals_for(question, rules, now))
+
+
+def approvals_for(question: AccessQuestion, rules: RuleSet, now: float) -> tuple[Approval, ...]:
+    """The live answers of people that may matter to a question; none is read where no rule requires an approval."""
+    return access_requests.approvals_for(question, now) if rules.effects[Effect.REQUIRE_APPROVAL] else ()
+
+
+def still_allowed(question: AccessQuestion, *, issued_at: float, now: float) -> bool:
+    """Whether what was issued at `issued_at` would still be allowed as a whole, for introspection.
+
+    The sign-in is as old as it was then. Networks count for nothing: the resource server that introspects is in another
+    one than the agent. All else (rules, groups, status, approvals) is as of now.
+    """
+    aged = question.auth_time + (now - issued_at) if question.auth_time is not None else None
+    at_issue, rules = replace(question, auth_time=aged), cached_rules_anywhere()
+    if question.resource:
+        decision = _decided(at_issue, rules, now)
+    else:
+        decision = decide_sign_in(at_issue, rules, now, approvals_for(at_issue, rules, now))
+    # Scopes that are granted beside a wait count: each scope of a token is decided by itself.
+    return set(at_issue.scope_names()) <= set(decision.scopes)
