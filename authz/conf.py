@@ -22,6 +22,7 @@ class Conf:
     outbound_ca_bundle: str | None
     plain_http_resources: frozenset[str]
     threads: int
+    database_pool: int
     database_timeout: int
     trusted_proxies: tuple[str, ...]
     proxy_header: str

@@ -167,6 +167,7 @@ GATEHOUSE = {
     "OUTBOUND_ALLOWED_HOSTS": [allowed_host(item) for item in env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")],
     "OUTBOUND_CA_BUNDLE": os.environ.get("GATEHOUSE_OUTBOUND_CA_BUNDLE") or None,
     "THREADS": THREADS,
+    "DATABASE_POOL": env_number("GATEHOUSE_DATABASE_POOL", 8, "connections", least=1),
     "DATABASE_TIMEOUT": env_number("GATEHOUSE_DATABASE_TIMEOUT", 2, least=1),
     "PROXY_HEADER": proxy_header(),
     "TRUSTED_PROXIES": [network(item) for item in env_list("GATEHOUSE_TRUSTED_PROXIES")],

@@ -17,6 +17,7 @@ from django.db import connection
 from authz import audit, keys
 from authz.authorizations import status_lists
 from authz.database import configuration_cache
+from authz.database.postgresql.pool import pool
 from authz.limits import rate_limits, refusal_sampling
 from tests.support import append_only, databases, rows, world
 from tests.support.clock import Clock
@@ -115,6 +116,8 @@ def _fresh_process_state() -> Iterator[None]:
     audit.forget_failure()
     yield
     configuration_cache.forget()
+    if not settings.IS_SQLITE:
+        pool.close()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from authz.database import greenlets
 from authz.database.sqlite3.base import DatabaseWrapper as SQLite
 
 _here = threading.local()
@@ -71,7 +72,9 @@ def timestamp(value: datetime) -> datetime | str:
 
 
 def _database() -> BaseDatabaseWrapper:
-    """This thread's connection, remembered: Django looks it up by the running task each time, which is slow."""
+    """This request's connection, or the thread's, remembered: Django looks it up by the running task each time."""
+    if (request := greenlets.current()) is not None:
+        return request.database or connections[DEFAULT_DB_ALIAS]
     try:
         database: BaseDatabaseWrapper = _here.database
     except AttributeError:

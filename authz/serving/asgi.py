@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -23,11 +24,13 @@ from django.core.signals import request_finished
 from authz.conf import conf
 from authz.database import concurrency, replay
 from authz.database.downloads import Reader
+from authz.database.greenlets import ClientGoneError
 from authz.endpoints import metadata
 from authz.endpoints.machine import Response, View
 from authz.outbound import errands
 from authz.outbound.errands import Errand
 from authz.protocol.params import MAXIMUM_BODY as MAXIMUM_MACHINE_BODY
+from authz.serving import in_the_loop
 from authz.telemetry import metrics
 
 Message = dict[str, Any]
@@ -89,7 +92,7 @@ async def _answered(scope: dict[str, Any], receive: Receive, send: Send) -> list
             return await _answer(view, scope, bytes(body), receive, send)
         finally:
             _long -= 1
-    except _GoneError:
+    except (_GoneError, ClientGoneError):
         return []
 
 
@@ -102,7 +105,7 @@ async def _answer(view: View | None, scope: dict[str, Any], body: bytes, receive
         came: Response | list[Message] | concurrency.MustRunInThread
         environ["wsgi.input"] = BytesIO(body)
         if view is not None and is_in_loop and _may_begin_in_the_loop(view, loop.time()):
-            came = _in_the_loop(view, environ, again, loop)
+            came = await in_the_loop.run(partial(_tried, view, environ, again, loop), partial(_left, receive))
         else:
             if view is not None and is_in_loop:
                 environ[WAITS] = True
@@ -173,16 +176,10 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-def _in_the_loop(
-    view: View,
-    environ: dict[str, Any],
-    again: _Again,
-    loop: AbstractEventLoop,
+def _tried(
+    view: View, environ: dict[str, Any], again: _Again, loop: AbstractEventLoop
 ) -> Response | concurrency.MustRunInThread:
-    """The response, or `MustRunInThread` if the request has to wait."""
-    # Where a loop is running, Django keeps database connections by task, and refuses to use them. During this call the
-    # thread does nothing else, so it may count as a thread without a loop.
-    asyncio._set_running_loop(None)
+    """The response, or `MustRunInThread` if the request has to wait for something that would hold the loop."""
     try:
         with concurrency.in_event_loop(), again.in_force():
             return answer(view, environ)
@@ -191,8 +188,6 @@ def _in_the_loop(
             _locked.setdefault(view, []).append(loop.time())
             environ[WAITS] = True
         return wait
-    finally:
-        asyncio._set_running_loop(loop)
 
 
 def _in_a_thread(environ: dict[str, Any], again: _Again, reader: Reader) -> list[Message] | concurrency.MustRunInThread:

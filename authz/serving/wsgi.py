@@ -22,7 +22,7 @@ from django.db import connection
 
 from authz import audit
 from authz.conf import conf
-from authz.database import concurrency
+from authz.database import concurrency, greenlets
 from authz.endpoints import health, introspection, jwks, metadata, metrics, revocation, token
 from authz.endpoints.machine import BEGAN, MachineRequest, Response, View, json_response, request_id
 from authz.limits.addresses import client_address
@@ -86,9 +86,10 @@ def _busy() -> Response:
 
 def answer(view: View, environ: dict[str, Any]) -> Response:
     """The response of a machine endpoint."""
-    # Django does this by a signal that is not sent here. It may query the database, so endpoints without one are left
-    # out.
-    if connection.connection is not None and not getattr(view, "needs_no_database", False):
+    # In a greenlet the pool does this (authz/database/postgresql/pool.py).
+    needs_database = not getattr(view, "needs_no_database", False)
+    if needs_database and greenlets.current() is None and connection.connection is not None:
+        # Django does this by a signal that is not sent here. It may query the database.
         connection.close_if_unusable_or_obsolete()
         # The first statement of each request finds out whether it is alive (authz/database/configuration_cache.py).
         connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs do not know it

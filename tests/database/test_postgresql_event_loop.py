@@ -1,12 +1,12 @@
-"""On PostgreSQL the event-loop thread waits neither for a locked row nor for the database
-(authz/database/postgresql).
+"""On PostgreSQL a request of the event loop waits for the database in a greenlet, and keeps no other request waiting
+(authz/database/greenlets.py, authz/database/postgresql/pool.py).
 """
 
 import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -18,31 +18,58 @@ from django.conf import settings
 from django.db import connection, connections
 
 from authz.conf import conf
-from authz.database import concurrency
+from authz.database import greenlets
+from authz.database.postgresql import pool as pools
 from authz.database.postgresql.base import DatabaseWrapper
+from authz.database.postgresql.pool import pool
+from authz.models import AuditEvent, Authorization
 from authz.serving import asgi
-from tests.support import world
+from tests.support import assertions, world
 from tests.support.world import World
 
 pytestmark = [
-    pytest.mark.skipif(settings.IS_SQLITE, reason="SQLite locks no rows, and is never away"),
+    pytest.mark.skipif(settings.IS_SQLITE, reason="SQLite has no connections to wait for"),
     pytest.mark.django_db(transaction=True),
 ]
 MACHINE = {"grant_type": "client_credentials"}
+Told = tuple[int, dict[str, Any], float]
 
 
 @pytest.fixture(autouse=True)
-def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Threads of the test's own, whose connections are closed before the database is gone."""
-    with ThreadPoolExecutor(1, thread_name_prefix="thread") as pool:
-        monkeypatch.setattr(asgi, "_threads", pool)
-        yield
-        pool.submit(connections.close_all).result()
-    connection.close()  # it has the settings of the event-loop thread
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What a machine asks is answered in the loop: the threads beside it are never used."""
+    used: list[str] = []
+
+    class Threads(ThreadPoolExecutor):
+        def submit(self, *work: Any, **more: Any) -> Any:
+            used.append(repr(work))
+            return super().submit(*work, **more)
+
+    with Threads(1) as threads:
+        monkeypatch.setattr(asgi, "_threads", threads)
+        yield used
+        threads.submit(connections.close_all).result()
+    connection.close()  # a test may have cut it
+    assert len(used) == 1
 
 
-async def token(form: dict[str, str], *, basic: str = "") -> tuple[int, dict[str, Any], float]:
-    """Status, body and when it was answered."""
+@pytest.fixture
+def pool_of(settings: Any) -> Callable[[int], None]:
+    def set_to(connections: int) -> None:
+        settings.GATEHOUSE = settings.GATEHOUSE | {"DATABASE_POOL": connections}
+
+    return set_to
+
+
+class Stay:
+    """A client that stays, or leaves at a moment of the test's choice."""
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+
+
+async def token(form: dict[str, str], *, basic: str = "", client: Stay | None = None) -> Told:
+    """Status, body and when it was answered; status 0 where no answer was sent."""
     headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/x-www-form-urlencoded")]
     headers += [(b"authorization", basic.encode())] if basic else []
     scope = {
@@ -57,19 +84,32 @@ async def token(form: dict[str, str], *, basic: str = "") -> tuple[int, dict[str
         "client": ("192.0.2.7", 40000),
     }
     told: list[dict[str, Any]] = []
+    asked = iter([{"type": "http.request", "body": urlencode(form).encode(), "more_body": False}])
+    gone = (client or Stay()).gone
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": urlencode(form).encode(), "more_body": False}
+        if (message := next(asked, None)) is None:
+            await gone.wait()
+        return message or {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:
         told.append(message)
 
     await asgi.application(scope, receive, send)
+    if not told:
+        return 0, {}, time.monotonic()
     return told[0]["status"], json.loads(told[1]["body"]), time.monotonic()
 
 
-def machine() -> Any:
-    return token(MACHINE, basic=world.basic_header("nightly-report", world.SECRET))
+def machine(client: Stay | None = None) -> Awaitable[Told]:
+    return token(MACHINE, basic=world.basic_header("nightly-report", world.SECRET), client=client)
+
+
+def together(*asked: Callable[[], Awaitable[Told]]) -> list[Told]:
+    async def all_of_them() -> list[Told]:
+        return await asyncio.gather(*(ask() for ask in asked))
+
+    return asyncio.run(all_of_them())
 
 
 WHERE = {"dbname", "user", "password", "host", "port"}
@@ -81,34 +121,204 @@ def another() -> Iterator[psycopg.Connection[Any]]:
         yield made
 
 
-def test_a_request_that_needs_a_locked_row_waits_in_a_thread_and_delays_no_other(committed_gatehouse: World) -> None:
-    """Attack: one mass revocation, or one session of psql, stops all machine requests of a process."""
-    refresh = {
+@contextmanager
+def locked(sql: str, seconds: float) -> Iterator[float]:
+    """Another session holds what it names for so long. Gives the moment when it lets go."""
+    with another() as holder:
+        holder.execute(sql)
+        release = threading.Timer(seconds, holder.rollback)
+        release.start()
+        yield time.monotonic() + seconds
+        release.join()
+
+
+ROWS = "SELECT 1 FROM authz_authorization FOR UPDATE"
+TABLE = "LOCK TABLE authz_auditevent IN ACCESS EXCLUSIVE MODE"
+
+
+def refresh(of: World) -> Callable[[], Awaitable[Told]]:
+    form = {
         "grant_type": "refresh_token",
         "client_id": "desktop-app",
-        "refresh_token": committed_gatehouse.signed_in_tokens()["refresh_token"],
+        "refresh_token": of.signed_in_tokens()["refresh_token"],
     }
+    return lambda: token(form)
 
-    async def both() -> list[tuple[int, dict[str, Any], float]]:
-        return await asyncio.gather(token(refresh), machine())
 
-    connection.close()
-    with another() as holder:
-        holder.execute("SELECT 1 FROM authz_authorization FOR UPDATE")
-        released = time.monotonic() + 1.5
-        threading.Timer(1.5, holder.rollback).start()
-        waited, other = asyncio.run(both())
-    assert other[0] == 200
-    assert other[2] < released - 0.5
-    assert waited[0] == 200
-    assert waited[2] >= released - 0.1
+class TestALock:
+    def test_a_request_that_needs_a_locked_row_waits_and_others_are_answered(self, committed_gatehouse: World) -> None:
+        """Else one mass revocation, or one person's psql, would stop all machines of a process."""
+        asked = refresh(committed_gatehouse)
+        with locked(ROWS, 1.5) as released:
+            waited, *others = together(asked, machine, machine)
+        assert [status for status, *_ in others] == [200, 200]
+        assert max(when for *_, when in others) < released - 0.5
+        assert waited[0] == 200
+        assert waited[2] >= released - 0.1
+
+    def test_more_of_them_than_connections_do_not_keep_others_from_the_database(
+        self, committed_gatehouse: World, pool_of: Callable[[int], None]
+    ) -> None:
+        pool_of(2)
+        asked = refresh(committed_gatehouse)
+
+        async def all_of_them() -> list[Told]:
+            waiting = [asyncio.ensure_future(asked()) for _ in range(2)]
+            await asyncio.sleep(0.2)
+            return [await machine(), *await asyncio.gather(*waiting)]
+
+        with locked(ROWS, 1.5) as released:
+            other, *waited = asyncio.run(all_of_them())
+        assert other[0] == 200
+        assert other[2] < released - 0.5
+        # Whichever rotates, the other gets the same successor.
+        assert [status for status, *_ in waited] == [200, 200]
+        assert len({body["refresh_token"] for _, body, _ in waited}) == 1
+        assert len(pool._idle) == 2
+
+    def test_a_statement_that_takes_longer_than_its_deadline_is_503(self, committed_gatehouse: World) -> None:
+        with locked(TABLE, 4) as released:
+            (status, body, when), *_ = together(machine)
+        assert (status, body["error"]) == (503, "temporarily_unavailable")
+        assert when < released
+        assert together(machine)[0][0] == 200
+
+
+class TestThePool:
+    def test_where_it_is_empty_a_request_waits_and_is_served(
+        self, committed_gatehouse: World, pool_of: Callable[[int], None]
+    ) -> None:
+        pool_of(1)
+        with locked(TABLE, 0.4):
+            answers = together(*[machine] * 5)
+        assert [status for status, *_ in answers] == [200] * 5
+        assert len(pool._idle) == 1
+
+    def test_first_come_first_served(self, committed_gatehouse: World, pool_of: Callable[[int], None]) -> None:
+        pool_of(1)
+        with locked(TABLE, 0.4):
+            answers = together(*[machine] * 8)
+        moments = [when for *_, when in answers]
+        assert moments == sorted(moments)
+
+    def test_a_request_that_waits_too_long_is_503_and_knows_when_to_come_again(
+        self, committed_gatehouse: World, pool_of: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pool_of(1)
+        monkeypatch.setattr(pools, "WAIT_SECONDS", 0.2)
+        with locked(TABLE, 1) as released:
+            first, *others = together(*[machine] * 3)
+        assert first[0] == 200
+        assert [(status, body["error"]) for status, body, _ in others] == [(503, "temporarily_unavailable")] * 2
+        assert max(when for *_, when in others) < released
+        assert together(machine)[0][0] == 200
+
+    def test_a_request_that_crashes_gives_its_connection_back(
+        self, committed_gatehouse: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def crash(request: Any) -> Any:
+            AuditEvent.objects.count()
+            raise SystemError
+
+        monkeypatch.setitem(asgi.MACHINES, f"{conf.issuer_path}/token", crash)
+        with pytest.raises(SystemError):
+            together(machine)
+        monkeypatch.undo()
+        assert len(pool._idle) == 1
+        assert pool._borrowers == set()
+
+    def test_a_transaction_that_was_left_open_is_nobody_elses(
+        self, committed_gatehouse: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def leave_it(request: Any) -> Any:
+            connections["default"].set_autocommit(False)
+            AuditEvent.objects.count()
+            raise SystemError
+
+        monkeypatch.setitem(asgi.MACHINES, f"{conf.issuer_path}/token", leave_it)
+        with pytest.raises(SystemError):
+            together(machine)
+        assert pool._idle == []
+
+
+class TestAClientThatGoes:
+    def test_its_place_in_the_queue_is_free(self, committed_gatehouse: World, pool_of: Callable[[int], None]) -> None:
+        pool_of(1)
+
+        async def one_leaves() -> list[Told]:
+            client = Stay()
+            first, leaving, last = (asyncio.ensure_future(machine(who)) for who in (None, client, None))
+            await asyncio.sleep(0.2)
+            client.gone.set()
+            done, _ = await asyncio.wait({leaving}, timeout=0.15)
+            assert done == {leaving}
+            return [await first, await leaving, await last]
+
+        with locked(TABLE, 0.6):
+            answers = asyncio.run(one_leaves())
+        assert [status for status, *_ in answers] == [200, 0, 200]
+        assert issued() == 2
+
+    def test_it_is_given_nothing_and_the_connection_is_as_before(self, committed_gatehouse: World) -> None:
+        asked = {
+            "grant_type": "refresh_token",
+            "client_id": "desktop-app",
+            "refresh_token": committed_gatehouse.signed_in_tokens()["refresh_token"],
+        }
+        before, generation = issued(), Authorization.objects.latest("created").generation
+
+        async def leave() -> Told:
+            client = Stay()
+            asking = asyncio.ensure_future(token(asked, client=client))
+            await asyncio.sleep(0.2)
+            client.gone.set()
+            return await asking
+
+        with locked(ROWS, 0.6):
+            assert asyncio.run(leave())[0] == 0
+        assert issued() == before
+        assert Authorization.objects.latest("created").generation == generation
+        assert len(pool._idle) == 1
+        assert together(lambda: token(asked))[0][0] == 200
+
+    def test_a_server_that_stops_ends_requests_where_they_are(self, committed_gatehouse: World) -> None:
+        async def stop() -> None:
+            asking = asyncio.ensure_future(machine())
+            await asyncio.sleep(0.3)
+            asking.cancel()
+            await asyncio.wait({asking})
+            assert asking.cancelled()
+
+        with locked(TABLE, 0.6):
+            asyncio.run(stop())
+        assert (pool._idle, pool._borrowers, greenlets._waiting) == ([], set(), {})
+        assert together(machine)[0][0] == 200
+
+
+def issued() -> int:
+    return AuditEvent.objects.filter(event="token:access:issued").count()
+
+
+class TestOnce:
+    """Requests of one loop take turns at every statement: what may happen once happens once."""
+
+    def test_an_assertion_is_used_once(self, committed_gatehouse: World) -> None:
+        form = MACHINE | assertions.client_assertion("signing-agent")
+        answers = together(*[lambda: token(form)] * 10)
+        assert sorted(status for status, *_ in answers) == [200] + [401] * 9
+
+    def test_a_refresh_token_has_one_successor(self, committed_gatehouse: World) -> None:
+        answers = together(*[refresh(committed_gatehouse)] * 10)
+        assert {status for status, *_ in answers} == {200}
+        assert len({body["refresh_token"] for _, body, _ in answers}) == 1
+        assert Authorization.objects.latest("created").generation == 1
 
 
 def test_a_machine_request_survives_a_connection_that_was_cut(committed_gatehouse: World) -> None:
     """PostgreSQL was restarted, or failed over, between two requests."""
-    assert asyncio.run(machine())[0] == 200
+    assert together(machine)[0][0] == 200
     cut()
-    assert asyncio.run(machine())[0] == 200
+    assert together(machine)[0][0] == 200
 
 
 def test_an_authorization_request_survives_a_connection_that_was_cut(committed_gatehouse: World) -> None:
@@ -127,23 +337,20 @@ def cut() -> None:
         )
 
 
-def test_while_the_database_is_away_the_event_loop_thread_does_not_wait_for_it(
+def test_while_the_database_is_away_the_loop_waits_for_no_connection(
     committed_gatehouse: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where, tried = list[str](), DatabaseWrapper.__base__.get_new_connection  # type: ignore[union-attr]
+    where, tried = list[bool](), DatabaseWrapper.__base__.get_new_connection  # type: ignore[union-attr]
 
     def away(self: Any, parameters: dict[str, Any]) -> Any:
-        where.append("event loop" if concurrency.is_in_event_loop() else "thread")
+        where.append(threading.current_thread() is threading.main_thread())
         assert parameters["connect_timeout"] == 2
         raise psycopg.OperationalError("away")
 
     monkeypatch.setattr(DatabaseWrapper.__base__, "get_new_connection", away)
-    connection.close()
     for _ in range(3):
-        status, body, _ = asyncio.run(machine())
+        status, body, _ = together(machine)[0]
         assert (status, body["error"]) == (503, "temporarily_unavailable")
-    assert where.count("event loop") == 1
-    assert where.count("thread") >= 3
+    assert set(where) == {False}
     monkeypatch.setattr(DatabaseWrapper.__base__, "get_new_connection", tried)
-    connection._away_until = 0.0
-    assert asyncio.run(machine())[0] == 200
+    assert together(machine)[0][0] == 200

@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from greenlet import getcurrent
+
 # Seconds between two tries of a database that did not answer.
 RETRY_SECONDS = 1.0
 
@@ -19,21 +21,20 @@ class Availability:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._is_slow = False
         self._next_try: float | None = None
         self._trying = 0
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether a deadline has passed since the last answer. Meanwhile the event-loop thread runs no statement."""
-        return self._is_slow or self._next_try is not None
+        """Whether a deadline has passed since the last answer."""
+        return self._next_try is not None
 
     def may_ask(self, seconds: float) -> bool:
-        """Whether this thread may run a statement of at most `seconds`. While the database hangs, one thread may."""
+        """Whether this request may run a statement of at most `seconds`. While the database hangs, one request may."""
         if self._next_try is None:
             return True
         with self._lock:
-            now, me = self._clock(), threading.get_ident()
+            now, me = self._clock(), id(getcurrent())  # each thread has a greenlet, too
             # Trying takes several statements.
             if self._next_try is None or self._trying == me or now >= self._next_try:
                 self._next_try, self._trying = now + seconds + RETRY_SECONDS, me
@@ -42,11 +43,7 @@ class Availability:
 
     def answered(self) -> None:
         with self._lock:
-            self._is_slow, self._next_try, self._trying = False, None, 0
-
-    def was_slow(self) -> None:
-        """The event-loop thread waited as long as it may. That is too short to say that the database hangs."""
-        self._is_slow = True
+            self._next_try, self._trying = None, 0
 
     def timed_out(self) -> None:
         """A whole deadline passed."""

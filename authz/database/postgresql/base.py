@@ -1,15 +1,11 @@
-"""Django's PostgreSQL backend with deadlines for requests (authz/database/postgresql/connections.py). In the event-loop
-thread (authz/database/concurrency.py) a request waits for milliseconds only, because all others there wait with it.
-
-A request in the event-loop thread that finds a row locked, or the database away, begins again in another thread. There
-it waits up to its deadline, and then fails with an error.
+"""Django's PostgreSQL, for requests. None of them waits longer than its deadline (connections.py beside this module).
+In the event loop they wait in greenlets (authz/database/greenlets.py), each with a connection of the pool (pool.py).
 """
 
 import contextvars
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
@@ -18,30 +14,26 @@ import psycopg
 from django.db import Error
 from django.db.backends.postgresql import base
 
-from authz.database import concurrency
+from authz.database import concurrency, greenlets
+from authz.database.greenlets import NotInTimeError, Request
 from authz.database.postgresql.availability import availability
 from authz.database.postgresql.connections import (
     BoundedCursor,
+    deadline,
     driver,
     long_statements,
     refuse_if_in_doubt,
     server_deadline,
 )
 
-# Milliseconds that a request in the event-loop thread waits for a locked row. The server's own transactions are
-# shorter.
-LOCK_TIMEOUT = 50
-# Seconds: how long a request tries to connect (the driver's minimum), and how long after a failure the event-loop
-# thread does not try.
-CONNECT_TIMEOUT, AWAY = 2, 10.0
-# Seconds that the event-loop thread waits for a connection that another thread opens for it.
-LOOP_CONNECT_SECONDS = 0.2
+# Seconds: how long a request tries to connect (the driver's minimum).
+CONNECT_TIMEOUT = 2
+# Threads that open connections for the event loop: the look-up of a host's name blocks.
+OPENERS = 4
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     Database = driver
-    _away_until = 0.0
-    _opening: Future[Any] | None = None
 
     def get_connection_params(self) -> dict[str, Any]:
         parameters: dict[str, Any] = super().get_connection_params()
@@ -66,8 +58,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if not concurrency.is_serving():
             return super().get_new_connection(conn_params)
         refuse_if_in_doubt()
-        if concurrency.is_in_event_loop():
-            return self._opened_beside(conn_params)
+        if (request := greenlets.current()) is not None:
+            return self._opened_beside(conn_params, request)
         return self._opened(conn_params)
 
     def _opened(self, conn_params: dict[str, Any]) -> Any:
@@ -79,31 +71,23 @@ class DatabaseWrapper(base.DatabaseWrapper):
         availability.answered()
         return opened
 
-    def _opened_beside(self, conn_params: dict[str, Any]) -> Any:
-        """A connection for the event-loop thread, which another thread opens. Until then requests leave the thread."""
-        if time.monotonic() < self._away_until:
-            raise concurrency.MustRunInThread
-        if self._opening is None:
-            self._opening = _opener().submit(contextvars.copy_context().run, self._opened, conn_params)
+    def _opened_beside(self, conn_params: dict[str, Any], request: Request[Any]) -> Any:
+        """A connection for a request in the event loop, which another thread opens."""
+        opening = _openers().submit(contextvars.copy_context().run, self._opened, conn_params)
         try:
-            opened = self._opening.result(LOOP_CONNECT_SECONDS)
-        except NotYet:
-            raise concurrency.MustRunInThread from None
-        except psycopg.Error:
-            self._opening, self._away_until = None, time.monotonic() + AWAY
-            raise concurrency.MustRunInThread from None
-        self._opening = None
-        return opened
+            return request.wait_for_thread(opening, time.monotonic() + deadline())
+        except BaseException as failure:
+            # A connection that comes late is closed.
+            opening.add_done_callback(_close)
+            if isinstance(failure, NotInTimeError):
+                raise psycopg.errors.ConnectionTimeout("no connection in time") from None
+            raise
 
     def init_connection_state(self) -> None:
         super().init_connection_state()
         if concurrency.is_serving():
             # The server's timeout ends before the client's deadline, so that the connection can be used again.
-            limits = f"SET statement_timeout = {server_deadline() * 1000}"
-            if concurrency.is_in_event_loop():
-                limits += f"; SET lock_timeout = {LOCK_TIMEOUT}"
-            with self.cursor() as cursor:
-                cursor.execute(limits)
+            self._limit()
 
     @contextmanager
     def long_statements(self) -> Iterator[None]:
@@ -132,5 +116,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 @cache
-def _opener() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix="opener")
+def _openers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(OPENERS, thread_name_prefix="opener")
+
+
+def _close(opening: Future[Any]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()

@@ -5,6 +5,7 @@ client stops waiting and closes the connection, and the request is answered with
 committed. Commands, scheduled tasks and downloads have no deadline.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,11 +17,10 @@ from psycopg.errors import _WaitTimeout
 from psycopg.pq import TransactionStatus
 
 from authz.conf import conf
-from authz.database import concurrency
+from authz.database import concurrency, greenlets
+from authz.database.greenlets import ClientGoneError, NotInTimeError, Request
 from authz.database.postgresql.availability import availability
 
-# Seconds that the event-loop thread waits for a statement that may begin again in another thread.
-LOOP_SECONDS = 0.5
 # Seconds for a statement that may change all rows of a table.
 LONG_SECONDS = 120
 # Seconds by which the client's deadline is later than the server's, so that the connection can be kept.
@@ -55,32 +55,43 @@ def long_statements() -> Iterator[None]:
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    # Whether the current statement can begin again: it has changed nothing that would not be rolled back.
-    _may_begin_again = False
-
     def wait(self, gen: Any, *rest: Any, **more: Any) -> Any:
+        """What the driver's generator gives in the end. In a greenlet the loop answers others meanwhile."""
         if rest or more or not concurrency.is_serving():
             return super().wait(gen, *rest, **more)
-        leaves = self._may_begin_again and concurrency.is_in_event_loop()
+        request = greenlets.current()
         try:
-            return super().wait(gen, timeout=LOOP_SECONDS if leaves else deadline())
-        except _WaitTimeout:
+            if request is not None:
+                return self._wait_in_greenlet(request, gen)
+            return super().wait(gen, timeout=deadline())
+        except (_WaitTimeout, NotInTimeError):
             # A late answer on this connection would be taken for the answer to the next statement.
             self.pgconn.finish()
-            if leaves:
-                availability.was_slow()
-                raise concurrency.MustRunInThread from None
             availability.timed_out()
             raise NoAnswer(f"no answer within {deadline():g} seconds") from None
+        except ClientGoneError:
+            self.pgconn.finish()
+            raise
 
-    def begin_statement(self, query: Any) -> None:
-        """Raises `NoAnswer` or `MustRunInThread` where the database is known to hang."""
-        self._may_begin_again = not self.autocommit or (isinstance(query, str) and query.startswith("SELECT"))
+    def _wait_in_greenlet(self, request: Request[Any], gen: Any) -> Any:
+        until = time.monotonic() + deadline()
+        try:
+            wanted = next(gen)
+            while True:
+                wanted = gen.send(request.wait_for_socket(self.pgconn.socket, wanted, until))
+        except StopIteration as end:
+            return end.value
+
+    def begin_statement(self) -> None:
+        """Raises `NoAnswer` where the database is known to hang, and `ClientGoneError`."""
         if availability.is_in_doubt and concurrency.is_serving() and self._is_idle():
             refuse_if_in_doubt()
+        request = greenlets.current()
+        if request is not None and request.is_client_gone:
+            # The current statement is not interrupted: whether it happened would be unknown.
+            raise ClientGoneError
 
     def end_statement(self) -> None:
-        self._may_begin_again = False
         if availability.is_in_doubt and not self.closed:
             availability.answered()
 
@@ -89,20 +100,15 @@ class BoundedConnection(psycopg.Connection[Any]):
 
 
 def refuse_if_in_doubt() -> None:
-    """Raises `MustRunInThread` in the event-loop thread. In another thread it raises `NoAnswer`, unless this is the
-    request that tries again.
-    """
-    if concurrency.is_in_event_loop():
-        if availability.is_in_doubt:
-            raise concurrency.MustRunInThread
-    elif not availability.may_ask(deadline()):
+    """Raises `NoAnswer`, unless this request is to try."""
+    if not availability.may_ask(deadline()):
         raise NoAnswer("the database did not answer a moment ago")
 
 
 class BoundedCursor(Cursor):  # type: ignore[misc]  # the stubs do not know it
     def execute(self, query: Any, *rest: Any, **more: Any) -> Any:
         connection: BoundedConnection = self.connection
-        connection.begin_statement(query)
+        connection.begin_statement()
         try:
             return super().execute(query, *rest, **more)
         finally:
