@@ -4,8 +4,8 @@ A greenlet is a stack of Python calls that can be left and returned to. A reques
 wait, for a socket of PostgreSQL or for its turn, its greenlet is left and the loop answers others. The greenlet goes on
 when what it waited for is there (docs/decisions/0070-workers-that-do-not-wait.md).
 
-**The loop is called only from outside a greenlet.** While a greenlet runs, the part of the loop's C stack that it lies on
-is kept elsewhere, and libuv has pointers into that part.
+**The loop is called only from outside a greenlet.** While a greenlet runs, a part of the loop's C stack is kept
+elsewhere, and libuv has pointers into that part.
 
 All requests of a process share the thread of its loop. So a lock of `threading` must never be held over a statement:
 the next request would wait for it in the same thread, for ever.
