@@ -27,8 +27,6 @@ class Clock:
     ("happened", "later", "is_in_doubt", "may_ask"),
     [
         ([], 0.0, False, True),
-        (["was_slow"], 0.0, True, True),
-        (["was_slow", "answered"], 0.0, False, True),
         (["timed_out"], 0.0, True, False),
         (["timed_out"], RETRY_SECONDS - 0.1, True, False),
         (["timed_out"], RETRY_SECONDS, True, True),
