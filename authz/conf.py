@@ -40,6 +40,7 @@ class Conf:
     token_response_extensions: tuple[str, ...]
     endpoints: tuple[str, ...]
     liveness_checks: tuple[str, ...]
+    reason_explanations: tuple[str, ...]
     password_checks: tuple[str, ...]
     group_sources: tuple[str, ...]
     public_grants: tuple[str, ...]

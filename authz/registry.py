@@ -16,6 +16,7 @@ from django.urls import URLPattern
 
 from authz.conf import conf
 from authz.protocol.errors import OAuthError, Reason, harmless
+from authz.protocol.explanations import Explanation
 
 if TYPE_CHECKING:
     from authz.models import Authorization, Client, Deferral, ProtectedResource, User
@@ -135,6 +136,12 @@ class StandingCheck(Protocol):
     def fallen(self) -> Q: ...
 
 
+class ReasonExplanations(Protocol):
+    """What the reasons of an app mean to who reads the audit, by the reason's value."""
+
+    EXPLANATIONS: Mapping[str, Explanation]
+
+
 class PasswordCheck(Protocol):
     """Who may have no password of their own here, since somebody else signs them in; "" where nothing is against it."""
 
@@ -214,6 +221,12 @@ def token_response_additions(issuance: Issuance) -> dict[str, Any]:
 @cache
 def liveness_checks() -> tuple[StandingCheck, ...]:
     return cast(tuple[StandingCheck, ...], _modules(conf.liveness_checks))
+
+
+@cache
+def reason_explanations() -> Mapping[str, Explanation]:
+    parts = cast(tuple[ReasonExplanations, ...], _modules(conf.reason_explanations))
+    return {reason: told for part in parts for reason, told in part.EXPLANATIONS.items()}
 
 
 @cache
@@ -334,6 +347,7 @@ def _forget(*, setting: str, **_: object) -> None:
             endpoints,
             token_response_extensions,
             liveness_checks,
+            reason_explanations,
             password_checks,
             group_sources,
             _public_grants,

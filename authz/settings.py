@@ -208,6 +208,12 @@ GATEHOUSE = {
         "xaa.openid.userinfo",
         "xaa.openid.logout",
     ],
+    "REASON_EXPLANATIONS": [
+        "authz.audit.explanations",
+        "authz.api.framework.explanations",
+        "cimd.explanations",
+        "xaa.explanations",
+    ],
     "LIVENESS_CHECKS": ["xaa.liveness", "cimd.liveness"],
     "PASSWORD_CHECKS": ["xaa.local_passwords"],
     "GROUP_SOURCES": ["xaa.group_source"],

@@ -9,10 +9,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 
-from authz.console.widgets import display, sentences
-from authz.console.widgets.reasons import explain
+from authz.console.widgets import display, reasons, sentences
 from authz.console.widgets.shown import shown
-from authz.models import User
+from authz.models import AuditEvent, User
 from authz.policy import Rule
 
 register = template.Library()
@@ -24,8 +23,9 @@ def when(moment: datetime | None) -> SafeString | str:
 
 
 @register.filter
-def why(reason: str) -> str:
-    return explain(reason)
+def why(event: AuditEvent) -> reasons.Told:
+    """What the event's reason means, what to do about it, and where."""
+    return reasons.told(event)
 
 
 @register.simple_tag

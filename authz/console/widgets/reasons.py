@@ -1,41 +1,74 @@
-"""“Why was this refused?”: each precise reason with a sentence for the person who reads the audit (pure)."""
+"""“Why was this refused?”: a sentence, what to do about it, and a link to where."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
 
-# Where the name alone does not say what to do about it.
-REMEDIES: Mapping[str, str] = {
-    "client_unknown": "No agent has this client_id. It is misspelt, or it was never registered.",
-    "client_not_approved": "The agent is known, and waits for an approval or is suspended. Approve it on its page.",
-    "client_secret_wrong": "The secret is not the agent's. If it lost its own, its owner makes a new one on its page.",
-    "client_authentication_wrong_method": (
-        "The agent proves who it is in another way than the one it is registered for; the detail names both, and says"
-        " where the secret was right."
-    ),
-    "client_assertion_audience": (
-        "The client assertion is meant for another server: its audience must be this issuer alone."
-    ),
-    "client_assertion_replayed": (
-        "The same client assertion was used before. An agent that reuses them needs the switch for it."
-    ),
-    "code_replayed": (
-        "The code was used before. Everything that it led to was ended, since somebody may have stolen it."
-    ),
-    "refresh_token_replayed": (
-        "An old refresh token came back after the window for retries. The whole family was ended, since one of two"
-        " holders is a thief."
-    ),
-    "authorization_revoked": "The authorization was ended before. The agent has to ask again.",
-    "subject_denied": "The rules do not let this person use this agent here. Try it in the simulator.",
-    "subject_inactive": "The person's account is disabled.",
-    "denied_by_policy": "No rule allows it, or one denies it. Try it in the simulator.",
-    "resource_unknown": "No MCP server with this identifier is registered and active.",
-    "resource_missing": "The request names no MCP server, and there is no default one.",
-    "scope_unknown": "None of the scopes exists at this MCP server.",
-    "scope_not_registered": "The agent is registered for none of these scopes. Change “scope” on its page.",
-    "resource_without_scopes": "This MCP server has no scopes, so that nothing can be granted. Give it one.",
-    "approval_pending": "It waits for a human to approve it.",
-}
+from django.db.models import QuerySet
+from django.urls import reverse
+
+from authz import registry
+from authz.models import AuditEvent, Client, ProtectedResource, User
+from authz.protocol.explanations import ListPage, Place
+
+AGENTS = ListPage("Agents", "admin:authz_client_changelist")
+PEOPLE = ListPage("People", "admin:authz_user_changelist")
+SERVERS = ListPage("MCP servers", "admin:authz_protectedresource_changelist")
+RULES = ListPage("Rules", "admin:authz_rule_changelist")
 
 
-def explain(reason: str) -> str:
-    return REMEDIES.get(reason, f"{reason.replace('_', ' ').capitalize()}.")
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An explanation on a page. `link` is (words, address), ("", "") where nothing is mended here."""
+
+    why: str
+    remedy: str
+    link: tuple[str, str] = ("", "")
+
+
+def told(event: AuditEvent) -> Told:
+    """What the event's reason means. A reason that none of the apps explains is told by its name."""
+    found = registry.reason_explanations().get(event.reason)
+    if found is None:
+        return Told(f"{event.reason.replace('_', ' ').capitalize()}.", "")
+    return Told(found.why, found.remedy, _link(found.place, event) if found.place else ("", ""))
+
+
+def why(reason: str) -> str:
+    """The sentence alone."""
+    found = registry.reason_explanations().get(reason)
+    return found.why if found else f"{reason.replace('_', ' ').capitalize()}."
+
+
+def _link(place: Place | ListPage, event: AuditEvent) -> tuple[str, str]:
+    """To the thing itself, if the event says which and it is there; else to the list of its kind."""
+    match place:
+        case ListPage():
+            return _list(place)
+        case Place.AGENT | Place.DOCUMENT:
+            return _page("The agent", Client.objects.filter(client_id=event.client_id)) or _list(AGENTS)
+        case Place.PERSON:
+            return _page("The person", _person(event)) or _list(PEOPLE)
+        case Place.SERVER:
+            found = ProtectedResource.objects.filter(identifier=event.resource)
+            return _page("The MCP server", found) or _list(SERVERS)
+        case Place.RULES:
+            why = "Why, by the rules of then", reverse("admin:replay", args=[event.pk])
+            return why if "ask" in event.detail else _list(RULES)
+        case Place.STORY:
+            about = ("authorization", event.authorization) if event.authorization else ("client_id", event.client_id)
+            return "The whole story", f"{reverse('admin:story')}?{urlencode([about])}"
+
+
+def _person(event: AuditEvent) -> QuerySet[User]:
+    has_one = event.subject and event.subject != event.client_id
+    return User.objects.filter(subject=event.subject) if has_one else User.objects.none()
+
+
+def _page(words: str, rows: QuerySet[Any]) -> tuple[str, str] | None:
+    pk = rows.values_list("pk", flat=True).first()
+    return None if pk is None else (words, reverse(f"admin:authz_{rows.model._meta.model_name}_change", args=[pk]))
+
+
+def _list(page: ListPage) -> tuple[str, str]:
+    return page.words, reverse(page.url_name)
