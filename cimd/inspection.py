@@ -12,9 +12,10 @@ from authz.models import Client
 from authz.outbound import OutboundError, Role
 from authz.protocol import jwks, strict_json
 from authz.protocol.client_metadata import Check, ClientMetadata, Verdict
-from cimd import client_identifier, freshness, logos, metadata_document, policy, trust
+from authz.protocol.document_lifetimes import schedule
+from cimd import client_identifier, logos, metadata_document, policy, trust
 from cimd.client_identifier import IdentifierError
-from cimd.discovery import BOUNDS
+from cimd.settlement import BOUNDS
 
 _NO_KEYS = "Nothing that the client signs is believed"
 
@@ -66,7 +67,7 @@ def inspect(url: str, now: float) -> Inspection:
     if judgement.metadata is not None:
         checks += [*_inline_keys(judgement.metadata.jwks), *_keys(judgement.metadata.jwks_uri)]
         checks += _logo(judgement.metadata.logo_uri)
-    planned = freshness.schedule(response.headers, requested=now, received=now, bounds=BOUNDS)
+    planned = schedule(response.headers, requested=now, received=now, bounds=BOUNDS)
     caching = f"It serves for {planned.fresh_until - now:.0f} s"
     if planned.serves_until > planned.fresh_until:
         caching += f", and for {planned.serves_until - planned.fresh_until:.0f} s more while its host is down"

@@ -6,6 +6,7 @@ from email.utils import parsedate_to_datetime
 
 from authz.operations.doctor import ERROR, WARNING, Finding, skew
 from authz.outbound import OutboundError, Role, fetch
+from authz.outbound.remote_documents import DocumentUnavailableError
 from authz.protocol import jwks, strict_json
 from xaa import discovery, trusted_issuers
 
@@ -27,7 +28,7 @@ def _examined(trust: trusted_issuers.Trust) -> Iterator[Finding]:
         address = trust.jwks_uri or discovery.jwks_uri(trust.issuer)
         answer = fetch(Role.ISSUER_KEYS, address)
         found = jwks.read(strict_json.read_object(answer.body))
-    except discovery.DiscoveryError as error:
+    except DocumentUnavailableError as error:
         yield _unreachable(trust, f"its metadata cannot be had ({error})")
         return
     except OutboundError as error:

@@ -5,7 +5,6 @@ trusts nobody (law 5, attack 18). Configuration comes from the snapshot, so swit
 request on.
 """
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from typing import Any
 from django.db import DatabaseError
 
 from authz.database import configuration_cache
-from authz.outbound import OutboundError, Role, remote_keys
+from authz.outbound import Role, remote_keys
+from authz.outbound.remote_documents import DocumentOnItsWayError, DocumentUnavailableError, DocumentUnreachableError
 from authz.protocol import jwks, jwts
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwks import Key
@@ -157,7 +157,7 @@ def passed_over(trust: Trust) -> tuple[str, ...]:
     """The keys of the issuer that do not count, and why, as far as they have been seen: a sentence each."""
     try:
         jwks_uri = "" if trust.keys and not trust.jwks_uri else trust.jwks_uri or discovery.jwks_uri(trust.issuer)
-    except discovery.DiscoveryError:
+    except DocumentUnavailableError:
         jwks_uri = ""
     health = remote_keys.health(jwks_uri) if jwks_uri else None
     return (*trust.passed_over, *(health.passed_over if health else ()))
@@ -180,21 +180,20 @@ def _published(trust: Trust, token: Unverified) -> tuple[Key, ...]:
         jwks_uri = trust.jwks_uri or discovery.jwks_uri(trust.issuer)
         try:
             found = remote_keys.keys(jwks_uri, Role.ISSUER_KEYS, kid=token.kid)
-        except remote_keys.KeysUnavailableError:
+        except DocumentUnavailableError:
             _note_health(trust, jwks_uri)
             raise
         # Looking costs as much as verifying a signature, and what there is to see changes with fetches alone.
         if _looked.get(trust.pk, 0.0) + LOOK_INTERVAL <= time.monotonic():
             _note_health(trust, jwks_uri)
         return found
-    except (discovery.MetadataOnItsWayError, remote_keys.KeysOnTheirWayError) as error:
+    except DocumentOnItsWayError as error:
         # Nothing is wrong with the assertion: told `invalid_grant`, its client would throw it away.
         raise OAuthError(Reason.ISSUER_KEYS_ON_THEIR_WAY, detail=str(error), retry_after=1) from None
-    except (discovery.MetadataUnreachableError, remote_keys.KeysUnreachableError) as error:
-        # Nor is anything known to be wrong while the issuer's host does not answer: it is nobody's refusal.
-        seconds = getattr(error, "retry_after", math.ceil(discovery.RETRY))
-        raise OAuthError(Reason.ISSUER_KEYS_UNREACHABLE, detail=str(error), retry_after=seconds) from None
-    except (OutboundError, discovery.DiscoveryError, remote_keys.KeysUnavailableError) as error:
+    except DocumentUnreachableError as error:
+        # Nor is anything known to be wrong while the issuer's host does not answer: it is no one's refusal.
+        raise OAuthError(Reason.ISSUER_KEYS_UNREACHABLE, detail=str(error), retry_after=error.retry_after) from None
+    except DocumentUnavailableError as error:
         # Whatever keeps them from us is no fault of who presents the assertion: told `invalid_grant`, it gives up.
         raise OAuthError(Reason.ISSUER_KEYS_UNAVAILABLE, detail=str(error), retry_after=RETRY_SECONDS) from None
 

@@ -10,6 +10,7 @@ from authz.conf import conf
 from authz.database import replay
 from authz.models import Client
 from authz.outbound import remote_keys
+from authz.outbound.remote_documents import DocumentOnItsWayError, DocumentUnavailableError, DocumentUnreachableError
 from authz.protocol import jose_algorithms, jwks, jwts
 from authz.protocol.errors import OAuthError, Reason
 from authz.registry import Credentials
@@ -107,13 +108,13 @@ def _published(client: Client, *, kid: str | None = None, tried: tuple[jwks.Key,
         if tried:
             return remote_keys.renewed(client.client_jwks_uri, tried=tried)
         return remote_keys.keys(client.client_jwks_uri, kid=kid)
-    except remote_keys.KeysOnTheirWayError as error:
+    except DocumentOnItsWayError as error:
         # Nothing is wrong with the client: told `invalid_client`, it might give up.
         raise OAuthError(Reason.CLIENT_KEYS_ON_THEIR_WAY, detail=str(error), retry_after=1) from None
-    except remote_keys.KeysUnreachableError as error:
+    except DocumentUnreachableError as error:
         # Nor is it the client's fault that the host of its keys does not answer: it counts as no wrong guess.
         raise OAuthError(Reason.CLIENT_KEYS_UNREACHABLE, detail=str(error), retry_after=error.retry_after) from None
-    except remote_keys.KeysUnavailableError as error:
+    except DocumentUnavailableError as error:
         raise OAuthError(Reason.CLIENT_KEYS_UNAVAILABLE, detail=str(error)) from None
 
 

@@ -54,6 +54,11 @@ class Document(models.Model):
         return self.url
 
     @property
+    def holds(self) -> bool:
+        """Whether a client follows from it, so that it can serve."""
+        return self.client_id is not None
+
+    @property
     def identifier(self) -> ClientIdentifier:
         return ClientIdentifier(self.url, self.host, self.origin)
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from authz.conf import conf
 from authz.limits import rate_limits
 from authz.models import AuditEvent, Client
-from authz.outbound import Cause, OutboundError, Response, remote_keys
+from authz.outbound import Cause, OutboundError, Response, Role, remote_documents, remote_keys
 from authz.protocol import jwks, jwts
 from tests.support import world
 from tests.support.world import World
@@ -51,7 +51,7 @@ def company(gatehouse: World) -> Company:
     Client.objects.filter(client_id="signing-agent").update(client_jwks=None, client_jwks_uri=JWKS)
     for uri in (JWKS, organisation.IDP_JWKS):
         remote_keys.forget(uri)
-    discovery._found.clear()
+    discovery._CACHE.entries.clear()
     return built
 
 
@@ -87,8 +87,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: OutboundError | Callable[
             raise OutboundError(answer.cause, status=answer.status)
         return Response(status=200, headers={}, body=answer(url), address="192.0.2.1", elapsed=0.0)
 
-    monkeypatch.setattr(remote_keys, "fetch", fetch)
-    monkeypatch.setattr(discovery, "fetch", fetch)
+    monkeypatch.setattr(remote_documents, "fetch", fetch)
     return asked
 
 
@@ -173,9 +172,9 @@ def test_keys_serve_for_a_bounded_time_while_their_host_is_down(
     answering(monkeypatch, lambda _: json.dumps({"keys": [key]}).encode())
     workload = DOORS["workload"]
     assert workload(company).status_code == 200
-    entry = remote_keys._entries[organisation.IDP_JWKS]
+    entry = remote_keys._CACHES[Role.ISSUER_KEYS].entries[organisation.IDP_JWKS]
     answering(monkeypatch, DOWN["hangs"])
     entry.fresh_until = time.monotonic() - 1
     assert workload(company).status_code == 200
-    entry.fresh_until = time.monotonic() - remote_keys.GRACE - 1
+    entry.serves_until = time.monotonic() - 1
     assert workload(company).status_code == 503

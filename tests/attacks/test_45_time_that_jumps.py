@@ -22,7 +22,8 @@ from authz.models import (
     UsedAssertion,
 )
 from authz.operations import doctor, housekeeping, periodic, readiness
-from authz.outbound import remote_keys
+from authz.outbound import remote_documents, remote_keys
+from authz.protocol.document_lifetimes import is_fresh
 from authz.protocol.moments import is_due
 from cimd import discovery, leases
 from cimd import housekeeping as cimd_housekeeping
@@ -294,11 +295,13 @@ def test_a_node_ahead_does_not_empty_the_windows_that_others_count_in(monkeypatc
 
 
 def test_foreign_keys_are_not_fresh_for_longer_because_a_clock_was_set_back(clock: Clock) -> None:
-    entry = remote_keys._Entry(keys=(), fresh_until=time.monotonic() + 60)
+    bounds, entry = remote_keys.BOUNDS, remote_documents.Entry[None]()
+    answer = remote_documents.Answer(None, {"cache-control": "max-age=60"}, "https://a.example/jwks", time.time())
+    entry.arrived(answer, bounds)
     for ahead in (0.0, -HOUR, HOUR, -24 * HOUR, 24 * HOUR, -365 * 24 * HOUR):
         clock.ahead = ahead
-        assert not entry.is_due(time.monotonic(), lacking=False)
-        assert entry.is_due(time.monotonic() + 61, lacking=False)
+        assert is_fresh(entry, time.monotonic(), bounds)
+        assert not is_fresh(entry, time.monotonic() + 61, bounds)
 
 
 @pytest.mark.django_db

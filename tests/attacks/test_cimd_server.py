@@ -19,7 +19,8 @@ import requests
 import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cimd import freshness
+from authz.protocol.document_lifetimes import retry_after
+from cimd.settlement import BOUNDS
 from demo.gatehouse import Gatehouse
 from tests.cimd.documents import client_assertion, jwks
 from tests.cimd.pictures import picture
@@ -248,7 +249,7 @@ def test_a_hostile_answer_is_refused(name: str, attacked: Attacked) -> None:
     client_id, started = attacked.documents.serve(f"/hostile-{name}.json", HOSTILE[name]), time.monotonic()
     assert not attacked.accepts(client_id)
     assert not attacked.accepts(client_id)  # and stays so, without being asked again at once
-    is_at_once = time.monotonic() - started < freshness.retry_after(1)
+    is_at_once = time.monotonic() - started < retry_after(1, BOUNDS)
     assert attacked.documents.seen(f"/hostile-{name}.json") == 1 or not is_at_once
     assert attacked.clients(client_id) == []
 

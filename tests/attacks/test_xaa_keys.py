@@ -87,8 +87,10 @@ def allowed(host: Host) -> Iterator[None]:
 
 @contextmanager
 def remembering_nothing() -> Iterator[None]:
-    for memory in (remote_keys._entries, discovery._found, trusted_issuers._noted, trusted_issuers._looked):
-        memory.clear()
+    for memory in (*remote_keys._CACHES.values(), discovery._CACHE):
+        memory.entries.clear()
+    for noted in (trusted_issuers._noted, trusted_issuers._looked):
+        noted.clear()
     yield
 
 
@@ -324,17 +326,14 @@ def test_an_issuer_that_is_down_is_not_asked_again_at_once(discovered: Company, 
     assert len(host.asked) == 2
 
 
-def test_a_known_address_serves_while_the_host_is_down(
-    discovered: Company, host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_known_address_serves_while_the_host_is_down(discovered: Company, host: Host) -> None:
     assert discovered.redeem_assertion(discovered.idp.id_jag()).status_code == 200
-    monkeypatch.setattr(discovery, "FRESH", 0.0)
-    found = discovery._found[host.origin]
-    discovery._found[host.origin] = discovery.replace(found, until=0.0)
+    entry = discovery._CACHE.entries[host.origin]
+    held, entry.fresh_until = entry.answer, 0.0
     with override_settings(GATEHOUSE={**settings.GATEHOUSE, "OUTBOUND_ALLOWED_HOSTS": []}):
         # Not reachable is another thing than not allowed any more: that is an answer, and ends it.
         assert refused(discovered.redeem_assertion(discovered.idp.id_jag())) == NO_KEYS
-    discovery._found[host.origin] = discovery.replace(found, until=0.0)
+    entry.answer, entry.retry_at = held, 0.0
     host.server.shutdown()
     host.server.server_close()
     assert discovered.redeem_assertion(discovered.idp.id_jag()).status_code == 200

@@ -16,10 +16,10 @@ from authz.conf import conf
 from authz.configuration import apply
 from authz.database import configuration_cache
 from authz.models import AuditEvent, Authorization, Client
-from authz.outbound import remote_keys
+from authz.outbound import remote_documents
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwks import public_jwk
-from cimd import admission, approval_queue, budget, discovery, logos, resolver
+from cimd import admission, approval_queue, budget, discovery, logos, resolver, settlement
 from cimd.events import Event
 from cimd.models import Document, DocumentVersion, FetchWindow, Logo
 from cimd.reasons import Reason
@@ -202,7 +202,7 @@ def test_keys_that_were_changed_at_their_address_are_found_although_assertions_n
     assert documents.seen("/jwks.json") == 2
     assert [answer(old) for _ in range(3)] == ["invalid_client"] * 3
     assert documents.seen("/jwks.json") == 3  # it did not help, so nobody asks again for a while
-    monkeypatch.setattr(remote_keys, "DOUBT_INTERVAL", 0.0)
+    monkeypatch.setattr(remote_documents, "DOUBT_INTERVAL", 0.0)
     assert answer(old) == "invalid_client"
     assert documents.seen("/jwks.json") == 4
 
@@ -546,7 +546,7 @@ def test_the_approval_queue_is_bounded(
 def test_old_versions_are_forgotten_but_for_those_in_force(
     trusting: world.World, documents: DocumentHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(discovery, "MAX_VERSIONS", 2)
+    monkeypatch.setattr(settlement, "MAX_VERSIONS", 2)
     url = documents.document(client_name="0")
     for number in range(1, 6):
         find(url)

@@ -19,6 +19,7 @@ from authz.client_auth.private_key_jwt import ASSERTION_TYPE
 from authz.conf import conf
 from authz.models import AuditEvent, UsedAssertion
 from authz.outbound import remote_keys
+from authz.outbound.remote_documents import DocumentOnItsWayError
 from authz.protocol import jwks, jwts
 from authz.registry import Credentials
 from tests.support import world
@@ -443,7 +444,7 @@ class TestJwksUri:
         self, gatehouse: World, asked: list[str | None], monkeypatch: pytest.MonkeyPatch, asked_for: str
     ) -> None:
         def on_their_way(*_: object, **__: object) -> None:
-            raise remote_keys.KeysOnTheirWayError("busy")
+            raise DocumentOnItsWayError("busy")
 
         monkeypatch.setattr(remote_keys, asked_for, on_their_way)
         answer = ask(gatehouse, **client_assertion(key=ec.generate_private_key(ec.SECP256R1())))

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from authz.outbound import Cause, OutboundError, Response, Role, errands, remote_keys
-from authz.outbound.remote_keys import KeysOnTheirWayError, KeysUnavailableError, health, keys, renewed
+from authz.outbound import Cause, OutboundError, Response, Role, errands, remote_documents, remote_keys
+from authz.outbound.remote_documents import DocumentOnItsWayError, DocumentUnavailableError
+from authz.outbound.remote_keys import health, keys, renewed
 from authz.protocol.jwks import public_jwk
 
 URL = "https://client.example.com/jwks.json"
@@ -50,8 +51,9 @@ class Host:
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     host = Host()
-    monkeypatch.setattr(remote_keys, "fetch", host.fetch)
-    monkeypatch.setattr(remote_keys, "time", host)
+    monkeypatch.setattr(remote_documents, "fetch", host.fetch)
+    for module in (remote_documents, remote_keys):
+        monkeypatch.setattr(module, "time", host)
     remote_keys.forget(URL)
     yield host
     remote_keys.forget(URL)
@@ -137,7 +139,7 @@ def test_keys_that_are_withdrawn_are_not_renewed(host: Host) -> None:
     host.answer = OutboundError(Cause.STATUS, status=404)
     host.now += 30
     assert renewed(URL, tried=old) == ()
-    with pytest.raises(KeysUnavailableError, match="status"):
+    with pytest.raises(DocumentUnavailableError, match="status"):
         kids()
 
 
@@ -146,20 +148,20 @@ def test_keys_serve_a_bounded_time_while_their_host_is_down(host: Host) -> None:
     host.answer = OutboundError(Cause.TIMEOUT)
     host.now += 300
     assert kids() == ["one"]
-    host.now += remote_keys.GRACE - 1
+    host.now += remote_keys.BOUNDS.stale - 1
     assert kids() == ["one"]
     host.now += 1
-    with pytest.raises(KeysUnavailableError, match="timeout"):
+    with pytest.raises(DocumentUnavailableError, match="timeout"):
         kids()
 
 
 def test_a_host_that_is_down_is_not_asked_with_every_request(host: Host) -> None:
     host.answer = OutboundError(Cause.CONNECT)
     for _ in range(20):
-        with pytest.raises(KeysUnavailableError, match="connect"):
+        with pytest.raises(DocumentUnavailableError, match="connect"):
             kids()
     assert host.asked == 1
-    host.now += remote_keys.RETRY_INTERVAL
+    host.now += remote_keys.BOUNDS.first_retry
     host.publish("one")
     assert kids() == ["one"]
     assert host.asked == 2
@@ -170,7 +172,7 @@ def test_withdrawn_keys_serve_no_longer(status: int, host: Host) -> None:
     kids()
     host.answer = OutboundError(Cause.STATUS, status=status)
     host.now += 300
-    with pytest.raises(KeysUnavailableError, match="status"):
+    with pytest.raises(DocumentUnavailableError, match="status"):
         kids()
 
 
@@ -190,13 +192,13 @@ def test_an_answer_that_is_no_set_of_public_keys_ends_the_old_ones(answer: bytes
     kids()
     host.answer = answer
     host.now += 300
-    with pytest.raises(KeysUnavailableError, match="refused"):
+    with pytest.raises(DocumentUnavailableError, match="refused"):
         kids()
 
 
 def test_a_private_key_in_the_set_is_refused(host: Host) -> None:
     host.publish("one", d="AAAA")
-    with pytest.raises(KeysUnavailableError, match="refused"):
+    with pytest.raises(DocumentUnavailableError, match="refused"):
         kids()
 
 
@@ -217,7 +219,7 @@ def test_a_304_about_something_else_ends_them(host: Host) -> None:
     kids()
     host.answer, host.headers = 304, {"etag": '"2"'}
     host.now += 300
-    with pytest.raises(KeysUnavailableError, match="refused"):
+    with pytest.raises(DocumentUnavailableError, match="refused"):
         kids()
 
 
@@ -235,11 +237,11 @@ def test_the_console_sees_how_it_goes(host: Host) -> None:
 
 
 def test_strangers_cannot_fill_the_memory(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_keys, "MAX_ENTRIES", 3)
-    monkeypatch.setattr(remote_keys, "fetch", lambda *_, **__: Host().fetch(Role.CLIENT_KEYS, URL))
+    monkeypatch.setattr(remote_documents, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(remote_documents, "fetch", lambda *_, **__: Host().fetch(Role.CLIENT_KEYS, URL))
     for number in range(10):
         keys(f"https://client.example.com/{number}")
-    assert len(remote_keys._entries) <= 3
+    assert len(remote_keys._CACHES[Role.CLIENT_KEYS].entries) <= 3
 
 
 # --- Several at once -------------------------------------------------------------------------------------------------
@@ -261,8 +263,9 @@ class SlowHost(Host):
 @pytest.fixture
 def slow(host: Host, monkeypatch: pytest.MonkeyPatch) -> SlowHost:
     slow = SlowHost()
-    monkeypatch.setattr(remote_keys, "fetch", slow.fetch)
-    monkeypatch.setattr(remote_keys, "time", slow)
+    monkeypatch.setattr(remote_documents, "fetch", slow.fetch)
+    for module in (remote_documents, remote_keys):
+        monkeypatch.setattr(module, "time", slow)
     return slow
 
 
@@ -294,7 +297,7 @@ def test_where_no_more_may_wait_they_are_said_to_be_on_their_way(
         first = pool.submit(kids)
         assert slow.is_asked.wait(30)
         monkeypatch.setattr(errands, "result", _no_place)
-        with pytest.raises(KeysOnTheirWayError):
+        with pytest.raises(DocumentOnItsWayError):
             kids()
         slow.may_answer.set()
         assert first.result(30) == ["one"]

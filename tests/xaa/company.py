@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from authz.conf import conf
 from authz.configuration import apply
 from authz.outbound import Role, remote_keys
+from authz.outbound.remote_documents import DocumentUnavailableError
 from authz.protocol import jwks, jwts
 from tests.support import rows, world
 from xaa import id_jag
@@ -220,7 +221,7 @@ def with_keys(company: Company, monkeypatch: pytest.MonkeyPatch) -> Company:
 
     def keys(jwks_uri: str, role: Role, *, kid: str | None = None) -> tuple[jwks.Key, ...]:
         if jwks_uri != IDP_JWKS:
-            raise remote_keys.KeysUnavailableError("dns")
+            raise DocumentUnavailableError("dns")
         return company.idp.keys
 
     monkeypatch.setattr(remote_keys, "keys", keys)

@@ -20,5 +20,5 @@ def company(gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> organisation.C
 def _fresh_issuers() -> Iterator[None]:
     trusted_issuers._noted.clear()
     trusted_issuers._looked.clear()
-    discovery._found.clear()
+    discovery._CACHE.entries.clear()
     yield

@@ -15,7 +15,7 @@ from django.test import Client as Browser
 from authz.configuration import ConfigurationError, apply, export
 from authz.limits import rate_limits
 from authz.models import AuditEvent
-from authz.outbound import Cause, OutboundError, Response, Role
+from authz.outbound import Cause, OutboundError, Response, Role, remote_documents
 from authz.sign_in import session as sign_in
 from tests.support.world import PAYROLL, hidden_fields, person, redirect_parameters
 from tests.xaa.company import AGENT, IDP, IDP_JWKS, Company
@@ -111,7 +111,7 @@ def upstream(company: Company, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upst
     apply(configuration())
     made = Upstream(company)
     monkeypatch.setattr(provider, "fetch", made.fetch)
-    monkeypatch.setattr(discovery, "fetch", made.fetch)
+    monkeypatch.setattr(remote_documents, "fetch", made.fetch)
     discovery.forget(IDP)
     yield made
     discovery.forget(IDP)

@@ -25,6 +25,7 @@ from authz import audit
 from authz.conf import conf
 from authz.limits.refusal_sampling import record_unauthenticated
 from authz.outbound import Cause, OutboundError, Role, fetch
+from authz.outbound.remote_documents import DocumentOnItsWayError, DocumentUnavailableError, DocumentUnreachableError
 from authz.protocol import jwts, strict_json
 from authz.protocol.errors import OAuthError
 from authz.sign_in import session
@@ -51,9 +52,9 @@ class Upstream(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth is 
     def openid_config(self) -> Mapping[str, Any]:
         try:
             return discovery.metadata(self.trust.issuer)
-        except (discovery.MetadataUnreachableError, discovery.MetadataOnItsWayError) as error:
+        except (DocumentUnreachableError, DocumentOnItsWayError) as error:
             raise refused(Reason.SIGN_IN_UNREACHABLE, str(error)) from None
-        except discovery.DiscoveryError as error:
+        except DocumentUnavailableError as error:
             raise refused(Reason.SIGN_IN_UNAVAILABLE, str(error)) from None
 
     def get_callback_url(self, request: HttpRequest, app: SocialApp) -> str:
