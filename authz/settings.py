@@ -1,6 +1,7 @@
 """The environment is read here and nowhere else; the server's parts are listed here (`GATEHOUSE`).
 
-docs/settings.md describes every name for operators.
+docs/settings.md describes every name for operators. authz/django_settings.py has the settings that do not depend on the
+environment.
 """
 
 import os
@@ -14,10 +15,10 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from limits import parse as parse_rate
 
+from authz.django_settings import *  # noqa: F403  all of them are settings
+from authz.django_settings import BASE_DIR, TOOLKIT
 from authz.operations import key_file, logs
 from authz.protocol import allowed_hosts, issuers
-
-BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 def env_list(name: str) -> list[str]:
@@ -32,7 +33,7 @@ def env_switch(name: str) -> bool:
 
 
 def env_choice(name: str, *choices: str) -> str:
-    """The first is the default."""
+    """One of the choices; the first is the default. Raises `ImproperlyConfigured`, as all readers here do."""
     value = os.environ.get(name) or choices[0]
     if value not in choices:
         raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {value!r}")
@@ -56,7 +57,7 @@ def env_share(name: str) -> float:
     return share
 
 
-# What may be limited, and is by default (authz/limits/rate_limits.py).
+# The limits and their defaults (authz/limits/rate_limits.py).
 RATE_LIMITS = {
     "refused:client": "1000/minute",
     "refused:address": "10000/minute",
@@ -109,7 +110,7 @@ _PLAIN_HTTP_HOST = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(
 
 
 def plain_http_host(item: str) -> str:
-    """A host, or host:port. No patterns: each one that goes without TLS is named."""
+    """A host, or host:port. No patterns: each host without TLS is named. Raises `ImproperlyConfigured`."""
     if not _PLAIN_HTTP_HOST.fullmatch(item.lower()):
         raise ImproperlyConfigured(f"GATEHOUSE_PLAIN_HTTP_RESOURCES takes hosts and host:port pairs, not {item!r}")
     return item.lower()
@@ -137,7 +138,9 @@ def secret_key() -> str:
 
 
 def readable(issuer: str) -> SplitResult:
-    """Hosts and cookies follow its parts. What is no URL stops here with its sentence; the rest is authz.E001's."""
+    """The issuer's parts, which decide about hosts and cookies. Raises `SystemExit` for a text that is no URL;
+    authz.E001 checks the rest.
+    """
     try:
         return urlsplit(issuer)
     except ValueError:
@@ -146,7 +149,7 @@ def readable(issuer: str) -> SplitResult:
 
 DEBUG = env_switch("GATEHOUSE_DEBUG")
 SECRET_KEY = secret_key()
-# While the secret key is being changed: the one that comes, then the one that was (docs/operations.md).
+# During a change of the secret key: first the new key, then the old one (docs/operations.md).
 SECRET_KEY_FALLBACKS = env_list("GATEHOUSE_SECRET_KEY_FALLBACKS")
 ISSUER = os.environ.get("GATEHOUSE_ISSUER") or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/o"
 _issuer = readable(ISSUER)
@@ -155,8 +158,7 @@ _https = _issuer.scheme == "https"
 
 DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'var' / 'gatehouse.sqlite3'}"
 IS_SQLITE = DATABASE_URL.startswith("sqlite")
-# Threads a process beside its lane: some that work for people, and some that may wait for others
-# (authz/database/concurrency.py).
+# Threads of each process: some serve pages, and some may wait for other servers (authz/database/concurrency.py).
 THREADS = env_number("THREADS", 6, "threads")
 
 GATEHOUSE = {
@@ -180,7 +182,7 @@ GATEHOUSE = {
     "RUN_DIRECTORY": os.environ.get("GATEHOUSE_RUN_DIRECTORY") or None,
     "AUDIT_DIRECTORY": Path(os.environ.get("GATEHOUSE_AUDIT_DIRECTORY") or BASE_DIR / "var" / "audit"),
     "AUDIT_RETENTION_DAYS": env_number("GATEHOUSE_AUDIT_RETENTION_DAYS", 0, "days"),
-    # The parts of the server. What is not listed here does not exist, and the metadata does not claim it.
+    # The parts of the server. A part that is not listed does not exist, and the metadata does not mention it.
     "GRANTS": [
         "authz.grants.authorization_code",
         "authz.grants.refresh_token",
@@ -243,67 +245,10 @@ GATEHOUSE = {
     ],
 }
 
-# The hosts that people's pages answer to. Machine endpoints ignore the Host header altogether (law 7).
+# The hosts of pages. Machine endpoints ignore the Host header altogether (invariant 7).
 ALLOWED_HOSTS = sorted({issuers.authority_host(_issuer.hostname or "127.0.0.1"), "127.0.0.1", "localhost", "[::1]"})
 CSRF_TRUSTED_ORIGINS = [_origin]
 CSRF_FAILURE_VIEW = "authz.endpoints.errors.csrf_failure"
-
-INSTALLED_APPS = [
-    "authz",
-    "cimd",
-    "xaa",
-    "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.messages",
-    "django.contrib.staticfiles",
-    "oauth2_provider",
-    "rest_framework",
-    "drf_spectacular",
-    "allauth",
-    "allauth.account",
-    "allauth.mfa",
-    "allauth.socialaccount",
-    "allauth.socialaccount.providers.openid_connect",
-]
-
-# These serve people's pages only; authz/serving/wsgi.py answers machine endpoints without any of them.
-MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "authz.endpoints.request_context.middleware",
-    "authz.endpoints.no_store.middleware",
-    "authz.endpoints.content_security_policy.middleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    # Whoever is stopped at the door of the authorization endpoint costs no session.
-    "authz.endpoints.authorize_precheck.middleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "xaa.sign_in.liveness.middleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "allauth.account.middleware.AccountMiddleware",
-]
-
-ROOT_URLCONF = "authz.urls"
-WSGI_APPLICATION = "authz.serving.wsgi.application"
-APPEND_SLASH = False
-
-TEMPLATES = [
-    {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-            ],
-        },
-    },
-]
 
 # --- Storage -------------------------------------------------------------------------------------------------------
 
@@ -311,29 +256,28 @@ DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, c
 if IS_SQLITE:
     DATABASES["default"]["ENGINE"] = "authz.database.sqlite3"
     DATABASES["default"]["OPTIONS"] = {
-        # A write transaction takes its lock at the start: it waits for its turn instead of failing half way.
+        # A write transaction takes its lock at the start: it waits for it instead of failing half way.
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        # WAL with synchronous=NORMAL: a committed row survives a killed process; a power cut may take the last moments,
-        # but never the database (docs/decisions/0004-durability.md). Pages of half the usual size (of a new database),
-        # and none of them mapped into memory: docs/decisions/0011-event-loop-and-workers.md says how much faster that
-        # is.
+        # WAL with synchronous=NORMAL: a committed row survives a killed process; a power cut may lose the last second,
+        # but never the database (docs/decisions/0004-durability.md). docs/benchmarks.md compares page sizes and memory
+        # mapping.
         "init_command": "PRAGMA page_size=2048; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
         " PRAGMA foreign_keys=ON; PRAGMA mmap_size=0; PRAGMA cache_size=-8000;",
     }
 else:
     DATABASES["default"]["ENGINE"] = "authz.database.postgresql"
-    # Whoever waits for a server that is gone is told so within seconds, also where nobody refuses the connection.
+    # A connection attempt to a host that is gone fails within seconds, also without a reply.
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5}
     )
-DATABASES["default"]["ATOMIC_REQUESTS"] = False  # Law 1: a refusal keeps what it wrote.
+DATABASES["default"]["ATOMIC_REQUESTS"] = False  # Invariant 1: a refusal keeps what it wrote.
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHE_URL = os.environ.get("CACHE_URL", "")
 if CACHE_URL and not CACHE_URL.startswith(("redis://", "rediss://", "unix://")):
     raise ImproperlyConfigured("CACHE_URL must be a redis://, rediss:// or unix:// URL (Redis or Valkey)")
-# No request waits longer for it; then each process remembers for itself.
+# No request waits longer for the cache; after that each process uses its own memory.
 CACHE_SECONDS = 0.25
 CACHES = {
     "default": {
@@ -349,7 +293,7 @@ CACHES = {
 
 
 def mail_server(url: str) -> dict[str, Any]:
-    """Django's names for what EMAIL_URL says. The URL may hold a password, so no message shows it."""
+    """EMAIL_URL as Django's settings. Raises `ImproperlyConfigured`, without the URL, which may hold a password."""
     parts = urlsplit(url)
     if parts.scheme not in {"smtp", "smtps", "smtp+plain"} or not parts.hostname:
         raise ImproperlyConfigured("EMAIL_URL must be smtp://, smtps:// or smtp+plain:// with a host")
@@ -363,8 +307,8 @@ def mail_server(url: str) -> dict[str, Any]:
     }
 
 
-# Without a mail server, mails of a first try are written to the log. On a host that others use they hold what no log
-# should, such as links to reset a password: there they are not written at all, and nobody is said to be told.
+# Without a mail server, mails of a first try on one machine are written to the log. A server with an https issuer drops
+# them, because they hold links to reset a password, and shows them as not sent.
 EMAIL_BACKEND = f"django.core.mail.backends.{'dummy' if _https else 'console'}.EmailBackend"
 if _email_url := os.environ.get("EMAIL_URL", ""):
     EMAIL_BACKEND = "authz.outbound.mail_transport.EmailBackend"
@@ -374,135 +318,16 @@ _mail_host = f"[IPv6:{_issuer.hostname}]" if ":" in (_issuer.hostname or "") els
 DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "") or f"Gatehouse <gatehouse@{_mail_host}>"
 EMAIL_SUBJECT_PREFIX = ""
 
-# --- django-oauth-toolkit: the client registry (docs/decisions/0002-django-oauth-toolkit.md) -------------------------
+# --- What follows the issuer -----------------------------------------------------------------------------------------
 
-OAUTH2_PROVIDER_APPLICATION_MODEL = "authz.Client"
-# One in place of its own 22, and the names that it needs: the toolkit's own, all but the client's.
-MIGRATION_MODULES = {"oauth2_provider": "authz.migrations.toolkit"}
-OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "oauth2_provider.AccessToken"  # noqa: S105  a model
-OAUTH2_PROVIDER_ID_TOKEN_MODEL = "oauth2_provider.IDToken"  # noqa: S105  a model
-OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "oauth2_provider.RefreshToken"  # noqa: S105  a model
-OAUTH2_PROVIDER_GRANT_MODEL = "oauth2_provider.Grant"
-OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "oauth2_provider.DeviceGrant"
-OAUTH2_PROVIDER = {
-    "OIDC_ISS_ENDPOINT": ISSUER,
-    "PKCE_REQUIRED": True,
-    # None of the toolkit's own views is mounted, so these only keep anybody who mounts one from falling below us.
-    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
-    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
-    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
-    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
-    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
-    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
-    "REFRESH_TOKEN_REUSE_PROTECTION": True,
-}
-
-# --- People sign in -------------------------------------------------------------------------------------------------
-
-AUTH_USER_MODEL = "authz.User"
-AUTHENTICATION_BACKENDS = [
-    "authz.sign_in.password_backend.PasswordBackend",
-    "authz.sign_in.roles.RoleBackend",  # signs nobody in: it answers what a role may do in the console
-]
-PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
-]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-]
-LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "/account/"
-ACCOUNT_ADAPTER = "authz.sign_in.account_adapter.AccountAdapter"
-ACCOUNT_FORMS = {
-    "login": "authz.sign_in.login_form.LoginForm",
-    "reset_password": "authz.sign_in.account_forms.ResetPasswordForm",
-    "reset_password_from_key": "authz.sign_in.account_forms.ResetPasswordKeyForm",
-    "change_password": "authz.sign_in.login_form.ChangePasswordForm",
-}
-ACCOUNT_LOGIN_METHODS = {"username", "email"}
-ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_LOGOUT_ON_GET = False
-ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
-ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105  a class
-# Whoever guesses is counted by authz/limits/rate_limits.py, for all processes; allauth's own counts are each process's
-# own.
-_COUNTED_BY_US = (
-    "login",
-    "login_failed",
-    "reauthenticate",
-    "change_password",
-    "reset_password",
-    "reset_password_from_key",
-)
-ACCOUNT_RATE_LIMITS = dict.fromkeys(_COUNTED_BY_US, "")
-MFA_ADAPTER = "authz.keys.second_factors.Adapter"
-MFA_FORMS = {
-    "authenticate": "authz.sign_in.second_factor_forms.AuthenticateForm",
-    "reauthenticate": "authz.sign_in.second_factor_forms.ReauthenticateForm",
-}
-SOCIALACCOUNT_ADAPTER = "xaa.sign_in.adapter.SocialAccountAdapter"
-SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"provider_class": "xaa.sign_in.provider.Provider"}}
-SOCIALACCOUNT_ONLY = False
-SOCIALACCOUNT_AUTO_SIGNUP = False
-
-SESSION_ENGINE = "authz.sign_in.browser_sessions"
+OAUTH2_PROVIDER = TOOLKIT | {"OIDC_ISS_ENDPOINT": ISSUER}
 SESSION_COOKIE_NAME = "__Host-gatehouse-session" if _https else "gatehouse-session"
 CSRF_COOKIE_NAME = "__Host-gatehouse-csrf" if _https else "gatehouse-csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
-SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"  # Strict would lose the session on the way back to /authorize.
-SESSION_COOKIE_AGE = 12 * 3600
-X_FRAME_OPTIONS = "DENY"
-SECURE_CONTENT_TYPE_NOSNIFF = True
-# Under no-referrer browsers send `Origin: null` with a form, and the CSRF check would refuse every sign-in.
-SECURE_REFERRER_POLICY = "same-origin"
-SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
-
-# --- The management API (authz/api/ says the rest, view by view) -----------------------------------------------------
-
-REST_FRAMEWORK = {
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    # What forgets to say who may is for nobody.
-    "DEFAULT_AUTHENTICATION_CLASSES": (),
-    "DEFAULT_PERMISSION_CLASSES": ("rest_framework.permissions.IsAdminUser",),
-    "DEFAULT_RENDERER_CLASSES": ("rest_framework.renderers.JSONRenderer",),
-    "DEFAULT_PARSER_CLASSES": ("rest_framework.parsers.JSONParser",),
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Gatehouse management API",
-    "DESCRIPTION": "Everything that the console and `manage.py apply` do, for programs (docs/api.md).",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.0",
-    "SCHEMA_PATH_PREFIX": "/api/v1",
-    "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"SigningAlgEnum": "authz.keys.ALGORITHMS"},
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    # tests/api/test_schema.py asks the same of it, so that operators need not wait for it.
-    "ENABLE_DJANGO_DEPLOY_CHECK": False,
-}
-
-# --- The rest ---------------------------------------------------------------------------------------------------------
-
-LANGUAGE_CODE = "en"
-TIME_ZONE = "UTC"
-USE_TZ = True
-USE_I18N = False
-FORMAT_MODULE_PATH = "authz.console.formats"
-STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "var" / "static"  # only for a front server that wants the files collected
-STATIC_ROOT.mkdir(parents=True, exist_ok=True)
-STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
-}
-WHITENOISE_USE_FINDERS = True
 SILENCED_SYSTEM_CHECKS = [
-    "security.W008",  # TLS may end at a proxy; authz.E002 holds the issuer to https
-    "oauth2_provider.W008",  # loopback redirects are http (RFC 8252 §7.3); protocol/redirect_uris.py judges them
+    "security.W008",  # TLS may end at a proxy; authz.E002 requires an https issuer
+    "oauth2_provider.W008",  # loopback redirects are http (RFC 8252 §7.3); authz/protocol/redirect_uris.py checks them
     # On loopback the issuer may be http; on https these settings follow it.
     *([] if _https else ["security.W004", "security.W012", "security.W016"]),
 ]
