@@ -152,7 +152,8 @@ def cut_off(
             ).delete()
         stopped = [(rows.model._meta.db_table, key) for rows in found.rows for key in rows.values_list("pk", flat=True)]
         found.stop()
-        # Sessions before codes: a request that issues one holds its session's row (authz/endpoints/authorize.py).
+        # Sessions before codes: a request that issues one holds its session's row
+        # (authz/endpoints/authorize_response.py).
         if found.sessions is not None:
             found.sessions.delete()
         # Codes before authorizations: a redemption that was faster has committed once this statement has its rows, and

@@ -57,8 +57,8 @@ def _switched_off(instance: User, **_: Any) -> None:
 
 def _end(user: User) -> None:
     now = datetime.now(UTC)
-    # Sessions first: a request that is about to issue a code holds its session's row (authz/endpoints/authorize.py),
-    # so its code is there once this statement has the rows.
+    # Sessions first: a request that is about to issue a code holds its session's row
+    # (authz/endpoints/authorize_response.py), so its code is there once this statement has the rows.
     BrowserSession.objects.filter(user=user).delete()
     AuthorizationCode.objects.filter(user=user, used=None).update(expires=F("created"))
     standing = Authorization.objects.filter(user=user)
