@@ -17,12 +17,13 @@ from django.utils.safestring import SafeString
 from authz import keys, outbound, resources
 from authz.clients import identifiers
 from authz.conf import conf
-from authz.console.model_admin import ConsoleAdmin, Form, Tool
+from authz.console.model_admin import ConsoleAdmin, Form
 from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets import resource_check, snippets
 from authz.console.widgets.display import chip, foreign
 from authz.console.widgets.fields import AgentsField, ApproversField, PersonField, ShownField, with_count
+from authz.console.widgets.toolbar import Tool
 from authz.models import ProtectedResource, Scope
 from authz.policy import RuleError
 from authz.policy.approvers import MAX_APPROVERS

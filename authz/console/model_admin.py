@@ -1,7 +1,6 @@
 """What every list and form of the console shares: bounded lists, tools, and an audit record for each change."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
@@ -10,6 +9,7 @@ from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import get_content_type_for_model
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.forms import ModelForm, Textarea
@@ -22,6 +22,7 @@ from authz.console.navigation import Place
 from authz.console.refusing import refuse
 from authz.console.widgets.fields import JsonObjectField, KeyField, ShownField
 from authz.console.widgets.paging import CappedPaginator
+from authz.console.widgets.toolbar import Tool
 from authz.models import User
 from authz.sign_in.roles import SEE_CUT_OFFS, may_cut_off
 
@@ -44,15 +45,6 @@ def person(request: HttpRequest) -> User:
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """A button above a page. `style` is one of the design's button styles."""
-
-    title: str
-    url: str
-    style: str = "plain"
 
 
 def switch_tools(request: HttpRequest, target: tuple[str, str] | None) -> tuple[Tool, ...]:
@@ -136,8 +128,16 @@ class ConsoleAdmin(Base):
         return super().response_action(request, queryset)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        context = {"tools": self.tools(request, None), **(extra_context or {})}
+        context = {"tools": [*self.tools(request, None), *self._add_tool(request)], **(extra_context or {})}
         return super().changelist_view(request, context)
+
+    def _add_tool(self, request: HttpRequest) -> tuple[Tool, ...]:
+        if not self.has_add_permission(request):
+            return ()
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        filters = self.get_preserved_filters(request)
+        url = add_preserved_filters({"preserved_filters": filters, "opts": self.opts}, reverse(f"admin:{name}_add"))
+        return (Tool(f"Add {self.opts.verbose_name}", url, ""),)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name in NAMES and not db_field.choices:
@@ -151,12 +151,18 @@ class ConsoleAdmin(Base):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         obj = kwargs.get("obj")
-        context["tools"] = [*self.tools(request, obj), *switch_tools(request, self.cut_off_as(obj))] if obj else ()
-        context["has_history"] = obj is not None and self.has_history(obj)
+        context["tools"] = self._tools_of(request, obj) if obj else ()
         # "Save and add another" is one button too many for objects that are made with thought.
         context["show_save_and_add_another"] = False
         context["adminform"].form.label_suffix = ""
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def _tools_of(self, request: HttpRequest, obj: Any) -> list[Tool]:
+        found = [*self.tools(request, obj), *switch_tools(request, self.cut_off_as(obj))]
+        if self.has_history(obj):
+            name = f"{self.opts.app_label}_{self.opts.model_name}"
+            found.append(Tool("History", reverse(f"admin:{name}_history", args=[obj.pk]), in_menu=len(found) > 1))
+        return found
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         record(request, audit.Event.CONFIGURATION_CREATED, obj)

@@ -12,10 +12,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authz.console.model_admin import ConsoleAdmin, Form, Tool
+from authz.console.model_admin import ConsoleAdmin, Form
 from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import chip, foreign, when
+from authz.console.widgets.toolbar import Tool
 from authz.models import User
 from authz.sign_in import memberships, people
 

@@ -14,11 +14,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from authz import keys
-from authz.console.model_admin import ReadOnlyAdmin, Tool
+from authz.console.model_admin import ReadOnlyAdmin
 from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets import key_timeline
 from authz.console.widgets.display import chip, code, when
+from authz.console.widgets.toolbar import Tool
 from authz.models import SigningKey
 
 

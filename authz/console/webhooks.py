@@ -18,11 +18,12 @@ from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 
 from authz import audit
-from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, Tool, person, record
+from authz.console.model_admin import ConsoleAdmin, Form, ReadOnlyAdmin, person, record
 from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import chip, foreign, when
 from authz.console.widgets.fields import LinesField
+from authz.console.widgets.toolbar import Tool
 from authz.database.transactions import unit_of_work
 from authz.models import Notification, WebhookEndpoint
 from authz.notifications import webhook_secrets

@@ -11,6 +11,7 @@ from django.utils.text import capfirst
 
 from authz.console.widgets import display, reasons, sentences
 from authz.console.widgets.shown import shown
+from authz.console.widgets.toolbar import Tool, Toolbar, arranged
 from authz.models import AuditEvent, User
 from authz.policy import Rule
 
@@ -75,6 +76,12 @@ def sentence(names: Mapping[str, str], rule: Rule) -> SafeString:
 
 
 register.filter(shown)
+
+
+@register.filter
+def toolbar(tools: Iterable[Tool] | None) -> Toolbar:
+    """The buttons above a page: `tools|toolbar`."""
+    return arranged(tools or ())
 
 
 @register.filter

@@ -14,11 +14,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
 from authz.console.lists import row_or_404
-from authz.console.model_admin import ReadOnlyAdmin, Tool, switch_tools
+from authz.console.model_admin import ReadOnlyAdmin, switch_tools
 from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import STATUS_TONES, chip, foreign, when
 from authz.console.widgets.tasks import MAX_TASKS, Task, many
+from authz.console.widgets.toolbar import Tool
 from authz.models import Client
 from authz.sign_in.roles import APPROVE_AGENTS
 from cimd.admin import pages

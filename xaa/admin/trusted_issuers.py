@@ -12,11 +12,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 
-from authz.console.model_admin import ConsoleAdmin, Tool
+from authz.console.model_admin import ConsoleAdmin
 from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import chip, foreign
 from authz.console.widgets.tasks import MAX_TASKS, Task, many
+from authz.console.widgets.toolbar import Tool
 from xaa import presets
 from xaa.admin.assertion_test import assertion_view
 from xaa.admin.issuer_keys import health_line, inline_line

@@ -17,11 +17,12 @@ from authz.approvals import access_requests, approvers
 from authz.console.access_requests.decision import known_of
 from authz.console.access_requests.pages import decide, end
 from authz.console.access_requests.waiting import waiting_for_me
-from authz.console.model_admin import ReadOnlyAdmin, Tool, person
+from authz.console.model_admin import ReadOnlyAdmin, person
 from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets import names
 from authz.console.widgets.display import chip, foreign, when
+from authz.console.widgets.toolbar import Tool
 from authz.models import AccessRequest
 from authz.sign_in.roles import DECIDE_REQUESTS, visible_requests
 
@@ -135,7 +136,7 @@ class AccessRequestAdmin(ReadOnlyAdmin):
         if approvers.objection(obj, me):
             return self._next(request, obj)
         if state == AccessRequest.Status.OPEN and not obj.votes.filter(by=me).exists():
-            return (Tool("Decide", reverse("admin:authz_accessrequest_decide", args=[obj.pk]), "good"),)
+            return (Tool("Decide", reverse("admin:authz_accessrequest_decide", args=[obj.pk]), ""),)
         following = self._next(request, obj)
         if state == AccessRequest.Status.APPROVED:
             end_it = Tool("End access", reverse("admin:authz_accessrequest_end", args=[obj.pk]), "danger")

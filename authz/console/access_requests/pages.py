@@ -13,8 +13,9 @@ from django.utils.html import format_html
 
 from authz.approvals import access_requests, approvers
 from authz.console.access_requests.decision import DECISION, decide_by_form, known_of, shown_of
-from authz.console.model_admin import Tool, person
+from authz.console.model_admin import person
 from authz.console.site import console
+from authz.console.widgets.toolbar import Tool
 from authz.models import AccessRequest
 from authz.sign_in import form_binding
 

@@ -1,6 +1,6 @@
 """Agents: every client, whether it was registered, registered itself, or has a metadata document."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -20,10 +20,11 @@ from authz.console.agents.form import AgentForm
 from authz.console.agents.reach import reach
 from authz.console.agents.status_change import CHANGES
 from authz.console.audit import event_history
-from authz.console.model_admin import ConsoleAdmin, Tool, person
+from authz.console.model_admin import ConsoleAdmin, person
 from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets import names
+from authz.console.widgets.toolbar import Tool
 from authz.database import configuration_cache
 from authz.models import AuditEvent, Authorization, Client, User
 from authz.sign_in.roles import APPROVE_AGENTS, ASK, CONFIGURE
@@ -163,23 +164,24 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
     def tools(self, request: HttpRequest, obj: Client | None) -> Sequence[Tool]:
         if obj is None:
             return ()
-        found = []
-        if request.user.has_perm(APPROVE_AGENTS):
-            found = [
-                Tool(
-                    "Renew" if to == obj.status else CHANGES[to][0],
-                    reverse("admin:authz_client_switch", args=[obj.pk, to]),
-                    "" if to == Status.APPROVED else "danger" if to == Status.RETIRED else "plain",
-                )
-                for to in CHANGES
-                if (obj.status in MOVES[to] or to == obj.status == Status.APPROVED)
-                and not is_ones_own(obj, to, person(request))
-            ]
+        found = [*self._status_tools(request, obj)]
         if request.user.has_perm(ASK) and obj.status == Status.APPROVED:
-            found.append(Tool("Ask for access", reverse("admin:authz_client_ask", args=[obj.pk])))
+            found.append(Tool("Ask for access", reverse("admin:authz_client_ask", args=[obj.pk]), in_menu=True))
         if secret.may_make_secret(request, obj):
-            found.append(Tool("New secret", reverse("admin:authz_client_secret", args=[obj.pk])))
+            found.append(Tool("New secret", reverse("admin:authz_client_secret", args=[obj.pk]), in_menu=True))
         return found
+
+    @staticmethod
+    def _status_tools(request: HttpRequest, obj: Client) -> Iterator[Tool]:
+        if not request.user.has_perm(APPROVE_AGENTS):
+            return
+        for to in CHANGES:
+            renews = to == obj.status == Status.APPROVED
+            if (obj.status in MOVES[to] or renews) and not is_ones_own(obj, to, person(request)):
+                url = reverse("admin:authz_client_switch", args=[obj.pk, to])
+                style = "" if to == Status.APPROVED and not renews else "plain"
+                title = "Renew" if renews else CHANGES[to][0]
+                yield Tool(title, url, style, in_menu=to == Status.RETIRED)
 
     def cut_off_as(self, obj: Client) -> tuple[str, str] | None:
         return "client", obj.client_id

@@ -12,10 +12,11 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from authz.console.model_admin import ReadOnlyAdmin, Tool
+from authz.console.model_admin import ReadOnlyAdmin
 from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import chip, code, foreign, when
+from authz.console.widgets.toolbar import Tool
 from authz.models import Authorization
 
 

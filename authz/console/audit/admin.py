@@ -29,10 +29,11 @@ from authz.console.audit.search import (
     matching,
     parse_time,
 )
-from authz.console.model_admin import ReadOnlyAdmin, Tool
+from authz.console.model_admin import ReadOnlyAdmin
 from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets import timeline
+from authz.console.widgets.toolbar import Tool
 from authz.evidence.status import is_sealed
 from authz.models import AuditEvent
 

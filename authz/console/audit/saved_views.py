@@ -12,9 +12,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from authz.console.model_admin import Form, Tool, person
+from authz.console.model_admin import Form, person
 from authz.console.site import console
 from authz.console.widgets.fields import ShownField
+from authz.console.widgets.toolbar import Tool
 from authz.models import SavedView
 
 # What a view keeps of an address: neither a page nor anything that Django does not search by.

@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from authz import audit
-from authz.console.model_admin import ConsoleAdmin, Tool, person, record
+from authz.console.model_admin import ConsoleAdmin, person, record
 from authz.console.navigation import Place
 from authz.console.rules import unmatched
 from authz.console.rules.draft import rules_with, simulated
@@ -22,6 +22,7 @@ from authz.console.rules.simulator import AskBesideForm, AskForm
 from authz.console.site import console
 from authz.console.widgets import sentences
 from authz.console.widgets.display import chip
+from authz.console.widgets.toolbar import Tool
 from authz.decisions import rule_history
 from authz.models import Rule
 from authz.sign_in import form_binding

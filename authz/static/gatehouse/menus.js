@@ -1,7 +1,7 @@
 // A menu that lies over the page goes away by Escape, and when somebody looks elsewhere. Without this file its button
 // closes it.
 
-const open = () => document.querySelectorAll(".toolbar details[open], .views details[open], details.menu[open]");
+const open = () => document.querySelectorAll(".toolbar details[open], .views details[open], details.menu[open], details.more[open]");
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
