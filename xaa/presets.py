@@ -71,44 +71,47 @@ PRESETS: Final[Mapping[str, Preset]] = {
     ),
     "anthropic": Preset(
         label="Anthropic-issued identity",
-        situation="Anthropic vouches for the people who use Claude in your organisation, by ID-JAGs. Claude has no"
-        " secret: it also has to be named among the public clients.",
-        issuer="https://identity.anthropic.example",
+        situation="Anthropic vouches for the people who use Claude in your organisation, by ID-JAGs. Claude shows your"
+        " organisation's issuer when you set it up. Claude has no secret: it also has to be named among the public"
+        " clients.",
+        issuer="https://identity.anthropic.com/issuers/TENANT",
         keys=_people("id-jag"),
     ),
     "kubernetes": Preset(
         label="Kubernetes",
-        situation="Pods present their projected service account token, which the kubelet keeps for about an hour. The"
-        " keys of a private cluster are pasted in as jwks.",
+        situation="Pods present their projected service account token with this server as its audience, which the"
+        " kubelet keeps for about an hour. The keys of a private cluster are pasted in as jwks.",
         issuer="https://kubernetes.default.svc.cluster.local",
         keys=_workloads(24 * 3600, reuse=True),
     ),
     "github-actions": Preset(
         label="GitHub Actions",
-        situation="Workflows ask GitHub for a token each time they need one; it lives minutes.",
+        situation="Workflows ask GitHub for a token each time they need one; it lives minutes. Repositories since July"
+        " 2026 have their ids in the subject: repo:OWNER@ID/REPO@ID:….",
         issuer="https://token.actions.githubusercontent.com",
         is_fixed=True,
         keys=_workloads(3600, reuse=False),
     ),
     "gitlab": Preset(
         label="GitLab",
-        situation="Jobs have one ID token (id_tokens) from their beginning to their end, so it is presented again. Your"
-        " own GitLab has an issuer of its own.",
+        situation="Jobs have one ID token (id_tokens) from their beginning to their end, so it is presented again; it"
+        " expires with the job's timeout. Your own GitLab has an issuer of its own.",
         issuer="https://gitlab.com",
         is_fixed=True,
         keys=_workloads(24 * 3600, reuse=True),
     ),
     "aws-sts": Preset(
         label="AWS STS",
-        situation="Roles in AWS ask STS for a token (GetWebIdentityToken) with this server as its audience."
-        " Each account has an issuer of its own.",
-        issuer="https://ACCOUNT-ID.tokens.sts.global.api.aws",
+        situation="Roles in AWS ask STS for a token (GetWebIdentityToken) with this server as its audience; it lives an"
+        " hour at the most. Each account has an issuer of its own, which its outbound identity federation names.",
+        issuer="https://ISSUER-ID.tokens.sts.global.api.aws",
         keys=_workloads(3600, reuse=False),
     ),
     "azure-managed-identity": Preset(
         label="Azure managed identity",
         situation="Machines in Azure have a token for up to a day from their metadata service, which hands out the same"
-        " one again. Its audience is an application's (api://…), and has to be named.",
+        " one again. Its audience is an application's, and has to be named: the application's id, or, in tokens of"
+        " version 1.0 (issuer https://sts.windows.net/TENANT/), the URI that was asked for (api://…).",
         issuer="https://login.microsoftonline.com/TENANT/v2.0",
         keys=_workloads(25 * 3600, reuse=True),
     ),

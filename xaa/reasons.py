@@ -24,16 +24,8 @@ class Reason(RefusalReason):
     ISSUER_NOT_FOR_THIS = "issuer_not_for_this", *INVALID_GRANT
     ISSUER_IS_OURSELVES = "issuer_is_ourselves", *INVALID_GRANT
     ISSUER_KEYS_UNAVAILABLE = "issuer_keys_unavailable", "temporarily_unavailable", NOT_AT_PRESENT
-    ISSUER_KEYS_ON_THEIR_WAY = (
-        "issuer_keys_on_their_way",
-        "temporarily_unavailable",
-        "The authorization server cannot answer at present.",
-    )
-    ISSUER_KEYS_UNREACHABLE = (
-        "issuer_keys_unreachable",
-        "temporarily_unavailable",
-        "The authorization server cannot answer at present.",
-    )
+    ISSUER_KEYS_ON_THEIR_WAY = "issuer_keys_on_their_way", "temporarily_unavailable", NOT_AT_PRESENT
+    ISSUER_KEYS_UNREACHABLE = "issuer_keys_unreachable", "temporarily_unavailable", NOT_AT_PRESENT
     ASSERTION_KEY_UNKNOWN = "assertion_key_unknown", *INVALID_GRANT
     ASSERTION_SIGNATURE = "assertion_signature", *INVALID_GRANT
     ASSERTION_AUDIENCE = "assertion_audience", *INVALID_GRANT
@@ -60,22 +52,22 @@ class Reason(RefusalReason):
     CLIENT_IS_PUBLIC = (
         "client_is_public",
         "unauthorized_client",
-        "A client must authenticate to use an identity assertion.",
+        "A client must authenticate to use an identity assertion, unless an administrator has named its host for that.",
     )
     CLIENT_IS_NOT_A_WORKLOAD = (
         "client_is_not_a_workload",
         "unauthorized_client",
-        "The client may not use this assertion.",
+        "The assertion is of a workload that is bound to another client.",
     )
     CLIENT_UNKNOWN_TO_TARGET = (
         "client_unknown_to_target",
         "unauthorized_client",
-        "The client has no client_id at the requested audience.",
+        "The client has no client_id at the requested audience; an administrator names it.",
     )
     AUTHORIZATION_DETAILS = (
         "authorization_details",
         "invalid_authorization_details",
-        "authorization_details are not supported.",
+        "authorization_details are not supported; send scope.",
     )
     ASSERTION_RESOURCE_UNKNOWN = "assertion_resource_unknown", *INVALID_GRANT
     # Told from CLIENT_IS_PUBLIC by the operator alone: which issuers name which hosts is nobody's business.
@@ -88,11 +80,14 @@ class Reason(RefusalReason):
     SUBJECT_TOKEN_TYPE = (
         "subject_token_type",
         "invalid_request",
-        "The subject_token_type must be that of an ID token or a refresh token.",
+        "The subject_token_type must be urn:ietf:params:oauth:token-type:id_token or"
+        " urn:ietf:params:oauth:token-type:refresh_token.",
     )
-    ACTOR_TOKEN = "actor_token", "invalid_request", "actor_token is not supported."
+    ACTOR_TOKEN = "actor_token", "invalid_request", "actor_token is not supported; send none."
     AUDIENCE_SEVERAL = "audience_several", "invalid_target", "An ID-JAG is for one audience; the request names several."
-    AUDIENCE_UNKNOWN = "audience_unknown", "invalid_target", "The audience or the resource is not known."
+    AUDIENCE_UNKNOWN = "audience_unknown", "invalid_target", "No ID-JAG is issued for the requested audience."
+    # Of an audience that is known.
+    TARGET_UNKNOWN = "target_unknown", "invalid_target", "The requested resource is not behind the requested audience."
 
     # The person.
     SUBJECT_NOT_LINKED = "subject_not_linked", *INVALID_GRANT
@@ -106,13 +101,9 @@ class Reason(RefusalReason):
     SESSION_ENDED = "session_ended", *INVALID_GRANT
     LINEAGE_ENDED = "lineage_ended", *INVALID_GRANT
 
-    # Signing in by an issuer: nobody but people sees it, on a page that says nothing.
+    # Signing in by an issuer: people see a page, which says whether to come again and nothing more.
     SIGN_IN_UNAVAILABLE = "sign_in_unavailable", *INVALID_GRANT
-    SIGN_IN_UNREACHABLE = (
-        "sign_in_unreachable",
-        "temporarily_unavailable",
-        "The authorization server cannot answer at present.",
-    )
+    SIGN_IN_UNREACHABLE = "sign_in_unreachable", "temporarily_unavailable", NOT_AT_PRESENT
     SIGN_IN_OF_ANOTHER_ISSUER = "sign_in_of_another_issuer", *INVALID_GRANT
     SIGN_IN_NONCE = "sign_in_nonce", *INVALID_GRANT
     SIGN_IN_NOT_FRESH = "sign_in_not_fresh", *INVALID_GRANT

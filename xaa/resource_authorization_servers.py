@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from authz import resources
 from authz.database import configuration_cache
 from authz.models import Client
-from authz.protocol.errors import OAuthError
+from authz.protocol.errors import OAuthError, harmless
 from xaa.models import ResourceAuthorizationServer
 from xaa.reasons import Reason
 
@@ -67,7 +67,7 @@ def requested(audience: str, resource: str | None) -> tuple[Server, tuple[Target
         raise OAuthError(Reason.AUDIENCE_SEVERAL)
     server = cached().get(audience)
     if server is None:
-        raise OAuthError(Reason.AUDIENCE_UNKNOWN, detail="audience")
+        raise OAuthError(Reason.AUDIENCE_UNKNOWN, detail=harmless(audience))
     # > `resource`: OPTIONAL (ID-JAG §4.3; MCP enterprise-managed authorization §4)
     named = resources.single(resource)
     if named is None:
@@ -75,7 +75,7 @@ def requested(audience: str, resource: str | None) -> tuple[Server, tuple[Target
     else:
         found = (server.resources[named],) if named in server.resources else ()
     if not found:
-        raise OAuthError(Reason.AUDIENCE_UNKNOWN, detail="resource")
+        raise OAuthError(Reason.TARGET_UNKNOWN, detail=harmless(named or server.issuer))
     return server, found
 
 

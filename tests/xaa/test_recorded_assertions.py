@@ -1,8 +1,11 @@
 """ID-JAGs in the shapes that identity providers document, redeemed; and the whole way of a document without a secret.
 
-Okta: “Validate ID-JAG tokens” of its developer guides (RS256, `email` alone, no `resource`, `act` of an AI agent,
-`sub_id` for SAML). Entra ID: the claims of its version 2.0 tokens (`tid`, `oid`, `uti`, `rh`, a pairwise `sub`, no word
-about addresses). Anthropic: Claude's document as the client, as MCP's enterprise-managed authorization §4.3 shows it.
+Sources, read in November 2026. Okta: developer.okta.com, “Contents of ID-JAG” of the guides to AI agents and Cross App
+Access (RS256, `email` alone, `resource` only if asked for, `act` of an AI agent, `sub_id` for SAML). Entra ID issues no
+ID-JAGs: these are the claims of its version 2.0 tokens (learn.microsoft.com, “Access token claims reference”: `tid`,
+`oid`, `uti`, `rh`, a pairwise `sub`, no word about addresses). Anthropic: the guides of Statsig, Mixpanel and Supabase
+to Claude-issued identity name the issuer, the address as what people are matched by, and an hour's connection; the rest
+is MCP's enterprise-managed authorization §4.3. Claude's document is the client.
 """
 
 import json
@@ -31,7 +34,7 @@ from xaa.models import TrustedIssuer
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 OKTA, ENTRA = "https://acme.okta.com", f"https://login.microsoftonline.com/{TENANT}/v2.0"
-ANTHROPIC = "https://identity.anthropic.example"
+ANTHROPIC = "https://identity.anthropic.com/issuers/acme"
 KEYS = "https://keys.example/jwks"
 
 
@@ -55,7 +58,7 @@ SHAPES = {
             "client_id": AGENT[0],
             "scope": "mcp:read offline_access",
             "email": "bob@example.com",
-            "act": {"sub": AGENT[0], "sub_profile": "ai_agent"},
+            "act": {"sub": "wlpa0eiuaoCNrpoaE0g7", "sub_profile": "ai_agent"},
         },
         {"email_trusted": True, "email_domains": ["example.com"], "subjects": {"match": ["sub", "email"]}},
     ),
@@ -66,7 +69,10 @@ SHAPES = {
             "sub": "00u1a2b3c4D5E6F7G8H9",
             "client_id": AGENT[0],
             "email": "bob@example.com",
-            "resource": [NOTES],
+            "sub_profile": "user",
+            "act": {"sub": "wlpa0eiuaoCNrpoaE0g7", "sub_profile": "ai_agent"},
+            "resource": NOTES,
+            "scope": "mcp:read",
             "sub_id": {
                 "format": "saml-nameid",
                 "issuer": "http://www.okta.com/exk1fcia8zMValiD0h8",

@@ -15,7 +15,8 @@ from django.test import Client as Browser
 from authz.configuration import ConfigurationError, apply, export
 from authz.limits import rate_limits
 from authz.models import AuditEvent
-from authz.outbound import Cause, OutboundError, Response, Role, remote_documents
+from authz.outbound import Cause, OutboundError, Response, Role, remote_documents, remote_keys
+from authz.protocol import jwks
 from authz.sign_in import session as sign_in
 from tests.support.world import PAYROLL, hidden_fields, person, redirect_parameters
 from tests.xaa.company import AGENT, IDP, IDP_JWKS, Company
@@ -24,6 +25,8 @@ from xaa.models import SignInClient, TrustedIssuer
 from xaa.sign_in import provider, secret
 from xaa.sign_in.adapter import provider_id
 
+# Before the company's fixture puts its own in their place.
+REAL_KEYS = remote_keys.keys
 BACKEND = "authz.sign_in.password_backend.PasswordBackend"
 SECRET = "the-idp-gave-us-this-0123456789"
 LOGIN = f"/accounts/oidc/{provider_id(IDP)}/login/"
@@ -67,16 +70,23 @@ class Upstream:
         self.claims: dict[str, Any] = {}
         self.signer = company.idp
         self.fails: Cause | None = None
+        self.down: dict[str, OutboundError] = {}
 
     def fetch(
         self, role: Role, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Response:
         form = {name: values[0] for name, values in parse_qs((body or b"").decode()).items()}
         self.asked.append((url, headers or {}, form))
+        for step, error in self.down.items():
+            if step in url:
+                raise error
         if "/.well-known/" in url:
             return self._json(self.metadata)
         if self.fails is not None:
             raise OutboundError(self.fails)
+        if url == IDP_JWKS:
+            key = jwks.public_jwk(self.signer.key.public_key(), kid=self.signer.kid, alg="ES256")
+            return self._json({"keys": [key]})
         if url.endswith("/userinfo"):
             return self._json({"sub": "bob-at-idp", "email": "bob@example.com", "email_verified": True})
         said = {"aud": "gatehouse-at-idp", "nonce": self.nonce, "acr": "mfa", "amr": ["otp"]} | self.claims
@@ -276,6 +286,50 @@ class TestAttacks:
         assert cause.value.encode() not in answer.content
         assert refusal() == "sign_in_unreachable"
         assert counted == []
+
+    @pytest.mark.parametrize("step", ["/.well-known/", "/token", "/jwks", "/userinfo"])
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [
+            (OutboundError(Cause.TIMEOUT), 503),
+            (OutboundError(Cause.CONNECT), 503),
+            (OutboundError(Cause.DNS), 503),
+            (OutboundError(Cause.TLS), 503),
+            (OutboundError(Cause.PROTOCOL), 503),
+            (OutboundError(Cause.STATUS, status=500), 503),
+            (OutboundError(Cause.STATUS, status=503), 503),
+            (OutboundError(Cause.STATUS, status=429), 503),
+            (OutboundError(Cause.STATUS, status=404), 401),
+            (OutboundError(Cause.REDIRECT, status=302), 401),
+            (OutboundError(Cause.CONTENT_TYPE, status=200), 401),
+            (OutboundError(Cause.TOO_LARGE), 401),
+            (OutboundError(Cause.ADDRESS_FORBIDDEN), 401),
+        ],
+        ids=lambda value: f"{value.cause.value} {value.status or ''}" if isinstance(value, OutboundError) else "",
+    )
+    def test_what_an_issuer_does_not_answer_at_any_step(
+        self, upstream: Upstream, step: str, error: OutboundError, status: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The table of tests/attacks/test_25_hosts_that_do_not_answer.py, at the door of people. Keys that can't be had
+        are a 503 whatever keeps them from us (decision 0053)."""
+        counted: list[str] = []
+        monkeypatch.setattr(rate_limits, "_count", lambda limit, _: counted.append(limit))
+        monkeypatch.setattr(remote_keys, "keys", REAL_KEYS)
+        remote_keys.forget(IDP_JWKS)
+        upstream.down = {step: error}
+
+        answer: Any = upstream.browser.post(LOGIN)
+        if answer.status_code == 302:
+            upstream.nonce = parse_qs(urlsplit(answer["Location"]).query)["nonce"][0]
+            answer = upstream.come_back(parse_qs(urlsplit(answer["Location"]).query)["state"][0])
+
+        expected = 503 if step == "/jwks" else status
+        assert (answer.status_code, answer.get("Retry-After")) == (expected, "10" if expected == 503 else None)
+        assert not upstream.is_signed_in
+        keys = {"issuer_keys_unreachable", "issuer_keys_unavailable"}
+        reasons = keys if step == "/jwks" else {"sign_in_unreachable" if status == 503 else "sign_in_unavailable"}
+        assert refusal() in reasons
+        assert counted == [] or expected == 401
 
     def test_the_way_back_from_a_failure_keeps_what_the_person_came_for(self, upstream: Upstream) -> None:
         back = '/accounts/login/?next=%2Faccount%2Frequests%2F"'
