@@ -83,6 +83,7 @@ def _explain_id_jag(
         authenticated=isinstance(client, Client) and client.token_endpoint_auth_method != PUBLIC,
         now=now,
         public_lifetime=public_clients.lifetime(trust, client) if isinstance(client, Client) else None,
+        aud_tenant=trust.aud_tenant,
     )
     for rule in id_jag.RULES:
         outcome = _try(partial(rule, presented))

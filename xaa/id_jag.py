@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from authz.protocol import jwts, scopes
-from authz.protocol.errors import OAuthError
+from authz.protocol.errors import OAuthError, harmless
 from authz.protocol.jwks import Key
 from authz.protocol.jwts import JwtError, Unverified
 from xaa.reasons import BY_JWT_PROBLEM, Reason
@@ -38,6 +38,7 @@ class Presented:
     public_lifetime  where the issuer lets this client go without (xaa/public_clients.py): seconds that the ID-JAG may
                 live; None where it does not.
     now         seconds since the epoch.
+    aud_tenant  what the issuer calls us among the tenants of one server; empty: nothing.
     """
 
     token: Unverified
@@ -48,6 +49,7 @@ class Presented:
     authenticated: bool
     now: float
     public_lifetime: int | None = None
+    aud_tenant: str = ""
 
     @property
     def claims(self) -> dict[str, Any]:
@@ -242,10 +244,12 @@ def its_tenants_are_well_formed(presented: Presented) -> None:
     # > `tenant`: JSON string that represents the tenant identifier for a multi-tenant issuer (ID-JAG §3)
     if "tenant" in presented.claims and not _is_identifier(presented.claims["tenant"]):
         raise OAuthError(Reason.ASSERTION_TENANT)
-    # > `aud_tenant` [...] is only included when the Resource Authorization Server is multi-tenant (ID-JAG §3). We are
-    # > not, so this one is meant for somebody else's tenant.
-    if "aud_tenant" in presented.claims:
-        raise OAuthError(Reason.ASSERTION_TENANT, detail="aud_tenant")
+    # > `aud_tenant`: [...] a Resource Authorization Server tenant identifier. This claim is only included when the
+    # > Resource Authorization Server is multi-tenant and the IdP knows the tenant identifier. (ID-JAG §3) We have one
+    # tenant. A name that no administrator said is ours limits the grant to somebody else's.
+    named = presented.claims.get("aud_tenant")
+    if named is not None and (not _is_identifier(named) or named != presented.aud_tenant):
+        raise OAuthError(Reason.ASSERTION_TENANT, detail=f"aud_tenant: {harmless(str(named))}")
 
 
 def its_authentication_is_well_formed(presented: Presented) -> None:

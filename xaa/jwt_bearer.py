@@ -113,6 +113,7 @@ def _verified(trust: Trust, token: Unverified, request: TokenRequest, public_lif
             authenticated=request.auth_method != registry.PUBLIC,
             now=request.arrived,
             public_lifetime=public_lifetime,
+            aud_tenant=trust.aud_tenant,
         )
     )
 

@@ -65,6 +65,7 @@ class Trust:
     public_client_lifetime: int = 60
     email_trusted: bool = False
     email_domains: tuple[str, ...] = ()
+    aud_tenant: str = ""
 
     @property
     def signs_in(self) -> bool:
@@ -107,6 +108,7 @@ def _load() -> Mapping[str, Trust]:
             public_client_lifetime=row.public_client_lifetime,
             email_trusted=row.email_trusted,
             email_domains=tuple(row.email_domains),
+            aud_tenant=row.aud_tenant,
         )
         for row in rows
     }

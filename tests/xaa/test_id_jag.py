@@ -168,7 +168,7 @@ ROWS: list[tuple[str, dict[str, Any], Reason | None]] = [
     ("tenant", {"tenant": "acme"}, None),
     ("tenant empty", {"tenant": ""}, Reason.ASSERTION_TENANT),
     ("tenant is a list", {"tenant": ["acme"]}, Reason.ASSERTION_TENANT),
-    ("a tenant of ours, who have none", {"aud_tenant": "acme", "aud_sub": "alice"}, Reason.ASSERTION_TENANT),
+    ("a tenant that nobody said is ours", {"aud_tenant": "acme", "aud_sub": "alice"}, Reason.ASSERTION_TENANT),
     # §3: authentication and actor
     ("no authentication context", {"auth_time": ABSENT, "acr": ABSENT, "amr": ABSENT}, None),
     ("auth_time is a string", {"auth_time": "today"}, Reason.ASSERTION_CLAIM),
@@ -364,3 +364,34 @@ def test_what_is_not_known_is_left_out() -> None:
 def test_a_judgement_depends_on_nothing_but_what_is_presented() -> None:
     once, again = presented(), presented()
     assert id_jag.verify(once) == id_jag.verify(replace(again))
+
+
+@pytest.mark.parametrize(
+    ("ours", "named", "accepted"),
+    [
+        ("", ABSENT, True),
+        ("", None, True),
+        ("", "acme", False),
+        ("", "", False),
+        ("acme", ABSENT, True),
+        ("acme", "acme", True),
+        ("acme", "ACME", False),
+        ("acme", "acme ", False),
+        ("acme", "other", False),
+        ("acme", ["acme"], False),
+        ("acme", {"id": "acme"}, False),
+        ("acme", True, False),
+        ("1", 1, False),
+        ("acme", "a" * 300, False),
+    ],
+)
+def test_an_id_jag_for_a_tenant_is_for_the_one_that_we_are_called(ours: str, named: object, accepted: bool) -> None:
+    """> This claim is only included when the Resource Authorization Server is multi-tenant and the IdP knows the tenant
+    > identifier. (ID-JAG §3)"""
+    token = signed(with_claims(aud_tenant=named))
+    if accepted:
+        assert id_jag.verify(presented(token, aud_tenant=ours)).subject == CLAIMS["sub"]
+    else:
+        with pytest.raises(OAuthError) as refusal:
+            id_jag.verify(presented(token, aud_tenant=ours))
+        assert refusal.value.reason is Reason.ASSERTION_TENANT

@@ -191,6 +191,18 @@ def test_without_a_resource_the_request_says_which(company: Company, params: dic
         assert body["scope"] == "mcp:read"
 
 
+def test_oktas_audience_tenant_is_ours_where_an_administrator_says_so(company: Company) -> None:
+    """Okta writes “Audience tenant ID” into each ID-JAG for an application that asks for it."""
+    shape = SHAPES["Okta"]
+    trusting(shape)
+    assert refused(company.redeem_assertion(recorded(shape, aud_tenant="acme"))) == (400, "invalid_grant")
+    assert "aud_tenant: acme" in AuditEvent.objects.latest("id").detail["detail"]
+    trusting(shape, aud_tenant="acme")
+    assert company.redeem_assertion(recorded(shape, aud_tenant="acme")).status_code == 200
+    assert refused(company.redeem_assertion(recorded(shape, aud_tenant="other"))) == (400, "invalid_grant")
+    assert company.redeem_assertion(recorded(shape)).status_code == 200
+
+
 # --- A document without a secret, served ----------------------------------------------------------------------------
 
 RULE = {

@@ -170,7 +170,12 @@ class TrustedIssuerForm(Form):
         model = TrustedIssuer
         fields = (
             "name", "issuer", "enabled", "jwks_uri", "accepts", "match", "create", "groups_claim", "tenants",
+            "aud_tenant",
             "client_ids", "trusted_audiences", "jwks", "audience", "max_lifetime", "reuse",
             "public_clients", "public_client_lifetime", "email_trusted", "email_domains",
         )  # fmt: skip
-        labels: ClassVar = {"jwks_uri": "JWKS URL"}
+        labels: ClassVar = {"jwks_uri": "JWKS URL", "aud_tenant": "Our tenant"}
+        help_texts: ClassVar = {
+            "aud_tenant": "For an issuer that writes “aud_tenant” into its ID-JAGs (Okta: “Audience tenant ID”), as it"
+            " does for servers with tenants: what it writes for this one. Any other is refused."
+        }

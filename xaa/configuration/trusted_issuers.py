@@ -117,6 +117,7 @@ class TrustedIssuerSerializer(serializers.Serializer[Any]):
     # Nothing unless named: a trusted issuer that nobody said what for is believed in nothing (law 5).
     accepts = serializers.ListField(child=serializers.ChoiceField(TrustedIssuer.Use.values), default=list)
     subjects = SubjectsSerializer(default=lambda: {"match": ["sub"], "create": False, "groups": "", "tenants": []})
+    aud_tenant = serializers.CharField(max_length=255, default="", allow_blank=True)
     client_ids = serializers.DictField(child=serializers.CharField(max_length=1024), default=dict)
     trusted_audiences = serializers.ListField(
         child=serializers.CharField(max_length=1024), default=list, max_length=100
@@ -187,6 +188,7 @@ def as_item(row: TrustedIssuer) -> dict[str, Any]:
         "jwks": row.jwks,
         "accepts": row.accepts,
         "subjects": {"match": row.match, "create": row.create, "groups": row.groups_claim, "tenants": row.tenants},
+        "aud_tenant": row.aud_tenant,
         "client_ids": row.client_ids,
         "trusted_audiences": row.trusted_audiences,
         "workloads": [_workload(binding) for binding in row.workloads.all()],
@@ -234,6 +236,7 @@ def write(item: Mapping[str, Any]) -> None:
             "create": subjects["create"],
             "groups_claim": subjects["groups"],
             "tenants": list(subjects["tenants"]),
+            "aud_tenant": item["aud_tenant"],
             "client_ids": dict(item["client_ids"]),
             "trusted_audiences": list(item["trusted_audiences"]),
             "jwks": item["jwks"],

@@ -37,6 +37,13 @@ class TrustedIssuer(models.Model):
     tenants = models.JSONField(
         default=list, blank=True, help_text="Of a multi-tenant issuer, the tenants that are believed; empty: any."
     )
+    aud_tenant = models.CharField(
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What the issuer calls us among the tenants of one server (`aud_tenant` of its ID-JAGs); empty: nothing.",
+    )
     client_ids = models.JSONField(
         default=dict,
         blank=True,
