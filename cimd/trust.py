@@ -3,13 +3,13 @@
 Patterns name a host (`vscode.dev`), all under one (`*.example.com`), or everybody (`*`). An empty list is nobody.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from authz.protocol.client_metadata import matches_host
-from authz.protocol.redirect_uris import is_host
+from authz.protocol import host_patterns
+
+EVERYBODY = "*"
 
 
 class TrustStatus(StrEnum):
@@ -37,14 +37,10 @@ def trust_status(host: str, policy: Policy) -> TrustStatus:
 
 def is_pattern(text: str) -> bool:
     """Whether `text` is a host pattern: no port, no scheme, no other wildcard; `*.com` names nobody's hosts."""
-    if text == "*":
-        return True
-    host = text.removeprefix("*.")
-    if text != text.lower() or not is_host(host):
-        return False
-    return not text.startswith("*.") or ("." in host and re.search(r"[a-z]", host.rpartition(".")[2]) is not None)
+    return text == EVERYBODY or host_patterns.is_pattern(text)
 
 
 def is_any(patterns: Iterable[str], host: str) -> bool:
     """Whether one of the patterns names `host`."""
-    return any(pattern == "*" or matches_host(pattern, host) for pattern in patterns)
+    named = tuple(patterns)
+    return EVERYBODY in named or host_patterns.matches(named, host)

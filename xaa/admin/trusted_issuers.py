@@ -62,10 +62,8 @@ class TrustedIssuerAdmin(ConsoleAdmin):
     search_fields = ("name", "issuer")
     fieldsets = (
         (None, {"fields": ("name", "issuer", "enabled", "accepts", "jwks_uri", "jwks", "keys")}),
-        (
-            "People",
-            {"fields": ("match", "create", "groups_claim", "tenants", "aud_tenant", "email_trusted", "email_domains")},
-        ),
+        ("People", {"fields": ("match", "create", "groups_claim", "tenants", "email_trusted", "email_domains")}),
+        ("ID-JAGs", {"fields": ("aud_tenant",)}),
         ("Clients without a secret", {"fields": ("public_clients", "public_client_lifetime")}),
         ("ID tokens", {"fields": ("client_ids", "trusted_audiences")}),
         ("Workloads", {"fields": ("audience", "max_lifetime", "reuse")}),

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 db_default="",
                 default="",
-                help_text="What the issuer calls us among the tenants of one server (`aud_tenant` of its ID-JAGs); empty: nothing.",
+                help_text="What the issuer calls us in `aud_tenant`, as one tenant of many; empty: nothing.",
                 max_length=255,
             ),
         ),

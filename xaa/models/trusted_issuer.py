@@ -42,7 +42,7 @@ class TrustedIssuer(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="What the issuer calls us among the tenants of one server (`aud_tenant` of its ID-JAGs); empty: nothing.",
+        help_text="What the issuer calls us in `aud_tenant`, as one tenant of many; empty: nothing.",
     )
     client_ids = models.JSONField(
         default=dict,
