@@ -17,7 +17,7 @@ from authz.models import Client, User
 from authz.models.pending_answer import PendingAnswer
 from authz.policy import RuleError
 from authz.policy.parsing import parse_time
-from authz.protocol import jwts, redirect_uris, scopes
+from authz.protocol import jwks, redirect_uris, scopes
 from authz.protocol.errors import OAuthError
 
 KEY = "clients"
@@ -80,15 +80,8 @@ class ClientSerializer(serializers.Serializer[Any]):
         return value
 
     def validate_jwks(self, value: Any) -> Any:
-        if value is None:
-            return None
-        try:
-            if not isinstance(value, dict) or not jwts.keys_from_jwks(value):
-                raise serializers.ValidationError("holds no public key that can sign here")
-        except jwts.JwtError:
-            raise serializers.ValidationError(
-                "is not a set of public keys (private and symmetric ones are refused)"
-            ) from None
+        if value is not None and (problem := jwks.problem(value)):
+            raise serializers.ValidationError(problem)
         return value
 
     def validate_redirect_uris(self, value: list[str]) -> list[str]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from authz.protocol import jwks as key_sets
 from authz.protocol import redirect_uris, scopes
 from authz.protocol.display_names import imitates_a_host, mixes_scripts, shortened, visible
 from authz.protocol.errors import OAuthError
-from authz.protocol.jwts import JwtError, keys_from_jwks
 
 SHARED_SECRETS = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
 PUBLIC_GRANT_TYPES = frozenset({"authorization_code", "refresh_token"})
@@ -312,13 +312,12 @@ class _Reading:
             return self._jwks_uri_problem(jwks_uri)
         if jwks is None:
             return "private_key_jwt needs jwks or jwks_uri."
-        try:
-            keys = keys_from_jwks(jwks) if isinstance(jwks, dict) else ()
-        except JwtError:
+        problem = key_sets.problem(jwks)
+        if problem and isinstance(jwks, dict) and not key_sets.is_readable(jwks):
             # A private key in public is nobody's secret any more.
-            self.refused("jwks", "It is not a set of sound public keys (private, symmetric, weak or malformed).")
+            self.refused("jwks", f"It {problem}.")
             return "Its keys cannot be used."
-        return "" if keys else "jwks has no key that this server can verify with."
+        return f"jwks {problem}." if problem else ""
 
     def _jwks_uri_problem(self, jwks_uri: object) -> str:
         if not isinstance(jwks_uri, str) or not is_web_url(jwks_uri):

@@ -126,6 +126,30 @@ def read(document: Mapping[str, Any]) -> KeySet:
     return KeySet(kept, tuple(sorted(passed_over, key=lambda entry: entry.position)))
 
 
+def is_readable(document: Mapping[str, Any]) -> bool:
+    """Whether `read` reads it, whatever it then finds."""
+    try:
+        read(document)
+    except KeySetError:
+        return False
+    return True
+
+
+def problem(document: object) -> str:
+    """Why a key set that somebody wrote down verifies nothing here, each key that was passed over named; "" if it does.
+
+    It goes on from “it” or “jwks”, as the sentence of whoever shows it.
+    """
+    try:
+        found = read(document if isinstance(document, dict) else {})
+    except KeySetError as error:
+        return f"is no set of public keys: {error}"
+    if found.keys:
+        return ""
+    why = "; ".join(str(one) for one in found.passed_over) or "it is empty"
+    return f"holds no key that verifies signatures here: {why}"
+
+
 def _present(entry: object) -> dict[str, Any]:
     # Serializers write a member that has no value as null, "" or [].
     if not isinstance(entry, dict):

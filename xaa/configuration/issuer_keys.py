@@ -10,13 +10,8 @@ from xaa import spiffe
 
 def check_keys(value: Any) -> None:
     """Refuse what is no set of public keys, or has none that counts here. Raises ValidationError."""
-    try:
-        found = jwks.read(value if isinstance(value, dict) else {})
-    except jwks.KeySetError as error:
-        raise serializers.ValidationError(f"is no set of public keys: {error}") from None
-    if not found.keys:
-        why = "; ".join(str(one) for one in found.passed_over) or "it is empty"
-        raise serializers.ValidationError(f"holds no key that verifies signatures here: {why}")
+    if problem := jwks.problem(value):
+        raise serializers.ValidationError(problem)
 
 
 def check_trust_domain(issuer: str, *, accepts: list[str], has_keys: bool) -> str:

@@ -12,7 +12,7 @@ from authz.console.model_admin import Form
 from authz.console.widgets.display import grant_label, method_label
 from authz.console.widgets.fields import KeyField, KeysField, LinesField, PersonField, ShownField
 from authz.models import Client
-from authz.protocol import jwts, redirect_uris
+from authz.protocol import jwks, redirect_uris
 from authz.protocol.display_names import UNSEEN, has_unseen
 
 
@@ -123,16 +123,8 @@ class AgentForm(Form):
 
     def clean_client_jwks(self) -> Any:
         value = self.cleaned_data["client_jwks"]
-        if value is None:
-            return None
-        try:
-            found = jwts.keys_from_jwks(value)
-        except jwts.JwtError as error:
-            raise forms.ValidationError(
-                "Not a usable set of public keys. Private and symmetric keys are refused."
-            ) from error
-        if not found:
-            raise forms.ValidationError("It has no key that can verify a signature.")
+        if value is not None and (problem := jwks.problem(value)):
+            raise forms.ValidationError(f"It {problem}.")
         return value
 
     def clean_client_jwks_uri(self) -> str:
