@@ -213,9 +213,9 @@ BASE = {"name": "New one", "grant_types": ["client_credentials"], "token_endpoin
     ({"redirect_uris": "http://app.example.com/cb"}, "Plain http is only for"),
     ({"token_endpoint_auth_method": "none"}, "an agent that authenticates"),
     ({"token_endpoint_auth_method": "private_key_jwt"}, "needs either keys or a JWKS URL"),
-    ({"token_endpoint_auth_method": "private_key_jwt", "client_jwks": '{"keys": []}'}, "no key that can verify"),
+    ({"token_endpoint_auth_method": "private_key_jwt", "client_jwks": '{"keys": []}'}, "holds no key that verifies"),
     ({"token_endpoint_auth_method": "private_key_jwt", "client_jwks": '{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}'},
-     "Private and symmetric keys are refused"),
+     "is private or symmetric"),
     ({"token_endpoint_auth_method": "private_key_jwt", "client_jwks_uri": "http://keys.example.com"}, "an https URL"),
 ])  # fmt: skip
 def test_the_form_refuses_with_a_sentence(signed_in: Page, change: dict[str, object], sentence: str) -> None:

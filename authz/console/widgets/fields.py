@@ -30,13 +30,13 @@ class KeyField(forms.CharField):
 
 
 class LinesField(forms.CharField):
-    """A list of words, one a line (or separated by spaces)."""
+    """A list of words, one a line (or separated by spaces), each once."""
 
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(value) if isinstance(value, list) else value
 
     def clean(self, value: Any) -> list[str]:
-        return str(super().clean(value) or "").split()
+        return list(dict.fromkeys(str(super().clean(value) or "").split()))
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return (initial or []) != str(data or "").split()
