@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from authz.configuration import ConfigurationError, apply
 from authz.models import Client
-from authz.outbound import Response, remote_keys
+from authz.outbound import Response, remote_documents, remote_keys
 from authz.protocol import jwks
 from tests.spellings.doors import administrator, body, signed_by_client
 from tests.support import world
@@ -111,7 +111,7 @@ def test_an_issuers_key_may_have_members_without_a_value(
         ]}))  # fmt: skip
     content = json.dumps(published).encode()
     answer = Response(status=200, headers={}, body=content, address="192.0.2.1", elapsed=0.0)
-    monkeypatch.setattr(remote_keys, "fetch", lambda *_, **__: answer)
+    monkeypatch.setattr(remote_documents, "fetch", lambda *_, **__: answer)
     remote_keys.forget(IDP_JWKS)
     for response in (
         company.redeem_assertion(company.idp.id_jag()),

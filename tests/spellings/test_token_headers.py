@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from authz.outbound import Response, remote_keys
+from authz.outbound import Response, remote_documents
 from authz.protocol import jwks
 from tests.spellings.doors import signed_by_client, signed_with
 from tests.support.world import claims
@@ -125,7 +125,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         content = json.dumps({"keys": [EVIL_JWK]}).encode()
         return Response(status=200, headers={}, body=content, address="192.0.2.1", elapsed=0.0)
 
-    monkeypatch.setattr(remote_keys, "fetch", fetch)
+    monkeypatch.setattr(remote_documents, "fetch", fetch)
     return found
 
 
