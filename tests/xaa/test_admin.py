@@ -143,7 +143,7 @@ def test_hosts_and_domains_are_named_in_the_form(company: Company, alice: Browse
     assert (issuer.email_trusted, issuer.email_domains) == (True, ["example.com"])
     page = alice.get(address).content.decode()
     assert "claude.ai" in page
-    assert "have no secret" in page
+    assert "without client authentication" in page
     assert (
         "without a secret from claude.ai" in alice.get(reverse("admin:xaa_trustedissuer_changelist")).content.decode()
     )
