@@ -98,8 +98,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "It is bound to a key (`cnf`), and no proof can be taken.", "Ask the issuer for an assertion without cnf."
     ),
     "assertion_tenant": Explanation(
-        "It is of a tenant that is not trusted, or for another tenant than ours.",
-        "Add the tenant to the issuer, if it should be trusted.",
+        "It is of a tenant that is not trusted, or for another tenant than ours; `detail` has its `aud_tenant`.",
+        "Add the tenant to the issuer if it should be trusted, or enter what the issuer writes as “aud_tenant”.",
         ISSUERS,
     ),
     "assertion_replayed": Explanation("It was used before.", "Ask the issuer for a new assertion for each token."),
@@ -140,8 +140,13 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     "actor_token": Explanation("An actor token was sent, which is not supported.", "Leave actor_token out."),
     "audience_several": Explanation("Several audiences were named.", "Ask for one ID-JAG for each audience."),
     "audience_unknown": Explanation(
-        "The audience or the resource behind it is not configured.",
-        "Add the resource authorization server, or the resource behind it.",
+        "The audience is not a configured resource authorization server; `detail` has it.",
+        "Add the resource authorization server, or correct the audience in the agent’s configuration.",
+        TARGETS,
+    ),
+    "target_unknown": Explanation(
+        "The resource is not configured behind the audience; `detail` has it, or an audience without any.",
+        "Add the resource to the resource authorization server, or correct it in the agent’s configuration.",
         TARGETS,
     ),
     "subject_not_linked": Explanation(
