@@ -15,7 +15,7 @@ from authz.configuration import ConfigurationError, apply, export
 from authz.models import Client, User
 from authz.operations import doctor
 from authz.protocol.identifiers import compared, is_like_a_subject
-from tests.support import world
+from tests.support import rows, world
 from tests.support.world import NOTES, SECRET, World
 from xaa.models import ResourceAuthorizationServer, SubjectLink, TrustedIssuer
 
@@ -63,11 +63,15 @@ def test_anything_else_is_none(client_id: str) -> None:
 
 @pytest.fixture
 def organisation(gatehouse: World) -> World:
+    rows.make(_beside_the_world)
+    return gatehouse
+
+
+def _beside_the_world() -> None:
     apply("users: [{username: dev, password: dev-password-1, role: developer}]")
     issuer = TrustedIssuer.objects.create(issuer="https://idp.example.com/x", name="IdP")
     SubjectLink.objects.create(issuer=issuer, subject="00u-Alice", user=world.person("alice"))
     ResourceAuthorizationServer.objects.create(issuer="https://chat.example.com", name="Chat")
-    return gatehouse
 
 
 def sub_of_alice() -> str:

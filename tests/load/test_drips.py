@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.load.drips import drip
 
 # `make load` does a minute.
-SECONDS = 10.0
+SECONDS = 5.0
 
 
 def test_strangers_who_drip_keep_nobody_waiting(tmp_path: Path) -> None:
