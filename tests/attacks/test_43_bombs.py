@@ -17,6 +17,8 @@ from authz.protocol import jwts, strict_json
 from cimd import logos
 from tests.protocol.test_jwts import encoded
 
+pytestmark = pytest.mark.any_database
+
 MOST_SECONDS = 5.0
 MOST_BYTES = 300 * 1024 * 1024
 

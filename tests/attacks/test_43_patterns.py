@@ -80,6 +80,7 @@ def _seconds(work: Callable[[str], object], text: str) -> float:
     return min(taken)
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(("work", "worst"), READERS.values(), ids=READERS)
 def test_twice_the_text_takes_at_most_three_times_as_long(
     work: Callable[[str], object], worst: Callable[[int], str]
@@ -99,6 +100,7 @@ def test_a_subject_of_dashes_is_told_at_once() -> None:
 _PARTS = st.lists(st.sampled_from(["a", "b", "-", "/", ":", "*"]), max_size=8).map("".join)
 
 
+@pytest.mark.any_database
 @given(pattern=_PARTS, text=st.lists(st.sampled_from("ab-/:"), max_size=10).map("".join))
 def test_it_says_what_the_regular_expression_would(pattern: str, text: str) -> None:
     body = pattern.removesuffix("*")

@@ -111,6 +111,7 @@ def test_what_is_not_utf8_is_not_read(administrator: Browser, tmp_path: Path, ra
     assert answer.status_code == 400
 
 
+@pytest.mark.any_database
 def test_the_process_ends_with_a_status_and_without_a_traceback(tmp_path: Path) -> None:
     file = tmp_path / "junk.yaml"
     with databases.database(tmp_path) as url:
