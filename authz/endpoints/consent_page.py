@@ -83,6 +83,7 @@ def _client_in_words(client: Client) -> dict[str, Any]:
         "host_note": "",
         "is_loopback_only": all(uri.is_loopback for uri in registered),
         "logo_url": "",
+        "gets_refresh_token": client.allows_grant_type("refresh_token"),
         **registry.presentation(client),
     }
 
