@@ -17,6 +17,7 @@ from authz.policy import Server as ReachedServer
 from authz.protocol import params, scopes
 from authz.protocol.errors import OAuthError, harmless
 from authz.protocol.errors import Reason as CoreReason
+from authz.protocol.timed_ids import RANDOM_BYTES, timed_id
 from authz.registry import TokenRequest
 from authz.sign_in import people
 from authz.sign_in.sign_in import SignIn
@@ -134,7 +135,7 @@ def _claims(
         # Without a claim it is for whatever the audience takes it for, so policy has been asked about all of that.
         resource=targets[0].identifier if len(targets) == 1 else "",
         scope=decision.scopes,
-        jti=secrets.token_hex(16),
+        jti=timed_id(request.now, secrets.token_bytes(RANDOM_BYTES)),
         now=request.now,
         lifetime=min(decision.lifetime or id_jag.LIFETIME, _longest(request)),
         authentication=subject.sign_in.claims(),

@@ -50,6 +50,18 @@ def since(moment: datetime, events: QuerySet[AuditEvent] | None = None) -> Query
     return found.filter(id__gte=first_id(moment), time__gte=moment)
 
 
+# Seconds around the second that an identifier says, in which its events are looked for.
+NEAR = timedelta(seconds=10)
+
+
+def near(moment: datetime, later: timedelta = timedelta()) -> QuerySet[AuditEvent]:
+    """The events around a moment, and until `later` after it: as many as were written then, by their ids alone."""
+    begin, end = first_id(moment - NEAR + DISORDER), first_id(moment + NEAR + later + DISORDER)
+    found = AuditEvent.objects.filter(id__gte=begin)
+    # The last id of all is one too many, as a moment in the future has it.
+    return found.filter(id__lte=end)
+
+
 def about(column: str, value: str, events: QuerySet[AuditEvent] | None = None) -> QuerySet[AuditEvent]:
     """The events of one client_id, subject, authorization or reason."""
     if column not in INDEXED:

@@ -14,6 +14,7 @@ import authz.console.rules.admin
 import authz.console.rules.history
 import authz.console.rules.simulator
 import authz.console.rules.who_reaches
+import authz.console.search
 import authz.console.signing_keys
 import authz.console.webhooks
 import authz.console.widgets.suggestions  # noqa: F401  for what importing them registers

@@ -7,14 +7,16 @@ than that record is completed from today's rows, and the answer says so. `notes`
 exact; without any, it is.
 """
 
+import time
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
-from authz import audit
 from authz.approvals import access_requests
+from authz.audit import queries
 from authz.decisions import recorded_questions, rule_history
 from authz.models import AccessRequest, AuditEvent
 from authz.policy import AccessQuestion, Approval, Explanation, Outcome, RuleSet, decide_sign_in, explain
+from authz.protocol.timed_ids import made_at
 
 # A room's event that something was issued ends so, too.
 ISSUED = ":issued"
@@ -75,8 +77,14 @@ def at(question: AccessQuestion, moment: datetime) -> Hindsight:
 
 
 def event_of_token(jti: str, authorization: str = "") -> AuditEvent:
-    """The event that recorded a token's issue, quickly if its authorization is known. Raises `CannotReplay`."""
-    rows = AuditEvent.objects.filter(event=audit.Event.TOKEN_ISSUED.value, detail__jti=jti)
+    """The event that recorded the issue of an access token or an ID-JAG. Raises `CannotReplay`.
+
+    An identifier of ours says when that was. One of an earlier version does not: it is found quickly only if its
+    authorization is known.
+    """
+    seconds = made_at(jti, time.time())
+    rows = AuditEvent.objects.all() if seconds is None else queries.near(datetime.fromtimestamp(seconds, UTC))
+    rows = rows.filter(event__endswith=ISSUED, detail__jti=jti)
     if authorization:
         rows = rows.exclude(authorization="").filter(authorization=authorization)
     event = rows.order_by("-id").first()

@@ -24,6 +24,7 @@ from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticate
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.numbers import number
 from authz.protocol.params import MAXIMUM_BODY, Params, parse_form
+from authz.protocol.timed_ids import RANDOM_BYTES, timed_id
 from authz.protocol.trace_context import parse as parse_traceparent
 from authz.telemetry import metrics, tracing
 
@@ -253,8 +254,12 @@ def request_id(meta: dict[str, Any]) -> str:
     if known is None:
         header = meta.get("HTTP_TRACEPARENT")
         parent = parse_traceparent(header) if header else None
-        known = meta[_KNOWN_ID] = parent.trace_id if parent else secrets.token_hex(16)
+        known = meta[_KNOWN_ID] = parent.trace_id if parent else _new_id()
     return known
+
+
+def _new_id() -> str:
+    return timed_id(time.time(), secrets.token_bytes(RANDOM_BYTES))
 
 
 def now() -> float:

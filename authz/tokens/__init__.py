@@ -17,6 +17,7 @@ from authz.database.transactions import in_unit_of_work, unit_of_work
 from authz.models import ProtectedResource
 from authz.policy import Decision
 from authz.protocol import jwts, scopes
+from authz.protocol.timed_ids import RANDOM_BYTES, timed_id
 from authz.registry import TokenRequest
 from authz.sign_in.sign_in import SignIn
 
@@ -117,7 +118,7 @@ def mint(
     names = tuple(decision.scopes if scope is None else scope)
     issued_at = int(request.now)
     # In hex: an identifier that may begin with a dash is no argument of a command.
-    jti = secrets.token_hex(16)
+    jti = timed_id(request.now, secrets.token_bytes(RANDOM_BYTES))
     claims: dict[str, Any] = {
         "iss": conf.issuer,
         "sub": subject,

@@ -4,7 +4,7 @@
 const STORE = "gatehouse-keys";
 const GO = { h: "home", d: "inbox", a: "agent", s: "server", r: "rule", e: "list" };
 const LISTED = [
-  ["/", "Search this list"], ["j  k", "Next and previous row"], ["Enter", "Open it"], ["x", "Select it"],
+  ["Ctrl K", "Find anything"], ["/", "Search this list, or anything"], ["j  k", "Next and previous row"], ["Enter", "Open it"], ["x", "Select it"],
   ["g h", "Home"], ["g d", "What waits for a decision"], ["g a", "Agents"], ["g s", "MCP servers"], ["g r", "Rules"],
   ["g e", "Audit events"], ["?", "These keys"],
 ];
@@ -76,7 +76,7 @@ document.addEventListener("keydown", (event) => {
     awaits = 0;
     return go(key);
   }
-  if (key === "/") document.querySelector("#searchbar")?.focus();
+  if (key === "/") (document.querySelector("#searchbar") ?? document.querySelector("#find"))?.focus();
   else if (key === "j") move(1);
   else if (key === "k") move(-1);
   else if (key === "x") current()?.querySelector(".action-select")?.click();

@@ -1,0 +1,85 @@
+"""One search for the whole console: paste what you have, and it leads to what it is.
+
+A token itself is never sent: the page's script reads it in the browser, and only its `jti` or the identifier of its
+authorization leaves (authz/static/gatehouse/find.js). `cimd` and `xaa` register finders for what they know.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.views.decorators.http import require_safe
+
+from authz.console.model_admin import person
+from authz.console.search import events, forms, things
+from authz.console.search.hits import Hit, all_finders
+from authz.console.site import console
+
+__all__ = ["events", "things"]
+
+# Characters; no identifier is longer.
+LONGEST = 2048
+# A sentence of so many words is not looked up word by word.
+MOST_WORDS = 8
+# Words before a colon that say what follows; the colon of a URL or an event stays.
+PREFIXES = ("client", "agent", "person", "user", "authorization", "jti", "request_id", "request", "kid", "address")
+
+
+@dataclass(slots=True)
+class Found:
+    """What a text leads to. `unknown` are the words that nothing is called by."""
+
+    hits: list[Hit] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+
+@console.page("find/", "find")
+@require_safe
+def find(request: HttpRequest) -> HttpResponse:
+    """`?q=…`: at once to the one thing that it names, or a page of what it may mean."""
+    text = forms.bare(request.GET.get("q", "")[:LONGEST])
+    is_secret = forms.is_secret(text)
+    found = Found() if is_secret else look(request, text)
+    exact = [hit for hit in found.hits if hit.is_exact]
+    if len(exact) == 1 and not found.unknown:
+        return HttpResponseRedirect(exact[0].url)
+    context = {
+        **console.each_context(request),
+        "title": "Find",
+        "q": "" if is_secret else text,
+        "is_secret": is_secret,
+        "hits": sorted(found.hits, key=lambda hit: not hit.is_exact),
+        "unknown": found.unknown,
+    }
+    return TemplateResponse(request, "console/find.html", context)
+
+
+def look(request: HttpRequest, text: str) -> Found:
+    """All of the text as one name, or else each of its words."""
+    whole = list(_hits(request, _unprefixed(text))) if text else []
+    words = text.split()
+    if whole or not 1 < len(words) <= MOST_WORDS:
+        return Found(whole, [] if whole or not text else [text])
+    found = Found()
+    for word in words:
+        hits = list(_hits(request, _unprefixed(forms.bare(word))))
+        found.hits += [hit for hit in hits if hit not in found.hits]
+        if not hits:
+            found.unknown.append(word)
+    return found
+
+
+def _hits(request: HttpRequest, text: str) -> Iterator[Hit]:
+    seen: set[str] = set()
+    for finder in all_finders():
+        if text and request.user.has_perm(finder.permission):
+            for hit in finder.find(text, person(request)):
+                if hit.url not in seen:
+                    seen.add(hit.url)
+                    yield hit
+
+
+def _unprefixed(text: str) -> str:
+    name, colon, rest = text.partition(":")
+    return rest.strip() if colon and name.lower() in PREFIXES else text

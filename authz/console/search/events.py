@@ -1,0 +1,109 @@
+"""What only the audit knows: the token behind a `jti`, the request behind a reference, an address, a reason."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+from django.urls import reverse
+
+from authz import registry
+from authz.audit import queries
+from authz.console.search.forms import ip_address_of, is_hex_id, uuid_of
+from authz.console.search.hits import Hit, finder
+from authz.decisions import past_decisions
+from authz.models import AuditEvent, Authorization, User
+from authz.protocol.timed_ids import made_at
+
+# A request that waits for a person goes on under its id for so long at the most.
+REQUEST_LASTS = timedelta(minutes=5)
+
+
+@finder("authz.view_auditevent")
+def tokens(text: str, viewer: User) -> Iterator[Hit]:
+    """A token leads to “Why?” at once: who allowed it, by which rules."""
+    if not is_hex_id(text):
+        return
+    try:
+        event = past_decisions.event_of_token(text)
+    except past_decisions.CannotReplay:
+        return
+    yield Hit(
+        kind="Token",
+        title="Why was it issued?",
+        sub=f"{event.time:%Y-%m-%d %H:%M:%S} UTC",
+        url=reverse("admin:replay", args=[event.pk]),
+        is_exact=True,
+    )
+
+
+@finder("authz.view_auditevent")
+def requests(text: str, viewer: User) -> Iterator[Hit]:
+    """The events of one request, by the id that is in its answer, on its error page and in the log."""
+    if not is_hex_id(text):
+        return
+    found = list(_of_request(text)[:2])
+    if len(found) == 1:
+        url = reverse("admin:authz_auditevent_change", args=[found[0].pk])
+        yield Hit(kind="Request", title=found[0].event, sub=text, url=url, is_exact=True)
+    elif found:
+        url = _events(q=f"request_id:{text}", time__gte=(found[-1].time - timedelta(minutes=1)).isoformat())
+        yield Hit(kind="Request", title="Its events", sub=text, url=url, is_exact=True)
+
+
+def _of_request(request_id: str) -> QuerySet[AuditEvent]:
+    seconds = made_at(request_id, time.time())
+    if seconds is not None:
+        rows = queries.near(datetime.fromtimestamp(seconds, UTC), REQUEST_LASTS)
+        if rows.filter(request_id=request_id).exists():
+            return rows.filter(request_id=request_id).order_by("-id")
+    # The id came with the request (W3C traceparent), so it says nothing of its time.
+    newest = AuditEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
+    rows, _ = queries.window(newest, AuditEvent.objects.all())
+    return rows.filter(request_id=request_id).order_by("-id")
+
+
+@finder("authz.view_auditevent")
+def addresses(text: str, viewer: User) -> Iterator[Hit]:
+    if address := ip_address_of(text):
+        title = f"Events from {address}"
+        yield Hit(kind="Address", title=title, url=_events(q=f"address:{address}"), is_exact=True)
+
+
+@finder("authz.view_auditevent")
+def reasons(text: str, viewer: User) -> Iterator[Hit]:
+    name = text.lower().replace(" ", "_").replace("-", "_")
+    if (told := registry.reason_explanations().get(name)) is not None:
+        yield Hit(kind="Reason", title=name, sub=told.why, url=_events(q=f"reason:{name}"), is_exact=True)
+
+
+@finder("authz.view_auditevent")
+def event_names(text: str, viewer: User) -> Iterator[Hit]:
+    if text.count(":") == 2 and text in queries.event_names():
+        yield Hit(kind="Event", title=text, url=_events(event=text), is_exact=True)
+
+
+@finder("authz.view_auditevent")
+def unknown_agents(text: str, viewer: User) -> Iterator[Hit]:
+    """A client that was never registered is in the audit all the same, refused."""
+    if " " not in text and queries.about("client_id", text).exists():
+        url = f"{reverse('admin:story')}?{urlencode({'client_id': text})}"
+        yield Hit(kind="Events", title=f"What {text} asked for", url=url)
+
+
+@finder("authz.view_auditevent")
+def ended_authorizations(text: str, viewer: User) -> Iterator[Hit]:
+    """An authorization that is gone is still in the audit."""
+    pk = uuid_of(text)
+    if pk is not None and not Authorization.objects.filter(pk=pk).exists() and _has_events(str(pk)):
+        url = f"{reverse('admin:story')}?{urlencode({'authorization': str(pk)})}"
+        yield Hit(kind="Authorization", title="Its whole story", sub=text, url=url, is_exact=True)
+
+
+def _has_events(authorization: str) -> bool:
+    return queries.about("authorization", authorization).exists()
+
+
+def _events(**query: str) -> str:
+    return f"{reverse('admin:authz_auditevent_changelist')}?{urlencode(query)}"

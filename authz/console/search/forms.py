@@ -1,0 +1,41 @@
+"""What form a pasted text has (pure): a token, an identifier, an address, or words."""
+
+import ipaddress
+import re
+from uuid import UUID
+
+_JWT = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+# authz/tokens/refresh_tokens.py
+_REFRESH_TOKEN = re.compile(r"[A-Za-z0-9_-]{22}\.[0-9]+\.[A-Za-z0-9_-]{43}")
+_HEX_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def is_secret(text: str) -> bool:
+    """Whether it is a token itself, which does not belong in an address."""
+    return bool(_JWT.search(text) or _REFRESH_TOKEN.search(text))
+
+
+def is_hex_id(text: str) -> bool:
+    """Whether it may be a `jti`, a request id, or the reference of an error page."""
+    return bool(_HEX_ID.fullmatch(text))
+
+
+def uuid_of(text: str) -> UUID | None:
+    """An authorization, an access request, or a person's `sub`."""
+    try:
+        return UUID(text) if len(text) == 36 else None
+    except ValueError:
+        return None
+
+
+def ip_address_of(text: str) -> str:
+    """An IP address in its usual spelling; "" for anything else."""
+    try:
+        return str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        return ""
+
+
+def bare(text: str) -> str:
+    """The text without what people copy along with it: blanks, quotes, brackets, `Bearer`."""
+    return text.strip().removeprefix("Bearer ").strip(" \t\r\n\"'`<>“”,;")
