@@ -64,7 +64,12 @@ def test_what_people_read_is_spelt_out_by_the_console(signed_in: Page, value: st
         "scopes-0-name": "a:b",
         "scopes-0-sensitivity": "low",
     }
-    server = {"name": value, "identifier": "https://new.example/mcp", "access_token_lifetime": "600", "pending_answer": "always"}
+    server = {
+        "name": value,
+        "identifier": "https://new.example/mcp",
+        "access_token_lifetime": "600",
+        "pending_answer": "always",
+    }
     administrator.post(
         "/console/authz/protectedresource/add/",
         {**server, "access_token_signing_alg": "RS256", **scopes, "scopes-0-description": value},

@@ -140,7 +140,8 @@ def test_a_history_is_offered_where_it_tells_something(signed_in: Page) -> None:
 
     form = {
         "name": "The notes", "identifier": NOTES, "is_active": "on", "access_token_lifetime": "600",
-        "access_token_signing_alg": "RS256", "pending_answer": "always", "scopes-TOTAL_FORMS": "0", "scopes-INITIAL_FORMS": "0",
+        "access_token_signing_alg": "RS256", "pending_answer": "always",
+        "scopes-TOTAL_FORMS": "0", "scopes-INITIAL_FORMS": "0",
     }  # fmt: skip
     assert alice.post(path, form).status_code == 302
 

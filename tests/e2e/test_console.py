@@ -87,7 +87,7 @@ def test_an_auditor_reads_everything_and_changes_nothing(arrive: Arrive) -> None
 
     console(someone, "authz/auditevent/?reason=client_secret_wrong")
     page.get_by_role("link", name=re.compile("token:access:refused")).first.click()
-    expect(page.get_by_text("The secret is not the agent's.")).to_be_visible()
+    expect(page.get_by_text("The secret is not the client’s.")).to_be_visible()
     console(someone, "authz/auditevent/?q=client:nightly-report")
     page.get_by_role("link", name="token:access:issued").first.click()
     page.get_by_role("link", name="Event history of the authorization").click()
@@ -147,8 +147,8 @@ def test_a_person_ends_an_agent(arrive: Arrive) -> None:
 
     someone.open("/account/")
     expect(page.get_by_text("Change and delete notes")).to_be_visible()
-    page.get_by_role("link", name=re.compile("^End it")).click()
-    page.get_by_role("button", name="End it").click()
+    page.get_by_role("link", name=re.compile("^End access")).click()
+    page.get_by_role("button", name="End access").click()
 
     expect(page.get_by_text("No agent acts for you")).to_be_visible()
     refreshed = requests.post(
@@ -169,7 +169,7 @@ def test_the_simulator_says_why_not(arrive: Arrive) -> None:
     someone.sign_in("dana")
     console(someone, "simulator/")
     page.get_by_label("Agent").fill("desktop-app")
-    page.get_by_label("For whom").fill("charlie")
+    page.get_by_label("For", exact=True).fill("charlie")
     page.get_by_label("How it asks").select_option("authorization_code")
     page.get_by_role("button", name="Ask").click()
 

@@ -93,7 +93,7 @@ def test_from_an_empty_server_to_a_first_token(
 
     # 3. Say who answers for it
     menu(page, "Home")
-    page.get_by_role("link", name="Add them").click()
+    page.get_by_role("link", name="Add a person").click()
     page.get_by_label("Username").fill("bob")
     page.get_by_role("button", name="Save", exact=True).click()
 
