@@ -1,5 +1,6 @@
 """Attack 38 against a real server: who guesses is counted by all of its processes, and time tells nothing."""
 
+import math
 import re
 import time
 from collections.abc import Iterator
@@ -70,18 +71,23 @@ def test_a_code_is_good_once_for_all_of_them(house: RunningGatehouse) -> None:
 
 @pytest.mark.any_database
 def test_nobody_takes_as_long_as_somebody(house: RunningGatehouse) -> None:
-    """By the quickest of several attempts in turn, so that a busy machine does not decide."""
+    """By the quickest of several attempts, in rounds: a busy machine needs more of them, a difference stays."""
     logins = ["known", "known@example.com", "nobody", "nobody@example.com", "off@example.com", "without@example.com"]
-    took: dict[str, list[float]] = {login: [] for login in logins}
-    for _ in range(8):
+    quickest = dict.fromkeys(logins, math.inf)
+    for number in range(24):
         for login in logins:
-            session = browser(house)
-            url = f"{house.origin}/accounts/login/"
-            token = re.search(r'value="([^"]+)"', session.get(url, timeout=30).text)
-            fields = {"csrfmiddlewaretoken": token[1] if token else "", "login": login, "password": "wrong"}
-            began = time.perf_counter()
-            answer = session.post(url, data=fields, headers={"Referer": url}, timeout=30)
-            took[login].append(time.perf_counter() - began)
-            assert answer.status_code == 200
-    quickest = {login: min(times) for login, times in took.items()}
-    assert max(quickest.values()) < 1.7 * min(quickest.values()), quickest
+            quickest[login] = min(quickest[login], seconds_to_refuse(house, login))
+        if number >= 3 and max(quickest.values()) < 1.7 * min(quickest.values()):
+            return
+    pytest.fail(f"who guesses a name is told by the time: {quickest}")
+
+
+def seconds_to_refuse(house: RunningGatehouse, login: str) -> float:
+    session, url = browser(house), f"{house.origin}/accounts/login/"
+    token = re.search(r'value="([^"]+)"', session.get(url, timeout=30).text)
+    fields = {"csrfmiddlewaretoken": token[1] if token else "", "login": login, "password": "wrong"}
+    began = time.perf_counter()
+    answer = session.post(url, data=fields, headers={"Referer": url}, timeout=30)
+    took = time.perf_counter() - began
+    assert answer.status_code == 200
+    return took
