@@ -1,4 +1,4 @@
-"""Where Django's admin looks for an app's pages when it starts; ours are in authz/console/."""
+"""Django's admin imports this module when it starts; the pages are in authz/console/."""
 
 from authz.console import pages
 

@@ -9,7 +9,7 @@ class AuthzConfig(AppConfig):
     name = "authz"
     verbose_name = "Authorization server"
 
-    # Tables whose rows decide what is allowed: every change to one moves the generation
+    # Tables whose rows decide what is allowed: each change of one changes the generation
     # (authz/database/configuration_cache.py).
     CONFIGURATION_MODELS = (
         "Client",
@@ -18,9 +18,9 @@ class AuthzConfig(AppConfig):
         "SigningKey",
         "Rule",
     )
-    # Standing grants: ending one of a machine moves the generation.
+    # Authorizations: ending one without a person changes the generation.
     MACHINE_GRANT_MODELS = ("Authorization",)
-    # Tables whose rows are never changed, nor removed (those of the audit: before they are archived).
+    # Tables whose rows are never changed, and never removed (audit events: until they are archived).
     APPEND_ONLY_MODELS = ("AuditEvent", "AuditSegment", "AuditArchive", "RuleChange")
     # Columns that hold ciphertexts (authz/keys/reencryption.py).
     SECRETS_AT_REST = (
@@ -32,17 +32,17 @@ class AuthzConfig(AppConfig):
         "authz.evidence.destination_tokens.AT_REST",
     )
 
-    # Whose identifiers no client may have (authz/clients/identifiers.py).
+    # Identifiers that no client may have (authz/clients/identifiers.py).
     IDENTIFIERS = ("authz.clients.identifiers.of_the_core",)
 
-    # What an undo gives back: any change of these rows voids it, but for these columns (authz/models/mark_triggers.py).
+    # The rows that an undo restores. A change of any other column than these voids it (authz/models/mark_triggers.py).
     CUT_OFF_MODELS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "Client": ("updated", "approval_reminders"),
         "User": ("last_login",),
         "ProtectedResource": (),
     }
 
-    # What the switch can cut off (authz/authorizations/cut_off.py); rooms name kinds of their own.
+    # The kinds of cut-offs (authz/authorizations/cut_off.py); apps name kinds of their own.
     CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {
         kind: f"authz.authorizations.cut_off_targets.{kind}"
         for kind in ("client", "person", "authorization", "session", "resource", "everything")

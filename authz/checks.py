@@ -1,4 +1,4 @@
-"""System checks, each with an id of its own. Errors stop the server; deploy checks speak in `check --deploy`."""
+"""System checks, each with an id of its own. Errors stop the server; deploy checks run in `check --deploy`."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ SHORTEST_SECRET_KEY = 32
 
 @register()
 def issuer(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """authz.E001, E002: the issuer is one that every page can be served under (RFC 8414 §2)."""
+    """authz.E001, E002: the issuer is an https URL in canonical form (RFC 8414 §2)."""
     if problem := issuers.problem(conf.issuer):
         return [Error(f"GATEHOUSE_ISSUER {problem} (it is {conf.issuer!r})", id="authz.E001")]
     parts = urlsplit(conf.issuer)
@@ -32,7 +32,7 @@ def issuer(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
 @register()
 def atomic_requests(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """authz.E003: ATOMIC_REQUESTS would roll back what a refused request wrote (law 1)."""
+    """authz.E003: ATOMIC_REQUESTS would roll back what a refused request wrote (invariant 1)."""
     return [
         Error(f"ATOMIC_REQUESTS must be off for the database {alias!r}", id="authz.E003")
         for alias, database in settings.DATABASES.items()
@@ -42,9 +42,9 @@ def atomic_requests(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
 @register()
 def parts(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """authz.E004 to E008, E015: everything that settings plug in can be loaded and has the right shape."""
+    """authz.E004 to E008, E015: each part in the settings can be loaded and has the right shape."""
     messages: list[CheckMessage] = []
-    sockets: Sequence[tuple[str, str, Callable[[], Any], tuple[str, ...]]] = (
+    points: Sequence[tuple[str, str, Callable[[], Any], tuple[str, ...]]] = (
         ("GRANTS", "authz.E004", registry.grants, ("GRANT_TYPE", "redeem")),
         (
             "CLIENT_AUTH_METHODS",
@@ -59,7 +59,7 @@ def parts(app_configs: Any, **_: Any) -> list[CheckMessage]:
         ("PASSWORD_CHECKS", "authz.E015", registry.password_checks, ("why_no_password",)),
         ("GROUP_SOURCES", "authz.E015", registry.group_sources, ("PREFETCH", "given", "give_way")),
     )
-    for name, check_id, load, members in sockets:
+    for name, check_id, load, members in points:
         try:
             loaded = load()
         except (ImportError, AttributeError) as error:
@@ -74,7 +74,7 @@ def parts(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
 @register()
 def secret_key_fallbacks(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """authz.E009: a key with a comma in it, listed as a fallback, comes apart, and what it encrypted is not read."""
+    """authz.E009: a fallback key with a comma is split at it, and ciphertexts under it cannot be read."""
     if any(len(key) < SHORTEST_SECRET_KEY for key in settings.SECRET_KEY_FALLBACKS):
         message = (
             f"each of GATEHOUSE_SECRET_KEY_FALLBACKS needs at least {SHORTEST_SECRET_KEY} characters, and no comma"
@@ -85,13 +85,13 @@ def secret_key_fallbacks(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def debug(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """authz.E010: DEBUG shows secrets to strangers."""
+    """authz.E010: DEBUG shows secrets in error pages."""
     return [Error("DEBUG must be off", id="authz.E010")] if settings.DEBUG else []
 
 
 @register(Tags.security, deploy=True)
 def secret_key(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """authz.E011: the secret that everything at rest is encrypted under is long."""
+    """authz.E011: the secret that encrypts all secrets at rest is long enough."""
     if len(settings.SECRET_KEY) < SHORTEST_SECRET_KEY:
         return [Error(f"GATEHOUSE_SECRET_KEY needs at least {SHORTEST_SECRET_KEY} characters", id="authz.E011")]
     return []
@@ -99,21 +99,21 @@ def secret_key(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def allow_list(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """authz.W003: an allow-listed address that serves every role is also a stranger's to make this server ask."""
+    """authz.W003: an allowed host without roles may also be named by unknown clients' documents."""
     pairs = [pair for pair, roles in conf.outbound_allowed_hosts.items() if roles is None]
     if urlsplit(conf.issuer).scheme != "https" or not pairs:
         return []
     named = sorted(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in pairs)
     message = (
-        f"GATEHOUSE_OUTBOUND_ALLOWED_HOSTS names no roles for {', '.join(named)}: strangers' documents may send this"
-        " server there, too"
+        f"GATEHOUSE_OUTBOUND_ALLOWED_HOSTS names no roles for {', '.join(named)}: unknown clients' documents may make"
+        " this server fetch from there, too"
     )
-    return [Warning(message, hint=f"say what it is for, such as {named[0]}=keys+discovery", id="authz.W003")]
+    return [Warning(message, hint=f"name its roles, such as {named[0]}=keys+discovery", id="authz.W003")]
 
 
 @register(Tags.database, deploy=True)
 def signing_keys(app_configs: Any, databases: Any = None, **_: Any) -> list[CheckMessage]:
-    """authz.E012, E013: there is a key for each algorithm, and this secret key opens them."""
+    """authz.E012 to E014: there is a key for each algorithm, and the secret key decrypts them."""
     from authz import keys
     from authz.database import configuration_cache
     from authz.keys.secrets_at_rest import WrongKeyError
@@ -127,10 +127,10 @@ def signing_keys(app_configs: Any, databases: Any = None, **_: Any) -> list[Chec
         except OAuthError:
             messages.append(Error(f"there is no signing key for {alg}", hint="manage.py keys ensure", id="authz.E012"))
         except WrongKeyError:
-            hint = "start with the key that they were made under, or name it in GATEHOUSE_SECRET_KEY_FALLBACKS"
-            return [Error("GATEHOUSE_SECRET_KEY does not open the signing keys", hint=hint, id="authz.E013")]
+            hint = "start with the key under which they were made, or name it in GATEHOUSE_SECRET_KEY_FALLBACKS"
+            return [Error("GATEHOUSE_SECRET_KEY does not decrypt the signing keys", hint=hint, id="authz.E013")]
         except DatabaseError as error:
-            hint = "see to DATABASE_URL; where tables are missing: manage.py migrate"
+            hint = "check DATABASE_URL; if tables are missing: manage.py migrate"
             return [Error(f"the database does not answer: {error}", hint=hint, id="authz.E014")]
     return messages
 
@@ -145,9 +145,9 @@ def production_database(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def trusted_proxies(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """authz.W002: behind a proxy that is not named, all visitors count as one."""
+    """authz.W002: behind a proxy that is not named, all visitors share one address."""
     if unnamed_proxies.is_everybodys():
-        message = "TLS ends at a proxy, and GATEHOUSE_TRUSTED_PROXIES names none: all visitors count as one"
+        message = "TLS ends at a proxy, and GATEHOUSE_TRUSTED_PROXIES names none: all visitors share one address"
         hint = "name its addresses; until then limits by address are twenty times looser, and rules by network see it"
         return [Warning(message, hint=hint, id="authz.W002")]
     return []

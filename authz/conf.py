@@ -1,4 +1,4 @@
-"""Gatehouse's settings, read once and typed. Everything else asks here; only settings.py reads the environment."""
+"""Gatehouse's settings, read once and typed. All other code reads them here; only settings.py reads the environment."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -13,7 +13,7 @@ from django.core.signals import setting_changed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conf:
-    """`issuer` is the one string that metadata, redirects and tokens carry, byte for byte (law 7)."""
+    """`issuer` is the one string that metadata, redirects and tokens carry, byte for byte (invariant 7)."""
 
     issuer: str
     require_resource: bool
@@ -49,7 +49,7 @@ class Conf:
 
     @property
     def issuer_path(self) -> str:
-        """The issuer's path without a trailing slash: `""` or `"/o"`. Endpoints live under it."""
+        """The issuer's path without a trailing slash: `""` or `"/o"`. Endpoints are below it."""
         return urlsplit(self.issuer).path.rstrip("/")
 
     @property
@@ -63,7 +63,7 @@ class Conf:
 
 
 def read(values: Mapping[str, Any]) -> Conf:
-    """From the `GATEHOUSE` setting. An unknown or a missing name is a mistake (TypeError, KeyError)."""
+    """The `GATEHOUSE` setting, typed. Raises TypeError for an unknown name, KeyError for a missing one."""
     names = {field.name.upper(): field for field in fields(Conf)}
     if unknown := set(values) - set(names):
         raise TypeError(f"unknown GATEHOUSE settings: {', '.join(sorted(unknown))}")
@@ -81,7 +81,9 @@ def read(values: Mapping[str, Any]) -> Conf:
 
 
 def _roles(entries: Iterable[tuple[Any, ...]]) -> Mapping[tuple[str, int], frozenset[str] | None]:
-    """What each (host, port) serves (authz/protocol/allowed_hosts.py): None is everything, and outweighs a list."""
+    """The roles of each (host, port) (authz/protocol/allowed_hosts.py). None means all, also if another entry has
+    roles.
+    """
     found: dict[tuple[str, int], frozenset[str] | None] = {}
     for host, port, *named in entries:
         roles, before = (frozenset(named[0]) if named else None), found.get((host, port), frozenset())
@@ -95,7 +97,7 @@ def current() -> Conf:
 
 
 class _Current:
-    """`conf.issuer` and so on, always of the settings in force (tests override them)."""
+    """`conf.issuer` and so on, always from the current settings (tests override them)."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(current(), name)

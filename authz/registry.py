@@ -1,4 +1,4 @@
-"""The sockets of the server, and what settings plug into them.
+"""The extension points of the server, and the parts that the settings plug into them.
 
 A part is a module of the right shape: no base class, no registration call. `GATEHOUSE` in settings.py lists the parts,
 as `MIDDLEWARE` does, and the metadata is computed from the same lists, so it cannot claim what is not plugged in.
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from authz.policy import Agent, Server
 
 
-# The token_endpoint_auth_method of public clients (RFC 7591 §2), which proves nothing.
+# The token_endpoint_auth_method of public clients (RFC 7591 §2), which do not authenticate.
 PUBLIC = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRequest:
-    """A token request whose client is known: what a grant is given. `now` is seconds since the epoch.
+    """A token request of a known client, as a grant gets it. `now` is seconds since the epoch.
 
-    `deferral` is what a request was kept in that is judged once more (authz/tokens/deferrals.py). A grant that can be
-    deferred redeems it in place of claiming what it uses up, and judges what it is presented as of `arrived`.
+    `deferral` is the row of a deferred request that is evaluated again (authz/tokens/deferrals.py). A grant that can be
+    deferred redeems it instead of claiming a code or an assertion, and validates that by the time `arrived`.
     """
 
     client: "Client"
@@ -44,7 +44,7 @@ class TokenRequest:
 
     @property
     def arrived(self) -> float:
-        """Seconds since the epoch."""
+        """When the request arrived first, in seconds since the epoch."""
         return self.deferral.arrived.timestamp() if self.deferral else self.now
 
 
@@ -67,20 +67,20 @@ class Grant(Protocol):
 
     GRANT_TYPE: str
 
-    # A grant may have `client_id(params) -> str | None` too: whose client a request stands for that names none.
-    # One whose requests can be answered later has `single_use(request) -> SingleUse | None` too: what it uses up
+    # Optional: `client_id(params) -> str | None` finds the client of a request that names none.
+    # Optional, for requests that can be deferred: `single_use(request) -> SingleUse | None`, what the request uses up
     # (authz/tokens/deferrals.py).
-    # One that leads to what stands behind other authorization servers, and only there, has
-    # `servers(agents) -> Sequence[Server]` too: what it leads to, and whom of these.
+    # Optional, for a grant that leads only to other authorization servers:
+    # `servers(agents) -> Sequence[Server]`, the resources there, and the agents that may reach them.
     def redeem(self, request: TokenRequest) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a request brings to authenticate its client: headers and body, undecided.
+    """The parts of a request that may authenticate its client: header and body, not yet verified.
 
-    `authorization` is the Authorization header's value, None where there is no such header. `read` is what a method has
-    taken apart of it already, by the method's name, so that it does so once.
+    `authorization` is the Authorization header's value, None where there is no such header. `read` caches what a method
+    has parsed, by the method's name.
     """
 
     authorization: str | None
@@ -92,9 +92,9 @@ class Credentials:
 class ClientAuthMethod(Protocol):
     """A `token_endpoint_auth_method` (RFC 7591 §2).
 
-    `is_used` says whether the request uses this mechanism; `client_id` whom it claims to be; `authenticate` proves it
-    or raises `OAuthError`. One that reads the Authorization header has `IN_HEADER = True`, one that verifies signatures
-    has `ALGORITHMS`.
+    `is_used` says whether the request uses this method; `client_id` returns the claimed client; `authenticate` verifies
+    it or raises `OAuthError`. A method that reads the Authorization header has `IN_HEADER = True`; one that verifies
+    signatures has `ALGORITHMS`.
     """
 
     METHOD: str
@@ -105,10 +105,10 @@ class ClientAuthMethod(Protocol):
 
 
 class ClientResolver(Protocol):
-    """Knows clients that are not registered (such as by a metadata document's URL).
+    """Finds clients that are not registered (such as by a metadata document's URL).
 
     `resolve` returns None for a client that it does not know, and raises `OAuthError` for one that it refuses. It may
-    have `introducing_hosts() -> Sequence[str]` too: patterns of the hosts whose clients it lets in without an approval.
+    have `introducing_hosts() -> Sequence[str]`: patterns of the hosts whose clients need no approval.
     """
 
     def recognises(self, client_id: str) -> bool: ...
@@ -122,14 +122,14 @@ class Endpoint(Protocol):
 
 
 class TokenResponseExtension(Protocol):
-    """Adds members to a token response, just before it is settled: it computes, and writes nothing."""
+    """Adds members to a token response before its transaction opens: it computes, and writes nothing."""
 
     def extend(self, issuance: Issuance) -> dict[str, Any]: ...
 
 
-class StandingCheck(Protocol):
-    """Whether what a room let somebody have still stands. Both answer the same question; `stands` costs microseconds,
-    and `fallen` finds all that do not.
+class LivenessCheck(Protocol):
+    """Whether an authorization is still live as far as an app knows. `stands` answers for one, in microseconds;
+    `fallen` is the query of all that are not live any more.
     """
 
     def stands(self, authorization: "Authorization", client: "Client") -> bool: ...
@@ -137,20 +137,20 @@ class StandingCheck(Protocol):
 
 
 class ReasonExplanations(Protocol):
-    """What the reasons of an app mean to who reads the audit, by the reason's value."""
+    """The meaning of an app's reasons for a reader of the audit, by the reason's value."""
 
     EXPLANATIONS: Mapping[str, Explanation]
 
 
 class PasswordCheck(Protocol):
-    """Who may have no password of their own here, since somebody else signs them in; "" where nothing is against it."""
+    """Why a person may have no password here (an issuer signs them in); "" if they may."""
 
     def why_no_password(self, user: "User") -> str: ...
 
 
 class GroupSource(Protocol):
-    """Somebody else who puts people into groups (authz/sign_in/memberships.py). PREFETCH names the relation of a person
-    that `given` reads. `give_way` is told which groups the person is given here, and returns those that stay anyway.
+    """Another source of group memberships (authz/sign_in/memberships.py). PREFETCH names the relation of a person that
+    `given` reads. `give_way` gets the groups that the person is given here, and returns those that this source keeps.
     """
 
     PREFETCH: str
@@ -160,7 +160,7 @@ class GroupSource(Protocol):
 
 
 class PublicGrants(Protocol):
-    """The grant types that an administrator gives public clients of a host beside those that every public client has.
+    """Further grant types that an administrator gives public clients of a host.
 
     `host` is that of the client's metadata document; a client without a document has no host, and gets none of them.
     """
@@ -169,11 +169,11 @@ class PublicGrants(Protocol):
 
 
 class PeriodicTask(Protocol):
-    """What the server does by the clock, every `EVERY` seconds (authz/operations/periodic.py).
+    """A scheduled task, every `EVERY` seconds (authz/operations/periodic.py).
 
-    `run` returns True where it has left something that it could do at once: then it is due again in a moment. One that
-    ends or removes things by the clock says NEEDS_TRUE_CLOCK = True, and does not run where the clock is in doubt.
-    It may have `measures() -> {metric's name: (meaning, value)}` too: its lag, for the metrics.
+    `run` returns True if it has left work that it could do at once: then it is due again soon. A task that
+    ends or removes things on schedule has NEEDS_TRUE_CLOCK = True, and does not run while the clock is in doubt.
+    It may have `measures() -> {metric's name: (meaning, value)}`: its lag, for the metrics.
     """
 
     EVERY: float
@@ -219,8 +219,8 @@ def token_response_additions(issuance: Issuance) -> dict[str, Any]:
 
 
 @cache
-def liveness_checks() -> tuple[StandingCheck, ...]:
-    return cast(tuple[StandingCheck, ...], _modules(conf.liveness_checks))
+def liveness_checks() -> tuple[LivenessCheck, ...]:
+    return cast(tuple[LivenessCheck, ...], _modules(conf.liveness_checks))
 
 
 @cache
@@ -250,7 +250,7 @@ def periodic_tasks() -> Mapping[str, PeriodicTask]:
 
 
 def grant_for(grant_type: str, client: "Client") -> Grant:
-    """The grant, if it is plugged in and the client is registered for it."""
+    """The grant of this type. Raises `OAuthError` if there is none, or the client is not registered for it."""
     grant = grants().get(grant_type)
     if grant is None:
         raise OAuthError(Reason.GRANT_TYPE_UNSUPPORTED, detail=harmless(grant_type))
@@ -260,7 +260,7 @@ def grant_for(grant_type: str, client: "Client") -> Grant:
 
 
 def stands(authorization: "Authorization", client: "Client") -> bool:
-    """Whether every room says that the authorization of this client still stands."""
+    """Whether the authorization of this client is still live as far as every app knows."""
     return all(check.stands(authorization, client) for check in liveness_checks())
 
 
@@ -270,31 +270,31 @@ def why_no_password(user: "User") -> str:
 
 
 def public_grants(host: str) -> frozenset[str]:
-    """The grant types that public clients whose metadata document is at `host` have by an administrator's word."""
+    """The grant types that an administrator gives public clients whose metadata document is at `host`."""
     if not host:
         return frozenset()
     return frozenset[str]().union(*(part.allowed(host) for part in _public_grants()))
 
 
 def client_named_by_grant(params: Mapping[str, str]) -> str | None:
-    """The client that a request's grant names where the request itself names none (a workload's assertion does)."""
+    """The client of a request that names none, if its grant finds one (by a workload's assertion)."""
     names = getattr(grants().get(params.get("grant_type", "")), "client_id", None)
     return names(params) if names is not None else None
 
 
 def grants_leading_here() -> frozenset[str]:
-    """The grants by which somebody reaches protected resources of our own."""
+    """The grants that lead to this server's own protected resources."""
     return frozenset(name for name, grant in grants().items() if not hasattr(grant, "servers"))
 
 
 def servers_elsewhere(agents: "Sequence[Agent]") -> "list[Server]":
-    """The protected resources behind other authorization servers that grants lead to, and whom of these agents."""
+    """The protected resources behind other authorization servers, and which of these agents can reach them."""
     return [server for grant in grants().values() if hasattr(grant, "servers") for server in grant.servers(agents)]
 
 
 def presentation(client: "Client") -> Mapping[str, str]:
-    """What the resolver that knows a client adds to how people are shown it, such as `logo_url` on our own
-    origin, or `waits_because`, why it is not approved any more."""
+    """What the client's resolver adds to its display, such as `logo_url` on our own
+    origin, or `waits_because`, the reason why it is no longer approved."""
     for resolver in client_resolvers():
         if hasattr(resolver, "presentation") and resolver.recognises(client.client_id):
             return cast(Mapping[str, str], resolver.presentation(client))
@@ -302,19 +302,19 @@ def presentation(client: "Client") -> Mapping[str, str]:
 
 
 def introducing_hosts() -> frozenset[str]:
-    """Patterns of the hosts (`*.example.com`) whose clients introduce themselves without an approval."""
+    """Patterns of the hosts (`*.example.com`) whose clients need no approval."""
     parts = (resolver for resolver in client_resolvers() if hasattr(resolver, "introducing_hosts"))
     return frozenset(pattern for part in parts for pattern in part.introducing_hosts())
 
 
 def signing_algorithms(methods: Iterable[str]) -> list[str]:
-    """The JWS algorithms that those of these client authentication methods verify which verify signatures."""
+    """The JWS algorithms that these client authentication methods verify."""
     plugged_in = client_auth_methods()
     return [alg for name in methods for alg in getattr(plugged_in[name], "ALGORITHMS", ())]
 
 
 def asked_for(client: "Client") -> None:
-    """Tell the resolver that knows a client that a person who is signed in asks for its approval. In
+    """Tell the client's resolver that a signed-in person asks for its approval. Call it in
     `unit_of_work()`."""
     for resolver in client_resolvers():
         if hasattr(resolver, "asked_for") and resolver.recognises(client.client_id):
@@ -323,7 +323,7 @@ def asked_for(client: "Client") -> None:
 
 
 def metadata() -> dict[str, Any]:
-    """What the plugged-in parts add to the server's metadata: each part's `METADATA`, in the order of settings."""
+    """What the parts add to the server's metadata: each part's `METADATA`, in the order of the settings."""
     parts = (
         *grants().values(),
         *client_auth_methods().values(),
@@ -340,7 +340,7 @@ def metadata() -> dict[str, Any]:
 
 def _forget(*, setting: str, **_: object) -> None:
     if setting == "GATEHOUSE":
-        for socket in (
+        for parts in (
             grants,
             client_auth_methods,
             client_resolvers,
@@ -353,7 +353,7 @@ def _forget(*, setting: str, **_: object) -> None:
             _public_grants,
             periodic_tasks,
         ):
-            socket.cache_clear()
+            parts.cache_clear()
 
 
 setting_changed.connect(_forget)

@@ -23,7 +23,7 @@ def _load() -> Mapping[str, ProtectedResource]:
 
 
 def readable(identifier: str) -> str | None:
-    """The canonical URI; None for a plain http one whose host is listed no longer: it is unknown, the others stay."""
+    """The canonical URI; None for a plain http one whose host is no longer listed: that resource alone is unknown."""
     try:
         return canonical(identifier)
     except OAuthError:
@@ -43,7 +43,7 @@ def single(resource: str | None) -> str | None:
 
 def requested(resource: str | None) -> ProtectedResource:
     """The resource that a request's `resource` parameter names, or the default one where it names none."""
-    # As most name it, and as it stands in the registry: canonical already.
+    # Most requests name it in canonical form already.
     if resource is not None and (found := cached().get(resource)) is not None:
         return found
     uri = single(resource)
@@ -58,7 +58,7 @@ def requested(resource: str | None) -> ProtectedResource:
 
 
 def default() -> ProtectedResource:
-    """The default resource (real clients often name none, interop 7), unless settings ask that each request name
+    """The default resource (real clients often name none), unless the settings require each request to name
     one.
     """
     if not conf.require_resource:
@@ -69,7 +69,7 @@ def default() -> ProtectedResource:
 
 
 def by_id(pk: int) -> ProtectedResource | None:
-    """The active resource of a stored grant; None where it was removed or switched off."""
+    """The active resource of a stored grant; None where it was removed or disabled."""
     return configuration_cache.cached("resources by id", lambda: {row.pk: row for row in cached().values()}).get(pk)
 
 

@@ -1,5 +1,5 @@
-"""All addresses: machine endpoints under the issuer's path, well-known documents at the root, people's pages
-and the management API beside."""
+"""All URLs: machine endpoints under the issuer's path, well-known documents at the root, pages
+and the management API."""
 
 from django.urls import include, path
 

@@ -1,4 +1,4 @@
-"""What a caller asks for beforehand, read from the body (authz/decisions/preflight.py asks)."""
+"""Reads an access request from the body, and lets the policy decide (authz/decisions/preflight.py)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,9 @@ from authz.sign_in.roles import visible
 def ask_for_access(
     principal: Principal, given: Mapping[str, Any], now: float
 ) -> tuple[dict[str, Any], AccessRequest | None]:
-    """The decision on an agent's ask for oneself (`for: "me"`) or for itself (`for: "agent"`), and what waits of it."""
+    """The decision for the caller (`for: "me"`) or for the agent itself (`for: "agent"`), and the access request, if
+    any.
+    """
     person = principal.person
     if person is None:
         raise Problem(403, "An agent asks at the token endpoint. Here, people ask.")
@@ -26,7 +28,7 @@ def ask_for_access(
     if for_me not in {"me", "agent"}:
         raise invalid("for", "is “me” or “agent”")
     agents = Client.objects.select_related("owner").filter(client_id=str(given.get("client_id", "")))
-    # For itself it asks only through its owner; for me, anybody's agent may.
+    # Only its owner may ask for the agent itself; for themselves people may use any agent.
     client = (agents.filter(owner=person) if for_me == "agent" else visible(person, agents)).first()
     if client is None:
         raise Http404

@@ -1,4 +1,4 @@
-"""`/access_requests`: asking for access, and deciding what waits; by the same functions as the console."""
+"""`/access_requests`: requesting access, and deciding requests, by the same functions as the console."""
 
 import time
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ def found(request: Request, pk: UUID) -> AccessRequest:
 
 
 class AccessRequests(ApiView):
-    """What waits for a human, and what was answered."""
+    """Access requests, waiting and decided."""
 
     requires = {"GET": "authz.view_accessrequest", "POST": ASK}
     query = {
@@ -94,7 +94,9 @@ class AccessRequests(ApiView):
         return page(given, rows, lambda row: request_as_item(row, now), by="first_asked")
 
     def post(self, request: Request) -> Response:
-        """Ask beforehand, as the agent would ask: answers with the request that waits, or why none does."""
+        """Request access in advance, as the agent would. Returns the waiting access request, or the decision if none
+        is needed.
+        """
         given = self.body(request)
         reason = _text(given, "reason")
         answer, row = ask_for_access(principal_of(request), given, time.time())
@@ -115,7 +117,7 @@ class One(ApiView):
 
 
 class Decision(ApiView):
-    """Deciding takes a person: never the one it is for, nor the agent's owner."""
+    """Only a person decides, and never the person who benefits or the agent's owner."""
 
     requires = {"POST": DECIDE_REQUESTS}
     answers = {"POST": ACCESS_REQUEST}
@@ -124,7 +126,7 @@ class Decision(ApiView):
         given = self.body(request)
         row, by, now = found(request, pk), principal_of(request).person, datetime.now(UTC)
         if by is None:
-            raise Problem(403, "Agents do not decide access requests: a person does.")
+            raise Problem(403, "Only a person may decide access requests.")
         if problem := approvers.objection(row, by):
             raise Problem(403, problem)
         self.decide(row, by, given, now)
@@ -153,7 +155,7 @@ class Deny(Decision):
 
 
 class Cancel(ApiView):
-    """Withdraw what waits for oneself, or end an approval before its time."""
+    """Withdraw the caller's own request, or end an approval early."""
 
     requires = {"POST": ASK}
     answers = {"POST": ACCESS_REQUEST}
@@ -161,7 +163,7 @@ class Cancel(ApiView):
     def post(self, request: Request, pk: UUID) -> Response:
         row, by, now = found(request, pk), principal_of(request).person, datetime.now(UTC)
         if by is None:
-            raise Problem(403, "Agents do not decide access requests: a person does.")
+            raise Problem(403, "Only a person may decide access requests.")
         if not access_requests.cancel(row, by=by, now=now):
             raise Problem(409, "It is no longer open.")
         return Response(request_as_item(found(request, pk), now))

@@ -1,4 +1,4 @@
-"""`/agents`: every client, however it came to be known; registering one's own; and its lifecycle."""
+"""`/agents`: all clients of any kind, registering one's own, and its lifecycle."""
 
 import secrets
 from collections.abc import Mapping
@@ -26,9 +26,9 @@ from authz.protocol import redirect_uris
 from authz.protocol.display_names import UNSEEN, has_unseen
 from authz.sign_in.roles import APPROVE_AGENTS, CONFIGURE, visible
 
-# What of it only who may configure says: rules refer to it (authz/clients/attributes.py).
+# Attributes that only an administrator sets, because rules refer to them (authz/clients/attributes.py).
 CONFIGURABLE = {"environment": TEXT, "tags": TEXTS}
-# What who registers an agent may say of it. Its status, its owner and its secret are not theirs to write.
+# Attributes that the person who registers an agent may set. Status, owner and secret are not among them.
 REGISTRABLE = {
     "client_name": TEXT,
     "client_uri": TEXT,
@@ -49,7 +49,7 @@ def clients_section() -> Section:
 
 
 def agent_as_item(client: Client) -> dict[str, Any]:
-    """In the configuration's form, with its number here and how it came to be known."""
+    """The client in the configuration's form, with its id in this API and its kind."""
     return {"id": client.pk, "kind": client.kind, **presented(clients_section(), as_item(client))}
 
 
@@ -62,13 +62,13 @@ def found(request: Request, pk: int) -> Client:
 
 
 class Agents(ApiView):
-    """All agents that the caller may see; a POST registers one, which waits until somebody approves it."""
+    """All agents that the caller may see. A POST registers one, which waits for approval."""
 
     requires = {"GET": "authz.view_client", "POST": "authz.add_client"}
     query = {
         "GET": {
             "status": "pending, approved, suspended or retired.",
-            "kind": "How it came to be known: manual, dcr or cimd.",
+            "kind": "How it was registered: manual, dcr or cimd.",
             "client_id": "This one.",
             "owner": "A user name.",
             **PAGED,
@@ -94,7 +94,7 @@ class Agents(ApiView):
             item["client_secret"] = secret
 
         def registered(_: object) -> Mapping[str, Any]:
-            # Whoever it belongs to, and however it came to be known: a registration takes nothing over (attack 8).
+            # Any existing client, of any owner and kind: a registration never takes one over (attack 8).
             if Client.all_objects.filter(client_id=client_id).exists():
                 raise Problem(409, "There is an agent of this client_id.")
             return item
@@ -106,7 +106,7 @@ class Agents(ApiView):
 
 
 def _own_words(request: Request, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the writer would take from an administrator, but not from everybody who may register."""
+    """Refuse values that only an administrator may write."""
     if CONFIGURABLE.keys() & given.keys():
         require(request, CONFIGURE)
     client_id = given.get("client_id", "")
@@ -116,7 +116,7 @@ def _own_words(request: Request, given: Mapping[str, Any]) -> Mapping[str, Any]:
     for name in ("redirect_uris", "post_logout_redirect_uris"):
         uris = given.get(name, [])
         for index, uri in enumerate(uris if isinstance(uris, list) else ()):
-            # A private-use scheme is an administrator's to allow: any other program may answer to it.
+            # Only an administrator may allow a private-use scheme, because another program may register it, too.
             problem = redirect_uris.problem(uri) if isinstance(uri, str) else None
             if problem is not None:
                 raise invalid(f"{name}/{index}".replace("/", "."), problem.sentence)
@@ -124,7 +124,7 @@ def _own_words(request: Request, given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class Agent(ApiView):
-    """One agent. Who registered it may change it until somebody has approved it."""
+    """One agent. Its owner may change it until it is approved."""
 
     requires = {"GET": "authz.view_client", "PATCH": "authz.change_client"}
     takes = {"PATCH": mapping(**REGISTRABLE, **CONFIGURABLE)}
@@ -141,11 +141,11 @@ class Agent(ApiView):
 
         def changed(item: dict[str, Any] | None) -> Mapping[str, Any]:
             if item is None:
-                raise Problem(409, "It introduced itself: what it says of itself is changed where it says it.")
-            # Read again in here, where nobody else changes it: what was approved a moment ago stays as it is.
+                raise Problem(409, "It has a metadata document or registered itself: change it there.")
+            # Read again inside the transaction: an agent that was just approved is not changed.
             is_theirs = principal.person is not None and item["owner"] == principal.person.username
             if _is_developer(principal.person) and not (is_theirs and item["status"] == Client.Status.PENDING):
-                raise Problem(403, "It was approved as it is. Register another one.")
+                raise Problem(403, "It is approved and cannot be changed. Register another one.")
             etags.check(request, item)
             merged: dict[str, Any] = merge(presented(clients_section(), item), given)
             return merged
@@ -169,7 +169,7 @@ class AgentStatus(ApiView):
     def post(self, request: Request, pk: int) -> Response:
         client, principal = found(request, pk), principal_of(request)
         if principal.person is None:
-            raise Problem(403, "Agents do not decide about agents: a person does.")
+            raise Problem(403, "Only a person may change an agent's status.")
         given = self.body(request) if self.takes else {}
         # > When an origin server receives a request that selects a representation and that request includes an If-Match
         # > header field, the origin server MUST evaluate the If-Match condition […] prior to performing the method.
@@ -177,12 +177,12 @@ class AgentStatus(ApiView):
         if request.META.get("HTTP_IF_MATCH"):
             etags.check(request, as_item(client))
         if not change_status(client, self.to, by=principal.person, now=datetime.now(UTC), terms=_terms(given)):
-            raise Problem(409, f"From {client.status} it cannot become {self.to}, or somebody else was quicker.")
+            raise Problem(409, f"From {client.status} it cannot become {self.to}, or another request was quicker.")
         return Response(agent_as_item(found(request, pk)))
 
 
 class AgentApproval(AgentStatus):
-    """Approve an agent, or renew its approval: who answers for it, for which environment, and until when."""
+    """Approve an agent, or renew its approval, with its owner, environment and end date."""
 
     to = Client.Status.APPROVED
     takes = {"POST": mapping(owner=TEXT, environment=TEXT, until=MOMENT)}
@@ -204,7 +204,7 @@ def _terms(given: Mapping[str, Any]) -> Terms:
 
 
 class AgentSecret(ApiView):
-    """A new secret, shown once; the one before is worth nothing from then on."""
+    """A new secret, shown once; it replaces the old one."""
 
     requires = {"POST": "authz.change_client"}
     answers = {"POST": mapping(client_id=TEXT, client_secret=TEXT)}
@@ -212,6 +212,6 @@ class AgentSecret(ApiView):
     def post(self, request: Request, pk: int) -> Response:
         client, principal = found(request, pk), principal_of(request)
         if client.kind == "cimd" or client.token_endpoint_auth_method not in SECRET_METHODS:
-            raise Problem(409, "It does not prove who it is by a secret.")
+            raise Problem(409, "It does not authenticate with a secret.")
         by: By = principal.by
         return Response({"client_id": client.client_id, "client_secret": make_secret(client, by)})

@@ -1,4 +1,4 @@
-"""Nobody approves an agent of their own, and approving is a permission of its own, however the status is written."""
+"""No person approves their own agent, and a change of status by configuration needs the permission to approve, too."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ def not_ones_own(request: Request) -> Callable[[Change], None]:
     def permit(change: Change) -> None:
         if change.section != "clients" or change.after.get("status") != Client.Status.APPROVED:
             return
-        # Another end is a renewal, which is an approval, too.
+        # Another end date is a renewal, which is an approval.
         if all(change.before.get(name) == change.after.get(name) for name in ("status", "approved_until")):
             return
         require(request, APPROVE_AGENTS)

@@ -1,7 +1,7 @@
 """`/audit_events`: reading the audit, newest first, at a cost that does not grow with it.
 
-Few indexes stand on the audit (authz/models/audit_event.py). A filter that has none is looked for among a bounded
-number of rows a request: such a page may be short or empty and still have a `next`, which goes on from there.
+The audit has few indexes (authz/models/audit_event.py). A filter without one examines a bounded
+number of rows a request: such a page may be short or empty and still have a `next`, which continues there.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ WALKED = 20_000
 
 
 class AuditEvents(ApiView):
-    """The audit, filtered. It is read here, and written nowhere but by what happens."""
+    """The audit, filtered. Read-only."""
 
     requires = {"GET": "authz.view_auditevent"}
     query = {
@@ -60,7 +60,7 @@ class AuditEvents(ApiView):
 
 
 def _end(walked: QuerySet[AuditEvent]) -> int | None:
-    """The last row that was walked, if there may be more behind it."""
+    """The last examined row, if there may be more after it."""
     ids = list(walked.values_list("id", flat=True)[WALKED - 1 : WALKED])
     return ids[0] if ids else None
 

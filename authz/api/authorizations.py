@@ -1,4 +1,4 @@
-"""`/authorizations`: the standing grants. `/cut_off` ends them."""
+"""`/authorizations`: the authorizations. `/cut_off` ends them."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -36,7 +36,7 @@ def authorization_as_item(row: Authorization, now: datetime) -> dict[str, Any]:
 
 
 class Authorizations(ApiView):
-    """Which agent reaches what, for whom."""
+    """Which agent may reach which resource, for which person."""
 
     requires = {"GET": "authz.view_authorization"}
     query = {
@@ -44,7 +44,7 @@ class Authorizations(ApiView):
             "client_id": "Of this agent.",
             "username": "For this person.",
             "resource": "At this MCP server.",
-            "live": "true: only those that stand.",
+            "live": "true: only live ones.",
             **PAGED,
         }
     }

@@ -1,4 +1,4 @@
-"""`/configuration`: all of it at once, as `manage.py export` and `apply` do."""
+"""`/configuration`: the whole configuration at once, like `manage.py export` and `apply`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ EXPORT = "authz.view_configuration"
 
 
 class Text(BaseParser):
-    """The file as it is: `apply` reads it, so that a mistake is named by its line."""
+    """The unparsed file: `apply` parses it, so that an error names its line."""
 
     media_type = "application/yaml"
 
@@ -51,8 +51,8 @@ class Configuration(ApiView):
     requires = {"GET": EXPORT, "POST": CONFIGURE}
     query = {
         "POST": {
-            "dry_run": "true: say what would change, and change nothing.",
-            "prune": "true: remove what the sections that are there do not name.",
+            "dry_run": "true: show what would change, and change nothing.",
+            "prune": "true: remove what the file's sections do not name.",
             "strict": "true: refuse the file where a rule names what does not exist.",
         }
     }
@@ -63,13 +63,13 @@ class Configuration(ApiView):
     renderer_classes = (JSONRenderer, Yaml)
 
     def get(self, request: Request) -> Response:
-        """What there is, without secrets. Applying it changes nothing."""
+        """The current configuration, without secrets. Applying it changes nothing."""
         data = exported()
         is_yaml = getattr(request.accepted_renderer, "format", "") == "yaml"
         return Response(export() if is_yaml else data, headers={"ETag": etag(data)})
 
     def post(self, request: Request) -> Response:
-        """Make the configuration be what the body says, all of it or nothing; answers with what changed."""
+        """Apply the body, all of it or nothing. Returns the changes."""
         given = self.given
         text = request.data
         if not isinstance(text, str):
@@ -87,7 +87,7 @@ class Configuration(ApiView):
                 warn=refuse if switch(given, "strict") else warned.extend,
                 local=False,
             )
-        # Always JSON, whatever the file was.
+        # Always JSON, also for a YAML file.
         request.accepted_renderer = JSONRenderer()
         request.accepted_media_type = "application/json"
         warnings = {"warnings": [warning_as_item(warning) for warning in warned]} if warned else {}
@@ -96,7 +96,7 @@ class Configuration(ApiView):
 
 
 def refuse(found: Sequence[RuleWarning]) -> None:
-    """For `strict`: the first rule that names something in vain is the mistake, the others stand beside it."""
+    """For `strict`: the first rule that names something that does not exist is the error, with the others beside it."""
     mistakes = [
         (("rules", warning.rule, part.field), part.problem, line) for warning in found for line, part in warning.parts
     ]

@@ -17,9 +17,9 @@ COUNTS = {"type": "object", "additionalProperties": NUMBER}
 
 
 class CutOff(ApiView):
-    """GET says what would end. POST ends it in one transaction."""
+    """GET shows what would end. POST ends it in one transaction."""
 
-    # A role that may end something gets in. Whether it may end this target is decided below.
+    # A role that may end anything is admitted. Whether it may end this target is decided below.
     requires = {"GET": "authz.view_authorization", "POST": END_AUTHORIZATIONS}
     query = {"GET": {"kind": "client, person, authorization, …", "name": "Its client_id, user name, id, …"}}
     takes = {"POST": mapping(kind=TEXT, name=TEXT, reason=TEXT)}

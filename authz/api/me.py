@@ -1,4 +1,4 @@
-"""`/me`: who the caller is, and how far that goes."""
+"""`/me`: the caller, and its role and scopes."""
 
 from rest_framework.request import Request
 from rest_framework.response import Response

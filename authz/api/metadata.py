@@ -1,4 +1,4 @@
-"""The API's own protected resource metadata (RFC 9728), by which a program finds out where to get a token for it."""
+"""The API's protected resource metadata (RFC 9728), which tells a program where to get a token."""
 
 from authz.api.framework.authentication import identifier, registered
 from authz.conf import conf
@@ -12,7 +12,7 @@ def protected_resource(request: Request) -> Answer:
     configuration_cache.begin()
     resource = registered()
     if resource is None:
-        # Nobody gets a token for what is not registered, so nothing is claimed.
+        # There are no tokens for a resource that is not registered, so there is no metadata either.
         return json_response({"error": "not_found"}, status=404)
     return json_response(
         {

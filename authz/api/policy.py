@@ -1,4 +1,4 @@
-"""`/policy`: why a request is answered as it is, who reaches what, what other rules would change. Changes nothing."""
+"""`/policy`: explains a decision, and shows who can reach what and what other rules would change. Read-only."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,19 +21,19 @@ from authz.protocol.errors import OAuthError
 from authz.sign_in.sign_in import signed_in_now
 
 READS_RULES = "authz.view_rule"
-# An answer names no more than so many rows; narrow the question for the rest.
+# The most rows of an answer; narrow the query for the rest.
 MAXIMUM_ROWS = 1000
 MAXIMUM_RULES = 1000
 
 
 class Explain(ApiView):
-    """One request: what is granted, what is not, and which rule missed on which field."""
+    """One request: granted and refused scopes, and the field on which each other rule does not match."""
 
     requires = {"GET": READS_RULES}
     query = {
         "GET": {
             "client_id": "The agent.",
-            "username": "For whom; left out: for itself.",
+            "username": "The person; left out: the agent itself.",
             "resource": "The MCP server.",
             "scope": "Separated by spaces; left out: all that the server has.",
             "grant_type": "Left out: authorization_code for a person, client_credentials for itself.",
@@ -52,7 +52,7 @@ class Explain(ApiView):
 
 
 class Warnings(ApiView):
-    """Rules that name what does not exist, such as an agent that is mistyped: each part in words, with the name that
+    """Rules that name something that does not exist, such as a mistyped agent: each with a sentence and the name that
     was probably meant. `matches_nothing`: the rule has no effect at all. Rules without such a part are left out.
     """
 
@@ -110,7 +110,7 @@ def ask_of(given: dict[str, str], now: float) -> AccessQuestion:
     resource = resource_of(given.get("resource", ""))
     return decisions.access_question(
         client=client,
-        # What a rule demands beyond a sign-in of this moment shows as missing.
+        # Requirements beyond a sign-in of this moment are shown as missing.
         sign_in=signed_in_now(user, now),
         grant_type=given.get("grant_type") or ("authorization_code" if user else "client_credentials"),
         resource=resource,
@@ -149,13 +149,13 @@ class ReachView(ApiView):
 
 def _reach_as_item(row: Reach) -> dict[str, Any]:
     return {
-        # Classes may be large: the count says how many there are, the list shows the first of them.
+        # The list may be long: it shows the first ones, and the count says how many there are.
         "clients": list(row.clients[:MAXIMUM_ROWS]),
         "clients_count": len(row.clients),
         "subjects": list(row.subjects[:MAXIMUM_ROWS]),
         "subjects_count": len(row.subjects),
         "resource": row.resource,
-        # Of the other one that it stands behind; "" for this server's own.
+        # The issuer of the other authorization server; "" for this server's own resources.
         "authorization_server": row.authorization_server,
         "grant_types": list(row.grant_types),
         "scopes": list(row.scopes),
@@ -165,7 +165,7 @@ def _reach_as_item(row: Reach) -> dict[str, Any]:
 
 
 class Simulate(ApiView):
-    """Who would gain and who would lose by other rules, before anybody saves them."""
+    """Who would gain and who would lose access with other rules, before they are saved."""
 
     requires = {"POST": READS_RULES}
     takes = {"POST": mapping(rules=a_list(ANY), prune=SWITCH, client_id=TEXT, username=TEXT, resource=TEXT)}
@@ -211,7 +211,7 @@ def _rules(given: list[object]) -> Iterator[Rule]:
         if not isinstance(item, dict):
             raise invalid("rules", f"{index} is not a mapping")
         try:
-            # Left out, it speaks of every grant, as for `apply`.
+            # If it is left out, the rule is for every grant, as in `apply`.
             yield Rule.from_mapping({"grant_types": ["*"], **item})
         except RuleError as error:
             raise Problem(

@@ -1,4 +1,4 @@
-"""`/policy/history`, `/policy/replay` and `/policy/effect`: the rules over time, and on what was really asked."""
+"""`/policy/history`, `/policy/replay` and `/policy/effect`: the rules over time, and their effect on real requests."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -57,7 +57,7 @@ MOST_DAYS = 366
 
 
 class History(ApiView):
-    """Each change of a rule, newest first: who, when, by which way, and what the rule was from then on."""
+    """Each change of a rule, newest first: author, time, source, and the rule after the change."""
 
     requires = {"GET": READS_RULES}
     query = {"GET": {"rule": "Only the rule with this number.", **PAGED}}
@@ -99,7 +99,7 @@ def _as_item(row: RuleChange) -> dict[str, Any]:
 
 
 class Replay(ApiView):
-    """Why was this allowed, or refused, then? By the rules of then, on the request as the audit has it."""
+    """Repeats a decision of the audit, with the rules of that time and the recorded request."""
 
     requires = {"GET": "authz.view_auditevent"}
     query = {"GET": {"event": "The number of an event of the audit."}}

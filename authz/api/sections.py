@@ -1,4 +1,4 @@
-"""`/configuration/{section}`: the configuration file item by item, by the same serializers and writers as `apply`."""
+"""`/configuration/{section}`: the configuration file item by item, with the serializers and writers of `apply`."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -43,7 +43,7 @@ class Items(SectionView):
 
 
 class Item(SectionView):
-    """One item. Its key stands percent-encoded in the path; a section that is one mapping has none."""
+    """One item. Its key is percent-encoded in the path; a section that is one mapping has none."""
 
     parser_classes = (StrictJson, MergePatch)
 
@@ -55,14 +55,14 @@ class Item(SectionView):
         return self.answer(self.section.as_item(row))
 
     def put(self, request: Request, key: str = "") -> Response:
-        """Make it be this, whole: what is left out gets its default. Only secrets stay as they are."""
+        """Replace the item: a missing member gets its default. Only missing secrets keep their values."""
         given = self._given(request)
-        # The address says which item it is; the body may say so, too.
+        # The path names the item; the body may name it, too.
         named = given if self._is_single else {self.section.LOOKUP: key, **given}
         return self._revised(request, key, lambda _: named)
 
     def patch(self, request: Request, key: str = "") -> Response:
-        """Change these members (RFC 7396); null takes a member back to its default."""
+        """Change these members (RFC 7396); null restores a member's default."""
         given = self._given(request)
 
         def patched(item: dict[str, Any] | None) -> Mapping[str, Any]:
@@ -88,7 +88,7 @@ class Item(SectionView):
     def _given(self, request: Request) -> dict[str, Any]:
         if not isinstance(request.data, dict):
             raise Problem(400, "The body must be a JSON object.")
-        # What an answer says beside the item may come back with it.
+        # Additional members of an answer, such as warnings, may be sent back.
         ours = getattr(self.section, "ANNOTATIONS", ())
         return {name: value for name, value in request.data.items() if name not in ours}
 
@@ -122,7 +122,7 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 def views_of(section: Section) -> tuple[type[Items], type[Item]]:
-    """The views of one section. Reading takes the model's own permission, changing that of the configuration."""
+    """The views of one section. Reading needs the model's permission, changing that of the configuration."""
     meta = section.rows().model._meta
     reading = f"{meta.app_label}.view_{meta.model_name}"
     name = "".join(part.capitalize() for part in section.KEY.split("_"))

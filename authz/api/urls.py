@@ -1,4 +1,4 @@
-"""The management API's addresses: `/api/v1/…`, and its metadata where RFC 9728 looks for it."""
+"""The management API's URLs: `/api/v1/…`, and its metadata where RFC 9728 expects it."""
 
 from django.urls import URLPattern, path
 from django.urls.converters import IntConverter, register_converter
@@ -22,7 +22,7 @@ from authz.models import Client
 
 
 class NumberConverter(IntConverter):
-    """A row's number: what no database has is no address."""
+    """A row's number: one that no database can hold is no URL."""
 
     regex = "[0-9]{1,18}"
 

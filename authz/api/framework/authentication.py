@@ -1,8 +1,8 @@
-"""How a caller proves who it is: an access token of this very server, or the console's session.
+"""Authentication of callers: an access token of this server, or the console's session.
 
-The API is a protected resource like any other (RFC 9728): its tokens are for it alone (`aud`), come by the same grants
-and rules, and are judged live, as introspection judges them. A request with an Authorization header is judged by that
-header alone; a session counts only without one, and proves by a CSRF token that the console sent the request.
+The API is a protected resource like any other (RFC 9728): its tokens are for it alone (`aud`), come from the same
+grants and rules, and are checked for liveness, as introspection does. A request with an Authorization header is
+authenticated by that header alone. A session counts only without one, and needs a CSRF token.
 """
 
 import time
@@ -38,7 +38,7 @@ def metadata_url() -> str:
 
 
 def registered() -> ProtectedResource | None:
-    """The API's row, if an administrator has registered it: without one, no token opens it."""
+    """The API's row, if an administrator has registered it: without one, no token is accepted."""
     found = resources.cached().get(resources.canonical(identifier()))
     return found if found is not None and found.identifier == identifier() else None
 
@@ -51,7 +51,7 @@ def challenge(error: str = "", scope: str = "") -> str:
 
 
 class TokenAuthentication(BaseAuthentication):
-    """`Authorization: Bearer …` (RFC 6750 §2.1); never a token in a URL or a form, which end in logs."""
+    """`Authorization: Bearer …` (RFC 6750 §2.1); never a token in a URL or a form, which may be logged."""
 
     def authenticate(self, request: Request) -> tuple[Any, Principal] | None:
         header = request.META.get("HTTP_AUTHORIZATION")

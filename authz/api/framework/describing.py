@@ -1,4 +1,4 @@
-"""How a view is described: by what it requires, takes and answers, which are the same words that it works by."""
+"""The OpenAPI description of a view, from the same `requires`, `query`, `takes` and `answers` that the view uses."""
 
 from typing import Any
 

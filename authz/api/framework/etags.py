@@ -1,4 +1,4 @@
-"""Optimistic concurrency (RFC 9110 §13): who changes an item says which one of it they saw."""
+"""Optimistic concurrency (RFC 9110 §13): a change names the version of the item that its author has read."""
 
 import hashlib
 import hmac
@@ -13,13 +13,13 @@ from authz.keys.secrets_at_rest import key_for
 
 
 def etag(item: Mapping[str, Any]) -> str:
-    """A strong entity tag of an item with its secrets: by a key of ours, so that it says nothing about them."""
+    """A strong entity tag of an item with its secrets. It is keyed, so it reveals nothing about them."""
     text = json.dumps(item, sort_keys=True, default=str).encode()
     return f'"{hmac.new(key_for("entity tags"), text, hashlib.sha256).hexdigest()[:32]}"'
 
 
 def check(request: Request, item: Mapping[str, Any] | None) -> None:
-    """Refuse a change to an item that is not the one its author saw."""
+    """Raise `Problem` if the item is not the one that the change's author has read."""
     seen = request.META.get("HTTP_IF_MATCH", "")
     if request.META.get("HTTP_IF_NONE_MATCH", "") == "*" and item is not None:
         raise Problem(412, "It exists already.")
@@ -31,6 +31,6 @@ def check(request: Request, item: Mapping[str, Any] | None) -> None:
     # > the origin server requires the request to be conditional (RFC 6585 §3): else two who edit at once overwrite
     # > each other unseen.
     if not seen:
-        raise Problem(428, "Send If-Match with the ETag of what you saw; read it first.")
+        raise Problem(428, "Read the item first, and send its ETag in If-Match.")
     if seen.strip() != "*" and etag(item) not in [tag.strip() for tag in seen.split(",")]:
-        raise Problem(412, "Somebody else changed it in the meantime; read it again.")
+        raise Problem(412, "It has been changed meanwhile; read it again.")

@@ -1,4 +1,4 @@
-"""What the management API records beside what the functions behind it do."""
+"""The events of the management API itself."""
 
 from enum import StrEnum
 

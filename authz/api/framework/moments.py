@@ -1,4 +1,4 @@
-"""Moments in what a caller sends: with their zone, or they mean something else on every machine."""
+"""Times in a caller's request: with their zone, because a time without one depends on the machine."""
 
 from datetime import datetime
 
@@ -9,5 +9,5 @@ from authz.protocol.timestamps import moment
 def moment_of(name: str, text: str) -> datetime:
     found = moment(text)
     if found is None:
-        raise invalid(name, "is a moment with its zone, such as 2026-12-31T18:00:00Z")
+        raise invalid(name, "is a time with its zone, such as 2026-12-31T18:00:00Z")
     return found

@@ -1,4 +1,4 @@
-"""Lists by the page: where the last one ended is where the next begins, so that a page costs the same anywhere."""
+"""Keyset pagination: a page begins where the last one ended, so each page costs the same."""
 
 import base64
 import json
@@ -20,7 +20,9 @@ LIMIT, MAXIMUM_LIMIT = 50, 200
 def page(
     given: dict[str, str], rows: QuerySet[Any], present: Callable[[Any], dict[str, Any]], *, by: str = "pk"
 ) -> Response:
-    """One page of `rows`: by primary key upwards, or by a moment (`by`) downwards."""
+    """One page of `rows`: ascending by primary key, or descending by a time (`by`). Raises `Problem` for a bad
+    cursor.
+    """
     size = limit(given)
     if by == "pk":
         rows = rows.order_by("pk")
@@ -51,7 +53,7 @@ def written(parts: list[str]) -> str:
 
 
 def read_key(given: dict[str, str]) -> int | None:
-    """The number that a cursor of one part holds; None on the first page."""
+    """The number in a cursor of one part; None on the first page."""
     last = _cursor(given)
     try:
         return _number(last[0]) if last else None
@@ -94,4 +96,4 @@ def _parse_time(text: str) -> datetime:
 
 
 def _not_ours() -> Problem:
-    return Problem(400, "cursor is what the page before called `next`, unchanged.")
+    return Problem(400, "cursor is the `next` of the previous page, unchanged.")

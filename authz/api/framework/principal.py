@@ -1,4 +1,4 @@
-"""Who calls, and what that principal may do: a person's role and a token's scopes both limit."""
+"""The caller, and what it may do: a person's role and a token's scopes both limit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from authz.sign_in.roles import APPROVE_AGENTS, CUT_OFF, DECIDE_REQUESTS, END_AU
 READ = "gatehouse:read"
 WRITE = "gatehouse:write"
 APPROVE = "gatehouse:approve"
-# The scopes of the API's own protected resource, in words that a person consents to.
+# The scopes of the API's own protected resource, with the texts of the consent page.
 SCOPES: Mapping[str, str] = {
     READ: "Read the configuration, the agents, the access requests and the audit, as far as you may",
     WRITE: "Change the configuration, people and rules included, and register agents, as far as you may",
@@ -20,7 +20,7 @@ _DECISIONS = frozenset({APPROVE_AGENTS, DECIDE_REQUESTS, END_AUTHORIZATIONS, *CU
 
 
 def scope_for(permission: str) -> str:
-    """The scope that a token needs to use a permission. What is not known to be less is WRITE."""
+    """The scope that a token needs for a permission. An unknown permission needs WRITE."""
     if permission in _DECISIONS:
         return APPROVE
     return READ if permission.partition(".")[2].startswith("view_") else WRITE
@@ -35,19 +35,19 @@ class Principal:
     scopes: frozenset[str] = frozenset()
 
     def lacks_scope(self, permission: str) -> str:
-        """The scope that is missing for a permission; "" if none is."""
+        """The missing scope for a permission; "" if none is missing."""
         needed = scope_for(permission)
         return "" if self.client is None or needed in self.scopes else needed
 
     def may(self, permission: str) -> bool:
         if self.lacks_scope(permission):
             return False
-        # An agent for itself has no role: what it may do was decided by the rule that gave it the scope.
+        # An agent for itself has no role: the rule that gave it the scope decided what it may do.
         return self.client is not None if self.person is None else self.person.has_perm(permission)
 
     @property
     def by(self) -> By:
-        """As the audit names it."""
+        """The caller's name in the audit."""
         name = self.person.username if self.person else ""
         if self.client is not None:
             name = f"{name} through {self.client.client_id}" if name else self.client.client_id

@@ -40,7 +40,7 @@ TITLES = {
 
 
 class Problem(Exception):
-    """A refusal in words for the caller. `errors` are (JSON pointer, what is wrong there)."""
+    """A refusal with a text for the caller. `errors` are (JSON pointer, problem)."""
 
     is_recorded = False  # in the audit, by authz/api/framework/refusing.py
 
@@ -71,18 +71,18 @@ class Problem(Exception):
 
 
 def invalid(name: str, problem: str) -> Problem:
-    """One member of the body, or one parameter of the query, that cannot be meant."""
+    """One invalid member of the body, or parameter of the query."""
     return Problem(422, f"{name}: {problem}", errors=[(f"#/{escaped(name)}", problem)])
 
 
 def escaped(name: object) -> str:
-    """A name as a step of a JSON pointer (RFC 6901 §3)."""
+    """A name as a reference token of a JSON pointer (RFC 6901 §3)."""
     return str(name).replace("~", "~0").replace("/", "~1")
 
 
 def handler(error: Exception, context: Mapping[str, Any]) -> Response:
-    """DRF's exception handler: whatever goes wrong is a problem in JSON, and never tells more than it should."""
-    # In JSON, whatever the view renders else.
+    """DRF's exception handler: each exception becomes a problem in JSON, without internal details."""
+    # In JSON, also where the view renders something else.
     request = context["request"]
     request.accepted_renderer, request.accepted_media_type = JSONRenderer(), "application/json"
     return problem_of(error).response()
@@ -99,7 +99,7 @@ def problem_of(error: Exception) -> Problem:
         case NotDecided():
             return Problem(409, str(error))
         case NothingToCut() | Http404():
-            return Problem(404, "There is no such thing, or you may not see it.")
+            return Problem(404, "It does not exist, or you may not see it.")
         case CannotApprove():
             return Problem(422, str(error))
         case PermissionDenied():

@@ -1,4 +1,4 @@
-"""Refusals of the management API are recorded, at a bounded rate: who tries what they may not is worth knowing."""
+"""Records the refusals of the management API in the audit, at a bounded rate."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ def refuse(
     detail: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> Problem:
-    """Record a refusal, and give the problem to answer with: another one where it cannot be recorded."""
+    """Record a refusal, and return the problem to answer with: a 503 if it cannot be recorded."""
     problem = Problem(status, reason.sentence, headers=headers, members={"error": reason.code})
     return recorded(request, problem, reason, client_id=client_id, subject=subject, detail=detail)
 
@@ -29,7 +29,7 @@ def refuse(
 def recorded(
     request: Request, problem: Problem, reason: Reason, *, client_id: str = "", subject: str = "", detail: str = ""
 ) -> Problem:
-    """The problem to answer with, once its record is written: another one where it cannot be."""
+    """The problem to answer with after its record is written: a 503 if it cannot be written."""
     what = f"{request.method} {request.path[:200]}"
     error = OAuthError(reason, detail=f"{what}: {detail}" if detail else what)
     try:

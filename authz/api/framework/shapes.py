@@ -1,4 +1,4 @@
-"""The shapes of bodies and answers, as JSON Schema: what the OpenAPI document says of them, and what is let in."""
+"""The shapes of bodies and answers as JSON Schema, for the OpenAPI document and for validation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ MOMENT: Shape = {"type": "string", "format": "date-time"}
 MOMENT_OR_NULL: Shape = {"type": ["string", "null"], "format": "date-time"}
 PAGED: Mapping[str, str] = {
     "limit": "How many items, 1 to 200 (50).",
-    "cursor": "What the page before called `next`.",
+    "cursor": "The `next` of the previous page.",
 }
 
 
@@ -54,7 +54,7 @@ CONFIGURATION: Shape = {
 }
 AGENT = {
     "type": "object",
-    "description": "The item of `clients`, with its number here and how it came to be known.",
+    "description": "The item of `clients`, with its id in this API and its kind.",
     "properties": {"id": NUMBER, "kind": TEXT, "client_id": TEXT, "status": TEXT, "owner": TEXT},
     "additionalProperties": True,
 }

@@ -1,4 +1,4 @@
-"""What every view of the management API has in common: who may, how much, and never to be stored."""
+"""The base of the management API's views: permissions, rate limits, validation, `no-store`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -29,7 +29,7 @@ SAFE = frozenset({"GET", "HEAD"})
 
 
 class StrictJson(BaseParser):
-    """A JSON object, read in the one way that leaves no two readers with two meanings."""
+    """Parses a JSON object strictly, so that no other parser can read it differently."""
 
     media_type = "application/json"
 
@@ -42,7 +42,7 @@ class MergePatch(StrictJson):
 
 
 class Allowed(BasePermission):
-    """What a view does not name in `requires`, nobody may."""
+    """Refuses each method that a view does not name in `requires`."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if view.requires is None:
@@ -58,7 +58,7 @@ class Allowed(BasePermission):
 
 
 class Rate(SimpleRateThrottle):
-    """So many requests a minute for one principal: a program gone wild must not take the console down with it."""
+    """Limits the requests a minute of one principal, so that a runaway program does not block the console."""
 
     def __init__(self) -> None:
         pass
@@ -74,7 +74,7 @@ class Rate(SimpleRateThrottle):
 
 
 def require(request: Request, permission: str) -> None:
-    """Refuse a principal that has not this permission, and say which half of it is missing."""
+    """Raise `Problem` for a principal without this permission; it says whether the scope or the role is missing."""
     principal = principal_of(request)
     client_id, subject = principal.client.client_id if principal.client else "", principal.by.subject
     if scope := principal.lacks_scope(permission):
@@ -93,10 +93,10 @@ def require(request: Request, permission: str) -> None:
 
 
 class ApiView(APIView):
-    """A view says by method what it needs and what it is about; what it does not name is refused.
+    """A view declares for each method what it needs, takes and answers. All else is refused.
 
-    requires   the permission. None instead of the whole: the view is for everybody.
-    query      the parameters of the query, with what each means.
+    requires   the permission. None instead of a mapping: the view is open to everyone.
+    query      the parameters of the query, with their meanings.
     takes      the members of the body, as a shape or as a section's serializer.
     answers    the shape of the answer.
     """
@@ -123,8 +123,8 @@ class ApiView(APIView):
         self.given = self._parameters(request)
 
     def _parameters(self, request: Request) -> dict[str, str]:
-        """The query's, each at most once. One that is not known is refused: a filter that is silently skipped shows
-        what nobody asked for.
+        """The query's parameters, each at most once. An unknown one is refused: silently ignoring a filter would show
+        unfiltered rows. Raises `Problem`.
         """
         method = "GET" if request.method == "HEAD" else str(request.method)
         allowed = self.query.get(method, {})
@@ -136,7 +136,7 @@ class ApiView(APIView):
         return {name: str(value) for name, value in request.GET.items() if value}
 
     def body(self, request: Request) -> dict[str, Any]:
-        """The request's JSON object. A member that is not allowed is refused, not skipped (mass assignment)."""
+        """The request's JSON object. A member that is not allowed is refused (mass assignment). Raises `Problem`."""
         data = request.data
         if not isinstance(data, dict):
             raise Problem(400, "The body must be a JSON object.")
@@ -155,7 +155,7 @@ class ApiView(APIView):
 
 
 def answered(error: Exception, context: Mapping[str, Any]) -> Any:
-    """DRF's exception handler. Who is refused as somebody who may not is in the audit, or is not answered so."""
+    """DRF's exception handler. A 401 or 403 is recorded in the audit; if that fails, the answer is 503."""
     problem, request = problem_of(error), context["request"]
     if problem.status in {401, 403} and not problem.is_recorded:
         problem = recorded(request, problem, _REASONS[problem.status], detail=problem.detail, **_who(request))
@@ -166,7 +166,7 @@ _REASONS = {401: Reason.UNAUTHENTICATED, 403: Reason.NOT_ALLOWED}
 
 
 def _who(request: Request) -> dict[str, str]:
-    # `request.auth` would authenticate anew, and be refused anew.
+    # `request.auth` would authenticate again, and be refused again.
     principal = getattr(request, "_auth", None)
     if not isinstance(principal, Principal):
         return {}
