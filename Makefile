@@ -62,7 +62,7 @@ bench: env ## Measure beside a ceiling in one run (needs wrk)
 	$(BIN)/python -m tests.bench.pages
 	$(BIN)/python -m tests.bench.audit
 
-load: env ## A minute of 64 strangers who drip, and a hundred kills under load: every token that was received has its event (KILLS=n)
+load: env ## A minute of 64 slow clients (slowloris), and a hundred kills under load: each received token has its event (KILLS=n)
 	$(BIN)/python -m tests.load $(KILLS)
 
 mutants: env ## Break the policy engine in thousands of ways: its tests notice at least nine of ten (PATTERN=…)

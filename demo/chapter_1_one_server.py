@@ -48,7 +48,7 @@ def tell_it(tell: Narrator, gatehouse: Gatehouse) -> None:
 
         tell.step(
             "An MCP server stands behind it",
-            "Built with fastmcp; it verifies Gatehouse's JWTs with the keys Gatehouse publishes, and asks nobody else.",
+            "Built with fastmcp; it verifies JWTs with the keys that Gatehouse publishes, and sends no other request.",
         )
         notes_server = Server(
             name="notes",
@@ -59,9 +59,9 @@ def tell_it(tell: Narrator, gatehouse: Gatehouse) -> None:
         )
         with notes_server:
             refused = requests.post(notes, json={}, timeout=60)
-            tell.say("nobody", f"→ POST {notes} without a token")
+            tell.say("no client", f"→ POST {notes} without a token")
             tell.say("", f"← {refused.status_code} {refused.headers.get('www-authenticate', '')}")
-            tell.expect(refused.status_code == 401, "without a token the MCP server answers nobody")
+            tell.expect(refused.status_code == 401, "without a token the MCP server answers 401")
 
             machine_with_a_secret(tell, gatehouse, notes, report_secret)
             machine_with_a_key(tell, gatehouse, notes, indexer_key)
@@ -73,7 +73,7 @@ def tell_it(tell: Narrator, gatehouse: Gatehouse) -> None:
 def machine_with_a_secret(tell: Narrator, gatehouse: Gatehouse, notes: str, secret: str) -> None:
     tell.step(
         "A machine client with a secret",
-        "client_credentials with HTTP Basic (SEP-1046): it acts for nobody but itself.",
+        "client_credentials with HTTP Basic (SEP-1046): it acts for itself.",
     )
     agent = agents.with_secret(
         notes, gatehouse.issuer, "nightly-report", secret, lambda response: tell.exchange("Nightly report", response)
@@ -127,7 +127,7 @@ def later(tell: Narrator, agent: agents.Agent) -> None:
 
 def somebody_else(tell: Narrator, notes: str, password: str) -> None:
     tell.step(
-        "Somebody whom no rule allows",
+        "A person that no rule allows",
         "Charlie has an account, but he is no engineer. Nothing is allowed unless a rule allows it.",
     )
     charlie = Person("charlie", password, told=lambda what: tell.say("Charlie", what))

@@ -100,7 +100,7 @@ def across(tell: Narrator, agreed: Agreed, at_company: agents.AtCompany) -> str:
     tell.step(
         "The agent goes to the Notes for Bob",
         "The company trades the ID token for an ID-JAG, if its rules allow that; the software house trades the ID-JAG "
-        "for a token of its own. Nobody asks Bob anything.",
+        "for a token of its own. Bob is not asked.",
     )
     agent = agents.across_apps(
         agreed.notes,

@@ -41,7 +41,7 @@ def application(base_url: str, metadata: dict[str, Any], algorithm: str = "RS256
 
     @server.tool
     def read_notes() -> dict[str, Any]:
-        """The notes, and what the token said about whoever asked."""
+        """The notes, and what the token says about the caller."""
         token = get_access_token()
         assert token is not None
         caller = {name: token.claims[name] for name in ("sub", "client_id", "scope") if name in token.claims}

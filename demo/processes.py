@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on at this moment."""
+    """A TCP port of 127.0.0.1 on which no process listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -86,7 +86,7 @@ class Server:
         raise TimeoutError(f"{self.name} does not answer at {self.ready}:\n{self.last_words()}")
 
     def last_words(self) -> str:
-        """The end of its log, for whoever has to find out why."""
+        """The end of its log, for finding the cause."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
 
     def stop(self) -> None:

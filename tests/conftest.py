@@ -1,4 +1,4 @@
-"""What all tests share. Nobody reaches the network; the cast is Alice (administrator), Bob (allowed), Charlie
+"""What all tests share. No test reaches the network; the cast is Alice (administrator), Bob (allowed), Charlie
 (never).
 """
 

@@ -45,7 +45,7 @@ def main(patterns: list[str]) -> int:
     # What hangs is noticed, too.
     killed = counts["killed"] + counts["timeout"]
     judged = killed + counts["survived"] + counts["no_tests"] + counts["suspicious"] + counts["segfault"]
-    print(f"{killed} of {judged} mutants killed ({killed / judged:.1%}), {counts['timeout']} of them by the clock.")
+    print(f"{killed} of {judged} mutants killed ({killed / judged:.1%}), {counts['timeout']} of them by timeout.")
     return 0 if killed >= LEAST * judged else 1
 
 

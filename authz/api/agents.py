@@ -194,7 +194,7 @@ def _terms(given: Mapping[str, Any]) -> Terms:
             raise invalid(name, "is a text")
     owner = User.objects.filter(username=given["owner"]).first() if "owner" in given else None
     if "owner" in given and owner is None:
-        raise invalid("owner", "is nobody's user name")
+        raise invalid("owner", "is no user name")
     if len(given.get("environment", "")) > ENVIRONMENT:
         raise invalid("environment", f"has at most {ENVIRONMENT} characters")
     if has_unseen(given.get("environment") or ""):

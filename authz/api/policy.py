@@ -106,7 +106,7 @@ def ask_of(given: dict[str, str], now: float) -> AccessQuestion:
         raise invalid("client_id", "is needed, and names no agent")
     user = User.objects.filter(username=given["username"]).first() if "username" in given else None
     if "username" in given and user is None:
-        raise invalid("username", "is nobody's")
+        raise invalid("username", "is no user name")
     resource = resource_of(given.get("resource", ""))
     return decisions.access_question(
         client=client,

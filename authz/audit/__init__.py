@@ -1,8 +1,8 @@
 """The audit trail: one enum of events, one function that records.
 
-What is issued is recorded in the transaction that issues it (law 4). An event is `source:subject:action`. Details never
-hold a secret, a code or a token: what identifies a token is its `jti` and its authorization.
-docs/audit.md lists all events, and a test holds it to the code.
+What is issued is recorded in the transaction that issues it (invariant 4). An event is `source:subject:action`. Details
+never hold a secret, a code or a token; a token is identified by its `jti` and its authorization.
+docs/audit.md lists all events, and a test checks it against the code.
 """
 
 import json
@@ -22,7 +22,7 @@ from authz.protocol.errors import OAuthError, RefusalReason
 
 
 class Event(StrEnum):
-    """What the core records. Rooms have an enum of their own."""
+    """The core's events. Apps have enums of their own."""
 
     TOKEN_ISSUED = "token:access:issued"  # noqa: S105  not a secret
     TOKEN_DEFERRED = "token:deferral:issued"  # noqa: S105
@@ -72,9 +72,9 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request came from: the client's address, its correlation id, the endpoint that it came to, and the
-    confidential client that has proven to be the sender ("" until then). And what it is about, as far as that is known:
-    a person, an MCP server, an authorization ("" until then); a refusal is recorded with them.
+    """Where a request came from: the client's address, the correlation id, the endpoint, and the confidential client
+    that has authenticated ("" until then). And its subject matter, as far as that is known: a person, an MCP server, an
+    authorization ("" until then). Refusals are recorded with all of them.
     """
 
     address: str = ""
@@ -91,7 +91,7 @@ _origin: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B0
 
 @contextmanager
 def origin(address: str, request_id: str, endpoint: str = "") -> Iterator[None]:
-    """Everything recorded inside carries this origin."""
+    """Events inside are recorded with this origin."""
     token = _origin.set(Origin(address, request_id, endpoint))
     try:
         yield
@@ -100,12 +100,14 @@ def origin(address: str, request_id: str, endpoint: str = "") -> Iterator[None]:
 
 
 def proven(client_id: str) -> None:
-    """From here on the request is known to be this client's."""
+    """From here on the request is known to be from this client."""
     _origin.set(replace(_origin.get(), proven_client_id=client_id))
 
 
 def concerns(*, subject: UUID | str = "", resource: str = "", authorization: UUID | str = "") -> None:
-    """From here on the request is known to be about this: a refusal names it. What is not given stays as it was."""
+    """From here on the request is known to be about this, and refusals name it. Arguments that are not given do not
+    change.
+    """
     where = _origin.get()
     _origin.set(
         replace(
@@ -123,16 +125,16 @@ def current_origin() -> Origin:
 
 _json = json.JSONEncoder(separators=(",", ":")).encode
 
-# Written by hand, since the ORM's query building costs ten times what the database takes (measured: `make bench`).
+# Written by hand, because the ORM's query building costs ten times as much as the statement (measured: `make bench`).
 _INSERT = (
     "INSERT INTO authz_auditevent"
-    # PostgreSQL reserves the word AUTHORIZATION, so it stands in quotes.
+    # PostgreSQL reserves the word AUTHORIZATION, so it is quoted.
     ' (time, event, reason, client_id, subject, resource, "authorization", address, request_id, detail)'
     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
 
 
-# How long a failure is told by `/readyz`, unless an event was written since.
+# Seconds for which `/readyz` reports a failed write, unless an event was written since.
 FAILED_SECONDS = 5.0
 _LOCK_NOT_AVAILABLE = "55P03"
 _failed: float | None = None
@@ -148,10 +150,10 @@ def record(
     authorization: UUID | str | None = None,
     detail: Mapping[str, object] | None = None,
 ) -> None:
-    """Append one event. If it cannot be written this raises, and nothing that rests on it may be issued.
+    """Append one event. Raises `DatabaseError` if it cannot be written; then nothing that rests on it may be issued.
 
-    What a stranger may have sent (`client_id`, `resource`) is cut to the column's length: the record must never fail
-    because of what it records.
+    Values that a client may have sent (`client_id`, `resource`) are truncated to the column's length, so that no value
+    can make the record fail.
     """
     where = _origin.get()
     values = (
@@ -174,7 +176,7 @@ def _write(values: Sequence[object]) -> None:
     try:
         raw_sql.write(_INSERT, values)
     except DatabaseFailure as failure:
-        # A row or a table that somebody has locked says nothing of the next event.
+        # A lock on a row or a table does not mean that the next event cannot be written.
         if getattr(failure.__cause__, "sqlstate", "") != _LOCK_NOT_AVAILABLE:
             _failed = time.monotonic()
         raise
@@ -182,7 +184,7 @@ def _write(values: Sequence[object]) -> None:
 
 
 def failed_lately() -> bool:
-    """Whether the last event of this process could not be written, some seconds ago at most."""
+    """Whether the last event of this process could not be written, at most some seconds ago."""
     return _failed is not None and time.monotonic() - _failed < FAILED_SECONDS
 
 

@@ -1,7 +1,7 @@
-"""Counting the audit by hour and by day, so that a month's figures cost what an hour's cost (a periodic task).
+"""Counts the audit by hour and by day, so that a month's figures cost as little as an hour's (a scheduled task).
 
-What is older than a minute is counted into `EventCount`, once: whoever moves the mark adds the numbers, in one
-transaction. What is younger is counted when somebody looks.
+Events that are older than a minute are counted into `EventCount`, once: the mark and the numbers change in one
+transaction. Younger events are counted when a page shows them.
 """
 
 import time
@@ -20,11 +20,11 @@ from authz.database.transactions import unit_of_work
 from authz.models import AuditEvent, EventCount, EventCountMark
 
 EVERY = 20.0
-# Events a transaction: on SQLite it holds up the writing of tokens for some ten milliseconds.
+# Events in a transaction: on SQLite it delays writers by about ten milliseconds.
 BATCH = 2_000
 # Well within a lease (authz/operations/periodic.py). A server that has never counted catches up over several runs.
 ENOUGH = 25.0
-# A page counts no more than this itself. While there is more, its figures lag, and it says so.
+# A page counts at most so many events itself. While there are more, its figures lag, and it says so.
 LONGEST_TAIL = 100_000
 # Of what has happened since, so many of the most frequent are looked up in the table.
 FRESH = 300
@@ -58,7 +58,7 @@ def count_next(end: int) -> bool:
     oldest = slot(datetime.now(UTC) - KEPT_HOURS, HOUR)
     found = {key: n for key, n in found.items() if len(key[1]) == DAY or key[1] >= oldest}
     with unit_of_work():
-        # The conditional statement says who counts them, of however many at once (law 3).
+        # The conditional statement decides which process counts them (invariant 3).
         if EventCountMark.objects.filter(pk=1, counted_to=begin).update(counted_to=last):
             _add(found)
     return True
@@ -105,7 +105,7 @@ def _add(found: Tally) -> None:
 
 
 def forget(now: datetime) -> None:
-    """Hours are asked for a day long, days for a year. What a long standstill left behind nobody reads."""
+    """Remove counts that no page reads: hours after two days, days after 400. After a long stop some stay, unread."""
     hours = [now - KEPT_HOURS - timedelta(hours=n) for n in range(1, 49)]
     days = [now - KEPT_DAYS - timedelta(days=n) for n in range(1, 15)]
     over = [*(slot(moment, HOUR) for moment in hours), *(slot(moment, DAY) for moment in days)]
@@ -113,12 +113,12 @@ def forget(now: datetime) -> None:
 
 
 def slot(moment: datetime, length: int) -> str:
-    """The hour (`HOUR`) or the day (`DAY`) that a moment in UTC lies in."""
+    """The hour (`HOUR`) or the day (`DAY`) of a time in UTC."""
     return f"{moment:%Y-%m-%d %H}"[:length]
 
 
 class Figures:
-    """What stands in the table for some slots, and what has happened since it was last written."""
+    """The counts in the table for some slots, and those of events since it was last written."""
 
     def __init__(self, slots: Sequence[str]) -> None:
         self.slots = slots
@@ -144,7 +144,7 @@ class Figures:
                 fresh[value] += n
         totals = self._rows(dimension).values("value").annotate(total=Sum("n")).values_list("value", "total")
         top = dict(totals.order_by("-total", "value")[:length])
-        # Whoever is among the first with what is fresh, and was not without it, is one of these.
+        # A value that only fresh events bring into the top is among the most frequent fresh ones.
         latest = [value for value, _ in fresh.most_common(FRESH)]
         top |= dict(totals.filter(value__in=[value for value in latest if value not in top]))
         found = {value: top.get(value, 0) + fresh[value] for value in {*top, *latest}}

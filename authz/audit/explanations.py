@@ -1,7 +1,7 @@
-"""What each reason of the core means to who reads the audit, and what to do about it.
+"""The meaning of each reason of the core for a reader of the audit, and what to do about it.
 
-`docs/audit.md` has the same sentences. `cimd` and `xaa` have a module of this shape of their own; `authz/registry.py`
-joins them (REASON_EXPLANATIONS in `authz/settings.py`).
+`docs/audit.md` has the same sentences. `cimd` and `xaa` have modules of the same shape; `authz/registry.py` joins them
+(REASON_EXPLANATIONS in `authz/settings.py`).
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
-"""Reading the audit by its indexes, so that a million events answer as fast as a thousand.
+"""Reads the audit by its indexes, so that the cost does not depend on the number of events.
 
-Rows are only ever added, so time goes with the id: a moment is found by halving the ids, and a period is a range of the
-primary key. Few indexes stand on the table, since each is paid for with every token (authz/models/audit_event.py); they
-are partial, and a query must repeat an index's condition to use it.
+Rows are only added, so the time grows with the id: binary search over the ids finds a time, and a period is a range of
+the primary key. The table has few indexes, because each token pays for them (authz/models/audit_event.py). They are
+partial, and a query must repeat an index's condition to use it.
 """
 
 from collections.abc import Collection
@@ -20,7 +20,7 @@ UNINDEXED = frozenset({"resource", "request_id", "address", "detail__grant_type"
 # By what no index finds, so many events are looked through at a time.
 WINDOW = 100_000
 _LITERALS = ", ".join(f"'{name}'" for name in FREQUENT)
-# Two who write at once may take their ids in another order than their times.
+# Two concurrent writers may take their ids in another order than their times.
 DISORDER = timedelta(minutes=1)
 
 _IS_BEFORE = "(SELECT time FROM authz_auditevent WHERE id >= (low + high) / 2 ORDER BY id LIMIT 1) < %s"
@@ -37,7 +37,7 @@ SELECT MAX(low) FROM halving
 
 
 def first_id(moment: datetime) -> int:
-    """An id that no event after `moment` lies below. One statement, a few dozen look-ups by primary key."""
+    """An id below all events after `moment`. One statement with a few dozen look-ups by primary key."""
     with connection.cursor() as cursor:
         cursor.execute(_FIRST_ID, [connection.ops.adapt_datetimefield_value(moment - DISORDER)] * 2)
         row = cursor.fetchone()
@@ -71,18 +71,18 @@ def about(column: str, value: str, events: QuerySet[AuditEvent] | None = None) -
 
 
 def refused(events: QuerySet[AuditEvent] | None = None) -> QuerySet[AuditEvent]:
-    """What was refused, whatever for: everything that has a reason."""
+    """All refusals: events with a reason."""
     found = AuditEvent.objects.all() if events is None else events
     # As a literal, as below.
     return found.extra(where=["NOT (authz_auditevent.reason = '')"])
 
 
 def of_event(name: str, events: QuerySet[AuditEvent] | None = None) -> QuerySet[AuditEvent]:
-    """The events of one name. The index holds the rare ones only, and is found by saying so."""
+    """The events of one name. The index has only the rare ones, and the query has to repeat its condition."""
     found = AuditEvent.objects.all() if events is None else events
     found = found.filter(event=name)
     if name == REFUSED:
-        return refused(found)  # among the refusals, most of which it is
+        return refused(found)  # it makes up most of the refusals
     # As a literal: SQLite does not find a partial index by what is bound later. The names are the model's constants.
     return found if name in FREQUENT else found.extra(where=[f"NOT (event IN ({_LITERALS}))"])  # noqa: S610
 

@@ -1,4 +1,4 @@
-"""`audit_destinations:` where the audit is told to."""
+"""`audit_destinations:` the systems to which the audit is delivered."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -66,16 +66,16 @@ def as_item(row: AuditDestination) -> dict[str, Any]:
 def write(item: Mapping[str, Any]) -> None:
     row = AuditDestination.objects.filter(name=item["name"]).first() or AuditDestination(name=item["name"])
     if row.encrypted_token and row.to != item["to"] and "bearer_token" not in item:
-        # Whoever may say where the audit goes must not send somebody else's token there.
+        # A person who may change destinations must not send another system's token there.
         raise serializers.ValidationError({"bearer_token": "is needed again, since `to` is another place"})
     row.format, row.to, row.enabled = item["format"], item["to"], item["enabled"]
     if "bearer_token" in item:
         set_token(row, item["bearer_token"])
-    # Only what is configured: how far it has come is the delivery's.
+    # Only the configuration: the delivery's position is not part of it.
     if row._state.adding:
         row.save(force_insert=True)
     else:
-        # Whoever corrects it wants to see at once whether it works now.
+        # After a correction the destination is tried again at once.
         row.next_try = 0
         row.save(update_fields=["format", "to", "enabled", "encrypted_token", "next_try"])
 

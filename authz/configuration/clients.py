@@ -22,14 +22,14 @@ from authz.protocol.errors import OAuthError
 
 KEY = "clients"
 LOOKUP = "client_id"
-# Where a file on this machine keeps its secrets; over the network it would read the server's own environment.
+# Only for a file on this machine: over the network it would read the server's own environment.
 LOCAL = frozenset({"client_secret_env"})
 SECRET = frozenset({"client_secret"})
 SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
 
 
 class ClientSerializer(serializers.Serializer[Any]):
-    """RFC 7591 §2's names and defaults, with what the organisation says of an agent beside them."""
+    """RFC 7591 §2's names and defaults, and the organisation's attributes of an agent."""
 
     client_id = serializers.RegexField(r"^[\x21-\x7e]+$", max_length=1024)
     client_name = ShownField(max_length=255, default="", allow_blank=True)
@@ -120,7 +120,7 @@ SERIALIZER = ClientSerializer
 
 def _checked_redirect_uris(uris: list[str]) -> list[str]:
     for index, uri in enumerate(uris):
-        # An administrator names the private-use scheme by writing it down; documents and strangers may not (cimd/).
+        # An administrator allows a private-use scheme by writing it here; documents and registrations may not (cimd/).
         problem = redirect_uris.problem(uri, custom_schemes=frozenset({redirect_uris.scheme_of(uri)}))
         if problem is not None:
             located: dict[Any, Any] = {index: f"{uri[:200]}: {problem.sentence}"}
@@ -133,7 +133,7 @@ def natural_key(item: Mapping[str, Any]) -> str:
 
 
 def rows() -> QuerySet[Client]:
-    """Registered clients only: those that introduced themselves are the business of their rooms."""
+    """Registered clients only: the other kinds belong to their apps."""
     registered = Client.objects.filter(registration_source=Client.RegistrationSource.MANUAL)
     found: QuerySet[Client] = registered.select_related("owner").order_by("client_id")
     return found
@@ -166,9 +166,9 @@ def as_item(row: Client) -> dict[str, Any]:
 def write(item: Mapping[str, Any]) -> None:
     row = Client.all_objects.filter(client_id=item["client_id"]).first() or Client(client_id=item["client_id"])
     if row.ended:
-        # The same row, and a new registration: nothing of before stands under it (authz/authorizations/removal.py).
+        # The same row as a new registration: nothing from before is live (authz/authorizations/removal.py).
         row.ended, row.created = None, datetime.now(UTC)
-    # A file that names a client takes it into the registry, whatever it was before.
+    # A client in a file becomes a registered client, of whatever kind it was before.
     row.registration_source = Client.RegistrationSource.MANUAL
     row.name = item["client_name"]
     _write_approval(row, item)
@@ -190,7 +190,7 @@ def write(item: Mapping[str, Any]) -> None:
 
 
 def _write_approval(row: Client, item: Mapping[str, Any]) -> None:
-    """The file approves: whoever reviews it does. Nobody's name is on it, and applying it again is no new approval."""
+    """The file approves: its reviewers do. It has no approver's name, and applying it again is no new approval."""
     is_same = row.status == item["status"] and row.approved_until == item["approved_until"]
     row.status, row.approved_until = item["status"], item["approved_until"]
     if row.status == Client.Status.APPROVED and not (is_same and row.approved):

@@ -15,12 +15,12 @@ MAXIMUM_DEPTH = 32
 _CORE = "tag:yaml.org,2002:"
 # What a value may be; a merge key is text, and so no known key.
 _KINDS = frozenset(f"{_CORE}{kind}" for kind in ("null", "bool", "int", "float", "str", "merge", "value"))
-# PostgreSQL keeps no NUL, and a lone surrogate cannot be written as UTF-8.
+# PostgreSQL stores no NUL, and a lone surrogate cannot be written as UTF-8.
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class ConfigurationError(Exception):
-    """A mistake in the file: where (`line` counts from 1; 0 where no line can be named), and what is wrong.
+    """A mistake in the file: its line (from 1; 0 where no line can be named), and the problem.
 
     `also` are further mistakes of the same item, each (path, problem).
     """
@@ -36,7 +36,7 @@ class ConfigurationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The data of a file, and the line that each path of it stands on."""
+    """The data of a file, and the line of each path in it."""
 
     data: Mapping[str, Any]
     lines: Mapping[Path, int]
@@ -75,7 +75,7 @@ def read(text: str) -> Document:
 
 def _value(node: yaml.Node, path: Path, lines: dict[Path, int], above: frozenset[int]) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
-    # An alias is read again wherever it stands: a few lines of aliases of aliases would be billions of values.
+    # An alias is expanded at each use: a few lines of nested aliases would be billions of values.
     if len(lines) > MAXIMUM_NODES:
         raise ConfigurationError((), "is too large")
     if len(path) > MAXIMUM_DEPTH:
@@ -110,7 +110,7 @@ def _scalar(node: yaml.Node, path: Path) -> Any:
     if isinstance(node.value, str) and _UNWRITABLE.search(node.value):
         raise ConfigurationError(path, "holds a character that cannot be stored", node.start_mark.line + 1)
     if node.tag == f"{_CORE}timestamp":
-        return node.value  # a moment stays text, quoted or not; who reads it knows which kind it is
+        return node.value  # a time stays text, quoted or not; the section's serializer parses it
     line = node.start_mark.line + 1
     if node.tag not in _KINDS:
         raise ConfigurationError(path, f"has a value of unknown kind {node.tag[:100]}", line)

@@ -1,4 +1,4 @@
-"""Applying a file, and revising one item, whatever the sections are."""
+"""Applies a file, and revises one item, for all sections."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """Who changes the configuration, for the audit: a name, and the subject where it is a person."""
+    """The author of a change, for the audit: a name, and the subject if it is a person."""
 
     name: str = ""
     subject: str = ""
@@ -62,11 +62,11 @@ def apply(
     warn: Warn | None = None,
     local: bool = True,
 ) -> list[Change]:
-    """Make the configuration be what the file says, all of it or nothing. Raises `ConfigurationError`.
+    """Apply the file, all of it or nothing. Raises `ConfigurationError`.
 
-    `prune` removes what the file's sections do not name (sections that are not in the file are left alone). `warn` is
-    told of rules that name what does not exist. A file that is not `local` came over the network, and may not speak of
-    what is on this machine (`Section.LOCAL`).
+    `prune` removes items that the file's sections do not name (sections that are not in the file do not change). `warn`
+    is called with rules that name something that does not exist. A file that is not `local` came over the network, and
+    may not use members that read this machine (`Section.LOCAL`).
     """
     document = read(text)
     sections = {section.KEY: section for section in all_sections()}
@@ -100,10 +100,10 @@ def revise(
     by: By,
     permit: Permit | None = None,
 ) -> list[Change]:
-    """Make one item be what `revision` makes of it (None: it is not there, or shall not be), in one transaction.
+    """Replace one item by the result of `revision` (None: the item does not exist, or is removed), in one transaction.
 
-    Both see it as it is in the database, secrets included, and nobody else changes it meanwhile; what `revision`
-    raises undoes everything. Raises `ConfigurationError`.
+    Both values are as in the database, secrets included, and no other writer changes the item meanwhile. An exception
+    in `revision` undoes everything. Raises `ConfigurationError`.
     """
     among = None if getattr(section, "TOUCHES_OTHERS", False) else key
     with rule_history.written_by(by.name if by else "", "api"):
@@ -122,7 +122,7 @@ def revise(
 
 
 def one_at_a_time() -> None:
-    """Whoever changes configuration waits here for the one before (its trigger locks the same row)."""
+    """Wait for the previous writer of the configuration (its trigger locks the same row)."""
     Generation.objects.select_for_update().filter(pk=1).first()
 
 
@@ -181,7 +181,7 @@ def _validated(section: Section, item: object, path: Path, document: Document, *
     if not isinstance(item, dict):
         raise _located(document, path, "must be a mapping")
     for name in () if local else getattr(section, "LOCAL", ()):
-        # Whoever may write here must not reach through it for this machine's environment.
+        # A caller over the network must not read this machine's environment.
         if name in item:
             raise _located(document, (*path, name), "is only for files that are applied on the server itself")
     _refuse_unknown(section.SERIALIZER(), item, path, document)
@@ -194,7 +194,7 @@ def _validated(section: Section, item: object, path: Path, document: Document, *
 
 
 def _refuse_unknown(serializer: Any, item: Mapping[str, Any], path: Path, document: Document) -> None:
-    """A misspelt key that is skipped silently is a setting that somebody believes in; at every depth."""
+    """Refuse unknown keys at every depth: a misspelt key that is ignored would look like a setting."""
     for name, value in item.items():
         field = serializer.fields.get(name)
         if field is None:

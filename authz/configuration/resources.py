@@ -130,7 +130,7 @@ def write(item: Mapping[str, Any]) -> None:
 
 
 def check_together(items: Sequence[Mapping[str, Any]]) -> None:
-    """At most one default a file: of two, the one that happens to stand last would win without a word."""
+    """At most one default in a file: otherwise the last one would silently win."""
     defaults = [index for index, item in enumerate(items) if item["default"]]
     if len(defaults) > 1:
         located: dict[Any, Any] = {defaults[1]: {"default": "another resource is the default already"}}

@@ -1,4 +1,4 @@
-"""Rules that name what does not exist, as the file's author is told of them."""
+"""Rules that name something that does not exist, as warnings for the file's author."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

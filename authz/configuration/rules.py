@@ -21,7 +21,7 @@ ANNOTATIONS = frozenset({"warnings"})
 
 
 class RuleSerializer(serializers.Serializer[Any]):
-    """The shape is the policy engine's to judge (`Rule.from_mapping`); here are only the names of its members."""
+    """Only the names of the members: the policy engine validates the shape (`Rule.from_mapping`)."""
 
     name = KeyField(max_length=255)
     effect = serializers.ChoiceField(choices=Rule.Effect.values)

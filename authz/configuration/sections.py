@@ -15,17 +15,17 @@ from authz.keys.secrets_at_rest import UNREADABLE
 class Section(Protocol):
     """One top-level key of the file.
 
-    `rows()` are its items in the export's order, and `as_item` gives one of them in the file's own form: so they are
-    the export and, before and after, the diff. `LOOKUP` is the field that holds the natural key. `write` makes one item
-    be as validated; `remove` takes one away. `SECRET` names members whose values are never shown.
+    `rows()` are its items in the export's order, and `as_item` gives one of them in the file's form, for the export and
+    for the diff. `LOOKUP` is the field of the natural key. `write` creates or changes one validated item; `remove`
+    removes one. `SECRET` names members whose values are never shown.
 
-    A section may have `check_together(items)`: it raises what is wrong with validated items of one file that are each
-    right by themselves, as DRF nests it under their index.
+    A section may have `check_together(items)`: it raises errors about several validated items of one file, nested by
+    their index as DRF does.
 
-    A section may have `annotations(item)`: what the API says beside an item, under the names of `ANNOTATIONS`.
+    A section may have `annotations(item)`: additional members of an item in the API, under the names of `ANNOTATIONS`.
 
-    A section with `SINGLE = True` is one mapping instead of a list; in one with `TOUCHES_OTHERS = True` writing an item
-    may change another; `LOCAL` names members that only a file on this machine may have.
+    A section with `SINGLE = True` is one mapping instead of a list. In one with `TOUCHES_OTHERS = True` writing an item
+    may change another. `LOCAL` names members that only a file on this machine may have.
     """
 
     KEY: str
@@ -54,9 +54,9 @@ def all_sections() -> list[Section]:
 
 
 def export() -> str:
-    """What there is, in the file's form, without secrets: applying it changes nothing.
+    """The current configuration in the file's form, without secrets. Applying it changes nothing.
 
-    Secrets that nobody can read any more are named in comments at its head.
+    Comments at its head name secrets that can no longer be decrypted.
     """
     lost = "".join(f"# {sentence}\n" for sentence in unreadable())
     return lost + yaml.safe_dump(exported(), sort_keys=False, allow_unicode=True, width=110)
@@ -87,5 +87,5 @@ def exported() -> dict[str, Any]:
 
 
 def presented(section: Section, item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item as everybody who may read it sees it: without secrets, and without what is empty."""
+    """An item without secrets and empty members, as readers see it."""
     return {k: v for k, v in item.items() if k not in section.SECRET and v not in (None, "")}

@@ -68,7 +68,7 @@ def write(item: Mapping[str, Any]) -> None:
     user.email = item["email"]
     user.role = item["role"]
     user.is_active = item["active"]
-    # Hashed anew only if it differs, so that applying twice changes nothing.
+    # Hashed again only if it differs, so that applying twice changes nothing.
     if password is None:
         if not user.pk:
             user.set_unusable_password()

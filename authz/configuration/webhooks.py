@@ -1,4 +1,4 @@
-"""`webhooks:` systems that are told what happens (docs/notifications.md)."""
+"""`webhooks:` systems that receive notifications (docs/notifications.md)."""
 
 from collections.abc import Mapping
 from typing import Any

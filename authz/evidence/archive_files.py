@@ -1,8 +1,8 @@
-"""An archive of sealed events: gzipped lines, readable without us.
+"""An archive of sealed events: gzipped lines that can be read without this server.
 
-For each run of events one line that begins with `{"segment":` and holds what was sealed (its ids, its leaf hashes, its
-signed checkpoint), and then the events, each the very line whose SHA-256 is its leaf. The first run begins where the
-archive before this one ended.
+For each run of events one line begins with `{"segment":` and holds what was sealed (ids, leaf hashes, the signed
+checkpoint). The events follow, each as the line whose SHA-256 is its leaf. The first run begins where the previous
+archive ended.
 """
 
 import base64
@@ -28,7 +28,7 @@ def name(start: int, size: int) -> str:
 
 
 def write(path: Path, runs: Iterable[Run]) -> str:
-    """Write an archive so that it is there whole or not at all, and on the disk. Returns its SHA-256."""
+    """Write an archive atomically and flush it to the disk. Returns its SHA-256."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Two may archive the same at once; each writes its own file, and both are the same.
     being_written = path.with_suffix(f".{os.urandom(8).hex()}.part")

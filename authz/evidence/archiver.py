@@ -1,9 +1,9 @@
-"""Retention (a periodic task): what is old enough moves into archives, and only then out of the database.
+"""Retention (a scheduled task): old events move into archives, and only then out of the database.
 
-Before a row goes it is proved to be as it was sealed, written to a file with its seal, and the file is read back and
-held against the signed checkpoint. The row of `AuditArchive` is the mark below which the triggers let rows be
-removed (authz/models/archive_triggers.py); it can only be set where a sealed segment ends, and is recorded in the
-audit. Destinations are waited for: nothing goes that one of them was not told.
+Before a row is removed it is proved to be as it was sealed, and written to a file with its seal; the file is read back
+and compared with the signed checkpoint. The row of `AuditArchive` is the mark below which the triggers allow removal
+(authz/models/archive_triggers.py). It can only be set where a sealed segment ends, and is recorded in the audit. No row
+is removed before each destination has received it.
 """
 
 import time
@@ -45,7 +45,7 @@ def run() -> None:
 
 
 def archive(before: datetime) -> AuditArchive | None:
-    """Archive the oldest events that were sealed before a moment. Raises `RetentionError` and `ArchiveError`."""
+    """Archive the oldest events that were sealed before a time. Raises `RetentionError` and `ArchiveError`."""
     last = AuditArchive.objects.order_by("-start").first()
     start = last.size if last is not None else 0
     chosen = _due(start, before)
@@ -78,7 +78,7 @@ def archive(before: datetime) -> AuditArchive | None:
             detail = {"file": path.name, "sha256": digest, "from": start, "to": size, "last_id": last_id}
             audit.record(audit.Event.AUDIT_ARCHIVED, detail=detail)
     except IntegrityError:
-        return None  # somebody else archived them
+        return None  # another process archived them
     return made
 
 
@@ -119,7 +119,7 @@ def _read_back(path: Path, frontier: list[bytes], start: int) -> list[bytes]:
 
 
 def remove_archived() -> None:
-    """Remove the rows that stand in archives, in batches; where the file is not at hand, or another one, they stay."""
+    """Remove archived rows, in batches. If the file is missing or changed, the rows stay."""
     first = AuditEvent.objects.order_by("id").values_list("id", flat=True).first()
     ends = time.monotonic() + BUDGET
     for done in AuditArchive.objects.filter(last_id__gte=first).order_by("start") if first is not None else ():

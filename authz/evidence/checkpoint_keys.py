@@ -1,7 +1,7 @@
-"""The keys that sign checkpoints: Ed25519, apart from those that sign tokens, encrypted at rest (law 9).
+"""The keys that sign checkpoints: Ed25519, separate from those that sign tokens, encrypted at rest (invariant 9).
 
-What verifies is computed from what can be decrypted. So whoever writes to the database can neither sign nor make us
-trust a key of his own: he would need GATEHOUSE_SECRET_KEY.
+The verification key is computed from what can be decrypted. So an attacker who writes to the database can neither sign
+nor add a trusted key without GATEHOUSE_SECRET_KEY.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ PURPOSE = "audit checkpoints at rest"
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A key as the sealer holds it."""
+    """A decrypted key of the sealer."""
 
     private_key: Ed25519PrivateKey
     verifier: Verifier
@@ -48,7 +48,7 @@ def make(now: datetime) -> Signer:
 
 
 def rotate(now: datetime) -> Signer:
-    """A new key signs from the next checkpoint on. What the old ones signed still holds."""
+    """Make a new key, which signs from the next checkpoint on. Signatures of old keys stay valid."""
     with unit_of_work():
         CheckpointKey.objects.filter(retired=None).update(retired=now)
         return make(now)

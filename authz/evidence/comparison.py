@@ -1,4 +1,4 @@
-"""What was sealed beside what is there (pure): which event was changed, removed, inserted or put in another's place."""
+"""Compares sealed events with the rows (pure): which event was changed, removed, inserted or moved."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from authz.evidence.merkle import SIZE, leaf_hash
 
-# Who looks for a moved event tries every place that is left; a segment that was spoilt throughout is not worth it.
+# Looking for moved events tries each remaining place. It is skipped for a segment in which everything differs.
 _MOST_PLACES = 300
 
 
@@ -84,7 +84,7 @@ def _moved(
     expected: dict[int, bytes],
     with_id: Callable[[bytes, int], bytes | None],
 ) -> dict[int, int]:
-    """{where it stands: which event it was}, for events that stand under another's id."""
+    """{its id now: its id when it was sealed}, for events under another event's id."""
     if len(found_at) * len(missing) > _MOST_PLACES**2:
         return {}
     moved: dict[int, int] = {}

@@ -1,8 +1,8 @@
-"""Tells the audit to its destinations (a periodic task): at least once, in order, each at its own pace.
+"""Delivers the audit to its destinations (a scheduled task): at least once, in order, each at its own pace.
 
-Only what is sealed is told, in the order of the tree. A destination's position moves after a batch has arrived, so
-whoever dies in between tells it again; the index in each record shows a repetition. A destination that fails rests
-longer and longer, and is then tried with a smaller batch. Nobody who asks for a token waits for any of this.
+Only sealed events are delivered, in the order of the tree. A destination's position moves after a batch has arrived, so
+after a crash a batch is sent again; the index in each record identifies a repetition. A failing destination is retried
+at growing intervals with smaller batches. No token request waits for this.
 """
 
 import logging
@@ -37,11 +37,11 @@ BATCH = 500
 BATCH_BYTES = 1024 * 1024
 SEGMENTS = 64
 REST, LONGEST_REST = 5.0, 600.0
-LANES = 16
+QUEUES = 16
 
 
 class DeliveryError(Exception):
-    """What stands at the destination is not what we told it."""
+    """The destination's content is not what was delivered to it."""
 
 
 def run() -> None:
@@ -53,11 +53,11 @@ def run() -> None:
 
 
 def _serve_all(names: Sequence[str]) -> None:
-    """Each in a thread of its own; whoever is done is served again while others are slow."""
+    """Serve each destination in a thread of its own, so that a slow one delays no other."""
     ends, under_way = time.monotonic() + BUDGET, dict[Future[None], str]()
-    with ThreadPoolExecutor(max_workers=LANES) as threads:
+    with ThreadPoolExecutor(max_workers=QUEUES) as threads:
         while True:
-            for name in [name for name in names if name not in under_way.values()][: LANES - len(under_way)]:
+            for name in [name for name in names if name not in under_way.values()][: QUEUES - len(under_way)]:
                 under_way[threads.submit(_serve_in_a_thread, name)] = name
             for served in wait(under_way, timeout=EVERY, return_when=ALL_COMPLETED).done:
                 served.result()
@@ -77,7 +77,7 @@ def _is_up(now: float) -> Q:
 
 
 def measures() -> Mapping[str, tuple[str, float]]:
-    """How destinations stand, for the metrics."""
+    """The destinations' state, for the metrics."""
     size = AuditSegment.objects.order_by("-start").values_list("size", flat=True).first() or 0
     enabled = AuditDestination.objects.filter(enabled=True)
     least = enabled.aggregate(least=Min("position"))["least"]
@@ -101,14 +101,14 @@ def _serve_in_a_thread(name: str) -> None:
 def _serve(name: str) -> None:
     row = AuditDestination.objects.filter(name=name)
     now = time.time()
-    # One conditional statement is the answer (law 3): two at once would mix up the order.
+    # One conditional statement decides (invariant 3): two concurrent deliveries would mix up the order.
     if not row.filter(_is_up(now), enabled=True).update(lease_until=now + LEASE):
         return
     ends = time.monotonic() + BUDGET
     try:
         while time.monotonic() < ends and _tell_next(row.get()):
             pass
-    except Exception as error:  # whatever it is: it stops this one, and no other
+    except Exception as error:  # any failure stops this destination only
         if not isinstance(error, (OutboundError, OSError, WrongKeyError, DeliveryError)):
             logger.exception("telling the audit to %s failed", name)
         failure = _told(error)[:200].replace("\0", "")
@@ -126,7 +126,7 @@ def _told(error: Exception) -> str:
 
 
 def _tell_next(destination: AuditDestination) -> bool:
-    """Tell the next batch; whether there was one."""
+    """Deliver the next batch. True: there was one."""
     if destination.format == AuditDestination.Format.CHECKPOINT:
         position = _tell_checkpoint(destination)
     else:
@@ -175,7 +175,7 @@ def _next_events(destination: AuditDestination) -> Sequence[tuple[int, dict[str,
 
 
 def _event(event_id: int, line: bytes | None) -> dict[str, object]:
-    # What somebody removed or spoilt since it was sealed is told as that: its place does not stay empty.
+    # An event that was removed or changed since it was sealed is delivered as such: its index is not left out.
     if not line:
         return {"id": event_id, "event": "audit:event:missing"}
     return leaves.decode(line)
@@ -193,7 +193,7 @@ def _tell_checkpoint(destination: AuditDestination) -> int | None:
 
 
 def _check_last(file: str, note: str) -> None:
-    """What was written down before has to be the beginning of what is written now."""
+    """The previous content has to be the beginning of the new one."""
     notes = list(read_notes(file))
     if notes:
         try:

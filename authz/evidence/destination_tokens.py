@@ -1,4 +1,4 @@
-"""The bearer tokens of collectors, encrypted at rest (law 9)."""
+"""The bearer tokens of collectors, encrypted at rest (invariant 9)."""
 
 from authz.keys import secrets_at_rest
 from authz.models import AuditDestination

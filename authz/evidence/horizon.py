@@ -1,9 +1,9 @@
-"""Up to where no event can appear any more, so that what is sealed has its order for good.
+"""The id up to which no event can appear any more, so that the order of sealed events is final.
 
-On SQLite writers take turns, so ids appear in their order. On PostgreSQL an id is taken before its row is committed: a
-row may appear below one that has been there for a while. Whoever writes to a table holds a ROW EXCLUSIVE lock on it
-from before the first id is taken until the transaction ends. So: read the highest id, then read who holds that lock,
-and wait until those are gone. Whoever comes later takes a higher id. Nobody who writes waits for us: we only look.
+On SQLite there is one writer, so ids appear in their order. On PostgreSQL an id is taken before its row is committed: a
+row may appear below an older one. A writer holds a ROW EXCLUSIVE lock on the table from before it takes the first id
+until its transaction ends. So: read the highest id, then read which transactions hold that lock, and wait until those
+have ended. Later writers take higher ids. Writers never wait for the sealer, which only reads.
 """
 
 import logging
@@ -14,7 +14,7 @@ from django.db import connection
 
 logger = logging.getLogger(__name__)
 
-# Seconds to wait for those who write just now; they take milliseconds.
+# Seconds to wait for current writers; they take milliseconds.
 TIMEOUT_SECONDS = 3.0
 _HOLDERS = """
 SELECT virtualtransaction FROM pg_locks
@@ -25,7 +25,7 @@ WHERE locktype = 'relation' AND relation = 'authz_auditevent'::regclass AND mode
 
 
 def horizon(clock: Callable[[], float] = time.monotonic) -> int | None:
-    """The id up to which events may be sealed; None while somebody who may still bring a lower one has not ended."""
+    """The id up to which events may be sealed; None while a transaction is open that may still commit a lower one."""
     highest = _highest_id()
     if connection.vendor != "postgresql":
         return highest

@@ -51,7 +51,7 @@ def root(frontier: Sequence[bytes]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Leaves:
-    """What is known of a tree: the frontier of its first `start` leaves, and every leaf hash from there on."""
+    """The known part of a tree: the frontier of its first `start` leaves, and each leaf hash from there on."""
 
     frontier: Mapping[tuple[int, int], bytes]
     start: int

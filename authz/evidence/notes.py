@@ -24,7 +24,7 @@ _LONGEST = 64 * 1024
 
 
 class NoteError(Exception):
-    """The text is no checkpoint, or nobody who is trusted signed it."""
+    """The text is no checkpoint, or no trusted key has signed it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""Proofs that leave the house: that one event is in the tree, and that one checkpoint continues another.
+"""Proofs for others: that one event is in the tree, and that one checkpoint continues another.
 
-They hold without us and without the database: tools/verify_audit_proof.py checks them with the public key alone.
+They can be verified without the server and the database: tools/verify_audit_proof.py needs only the public key.
 """
 
 import base64

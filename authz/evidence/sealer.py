@@ -1,8 +1,8 @@
-"""Seals events (a periodic task): gives them their order, puts them into the tree, and signs its head.
+"""Seals events (a scheduled task): fixes their order, adds them to the tree, and signs its head.
 
 A run of events becomes one `AuditSegment` in one transaction, with the checkpoint that covers it. Its primary key is
-the index of its first leaf, so of two who seal at once one fails and has done nothing; whoever dies leaves nothing
-behind. Writing an event never waits for this.
+the index of its first leaf, so of two concurrent sealers one fails without an effect; a crash leaves nothing behind.
+Writing an event never waits for this.
 """
 
 import time
@@ -92,13 +92,13 @@ def seal(highest: int) -> int:
                 sealed=now,
             )
     except IntegrityError:
-        return 0  # somebody else sealed them
+        return 0  # another process sealed them
     return len(events)
 
 
 def head() -> Head:
-    """The end of the tree, if it is what was signed. A tree that somebody rewrote is not built upon."""
-    # Asked first: the first key and the first seal are committed together, so whoever sees the key sees the seal.
+    """The end of the tree, if it is what was signed. A tree that was changed is not continued. Raises `SealError`."""
+    # Read first: the first key and the first seal are committed together, so a reader of the key sees the seal.
     was_sealed = CheckpointKey.objects.exists()
     columns = ("size", "last_id", "frontier", "checkpoint")
     last = AuditSegment.objects.order_by("-start").values_list(*columns).first()

@@ -1,4 +1,4 @@
-"""How the evidence stands: what is sealed, what waits, what is archived, who was told."""
+"""The state of the evidence: sealed, waiting and archived events, and the destinations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MAX_EVENTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A destination, and how many sealed events it has not been told yet."""
+    """A destination, and how many sealed events are not yet delivered to it."""
 
     destination: AuditDestination
     behind: int

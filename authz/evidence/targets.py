@@ -17,7 +17,7 @@ from authz.evidence.formats import syslog
 from authz.outbound import Role
 
 _FILE = re.compile(r"file:(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,99})")
-# What archives are called, finished and while they are written, whatever the case: some file systems know none.
+# The names of archives, finished and unfinished, in any case: some file systems ignore it.
 _RESERVED = re.compile(r".*\.(gz|part)", re.IGNORECASE)
 _SYSLOG = re.compile(r"syslog\+tls://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+):(?P<port>[0-9]{1,5})")
 
@@ -71,7 +71,7 @@ def send_checkpoint(to: str, note: str, token: str) -> None:
 
 
 def read_file(to: str) -> str:
-    """What a file target holds; empty if it is not there yet."""
+    """The content of a file target; empty if it does not exist yet."""
     name = _file_name(to)
     path = conf.audit_directory / name if name else None
     return path.read_text() if path is not None and path.exists() else ""
@@ -84,10 +84,10 @@ def _file_name(to: str) -> str | None:
 
 
 def _append(to: str, text: str) -> None:
-    """Append, and come back when it is on the disk. Opened anew each time, so that files can be rotated away.
+    """Append, and return when it is on the disk. The file is opened each time, so that it can be rotated.
 
-    Raises OSError also where something else stands than a file of this destination's: an archive under another name,
-    a link, a device, or the database.
+    Raises OSError also if the path is not a file of this destination: an archive under another name, a link, a device,
+    or the database.
     """
     name = _file_name(to)
     if name is None:
@@ -101,7 +101,7 @@ def _append(to: str, text: str) -> None:
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or _is_the_database(found):
             raise PermissionError(f"{name} is no file of its own")
         size = found.st_size
-        # Whoever was killed while writing left half a line; ours must not become its end.
+        # A process that was killed while writing left half a line; the new record must not continue it.
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
             text = "\n" + text
         data = text.encode()

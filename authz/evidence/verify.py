@@ -1,9 +1,9 @@
-"""Proves that the audit is what was sealed, or says what is not: `manage.py audit verify`.
+"""Proves that the audit is as it was sealed, or lists the differences: `manage.py audit verify`.
 
-Run by run: the events are compared with the leaf hashes that were sealed, the hashes are folded into the tree, and its
-root is held against the signed checkpoint. A run whose seal was rewritten is named, and the next one is judged from the
-frontier stored with it, if that folds to a root that was signed. Checkpoints that were kept elsewhere are held against
-the same tree: they find what the database alone cannot show, that all of it was sealed anew or its end cut off.
+For each run, the events are compared with the sealed leaf hashes, the hashes are folded into the tree, and its root is
+compared with the signed checkpoint. A run whose seal was changed is reported, and the next one is checked from the
+frontier that is stored with it, if that frontier's root was signed. Checkpoints from elsewhere are compared with the
+same tree: they show what the database alone cannot, that all of it was sealed again or its end removed.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -45,7 +45,7 @@ class _Walk:
         self.report.findings.append(Finding(kind, sentence, event))
 
     def step(self, sealed: Sealed, events: Sequence[leaves.Leaf], stored: bytes | None) -> None:
-        """One run further. `stored` is the frontier that was written beside it."""
+        """Go one run further. `stored` is the frontier that was stored with it."""
         if sealed.start != self.position:
             between = f"before event {sealed.ids[0] if sealed.ids else sealed.last_id}"
             if self.last_id is not None:
@@ -120,10 +120,10 @@ def verify(
     archives: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
-    """Prove the events from `since_id` to `until_id`, in whole runs, against what was signed and what was `kept`
+    """Prove the events from `since_id` to `until_id`, in whole runs, against the signed checkpoints and those `kept`
     elsewhere (signed notes).
 
-    `progress` is called with how many leaves are done, of how many.
+    `progress` is called with the number of checked leaves, and of all.
     """
     notes = list(kept)
     while True:
@@ -137,7 +137,8 @@ def verify(
         walk.report.size = walk.position
         if until_id is None:
             _look_at_the_end(walk)
-        # What is archived beside us moves from the tables into a file: then what we saw was half of each.
+        # An event that is archived during the check moves from the tables into a file, so the check has seen half of
+        # each.
         if archived == _archived():
             return walk.report
 
@@ -214,7 +215,7 @@ def _look_at_the_end(walk: _Walk) -> None:
         walk.find(Fault.GONE, "there is a key that signed checkpoints, and not one seal")
     for key_id in checkpoint_keys.foreign():
         walk.find(
-            Fault.KEY, f"GATEHOUSE_SECRET_KEY does not open the key {key_id}: somebody else made it, or with another"
+            Fault.KEY, f"GATEHOUSE_SECRET_KEY does not decrypt the key {key_id}: it was made under another secret"
         )
     for kept in walk.kept:
         if kept.size > walk.position:

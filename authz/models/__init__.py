@@ -1,4 +1,4 @@
-"""What is stored. One file per idea; see docs/architecture.md for how they hang together."""
+"""The stored data. One file for each subject; docs/architecture.md shows how they belong together."""
 
 from authz.models.access_request import AccessRequest, AccessVote
 from authz.models.audit_event import AuditEvent

@@ -1,4 +1,4 @@
-"""Access requests: asks that a rule lets a human answer, and the answers."""
+"""Access requests: requests that a rule lets a human decide, and the decisions."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import models
 
-# A question that nobody answered, and that nobody repeated for so long, has lapsed.
+# A request that is neither answered nor repeated for so long has lapsed.
 LAPSES_AFTER = timedelta(days=30)
 
 
 class AccessRequest(models.Model):
-    """One question that waits for a human, however often it is repeated; then the answer, which ends by itself.
+    """One request that waits for a human, however often it is repeated; then the answer, which has an end date.
 
-    `scopes` are those that wait, `approved_scopes` those of them that were approved. `resource` is a URI and no key,
-    since what is asked for may stand at another authorization server. `client_digest` is what the client's security
-    was at that time: an answer to one client is none to what its name stands for later.
+    `scopes` are those that wait, `approved_scopes` the approved ones of them. `resource` is a URI and not a foreign
+    key, because it may belong to another authorization server. `client_digest` is a digest of the client's security at
+    that time: an approval is void if that changes.
     """
 
     class Status(models.TextChoices):
@@ -71,7 +71,7 @@ class AccessRequest(models.Model):
         return f"{agent} for {self.user.username if self.user else 'itself'}"
 
     def state(self, now: datetime) -> str:
-        """Its status as time has made it, whatever is stored."""
+        """The status at this time, whatever status is stored."""
         if self.status == self.Status.APPROVED and self.expires is not None and self.expires <= now:
             return str(self.Status.EXPIRED)
         if self.status == self.Status.OPEN and self.last_asked <= now - LAPSES_AFTER:
@@ -80,8 +80,8 @@ class AccessRequest(models.Model):
 
 
 class AccessVote(models.Model):
-    """What one approver said to one access request. An approval by several is what all of them left: the intersection
-    of `scopes`, until the earliest `expires`. One whose end has passed before the others came counts no more.
+    """One approver's vote on one access request. An approval by several is the intersection of their `scopes`, until
+    the earliest `expires`. A vote that expired before the others came does not count.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

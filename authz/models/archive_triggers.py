@@ -1,8 +1,8 @@
-"""The narrow way out of append-only tables: rows that stand in an archive may go (authz/evidence/archiver.py).
+"""The only removal that append-only tables allow: that of archived rows (authz/evidence/archiver.py).
 
-An archive says up to which event it reaches. Its own row can only be written beside the sealed segment that ends just
-there, and is never changed or removed. So nobody removes, by mistake or with a lesser account, what was not archived
-under a checkpoint before; who owns the database and drops triggers is found by `manage.py audit verify`.
+An archive's row says up to which event it reaches. It can only be written where a sealed segment ends, and is never
+changed or removed. So neither a mistake nor a lesser account can remove events that were not archived under a
+checkpoint. An owner of the database who drops triggers is found by `manage.py audit verify`.
 """
 
 # What of a row has to lie below the mark, by table.

@@ -20,8 +20,8 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        # Every index is paid for with every token, so a row stands only in those that can find it: time goes with the
-        # id, and the events that most rows are need no index of their own.
+        # Each token pays for each index, so the indexes are partial. The time grows with the id, and the most frequent
+        # events need no index of their own.
         indexes = [
             models.Index(fields=["client_id", "id"], name="authz_audit_client", condition=~models.Q(client_id="")),
             models.Index(fields=["subject", "id"], name="authz_audit_subject", condition=~models.Q(subject="")),
@@ -29,7 +29,7 @@ class AuditEvent(models.Model):
                 fields=["authorization", "id"], name="authz_audit_authorization", condition=~models.Q(authorization="")
             ),
             models.Index(fields=["reason", "id"], name="authz_audit_reason", condition=~models.Q(reason="")),
-            # All refusals by time, whatever their reason: what was refused last.
+            # All refusals by time, with any reason: the latest refusals.
             models.Index(fields=["id"], name="authz_audit_refused", condition=~models.Q(reason="")),
             models.Index(fields=["event", "id"], name="authz_audit_event", condition=~models.Q(event__in=FREQUENT)),
         ]

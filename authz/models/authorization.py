@@ -1,4 +1,4 @@
-"""Standing grants and the codes that lead to them."""
+"""Authorizations, consents and authorization codes."""
 
 import uuid
 
@@ -7,11 +7,11 @@ from django.db import models
 
 
 class Authorization(models.Model):
-    """One standing grant: client × subject × resource × scopes, with where it came from and what it led to.
+    """One authorization: client × subject × resource × scopes, with its origin and its tokens' state.
 
     A refresh token is `id.generation.MAC`: rotating is one compare-and-swap of `generation`
     (authz/tokens/refresh_tokens.py).
-    Every access token carries the id in its `authorization` claim, so ending the row ends everything under it.
+    Each access token has the id in its `authorization` claim, so ending the row ends all its tokens.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -69,9 +69,10 @@ class Authorization(models.Model):
 
 
 class Consent(models.Model):
-    """What a person has allowed a client, as it was shown: remembered per client, resource, scopes and redirect host.
+    """A person's remembered consent, per client, resource, scopes and redirect host.
 
-    Holds for the redirect URI's scheme and host, and for the client's security-relevant metadata (`client_digest`).
+    It is valid for the redirect URI's scheme and host, and for the client's security-relevant metadata
+    (`client_digest`).
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="consents")
@@ -101,14 +102,14 @@ class Consent(models.Model):
 
 
 class AuthorizationCode(models.Model):
-    """A code, by its digest. A used one is kept until it expires, so that a replay is recognised (law 3)."""
+    """A code, by its digest. A used one is kept until it expires, so that a replay is recognised (invariant 3)."""
 
     digest = models.CharField(max_length=64, primary_key=True)
     client = models.ForeignKey(settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.PROTECT)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     resource = models.ForeignKey("authz.ProtectedResource", null=True, on_delete=models.PROTECT)
     redirect_uri = models.TextField()
-    # Read by no version; an older version beside this one writes it.
+    # No version reads it; an older version that serves at the same time writes it.
     redirect_uri_sent = models.BooleanField(default=True)
     code_challenge = models.CharField(max_length=128)
     scopes = models.JSONField(default=list)

@@ -3,17 +3,16 @@ from django.db import models
 
 
 class BrowserSession(models.Model):
-    """What a browser's session holds, by the digest of its key.
+    """The data of a browser's session, by the digest of its key.
 
-    The key itself stands in the browser's cookie alone: a reader of this table, of a backup of it or of a page about it
-    cannot take a session over. `user` finds a person's sessions without reading each
-    (authz/authorizations/cut_off_targets.py).
+    Only the browser's cookie has the key: a reader of this table, of a backup or of a page about it cannot take a
+    session over. `user` finds a person's sessions without reading each (authz/authorizations/cut_off_targets.py).
     """
 
     digest = models.CharField(max_length=64, primary_key=True)
     session_data = models.TextField()
     expire_date = models.DateTimeField(db_index=True)
-    # Without a constraint: a sign-in of an account that is removed meanwhile makes a session that is nobody's.
+    # Without a constraint: a sign-in of an account that is removed meanwhile leaves a session without a person.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,

@@ -1,4 +1,4 @@
-"""Clients: what asks for tokens. The console calls them agents."""
+"""Clients: the applications that request tokens. The console calls them agents."""
 
 import hashlib
 import hmac
@@ -25,8 +25,8 @@ class Client(AbstractApplication):
     """A client, on the toolkit's application model.
 
     `token_endpoint_auth_method`, `client_jwks` and `client_jwks_uri` have the names that the toolkit 4.0 will use. Of
-    the inherited fields, `client_secret` stays empty (a secret is kept as a digest), and `grant_types` stands for
-    `authorization_grant_type`, since a client may have several.
+    the inherited fields, `client_secret` stays empty (only a secret's digest is stored), and `grant_types` replaces
+    `authorization_grant_type`, because a client may have several.
     """
 
     class Status(models.TextChoices):
@@ -101,8 +101,9 @@ class Client(AbstractApplication):
         indexes = [models.Index(fields=["status"]), models.Index(fields=["registration_source"])]
 
     def set_secret(self, secret: str) -> None:
-        """Keep a secret's digest. Secrets are long and random, so a fast digest is as good as a slow one; a slow one
-        would hand every stranger a way to burn our CPU (docs/decisions/0005-client-secrets.md)."""
+        """Store a secret's digest. Secrets are long and random, so a fast digest is as good as a slow one. With a slow
+        one unauthenticated requests could use up the CPU (docs/decisions/0005-client-secrets.md).
+        """
         if len(secret) < MINIMUM_SECRET_LENGTH:
             raise ValidationError(
                 {"client_secret": f"A client secret has at least {MINIMUM_SECRET_LENGTH} characters."}
@@ -113,10 +114,10 @@ class Client(AbstractApplication):
         return bool(self.secret_digest) and hmac.compare_digest(self.secret_digest, digest(secret))
 
     def state(self, now: float) -> "Client.Status":
-        """Its status as time has made it, whatever is stored: an approval that has ended waits to be given again.
+        """The status at this time, whatever status is stored: an expired approval waits to be given again.
 
-        Everything that lets an agent do anything asks here, so what nobody renews stops in that moment and not when
-        some task comes by. `now` is in seconds since the epoch.
+        All code that lets an agent do anything calls this, so an approval expires at its end date, without a scheduled
+        task. `now` is in seconds since the epoch.
         """
         return state_of(self.status, self.approved_until, now)
 
@@ -125,9 +126,7 @@ class Client(AbstractApplication):
 
     @cached_property
     def keys(self) -> tuple[jwks.Key, ...]:
-        """The keys registered by value (`jwks`, RFC 7591 §2). Raises `jwts.JwtError` for a set not fit to be
-        believed.
-        """
+        """The keys registered by value (`jwks`, RFC 7591 §2). Raises `jwts.JwtError` for an invalid set."""
         return jwts.keys_from_jwks(self.client_jwks or {"keys": []})
 
     @property
@@ -153,7 +152,7 @@ class Client(AbstractApplication):
         return any(grant_type in self.grant_types for grant_type in grant_types)
 
     def clean(self) -> None:
-        # The toolkit's clean() asks for one grant type; ours are checked by authz/protocol/client_metadata.py.
+        # The toolkit's clean() requires one grant type; authz/protocol/client_metadata.py validates ours.
         pass
 
     def save(self, *args: Any, **kwargs: Any) -> None:
@@ -171,7 +170,7 @@ JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 not a secret
 
 
-# What a client is by its columns: functions, for who reads ten thousand rows as tuples (authz/decisions/simulation.py).
+# A client's properties from its columns, as functions for code that reads many rows (authz/decisions/simulation.py).
 
 
 def state_of(status: str, approved_until: datetime | None, now: float) -> Client.Status:

@@ -14,7 +14,7 @@ class RemovalMark(models.Model):
 
 
 class ClockAnchor(models.Model):
-    """What a machine's clock said at a moment of its uptime (authz/database/clocks.py). Seconds."""
+    """A machine's wall clock at a time of its uptime (authz/database/clocks.py). In seconds."""
 
     boot = models.CharField(max_length=36, primary_key=True)
     wall = models.FloatField()

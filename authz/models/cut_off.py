@@ -1,4 +1,4 @@
-"""What was cut off, by whom, and what it was before: what an undo gives back (authz/authorizations/cut_off.py)."""
+"""Cut-offs with their authors and the earlier states, which an undo restores (authz/authorizations/cut_off.py)."""
 
 from django.db import models
 
@@ -34,8 +34,8 @@ class CutOff(models.Model):
 
 
 class CutOffMark(models.Model):
-    """A row that is still as a cut-off left it. A change of the row removes its marks, in the same transaction and by
-    whatever way it is made (authz/models/mark_triggers.py), so that what was changed meanwhile is not undone."""
+    """A row that is still as a cut-off left it. A change of the row, by any writer, removes its marks in the same
+    transaction (authz/models/mark_triggers.py), so an undo does not restore rows that have changed since."""
 
     cut_off = models.ForeignKey(CutOff, on_delete=models.CASCADE, related_name="marks")
     of_table = models.CharField(max_length=63)

@@ -7,10 +7,10 @@ from django.db import models
 
 
 class Deferral(models.Model):
-    """One token request that waits for an approval, with the deferral code that its client asks again by.
+    """One token request that waits for an approval, with the deferral code by which its client asks again.
 
-    `code_digest` finds it by the code, `request_digest` by the same request sent once more. `sealed` is the code and
-    the request's parameters, encrypted. `polled` is when its client last asked.
+    `code_digest` finds it by the code, `request_digest` by a repetition of the request. `sealed` is the code and the
+    request's parameters, encrypted. `polled` is the time of the client's last poll.
     """
 
     class Outcome(models.TextChoices):

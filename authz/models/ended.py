@@ -1,7 +1,6 @@
-"""Rows that have ended and stay: what had an authorization (authz/authorizations/removal.py).
+"""Rows that have ended and stay, because they have had an authorization (authz/authorizations/removal.py).
 
-They are hidden from whoever does not ask for `all_objects`. What points at them (authorizations, the audit) goes on
-finding them.
+Default managers do not return them; `all_objects` does. Foreign keys (authorizations, the audit) still find them.
 """
 
 from datetime import datetime

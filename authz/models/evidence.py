@@ -2,8 +2,8 @@ from django.db import models
 
 
 class CheckpointKey(models.Model):
-    """A key that signs checkpoints of the audit (authz/evidence/checkpoint_keys.py): an Ed25519 seed under a key from
-    the environment (law 9). Its public half is never stored, so nobody can put a key of his own beside ours.
+    """A key that signs checkpoints of the audit (authz/evidence/checkpoint_keys.py): an Ed25519 seed, encrypted under a
+    key from the environment (invariant 9). Its public half is not stored, so an attacker cannot add a trusted key.
     """
 
     name = models.CharField(max_length=1024, help_text="The name it signs with, which is the log's origin, too.")
@@ -60,7 +60,7 @@ class AuditArchive(models.Model):
 
 
 class AuditDestination(models.Model):
-    """Where the audit is told to (configuration), and how far that has come (state)."""
+    """A destination of the audit (configuration), and its position (state)."""
 
     class Format(models.TextChoices):
         JSON_LINES = "jsonl"
@@ -79,7 +79,7 @@ class AuditDestination(models.Model):
     failure = models.CharField(max_length=200, blank=True, default="")
     failed = models.DateTimeField(null=True)
     delivered = models.DateTimeField(null=True)
-    # Seconds since the epoch, 0 for at once and for nobody.
+    # Seconds since the epoch; 0 means at once, or no holder.
     next_try = models.FloatField(default=0)
     lease_until = models.FloatField(default=0)
 

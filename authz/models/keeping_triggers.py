@@ -1,7 +1,8 @@
-"""What had an authorization is ended, not removed, and stays ended, whoever writes (authz/authorizations/removal.py).
+"""What has had an authorization is ended, not removed, and stays ended, for every writer
+(authz/authorizations/removal.py).
 
-A row of an authorization may go when no token and no refresh token of it can be alive, days after it ended. Until then
-a status list says of it whether it stands, by its place in the list, and that place is never another's.
+The row of an authorization may be removed days after it ended, when no token and no refresh token of it can be alive.
+Until then a status list shows its state at its entry, and that entry is never reused.
 """
 
 AUTHORIZATION = "authz_authorization"

@@ -1,7 +1,7 @@
-"""Triggers that void an undo: whoever changes a row that was cut off removes its marks (authz/models/cut_off.py).
+"""Triggers that void an undo: a change of a row that was cut off removes its marks (authz/models/cut_off.py).
 
-An app says in `CUT_OFF_MODELS` whose rows these are, with the columns that do not count: those that time or reading
-changes, and that say nothing about what the row may do.
+An app names these tables in `CUT_OFF_MODELS`, with the columns that do not count: those that change by time or by
+reading, and do not affect what the row may do.
 """
 
 from collections.abc import Iterable, Iterator

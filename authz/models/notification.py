@@ -1,4 +1,4 @@
-"""What people and systems are told: the outbox of mails and webhooks, and where webhooks go."""
+"""Notifications: the outbox of mails and webhooks, and the webhook endpoints."""
 
 import uuid
 
@@ -7,7 +7,9 @@ from django.db import models
 
 
 class WebhookEndpoint(models.Model):
-    """Where signed webhooks go (Standard Webhooks). `secret` is ciphertext, bound to the row's id (law 9)."""
+    """An endpoint for signed webhooks (Standard Webhooks). `secret` is ciphertext, bound to the row's id (invariant
+    9).
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100, unique=True)
@@ -29,10 +31,10 @@ class WebhookEndpoint(models.Model):
 
 
 class Notification(models.Model):
-    """One message to one person by mail, or to one endpoint by webhook: written with what it tells of, sent later.
+    """One message to one person by mail, or to one endpoint by webhook: written in its event's transaction, sent later.
 
-    `message` is the same for all that are told of one thing; `about` names the thing, such as an access request's id.
-    `due` is when it is tried next; empty, it has arrived (`delivered`) or was given up.
+    `message` is the same for all recipients of one event; `about` names its subject matter, such as an access request's
+    id. `due` is the time of the next try; empty, it was `delivered` or given up.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -1,4 +1,4 @@
-"""To whom the token endpoint says that a request waits for an approval."""
+"""Which clients the token endpoint tells that a request waits for an approval."""
 
 from django.db import models
 

@@ -2,8 +2,8 @@ from django.db import models
 
 
 class PeriodicTask(models.Model):
-    """When a periodic task last ran, how it ended, and who may run it next. Times are seconds since the epoch, 0 for
-    never (authz/operations/periodic.py).
+    """A scheduled task's last run, its result, and its lease. Times are seconds since the epoch, 0 for never
+    (authz/operations/periodic.py).
     """
 
     name = models.CharField(max_length=100, primary_key=True)

@@ -26,11 +26,11 @@ class Rule(models.Model):
 
 
 class RuleChange(models.Model):
-    """One rule as one change left it. Append-only, and written by triggers (authz/models/triggers.py), so that it is
-    complete whoever writes: its highest id is the version of the rules as a whole.
+    """One rule after one change. Append-only, and written by triggers (authz/models/triggers.py), so it is complete for
+    every writer. Its highest id is the version of all rules.
 
-    `author` and `how` are what `RuleAuthor` said in the same transaction; empty where nobody said anything. A removed
-    rule keeps what it last was.
+    `author` and `how` are those of `RuleAuthor` in the same transaction; empty if there is none. A removed rule keeps
+    its last content.
     """
 
     class Action(models.TextChoices):
@@ -57,10 +57,10 @@ class RuleChange(models.Model):
 
 
 class RuleAuthor(models.Model):
-    """Who writes rules in the present transaction: the one row is there only until it ends
+    """The author of rules in the current transaction: one row that exists until it ends
     (authz/decisions/rule_history.py).
 
-    Triggers cannot ask the process who is signed in, so it tells them here.
+    Triggers cannot know the signed-in person, so the process writes it here.
     """
 
     time = models.DateTimeField()

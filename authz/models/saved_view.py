@@ -3,7 +3,7 @@ from django.db import models
 
 
 class SavedView(models.Model):
-    """A search of the audit that somebody keeps: for themselves, or for everybody who reads the audit."""
+    """A saved search of the audit: for its author, or for all readers of the audit."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_views")
     name = models.CharField(max_length=60)

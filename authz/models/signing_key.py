@@ -2,10 +2,10 @@ from django.db import models
 
 
 class SigningKey(models.Model):
-    """A signing key: published, then signing, then retired, and gone when its last token has expired.
+    """A signing key: published, then signing, then retired, and removed when its last token has expired.
 
-    `encrypted` is the private key's PKCS#8 DER under a key from the environment (law 9). `public_jwk` is what /jwks
-    shows.
+    `encrypted` is the private key's PKCS#8 DER, encrypted under a key from the environment (invariant 9). `public_jwk`
+    is its entry in /jwks.
     """
 
     kid = models.CharField(max_length=64, primary_key=True, help_text="The RFC 7638 thumbprint.")

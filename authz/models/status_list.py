@@ -5,9 +5,9 @@ from django.db import models
 
 
 class StatusList(models.Model):
-    """One list of a fixed size. Its entries are allotted in blocks; who has which is on the authorizations' rows.
+    """One list of a fixed size. Its entries are reserved in blocks; the authorizations' rows name their entries.
 
-    Authorizations that live about as long share a list, so that it can be forgotten when the last of them is over.
+    Authorizations of similar lifetime share a list, so that it can be removed after the last of them has ended.
     """
 
     class Kind(models.TextChoices):

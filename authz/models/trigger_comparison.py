@@ -41,7 +41,7 @@ def expected(vendor: str, statements: Iterable[str]) -> dict[str, object]:
 
 
 def found(connection: BaseDatabaseWrapper, cursor: Any) -> dict[str, object]:
-    """Trigger by name, as it is; None where it is switched off or is none that we could have made."""
+    """The installed triggers by name; None for one that is disabled or cannot be ours."""
     if connection.vendor == "sqlite":
         cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
         return dict(cursor.fetchall())

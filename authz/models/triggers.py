@@ -1,11 +1,11 @@
-"""Database triggers, for what must hold whoever writes: the ORM, a bulk update, or a person at the database's prompt.
+"""Database triggers, for rules that hold for every writer: the ORM, a bulk update, or manual SQL.
 
-- Each write to a configuration table moves the generation, in the same transaction, so that no process goes on deciding
-  by what it has cached (authz/database/configuration_cache.py).
+- Each write to a configuration table changes the generation, in the same transaction, so no process decides by an
+  outdated cache (authz/database/configuration_cache.py).
 - Each change of a rule becomes a row of the rules' history, in the same transaction, never changed or removed.
 - A change of what was cut off voids the undo (mark_triggers.py).
-- Rows of the audit are never changed, and never removed before they stand in an archive (archive_triggers.py).
-- What had an authorization is ended, not removed, and what has ended stays so (keeping_triggers.py).
+- Audit rows are never changed, and never removed before they are archived (archive_triggers.py).
+- What has had an authorization is ended, not removed, and stays ended (keeping_triggers.py).
 
 They are installed again after each `migrate`, because SQLite drops a table's triggers when a migration rebuilds it.
 """
@@ -33,14 +33,14 @@ def install(*, using: str, **_: Any) -> None:
 
 
 def move_generation(*, using: str) -> None:
-    """What a change of configuration does; for when a whole database was exchanged."""
+    """What a change of configuration does; also called after a restore."""
     connection = connections[using]
     with connection.cursor() as cursor:
         cursor.execute(f"UPDATE authz_generation SET value = {_NEW_VALUE[connection.vendor]} WHERE id = 1")
 
 
 def missing(*, using: str) -> list[str]:
-    """The names of triggers that are not there, are switched off, or are not what `install` makes them."""
+    """The names of triggers that are missing, disabled, or different from what `install` makes."""
     connection = connections[using]
     with connection.cursor() as cursor:
         tables = set(connection.introspection.table_names(cursor))
@@ -117,8 +117,8 @@ def _generation(connection: BaseDatabaseWrapper, table: str) -> list[str]:
 
 
 def _generation_of_machine_grants(connection: BaseDatabaseWrapper, table: str) -> list[str]:
-    """Ending the standing grant of a machine moves the generation too, so that its id may be cached; those of people
-    come and go with every sign-in and do not."""
+    """Ending a machine's authorization changes the generation, too, so its id may be cached. Those of people
+    change with each sign-in and do not."""
     postgresql = connection.vendor == "postgresql"
     moved = (
         "EXECUTE FUNCTION authz_move_generation()"
@@ -132,7 +132,7 @@ def _generation_of_machine_grants(connection: BaseDatabaseWrapper, table: str) -
         f" FOR EACH ROW WHEN (NEW.user_id IS NULL) {moved}",
         f"DROP TRIGGER IF EXISTS {table}_machine_removed{of_table}",
         f"CREATE TRIGGER {table}_machine_removed AFTER DELETE ON {table}"
-        # One that has ended moved it then; tidying it away years later concerns nobody's memory.
+        # An ended one changed the generation when it ended; removing it years later does not matter.
         f" FOR EACH ROW WHEN (OLD.user_id IS NULL AND OLD.revoked IS NULL) {moved}",
     ]
 
@@ -168,7 +168,7 @@ def _rule_history(connection: BaseDatabaseWrapper) -> list[str]:
         keep = f"{_HISTORY} {_kept(vendor, action, row)};"
         if vendor == "postgresql":
             statements += [
-                # Whoever changes rules waits here for whoever did so before, so that ids have the order of commits.
+                # Concurrent writers of rules wait here for each other, so that ids have the order of commits.
                 f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$"
                 f" BEGIN PERFORM 1 FROM authz_generation WHERE id = 1 FOR UPDATE; {keep} RETURN NULL; END $$",
                 f"DROP TRIGGER IF EXISTS {name} ON authz_rule",

@@ -37,9 +37,9 @@ class People(StandingPeople["User"]):
     def create_superuser(
         self, username: str, email: str | None = None, password: str | None = None, **extra_fields: Any
     ) -> "User":
-        """Django's, but for a password that meets the validators. Raises ValidationError.
+        """Django's, with the password validators. Raises ValidationError.
 
-        `manage.py createsuperuser` doesn't ask them about a password from the environment, and offers to bypass them.
+        `manage.py createsuperuser` does not run them for a password from the environment, and offers to bypass them.
         """
         if password is not None:
             validate_password(password, self.model(username=username, email=email or ""))
@@ -47,10 +47,10 @@ class People(StandingPeople["User"]):
 
 
 class User(AbstractUser):
-    """A person: may sign in, may delegate to agents, and may hold a role in the console.
+    """A person: may sign in, may delegate to agents, and may have a role in the console.
 
-    `subject` is the `sub` of every token: never reassigned, and never equal to a `client_id`
-    (RFC 9068 §5 warns of a client that names itself like a person).
+    `subject` is the `sub` of each token: never reassigned, and never equal to a `client_id`
+    (RFC 9068 §5 warns of a client with the name of a person).
     """
 
     class Role(models.TextChoices):
@@ -90,12 +90,12 @@ class User(AbstractUser):
         if self._state.adding:
             while apps.get_model("authz", "Client").objects.filter(client_id__iexact=str(self.subject)).exists():
                 self.subject = uuid.uuid4()
-        # Django's admin asks is_staff and is_superuser; the role is the one place where that is decided.
+        # Django's admin reads is_staff and is_superuser; only the role decides.
         self.is_staff = self.role != self.Role.NONE
         self.is_superuser = self.role == self.Role.ADMINISTRATOR
         if update_fields is not None and "email" in update_fields:
             update_fields = {*update_fields, "email_key"}
-        # `_password` is what set_password() was given. The same password hashed anew, by a newer hasher, leaves none.
+        # `_password` is what set_password() got. Hashing the same password again with a newer hasher sets none.
         given: str | None = getattr(self, "_password", None)
         has_another = not self._state.adding and (given is not None or self._has_lost_its_password)
         with transaction.atomic() if has_another else nullcontext():

@@ -1,4 +1,4 @@
-"""Telling people and systems what happened: mails and webhooks, by an outbox in the database.
+"""Notifies people by mail and systems by webhook, through an outbox in the database.
 
     with unit_of_work():
         …                                                     # the change
@@ -12,8 +12,8 @@
             data={"access_request": str(request.pk), …},
         )
 
-`tell` writes rows, in the transaction of the change: both are committed or neither. It sends nothing, so whoever asked
-waits for no mail server. `authz/notifications/delivery.py` sends, at least once, again and again until it is given up.
+`tell` writes rows in the transaction of the change: both are committed or neither. It sends nothing, so no request
+waits for a mail server. `authz/notifications/delivery.py` sends, at least once, and retries until it gives up.
 """
 
 import re
@@ -30,7 +30,7 @@ from authz.protocol.display_names import visible
 
 
 class Kind(StrEnum):
-    """What the core tells of, as the `type` of a webhook; rooms have their own. docs/notifications.md has all.
+    """The core's kinds, which are the `type` of a webhook. Apps have their own. docs/notifications.md lists all.
 
     > It's recommended that event types be formatted as an hierarchical, and full-stop delimited, list of identifiers
     > (Standard Webhooks, Event types)
@@ -63,17 +63,16 @@ def tell(
     data: Mapping[str, object] | None = None,
     now: datetime | None = None,
 ) -> list[User]:
-    """Tell people by mail, and every endpoint that listens to `kind` by webhook. Call it inside `unit_of_work()`.
+    """Notify people by mail, and every endpoint that listens to `kind` by webhook. Call it inside `unit_of_work()`.
 
-    recipients   who gets the mail, each once; those who are inactive or have no address are left out. A webhook goes
-                 out even if there is nobody.
-    subject      one line. What strangers wrote goes through `plain` first, here and in `body`.
-    body         plain text, without greeting or signature.
-    link         a path of this server, such as `/account/requests/…`: it ends the mail, and is the webhook's `url`.
-    about        what it is about, at most 64 characters: `told_about` finds it again.
-    data         JSON for webhooks: identifiers rather than content, and never a secret.
+    recipients   the people who get the mail, each once. Inactive people and those without an address get none. Webhooks
+                 are sent also without recipients.
+    subject      one line. Text from outside has to go through `plain` first, here and in `body`. body         plain
+    text, without greeting or signature. link         a path of this server, such as `/account/requests/…`: the mail
+    ends with it, and it is the webhook's `url`. about        the id of the subject matter, at most 64 characters:
+    `told_about` looks it up. data         JSON for webhooks: identifiers rather than content, and never a secret.
 
-    Returns the people who will get a mail. Two statements; raises only if the database does.
+    Returns the people who will get a mail. Two statements. Raises only if the database does.
     """
     now = now or datetime.now(UTC)
     url = f"{conf.origin}{link}" if link else ""
@@ -100,7 +99,7 @@ def tell(
 
 
 def told_about(about: str, kind: StrEnum) -> list[Notification]:
-    """Who was told of something by mail, and whether it has arrived at the mail server (`state`)."""
+    """The people who were notified of something by mail, and whether the mail server has accepted it (`state`)."""
     rows = Notification.objects.filter(about=about, kind=kind.value, endpoint=None)
     return list(rows.select_related("recipient").order_by("created", "recipient__username"))
 
@@ -111,7 +110,7 @@ def mail_is_sent() -> bool:
 
 
 def plain(text: str, length: int = 80) -> str:
-    """What a stranger wrote, for a mail: one line, nothing unseen, and no part of it that mail readers make a link of.
+    """Text from outside, for a mail: one line, no invisible characters, and nothing that mail readers turn into a link.
 
     An agent called “Sign in at https://evil.example” must not bring its address to an approver in our name (attack 11).
     """

@@ -1,9 +1,9 @@
-"""Sending what `authz/notifications/__init__.py` wrote down: mails and signed webhooks (a periodic task).
+"""Sends the mails and signed webhooks of the outbox (authz/notifications/__init__.py), as a scheduled task.
 
-At least once: a row is claimed for two minutes, and whoever dies with it leaves it to the next one; receivers tell a
-repetition by its `webhook-id`. Each endpoint is a lane of its own, and so is mail. Of each lane one message is under
-way at a time and lanes don't wait for each other, so who is slow or dead holds up nobody else. After a failure a lane
-rests. What does not arrive within three days is given up, and stands in the console.
+At least once: a row is claimed for two minutes, and if the process dies, another one sends it. Receivers recognise a
+repetition by its `webhook-id`. Each endpoint has a queue of its own, and so has mail. One message of each queue is sent
+at a time, and queues do not wait for each other. After a failure a queue pauses. A message that is not delivered within
+three days is given up, and shown in the console.
 """
 
 import json
@@ -30,14 +30,14 @@ from authz.protocol import standard_webhooks
 logger = logging.getLogger(__name__)
 
 EVERY = 2.0
-# Seconds after which a run begins nothing new; what is under way ends within ten more.
+# Seconds after which a run begins no new message; the current one ends within ten more.
 BUDGET = 20.0
-# Lanes that are served side by side.
-LANES = 16
-# What may wait for one receiver. Beyond it the oldest are given up: who is away for days must not fill the disk.
+# Queues that are served in parallel.
+QUEUES = 16
+# How many messages may wait for one receiver. Beyond that the oldest are given up, so that the disk does not fill up.
 MOST_WAITING = 10_000
 TOO_MANY = "Given up: too many others wait for this receiver."
-# Seconds after which somebody looks what else is due, while something is under way.
+# Seconds after which due messages are looked up again while others are being sent.
 GLANCE = 1.0
 # How long a claimed row is ours: longer than any attempt takes.
 CLAIM = timedelta(minutes=2)
@@ -56,7 +56,7 @@ RETRIES = (
 )
 # A message is put off no longer than this, with the jitter.
 LONGEST = RETRIES[-1] * 1.25
-# What waits behind a failure is tried this soon, so that one message that somebody refuses delays no other for long.
+# A message behind a failed one is tried this soon, so that a message that is always refused delays no other for long.
 REST = timedelta(minutes=5)
 
 
@@ -64,14 +64,14 @@ def run() -> None:
     _give_up_the_oldest()
     ends, under_way = time.monotonic() + BUDGET, dict[Future[Exception | None], Notification]()
     # Threads only send: the database is this thread's business.
-    with ThreadPoolExecutor(max_workers=LANES) as threads:
+    with ThreadPoolExecutor(max_workers=QUEUES) as threads:
         while True:
             if time.monotonic() < ends:
                 for row in _claim(datetime.now(UTC), {row.endpoint_id for row in under_way.values()}):
                     under_way[threads.submit(_attempt, row)] = row
             if not under_way:
                 return
-            # Whoever is slow has its own lane: the others go on as each of them is done.
+            # A slow receiver blocks only its own queue.
             done, _ = wait(under_way, timeout=GLANCE, return_when=FIRST_COMPLETED)
             for attempt in done:
                 _record(under_way.pop(attempt), attempt.result(), datetime.now(UTC))
@@ -80,22 +80,22 @@ def run() -> None:
 def _give_up_the_oldest() -> None:
     waiting = Notification.objects.filter(due__isnull=False).order_by().values_list("endpoint")
     for (endpoint,) in waiting.annotate(count=Count("pk")).filter(count__gt=MOST_WAITING).values_list("endpoint"):
-        lane = _lane(endpoint).filter(due__isnull=False)
-        oldest = lane.order_by("-created", "-pk").values_list("pk", flat=True)[MOST_WAITING : MOST_WAITING + 1000]
+        queue = _queue(endpoint).filter(due__isnull=False)
+        oldest = queue.order_by("-created", "-pk").values_list("pk", flat=True)[MOST_WAITING : MOST_WAITING + 1000]
         Notification.objects.filter(pk__in=list(oldest)).update(due=None, failure=TOO_MANY)
 
 
 def _claim(now: datetime, busy: Collection[UUID | None] = ()) -> list[Notification]:
-    """The message that is due longest of each lane that is not `busy`, taken by one conditional statement (law 3)."""
-    # What an endpoint missed while it was switched off waits, until it is on again or too old to matter.
+    """The longest due message of each queue that is not `busy`, claimed by one conditional statement (invariant 3)."""
+    # Messages for a disabled endpoint wait until it is enabled, or until they are too old.
     is_due = due_at("due", now, LONGEST)
     due = Notification.objects.filter(is_due).exclude(endpoint__enabled=False)
-    lanes = due.order_by().values_list("endpoint").annotate(first=Min("due")).order_by("first")[: LANES + len(busy)]
+    queues = due.order_by().values_list("endpoint").annotate(first=Min("due")).order_by("first")[: QUEUES + len(busy)]
     claimed: list[Notification] = []
-    for endpoint, _ in lanes:
-        if endpoint in busy or len(busy) + len(claimed) >= LANES:
+    for endpoint, _ in queues:
+        if endpoint in busy or len(busy) + len(claimed) >= QUEUES:
             continue
-        row = _lane(endpoint).filter(is_due).select_related("recipient", "endpoint").order_by("due")[:1].first()
+        row = _queue(endpoint).filter(is_due).select_related("recipient", "endpoint").order_by("due")[:1].first()
         if row is None:
             continue
         mine = Notification.objects.filter(pk=row.pk, due=row.due)
@@ -105,7 +105,7 @@ def _claim(now: datetime, busy: Collection[UUID | None] = ()) -> list[Notificati
     return claimed
 
 
-def _lane(endpoint: UUID | None) -> QuerySet[Notification]:
+def _queue(endpoint: UUID | None) -> QuerySet[Notification]:
     return Notification.objects.filter(endpoint=endpoint)
 
 
@@ -116,7 +116,7 @@ def _attempt(row: Notification) -> Exception | None:
     """Send it; what went wrong, if anything did."""
     try:
         if row.recipient is not None:
-            # As they are now: who left in the meantime is told nothing.
+            # The person as they are now: a deactivated one gets no mail.
             if row.recipient.is_active and row.recipient.email:
                 outbound.mail(row.recipient.email, row.subject, f"{row.body}\n\n-- \nGatehouse, {conf.origin}\n")
         elif row.endpoint is not None:
@@ -153,7 +153,7 @@ def _post(row: Notification, endpoint: WebhookEndpoint) -> None:
 
 
 def _record(row: Notification, failure: Exception | None, now: datetime) -> None:
-    # Only who still holds the claim may say so; another node may have taken it over since.
+    # Only the holder of the claim may write the result; another node may have taken over since.
     mine = Notification.objects.filter(pk=row.pk, attempts=row.attempts, delivered=None)
     endpoints = WebhookEndpoint.objects.filter(pk__in=[row.endpoint_id] if row.endpoint_id else [])
     if failure is None:
@@ -167,10 +167,10 @@ def _record(row: Notification, failure: Exception | None, now: datetime) -> None
     endpoints.filter(failing_since=None).update(failing_since=now)
     if isinstance(failure, OutboundError) and failure.status == 410:
         _is_gone(row, endpoints)
-    # An address that is refused says nothing about the mail server; everything else may concern the whole lane.
+    # A refused address says nothing about the mail server; other failures may concern the whole queue.
     elif not isinstance(failure, OutboundError) or failure.cause is not Cause.REFUSED:
         rest = min(retry or now + REST, now + REST)
-        _lane(row.endpoint_id).filter(due__lt=rest).update(due=rest)
+        _queue(row.endpoint_id).filter(due__lt=rest).update(due=rest)
 
 
 def _next_attempt(attempts: int, now: datetime) -> datetime | None:
@@ -189,7 +189,7 @@ def _is_gone(row: Notification, endpoints: QuerySet[WebhookEndpoint]) -> None:
         if endpoints.filter(enabled=True).update(enabled=False):
             what = {"kind": "webhookendpoint", "id": str(row.endpoint_id), "changed": ["enabled"]}
             audit.record(audit.Event.CONFIGURATION_CHANGED, detail={**what, "because": "it answered 410 Gone"})
-        _lane(row.endpoint_id).filter(delivered=None).update(due=None, failure="The endpoint is gone.")
+        _queue(row.endpoint_id).filter(delivered=None).update(due=None, failure="The endpoint is gone.")
 
 
 def _in_words(failure: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The secrets of webhook endpoints: shared with who listens, and encrypted at rest (law 9)."""
+"""The secrets of webhook endpoints: shared with the receiver, and encrypted at rest (invariant 9)."""
 
 import os
 import uuid
@@ -36,7 +36,7 @@ AT_REST = secrets_at_rest.AtRest(
 
 
 def send_test(endpoint: WebhookEndpoint, *, by: str, now: datetime) -> None:
-    """Tell one endpoint something of no consequence, whatever it listens to."""
+    """Send a test message to one endpoint, for any kinds that it listens to."""
     Notification.objects.create(
         message=uuid.uuid4(),
         kind=Kind.WEBHOOK_TEST.value,

@@ -1,8 +1,8 @@
-"""A copy of the whole database while the server serves, and the way back.
+"""A copy of the whole database while the server serves, and its restore.
 
-A backup is of a moment. What was revoked, used or withdrawn after it stands again when it is restored; so a restore
-ends everything that stood then: people sign in and consent anew, and nothing that somebody took back comes back by
-itself. It carries a MAC (backup_mac.py), and nothing in it runs (backup_schema.py).
+A backup is of a moment. A restore revives what was revoked, used or withdrawn after it; so it ends all authorizations
+and sessions: people sign in and consent anew. A backup carries a MAC (backup_mac.py), and nothing in it is executed
+(backup_schema.py).
 """
 
 import os
@@ -57,8 +57,8 @@ def write(path: Path) -> None:
 def restore(path: Path, *, now: datetime, as_is: bool = False, unsigned: bool = False) -> Restored:
     """Replace the database by the backup. Raises `BackupError`.
 
-    `as_is` leaves standing what stood: only for a copy that nothing has happened since, such as a move to another
-    machine. `unsigned` takes a backup whose MAC is not there or does not fit.
+    `as_is` ends nothing: only for a copy since which nothing has happened, such as a move to another machine.
+    `unsigned` accepts a backup with a missing or wrong MAC.
     """
     if not path.is_file():
         raise BackupError(f"there is no file {path}")
@@ -77,7 +77,7 @@ def restore(path: Path, *, now: datetime, as_is: bool = False, unsigned: bool = 
         how = {"as_is": as_is, "unsigned": unsigned}
         detail = {"newest": newest.isoformat() if newest else "", "ended": ended, **how}
         audit.record(audit.Event.RESTORED, detail=detail)
-        # Whoever remembers configuration from before has to forget it.
+        # Processes that have cached the old configuration have to forget it.
         triggers.move_generation(using="default")
     configuration_cache.forget()
     return Restored(newest, ended)
@@ -99,7 +99,7 @@ def _write_sqlite(path: Path) -> None:
     with closing(sqlite3.connect(_file())) as source, closing(sqlite3.connect(path)) as copy:
         # The online backup of SQLite: readers and writers go on meanwhile.
         source.backup(copy)
-        copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log
     try:
         backup_schema.require_whole(path)
     except backup_schema.SchemaError as error:
@@ -119,7 +119,7 @@ def _read_sqlite(path: Path) -> None:
 
 
 def _room() -> Path | None:
-    """Where the copy that is verified has room: beside the database. None: where temporary files stand."""
+    """The directory for the verified copy: the database's; None means that of temporary files."""
     if connection.vendor != "sqlite":
         return None
     folder = Path(_file()).parent
@@ -139,7 +139,7 @@ def _write_postgresql(path: Path) -> None:
 
 
 def _read_postgresql(path: Path) -> None:
-    # All of it or nothing. The tables are those of the backup; what is there is dropped first.
+    # All of it or nothing. The tables are those of the backup; existing ones are dropped first.
     chosen = path.with_name("chosen")
     listed = _run("pg_restore", "--list", str(path)).splitlines()
     chosen.write_text("\n".join(line for line in listed if _is_data(line)))
@@ -148,8 +148,8 @@ def _read_postgresql(path: Path) -> None:
     _run("pg_restore", *how, name, str(path))
 
 
-# What pg_dump calls tables and what is in them. Functions, triggers, views, rules and the like run; `migrate` makes
-# ours anew.
+# Tables and their rows, in pg_dump's words. Functions, triggers, views, rules and the like could be executed; `migrate`
+# installs ours.
 _DATA = (
     "TABLE", "TABLE DATA", "SEQUENCE", "SEQUENCE OWNED BY", "SEQUENCE SET", "DEFAULT", "CONSTRAINT", "FK CONSTRAINT",
     "INDEX", "ENCODING", "STDSTRINGS", "SEARCHPATH",
@@ -173,7 +173,7 @@ def _run(program: str, *arguments: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """libpq's variables: a password on the command line would be there for everybody to read."""
+    """libpq's variables: every user of the machine could read a password on the command line."""
     settings = connection.settings_dict
     told = {
         "PGHOST": settings["HOST"],

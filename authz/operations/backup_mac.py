@@ -1,8 +1,7 @@
-"""A backup carries a MAC of what is in it, by a key derived from GATEHOUSE_SECRET_KEY.
+"""A backup carries a MAC over its content, by a key derived from GATEHOUSE_SECRET_KEY.
 
-Whoever can write where backups lie could else give an agent to themselves, or a role, and wait for the restore. The MAC
-stands at the end of the file; SQLite and pg_restore go on reading such a file. What is verified is a private copy, and
-that copy is what is restored.
+Otherwise an attacker with write access to the backups could insert an agent or a role, and wait for a restore. The MAC
+is at the end of the file; SQLite and pg_restore ignore it. `restore` verifies a private copy, and restores that copy.
 """
 
 import hashlib
@@ -41,7 +40,7 @@ def seal(path: Path, vendor: str) -> None:
 def verified(path: Path, vendor: str, *, beside: Path | None, unsigned: bool) -> Iterator[Path]:
     """A private copy of the backup without its MAC, for as long as it is used. Raises `MacError`.
 
-    `beside` is where there is room for it; `unsigned` takes one without a MAC, or with another one.
+    `beside` is a directory with space for it; `unsigned` accepts a missing or wrong MAC.
     """
     with tempfile.TemporaryDirectory(prefix="restoring-", dir=beside) as folder:
         copy = Path(folder) / "backup"
@@ -81,7 +80,7 @@ def _split(copy: Path) -> str:
 
 
 def _mac(path: Path, size: int, vendor: str, key: bytes) -> str:
-    # The kind of database and the size stand in it, so that nothing can be moved from one into the other.
+    # The kind of database and the size are part of it, so nothing can be moved between backups.
     mac = hmac.new(key, f"{vendor} {size}\n".encode(), hashlib.sha256)
     with path.open("rb") as file:
         while block := file.read(_BLOCK):

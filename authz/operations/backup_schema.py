@@ -1,7 +1,8 @@
-"""The schema of a SQLite file that is to be restored: nothing in it runs, and it has the tables that we make.
+"""The schema of a SQLite file to be restored: nothing in it may be executed, and its tables are those of the
+migrations.
 
-A trigger or a view in a backup would run when the server first writes or reads. Those that are ours are made anew by
-`migrate`; so all of them are dropped. A file whose tables or columns are others than the migrations make is refused.
+A trigger or a view in a backup would be executed by the server's next statements. All of them are dropped, and
+`migrate` installs ours. A file with other tables or columns than the migrations make is refused.
 """
 
 import os
@@ -18,7 +19,7 @@ from django.db.migrations.loader import MigrationLoader
 
 # Tables of earlier versions that migrations leave behind, empty.
 LEFT_BEHIND = frozenset({"django_session"})
-# Columns that migrations leave behind, empty, for an earlier version beside this one.
+# Empty columns that migrations keep for an earlier version.
 COLUMNS_LEFT_BEHIND = frozenset({("xaa_session", "session_key")})
 _OURS = "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')"
 

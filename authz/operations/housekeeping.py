@@ -1,6 +1,6 @@
-"""What is over is removed, in batches that hold no lock for long (a periodic task).
+"""Removes expired rows, in batches that hold no lock for long (a scheduled task).
 
-Rows that were consumed are kept until a replay of them could not be told from any other stale request (law 3).
+Consumed rows are kept until a replay of them is refused for its age anyway (invariant 3).
 """
 
 import time
@@ -32,12 +32,12 @@ BUDGET = 20.0
 KEPT_CODE = timedelta(days=1)
 # Longer than the skew that any assertion is allowed (authz/protocol/jwts.py).
 KEPT_ASSERTION = timedelta(minutes=10)
-# Whether it arrived or not: who looks for what was told looks within a month.
+# Sent or not: the notifications of the last month can be looked up.
 KEPT_NOTIFICATION = timedelta(days=30)
-# A grant that is over is asked about by nobody but people: its tokens live a day at most, its refresh tokens are
-# refused without it as with it, and the audit keeps its story.
+# Only people look up an ended authorization: its access tokens live a day at most, its refresh tokens are refused with
+# the row and without it, and the audit has its history.
 KEPT_AUTHORIZATION = timedelta(days=90)
-# Who asked for what, and who allowed it, is looked up in the queue for a year; in the audit for longer.
+# Decided requests can be looked up in the queue for a year, and longer in the audit.
 KEPT_REQUEST = timedelta(days=365)
 
 
@@ -49,8 +49,8 @@ def run() -> bool:
 
 
 def remove(kinds: Iterable[QuerySet[Any]]) -> bool:
-    """Remove rows in batches, of each kind in turn, so that none waits for another. Returns whether there are more.
-    Rooms remove theirs with it.
+    """Remove rows in batches, of each kind in turn, so that none waits for another. True: there are more. Apps remove
+    theirs with it.
     """
     left = list(kinds)
     ends = time.monotonic() + BUDGET
@@ -74,8 +74,8 @@ def over(now: datetime) -> Mapping[str, QuerySet[Any]]:
 
 
 def _authorizations(before: datetime) -> QuerySet[Any]:
-    """Those that ended before: revoked, run out, or of the kind that has no refresh token. The standing grant of a
-    machine ends by being revoked alone.
+    """Authorizations that ended before a time: revoked, expired, or of the kind without a refresh token. A machine's
+    authorization ends only by being revoked.
     """
     revoked = Q(revoked__lt=before)
     ran_out = Q(revoked=None, expires__lt=before)
@@ -95,6 +95,6 @@ def _access_requests(before: datetime) -> QuerySet[Any]:
 
 
 def _remove_batch(rows: QuerySet[Any]) -> bool:
-    """Whether there were any. The condition stands in the statement: what is changed meanwhile is left alone."""
+    """Remove one batch. True: there were any. The condition is in the statement: rows that change meanwhile stay."""
     removed, _ = rows.filter(pk__in=rows.order_by().values("pk")[:BATCH]).delete()
     return removed > 0

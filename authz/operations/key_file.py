@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def read_or_make(path: Path) -> str:
-    """The key that `path` holds. It is made if it is not there: once, however many processes start at the same moment.
+    """The key in the file `path`. A missing file is created, once for all processes that start at the same time.
 
-    Raises OSError where it can be neither read nor made.
+    Raises OSError if it can be neither read nor created.
     """
     path.parent.mkdir(exist_ok=True)
     if key := _read(path):
@@ -31,7 +31,7 @@ def _read(path: Path) -> str:
 
 def _make(path: Path) -> str:
     key = secrets.token_urlsafe(48)
-    # Written whole under another name: a reader sees all of it or nothing, and a crash leaves no empty file behind.
+    # Written under another name first: a reader sees all of it or nothing, and a crash leaves no empty file.
     made = path.with_name(f"{path.name}.new")
     made.unlink(missing_ok=True)
     descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

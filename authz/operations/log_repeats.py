@@ -1,8 +1,8 @@
-"""What repeats itself in the log is written once a minute, and then counted.
+"""Repeated failures in the log are written once a minute, and otherwise counted.
 
-While the database is away each request that is refused would write a page of traceback, on a disk that may be what is
-full. So of one kind of failure, which is an exception of one type at one place, one traceback a minute is written. The
-next line of that kind, or a line of its own, says how many were left out.
+While the database is away each refused request would write a page of traceback, perhaps onto a full disk. So for each
+kind of failure, which is an exception of one type at one place, one traceback a minute is written. The next line of
+that kind, or a separate line, says how many were left out.
 """
 
 import logging
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 WINDOW_SECONDS = 60.0
 # Lines without a traceback differ in what they say, so some more of them.
 PLAIN_LINES = 20
-# Kinds that are told apart. Beyond that the oldest is forgotten, with its count.
+# Kinds that are distinguished. Beyond that the oldest is forgotten, with its count.
 KINDS = 500
 _IS_COUNT, _IS_WRITTEN = "is_count_of_repeats", "is_written"
 
@@ -33,7 +33,7 @@ class _Seen:
 
 
 class Repeats:
-    """`clock` gives seconds that only move forward."""
+    """`clock` returns seconds that never go back."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -69,7 +69,7 @@ _repeats = Repeats()
 
 
 def reset() -> None:
-    """Begin anew: in a child that was forked, and in tests."""
+    """Start afresh: in a forked child, and in tests."""
     _repeats.__init__()  # type: ignore[misc]  # there is one, shared by reference
 
 

@@ -13,8 +13,8 @@ from authz import audit
 
 _GONE = "[removed]"
 _SECRETS = (
-    # A JWT in whole: access tokens, ID-JAGs, client assertions. Tried once for each run of letters: what a stranger
-    # sends may stand in an exception, and begin in a thousand places.
+    # A whole JWT: access tokens, ID-JAGs, client assertions. Tried once for each run of letters, because an exception
+    # may quote text from outside with thousands of possible beginnings.
     (
         re.compile(
             r"(?<![A-Za-z0-9_\-])(?>([A-Za-z0-9_\-]*?)eyJ)[A-Za-z0-9_\-]{8,}+\.[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*)?"
@@ -90,11 +90,11 @@ def configuration(style: str) -> dict[str, object]:
             # Django would answer for itself on the console too, in a format of its own.
             "django": {"handlers": [], "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
-            # A line for each 4xx would let strangers fill the disk. Refusals are counted, and sampled in the audit.
+            # A line for each 4xx would let clients fill the disk. Refusals are counted, and sampled in the audit.
             "django.request": {"level": "ERROR", "handlers": [], "propagate": True},
             # A Host that is not ours, too many fields: for each of them it writes a page of trace.
             "django.security": {"level": "CRITICAL", "handlers": [], "propagate": True},
-            # It would quote what strangers' hosts answer; the cause of a failed fetch is in the audit.
+            # It would quote responses of other hosts; the cause of a failed fetch is in the audit.
             "urllib3": {"level": "ERROR"},
         },
     }

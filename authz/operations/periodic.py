@@ -1,11 +1,11 @@
-"""What the server does by the clock and not because somebody asked: sealing, telling, tidying.
+"""Runs the scheduled tasks: sealing, delivery, housekeeping and so on.
 
 `PERIODIC_TASKS` in authz/settings.py names modules with `EVERY` (seconds) and `run()`. Each node runs them in a process
-beside its lanes (authz/serving/processes.py), each in a thread of its own: they take no time from those who wait for a
-token, and one that hangs holds up no other. Whoever takes a task's lease runs it, so of many nodes one does. A lease
-ends by itself if its holder dies, and at once where another process of the same host sees that
-(authz/telemetry/process_names.py). A task works in batches that are done well within `LEASE`, and is correct even if
-two run it at once: a lease is about work saved, not about safety.
+of its own (authz/serving/processes.py), each task in its own thread: they take no time from token requests, and one
+that hangs delays no other. The process that takes a task's lease runs it, so one of many nodes does. A lease expires if
+its holder dies, and ends at once where another process of the same host notices that
+(authz/telemetry/process_names.py). A task works in batches that end well within `LEASE`, and is correct even if two
+processes run it at once: a lease saves work, it does not ensure safety.
 """
 
 import logging
@@ -30,20 +30,20 @@ logger = logging.getLogger(__name__)
 LEASE = 60.0
 # Seconds between looks at the table; what a task is late at most.
 POLL_SECONDS = 1.0
-# Runs a task by its name, unless somebody else does: with the clock, and the process that had its lease.
+# Runs a task by its name unless another process does: with the clock, and the process that had its lease.
 Begin = Callable[[str, registry.PeriodicTask, Callable[[], float], str], bool]
 
 
 def run_due(
     now: Callable[[], float] | None = None, apart: float | None = None, *, begin: Begin | None = None
 ) -> list[str]:
-    """Run each task that is due and that nobody else runs. Returns the names of those that were run.
+    """Run each due task that no other process runs. Returns the names of those that were run.
 
-    `begin` runs one, here and now if it is not given.
+    `begin` starts one; by default it runs here and now.
 
     A task that raises is logged, counted and tried again when it is next due: one broken task stops no other. All nodes
-    go by the database's clock, which is `apart` seconds ahead of ours. Where that is too far, one of the two is wrong,
-    and what ends or removes things by the clock is left to a node whose clock is right.
+    use the database's clock, which is `apart` seconds ahead of this process's. If that is too much, one of the two is
+    wrong, and tasks that end or remove things on schedule are left to a node whose clock is right.
     """
     tasks = registry.periodic_tasks()
     if apart is None:
@@ -60,7 +60,7 @@ def run_due(
 
 
 class _Threads:
-    """A thread for each task: one that hangs holds up none of the others, and is not begun again before it ends."""
+    """A thread for each task: one that hangs delays no other, and is not started again before it ends."""
 
     def __init__(self) -> None:
         self._running: dict[str, threading.Thread] = {}
@@ -68,7 +68,7 @@ class _Threads:
     def begin(self, name: str, task: registry.PeriodicTask, now: Callable[[], float], seen: str) -> bool:
         if name in self._running and self._running[name].is_alive():
             return False
-        # Nothing waits for it when the process ends: its lease tells the others.
+        # The process does not wait for it at its end: its lease tells the others.
         thread = threading.Thread(target=_run_and_close, args=(name, task, now, seen), name=name, daemon=True)
         self._running[name] = thread
         thread.start()
@@ -90,7 +90,7 @@ def _is_up(row: PeriodicTask, task: registry.PeriodicTask, now: float) -> bool:
 
 
 def go_on(is_over: Callable[[float], bool]) -> None:
-    """Run what is due, again and again. `is_over` waits so many seconds, and says whether it is."""
+    """Run due tasks, again and again. `is_over` waits so many seconds, and returns True at the end."""
     begin = _Threads().begin
     while True:
         run_and_survive(begin)
@@ -102,7 +102,7 @@ def go_on(is_over: Callable[[float], bool]) -> None:
 
 
 def run_and_survive(begin: Begin | None = None) -> None:
-    """What is due, for a loop that must outlive a database that is away for a while."""
+    """The due tasks. It raises nothing, because the loop must survive a database that is away."""
     try:
         run_due(begin=begin)
     except DatabaseFailure:
@@ -113,8 +113,8 @@ def _run(name: str, task: registry.PeriodicTask, now: Callable[[], float], seen:
     """`seen` is the process that had the lease when it was found free."""
     row = PeriodicTask.objects.filter(name=name)
     began = now()
-    # One conditional statement is the answer (law 3): of two that find the lease of a process that has ended, the
-    # first takes it and so makes it another's.
+    # One conditional statement decides (invariant 3): of two processes that find the lease of an ended process, the
+    # first one takes it.
     is_free = is_due_by("lease_until", began, LEASE)
     if process_names.has_ended(seen):
         is_free |= Q(holder=seen)

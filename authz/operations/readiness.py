@@ -19,7 +19,7 @@ from authz.database import clocks, concurrency, configuration_cache
 from authz.keys.secrets_at_rest import WrongKeyError
 from authz.protocol.errors import OAuthError
 
-# Seconds that what was found is told for, and that it is told for while somebody looks anew.
+# Seconds for which a result is remembered, and for which it is given while another thread checks again.
 REMEMBERED, STALE = 1.0, 5.0
 # Less than this left on the disk that a SQLite database is on, and the next writes fail.
 LEAST_DISK = 16 * 1024 * 1024
@@ -30,7 +30,7 @@ _last: tuple[float, tuple[str, ...]] = (float("-inf"), ())
 
 
 def problems() -> tuple[str, ...]:
-    """Codes of what is wrong, none of them a secret; empty when the server is ready."""
+    """Codes of problems, none of them a secret; empty when the server is ready."""
     global _last  # noqa: PLW0603  one per process is the idea
     looked, found = _last
     if time.monotonic() - looked <= REMEMBERED:
@@ -38,7 +38,7 @@ def problems() -> tuple[str, ...]:
     # Looking takes as long as the database takes, so never in the event loop's thread.
     if concurrency.is_in_event_loop():
         raise concurrency.MustRunInThread
-    # While another thread looks, nobody waits with it who knows how it was a moment ago.
+    # While another thread checks, the last result is given to others at once.
     if not _lock.acquire(blocking=time.monotonic() - looked > STALE):
         return found
     try:
@@ -149,9 +149,9 @@ def _has_room() -> bool:
 
 
 def _takes_temporary_file() -> bool:
-    """Whether PostgreSQL's disk takes a file of some hundred kilobytes. Rows that fit into old pages do not tell.
+    """Whether PostgreSQL's disk has room for some hundred kilobytes. Rows that fit into existing pages do not show it.
 
-    What does not fit into the working memory is written to the disk, and forgotten with the statement.
+    The statement needs more than the working memory, so it writes a temporary file.
     """
     try:
         with transaction.atomic(), connection.cursor() as cursor:

@@ -1,7 +1,7 @@
-"""Traces to an OpenTelemetry collector, through `authz.outbound` (invariant 6).
+"""Exports traces to an OpenTelemetry collector, through `authz.outbound` (invariant 6).
 
-Imported only where `OTEL_EXPORTER_OTLP_ENDPOINT` is set. Spans wait in a bounded queue and are sent by a thread of
-their own; what a slow or absent collector cannot take is dropped, and nobody waits for it.
+Imported only if `OTEL_EXPORTER_OTLP_ENDPOINT` is set. Spans wait in a bounded queue, and a thread sends them. What a
+slow or absent collector does not accept is dropped, and no request waits for it.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class _Ids(RandomIdGenerator):
 def start() -> TracerProvider:
     sampled = TraceIdRatioBased(conf.traces_sampled)
     provider = TracerProvider(
-        # Whoever calls may ask not to be traced, but not for more than we want.
+        # A caller may ask not to be traced, but not for more traces than configured.
         sampler=ParentBased(sampled, remote_parent_sampled=sampled),
         id_generator=_Ids(),
         resource=Resource.create({"service.name": "gatehouse"}),

@@ -1,11 +1,11 @@
-"""What this process counts: tokens, refusals, latencies, fetches. authz/endpoints/metrics.py shows it.
+"""The metrics of this process: tokens, refusals, latencies, fetches. authz/endpoints/metrics.py shows them.
 
-Counting is a few additions in plain memory, because it stands in the path of every token (prometheus_client's files
-cost ten times as much: docs/decisions/0031-observing.md). Each process writes what it has counted beside the others'
-once a second, into the folder that authz/serving/__main__.py makes, and whoever is asked adds them up. A killed
-process loses the last second of its counts and nothing else: metrics are for looking, the audit is for proving.
+Counting is a few additions in memory, because each token pays for it (prometheus_client's files cost ten times as much:
+docs/decisions/0031-observing.md). Once a second each process publishes its counts to the run directory that
+authz/serving/__main__.py makes, and the process that is asked adds them up. A killed process loses the counts of its
+last second: exact numbers come from the audit.
 
-Labels come from closed lists, never from a request: a stranger must not make series.
+Labels come from closed lists, never from a request: clients must not be able to create series.
 """
 
 import json
@@ -69,7 +69,7 @@ class Counter:
 
 
 class Gauge(Counter):
-    """A number as it was last seen by any process. A cell holds it, and when that was (seconds since the epoch)."""
+    """A gauge: the number that any process saw last. A cell holds it, and its time (seconds since the epoch)."""
 
     def set(self, value: float, *labels: str | int) -> None:
         with _lock:
@@ -87,7 +87,7 @@ class Gauge(Counter):
 
 
 class Histogram(Counter):
-    """How long things took, in seconds. A cell holds the count of each bucket, of the rest, and the sum."""
+    """Durations in seconds. A cell holds the count of each bucket, of the rest, and the sum."""
 
     def __init__(self, name: str, meaning: str, labels: tuple[str, ...] = (), bounds: tuple[float, ...] = DURATIONS):
         super().__init__(name, meaning, labels)
@@ -165,7 +165,7 @@ Counted = dict[str, list[tuple[list[str], Numbers]]]
 
 @contextmanager
 def unless_begun_again(signal: type[BaseException]) -> Iterator[None]:
-    """What is counted in here counts when it ends, but not where it ends with `signal`: then it is counted anew."""
+    """Metrics in here count at the end, but not if it ends with `signal`: then the request begins again."""
     held: list[Callable[[], None]] = []
     token = _held.set(held)
     try:
@@ -195,7 +195,7 @@ def counted() -> Counted:
 
 
 def publish() -> None:
-    """Put what this process has counted beside the others', whole or not at all."""
+    """Publish this process's counts, atomically."""
     if conf.run_directory is None:
         return
     file = Path(conf.run_directory) / f"metrics-{getpid()}.json"

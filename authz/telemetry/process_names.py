@@ -1,7 +1,7 @@
-"""Which process is it? A name that no later process has, so that what a process held can be seen to be nobody's.
+"""A name of a process that no later process has, so that leases and counts of an ended process can be recognised.
 
-`host/pid/start`: the host's name, the process id, and when the process started, in the kernel's ticks since the machine
-booted. A process id is used again; with the time of its start it is not.
+`host/pid/start`: the host's name, the process id, and the process's start in the kernel's ticks since boot. Process ids
+are reused; with the start time the name is unique.
 """
 
 import os
@@ -38,7 +38,7 @@ def _host() -> str:
 def _start(pid: int) -> str:
     """When it started, `UNKNOWN` where the system does not say; "" if there is no such process."""
     try:
-        # The command's name stands in brackets and may hold anything: fields are counted from behind it.
+        # The command's name is in brackets and may contain any character, so fields are counted from after it.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return UNKNOWN if _is_there(pid) else ""

@@ -18,7 +18,7 @@ def use(tracer: Any) -> None:
 
 
 def span(name: str, **more: Any) -> AbstractContextManager[Any]:
-    """A span around what is done inside. It gives the span, or None where nobody traces."""
+    """A span around the code inside. Yields the span, or None if tracing is off."""
     if _tracer is None:
         return _NOTHING
     made: AbstractContextManager[Any] = _tracer.start_as_current_span(

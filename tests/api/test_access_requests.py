@@ -19,7 +19,7 @@ ASK = {"client_id": "tool", "resource": NOTES, "scopes": ["mcp:read", "mcp:write
 
 @pytest.fixture
 def erin(person: Person) -> Caller:
-    """A developer with an approved agent, whose access a rule holds until somebody approves it."""
+    """A developer with an approved agent, whose access requires an approval."""
     caller = person("developer")
     rule = {"clients": ["tool"], "grant_types": ["*"], "resources": [NOTES], "scopes": ["*"]}
     apply(

@@ -66,6 +66,7 @@ API: dict[str, dict[str, str]] = {
     "api_policy_reach": LIST,
     "api_policy_simulate": {"POST": "UPX"},
     "api_policy_effect": {"POST": "UPX"},
+    "api_policy_warnings": LIST,
     "api_policy_history": LIST,
     "api_policy_replay": LIST,
     "api_audit_events": LIST,
@@ -83,27 +84,27 @@ BODIES: dict[tuple[str, str], object] = {
     ("api_policy_simulate", "POST"): {"rules": []},
 }  # fmt: skip
 
-SEE, NOBODY, ADMIN = "UPX", "", "X"
+SEE, NO_ONE, ADMIN = "UPX", "", "X"
 # A model's pages in the console: who sees the list, the form of a new one, one of them, its removal; and who writes.
 #   model: (list, add, see one, change one, remove one)
 CONSOLE = {
-    "authz_accessrequest": ("DUPX", NOBODY, "DUPX", NOBODY, NOBODY),  # what is asked for the developer
-    "authz_client": ("DUPX", "DX", SEE, ADMIN, NOBODY),  # the agent that is tried is not the developer's
-    "authz_auditevent": (SEE, NOBODY, SEE, NOBODY, NOBODY),
-    "authz_protectedresource": ("DUPX", ADMIN, "DUPX", ADMIN, NOBODY),
-    "authz_user": (SEE, ADMIN, SEE, ADMIN, NOBODY),
+    "authz_accessrequest": ("DUPX", NO_ONE, "DUPX", NO_ONE, NO_ONE),  # what is asked for the developer
+    "authz_client": ("DUPX", "DX", SEE, ADMIN, NO_ONE),  # the agent that is tried is not the developer's
+    "authz_auditevent": (SEE, NO_ONE, SEE, NO_ONE, NO_ONE),
+    "authz_protectedresource": ("DUPX", ADMIN, "DUPX", ADMIN, NO_ONE),
+    "authz_user": (SEE, ADMIN, SEE, ADMIN, NO_ONE),
     "auth_group": (SEE, ADMIN, SEE, ADMIN, ADMIN),
     "authz_rule": (SEE, ADMIN, SEE, ADMIN, ADMIN),
-    "authz_signingkey": (SEE, NOBODY, SEE, NOBODY, NOBODY),
-    "authz_authorization": (SEE, NOBODY, SEE, NOBODY, NOBODY),
+    "authz_signingkey": (SEE, NO_ONE, SEE, NO_ONE, NO_ONE),
+    "authz_authorization": (SEE, NO_ONE, SEE, NO_ONE, NO_ONE),
     "authz_webhookendpoint": (SEE, ADMIN, SEE, ADMIN, ADMIN),
-    "authz_notification": (SEE, NOBODY, SEE, NOBODY, NOBODY),
-    "cimd_document": (SEE, NOBODY, SEE, SEE, NOBODY),  # its page only shows, whatever the method
-    "cimd_policy": (SEE, NOBODY, SEE, ADMIN, NOBODY),
+    "authz_notification": (SEE, NO_ONE, SEE, NO_ONE, NO_ONE),
+    "cimd_document": (SEE, NO_ONE, SEE, SEE, NO_ONE),  # its page only shows, whatever the method
+    "cimd_policy": (SEE, NO_ONE, SEE, ADMIN, NO_ONE),
     "xaa_trustedissuer": (SEE, ADMIN, SEE, ADMIN, ADMIN),
-    "xaa_subjectlink": (SEE, ADMIN, SEE, NOBODY, ADMIN),
+    "xaa_subjectlink": (SEE, ADMIN, SEE, NO_ONE, ADMIN),
     "xaa_resourceauthorizationserver": (SEE, ADMIN, SEE, ADMIN, ADMIN),
-    "xaa_session": (SEE, NOBODY, SEE, NOBODY, NOBODY),
+    "xaa_session": (SEE, NO_ONE, SEE, NO_ONE, NO_ONE),
 }
 # All other pages: (who may read, who may post).
 PAGES = {
@@ -111,8 +112,8 @@ PAGES = {
     "account_home": ("NDUPX", ""),
     "account_end_agent": ("NDUPX", "NDUPX"),  # what the agent may do for oneself
     "account_requests": ("NDUPX", ""),
-    "account_request": ("DUPX", "DUPX"),  # leads whoever may see it to the console, and nobody else anywhere
-    "account_decide": ("PX", "PX"),  # and for whom a rule or an MCP server names
+    "account_request": ("DUPX", "DUPX"),  # redirects a reader to the console, and others nowhere
+    "account_decide": ("PX", "PX"),  # and the approvers in a rule or an MCP server
     "admin:index": ("DUPX", "DUPX"),
     "admin:suggest": (
         "DUPX",
@@ -162,7 +163,7 @@ def api_routes() -> dict[str, URLPattern]:
 
 def console_routes() -> Iterator[str]:
     for name, pattern in pages.patterns():
-        if not pages._is_allauths(pattern) and name.removeprefix("admin:") not in OF_DJANGO:
+        if not pages._is_allauths(name, pattern) and name.removeprefix("admin:") not in OF_DJANGO:
             yield name
 
 
@@ -302,7 +303,7 @@ def test_the_console_lets_in_whom_the_table_says(rows: dict[str, str], letter: s
         )
         reading, writing = str(expected(name, "GET")), str(expected(name, "POST"))
         for method, may in (("GET", reading), ("POST", writing)):
-            # Whom the GET let in, a POST of the same page lets in; and tests/console/ looks at every page as Alice.
+            # A POST of the same page admits the same roles as the GET; and tests/console/ looks at every page as Alice.
             if letter and letter in may and (reading == writing if method == "POST" else letter == "X"):
                 continue
             response = undone(lambda m=method, p=path: browser.generic(m, p))
@@ -314,7 +315,7 @@ def test_the_console_lets_in_whom_the_table_says(rows: dict[str, str], letter: s
 
 def is_refusal(response: HttpResponse) -> bool:
     away = response.headers.get("Location", "")
-    # The admin leads whoever may not see a row back to its front page.
+    # The admin redirects a person who may not see a row to its front page.
     is_away = away.startswith(("/accounts/login/", "/console/login/")) or away == "/console/"
     return response.status_code in {403, 404, 405} or (response.status_code == 302 and is_away)
 

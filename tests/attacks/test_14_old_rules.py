@@ -12,5 +12,5 @@ def test_no_process_decides_by_an_old_rule_once_the_change_is_answered(database_
 
     assert figures.judged > figures.changes
     assert figures.stale == 0
-    # Nobody has to be told of a change, so it waits for nobody but the database's own lock.
+    # A change sends no messages, so it waits only for the database's own lock.
     assert figures.slowest < 20

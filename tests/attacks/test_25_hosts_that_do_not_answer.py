@@ -1,4 +1,4 @@
-"""Attack 25: the host of somebody's keys does not answer. That is 503 and nobody's fault; an answer that is none is."""
+"""Attack 25: a host of keys does not answer. That is 503 and not the client's fault; an invalid answer is."""
 
 import json
 import time
@@ -93,7 +93,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: OutboundError | Callable[
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the rate limits count against somebody."""
+    """The failures that the rate limits count."""
     found: list[str] = []
     monkeypatch.setattr(rate_limits, "_count", lambda limit, _: found.append(limit))
     return found
@@ -119,7 +119,7 @@ def test_a_host_that_does_not_answer_is_nobodys_fault(
         assert (answer.status_code, json.loads(answer.content)["error"]) == (503, "temporarily_unavailable")
         assert 1 <= int(answer["Retry-After"]) <= 10
         assert answer["Cache-Control"] == "no-store"
-    assert len(set(asked)) == len(asked)  # nobody is asked twice within some seconds
+    assert len(set(asked)) == len(asked)  # no host is asked twice within some seconds
     assert counted == []
     assert AuditEvent.objects.latest("id").reason in {"client_keys_unreachable", "issuer_keys_unreachable"}
 

@@ -1,4 +1,4 @@
-"""Attack 27: a code used twice, by somebody else, or without its proof (CVE-2026-47386, CVE-2025-4144)."""
+"""Attack 27: a code used twice, by another client, or without its verifier (CVE-2026-47386, CVE-2025-4144)."""
 
 import json
 import time
@@ -35,7 +35,7 @@ class TestOnce:
         answers = at_once([lambda: server.redeem(code) for _ in range(AT_ONCE)])
         assert sorted(answer.status_code for answer in answers) == [200] + [400] * (AT_ONCE - 1)
         (winner,) = [answer.json() for answer in answers if answer.status_code == 200]
-        # Whoever was second is a replay: what the first got is dead.
+        # The second is a replay, so the first one's tokens are ended.
         assert server.introspect(winner["access_token"], RESOURCE_SERVER) == {"active": False}
         assert server.refresh(winner["refresh_token"]).status_code == 400
 

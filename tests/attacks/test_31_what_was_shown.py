@@ -28,7 +28,7 @@ def widen_document() -> None:
 
 def narrow_rules() -> None:
     Rule.objects.create(
-        name="Nobody writes",
+        name="No writes",
         effect="deny",
         definition={
             "clients": ["*"],
@@ -47,7 +47,7 @@ def redescribe_scope() -> None:
 
 def widen_scopes() -> None:
     """A rule, or a registration, that lets more of what the request asks for through than the page said."""
-    Rule.objects.filter(name="Nobody writes").delete()
+    Rule.objects.filter(name="No writes").delete()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Attack 32: the audit cannot be written, grows without limit at a stranger's will, or keeps what it must not."""
+"""Attack 32: the audit cannot be written, grows without limit, or records secrets."""
 
 import json
 from collections.abc import Iterator

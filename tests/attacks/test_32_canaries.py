@@ -27,7 +27,7 @@ JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
 
-# Rules that no engine reads: from here on whoever asks meets an unexpected error.
+# Rules that no engine reads: from here on each request meets an unexpected error.
 BREAK = "from authz.models import Rule; Rule.objects.update(definition={'clients': 5})"
 AUDIT = (
     "import json; from authz.models import AuditEvent as E; print(json.dumps(list(E.objects.values()), default=str))"
@@ -194,7 +194,7 @@ def test_no_audit_event_holds_one(watched: Watched) -> None:
 
 
 def without_claims(events: str) -> str:
-    """What somebody calls himself, or asks for, is kept as it was said: a name, not a secret."""
+    """A client's name and requested scopes are recorded unchanged: they are no secrets."""
     kept = [{**event, "client_id": "", "resource": ""} for event in json.loads(events.splitlines()[-1])]
     return json.dumps(kept)
 

@@ -37,7 +37,7 @@ def away() -> Iterator[None]:
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """A trigger of somebody's refuses each row."""
+    """A foreign trigger refuses each row."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(
@@ -171,11 +171,13 @@ REFUSED: dict[str, Prepare] = {
     "introspect": machine("introspect", "wrong" * 10),
     "revoke": machine("revoke", "wrong" * 10),
     "register": register("post", redirect_uris=["https://evil.example/"]),
-    "a registration of nobody's": register("get"),
+    "an unknown registration": register("get"),
     "authorize, unknown client": at_once(lambda g: g.browser.get(g.authorize_url(client_id="nobody"))),
     "authorize, agent not approved": at_once(lambda g: g.browser.get(g.authorize_url(client_id="waiting-app"))),
     "sign-in": at_once(login("wrong")),
-    "sign-in of nobody": at_once(lambda g: g.browser.post("/accounts/login/", {"login": "x", "password": "y"})),
+    "sign-in of an unknown person": at_once(
+        lambda g: g.browser.post("/accounts/login/", {"login": "x", "password": "y"})
+    ),
     "first of two factors": at_once(first_of_two("wrong")),
     "second factor": second_factor(right=False),
     "signing in anew": signed_in("bob", "post", "/accounts/reauthenticate/", password="wrong"),
@@ -233,7 +235,7 @@ def test_or_it_is_not_answered(gatehouse: World, door: str, how: str) -> None:
         response = ask(gatehouse)
     assert response.status_code == 503, (response.status_code, response.content[:500])
     assert response["Retry-After"]
-    # Nothing that came of it stays, such as a sign-in that nobody was told of.
+    # No effect stays, such as an unrecorded sign-in.
     assert "sessionid" not in response.cookies
     after = _standing(gatehouse)
     assert after[0] in (before[0], None)

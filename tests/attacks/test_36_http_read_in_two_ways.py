@@ -203,11 +203,11 @@ class TestWhatCanBeReadInTwoWays:
     def test_it_is_refused_and_the_connection_is_closed(
         self, server: RunningGatehouse, status: int, request_: bytes
     ) -> None:
-        """However much comes behind it: what that is, nobody can say."""
+        """The bytes after it are ambiguous, so they are not parsed."""
         assert statuses(server, request_ + HIDDEN * 3) == [status]
 
     def test_the_answers_before_it_come_first(self, server: RunningGatehouse, status: int, request_: bytes) -> None:
-        """Attack: an answer that overtakes another is taken for that one's, by whoever shares the connection."""
+        """Attack: a response that overtakes another one is taken for that one's, on a shared connection."""
         assert statuses(server, HIDDEN + HIDDEN + request_ + HIDDEN) == [200, 200, status]
 
 
@@ -265,7 +265,7 @@ def test_the_same_host_is_meant_by_target_and_header(server: RunningGatehouse) -
     assert statuses(server, page % (b"http://" + ours, b"evil.example")) == [200]
 
 
-# --- What a stranger's connection costs ---
+# --- The cost of a connection ---
 
 
 def memory(server: RunningGatehouse) -> int:

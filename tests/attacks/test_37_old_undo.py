@@ -61,7 +61,7 @@ IDENTIFIER = {"client": "desktop-app", "person": "bob", "resource": NOTES, "issu
 
 
 def there_and_back(rows: Any, name: str, on: Any, off: Any) -> Callable[[], None]:
-    """The very state that the cut-off left, and by somebody else's decision."""
+    """The same state as the cut-off left, but by another person's decision."""
 
     def change() -> None:
         rows.update(**{name: on})
@@ -203,7 +203,7 @@ class TestRaces:
         given_back: list[bool] = []
 
         def widened() -> None:
-            # Only while it is stopped, as a change of somebody who looks at a stopped agent.
+            # Only while it is stopped, like a change by a person who reviews a stopped agent.
             DESKTOP.filter(status="suspended").update(scope=["mcp:write"])
 
         def tried() -> None:

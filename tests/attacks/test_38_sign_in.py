@@ -1,4 +1,4 @@
-"""Attack 38: sessions and sign-in. Factors that go stale, addresses that nobody verified or that only look the same,
+"""Attack 38: sessions and sign-in. Factors that go stale, addresses that are not verified or only look the same,
 people of an issuer that is gone, Host in mails, time that tells.
 """
 

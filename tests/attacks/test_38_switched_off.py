@@ -1,4 +1,4 @@
-"""Attack 38: somebody is switched off and on again, and a session of before goes on."""
+"""Attack 38: a person is deactivated and activated again, and an old session still works."""
 
 from collections.abc import Callable
 

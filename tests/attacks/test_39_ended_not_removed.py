@@ -98,7 +98,7 @@ def test_what_is_removed_has_ended_and_stays(given: tuple[World, dict[str, Any]]
     assert row.revoked is not None
     assert row.revoked_reason == removal.REASON
     assert status_lists.ended(row.status_list or 0, time.time()) == [row.status_index]
-    if "MCP server" not in door:  # that is asked about by nobody who may
+    if "MCP server" not in door:  # no client may introspect its tokens
         assert gatehouse.introspect(access) == {"active": False}
     assert gatehouse.refresh(refresh).status_code in {400, 401}
     assert not Consent.objects.exists()

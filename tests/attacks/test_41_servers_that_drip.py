@@ -207,11 +207,11 @@ def test_a_handshake_that_does_not_end_ends_at_the_deadline(serve: Server, kind:
         assert ended.wait(AT_MOST)
 
 
-# --- What is sent, and to whom ----------------------------------------------------------------------------------------
+# --- Receivers ---------------------------------------------------------------------------------------------------
 
 
 def _unread(connection: socket.socket) -> None:
-    """Reads a byte now and then: whoever sends is never told that nobody reads."""
+    """Reads a byte now and then, so that the sender never notices (slowloris)."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     while connection.recv(1):
         time.sleep(0.02)

@@ -73,7 +73,7 @@ def test_words_count_once_and_in_order(
 
 
 def test_the_doors_keep_one_order(company: Company) -> None:
-    """Whoever left a group is not put back by what another door still takes."""
+    """A person who left a group is not added again by an older assertion of another kind."""
     now = int(time.time())
     id_token = company.idp.id_token(iat=now - 20, groups=["engineering", "sales"])
     assert company.redeem_assertion(company.idp.id_jag(iat=now - 10, groups=["support"])).status_code == 200

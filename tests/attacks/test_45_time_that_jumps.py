@@ -308,7 +308,7 @@ def test_foreign_keys_are_not_fresh_for_longer_because_a_clock_was_set_back(cloc
 def test_what_still_holds_by_the_right_clock_is_not_removed_by_one_that_is_ahead(
     gatehouse: world.World, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    """Sessions and codes, too: nobody is signed out by a clock."""
+    """Sessions and codes, too: a wrong clock signs no one out."""
     now = datetime.now(UTC)
     housekeeping.run()
     BrowserSession.objects.create(digest="live", session_data="", expire_date=now + timedelta(hours=1))

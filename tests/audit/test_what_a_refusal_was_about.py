@@ -69,7 +69,7 @@ CASES: dict[str, Case] = {
         authorize(resource=NOTES, redirect_uri="https://evil.example/callback"),
         "redirect_uri_unregistered",
         NOTES,
-        "",  # nobody's session is opened for it
+        "",  # no session is opened for it
         "https://evil.example/callback",
     ),
     "a server that no rule allows the person": (

@@ -28,7 +28,7 @@ LONGEST_P99 = 25.0
 FIRST_SIGHTS = 200
 REGISTERED = "authorization request, registered"
 CIMD = "authorization request, cached CIMD"
-QUIET = "client_credentials, nobody waiting"
+QUIET = "client_credentials, no waiting requests"
 STORMY = "client_credentials, 200 first sights"
 MOST_MEMORY = 100.0
 

@@ -87,7 +87,7 @@ def measure() -> None:
 
     alice, is_new = User.objects.get_or_create(username="alice", role="administrator", is_active=True)
     if is_new:
-        everything.fill("Somebody's")
+        everything.fill("Another's")
     # As on a server whose periodic tasks run.
     newest = AuditEvent.objects.latest("id")
     while EventCountMark.objects.filter(pk=1, counted_to__gte=newest.pk - 5_000).first() is None:

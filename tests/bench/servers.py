@@ -95,7 +95,7 @@ class Server:
         return f"{self.issuer}/introspect"
 
     def authorize(self, client_id: str, redirect_uri: str) -> str:
-        """An authorization request of somebody who has yet to sign in."""
+        """An authorization request of a person who is not signed in."""
         query = {
             "response_type": "code",
             "client_id": client_id,

@@ -14,7 +14,7 @@ import pytest
 from authz.database import greenlets
 from authz.database.greenlets import READ, WRITE, ClientGoneError, NotInTimeError, Request
 
-_whose: ContextVar[str] = ContextVar("whose", default="nobody's")
+_whose: ContextVar[str] = ContextVar("whose", default="no one's")
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_context_variables_and_the_running_loop_are_each_requests_own() -> None:
 
     async def both() -> None:
         await asyncio.gather(greenlets.run(work("Alice")), greenlets.run(work("Bob")))
-        assert _whose.get() == "nobody's"
+        assert _whose.get() == "no one's"
         assert asyncio.get_running_loop()
 
     asyncio.run(both())

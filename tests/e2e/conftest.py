@@ -115,7 +115,7 @@ rules:
     resources: ["*"]
     scopes: ["mcp:read", "ledger:read"]
     max_lifetime: 300
-  - name: Nobody books money through an agent
+  - name: No agent books money
     effect: deny
     clients: ["*"]
     groups: ["*"]
@@ -263,7 +263,7 @@ def callback() -> Iterator[Callback]:
 
 @pytest.fixture
 def arrive(gatehouse: Gatehouse, chromium: Browser, callback: Callback) -> Iterator[Arrive]:
-    """Somebody opens a browser: `arrive(viewport=…, dark=…)`. Whatever it complained of fails the test."""
+    """A person opens a browser: `arrive(viewport=…, dark=…)`. Whatever it complained of fails the test."""
     everybody: list[Someone] = []
 
     def open_browser(

@@ -15,7 +15,7 @@ import pytest
 from demo.gatehouse import Gatehouse
 from tests.e2e.conftest import DESK, PHONE, Arrive, Someone, serving
 
-STRANGER = ["/", "/accounts/login/", "/accounts/password/reset/", "/nothing-is-here"]
+SIGNED_OUT = ["/", "/accounts/login/", "/accounts/password/reset/", "/nothing-is-here"]
 # In a process of its own, since it needs Django on the server's database: every page that the URL conf knows. Of what
 # is asked of a page, the first and the last; tests/console/test_every_page.py opens all.
 CATALOGUE = """
@@ -37,7 +37,7 @@ LOOKS: list[tuple[dict[str, int], Literal["light", "dark"], str]] = [
 
 @pytest.fixture(scope="module")
 def gatehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatehouse]:
-    """One of its own: what a stranger wrote everywhere would be in the other tests' way, and in their pictures."""
+    """One of its own: hostile text in each row would be in the other tests' way, and in their pictures."""
     with serving(tmp_path_factory.mktemp("accessibility")) as server:
         yield server
 
@@ -129,7 +129,7 @@ def test_no_serious_violation_on_any_page(arrive: Arrive, catalogue: list[str], 
         someone.authorize_path(client_id="nobody"),
         someone.authorize_path(client_id="support-assistant", redirect_uri="https://support.example.com/callback"),
     ]
-    for path in [*STRANGER, *stopped]:
+    for path in [*SIGNED_OUT, *stopped]:
         look_at(path)
     someone.sign_in("alice")
     assert len(catalogue) > 100

@@ -1,4 +1,4 @@
-"""docs/getting-started.md as somebody new walks it: an empty server, and the console alone once there is an
+"""docs/getting-started.md as a new user follows it: an empty server, and the console alone once there is an
 administrator. Each step is what the page says, in its order."""
 
 import json

@@ -1,4 +1,6 @@
-"""Retention: archived before it is removed, whoever dies in between; and as provable afterwards as before."""
+"""Retention: events are archived before they are removed, also if a process dies in between, and can be proved as
+before.
+"""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Sealing: an order for good, without gap or double, whoever dies or seals at once; and nobody waits for it."""
+"""Sealing: a final order without gaps or doubles, also with crashes and concurrent sealers; and no writer waits."""
 
 import threading
 import time
@@ -109,7 +109,7 @@ def test_an_event_that_appears_below_later_ones_is_waited_for(write: Write, monk
     writer.start()
     began.wait(10)
     before = time.monotonic()
-    write(3)  # nobody who writes waits
+    write(3)  # no writer waits
     assert time.monotonic() - before < 1
     assert horizon.horizon() is None
     sealer.run()

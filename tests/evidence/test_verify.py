@@ -1,4 +1,4 @@
-"""Somebody owns the database, drops the triggers and writes what he likes: `verify` says what he did."""
+"""Attack: the owner of the database drops the triggers and changes rows. `verify` reports the changes."""
 
 import json
 from collections.abc import Callable
@@ -94,7 +94,7 @@ def test_reordered_events_are_named_with_what_they_were(sealed: list[int]) -> No
 
 
 def reseal(segment: AuditSegment, checkpoint: str | None = None) -> None:
-    """Write a segment anew from the rows as they are, as somebody without the key can."""
+    """Write a segment again from the current rows, as an attacker without the key can."""
     events = leaves.read(after=segment.last_id - len(bytes(segment.ids)) // 8, up_to=segment.last_id)
     before = AuditSegment.objects.filter(size=segment.start).first()
     hashes = [merkle.leaf_hash(line) for _, line in events]
@@ -124,7 +124,7 @@ def test_who_seals_everything_anew_without_the_key_is_found_out(sealed: list[int
         note = sign(Checkpoint(name, segment.size, root), own, verifier)
         AuditSegment.objects.filter(pk=segment.pk).update(checkpoint=note)
     assert {finding.kind for finding in findings()} == {"signature"}
-    # A key of his own beside ours helps nobody: what verifies is computed from what only our secret opens.
+    # A key that the attacker adds is not trusted: the verification key is computed from what only our secret decrypts.
     theirs = CheckpointKey(key_id=verifier.key_id.hex(), name=name, encrypted=b"0" * 60, created="2026-01-01T00:00Z")
     theirs.save()
     assert {finding.kind for finding in findings()} == {"signature", "key"}

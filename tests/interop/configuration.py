@@ -104,7 +104,7 @@ class Scene:
         )
 
     def metadata_documents(self) -> dict[str, Any]:
-        """What the agents that nobody registered say of themselves (Client ID Metadata Documents)."""
+        """What unregistered agents publish (Client ID Metadata Documents)."""
         return {
             "/notes-reader.json": {
                 "client_id": f"{self.documents}/notes-reader.json",

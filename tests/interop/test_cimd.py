@@ -1,4 +1,4 @@
-"""Clients that introduce themselves by URL: nobody registered them, their documents are served over TLS."""
+"""Clients with metadata documents: they are not registered, and their documents are served over TLS."""
 
 import json
 import subprocess

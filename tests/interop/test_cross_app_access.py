@@ -132,7 +132,7 @@ def test_a_workload_needs_no_secret(cross_app: CrossApp, mcp2: Path) -> None:
 
 
 def test_fastmcp_redeems_our_id_jag(cross_app: CrossApp, mcp2: Path, tmp_path: Path) -> None:
-    """Somebody else's resource authorization server believes our ID-JAG."""
+    """Another product's resource authorization server accepts our ID-JAG."""
     port = free_port()
     house, notes = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port}/mcp"
     target = {
@@ -170,7 +170,7 @@ def test_fastmcp_redeems_our_id_jag(cross_app: CrossApp, mcp2: Path, tmp_path: P
 def test_we_redeem_an_id_jag_of_the_conformance_suites_idp(
     cross_app: CrossApp, mcp2: Path, node: Path, tmp_path: Path
 ) -> None:
-    """Somebody else's IdP authorization server: the suite's. It names no scope and no kid, and publishes no keys."""
+    """Another product's IdP authorization server: the suite's. It names no scope and no kid, and publishes no keys."""
     answer_file, keys_file = tmp_path / "answer.json", tmp_path / "keys.json"
     client = f"{sys.executable} -m tests.interop.exchange_at_the_suite {cross_app.saas.issuer} {cross_app.notes}"
     command = [
@@ -183,7 +183,7 @@ def test_we_redeem_an_id_jag_of_the_conformance_suites_idp(
         *("client", "--scenario", "auth/enterprise-managed-authorization", "--command", f"{client} {answer_file}"),
     ]
     env = environment(PUBLISHED_KEYS=str(keys_file))
-    # The suite itself is not content, since nobody comes to its own resource authorization server.
+    # The suite itself reports a failure, because no client uses its own resource authorization server.
     suite = subprocess.run(
         command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=SCRIPT_PATIENCE, check=False
     )

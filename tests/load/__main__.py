@@ -1,4 +1,4 @@
-"""`python -m tests.load [KILLS]`: a minute of strangers who drip and a hundred kills, on the kind of database that
+"""`python -m tests.load [KILLS]`: a minute of slowloris and a hundred kills, on the kind of database that
 DATABASE_URL names.
 """
 

@@ -1,6 +1,6 @@
-"""Sixty-four strangers' documents that drip, and a webhook that does, while honest ones go on (attack 41).
+"""Sixty-four unknown clients with slow documents, and a slow webhook, beside honest clients (attack 41).
 
-Each stranger has a host of its own, and names a new document as soon as the last was given up. Meanwhile an honest
+Each attacker has a host of its own, and names a new document as soon as the last was given up. Meanwhile an honest
 host's agents are seen for the first time, an agent gets tokens, a person signs in, events are sealed, webhooks told.
 """
 
@@ -25,7 +25,7 @@ from tests.support.document_host import DocumentHost, reply, write_bundle
 from tests.support.processes import RunningGatehouse
 from tests.support.world import NOTES, SECRET, configuration
 
-STRANGERS = 64
+ATTACKERS = 64
 SIGNING = "whsec_" + "c2VjcmV0" * 5
 # Of the honest: how often each is measured in peace. Of one host twenty agents may wait for an approval.
 MEASURED = 5
@@ -46,7 +46,9 @@ def drips(connection: socket.socket, _: str) -> None:
 
 @dataclass(slots=True)
 class Outcome:
-    """Seconds in peace and under attack, by what was done; `dripped` are the connections that strangers' hosts had."""
+    """Seconds in peace and under attack, by what was done; `dripped` are the connections that the attackers' hosts
+    had.
+    """
 
     peace: dict[str, list[float]] = field(default_factory=dict)
     attack: dict[str, list[float]] = field(default_factory=dict)
@@ -66,7 +68,7 @@ class Outcome:
     def __str__(self) -> str:
         lines = [
             f"{name}: {statistics.median(self.peace[name]):.3f} s in peace, {statistics.median(seconds):.3f} s under"
-            f" {STRANGERS} drips (of {len(seconds)})"
+            f" {ATTACKERS} drips (of {len(seconds)})"
             for name, seconds in self.attack.items()
         ]
         return "\n".join([*lines, f"{self.dripped} drips, {self.sealed} events sealed meanwhile"])
@@ -76,10 +78,10 @@ def drip(seconds: float, directory: Path) -> Outcome:
     """On a database of the kind that DATABASE_URL names."""
     ca, outcome = trustme.CA(), Outcome()
     with contextlib.ExitStack() as stack:
-        hosts = [DocumentHost(ca) for _ in range(STRANGERS + 1)]
+        hosts = [DocumentHost(ca) for _ in range(ATTACKERS + 1)]
         for host in hosts:
             stack.callback(host.stop)
-        honest, strangers = hosts[0], hosts[1:]
+        honest, slow = hosts[0], hosts[1:]
         url = stack.enter_context(databases.database(directory, configuration()))
         allowed = ",".join(f"localhost:{host.port}" for host in hosts)
         server = stack.enter_context(
@@ -92,18 +94,18 @@ def drip(seconds: float, directory: Path) -> Outcome:
             )
         )
         honest.serve("/hook", reply(b"", status="204 No Content"))
-        strangers[0].serve("/hook", drips)
+        slow[0].serve("/hook", drips)
         hooks = directory / "hooks.yaml"
         hooks.write_text(
             f"webhooks:\n  - {{name: Honest, url: '{honest.url('/hook')}', events: ['*'], secret: {SIGNING}}}\n"
-            f"  - {{name: Drips, url: '{strangers[0].url('/hook')}', events: ['*'], secret: {SIGNING}}}\n"
+            f"  - {{name: Drips, url: '{slow[0].url('/hook')}', events: ['*'], secret: {SIGNING}}}\n"
         )
         server.manage("apply", str(hooks))
         work = _honest_work(server, honest)
         for _ in range(MEASURED):
             _measure(work, outcome.peace, outcome.failed)
         outcome.peace["webhook"] = [_webhook(server, honest)]
-        with _under_attack(server, strangers, outcome):
+        with _under_attack(server, slow, outcome):
             ends = time.monotonic() + seconds
             outcome.attack["webhook"] = [_webhook(server, honest)]
             while time.monotonic() < ends or len(outcome.attack.get("token", ())) < MEASURED:
@@ -113,7 +115,7 @@ def drip(seconds: float, directory: Path) -> Outcome:
 
 
 @contextlib.contextmanager
-def _under_attack(server: RunningGatehouse, strangers: list[DocumentHost], told: Outcome) -> Iterator[None]:
+def _under_attack(server: RunningGatehouse, slow: list[DocumentHost], told: Outcome) -> Iterator[None]:
     over, sealed = threading.Event(), _sealed(server.database_url)
 
     def attack(host: DocumentHost) -> None:
@@ -126,7 +128,7 @@ def _under_attack(server: RunningGatehouse, strangers: list[DocumentHost], told:
                     told.failed.append(f"a drip was answered {answer.status_code}")
             over.wait(0.2)
 
-    attackers = [threading.Thread(target=attack, args=(host,), daemon=True) for host in strangers]
+    attackers = [threading.Thread(target=attack, args=(host,), daemon=True) for host in slow]
     for attacker in attackers:
         attacker.start()
     time.sleep(1.0)
@@ -137,7 +139,7 @@ def _under_attack(server: RunningGatehouse, strangers: list[DocumentHost], told:
         over.set()
         for attacker in attackers:
             attacker.join(30)
-    told.dripped = sum(host.connections for host in strangers)
+    told.dripped = sum(host.connections for host in slow)
 
 
 _TELL = """

@@ -1,7 +1,7 @@
 """Kill the whole server (SIGKILL to parent, workers and clock) while clients get tokens, and start it again.
 
-Afterwards every token that a client received has its event in the audit (law 4, decision 0004), the refresh token that
-one client kept rotating through all of it still works, and the audit verifies.
+Afterwards every token that a client received has its event in the audit (invariant 4, decision 0004), the refresh token
+that one client kept rotating through all of it still works, and the audit verifies.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""Nobody waits for strangers whose documents drip."""
+"""Slow documents of unknown clients (slowloris) delay no other request."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ from tests.load.drips import drip
 SECONDS = 5.0
 
 
-def test_strangers_who_drip_keep_nobody_waiting(tmp_path: Path) -> None:
+def test_slow_who_drip_keep_nobody_waiting(tmp_path: Path) -> None:
     outcome = drip(SECONDS, tmp_path)
     print(outcome)
     assert outcome.failed == []
     assert outcome.dripped >= 64
-    # The machine is shared, and whoever drips costs some of it: twice the usual time, and a moment.
+    # The slow clients use the same machine: twice the usual time, and half a second.
     assert outcome.slower(times=2, slack=3.0) == []
     assert outcome.sealed > 0

@@ -43,7 +43,7 @@ def receiver(db: None) -> Iterator[Receiver]:
 
 
 def told(*people: User, **changes: Any) -> list[User]:
-    given: dict[str, Any] = {"subject": "Somebody waits", "body": "Please decide.", **changes}
+    given: dict[str, Any] = {"subject": "A request waits", "body": "Please decide.", **changes}
     with unit_of_work():
         return tell(Kind.ACCESS_REQUESTED, people, **given)
 
@@ -60,7 +60,7 @@ class TestTelling:
         assert not mail.outbox, "nothing is sent before it is committed"
         notification_delivery.run()
         assert sorted(sent.to[0] for sent in mail.outbox) == ["alice@example.com", "bob@example.com"]
-        assert mail.outbox[0].subject == "Somebody waits"
+        assert mail.outbox[0].subject == "A request waits"
         assert "Please decide.\n\nhttp://127.0.0.1:8000/account/requests/1\n" in mail.outbox[0].body
         assert {row.state for row in Notification.objects.all()} == {"sent"}
 
@@ -247,7 +247,7 @@ class TestFailing:
             assert time.monotonic() - began < 15
             assert len(receiver.deliveries()) == 3
             assert len(mail.outbox) == 3
-            assert len(dead.host.requests) == 1, "after a failure the lane rests"
+            assert len(dead.host.requests) == 1, "after a failure the queue pauses"
             # Its other messages rest a while, and not for as long as the one that failed.
             assert not Notification.objects.filter(endpoint=dead.endpoint, due__lte=datetime.now(UTC)).exists()
             later(notification_delivery.REST)
@@ -272,7 +272,7 @@ class TestFailing:
         assert len(mail.outbox) >= 3  # mail has a bound of its own
 
     def test_who_is_slow_holds_up_no_other_meanwhile(self, receiver: Receiver, alice: User) -> None:
-        """Not even one round of it: each lane goes on when its own message is there (attack 41)."""
+        """Not even for one round: each queue goes on when its own message is sent (attack 41)."""
         arrived: list[int] = []
         with webhook_receiver("Slow") as slow:
             # It takes each message in the end, so it never rests.

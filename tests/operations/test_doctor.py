@@ -216,7 +216,10 @@ class TestSigningKeys:
     def test_one_that_is_old(self) -> None:
         SigningKey.objects.filter(alg="RS256").update(signs_from=datetime.now(UTC) - timedelta(days=400))
         finding = only("signing keys")
-        assert (finding.level, finding.do) == ("warning", "Run `manage.py keys rotate RS256`; nobody has to be told.")
+        assert (finding.level, finding.do) == (
+            "warning",
+            "Run `manage.py keys rotate RS256`; verifiers need no notice.",
+        )
 
     def test_another_secret_key(self, settings: Settings) -> None:
         settings.SECRET_KEY = "another secret key that is long enough for everything"

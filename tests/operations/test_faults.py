@@ -61,7 +61,7 @@ def moved(server: RunningGatehouse) -> Iterator[None]:
         file.rename(elsewhere / file.name)
     try:
         yield
-        assert not any(file.exists() for file in files), "nobody makes an empty database in its place"
+        assert not any(file.exists() for file in files), "no process creates an empty database in its place"
     finally:
         for file in elsewhere.iterdir():
             file.rename(files[0].parent / file.name)
@@ -70,7 +70,7 @@ def moved(server: RunningGatehouse) -> Iterator[None]:
 
 @contextmanager
 def read_only(server: RunningGatehouse) -> Iterator[None]:
-    """What a failover to a standby does to whoever still talks to it."""
+    """After a failover to a standby, connections see a read-only database."""
     name = urlsplit(server.database_url).path[1:]
     _as_admin(server, f"ALTER DATABASE {name} SET default_transaction_read_only = on", _DISCONNECT.format(name))
     try:

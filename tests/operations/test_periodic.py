@@ -143,7 +143,7 @@ def test_grants_that_ended_long_ago_are_removed_and_nothing_that_stands(gatehous
         grant(200 * DAY, expires=89 * DAY),
         grant(170 * DAY, expires=-DAY),
         grant(89 * DAY, expires=None),
-        grant(400 * DAY, username=""),  # a machine's: it stands until somebody ends it
+        grant(400 * DAY, username=""),  # a machine's: it is live until it is ended
     ]
     housekeeping.run()
     left = set(Authorization.objects.values_list("pk", flat=True))

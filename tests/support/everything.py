@@ -1,4 +1,4 @@
-"""A row of everything that pages show, in whose text a stranger tries everything (attack 11).
+"""A row of each model that pages show, with hostile text from outside (attack 11).
 
 Works in a test's database, and in a server's own: `manage.py shell -c "from tests.support.everything import …"`.
 """
@@ -36,12 +36,12 @@ def first(label: str) -> object:
     if label == "resource":
         return ProtectedResource.objects.order_by("pk").values_list("identifier", flat=True).first()
     app, _, model = label.partition("_")
-    # The latest: the one that a stranger wrote.
+    # The latest: the one with text from outside.
     return apps.get_model(app, model).objects.order_by("-pk").values_list("pk", flat=True).first()
 
 
 def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
-    """One row of each model of the console, named by `text` wherever somebody else could have named it."""
+    """One row of each model of the console, named by `text` wherever a client could have named it."""
     from cimd.models import Document, DocumentVersion, Policy
     from xaa.models import (
         IssuerHealth,
@@ -71,7 +71,7 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
         kind="client", identifier="nightly-report", name=text, time=now, by=text[:150], reason=text[:500],
         counts={"authorizations": 1}, before={"status": "approved"}, after={"status": "suspended"},
     )  # fmt: skip
-    # A rule's name takes no control characters. It is about the stranger's own agent, so all others ask as before.
+    # A rule's name takes no control characters. It is about the hostile agent only, so all others behave as before.
     Rule.objects.create(
         name=f"{MARKUP} rule", effect="require_approval",
         definition={

@@ -136,7 +136,7 @@ rules:
     resources: ["{LEDGER}"]
     scopes: ["ledger:read", "ledger:book"]
     conditions: {{networks: ["10.20.0.0/16"]}}
-  - name: Somebody looks before customer records are read
+  - name: Customer records need a review
     effect: require_approval
     clients: ["*"]
     groups: ["*"]
@@ -144,7 +144,7 @@ rules:
     resources: ["{CUSTOMERS}"]
     scopes: ["customers:read"]
     approvers: {{owner: true, roles: [approver], count: 1}}
-  - name: Nobody books money through an agent
+  - name: No agent books money
     effect: deny
     clients: ["*"]
     groups: ["*"]
@@ -338,7 +338,7 @@ def requests(now: datetime, people: dict[str, User]) -> None:
         AccessRequest.objects.create(
             digest=f"{agent}{who}{minutes}"[:64], client=Client.objects.get(client_id=agent), user=people[who],
             resource=CUSTOMERS, grant_type="authorization_code", scopes=["customers:read"], reason=reason,
-            context={"rules": ["Somebody looks before customer records are read"], "address": "10.20.1.44"},
+            context={"rules": ["Customer records need a review"], "address": "10.20.1.44"},
             first_asked=asked, last_asked=asked, **answer,
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Every page that a person can open, read from the URL conf: a page that nobody looks at cannot exist.
+"""Every page that a person can open, read from the URL conf: so that no page is left untested.
 
 `pages()` needs Django set up; what it gives are paths that the test client, a browser or the bench can open.
 """

@@ -1,4 +1,4 @@
-"""Somebody who listens to webhooks: a host on loopback, its endpoint, and what arrived there."""
+"""A receiver of webhooks: a host on loopback, its endpoint, and the received requests."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Names of processes: what a process held is nobody's when it has ended, and its id may be another's by then."""
+"""Names of processes: leases of an ended process are free, also if its process id is in use again."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.any_database
 
 
 def ended() -> str:
-    """The name of a process that was, and that nobody has."""
+    """The name of an ended process."""
     code = "from authz.telemetry import process_names; print(process_names.own())"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 

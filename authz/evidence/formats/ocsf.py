@@ -1,7 +1,7 @@
 """Open Cybersecurity Schema Framework 1.8.0 (docs/decisions/0029-ocsf-by-hand.md).
 
-Signing in and out is Authentication [3002], what is configured and managed is Entity Management [3004], and what is
-asked of the server is API Activity [6003]. What has no place in a class stands in `unmapped`, under our own names.
+Signing in and out is Authentication [3002], configuration and management is Entity Management [3004], and requests are
+API Activity [6003]. Fields without a place in a class are in `unmapped`, under our own names.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What is wrong with this installation, and what to do about it: `manage.py doctor`.
+"""Checks this installation, and says what to do about problems: `manage.py doctor`.
 
 Each examination looks at one thing and yields findings; one that fails is a finding itself. Other apps name theirs in
 `EXAMINATIONS` of their AppConfig, as dotted names of functions of the same shape.

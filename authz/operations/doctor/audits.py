@@ -16,7 +16,7 @@ UNSEALED = 600.0
 
 
 def evidence() -> Iterator[Finding]:
-    """Is the audit sealed, told and archived as it should be? (Whether it is what was sealed says `audit verify`.)"""
+    """Is the audit sealed, delivered and archived in time? (`audit verify` checks its integrity.)"""
     waiting, lag = unsealed()
     if lag > UNSEALED:
         yield Finding(
@@ -57,7 +57,7 @@ def _directory() -> Iterator[Finding]:
         yield Finding(
             ERROR,
             "audit",
-            f"Nobody may write to {there}.",
+            f"{there} is not writable.",
             f"Give the server's account the right to write to {folder}.",
         )
     elif (free := disk_usage(there).free) < LEAST_FREE:

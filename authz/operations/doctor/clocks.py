@@ -19,7 +19,7 @@ def clock(now: Callable[[], float]) -> Iterator[Finding]:
 
 
 def skew(whose: str, theirs: float, ours: float, *, about: str) -> Iterator[Finding]:
-    """What is to be said about another's clock."""
+    """The finding about another system's clock."""
     apart = abs(theirs - ours)
     if apart > SKEW_WORTH_A_WORD:
         yield Finding(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 ERROR, WARNING = "error", "warning"
 
-# Of what is wrong in one way, so many are named.
+# The most objects that one finding names.
 SHOWN = 20
 # A header of a proxy that is not named is worth a word for a day.
 LATELY = 86_400.0
@@ -13,7 +13,7 @@ LATELY = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`level` is error or warning, `about` what was examined; `says` what is wrong and `do` what to do about it."""
+    """`level` is error or warning, `about` what was examined; `says` is the problem and `do` the remedy."""
 
     level: str
     about: str

@@ -8,7 +8,7 @@ from authz.operations.doctor.finding import LATELY, WARNING, Finding
 
 
 def proxies(now: float) -> Iterator[Finding]:
-    """Has somebody whom the settings do not name written a proxy's header, or a trusted one one that says nothing?"""
+    """Has an address that is not a trusted proxy sent a proxy's header, or a trusted one an unreadable header?"""
     yield from _unreadable(now)
     seen = unnamed_proxies.last_noted()
     if seen is None or now - seen.failed > LATELY:

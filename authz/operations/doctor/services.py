@@ -11,7 +11,7 @@ from authz.clients import identifiers
 from authz.models import PeriodicTask
 from authz.operations.doctor.finding import ERROR, SHOWN, WARNING, Finding
 
-# A task is late when it was due so long ago, whatever it is.
+# A task is late when it has been due for so long.
 LATE = 300.0
 
 
@@ -25,7 +25,7 @@ def configuration() -> Iterator[Finding]:
 
 
 def agents() -> Iterator[Finding]:
-    """Is any named like somebody or something else? They were made before that was refused."""
+    """Has a client the name of a person, a resource or an issuer? New ones are refused; older ones may exist."""
     found = list(identifiers.mistaken_clients())
     for client_id, problem in found[:SHOWN]:
         yield Finding(

@@ -45,7 +45,7 @@ def signing_keys(now: float) -> Iterator[Finding]:
                 WARNING,
                 "signing keys",
                 f"The {alg} key {key.kid} has signed for more than a year.",
-                f"Run `manage.py keys rotate {alg}`; nobody has to be told.",
+                f"Run `manage.py keys rotate {alg}`; verifiers need no notice.",
             )
 
 

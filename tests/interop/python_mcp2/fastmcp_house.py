@@ -1,4 +1,4 @@
-"""Somebody else's resource authorization server: fastmcp, which redeems ID-JAGs for its own Notes.
+"""Another product's resource authorization server: fastmcp, which redeems ID-JAGs for its own Notes.
 
 python fastmcp_house.py PORT TRUSTED_ISSUER JWKS_URI
 """
