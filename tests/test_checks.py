@@ -42,7 +42,7 @@ def test_a_good_installation_raises_none(good: Settings) -> None:
     ["", "auth.example.com", "ftp://auth.example.com", "https://", "https://a.example/?x=1", "https://a.example/#x",
      "https://user@a.example"],
 )  # fmt: skip
-def test_e001_what_is_no_issuer(good: Settings, issuer: str) -> None:
+def test_e001_an_invalid_issuer(good: Settings, issuer: str) -> None:
     gatehouse(good, ISSUER=issuer)
     assert "authz.E001" in raised()
 

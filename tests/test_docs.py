@@ -131,18 +131,18 @@ def test_every_decision_that_code_names_exists() -> None:
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
-def test_settings_are_told_as_they_are_read() -> None:
+def test_settings_are_documented_as_they_are_read() -> None:
     read = set(re.findall(r"(?:env_\w+|environ\.get)\(\s*[\"']([A-Z_]+)[\"']", SETTINGS))
     told = {name for row in table(text("docs/settings.md"), "## The environment") for name in backticked(row[0])}
     assert read == told
 
 
-def test_the_process_is_told_as_it_is_read() -> None:
+def test_the_process_settings_are_documented_as_they_are_read() -> None:
     read = set(re.findall(r"environ\.get\(\"([A-Z_]+)\"", text("authz/serving/__main__.py")))
     assert read == {name for row in table(text("docs/settings.md"), "## The process") for name in backticked(row[0])}
 
 
-def test_the_parts_are_told_as_they_are_plugged_in() -> None:
+def test_the_parts_are_documented_as_they_are_listed() -> None:
     lists = set(re.findall(r"^    \"([A-Z_]+)\": \[$", SETTINGS.partition("GATEHOUSE = {")[2], re.MULTILINE))
     lists |= set(re.findall(r"^    \"([A-Z_]+)\": \[\"", SETTINGS, re.MULTILINE))
     told = {
@@ -151,25 +151,25 @@ def test_the_parts_are_told_as_they_are_plugged_in() -> None:
     assert lists == told
 
 
-def test_every_check_is_told() -> None:
+def test_every_check_is_documented() -> None:
     raised = set(re.findall(r"id=\"(authz\.[EW]\d+)\"", text("authz/checks.py")))
     raised |= set(re.findall(r"\"(authz\.[EW]\d+)\"", text("authz/checks.py")))
     assert raised == {name for row in table(text("docs/settings.md"), "## Checks") for name in backticked(row[0])}
 
 
-def test_every_audit_event_is_told() -> None:
+def test_every_audit_event_is_documented() -> None:
     told = {row[0].strip("`"): row[1] for row in table(text("docs/audit.md"), "## Events") if row[0] != "Event"}
     assert set(told) == {member.value for member in members("Event", Enum)}
     assert all(told.values())
 
 
-def test_every_kind_of_notification_is_told() -> None:
+def test_every_kind_of_notification_is_documented() -> None:
     told = {row[0].strip("`"): row[1:] for row in table(text("docs/notifications.md"), "## Kinds") if row[0] != "Kind"}
     assert set(told) == {member.value for member in members("Kind", Enum)}
     assert all(who for who, _ in told.values())
 
 
-def test_every_reason_is_told_with_what_the_wire_says() -> None:
+def test_every_reason_is_documented_with_its_code() -> None:
     rows = [row for row in table(text("docs/audit.md"), "## Reasons") if row[0] != "Reason"]
     reasons = members("Reason", RefusalReason)
     assert {(row[0].strip("`"), row[2].strip("`")) for row in rows} == {(r.value, r.code) for r in reasons}
@@ -198,7 +198,7 @@ def test_every_requirement_has_its_module_and_its_test() -> None:
 
 
 @pytest.mark.parametrize("section", all_sections(), ids=lambda section: str(section.KEY))
-def test_every_key_of_the_configuration_is_told(section: Section) -> None:
+def test_every_key_of_the_configuration_is_documented(section: Section) -> None:
     rows = list(table(text("docs/configuration.md"), f"## `{section.KEY}:`"))
     told = {name for row in rows for name in backticked(row[0])} | {n for row in rows for n in backticked(row[1])}
     missing = {name for name in keys(section.SERIALIZER()) if name not in told}
@@ -238,7 +238,7 @@ def test_decisions_are_numbered_and_say_why() -> None:
         assert f"({path.name})" in text("docs/decisions/README.md"), path.name
 
 
-def test_every_rate_limit_is_told_with_its_default() -> None:
+def test_every_rate_limit_is_documented_with_its_default() -> None:
     from authz.settings import RATE_LIMITS
 
     rows = [row for row in table(text("docs/settings.md"), "## Rate limits") if row[0] != "Limit"]

@@ -105,7 +105,7 @@ def test_an_approval_that_cannot_be_meant_is_none(erin: Caller, person: Person, 
     assert AccessRequest.objects.get().status == "open"
 
 
-def test_nobody_decides_for_themselves(erin: Caller, person: Person) -> None:
+def test_a_person_cannot_decide_their_own_request(erin: Caller, person: Person) -> None:
     pk = asked(erin)
     User.objects.filter(username="erin").update(role="approver")
 
@@ -116,7 +116,7 @@ def test_nobody_decides_for_themselves(erin: Caller, person: Person) -> None:
     assert AccessRequest.objects.get().status == "open"
 
 
-def test_an_approver_decides_nothing_of_a_server_that_somebody_else_owns(erin: Caller, person: Person) -> None:
+def test_an_approver_cannot_decide_for_a_server_with_another_owner(erin: Caller, person: Person) -> None:
     pk = asked(erin)
     apply(
         f"resources: [{{identifier: '{NOTES}', owner: alice, scopes: [{{name: 'mcp:read'}}, {{name: 'mcp:write'}}]}}]"
@@ -209,7 +209,7 @@ def test_the_console_says_when_nothing_is_to_be_asked(erin: Caller) -> None:
     assert erin.browser.get(f"/console/authz/client/{world.client('nightly-report').pk}/ask/").status_code == 404
 
 
-def test_somebody_elses_agent_is_asked_for_by_its_owner(erin: Caller, person: Person) -> None:
+def test_only_the_owner_requests_access_for_an_agent(erin: Caller, person: Person) -> None:
     form = {"resource": NOTES, "scopes": "mcp:read", "whom": "agent", "reason": "x"}
 
     page = person("approver").browser.post(f"/console/authz/client/{world.client('tool').pk}/ask/", form)

@@ -75,7 +75,7 @@ def test_a_private_key_is_never_taken(erin: Caller) -> None:
         ("pk", 1),
     ],
 )
-def test_a_registration_writes_nothing_but_what_is_its_own(erin: Caller, member: str, value: object) -> None:
+def test_a_registration_writes_only_its_own_attributes(erin: Caller, member: str, value: object) -> None:
     before = Client.objects.count()
 
     response = erin("POST", "agents", {**MACHINE, member: value})
@@ -146,7 +146,7 @@ def test_a_change_of_owner_takes_an_agent_away_at_once(erin: Caller) -> None:
 
 
 @pytest.mark.parametrize("role", PEOPLE)
-def test_nobody_approves_an_agent_of_their_own(person: Person, role: str) -> None:
+def test_a_person_cannot_approve_their_own_agent(person: Person, role: str) -> None:
     caller = person(role)
     me = User.objects.get(username=PEOPLE[role])
     mine = Client.objects.create(client_id="mine", owner=me, grant_types=["client_credentials"])
@@ -189,7 +189,7 @@ MEANWHILE = [
 
 @pytest.mark.parametrize("change", MEANWHILE)
 @pytest.mark.parametrize("verb", ["approve", "suspend", "retire"])
-def test_what_is_decided_by_the_api_is_what_was_read(person: Person, verb: str, change: dict) -> None:
+def test_a_decision_by_the_api_is_for_the_version_that_was_read(person: Person, verb: str, change: dict) -> None:
     """Attack 31: its owner makes something else of it between the look and the approval."""
     caller, path = person("approver"), f"agents/{world.client('pending-agent').pk}"
     seen, terms = caller.etag(path), {"owner": "alice"} if verb == "approve" else None
@@ -220,7 +220,7 @@ def test_an_approval_has_an_owner_who_is_another_and_an_end(person: Person, term
     assert world.client("pending-agent").status == "pending"
 
 
-def test_nobody_renews_an_agent_of_their_own_by_writing_it_down(person: Person) -> None:
+def test_a_person_cannot_renew_their_own_agent_by_configuration(person: Person) -> None:
     response = person("administrator")(
         "PATCH", "configuration/clients/nightly-report", {"approved_until": "2999-01-01"}, if_match="*"
     )
@@ -252,7 +252,7 @@ def test_a_new_secret_replaces_the_one_before(erin: Caller) -> None:
     assert answer["client_secret"] not in str(list(AuditEvent.objects.values_list("detail", flat=True)))
 
 
-def test_an_approver_registers_nothing_and_changes_nobodys(person: Person) -> None:
+def test_an_approver_registers_and_changes_no_agent(person: Person) -> None:
     caller = person("approver")
     agent = world.client("pending-agent")
 
@@ -261,7 +261,7 @@ def test_an_approver_registers_nothing_and_changes_nobodys(person: Person) -> No
     assert caller("POST", f"agents/{agent.pk}/secret").status_code == 403
 
 
-def test_agents_are_found_by_what_they_are(person: Person) -> None:
+def test_agents_are_found_by_their_attributes(person: Person) -> None:
     caller = person("auditor")
 
     assert [item["client_id"] for item in caller.get("agents?status=pending")["items"]] == ["pending-agent"]

@@ -19,7 +19,7 @@ ThroughAgent = Callable[[str, str], Caller]
 READ, WRITE, APPROVE = "gatehouse:read", "gatehouse:write", "gatehouse:approve"
 
 
-def test_a_stranger_learns_where_to_get_a_token(gatehouse: World) -> None:
+def test_a_request_without_a_token_is_told_where_to_get_one(gatehouse: World) -> None:
     response = Caller(Browser())("GET", "me")
 
     assert response.status_code == 401
@@ -45,7 +45,7 @@ def test_the_metadata_leads_to_this_server(gatehouse: World) -> None:
     }
 
 
-def test_an_api_that_nobody_registered_claims_nothing(gatehouse: World) -> None:
+def test_an_unregistered_api_has_no_metadata(gatehouse: World) -> None:
     assert gatehouse.browser.get("/.well-known/oauth-protected-resource/api").status_code == 404
 
 
@@ -135,7 +135,7 @@ ENDINGS: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_token_ends_with_what_it_stands_under(through_agent: ThroughAgent, ending: str) -> None:
+def test_a_token_ends_with_its_authorization(through_agent: ThroughAgent, ending: str) -> None:
     caller = through_agent("administrator", READ)
     assert caller("GET", "me").status_code == 200
 
@@ -176,7 +176,7 @@ def test_scopes_do_not_raise_a_role(through_agent: ThroughAgent) -> None:
     assert problem(response)["error"] == "access_denied"
 
 
-def test_somebody_without_a_role_has_nothing_to_hand_over(through_agent: ThroughAgent) -> None:
+def test_a_person_without_a_role_cannot_delegate_any(through_agent: ThroughAgent) -> None:
     assert through_agent("none", READ)("GET", "me").status_code == 403
 
 
@@ -232,7 +232,7 @@ def test_a_session_with_its_csrf_token_does(person: Callable[..., Caller]) -> No
     assert response.status_code == 200
 
 
-def test_a_session_of_somebody_switched_off_is_none(person: Callable[[str], Caller]) -> None:
+def test_a_session_of_a_deactivated_person_is_refused(person: Callable[[str], Caller]) -> None:
     caller = person("administrator")
     User.objects.filter(username="alice").update(is_active=False)
 

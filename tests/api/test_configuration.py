@@ -92,7 +92,7 @@ def test_a_change_without_a_condition_is_refused(alice: Caller) -> None:
     assert Rule.objects.get(name="Agents read notes").definition["max_lifetime"] == 300
 
 
-def test_of_two_who_saw_the_same_one_changes_it(alice: Caller) -> None:
+def test_of_two_writers_of_the_same_version_one_succeeds(alice: Caller) -> None:
     seen = alice.etag(RULE)
 
     assert alice("PATCH", RULE, {"max_lifetime": 60}, if_match=seen).status_code == 200
@@ -147,7 +147,7 @@ def test_a_merge_patch_is_that_of_rfc_7396(target: dict, patch: dict, result: di
     assert merge(target, patch) == result
 
 
-def test_mistakes_are_told_with_their_places(alice: Caller) -> None:
+def test_mistakes_are_reported_with_their_places(alice: Caller) -> None:
     response = alice(
         "PUT",
         "configuration/clients/x",
@@ -273,14 +273,14 @@ def test_a_mistake_in_the_file_is_named_by_its_line_and_changes_nothing(alice: C
     assert not User.objects.filter(username="zoe").exists()
 
 
-def test_a_file_that_somebody_else_changed_meanwhile_is_not_applied(alice: Caller) -> None:
+def test_a_file_is_not_applied_over_a_concurrent_change(alice: Caller) -> None:
     seen = alice.etag("configuration")
     apply("users: [{username: zoe}]")
 
     assert alice("POST", "configuration", {"rules": []}, if_match=seen).status_code == 412
 
 
-def test_nobody_approves_an_agent_of_their_own_by_writing_it_down(alice: Caller) -> None:
+def test_a_person_cannot_approve_their_own_agent_by_configuration(alice: Caller) -> None:
     mine = {"status": "approved", "owner": "alice", "grant_types": ["client_credentials"], "client_secret": SECRET}
 
     assert alice("PUT", "configuration/clients/mine", mine).status_code == 403

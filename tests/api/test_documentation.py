@@ -68,7 +68,7 @@ def test_the_configuration_that_is_shown_opens_the_api(gatehouse: object) -> Non
     assert [scope["name"] for scope in shown["resources"][0]["scopes"]] == list(SCOPES)
 
 
-def test_every_address_is_told() -> None:
+def test_every_url_is_documented() -> None:
     for pattern in urlpatterns:
         first = str(pattern.pattern).partition("/")[0]
         assert f"/api/v1/{first}" in PAGE, pattern

@@ -251,7 +251,7 @@ def signed_in(role: str) -> Browser:
 
 
 @pytest.mark.parametrize("letter", ["", "N", *ROLES])
-def test_the_api_lets_in_whom_the_table_says(rows: dict[str, str], letter: str) -> None:
+def test_the_api_admits_the_roles_in_the_table(rows: dict[str, str], letter: str) -> None:
     caller = Caller(signed_in({**ROLES, "N": "none"}[letter]) if letter else Browser())
     wrong = []
     for name, pattern in api_routes().items():
@@ -284,7 +284,7 @@ def test_the_api_lets_in_whom_the_table_says(rows: dict[str, str], letter: str) 
 
 
 @pytest.mark.parametrize("letter", ["", "N", *ROLES])
-def test_the_console_lets_in_whom_the_table_says(rows: dict[str, str], letter: str) -> None:
+def test_the_console_admits_the_roles_in_the_table(rows: dict[str, str], letter: str) -> None:
     browser = signed_in({**ROLES, "N": "none"}[letter]) if letter else Browser(raise_request_exception=False)
     found = dict(pages.patterns())
     wrong = []
@@ -332,7 +332,7 @@ def is_refusal(response: HttpResponse) -> bool:
         ("configuration/resources/http%3A%2F%2F127.0.0.1%3A9200%2Fmcp", {"owner": "{me}"}),
     ],
 )
-def test_nobody_raises_themselves(rows: dict[str, str], role: str, path: str, body: dict) -> None:
+def test_no_one_raises_their_own_role(rows: dict[str, str], role: str, path: str, body: dict) -> None:
     me = PEOPLE[role]
     caller = Caller(signed_in(role))
     filled = json.loads(json.dumps(body).replace("{me}", me))
@@ -357,7 +357,7 @@ def test_an_approver_cuts_off_no_more_than_agents_and_grants(rows: dict[str, str
     assert client("nightly-report").status == "approved"
 
 
-def test_what_was_tried_is_recorded_with_who_tried_it(rows: dict[str, str]) -> None:
+def test_a_refused_attempt_is_recorded_with_its_caller(rows: dict[str, str]) -> None:
     caller = Caller(signed_in("auditor"))
 
     caller("PUT", "configuration/users/dana", {"role": "administrator"}, if_match="*")

@@ -38,7 +38,7 @@ def test_an_ask_is_explained_rule_by_rule(dana: Caller) -> None:
     ["", "client_id=nobody", f"client_id=desktop-app&username=nobody&resource={NOTES}", "client_id=desktop-app",
      "client_id=desktop-app&resource=https://nowhere.example/"],
 )  # fmt: skip
-def test_an_ask_that_nobody_can_make_is_not_explained(dana: Caller, query: str) -> None:
+def test_an_impossible_request_is_not_explained(dana: Caller, query: str) -> None:
     assert dana("GET", f"policy/explain?{query}").status_code == 422
 
 
@@ -124,7 +124,7 @@ def test_a_period_is_a_part_of_the_audit(dana: Caller) -> None:
     assert dana("GET", "audit_events?since=2026-01-01T00:00:00").status_code == 422
 
 
-def test_looking_for_what_is_not_there_walks_a_bounded_part(dana: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_without_a_match_reads_a_bounded_part(dana: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     events(60)
     monkeypatch.setattr(audit_events, "WALKED", 20)
 

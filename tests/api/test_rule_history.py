@@ -8,7 +8,7 @@ from tests.api.conftest import Caller
 from tests.support.world import NOTES, World
 
 
-def test_a_change_by_the_api_is_known_to_be_who_made_it(person: Callable[[str], Caller], gatehouse: World) -> None:
+def test_a_change_by_the_api_names_its_author(person: Callable[[str], Caller], gatehouse: World) -> None:
     alice = person("administrator")
     rule = {"name": "New", "effect": "deny", "clients": ["*"], "resources": [NOTES], "scopes": ["*"]}
     assert alice("PUT", "configuration/rules/New", rule).status_code in (200, 201)
@@ -37,7 +37,9 @@ def test_a_past_decision_is_replayed(person: Callable[[str], Caller], gatehouse:
         assert auditor("GET", f"policy/replay?event={other.pk}").status_code == 409
 
 
-def test_the_effect_on_past_asks_is_told_and_nothing_changes(person: Callable[[str], Caller], gatehouse: World) -> None:
+def test_the_effect_on_past_requests_is_shown_and_nothing_changes(
+    person: Callable[[str], Caller], gatehouse: World
+) -> None:
     gatehouse.machine_token()
     answer = person("auditor")("POST", "policy/effect", {"rules": [], "prune": True, "days": 7})
     found = json.loads(answer.content)
@@ -48,7 +50,7 @@ def test_the_effect_on_past_asks_is_told_and_nothing_changes(person: Callable[[s
     assert Rule.objects.count() == 2
 
 
-def test_who_may_not_read_the_audit_learns_nothing_of_it(person: Callable[[str], Caller]) -> None:
+def test_a_caller_who_may_not_read_the_audit_is_refused(person: Callable[[str], Caller]) -> None:
     erin = person("developer")
     assert erin("POST", "policy/effect", {"rules": []}).status_code == 403
     assert erin("GET", "policy/history").status_code == 403

@@ -26,7 +26,7 @@ def test_it_is_a_valid_openapi_3_1_document(document: dict) -> None:
     validate_schema(document)
 
 
-def test_it_is_served_to_everybody(gatehouse: World) -> None:
+def test_it_is_served_to_everyone(gatehouse: World) -> None:
     response = gatehouse.browser.get("/api/v1/schema")
 
     assert response.status_code == 200

@@ -99,7 +99,7 @@ def test_an_honest_one_can(uri: str) -> None:
 
 
 @pytest.mark.parametrize("uri", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "vbscript:x"])
-def test_one_that_stands_in_the_database_all_the_same_is_never_redirected_to(gatehouse: World, uri: str) -> None:
+def test_a_dangerous_uri_in_the_database_is_never_redirected_to(gatehouse: World, uri: str) -> None:
     # Written past `apply`: by hand, by a restored dump, by a bug of a resolver.
     Client.objects.filter(client_id="desktop-app").update(redirect_uris=uri)
     gatehouse.sign_in("bob")

@@ -41,7 +41,7 @@ def test_an_error_goes_to_the_registered_address_and_nowhere_else(gatehouse: Wor
 
 @pytest.mark.parametrize("changes", BAD_REQUESTS)
 @pytest.mark.parametrize("redirect_uri", ["https://evil.example/", f"{REDIRECT}.evil.example/", "//evil.example"])
-def test_no_error_is_worth_a_redirect_to_a_stranger(
+def test_no_error_redirects_to_an_unregistered_uri(
     gatehouse: World, changes: dict[str, str], redirect_uri: str
 ) -> None:
     response = gatehouse.browser.get(gatehouse.authorize_url(**changes | {"redirect_uri": redirect_uri}))

@@ -161,7 +161,7 @@ class TestClientAssertions:
         params = client_assertion() | {"client_assertion": token}
         assert gatehouse.token(grant_type="client_credentials", **params).status_code == 401
 
-    def test_our_own_access_token_authenticates_nobody(self, gatehouse: World) -> None:
+    def test_our_own_access_token_is_no_client_assertion(self, gatehouse: World) -> None:
         token = gatehouse.machine_token()["access_token"]
         assert self.refuse(gatehouse, client_assertion() | {"client_assertion": token}).startswith("client_a")
 

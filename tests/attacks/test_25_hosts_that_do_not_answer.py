@@ -102,7 +102,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize("discovered", [False, True], ids=["named keys", "discovered keys"])
 @pytest.mark.parametrize("error", DOWN.values(), ids=DOWN)
 @pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
-def test_a_host_that_does_not_answer_is_nobodys_fault(
+def test_a_host_that_does_not_answer_is_not_the_clients_fault(
     door: Callable[[Company], Any],
     error: OutboundError,
     *,
@@ -138,7 +138,7 @@ def _is_its_owners_fault(answer: Any, counted: list[str]) -> None:
 
 @pytest.mark.parametrize("error", ANSWERS.values(), ids=ANSWERS)
 @pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
-def test_an_answer_that_is_no_key_set_is_somebodys_fault(
+def test_an_answer_that_is_no_key_set_is_the_clients_fault(
     door: Callable[[Company], Any],
     error: OutboundError,
     company: Company,

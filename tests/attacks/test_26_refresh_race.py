@@ -158,7 +158,7 @@ class TestReplay:
         assert gatehouse.refresh(second).status_code == 200
 
     @pytest.mark.parametrize("leave", ["suspended client", "deactivated person", "denied by rule"])
-    def test_whoever_may_no_longer_gets_nothing_within_the_window(self, gatehouse: World, leave: str) -> None:
+    def test_a_client_that_lost_access_gets_nothing_within_the_window(self, gatehouse: World, leave: str) -> None:
         first = gatehouse.signed_in_tokens()["refresh_token"]
         gatehouse.refresh(first)
         if leave == "suspended client":
@@ -275,7 +275,7 @@ class TestARotationThatWasLost:
         assert not AuditEvent.objects.filter(event="token:authorization:family_revoked").exists()
 
     @pytest.mark.parametrize("older", [0, 1, 2])
-    def test_what_was_used_before_the_cut_is_a_replay_again(self, gatehouse: World, older: int) -> None:
+    def test_a_token_used_before_the_power_cut_is_a_replay_again(self, gatehouse: World, older: int) -> None:
         tokens = rotated(gatehouse, 3)
         forgotten(3)
         assert gatehouse.refresh(tokens[3]).status_code == 200

@@ -39,7 +39,7 @@ class TestOnce:
         assert server.introspect(winner["access_token"], RESOURCE_SERVER) == {"active": False}
         assert server.refresh(winner["refresh_token"]).status_code == 400
 
-    def test_a_replay_revokes_what_the_code_led_to(self, gatehouse: World) -> None:
+    def test_a_replay_revokes_the_tokens_of_the_code(self, gatehouse: World) -> None:
         code = gatehouse.authorize()["code"]
         tokens = json.loads(gatehouse.redeem(code).content)
         refreshed = json.loads(gatehouse.refresh(tokens["refresh_token"]).content)
@@ -120,7 +120,7 @@ class TestSomebodyElses:
             ({"code": None}, "invalid_request"),
         ],
     )
-    def test_whoever_cannot_prove_the_request_gets_nothing_and_burns_nothing(
+    def test_a_wrong_verifier_gets_nothing_and_does_not_use_up_the_code(
         self, gatehouse: World, changes: dict[str, Any], expected: str
     ) -> None:
         code = gatehouse.authorize()["code"]
@@ -151,7 +151,7 @@ class TestPkceDowngrade:
         ],
     )
     @pytest.mark.parametrize("client_id", ["desktop-app", "web-app"])
-    def test_a_request_without_s256_is_refused_before_anybody_signs_in(
+    def test_a_request_without_s256_is_refused_before_the_sign_in(
         self, gatehouse: World, changes: dict[str, Any], client_id: str
     ) -> None:
         response = gatehouse.browser.get(gatehouse.authorize_url(client_id=client_id, **changes))

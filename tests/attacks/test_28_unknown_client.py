@@ -71,7 +71,7 @@ def test_an_unknown_client_gets_a_page_and_no_redirect(
     assert "app.example.com" not in text
 
 
-def test_what_the_stranger_sent_is_not_shown_on_the_page(gatehouse: World) -> None:
+def test_the_page_does_not_show_values_of_the_request(gatehouse: World) -> None:
     text = page(gatehouse, redirect_uri="https://evil.example/<img src=x onerror=alert(1)>", state="evil-state")
     assert "evil" not in text
 
@@ -98,7 +98,7 @@ def test_a_client_without_redirect_uris_has_nowhere_to_be_answered(gatehouse: Wo
 
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri", "state"])
-def test_a_parameter_sent_twice_gets_a_page_since_nobody_knows_which_one_counts(gatehouse: World, name: str) -> None:
+def test_a_parameter_sent_twice_gets_a_page_and_no_redirect(gatehouse: World, name: str) -> None:
     url = gatehouse.authorize_url() + f"&{name}=https://evil.example/"
     response = gatehouse.browser.get(url)
     assert response.status_code == 400

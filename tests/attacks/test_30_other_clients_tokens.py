@@ -62,7 +62,7 @@ class TestRevocation:
         assert gatehouse.introspect(tokens["access_token"]) == {"active": False}
 
     @pytest.mark.parametrize("token", ["nonsense", "a.b.c", "..", "é", "x" * 5000, "eyJhbGciOiJub25lIn0.e30."])
-    def test_what_is_no_token_is_no_error_either(self, gatehouse: World, token: str) -> None:
+    def test_an_unknown_token_is_no_error(self, gatehouse: World, token: str) -> None:
         assert gatehouse.post("revoke", {"token": token, "client_id": "desktop-app"}).status_code == 200
 
     def test_a_suspended_client_may_still_give_up_what_it_holds(self, gatehouse: World) -> None:
@@ -110,7 +110,7 @@ class TestIntrospection:
         assert response.status_code == 401
 
     @pytest.mark.parametrize("who", ["nightly-report", "web-app", "payroll-server", "pending-agent"])
-    def test_nobody_but_the_named_server_learns_anything(self, gatehouse: World, who: str) -> None:
+    def test_only_the_named_server_learns_anything(self, gatehouse: World, who: str) -> None:
         token = gatehouse.signed_in_tokens()["access_token"]
         secret = SERVER_SECRET if who == "payroll-server" else SECRET
         response = gatehouse.post("introspect", {"token": token}, authorization=basic_header(who, secret))
@@ -144,7 +144,7 @@ class TestIntrospection:
         assert kid not in [jwk["kid"] for jwk in gatehouse.browser.get("/o/jwks").json()["keys"]]
 
     @pytest.mark.parametrize("change", ["client", "person", "resource", "rule", "server"])
-    def test_what_is_withdrawn_is_inactive_at_once(self, gatehouse: World, change: str) -> None:
+    def test_a_withdrawn_token_is_inactive_at_once(self, gatehouse: World, change: str) -> None:
         from authz.models import ProtectedResource, Rule
 
         token = gatehouse.signed_in_tokens()["access_token"]

@@ -167,7 +167,7 @@ class TestSomethingElse:
         assert world.redirect_parameters(response)["error"] == "access_denied"
         assert Consent.objects.count() == AuthorizationCode.objects.count() == 0
 
-    def test_nobody_consents_without_signing_in(self, gatehouse: World) -> None:
+    def test_consent_needs_a_sign_in(self, gatehouse: World) -> None:
         response = gatehouse.browser.post(gatehouse.authorize_url(), {"allow": "true"})
         assert response["Location"].startswith("/accounts/login/")
         assert urlencode({"next": "/o/authorize"}, safe="/") in response["Location"]

@@ -65,7 +65,7 @@ def widen_scopes() -> None:
         lambda: ProtectedResource.objects.filter(identifier=NOTES).update(name="Other notes"),
     ],
 )
-def test_what_has_changed_since_is_shown_again(gatehouse: World, change: Callable[[], Any]) -> None:
+def test_a_changed_page_is_shown_again(gatehouse: World, change: Callable[[], Any]) -> None:
     gatehouse.sign_in("bob")
     url = gatehouse.authorize_url(scope=ALL)
     page = gatehouse.browser.get(url)
@@ -134,7 +134,7 @@ def test_a_form_is_one_persons_in_one_session(gatehouse: World) -> None:
     assert nothing_was_given()
 
 
-def test_denying_needs_no_agreement_on_what_was_shown(gatehouse: World) -> None:
+def test_denying_needs_no_matching_page(gatehouse: World) -> None:
     gatehouse.sign_in("bob")
     url = gatehouse.authorize_url()
     page = gatehouse.browser.get(url)
@@ -204,7 +204,7 @@ class TestAsking:
             {"client_id": "web-app"},
         ],
     )
-    def test_looking_asks_nobody(self, waits: World, changes: dict[str, str]) -> None:
+    def test_get_opens_no_access_request(self, waits: World, changes: dict[str, str]) -> None:
         for _ in range(2):
             page = waits.browser.get(waits.authorize_url(**changes))
             assert page.status_code == 403
@@ -212,7 +212,7 @@ class TestAsking:
         assert not AccessRequest.objects.exists()
         assert not Notification.objects.exists()
 
-    def test_looking_at_an_agent_that_waits_asks_nobody(self, gatehouse: World) -> None:
+    def test_get_for_a_waiting_agent_notifies_no_one(self, gatehouse: World) -> None:
         DESKTOP.update(status="pending")
         gatehouse.sign_in("bob")
         assert b"Ask for access" in gatehouse.browser.get(gatehouse.authorize_url()).content
@@ -258,7 +258,7 @@ class TestAsking:
             lambda: DESKTOP.update(scope=["mcp:read"]),
         ],
     )
-    def test_what_has_changed_since_is_not_asked_for(self, waits: World, change: Callable[[], Any]) -> None:
+    def test_a_changed_request_is_not_opened(self, waits: World, change: Callable[[], Any]) -> None:
         url = waits.authorize_url(scope=ALL)
         page = waits.browser.get(url)
         change()
@@ -273,7 +273,7 @@ class TestAsking:
         waits.press(waits.authorize_url(resource=PAYROLL, scope="payroll:read"), page, ask="true")
         assert not AccessRequest.objects.exists()
 
-    def test_what_is_allowed_meanwhile_is_consented_to_on_its_own_page(self, waits: World) -> None:
+    def test_scopes_allowed_meanwhile_need_consent_on_a_new_page(self, waits: World) -> None:
         url = waits.authorize_url()
         page = waits.browser.get(url)
         Rule.objects.filter(name="Ask first").delete()

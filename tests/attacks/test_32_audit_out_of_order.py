@@ -108,7 +108,9 @@ class TestNoTokenWithoutItsRecord:
 
 
 class TestGrowth:
-    def test_a_stranger_cannot_grow_it_without_limit(self, gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_unknown_client_cannot_grow_it_without_limit(
+        self, gatehouse: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(refusal_sampling, "BURST", 5.0)
         monkeypatch.setattr(refusal_sampling, "RATE", 0.0)
         refusal_sampling.reset()
@@ -116,7 +118,7 @@ class TestGrowth:
             assert gatehouse.token(grant_type="client_credentials", client_id="nobody").status_code == 401
         assert AuditEvent.objects.filter(event="token:access:refused").count() == 5
 
-    def test_what_was_left_out_is_counted(self, gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_left_out_refusals_are_counted(self, gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(refusal_sampling, "BURST", 1.0)
         monkeypatch.setattr(refusal_sampling, "RATE", 0.0)
         refusal_sampling.reset()
@@ -126,7 +128,7 @@ class TestGrowth:
         gatehouse.token(grant_type="client_credentials", client_id="nobody")
         assert AuditEvent.objects.order_by("id").last().detail["left_out"] == 3  # type: ignore[union-attr]
 
-    def test_what_is_issued_is_recorded_however_many_refusals_there_were(
+    def test_issued_tokens_are_recorded_after_any_number_of_refusals(
         self, gatehouse: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(refusal_sampling, "BURST", 0.0)
@@ -158,7 +160,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_what_a_stranger_calls_himself_is_kept_as_data(gatehouse: World, text: str) -> None:
+def test_a_claimed_client_id_is_recorded_as_data(gatehouse: World, text: str) -> None:
     # Encoding it for CSV, CEF or a page is the exports' business; the record says what was said.
     assert gatehouse.token(grant_type="client_credentials", client_id=text).status_code == 401
     assert AuditEvent.objects.get(event="token:access:refused").client_id == text

@@ -53,7 +53,7 @@ def either(request: pytest.FixtureRequest) -> RunningGatehouse:
     return running
 
 
-def test_the_metadata_stands_at_every_address_and_names_the_issuer_and_its_endpoints(either: RunningGatehouse) -> None:
+def test_the_metadata_is_at_every_address_and_names_the_issuer_and_its_endpoints(either: RunningGatehouse) -> None:
     documents = [either.ask("GET", address) for address in addresses(either)]
     assert [document.status_code for document in documents] == [200] * len(documents)
     assert len({document.text for document in documents}) == 1
@@ -139,7 +139,7 @@ def test_machine_endpoints_do_not_see_the_host(server: RunningGatehouse, headers
 
 
 @pytest.mark.parametrize("host", ["", "127.0.0.1\t.evil.example"])
-def test_what_is_no_host_is_refused(server: RunningGatehouse, host: str) -> None:
+def test_an_invalid_host_is_refused(server: RunningGatehouse, host: str) -> None:
     for address in [*addresses(server), f"{server.origin}/accounts/login/"]:
         answer = server.ask("GET", address, headers={"Host": host})
         assert answer.status_code == 400

@@ -250,7 +250,7 @@ class TestWhatCanBeReadInOneWay:
         assert statuses(server, *pieces) == expected
 
 
-def test_a_refusal_is_read_by_who_goes_on_sending(server: RunningGatehouse) -> None:
+def test_a_client_that_goes_on_sending_can_read_the_refusal(server: RunningGatehouse) -> None:
     """Closing at once would reset the connection, and the answer with it."""
     received = answers(server, GET + b"\r\n", *[HIDDEN * 200] * 10, ends=False)
     assert [int(status) for status in STATUS.findall(received)] == [400]
@@ -312,7 +312,7 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("sent", FLOODS.values(), ids=FLOODS)
-def test_a_hundred_connections_cost_little_and_keep_nobody_waiting(server: RunningGatehouse, sent: bytes) -> None:
+def test_a_hundred_connections_cost_little_and_delay_no_other(server: RunningGatehouse, sent: bytes) -> None:
     """Attack: 100 connections with 250 KB of requests each took 2 GiB, and others waited for 17 s."""
     before = memory(server)
     begun = threading.Thread(target=lambda: made.extend(flood(server, 100, sent)))

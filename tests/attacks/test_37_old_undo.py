@@ -198,7 +198,9 @@ class TestRaces:
         assert DESKTOP.get().status == "suspended"
 
     @pytest.mark.parametrize("attempt", range(4))
-    def test_an_undo_beside_a_change_gives_back_what_was_there(self, committed_gatehouse: World, attempt: int) -> None:
+    def test_an_undo_with_a_concurrent_change_restores_the_earlier_state(
+        self, committed_gatehouse: World, attempt: int
+    ) -> None:
         row = cut("client", "desktop-app")
         given_back: list[bool] = []
 

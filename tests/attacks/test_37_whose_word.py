@@ -52,7 +52,7 @@ def value_of(client: Client, name: str) -> object:
     return value.username if isinstance(value, User) else value
 
 
-def test_every_column_is_somebodys() -> None:
+def test_every_column_has_an_owner() -> None:
     assert attributes.unclassified() == set()
     assert not attributes.DECLARED & attributes.ORGANISATIONS
     assert set(TRUSTED) == attributes.ORGANISATIONS - {"approval_reminders"}
@@ -65,7 +65,7 @@ def test_what_rules_refer_to_is_the_organisations() -> None:
     assert set(columns.values()) <= attributes.ORGANISATIONS
 
 
-def test_no_door_of_everybodys_names_them() -> None:
+def test_no_self_service_input_names_them() -> None:
     assert not attributes.ORGANISATIONS & set(REGISTRABLE)
     assert attributes.ORGANISATIONS & set(AgentForm.Meta.fields)
 

@@ -70,7 +70,7 @@ def test_a_code_is_good_once_for_all_of_them(house: RunningGatehouse) -> None:
 
 
 @pytest.mark.any_database
-def test_nobody_takes_as_long_as_somebody(house: RunningGatehouse) -> None:
+def test_an_unknown_account_takes_as_long_as_a_known_one(house: RunningGatehouse) -> None:
     """By the quickest of several attempts, in rounds: a busy machine needs more of them, a difference stays."""
     logins = ["known", "known@example.com", "nobody", "nobody@example.com", "off@example.com", "without@example.com"]
     quickest = dict.fromkeys(logins, math.inf)
@@ -79,7 +79,7 @@ def test_nobody_takes_as_long_as_somebody(house: RunningGatehouse) -> None:
             quickest[login] = min(quickest[login], seconds_to_refuse(house, login))
         if number >= 3 and max(quickest.values()) < 1.7 * min(quickest.values()):
             return
-    pytest.fail(f"who guesses a name is told by the time: {quickest}")
+    pytest.fail(f"the time reveals whether an account exists: {quickest}")
 
 
 def seconds_to_refuse(house: RunningGatehouse, login: str) -> float:

@@ -60,13 +60,13 @@ class TestAnAddressIsGiven:
         assert {"account_email", "account_signup", "account_set_password", "socialaccount_connections"} <= set(closed)
 
     @pytest.mark.parametrize("action", ["action_add", "action_primary", "action_send", "action_remove"])
-    def test_nobody_gives_themselves_an_address(self, gatehouse: World, action: str) -> None:
+    def test_people_cannot_add_an_address_themselves(self, gatehouse: World, action: str) -> None:
         gatehouse.sign_in("bob")
         gatehouse.browser.post("/accounts/email/", {"email": "ceo@example.com", action: ""})
         assert person("bob").email == "bob@example.com"
         assert not EmailAddress.objects.exists()
 
-    def test_one_that_was_entered_before_counts_for_nobody(self, gatehouse: World) -> None:
+    def test_an_unverified_address_from_before_does_not_count(self, gatehouse: World) -> None:
         """As an earlier version let people do."""
         bob = person("bob")
         User.objects.filter(pk=bob.pk).update(email="ceo@example.com", email_key="ceo@example.com")
@@ -92,12 +92,12 @@ class TestAnAddressIsGiven:
         assert signs_in("BOB@Example.com", "bob-password")
         assert signs_in("BOB", "bob-password")
 
-    def test_a_shared_address_names_nobody(self, gatehouse: World) -> None:
+    def test_a_shared_address_signs_no_one_in(self, gatehouse: World) -> None:
         User.objects.create_user("bobs-other", email="bob@example.com", password="bobs-other-password")
         assert people.named("bob@example.com") is None
         assert people.named("bob") == person("bob")
 
-    def test_a_name_that_is_somebodys_address(self, gatehouse: World) -> None:
+    def test_a_user_name_that_is_another_persons_address(self, gatehouse: World) -> None:
         other = User.objects.create_user("bob@example.com", password="another-password")
         assert people.named("bob@example.com") == other, "a name is one person's; an address may be several people's"
 
@@ -186,7 +186,7 @@ class TestANewPassword:
         assert gatehouse.browser.post("/accounts/password/change/", form | {"oldpassword": "bob-password"}).status_code
         assert person("bob").check_password("bob-password")
 
-    def test_the_same_one_hashed_anew_ends_nothing(self, gatehouse: World, settings: Any) -> None:
+    def test_hashing_the_same_password_again_ends_nothing(self, gatehouse: World, settings: Any) -> None:
         tokens = gatehouse.signed_in_tokens()
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher", *settings.PASSWORD_HASHERS]
         assert signs_in("bob", "bob-password")
@@ -406,7 +406,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         "off@example.com", "without", "without@example.com", "shared@example.com", "linked@example.com", "a" * 200,
     ],
 )  # fmt: skip
-def test_a_sign_in_takes_the_same_work_for_everybody(gatehouse: World, hashed: list[str], login: str) -> None:
+def test_a_sign_in_takes_the_same_work_for_each_account(gatehouse: World, hashed: list[str], login: str) -> None:
     from xaa.models import SignInClient, SubjectLink, TrustedIssuer
 
     User.objects.create_user("switched-off", email="off@example.com", password=NEW, is_active=False)
@@ -501,7 +501,7 @@ def test_a_sign_in_leads_to_no_other_origin(gatehouse: World, address: str) -> N
     assert answer["Location"] == "/account/"
 
 
-def test_rows_stay_for_who_looks_later(gatehouse: World) -> None:
+def test_rows_stay_for_later_review(gatehouse: World) -> None:
     """Ended, not removed (invariant 10)."""
     gatehouse.signed_in_tokens()
     by_code()

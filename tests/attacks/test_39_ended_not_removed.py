@@ -87,7 +87,7 @@ DOORS: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_what_is_removed_has_ended_and_stays(given: tuple[World, dict[str, Any]], door: str) -> None:
+def test_a_removed_object_has_ended_and_stays(given: tuple[World, dict[str, Any]], door: str) -> None:
     gatehouse, tokens = given
     row = Authorization.objects.get()
     assert row.status_list is not None
@@ -187,7 +187,7 @@ def test_a_program_that_deletes_itself_has_ended(gatehouse: World) -> None:
         assert ask(method, path, program(), token).status_code == 401
 
 
-def test_making_room_takes_nobody_that_anything_rests_on(gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replacing_clients_spares_those_with_authorizations(gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
     apply(ON)
     registered = ask("post", PATH, program()).json()
     Consent.objects.create(
@@ -246,7 +246,7 @@ def test_the_orm_is_refused(given: tuple[World, dict[str, Any]], model: Any) -> 
         model.objects.all()._raw_delete(using="default")
 
 
-def test_what_is_long_over_may_go(given: tuple[World, dict[str, Any]]) -> None:
+def test_authorizations_that_ended_long_ago_may_be_removed(given: tuple[World, dict[str, Any]]) -> None:
     with append_only.lifted():
         Authorization.objects.update(revoked="2026-01-01T00:00Z", created="2026-01-01T00:00Z")
     assert Authorization.objects.all().delete()[0] >= 1

@@ -112,7 +112,7 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("planted", range(3))
-def test_what_was_planted_before_the_backup_is_not_restored(
+def test_triggers_planted_before_the_backup_are_not_restored(
     committed_gatehouse: World, tmp_path: Path, planted: int
 ) -> None:
     path = tmp_path / "copy"
@@ -222,7 +222,7 @@ def test_no_destination_is_called_like_an_archive(name: str, settings: Any, tmp_
 
 
 @pytest.mark.parametrize("kind", ["hard link", "symbolic link", "pipe", "directory", "the database"])
-def test_no_destination_writes_through_what_stands_there(
+def test_no_destination_writes_through_a_link_or_device(
     kind: str, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "audit"

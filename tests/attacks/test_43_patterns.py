@@ -90,7 +90,7 @@ def test_twice_the_text_takes_at_most_three_times_as_long(
     assert long < 2.0
 
 
-def test_a_subject_of_dashes_is_told_at_once() -> None:
+def test_a_subject_of_dashes_is_answered_at_once() -> None:
     began = time.thread_time()
     for _ in range(100):
         assert not workloads.matches(Binding("sa:*-*-*-prod", "c"), {"sub": "sa:" + "-" * 2040})
@@ -141,7 +141,7 @@ FORGED = {
 
 @pytest.mark.parametrize("named", [{}, {"client_id": "wif-workload"}], ids=["names no client", "names its client"])
 @pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
-def test_what_is_not_verified_is_matched_against_no_pattern(
+def test_an_unverified_subject_is_matched_against_no_pattern(
     forged: Callable[[Company], str],
     named: dict[str, str],
     company: Company,

@@ -124,7 +124,7 @@ def test_a_used_assertion_opens_no_access_request(company: Company) -> None:
     assert not AccessRequest.objects.exists()
 
 
-def test_who_left_the_group_that_allowed_it_is_out_of_it_although_refused(company: Company) -> None:
+def test_a_refused_assertion_still_removes_the_person_from_the_group(company: Company) -> None:
     person("bob").groups.clear()
     assert company.redeem_assertion(company.idp.id_jag(groups=["engineering"])).status_code == 200
     left = company.idp.id_jag(groups=[])
@@ -158,7 +158,7 @@ def test_a_used_assertion_of_a_workload_widens_nothing(company: Company) -> None
         (Word(10, "a"), Heard(10, frozenset(str(n) for n in range(subject_resolution.MAXIMUM_WORDS))), False),
     ],
 )
-def test_what_is_news(word: Word, heard: Heard, expected: bool) -> None:
+def test_which_statements_are_new(word: Word, heard: Heard, expected: bool) -> None:
     assert is_news(word, heard) is expected
 
 
@@ -177,7 +177,7 @@ def test_what_is_news(word: Word, heard: Heard, expected: bool) -> None:
         ([], [(-10, ["sales"])] * 4),
     ],
 )
-def test_of_several_at_once_memberships_are_what_was_said_last(
+def test_of_concurrent_assertions_the_newest_decides_the_memberships(
     company: Company, monkeypatch: pytest.MonkeyPatch, first: list[str], said: list[tuple[int, list[str]]]
 ) -> None:
     now = int(time.time())

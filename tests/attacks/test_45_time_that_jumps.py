@@ -65,7 +65,7 @@ def test_what_may_have_been_removed_is_refused_by_a_node_whose_clock_is_behind(e
 
 
 @pytest.mark.django_db
-def test_the_mark_of_what_was_removed_only_moves_ahead() -> None:
+def test_the_removal_mark_only_moves_forward() -> None:
     at = datetime.now(UTC)
     for moment in (at, at - timedelta(hours=1), at + timedelta(hours=1), at):
         clocks.mark_removed("x", moment)
@@ -104,7 +104,7 @@ def test_a_clock_that_was_set_ahead_is_believed_after_a_day(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("apart", [0.0, -59.0, 59.0, -61.0, 3600.0, -7200.0])
-def test_the_earliest_clock_says_what_is_over(monkeypatch: pytest.MonkeyPatch, apart: float) -> None:
+def test_the_earliest_clock_decides_what_has_expired(monkeypatch: pytest.MonkeyPatch, apart: float) -> None:
     monkeypatch.setattr(clocks, "apart", lambda: apart)
     believed = clocks.earliest().timestamp()
     assert believed == pytest.approx(time.time() + min(0.0, apart), abs=5)
@@ -158,7 +158,7 @@ def test_the_databases_clock_is_asked(clock: Clock) -> None:
         (4600.0, 7200.0, False),
     ],
 )
-def test_what_is_due_later_than_its_interval_is_due_now(at: float, longest: float, *, has_come: bool) -> None:
+def test_a_task_due_later_than_its_interval_is_due_now(at: float, longest: float, *, has_come: bool) -> None:
     assert is_due(at, 1000.0, longest) is has_come
 
 
@@ -216,7 +216,7 @@ def test_a_node_whose_clock_is_wrong_tidies_nothing_and_goes_on_sealing(
     assert periodic.run_due(apart=apart) == runs
 
 
-def test_what_removes_or_ends_by_the_clock_needs_a_true_one() -> None:
+def test_tasks_that_remove_or_end_on_schedule_need_a_true_clock() -> None:
     needs = {name for name, task in registry.periodic_tasks().items() if getattr(task, "NEEDS_TRUE_CLOCK", False)}
     assert needs == {
         "authz.operations.housekeeping",
@@ -241,7 +241,7 @@ def test_the_doctor_says_when_tasks_are_put_off(gatehouse: world.World) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("jump", [-10.0, 0.0, HOUR, 24 * HOUR, 365 * 24 * HOUR, 30.0])
-def test_leases_and_retries_of_a_clock_that_was_ahead_hold_nobody(gatehouse: world.World, jump: float) -> None:
+def test_leases_and_retries_of_a_clock_that_was_ahead_do_not_block(gatehouse: world.World, jump: float) -> None:
     now = time.time()
     holds = 0 < jump < 60
     AuditDestination.objects.create(

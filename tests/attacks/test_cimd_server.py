@@ -297,7 +297,7 @@ def test_one_document_has_one_spelling(attacked: Attacked) -> None:
      "JaVaScRiPt:alert(1)", "data:text/html,x", "cursor://x/cb", "http://localhost.evil/callback",
      "http://localhost:80@evil.example/callback", "http://localhost/other"],
 )  # fmt: skip
-def test_nobody_is_sent_to_an_address_that_is_not_the_clients(redirect_uri: str, attacked: Attacked) -> None:
+def test_no_redirect_to_an_address_that_is_not_the_clients(redirect_uri: str, attacked: Attacked) -> None:
     listed = (
         [CALLBACK, redirect_uri] if redirect_uri != "http://localhost/other" and "@" not in redirect_uri else [CALLBACK]
     )
@@ -344,7 +344,7 @@ def test_concurrent_first_sights_of_one_document_make_one_fetch_over_all_process
     assert statuses.count(302) >= 4
 
 
-def test_two_hundred_first_sights_on_one_slow_host_block_nobody_and_keep_to_the_budget(attacked: Attacked) -> None:
+def test_two_hundred_unknown_clients_on_one_slow_host_delay_no_other_and_keep_to_the_budget(attacked: Attacked) -> None:
     documents = attacked.documents
     under_way, most, lock = 0, 0, threading.Lock()
 

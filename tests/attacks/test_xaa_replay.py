@@ -50,7 +50,7 @@ def body(response: Any) -> dict[str, Any]:
     return dict(json.loads(response.content))
 
 
-def test_who_lost_the_answer_gets_the_same_one(company: Company) -> None:
+def test_a_client_that_lost_the_response_gets_the_same_one(company: Company) -> None:
     assertion = company.idp.id_jag()
     first = body(company.redeem_assertion(assertion))
     for _ in range(3):
@@ -90,14 +90,14 @@ def test_after_the_window_it_is_a_replay(company: Company) -> None:
     assert refused(company.redeem_assertion(assertion)) == REFUSED
 
 
-def test_what_was_ended_meanwhile_is_not_given_again(company: Company) -> None:
+def test_an_authorization_that_ended_meanwhile_is_not_given_again(company: Company) -> None:
     assertion = company.idp.id_jag()
     assert company.redeem_assertion(assertion).status_code == 200
     Authorization.objects.filter(grant_type=JWT_BEARER).update(revoked=datetime.now(UTC), revoked_reason="test")
     assert refused(company.redeem_assertion(assertion)) == REFUSED
 
 
-def test_who_may_no_longer_gets_no_second_answer(company: Company) -> None:
+def test_a_client_that_lost_access_gets_no_repeated_response(company: Company) -> None:
     assertion = company.idp.id_jag()
     assert company.redeem_assertion(assertion).status_code == 200
     organisation.world.person("bob").groups.clear()

@@ -37,7 +37,7 @@ def test_a_revoked_session_mints_nothing(company: Company) -> None:
     assert refused(company.exchange(tokens["refresh_token"], subject_token_type=REFRESH_TOKEN_TYPE)) == REFUSED
 
 
-def test_a_session_of_somebody_else_does_not_stand_in(company: Company) -> None:
+def test_another_persons_session_is_not_accepted(company: Company) -> None:
     token = company.login()["id_token"]
     Session.objects.update(user=person("charlie"))
     assert refused(company.exchange(token)) == REFUSED
@@ -135,12 +135,12 @@ def test_the_same_sub_of_another_tenant_is_another_person(company: Company, seco
 
 
 @pytest.mark.parametrize("verified", [None, False, "false", 1, "1", "yes", "", "truer", {}, [True]])
-def test_an_address_that_is_not_verified_finds_nobody(company: Company, verified: Any) -> None:
+def test_an_unverified_address_finds_no_person(company: Company, verified: Any) -> None:
     assert refused(company.redeem_assertion(company.idp.id_jag(email_verified=verified))) == REFUSED
     assert not SubjectLink.objects.exists()
 
 
-def test_an_address_finds_nobody_where_it_is_not_named(company: Company, second: Idp) -> None:
+def test_an_address_finds_no_person_unless_configured(company: Company, second: Idp) -> None:
     for_everybody()
     response = company.redeem_assertion(second.id_jag())  # Bob's verified address, by an issuer that matches by sub
     assert subject_of(response) != str(person("bob").subject)
@@ -159,7 +159,7 @@ def test_a_recycled_address_does_not_inherit_the_account(company: Company) -> No
     assert AuditEvent.objects.filter(reason="subject_linked_otherwise").exists()
 
 
-def test_an_ambiguous_address_finds_nobody(company: Company) -> None:
+def test_an_ambiguous_address_finds_no_person(company: Company) -> None:
     User.objects.filter(username="charlie").update(email="BOB@example.com")
     assert refused(company.redeem_assertion(company.idp.id_jag())) == REFUSED
 
@@ -175,7 +175,7 @@ def test_an_issuer_cannot_name_our_accounts(company: Company) -> None:
     assert refused(company.redeem_assertion(company.idp.id_jag(aud_sub=alice, email=None))) == REFUSED
 
 
-def test_a_person_made_by_an_issuer_is_nobody_yet(company: Company, second: Idp) -> None:
+def test_a_person_created_by_an_issuer_has_no_rights_yet(company: Company, second: Idp) -> None:
     """A new person has no role and no groups, and no name that a rule may already speak of."""
     response = company.redeem_assertion(second.id_jag(sub="alice", email="alice@evil.example", groups=["engineering"]))
     assert refused(response) == REFUSED

@@ -87,7 +87,7 @@ def test_what_a_workload_was_given_is_inactive_at_once(company: Company, what: s
 
 
 @pytest.mark.parametrize("how", ["one", "many"])
-def test_unlinking_a_person_ends_what_the_link_led_to(company: Company, how: str) -> None:
+def test_unlinking_a_person_ends_what_rests_on_the_link(company: Company, how: str) -> None:
     token = json.loads(company.redeem_assertion(company.idp.id_jag()).content)["access_token"]
     if how == "one":
         SubjectLink.objects.get().delete()
@@ -96,7 +96,7 @@ def test_unlinking_a_person_ends_what_the_link_led_to(company: Company, how: str
     assert company.introspect(token) == {"active": False}
 
 
-def test_an_issuer_that_is_trusted_again_has_what_nobody_ended(company: Company) -> None:
+def test_an_issuer_that_is_trusted_again_has_the_authorizations_that_were_not_ended(company: Company) -> None:
     token = json.loads(company.redeem_assertion(company.idp.id_jag()).content)["access_token"]
     TrustedIssuer.objects.update(enabled=False)
     assert company.introspect(token) == {"active": False}
@@ -104,7 +104,7 @@ def test_an_issuer_that_is_trusted_again_has_what_nobody_ended(company: Company)
     assert company.introspect(token)["active"] is True
 
 
-def test_an_empty_list_of_issuers_trusts_nobody(company: Company) -> None:
+def test_an_empty_list_of_issuers_trusts_no_one(company: Company) -> None:
     """Attack 18: Janssen trusts any issuer when its list is empty."""
     TrustedIssuer.objects.all().delete()
     for assertion in (company.idp.id_jag(), company.idp.id_jag(iss="https://any.example")):

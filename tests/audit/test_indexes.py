@@ -65,7 +65,7 @@ def test_it_is_found_by_an_index(events: None, rows: Callable[[], QuerySet[Audit
     assert index in plan(rows())
 
 
-def test_what_was_refused_is_what_has_a_reason(events: None) -> None:
+def test_an_event_with_a_reason_is_a_refusal(events: None) -> None:
     refused = set(queries.refused().values_list("id", flat=True))
     assert refused == set(AuditEvent.objects.exclude(reason="").values_list("id", flat=True))
     assert refused == set(queries.of_event(REFUSED).values_list("id", flat=True))

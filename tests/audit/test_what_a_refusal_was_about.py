@@ -113,7 +113,7 @@ def test_a_refused_refresh_names_its_authorization(gatehouse: World) -> None:
     assert (refused.authorization, refused.subject) == (issued.authorization, issued.subject)
 
 
-def test_what_a_stranger_sends_is_cut_and_made_harmless(gatehouse: World) -> None:
+def test_values_from_clients_are_truncated_and_made_harmless(gatehouse: World) -> None:
     gatehouse.token(grant_type="client_credentials", basic=BASIC, resource="https://a.example/\u202e" + "x" * 5000)
     event = AuditEvent.objects.exclude(reason="").latest("id")
     assert len(event.resource) <= 120

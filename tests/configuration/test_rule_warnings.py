@@ -45,7 +45,7 @@ def applied(tmp_path: Path, text: str, *options: str) -> tuple[str, str]:
     return out.getvalue(), errors.getvalue()
 
 
-def test_a_mistyped_denial_is_applied_and_told_with_its_line(gatehouse: World, tmp_path: Path) -> None:
+def test_a_mistyped_denial_is_applied_with_a_warning_that_has_its_line(gatehouse: World, tmp_path: Path) -> None:
     out, errors = applied(tmp_path, MISTYPED.format(server=NOTES))
     assert "1 changed." in out
     assert "line 4" in errors and "Did you mean “nightly-report”?" in errors

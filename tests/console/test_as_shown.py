@@ -116,7 +116,7 @@ def test_a_request_is_approved_as_it_was_shown(
     assert waits.status == "open"
 
 
-def test_denying_needs_no_agreement_on_what_was_shown(signed_in: Page, waits: AccessRequest) -> None:
+def test_denying_needs_no_matching_page(signed_in: Page, waits: AccessRequest) -> None:
     address = reverse("admin:authz_accessrequest_decide", args=[waits.pk])
     data = {"lasts": "1h", "comment": "No.", "decision": "deny"}
     pressed(signed_in("approver"), address, lambda: POSTING.update(name="Payroll"), data)

@@ -52,7 +52,7 @@ def test_a_role_sees_what_it_may(signed_in: Page, page: str, role: str, status: 
 
 
 @pytest.mark.parametrize("page", [page for page, *_ in PAGES])
-def test_nobody_without_a_role_gets_in(signed_in: Page, page: str) -> None:
+def test_a_person_without_a_role_is_refused(signed_in: Page, page: str) -> None:
     response = signed_in("none").get(address(page), follow=True)
 
     assert response.status_code == NO

@@ -93,7 +93,7 @@ def test_no_is_an_answer_too(arrive: Arrive) -> None:
     ({"client_id": "nobody"}, "is not known to this server"),
     ({"redirect_uri": "https://evil.example/"}, "has not registered"),
 ])  # fmt: skip
-def test_who_cannot_be_trusted_gets_no_redirect(
+def test_an_untrusted_client_gets_no_redirect(
     arrive: Arrive, change: dict[str, str], words: str, viewport: dict[str, int]
 ) -> None:
     someone = arrive(viewport=viewport)
@@ -106,7 +106,7 @@ def test_who_cannot_be_trusted_gets_no_redirect(
     assert someone.overflow() <= 0
 
 
-def test_an_agent_that_waits_says_whom_to_ask(arrive: Arrive) -> None:
+def test_an_agent_that_waits_names_its_approvers(arrive: Arrive) -> None:
     someone = arrive()
 
     someone.open(

@@ -117,7 +117,7 @@ def test_a_developer_registers_an_agent_and_waits(arrive: Arrive) -> None:
     assert console(someone, "authz/auditevent/") == 403
 
 
-def test_nobody_without_a_role_gets_in(arrive: Arrive) -> None:
+def test_a_person_without_a_role_is_refused(arrive: Arrive) -> None:
     someone = arrive()
     someone.sign_in("charlie")
 

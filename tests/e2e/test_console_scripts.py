@@ -7,7 +7,7 @@ from playwright.sync_api import Request, expect
 from tests.e2e.conftest import Arrive
 
 
-def test_a_rule_suggests_agents_while_somebody_types_and_is_worked_by_keyboard(arrive: Arrive) -> None:
+def test_a_rule_suggests_agents_while_typing_and_by_keyboard(arrive: Arrive) -> None:
     someone = arrive()
     page = someone.page
     someone.sign_in("alice")

@@ -84,7 +84,7 @@ def test_an_auditor_sees_what_would_end_and_ends_nothing(arrive: Arrive) -> None
 
 
 @pytest.mark.parametrize("username", ["erin", "charlie"])
-def test_nobody_else_sees_it(arrive: Arrive, username: str) -> None:
+def test_other_roles_do_not_see_it(arrive: Arrive, username: str) -> None:
     someone = arrive()
     someone.sign_in(username)
     assert someone.open(OVERVIEW) == 403

@@ -90,9 +90,7 @@ def test_events_that_were_changed_are_neither_archived_nor_removed(old: list[int
     assert kinds() == [("changed", old[3])]
 
 
-def test_young_events_and_those_that_a_destination_was_not_told_stay(
-    sealed: list[int], old: list[int], write: Write
-) -> None:
+def test_young_events_and_undelivered_ones_stay(sealed: list[int], old: list[int], write: Write) -> None:
     row = AuditDestination.objects.create(name="siem", format="jsonl", to="file:a", position=10)
     archiver.run()
     assert AuditArchive.objects.get().size == 7
@@ -123,7 +121,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("moment", ["unit_of_work", "_read_back", "remove_archived", "_remove_batch"])
-def test_who_is_killed_at_any_moment_loses_nothing(
+def test_a_crash_at_any_moment_loses_nothing(
     sealed: list[int], old: list[int], moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archiver, "BATCH", 5)
@@ -161,7 +159,7 @@ def spoil(path: Path, was: str, becomes: str) -> None:
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).replace(was.encode(), becomes.encode())))
 
 
-def test_what_was_changed_or_removed_in_an_archive_is_named(
+def test_changed_and_removed_events_of_an_archive_are_named(
     sealed: list[int], old: list[int], audit_directory: Path
 ) -> None:
     archiver.run()
@@ -196,7 +194,7 @@ def test_an_archive_with_a_seal_of_its_own_is_not_the_one_that_was_signed(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_triggers_let_go_what_is_archived_and_nothing_else(
+def test_triggers_allow_the_removal_of_archived_rows_only(
     write: Write, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.GATEHOUSE = {**settings.GATEHOUSE, "AUDIT_RETENTION_DAYS": 30}

@@ -56,7 +56,7 @@ def again(**changes: Any) -> AuditDestination:
     return AuditDestination.objects.get()
 
 
-def test_a_collector_is_told_everything_once_and_in_order(
+def test_a_collector_gets_all_events_once_and_in_order(
     sealed: list[int], write: Write, collector: DocumentHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "BATCH", 10)
@@ -88,7 +88,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("how", HOSTILE)
-def test_a_collector_that_is_down_slow_or_answers_garbage_is_told_when_it_is_back(
+def test_a_collector_that_was_down_slow_or_broken_gets_the_events_later(
     sealed: list[int], collector: DocumentHost, how: str, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     handler, cause = HOSTILE[how]
@@ -123,7 +123,7 @@ def test_a_collector_that_is_down_slow_or_answers_garbage_is_told_when_it_is_bac
     assert AuditEvent.objects.count() == len(sealed)
 
 
-def test_who_is_killed_after_telling_tells_again_and_leaves_nothing_out(
+def test_a_crash_after_a_delivery_repeats_it_and_leaves_nothing_out(
     sealed: list[int], collector: DocumentHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(BaseException):
@@ -147,7 +147,7 @@ def test_who_is_killed_after_telling_tells_again_and_leaves_nothing_out(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_who_tell_at_once_one_does(write: Write, collector: DocumentHost) -> None:
+def test_of_concurrent_deliveries_one_is_made(write: Write, collector: DocumentHost) -> None:
     ids = write(20)
     sealer.run()
     destination(collector.url("/ingest"))
@@ -156,7 +156,7 @@ def test_of_many_who_tell_at_once_one_does(write: Write, collector: DocumentHost
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_is_slow_holds_up_nobody_else(
+def test_a_slow_destination_delays_no_other(
     write: Write, collector: DocumentHost, audit_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "BATCH", 5)
@@ -185,7 +185,7 @@ def test_who_is_slow_holds_up_nobody_else(
     assert [json.loads(line)["id"] for line in lines] == ids
 
 
-def test_what_was_removed_after_it_was_sealed_is_told_as_missing(sealed: list[int], audit_directory: Path) -> None:
+def test_an_event_removed_after_sealing_is_delivered_as_missing(sealed: list[int], audit_directory: Path) -> None:
     attack("DELETE FROM authz_auditevent WHERE id = %s", sealed[4])
     destination("file:events.jsonl")
     delivery.run()
@@ -283,7 +283,7 @@ class SyslogServer:
         return found
 
 
-def test_syslog_over_tls_is_told_in_frames_that_count(sealed: list[int], tmp_path: Path, settings: Any) -> None:
+def test_syslog_over_tls_gets_octet_counted_frames(sealed: list[int], tmp_path: Path, settings: Any) -> None:
     server = SyslogServer()
     allow(settings, tmp_path, server.port)
     destination(f"syslog+tls://localhost:{server.port}", "ocsf")
@@ -297,7 +297,7 @@ def test_syslog_over_tls_is_told_in_frames_that_count(sealed: list[int], tmp_pat
     assert ' token:access:issued [meta sequenceId="1"] {' in messages[0]
 
 
-def test_a_syslog_server_that_goes_down_in_the_middle_is_told_again(
+def test_a_syslog_server_that_goes_down_in_a_batch_gets_it_again(
     sealed: list[int], tmp_path: Path, settings: Any
 ) -> None:
     server = SyslogServer(closes=False)
@@ -311,7 +311,7 @@ def test_a_syslog_server_that_goes_down_in_the_middle_is_told_again(
     assert len(server.messages()) == 31
 
 
-def test_a_syslog_server_without_a_certificate_that_we_trust_is_told_nothing(
+def test_a_syslog_server_without_a_trusted_certificate_gets_nothing(
     sealed: list[int], tmp_path: Path, settings: Any
 ) -> None:
     server = SyslogServer()
@@ -375,7 +375,7 @@ class TestConfiguration:
             ("a-secret-token", '"a b"'),
         ],
     )
-    def test_what_is_no_destination_is_refused(self, was: str, becomes: str) -> None:
+    def test_an_invalid_destination_is_refused(self, was: str, becomes: str) -> None:
         with pytest.raises(ConfigurationError):
             apply(CONFIGURATION.replace(was, becomes))
 

@@ -47,7 +47,7 @@ def test_every_event_is_an_ocsf_object_of_its_class(event: str, shape: str) -> N
     assert problems(ocsf.record(12, record)) == []
 
 
-def test_the_schema_finds_what_is_wrong() -> None:
+def test_the_schema_finds_mistakes() -> None:
     record = ocsf.record(12, PLAIN)
     assert problems(record | {"colour": "red"}) == ["api_activity.colour is unknown"]
     assert problems(record | {"time": "yesterday"}) == ["api_activity.time is no timestamp_t"]
@@ -58,7 +58,7 @@ def test_the_schema_finds_what_is_wrong() -> None:
     assert problems(record) == ["api_activity.api is required"]
 
 
-def test_ocsf_says_who_did_what_from_where() -> None:
+def test_ocsf_names_actor_action_and_address() -> None:
     record = ocsf.record(12, PLAIN | {"reason": "client_secret_wrong"})
     assert (record["class_uid"], record["activity_id"], record["status_id"]) == (6003, 1, ocsf.FAILURE)
     assert record["actor"] == {"app_uid": "agent", "user": {"uid": "bob"}}
@@ -98,6 +98,6 @@ def test_cef_is_as_arcsight_reads_it() -> None:
     assert "src=203.0.113.7" in line
 
 
-def test_syslog_says_what_is_a_refusal() -> None:
+def test_syslog_marks_refusals() -> None:
     assert syslog.frame("h", 0, PLAIN, "x").partition(b" ")[2].startswith(b"<110>1 2026-01-02T03:04:05.000006Z h ")
     assert b"<108>1 " in syslog.frame("h", 0, PLAIN | {"reason": "x"}, "x")

@@ -23,7 +23,7 @@ def test_every_event_is_an_object_of_its_model(event: str, shape: str) -> None:
     assert {name: value for name, value in said.items() if name not in {"severity", "status"}} == record
 
 
-def test_the_models_find_what_is_wrong() -> None:
+def test_the_models_find_mistakes() -> None:
     record = ocsf.record(12, PLAIN)
     for wrong in ({"activity_name": "issued"}, {"time": "yesterday"}, {"severity_id": 17}, {"type_uid": 1}):
         with pytest.raises(ValidationError):

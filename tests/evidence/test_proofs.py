@@ -92,15 +92,13 @@ def test_a_checkpoint_is_proved_to_continue_another(
     assert offline(tmp_path, json.dumps(spoilt), key).returncode == 1
 
 
-def test_what_was_changed_cannot_be_proved(sealed: list[int], tmp_path: Path) -> None:
+def test_a_changed_event_cannot_be_proved(sealed: list[int], tmp_path: Path) -> None:
     attack("UPDATE authz_auditevent SET subject = 'x' WHERE id = %s", sealed[9])
     with pytest.raises(CommandError, match="not as it was sealed"):
         call_command("audit", "proof", str(sealed[9]))
 
 
-def test_there_is_no_proof_for_what_is_not_sealed(
-    sealed: list[int], write: Callable[[int], list[int]], tmp_path: Path
-) -> None:
+def test_an_unsealed_event_has_no_proof(sealed: list[int], write: Callable[[int], list[int]], tmp_path: Path) -> None:
     [new] = write(1)
     with pytest.raises(CommandError, match="not sealed yet"):
         call_command("audit", "proof", str(new))

@@ -39,7 +39,7 @@ def test_every_event_is_sealed_once_in_bounded_runs(write: Write, monkeypatch: M
 
 
 @pytest.mark.django_db
-def test_who_dies_in_the_middle_leaves_nothing_behind(write: Write, monkeypatch: MonkeyPatch) -> None:
+def test_a_crash_in_the_middle_leaves_nothing_behind(write: Write, monkeypatch: MonkeyPatch) -> None:
     ids = write(5)
     sealer.run()
     write(5)
@@ -61,7 +61,7 @@ def test_who_dies_in_the_middle_leaves_nothing_behind(write: Write, monkeypatch:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_who_seal_at_once_are_as_one(write: Write, monkeypatch: MonkeyPatch) -> None:
+def test_concurrent_sealers_act_as_one(write: Write, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(sealer, "SEGMENT", 20)
     write(100)
     barrier = threading.Barrier(4)
@@ -187,7 +187,7 @@ def test_the_database_refuses_to_change_or_remove_a_seal(write: Write, statement
 
 
 @pytest.mark.django_db
-def test_the_lag_is_told_to_the_metrics(write: Write) -> None:
+def test_the_lag_is_in_the_metrics(write: Write) -> None:
     write(3)
     with append_only.lifted():
         AuditEvent.objects.update(time="2026-01-01T00:00:00Z")

@@ -104,7 +104,7 @@ def reseal(segment: AuditSegment, checkpoint: str | None = None) -> None:
     AuditSegment.objects.filter(pk=segment.pk).update(**values, checkpoint=checkpoint or segment.checkpoint)
 
 
-def test_who_rewrites_the_seal_with_the_event_cannot_rewrite_the_signature(sealed: list[int]) -> None:
+def test_rewriting_an_event_with_its_seal_breaks_the_signature(sealed: list[int]) -> None:
     attack("UPDATE authz_auditevent SET subject = 'x' WHERE id = %s", sealed[9])
     reseal(AuditSegment.objects.get(start=7))
     assert [finding.sentence for finding in findings()] == [
@@ -112,7 +112,7 @@ def test_who_rewrites_the_seal_with_the_event_cannot_rewrite_the_signature(seale
     ]
 
 
-def test_who_seals_everything_anew_without_the_key_is_found_out(sealed: list[int]) -> None:
+def test_sealing_everything_again_without_the_key_is_detected(sealed: list[int]) -> None:
     own = Ed25519PrivateKey.generate()
     name = CheckpointKey.objects.get().name
     verifier = Verifier(name, own.public_key().public_bytes_raw())
@@ -134,7 +134,7 @@ def test_who_seals_everything_anew_without_the_key_is_found_out(sealed: list[int
         sealer.run()
 
 
-def test_who_lets_us_seal_everything_anew_is_found_by_a_checkpoint_kept_elsewhere(sealed: list[int]) -> None:
+def test_sealing_everything_again_is_detected_by_a_stored_checkpoint(sealed: list[int]) -> None:
     kept = "\n".join(AuditSegment.objects.order_by("start").values_list("checkpoint", flat=True))
     attack("UPDATE authz_auditevent SET subject = 'x' WHERE id = %s", sealed[16])
     attack("DELETE FROM authz_auditsegment")
@@ -172,7 +172,7 @@ def rows_before(sealed: list[int]) -> list[AuditSegment]:
     ]
 
 
-def test_a_new_key_and_a_new_history_are_not_ours_for_who_kept_a_checkpoint_or_the_key(sealed: list[int]) -> None:
+def test_a_new_key_with_a_new_history_is_detected_by_a_stored_checkpoint_or_key(sealed: list[int]) -> None:
     kept, key = proofs.latest(), str(checkpoint_keys.current().verifier)
     attack("DELETE FROM authz_auditsegment")
     attack("DELETE FROM authz_checkpointkey")
@@ -248,7 +248,7 @@ def test_a_rotated_key_goes_on_with_the_same_tree(sealed: list[int], write: Call
         (12, 9, "9 or more events are not sealed yet, the oldest of "),
     ],
 )
-def test_what_is_not_sealed_yet_is_said(
+def test_unsealed_events_are_reported(
     *,
     sealed: list[int],
     write: Callable[[int], list[int]],

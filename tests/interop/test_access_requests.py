@@ -138,7 +138,7 @@ def test_a_person_waits_for_another_one_and_the_same_request_then_works(waiting:
     assert refused["access_request"] != request
 
 
-def test_a_machine_polls_until_somebody_approves(waiting: World) -> None:
+def test_a_machine_polls_until_it_is_approved(waiting: World) -> None:
     form = {
         "grant_type": "client_credentials",
         "client_id": "machine-waits",

@@ -64,24 +64,24 @@ class TestTelling:
         assert "Please decide.\n\nhttp://127.0.0.1:8000/account/requests/1\n" in mail.outbox[0].body
         assert {row.state for row in Notification.objects.all()} == {"sent"}
 
-    def test_what_is_rolled_back_was_never_told(self, alice: User) -> None:
+    def test_a_rolled_back_change_sends_nothing(self, alice: User) -> None:
         with pytest.raises(RuntimeError), unit_of_work():
             tell(Kind.ACCESS_REQUESTED, [alice], subject="s", body="b")
             raise RuntimeError("the change failed")
         assert not Notification.objects.exists()
 
-    def test_who_is_inactive_or_has_no_address_is_not_said_to_be_told(self, alice: User, bob: User) -> None:
+    def test_inactive_people_and_those_without_an_address_get_no_mail(self, alice: User, bob: User) -> None:
         alice.email, bob.is_active = "", False
         assert told(alice, bob) == []
 
-    def test_who_left_meanwhile_gets_nothing(self, alice: User) -> None:
+    def test_a_person_deactivated_meanwhile_gets_nothing(self, alice: User) -> None:
         told(alice)
         User.objects.update(is_active=False)
         notification_delivery.run()
         assert not mail.outbox
 
     @override_settings(EMAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend")
-    def test_without_a_mail_server_nobody_is_said_to_be_told(self, alice: User) -> None:
+    def test_without_a_mail_server_no_mail_counts_as_sent(self, alice: User) -> None:
         assert told(alice) == []
         assert not Notification.objects.exists()
 
@@ -94,14 +94,14 @@ class TestTelling:
     @pytest.mark.parametrize(
         "name", ["Sign in at https://evil.example", "evil.example", "mail me@evil.example", "a\n\nhttp://evil.example/"]
     )
-    def test_what_a_stranger_wrote_is_no_link(self, name: str) -> None:
+    def test_text_from_outside_is_no_link(self, name: str) -> None:
         shown = plain(name)
         assert "://" not in shown
         assert "evil.example" not in shown
         assert "@" not in shown
         assert "\n" not in shown
 
-    def test_what_was_told_is_found_again(self, alice: User, bob: User) -> None:
+    def test_notifications_are_found_by_their_subject(self, alice: User, bob: User) -> None:
         told(alice, about="4f2c")
         told(bob, about="other")
         assert [row.recipient for row in notifications.told_about("4f2c", Kind.ACCESS_REQUESTED)] == [alice]
@@ -163,7 +163,7 @@ class TestWebhooks:
         assert receiver.deliveries() == []
         assert Notification.objects.count() == 1
 
-    def test_a_private_address_that_nobody_allowed_is_not_called(self, receiver: Receiver) -> None:
+    def test_a_private_address_that_is_not_allowed_is_not_called(self, receiver: Receiver) -> None:
         with override_settings():
             WebhookEndpoint.objects.update(url=f"https://127.0.0.1:{receiver.host.port}/hook")
             told()
@@ -271,7 +271,7 @@ class TestFailing:
             }
         assert len(mail.outbox) >= 3  # mail has a bound of its own
 
-    def test_who_is_slow_holds_up_no_other_meanwhile(self, receiver: Receiver, alice: User) -> None:
+    def test_a_slow_receiver_delays_no_other(self, receiver: Receiver, alice: User) -> None:
         """Not even for one round: each queue goes on when its own message is sent (attack 41)."""
         arrived: list[int] = []
         with webhook_receiver("Slow") as slow:
@@ -315,7 +315,7 @@ class TestFailing:
         notification_delivery.run()
         assert len(mail.outbox) == 1
 
-    def test_whoever_dies_while_sending_leaves_it_to_the_next(self, alice: User) -> None:
+    def test_a_message_of_a_crashed_sender_is_sent_by_another(self, alice: User) -> None:
         told(alice)
         assert notification_delivery._claim(datetime.now(UTC))
         notification_delivery.run()
@@ -324,7 +324,7 @@ class TestFailing:
         notification_delivery.run()
         assert len(mail.outbox) == 1
 
-    def test_what_is_old_is_forgotten(self, alice: User) -> None:
+    def test_old_notifications_are_removed(self, alice: User) -> None:
         told(alice)
         told(alice)
         first = Notification.objects.all()[0]

@@ -11,7 +11,7 @@ from demo.processes import ROOT
 DEPLOY = ROOT / "deploy"
 
 
-def test_the_image_copies_what_exists_and_runs_as_nobody_in_particular() -> None:
+def test_the_image_copies_existing_files_and_runs_as_an_unprivileged_user() -> None:
     dockerfile = (DEPLOY / "Dockerfile").read_text()
     sources = re.findall(r"^COPY (?!--from)(\S+) ", dockerfile, re.MULTILINE)
     assert sources
@@ -20,7 +20,7 @@ def test_the_image_copies_what_exists_and_runs_as_nobody_in_particular() -> None
 
 
 @pytest.mark.parametrize("file", ["Makefile", "deploy/Dockerfile", "demo/environments.py"])
-def test_what_is_installed_is_what_is_locked(file: str) -> None:
+def test_the_image_installs_the_locked_requirements(file: str) -> None:
     """Resolving anew beside the lock file, pip may find a newer `name[extra]` one day, and install nothing."""
     (install,) = [line for line in (ROOT / file).read_text().splitlines() if "--require-hashes" in line]
     assert "--no-deps" in install
@@ -41,7 +41,7 @@ def test_the_composition_takes_secrets_from_outside_and_sets_what_settings_know(
     assert document["services"]["gatehouse"]["read_only"]
 
 
-def test_what_the_audit_writes_outlives_its_container() -> None:
+def test_the_audits_files_survive_the_container() -> None:
     document = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     volume, _, folder = document["services"]["gatehouse"]["volumes"][0].partition(":")
     assert volume in document["volumes"]

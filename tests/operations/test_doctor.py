@@ -182,7 +182,7 @@ class TestAudit:
         finding = only("audit")
         assert "siem (https://siem.example/) has refused 7 deliveries in a row: it answered 500" in finding.says
 
-    def test_a_directory_that_nobody_may_write_to(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_directory_that_is_not_writable(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         AuditDestination.objects.create(name="file", to="file:audit.jsonl")
         assert found("audit") == []
         monkeypatch.setattr("os.access", lambda *_: False)

@@ -124,7 +124,7 @@ def faults() -> list[str]:
 
 
 @pytest.mark.parametrize("fault", faults())
-def test_nothing_is_issued_everybody_is_told_and_it_goes_on(server: RunningGatehouse, fault: str) -> None:
+def test_nothing_is_issued_each_request_is_answered_and_it_recovers(server: RunningGatehouse, fault: str) -> None:
     code = server.code()
     tokens = server.redeem(server.code()).json()
     before = issued(server)

@@ -39,7 +39,7 @@ def test_of_many_processes_one_makes_the_key_file(tmp_path: Path) -> None:
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("left", ["", " \n"])
-def test_an_empty_key_file_that_a_crash_left_is_made_anew(tmp_path: Path, left: str) -> None:
+def test_an_empty_key_file_after_a_crash_is_made_again(tmp_path: Path, left: str) -> None:
     path = tmp_path / "secret-key"
     path.write_text(left)
     (key,) = set(at_once([lambda: key_file.read_or_make(path)] * 8))
@@ -94,7 +94,7 @@ def test_two_nodes_prepare_an_empty_database(tmp_path: Path) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_prepares_second_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_prepare_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_start, "LOOK", 0.01)
     holds, may_go, order = threading.Event(), threading.Event(), list[str]()
 

@@ -103,7 +103,7 @@ class TestMetrics:
 
     @pytest.mark.usefixtures("shown")
     @pytest.mark.parametrize("header", ["", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", TOKEN, "Bearer é"])
-    def test_a_stranger_sees_none(self, gatehouse: World, header: str) -> None:
+    def test_a_request_without_the_token_sees_no_metrics(self, gatehouse: World, header: str) -> None:
         answer = gatehouse.browser.get("/metrics", headers={"authorization": header})
         assert answer.status_code == 401
         assert b"gatehouse" not in answer.content
@@ -125,7 +125,7 @@ class TestMetrics:
         assert seen["gatehouse_policy_seconds_count",] == 2
 
     @pytest.mark.usefixtures("shown")
-    def test_no_label_is_a_strangers(self, gatehouse: World) -> None:
+    def test_no_label_comes_from_a_request(self, gatehouse: World) -> None:
         gatehouse.token(grant_type="evil-label", client_id="evil-label")
         gatehouse.browser.get("/evil-label")
         gatehouse.browser.get("/o/authorize?client_id=evil-label")
@@ -203,7 +203,7 @@ class TestProbes:
             ("ALTER TABLE authz_generation RENAME TO authz_generation_away", "migrations_missing"),
         ],
     )
-    def test_what_is_broken_is_not_ready(self, gatehouse: World, break_it: str, reason: str) -> None:
+    def test_a_broken_part_makes_it_not_ready(self, gatehouse: World, break_it: str, reason: str) -> None:
         with connection.cursor() as cursor:
             cursor.execute(break_it)
         answer = gatehouse.browser.get("/readyz")
@@ -312,14 +312,14 @@ class TestNoiseDrownsNobody:
         assert last is not None
         assert (last.client_id, last.detail["left_out"]) == ("nobody", 17)
 
-    def test_many_strangers_drown_no_proven_agent(self, gatehouse: World) -> None:
+    def test_many_unknown_clients_do_not_hide_an_authenticated_agents_refusals(self, gatehouse: World) -> None:
         for number in range(20):
             self.refused(gatehouse, f"192.0.2.{number}", times=2)
         self.refused(gatehouse, agent="posting-agent")
         assert refusals_recorded().filter(client_id="nobody").count() == 10
         assert refusals_recorded().filter(client_id="posting-agent").count() == 1
 
-    def test_a_stranger_who_claims_to_be_an_agent_spends_nothing_of_its(self, gatehouse: World) -> None:
+    def test_an_unauthenticated_claim_does_not_spend_an_agents_budget(self, gatehouse: World) -> None:
         for _ in range(20):
             data = {"grant_type": "client_credentials", "client_id": "posting-agent", "client_secret": "w" * 40}
             self.post(gatehouse, data, "192.0.2.1")

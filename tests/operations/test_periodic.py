@@ -105,7 +105,7 @@ def test_of_many_nodes_one_runs_a_task(tasks: dict[str, SimpleNamespace]) -> Non
 
 
 @pytest.mark.django_db
-def test_housekeeping_removes_what_is_over_and_nothing_else() -> None:
+def test_housekeeping_removes_expired_rows_and_nothing_else() -> None:
     now = datetime.now(UTC)
     for name, age in [("old", timedelta(hours=1)), ("recent", timedelta(minutes=5)), ("live", -timedelta(minutes=1))]:
         UsedAssertion.objects.create(digest=name, expires=now - age)
@@ -131,7 +131,7 @@ def grant(age: timedelta, *, username: str = "bob", **fields: Any) -> Authorizat
     )
 
 
-def test_grants_that_ended_long_ago_are_removed_and_nothing_that_stands(gatehouse: world.World) -> None:
+def test_authorizations_that_ended_long_ago_are_removed_and_live_ones_stay(gatehouse: world.World) -> None:
     gone = [
         grant(200 * DAY, revoked=91 * DAY, expires=-30 * DAY),
         grant(200 * DAY, expires=91 * DAY),
@@ -160,7 +160,7 @@ def test_a_refresh_token_of_a_grant_that_was_tidied_away_is_refused(gatehouse: w
     assert gatehouse.refresh(refresh_token).status_code == 400
 
 
-def test_tidying_a_machines_ended_grant_empties_nobodys_memory_but_removing_a_live_one_does(
+def test_removing_a_machines_ended_authorization_keeps_the_cache_and_a_live_one_clears_it(
     gatehouse: world.World,
 ) -> None:
     """Each process remembers the ids of machines' standing grants; a nightly tidying must not make all forget all."""
@@ -223,7 +223,7 @@ def test_a_task_that_has_left_something_is_due_again_in_a_moment(tasks: dict[str
 
 
 @pytest.mark.django_db(transaction=True)
-def test_housekeeping_is_faster_than_those_who_use_assertions() -> None:
+def test_housekeeping_is_faster_than_the_use_of_assertions() -> None:
     """Three thousand a second at the most (docs/decisions/0011-event-loop-and-workers.md): what removes them has to
     keep up.
     """
@@ -282,7 +282,7 @@ def test_the_lease_of_one_that_may_be_running_is_not(holder: str, tasks: dict[st
 
 
 @pytest.mark.django_db
-def test_who_runs_a_task_is_in_its_row(tasks: dict[str, SimpleNamespace]) -> None:
+def test_a_tasks_row_names_the_process_that_runs_it(tasks: dict[str, SimpleNamespace]) -> None:
     held = []
     tasks["works"].run = lambda: held.append(PeriodicTask.objects.get(name="works").holder)
     periodic.run_due(lambda: 1000.0)

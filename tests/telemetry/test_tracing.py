@@ -85,13 +85,13 @@ def test_a_trace_of_our_own_has_the_correlation_id(gatehouse: World, provider: A
     assert {span.trace_id.hex() for span in collector.spans()} == {answer["X-Request-Id"]}
 
 
-def test_whoever_asks_not_to_be_traced_is_not(gatehouse: World, provider: Any, collector: Collector) -> None:
+def test_a_request_may_opt_out_of_tracing(gatehouse: World, provider: Any, collector: Collector) -> None:
     gatehouse.post("token", "grant_type=x", traceparent=f"00-{TRACE}-{PARENT}-00")
     provider.force_flush()
     assert collector.spans() == []
 
 
-def test_no_span_holds_what_was_sent(gatehouse: World, provider: Any, collector: Collector) -> None:
+def test_no_span_has_values_of_the_request(gatehouse: World, provider: Any, collector: Collector) -> None:
     """Attack 32: secrets in traces."""
     code = gatehouse.authorize()["code"]
     tokens = gatehouse.redeem(code).content.decode()
@@ -105,7 +105,7 @@ def test_no_span_holds_what_was_sent(gatehouse: World, provider: Any, collector:
         assert secret.encode() not in sent
 
 
-def test_a_collector_that_is_away_stops_nobody(gatehouse: World, provider: Any, collector: Collector) -> None:
+def test_an_absent_collector_delays_no_request(gatehouse: World, provider: Any, collector: Collector) -> None:
     collector.server.shutdown()
     collector.server.server_close()
     assert gatehouse.machine_token()["access_token"]

@@ -8,7 +8,7 @@ from tests.load.drips import drip
 SECONDS = 5.0
 
 
-def test_slow_who_drip_keep_nobody_waiting(tmp_path: Path) -> None:
+def test_slowloris_delays_no_other_request(tmp_path: Path) -> None:
     outcome = drip(SECONDS, tmp_path)
     print(outcome)
     assert outcome.failed == []
