@@ -126,7 +126,7 @@ def _fresh_process_state() -> Iterator[None]:
     refusal_sampling.reset()
     rate_limits.reset()
     status_lists.forget()
-    audit.forget_failure()
+    audit._failed = None
     yield
     configuration_cache.forget()
     if not settings.IS_SQLITE:

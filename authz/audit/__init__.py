@@ -188,12 +188,6 @@ def failed_lately() -> bool:
     return _failed is not None and time.monotonic() - _failed < FAILED_SECONDS
 
 
-def forget_failure() -> None:
-    """For tests: what one of them broke says nothing of the next."""
-    global _failed  # noqa: PLW0603
-    _failed = None
-
-
 def record_refusal(
     event: StrEnum, error: OAuthError, *, client_id: str = "", resource: str = "", **detail: str
 ) -> None:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 from django.apps import apps
 from django.db.models import F, Q, QuerySet
+from django.utils.module_loading import import_string
 
 from authz import audit, authorizations
 from authz.database.transactions import long_statements, unit_of_work
@@ -285,6 +285,5 @@ def _kinds() -> dict[str, Callable[[str], Target | None]]:
     found: dict[str, Callable[[str], Target | None]] = {}
     for app in apps.get_app_configs():
         for kind, dotted in getattr(app, "CUT_OFF_KINDS", {}).items():
-            module, _, name = dotted.rpartition(".")
-            found[kind] = getattr(import_module(module), name)
+            found[kind] = import_string(dotted)
     return found

@@ -5,10 +5,10 @@ what it is, such as “a trusted issuer”, or "" if it is nothing of theirs.
 """
 
 from collections.abc import Callable, Iterator
-from importlib import import_module
 
 from django.apps import apps
 from django.db.models import Q
+from django.utils.module_loading import import_string
 
 from authz.conf import conf
 from authz.models import Client, ProtectedResource
@@ -57,5 +57,4 @@ def of_the_core(identifier: str) -> str:
 def _bearers() -> Iterator[Callable[[str], str]]:
     for app in apps.get_app_configs():
         for dotted in getattr(app, "IDENTIFIERS", ()):
-            module, _, name = dotted.rpartition(".")
-            yield getattr(import_module(module), name)
+            yield import_string(dotted)

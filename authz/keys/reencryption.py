@@ -6,10 +6,10 @@ moment and run again, by two at once, too: what is done is passed over.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 from django.apps import apps
+from django.utils.module_loading import import_string
 
 from authz import audit
 from authz.database.transactions import unit_of_work
@@ -63,8 +63,7 @@ def left() -> int:
 
 def everything() -> list[AtRest]:
     """The columns that hold ciphertexts: the core's, and those of rooms."""
-    names = [name for app in apps.get_app_configs() for name in getattr(app, "SECRETS_AT_REST", ())]
-    return [getattr(import_module(module), name) for module, _, name in (dotted.rpartition(".") for dotted in names)]
+    return [import_string(name) for app in apps.get_app_configs() for name in getattr(app, "SECRETS_AT_REST", ())]
 
 
 def _rows(kept: AtRest) -> Iterator[Any]:

@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
+
+from authz.evidence.formats import milliseconds
 
 MEDIA_TYPE = "text/plain"
 # Our columns as CEF's extension names them; cs1 to cs6 are free, and each says in its label what it is.
@@ -16,7 +17,7 @@ def line(index: int, event: Mapping[str, Any]) -> str:
     name = str(event.get("event", "unknown"))
     severity = "5" if event.get("reason") else "3"
     header = ["CEF:0", "Gatehouse", "Gatehouse", "1", _header(name), _header(name.replace(":", " ")), severity]
-    extension = {"rt": str(_milliseconds(str(event.get("time", "")))), "cn1Label": "index", "cn1": str(index)}
+    extension = {"rt": str(milliseconds(str(event.get("time", "")))), "cn1Label": "index", "cn1": str(index)}
     extension |= {"cn2Label": "id", "cn2": str(event.get("id", ""))}
     for column, key in _NAMES.items():
         if column in event:
@@ -43,10 +44,3 @@ def _value(text: str) -> str:
 def _ascii(text: str) -> str:
     """What no terminal and no parser can be led astray by."""
     return "".join(c if " " <= c <= "~" else f"\\\\u{ord(c):04x}" for c in text)
-
-
-def _milliseconds(time: str) -> int:
-    try:
-        return int(datetime.fromisoformat(time).timestamp() * 1000)
-    except ValueError:
-        return 0

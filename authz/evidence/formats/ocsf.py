@@ -6,8 +6,9 @@ API Activity [6003]. Fields without a place in a class are in `unmapped`, under 
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
+
+from authz.evidence.formats import milliseconds
 
 MEDIA_TYPE = "application/x-ndjson"
 VERSION = "1.8.0"
@@ -59,7 +60,7 @@ def record(index: int, event: Mapping[str, Any]) -> dict[str, Any]:
         # > 99 Other: … See the activity_name attribute, which contains a data source specific value. (OCSF)
         "activity_name": _CAPTIONS[class_uid].get(activity, action or name),
         "type_uid": class_uid * 100 + activity,
-        "time": _milliseconds(str(event.get("time", ""))),
+        "time": milliseconds(str(event.get("time", ""))),
         "severity_id": LOW if refused else INFORMATIONAL,
         "status_id": FAILURE if refused else SUCCESS,
         "message": name,
@@ -122,10 +123,3 @@ def _from(event: Mapping[str, Any], class_uid: int) -> dict[str, Any]:
         return {"src_endpoint": {"ip": str(event["address"])}}
     # Required there; a command on the server itself has no address.
     return {"src_endpoint": {"svc_name": "Gatehouse"}} if class_uid == API_ACTIVITY else {}
-
-
-def _milliseconds(time: str) -> int:
-    try:
-        return int(datetime.fromisoformat(time).timestamp() * 1000)
-    except ValueError:
-        return 0

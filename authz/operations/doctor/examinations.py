@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator
-from importlib import import_module
 
 from django.apps import apps
+from django.utils.module_loading import import_string
 
 from authz.database import configuration_cache
 from authz.operations.doctor.audits import evidence
@@ -42,8 +42,7 @@ def _examinations(now: Callable[[], float]) -> dict[str, Examination]:
     }
     for app in apps.get_app_configs():
         for about, dotted in getattr(app, "EXAMINATIONS", {}).items():
-            module, _, name = dotted.rpartition(".")
-            own[about] = getattr(import_module(module), name)
+            own[about] = import_string(dotted)
     return own
 
 
