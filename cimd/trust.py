@@ -1,6 +1,6 @@
-"""Whom we believe at once, whom never, and who waits until somebody approves (CIMD §6.8).
+"""Which hosts are trusted, which are blocked, and which wait for an approval (CIMD §6.8).
 
-Patterns name a host (`vscode.dev`), all under one (`*.example.com`), or everybody (`*`). An empty list is nobody.
+Patterns name a host (`vscode.dev`), all below one (`*.example.com`), or every host (`*`). An empty list names none.
 """
 
 from collections.abc import Iterable

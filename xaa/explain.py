@@ -20,7 +20,17 @@ from authz.protocol.jwks import Key
 from authz.protocol.jwts import JwtError, Unverified
 from authz.registry import PUBLIC, TokenRequest
 from authz.sign_in.sign_in import sign_in_of
-from xaa import id_jag, jwt_bearer, public_clients, subject_resolution, trusted_issuers, workloads
+from xaa import (
+    granted_limits,
+    id_jag,
+    jwt_bearer,
+    public_clients,
+    single_uses,
+    subject_resolution,
+    trusted_issuers,
+    workloads,
+)
+from xaa.id_jag import rules
 from xaa.reasons import BY_JWT_PROBLEM
 from xaa.trusted_issuers import Trust, Use
 
@@ -93,12 +103,12 @@ def _explain_id_jag(
     if not isinstance(granted, id_jag.IdJag) or not isinstance(client, Client):
         return
     request = TokenRequest(client=client, auth_method=client.token_endpoint_auth_method, params={}, now=now)
-    resource = _try(lambda: jwt_bearer.granted_resource(granted, None))
+    resource = _try(lambda: granted_limits.resource_of(granted, None))
     yield _finding("its resource is ours", resource, ", ".join(granted.resources) or "it names none: the default")
     if not isinstance(resource, ProtectedResource):
         return
-    yield Finding("it has not been used before", not jwt_bearer.is_claimed(granted, resource), granted.jti)
-    wanted = _try(lambda: jwt_bearer.granted_scopes(granted, resource, request))
+    yield Finding("it has not been used before", not single_uses.is_claimed(granted, resource), granted.jti)
+    wanted = _try(lambda: granted_limits.scopes_of(granted, resource, request))
     yield _finding("it grants scopes that exist there", wanted, scopes.join(granted.scopes or ()))
     yield from _explain_person(
         trust=trust,
@@ -122,17 +132,17 @@ def _times(presented: id_jag.Presented) -> str:
 
 # What was seen where a rule is broken: what the assertion says beside what it should.
 _SEEN: dict[id_jag.Rule, Callable[[id_jag.Presented], str]] = {
-    id_jag.its_client_authenticates: lambda presented: (
+    rules.its_client_authenticates: lambda presented: (
         f"{presented.client_id} is a public client whose host the issuer's public_clients don't name, or not known"
     ),
-    id_jag.its_signature_holds: lambda presented: (
+    rules.its_signature_holds: lambda presented: (
         f"its kid is {presented.token.kid}, the issuer has {', '.join(str(key.kid) for key in presented.keys)}"
     ),
-    id_jag.it_is_for_us: lambda presented: f"it is for {presented.claims.get('aud')}, and we are {presented.audience}",
-    id_jag.its_client_presents_it: lambda presented: (
+    rules.it_is_for_us: lambda presented: f"it is for {presented.claims.get('aud')}, and we are {presented.audience}",
+    rules.its_client_presents_it: lambda presented: (
         f"it is for {presented.claims.get('client_id')}, and {presented.client_id} presents it"
     ),
-    id_jag.it_is_in_time: lambda presented: f"{_times(presented)} from now; {id_jag.CLOCK_SKEW} s are forgiven",
+    rules.it_is_in_time: lambda presented: f"{_times(presented)} from now; {id_jag.CLOCK_SKEW} s are forgiven",
 }
 
 

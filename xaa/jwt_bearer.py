@@ -6,35 +6,31 @@
 No refresh token: the assertion takes its place (ID-JAG §4.4.3). Nothing here tells a stranger which of these failed.
 """
 
-import json
 import uuid
-from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import connection
-
-from authz import audit, decisions, registry, resources, tokens
+from authz import audit, decisions, registry, tokens
 from authz.authorizations import AuthorizationReference, status_lists
-from authz.authorizations.status_lists import Entry
 from authz.conf import conf
-from authz.database import raw_sql, replay
 from authz.database.transactions import unit_of_work
-from authz.models import ProtectedResource, User
+from authz.models import ProtectedResource
 from authz.policy import Outcome
-from authz.protocol import jwts, params, scopes
-from authz.protocol.errors import OAuthError, harmless
-from authz.protocol.errors import Reason as CoreReason
+from authz.protocol import jwts, params
+from authz.protocol.errors import OAuthError
 from authz.protocol.jwts import JwtError, Unverified
 from authz.registry import TokenRequest
 from authz.sign_in.sign_in import sign_in_of
 from authz.tokens import AccessToken, deferrals
 from authz.tokens.deferrals import SingleUse
 from xaa import (
+    granted_limits,
     id_jag,
+    id_jag_authorization,
     lineage,
     public_clients,
     repeats,
+    single_uses,
     subject_effects,
     subject_resolution,
     trusted_issuers,
@@ -97,8 +93,8 @@ def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:
     if is_public and public_lifetime is None:
         raise OAuthError(Reason.CLIENT_IS_PUBLIC_TO_ISSUER)
     granted = _verified(trust, token, request, public_lifetime)
-    resource = granted_resource(granted, request.params.get("resource"))
-    wanted = granted_scopes(granted, resource, request)
+    resource = granted_limits.resource_of(granted, request.params.get("resource"))
+    wanted = granted_limits.scopes_of(granted, resource, request)
     return subject_effects.until_it_stands(lambda: _issue(trust, granted, resource, wanted, request))
 
 
@@ -125,8 +121,8 @@ def single_use(request: TokenRequest) -> SingleUse | None:
         return workload_grant.single_use(token, request)
     trust = trusted_issuers.require(trusted_issuers.of(token), Use.ID_JAG)
     granted = _verified(trust, token, request, None)
-    resource = granted_resource(granted, request.params.get("resource"))
-    return SingleUse(f"assertion:{granted.issuer}", _claimed_as(granted, resource), granted.expires)
+    resource = granted_limits.resource_of(granted, request.params.get("resource"))
+    return SingleUse(single_uses.source_of(granted), single_uses.claimed_as(granted, resource), granted.expires)
 
 
 class _AlreadyUsedError(Exception):
@@ -170,11 +166,13 @@ def _issue(
             # Of many at once exactly one goes on (attack 15).
             if request.deferral is not None:
                 deferrals.redeem(request.deferral)
-            elif not _claim_for(granted, resource):
+            elif not single_uses.claim(granted, resource):
                 raise _AlreadyUsedError
             # What it says of the person takes effect after its claim: a replay adds no one to a group (attack 44).
             person = subject_effects.take(found)
-            _authorize(request, user=person.user, minted=minted, resource=resource, granted=granted, status=status)
+            id_jag_authorization.write(
+                GRANT_TYPE, request, user=person.user, minted=minted, resource=resource, granted=granted, status=status
+            )
             if request.auth_method == registry.PUBLIC:
                 _record_public(request, minted, granted)
             repeats.keep(request, minted.authorization, answer)
@@ -191,7 +189,7 @@ def _hear_refused(found: Resolution, granted: IdJag, resource: ProtectedResource
     """
     with unit_of_work():
         # A deferred request has claimed its own.
-        if request.deferral is None and is_claimed(granted, resource):
+        if request.deferral is None and single_uses.is_claimed(granted, resource):
             raise OAuthError(Reason.ASSERTION_REPLAYED)
         subject_effects.take(found)
 
@@ -214,33 +212,6 @@ def _repeated(request: TokenRequest, found: Resolution, granted: IdJag) -> dict[
     return answer
 
 
-def _claim_for(granted: IdJag, resource: ProtectedResource) -> bool:
-    """Claim the ID-JAG for the resource that the token is for. An ID-JAG of several is good once for each of them.
-
-    One that names none is good for one alone: its request chose, and without a limit each further use would widen it.
-    """
-    source, name = f"assertion:{granted.issuer}", _claimed_as(granted, resource)
-    # What an earlier version of this server claimed as a whole stays used.
-    if name != granted.jti and replay.is_claimed(source, granted.jti):
-        return False
-    return replay.claim(source, name, granted.expires)
-
-
-def is_claimed(granted: IdJag, resource: ProtectedResource) -> bool:
-    """Whether the ID-JAG was used for this resource, for looking without touching."""
-    source = f"assertion:{granted.issuer}"
-    return replay.is_claimed(source, _claimed_as(granted, resource)) or replay.is_claimed(source, granted.jti)
-
-
-def _claimed_as(granted: IdJag, resource: ProtectedResource) -> str:
-    # A jti has no more than 255 characters, and no resource's identifier has a line feed.
-    return granted.jti if len(granted.resources) < 2 else f"{granted.jti}\n{resource.identifier}"
-
-
-def _public(request: TokenRequest) -> dict[str, str]:
-    return {public_clients.PUBLIC_HOST: request.client.host} if request.auth_method == registry.PUBLIC else {}
-
-
 def _record_public(request: TokenRequest, minted: AccessToken, granted: IdJag) -> None:
     audit.record(
         Event.ID_JAG_REDEEMED_WITHOUT_SECRET,
@@ -250,94 +221,3 @@ def _record_public(request: TokenRequest, minted: AccessToken, granted: IdJag) -
         authorization=minted.authorization,
         detail={"issuer": granted.issuer, "host": request.client.host, "assertion_jti": granted.jti},
     )
-
-
-def granted_resource(granted: IdJag, asked: str | None) -> ProtectedResource:
-    """The one resource of ours that the ID-JAG and the request agree on, as far as they name any; or the default one.
-
-    > The granted resources MAY be a subset of the resources in the ID-JAG (ID-JAG §4.4.1): one, since a token is for
-    > one.
-    """
-    if not granted.resources:
-        return resources.requested(asked)
-    ours = _ours(granted.resources)
-    if not ours:
-        raise OAuthError(Reason.ASSERTION_RESOURCE_UNKNOWN, detail=harmless(" ".join(granted.resources)))
-    if asked is None and len(ours) > 1:
-        raise OAuthError(CoreReason.RESOURCE_SEVERAL, detail=harmless(" ".join(ours)))
-    wanted = resources.requested(asked or next(iter(ours)))
-    if resources.canonical(wanted.identifier) not in ours:
-        raise OAuthError(CoreReason.RESOURCE_NOT_GRANTED, detail=harmless(asked or ""))
-    return wanted
-
-
-def _ours(named: Sequence[str]) -> dict[str, ProtectedResource]:
-    """Those of the named resources that this server protects; what names nothing here is another server's."""
-    found = {}
-    for uri in named:
-        try:
-            found[resources.canonical(uri)] = resources.requested(uri)
-        except OAuthError:
-            continue
-    return found
-
-
-def granted_scopes(granted: IdJag, resource: ProtectedResource, request: TokenRequest) -> tuple[str, ...]:
-    """What was asked for and the ID-JAG grants, and of that what exists here and the client may have.
-
-    > issue access tokens with scopes that are the intersection of the requested scopes and the scopes present in the
-    > ID-JAG (MCP enterprise-managed authorization §7.2.1)
-
-    SDKs send one list on both legs, so what is too much is left out; the response says what was granted.
-    """
-    asked, _ = scopes.split(scopes.parse(request.params.get("scope")))
-    known: Collection[str] = resources.scopes_of(resource)
-    if granted.scopes is not None:
-        # Asking for nothing asks for all of it; nothing in common is a refusal.
-        if asked and any(name in known for name in asked) and not set(asked) & set(granted.scopes):
-            raise OAuthError(CoreReason.SCOPE_NOT_GRANTED, detail=harmless(" ".join(asked)))
-        known = scopes.narrow(granted.scopes, known)
-    return scopes.for_client(asked, request.client.scope, known)
-
-
-# By hand, since the ORM's building of this statement costs more than verifying the ID-JAG (measured: `make bench`).
-_COLUMNS = (
-    "id", "client_id", "user_id", "resource_id", "grant_type", "scopes", "identity_scopes", "created", "generation",
-    "revoked_reason", "auth_time", "acr", "amr", "session_digest", "redirect_uri", "client_digest", "lineage",
-    "status_list", "status_index",
-)  # fmt: skip
-_INSERT = f"INSERT INTO authz_authorization ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_COLUMNS))})"  # noqa: S608  our own names
-
-
-def _authorize(
-    request: TokenRequest,
-    *,
-    user: User,
-    minted: AccessToken,
-    resource: ProtectedResource,
-    granted: IdJag,
-    status: Entry | None,
-) -> None:
-    """Write the authorization that the token stands under: one for each ID-JAG, so that each can be ended."""
-    values = (
-        minted.authorization.hex if connection.vendor == "sqlite" else minted.authorization,
-        request.client.pk,
-        user.pk,
-        resource.pk,
-        GRANT_TYPE,
-        json.dumps(minted.scopes),
-        "[]",
-        raw_sql.timestamp(datetime.fromtimestamp(request.now, UTC)),
-        0,
-        "",
-        granted.auth_time,
-        granted.acr,
-        json.dumps(granted.amr),
-        "",
-        "",
-        request.client.consent_digest,
-        json.dumps(lineage.of_id_jag(granted) | _public(request)),
-        status.number if status else None,
-        status.index if status else None,
-    )
-    raw_sql.write(_INSERT, values)

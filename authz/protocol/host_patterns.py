@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 
-from authz.protocol.client_metadata import matches_host
 from authz.protocol.redirect_uris import is_host
 
 
@@ -23,3 +22,10 @@ def is_pattern(text: str) -> bool:
 def matches(patterns: Iterable[str], host: str) -> bool:
     """Whether one of the patterns names `host`, which is in small letters and has no port. No pattern is no host."""
     return any(matches_host(pattern, host) for pattern in patterns)
+
+
+def matches_host(pattern: str, host: str) -> bool:
+    """Whether `host` is `pattern`, or under it where the pattern begins with `*.`. Neither has a port."""
+    if pattern.startswith("*."):
+        return host.endswith(pattern[1:]) and host != pattern[1:]
+    return bool(pattern) and host == pattern

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from authz.models import Client
-from authz.protocol import client_metadata, redirect_uris
+from authz.protocol import host_patterns, redirect_uris
 from authz.protocol.client_metadata import ClientMetadata
 from authz.protocol.errors import OAuthError, harmless
 from cimd import changes
@@ -41,7 +41,7 @@ def lets(basis: Basis, client: Client, wanted: ClientMetadata) -> bool:
 def are_on(uris: list[str], hosts: tuple[str, ...]) -> bool:
     """Whether every redirect URI is on one of these hosts; an empty list of either is nobody's."""
     shown = [redirect_uris.display(uri).host for uri in uris]
-    return bool(shown) and all(any(client_metadata.matches_host(pattern, host) for pattern in hosts) for host in shown)
+    return bool(shown) and all(host_patterns.matches(hosts, host) for host in shown)
 
 
 def _as_it_is(client: Client, like: ClientMetadata) -> ClientMetadata:

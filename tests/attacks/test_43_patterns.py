@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from authz.endpoints.status_lists import _ACCEPTS_GZIP
 from authz.operations.logs import scrub
-from authz.protocol import client_metadata, display_names, http_caching, jwts, patterns, redirect_uris, scopes
+from authz.protocol import display_names, host_patterns, http_caching, jwts, patterns, redirect_uris, scopes
 from authz.protocol.errors import OAuthError
 from cimd import client_identifier
 from tests.protocol.test_jwts import encoded
@@ -65,7 +65,7 @@ READERS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
     "client_id": (_client_identifier, lambda n: "https://a.example/" + "%2e/" * (n // 4)),
     "client_id, percent": (_client_identifier, lambda n: "https://a.example/" + "%" * n),
     "scope": (scopes.parse, lambda n: " ".join("a" * (n // 2)) if n < LONG else "a " * (n // 2)),
-    "host pattern": (lambda text: client_metadata.matches_host("*.a.example", text), lambda n: "a." * (n // 2)),
+    "host pattern": (lambda text: host_patterns.matches_host("*.a.example", text), lambda n: "a." * (n // 2)),
 }
 
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz.protocol.client_metadata import Validation, Verdict, is_web_url, matches_host, validate
+from authz.protocol.client_metadata import Validation, Verdict, is_web_url, validate
 from authz.protocol.display_names import imitates_a_host, mixes_scripts, visible
+from authz.protocol.host_patterns import matches_host
 from tests.cimd.documents import JWT_BEARER, document, jwks, terms
 
 KEYS = jwks("one")

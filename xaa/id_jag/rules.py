@@ -1,110 +1,16 @@
-"""The ID-JAG: judged by the draft's processing rules, and built by its list of claims.
+"""The processing rules of an ID-JAG, in their order (ID-JAG §4.4.1, RFC 7523 §3). A broken one raises OAuthError."""
 
-draft-ietf-oauth-identity-assertion-authz-grant-04 §3 (claims), §4.4.1 (processing), §8 (cross-domain, key binding);
-RFC 7521 §5.2 and RFC 7523 §3, which apply as a whole; MCP enterprise-managed authorization §4.3 and §5.1.
-
-Pure: `judge` is given everything that it needs to know, so each rule is a row in a table test, and `xaa explain` can go
-through the same rules one by one.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from authz.protocol import jwts, scopes
 from authz.protocol.errors import OAuthError, harmless
-from authz.protocol.jwks import Key
-from authz.protocol.jwts import JwtError, Unverified
+from authz.protocol.jwts import JwtError
+from xaa.id_jag.values import CLOCK_SKEW, LONGEST_LIFETIME, PUBLIC_CLOCK_SKEW, TYP, Presented
 from xaa.reasons import BY_JWT_PROBLEM, Reason
 
-TYP: Final = "oauth-id-jag+jwt"
-TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:id-jag"  # noqa: S105  an identifier, not a secret
-GRANT_PROFILE: Final = "urn:ietf:params:oauth:grant-profile:id-jag"
-
-LIFETIME: Final = 300  # seconds; what we issue
-LONGEST_LIFETIME: Final = 3600  # seconds; what we believe of others (MCP's own example says an hour)
-CLOCK_SKEW: Final = 30  # seconds that an issuer's clock may differ from ours
-PUBLIC_CLOCK_SKEW: Final = 5  # the same, where nothing but the lifetime stops who stole one
-_LONGEST_IDENTIFIER: Final = 255
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Presented:
-    """An ID-JAG as it is presented, and what it is judged by.
-
-    issuer      the identifier of the trusted issuer that the token names; `keys` are that issuer's.
-    audience    our own issuer identifier.
-    client_id   the client that presents it, and `authenticated` whether that client has proved who it is.
-    public_lifetime  where the issuer lets this client go without (xaa/public_clients.py): seconds that the ID-JAG may
-                live; None where it does not.
-    now         seconds since the epoch.
-    aud_tenant  what the issuer calls us among the tenants of one server; empty: nothing.
-    """
-
-    token: Unverified
-    keys: Sequence[Key]
-    issuer: str
-    audience: str
-    client_id: str
-    authenticated: bool
-    now: float
-    public_lifetime: int | None = None
-    aud_tenant: str = ""
-
-    @property
-    def claims(self) -> dict[str, Any]:
-        return self.token.claims
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdJag:
-    """An ID-JAG that has passed every rule. `resources` and `scopes` are what its issuer granted, at the most.
-
-    resources   empty where the issuer named none, and so did not limit them.
-    scopes      None where the issuer did not limit them.
-    expires     seconds since the epoch from which on it can no longer be presented, clock skew included.
-    claims      everything it says, for subject resolution by claims that the issuer's configuration names.
-    """
-
-    issuer: str
-    tenant: str
-    subject: str
-    jti: str
-    resources: tuple[str, ...]
-    scopes: tuple[str, ...] | None
-    auth_time: int | None
-    acr: str
-    amr: tuple[str, ...]
-    act: dict[str, Any] | None
-    expires: float
-    claims: Mapping[str, Any]
-
-
 Rule = Callable[[Presented], None]
-
-
-def verify(presented: Presented) -> IdJag:
-    """What the ID-JAG grants. Raises OAuthError with the first rule's reason that it breaks."""
-    for rule in RULES:
-        rule(presented)
-    claims = presented.claims
-    return IdJag(
-        issuer=presented.issuer,
-        tenant=claims.get("tenant", ""),
-        subject=claims["sub"],
-        jti=claims["jti"],
-        resources=_resources(claims),
-        scopes=scopes.parse(claims["scope"]) if "scope" in claims else None,
-        auth_time=int(claims["auth_time"]) if "auth_time" in claims else None,
-        acr=claims.get("acr", ""),
-        amr=tuple(claims.get("amr", ())),
-        act=claims.get("act"),
-        expires=float(claims["exp"]) + CLOCK_SKEW,
-        claims=claims,
-    )
-
-
-# --- The processing rules, in their order ---------------------------------------------------------------------------
+_LONGEST_IDENTIFIER: Final = 255
 
 
 def it_is_typed(presented: Presented) -> None:
@@ -300,69 +206,9 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 
 
-def _resources(claims: Mapping[str, Any]) -> tuple[str, ...]:
-    claim = claims.get("resource")
-    if claim is None:
-        return ()
-    return tuple(claim) if isinstance(claim, list) else (claim,)
-
-
 def _is_identifier(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= _LONGEST_IDENTIFIER
 
 
 def _is_time(value: object) -> bool:
     return not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value < 2**53
-
-
-# --- Building one ---------------------------------------------------------------------------------------------------
-
-
-def build(
-    *,
-    issuer: str,
-    audience: str,
-    subject: str,
-    client_id: str,
-    resource: str,
-    scope: Sequence[str],
-    jti: str,
-    now: float,
-    lifetime: int = LIFETIME,
-    authentication: Mapping[str, Any] | None = None,
-    email: str = "",
-    act: Mapping[str, Any] | None = None,
-    tenant: str = "",
-    aud_tenant: str = "",
-    aud_sub: str = "",
-) -> dict[str, Any]:
-    """The claims of an ID-JAG (ID-JAG §3). `client_id` and `subject` are those that the audience knows.
-
-    resource        "" for all of the audience's.
-    lifetime        in seconds, 300 at most.
-    authentication  the claims `auth_time`, `acr` and `amr`, as far as they are known (`SignIn.claims`).
-    email           only where it is known to be the person's: it is asserted as verified.
-    """
-    issued_at = int(now)
-    claims: dict[str, Any] = {
-        "iss": issuer,
-        "sub": subject,
-        "aud": audience,
-        "client_id": client_id,
-        "jti": jti,
-        "iat": issued_at,
-        "exp": issued_at + min(lifetime, LIFETIME),
-    }
-    if resource:
-        claims["resource"] = resource
-    if scope:
-        claims["scope"] = scopes.join(scope)
-    claims |= authentication or {}
-    if act:
-        claims["act"] = dict(act)
-    named = {"tenant": tenant, "aud_tenant": aud_tenant, "aud_sub": aud_sub}
-    claims |= {name: value for name, value in named.items() if value}
-    # > It is RECOMMENDED that the ID-JAG contain an `email` and/or `aud_sub` claim. (ID-JAG §3)
-    if email:
-        claims |= {"email": email, "email_verified": True}
-    return claims
