@@ -18,17 +18,19 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import jwt
 import pytest
 import requests
+from django.utils.text import slugify
 
 from demo import environments
 from demo.browser import Person
 from demo.gatehouse import Gatehouse
 from demo.processes import Server, environment, free_port
 from tests.cimd.documents import CLAUDE_CODE
-from tests.interop.configuration import PASSWORD, key_pair
+from tests.interop.configuration import PASSWORD, KeyPair, key_pair
 from tests.interop.conftest import HERE, claims, run
 from tests.interop.cross_app import ID_JAG, ID_TOKEN, JWT_BEARER, TOKEN_EXCHANGE, token_request
 from tests.interop.document_host import DocumentHost
 from tests.support import databases
+from tests.xaa.shapes import SHAPES
 
 PATH = "/oauth/claude-code-client-metadata"
 CALLBACK = "http://localhost:51999/callback"  # any port of the loopback address that the document names
@@ -215,29 +217,57 @@ def test_fastmcp_redeems_the_id_jag_that_we_gave_claude(claude: Claude, mcp2: Pa
         assert tool(claude, mcp2, f"{house}/mcp", redeemed["access_token"])["notes"]
 
 
-def test_we_redeem_what_another_issuer_gave_claude(claude: Claude, mcp2: Path) -> None:
-    """PyJWT writes it as enterprise-managed authorization §4.3 shows it, without a resource and for a minute."""
-    key = key_pair("RS256")
-    claude.documents.documents[f"{OTHER_IDP}/keys"] = key.jwks
+def of_another_issuer(claude: Claude, key: KeyPair, typ: str, said: dict[str, Any], lives: int = 60) -> str:
+    """PyJWT writes it."""
     now = int(time.time())
-    assertion = jwt.encode(
-        {
-            "iss": claude.documents.url(OTHER_IDP),
-            "sub": "U019488227",
-            "aud": claude.saas.issuer,
-            "client_id": claude.client_id,
-            "jti": str(uuid.uuid4()),
-            "iat": now,
-            "exp": now + 60,
-            "scope": "mcp:read mcp:write",
-            "email": "bob@company.example",
-            "email_verified": True,
-        },
+    given = {
+        "aud": claude.saas.issuer,
+        "client_id": claude.client_id,
+        "jti": str(uuid.uuid4()),
+        "iat": now,
+        "exp": now + lives,
+    }
+    return jwt.encode(
+        {"iss": claude.documents.url(OTHER_IDP)} | said | given,
         key.private_pem,
         algorithm="RS256",
-        headers={"typ": "oauth-id-jag+jwt", "kid": "RS256-1"},
+        headers={"typ": typ, "kid": "RS256-1"},
     )
+
+
+EMA_4_3 = {"sub": "U019488227", "scope": "mcp:read mcp:write", "email": "bob@company.example", "email_verified": True}
+
+
+def test_we_redeem_what_another_issuer_gave_claude(claude: Claude, mcp2: Path) -> None:
+    """As enterprise-managed authorization §4.3 shows it, without a resource and for a minute."""
+    key = key_pair("RS256")
+    claude.documents.documents[f"{OTHER_IDP}/keys"] = key.jwks
+    assertion = of_another_issuer(claude, key, "oauth-id-jag+jwt", EMA_4_3)
     asked = claude.redemption(assertion) | {"resource": claude.notes}
+    redeemed = token_request(claude.saas.issuer, asked)
+    assert redeemed["scope"] == "mcp:read"
+    assert tool(claude, mcp2, claude.notes, redeemed["access_token"])["notes"]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_claude_redeems_what_identity_providers_write(claude: Claude, mcp2: Path, name: str) -> None:
+    """Each in its own shape, from a key it publishes, and with what its administrator writes about it."""
+    shape, key = SHAPES[name], key_pair("RS256")
+    idp = claude.documents.url(f"/{slugify(name)}")
+    claude.documents.documents[f"/{slugify(name)}/keys"] = key.jwks
+    domains = {"email_domains": ["company.example"]} if "email_domains" in shape.keys else {}
+    trusted = {
+        "issuer": idp,
+        "jwks_uri": f"{idp}/keys",
+        "accepts": ["id-jag"],
+        "public_clients": ["localhost"],
+        "public_client_lifetime": shape.lives,
+    }
+    claude.saas.apply(json.dumps({"trusted_issuers": [trusted | shape.keys | domains]}))
+    said = shape.claims | {"iss": idp, "email": "bob@company.example"}
+    said |= {"resource": claude.notes} if "resource" in said else {}
+    assertion = of_another_issuer(claude, key, str(shape.header["typ"]), said, shape.lives)
+    asked = claude.redemption(assertion) | {"resource": claude.notes, "scope": "mcp:read"}
     redeemed = token_request(claude.saas.issuer, asked)
     assert redeemed["scope"] == "mcp:read"
     assert tool(claude, mcp2, claude.notes, redeemed["access_token"])["notes"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import jwt
 import pytest
+import requests
 
 from demo import environments
 from demo.gatehouse import Gatehouse
@@ -167,12 +168,9 @@ def test_fastmcp_redeems_our_id_jag(cross_app: CrossApp, mcp2: Path, tmp_path: P
         assert run(mcp2, "python_mcp2/with_token.py", ask)["tool"]["notes"]
 
 
-def test_we_redeem_an_id_jag_of_the_conformance_suites_idp(
-    cross_app: CrossApp, mcp2: Path, node: Path, tmp_path: Path
-) -> None:
-    """Another product's IdP authorization server: the suite's. It names no scope and no kid, and publishes no keys."""
-    answer_file, keys_file = tmp_path / "answer.json", tmp_path / "keys.json"
-    client = f"{sys.executable} -m tests.interop.exchange_at_the_suite {cross_app.saas.issuer} {cross_app.notes}"
+def of_the_suite(pair: CrossApp, node: Path, directory: Path, scenario: str, client: str) -> dict[str, Any]:
+    """What the suite gave a client of its scenario; the suite's keys are published for the software house."""
+    answer_file, keys_file = directory / "answer.json", directory / "keys.json"
     command = [
         *(
             str(node),
@@ -180,7 +178,7 @@ def test_we_redeem_an_id_jag_of_the_conformance_suites_idp(
             str(HERE / "javascript/publish_keys.mjs"),
             str(HERE / "node_modules/.bin/conformance"),
         ),
-        *("client", "--scenario", "auth/enterprise-managed-authorization", "--command", f"{client} {answer_file}"),
+        *("client", "--scenario", scenario, "--command", f"{sys.executable} -m {client} {answer_file}"),
     ]
     env = environment(PUBLISHED_KEYS=str(keys_file))
     # The suite itself reports a failure, because no client uses its own resource authorization server.
@@ -188,8 +186,17 @@ def test_we_redeem_an_id_jag_of_the_conformance_suites_idp(
         command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=SCRIPT_PATIENCE, check=False
     )
     assert answer_file.exists(), suite.stdout + suite.stderr
-    given = json.loads(answer_file.read_text())
-    cross_app.documents.documents["/suite/keys"] = json.loads(keys_file.read_text())
+    pair.documents.documents["/suite/keys"] = json.loads(keys_file.read_text())
+    given: dict[str, Any] = json.loads(answer_file.read_text())
+    return given
+
+
+def test_we_redeem_an_id_jag_of_the_conformance_suites_idp(
+    cross_app: CrossApp, mcp2: Path, node: Path, tmp_path: Path
+) -> None:
+    """Another product's IdP authorization server: the suite's. It names no scope and no kid, and publishes no keys."""
+    client = f"tests.interop.exchange_at_the_suite {cross_app.saas.issuer} {cross_app.notes}"
+    given = of_the_suite(cross_app, node, tmp_path, "auth/enterprise-managed-authorization", client)
     registered = {
         "client_id": SUITES_CLIENT,
         "client_secret": cross_app.secret("suite"),
@@ -220,3 +227,43 @@ def test_we_redeem_an_id_jag_of_the_conformance_suites_idp(
     ask = {"mcp_server": cross_app.notes, "access_token": answer["access_token"]}
     tool = run(mcp2, "python_mcp2/with_token.py", ask)["tool"]
     assert tool["caller"]["client_id"] == SUITES_CLIENT
+
+
+def test_we_redeem_a_workload_assertion_of_the_conformance_suite(
+    cross_app: CrossApp, mcp2: Path, node: Path, tmp_path: Path
+) -> None:
+    """`auth/wif-jwt-bearer` gives its client three: one is good, one for somebody else, one has expired (SEP-1933)."""
+    given = of_the_suite(cross_app, node, tmp_path, "auth/wif-jwt-bearer", "tests.interop.context_of_the_suite")
+    said = claims(given["valid_jwt"])
+    workload = {
+        "client_id": given["client_id"],
+        "status": "approved",
+        "grant_types": [JWT_BEARER],
+        "token_endpoint_auth_method": "none",
+    }
+    trusted = {
+        "issuer": said["iss"],
+        "jwks_uri": cross_app.documents.url("/suite/keys"),
+        "accepts": ["workload"],
+        # The suite writes its own authorization server, as platforms that let nobody choose an audience do.
+        "audience": [said["aud"]],
+        "workloads": [{"subject": said["sub"], "client_id": given["client_id"]}],
+    }
+    rule = {
+        "name": "The suite's workload reads notes",
+        "effect": "allow",
+        "clients": [given["client_id"]],
+        "grant_types": [JWT_BEARER],
+        "resources": [cross_app.notes],
+        "scopes": ["mcp:read"],
+    }
+    cross_app.add("saas", clients=[workload], trusted_issuers=[trusted], rules=[rule])
+    cross_app.configure()
+
+    asked = {"grant_type": JWT_BEARER, "resource": cross_app.notes, "scope": "mcp:read"}
+    for name in ("wrong_audience_jwt", "expired_jwt"):
+        refused = requests.post(f"{cross_app.saas.issuer}/token", data=asked | {"assertion": given[name]}, timeout=60)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant"), name
+    answer = token_request(cross_app.saas.issuer, asked | {"assertion": given["valid_jwt"]})
+    ask = {"mcp_server": cross_app.notes, "access_token": answer["access_token"]}
+    assert run(mcp2, "python_mcp2/with_token.py", ask)["tool"]["caller"]["client_id"] == given["client_id"]
