@@ -42,7 +42,9 @@ def single(resource: str | None) -> str | None:
 
 
 def requested(resource: str | None) -> ProtectedResource:
-    """The resource that a request's `resource` parameter names, or the default one where it names none."""
+    """The resource that a request's `resource` parameter names, or the default one where it names none. Raises
+    `OAuthError`.
+    """
     # Most requests name it in canonical form already.
     if resource is not None and (found := cached().get(resource)) is not None:
         return found
@@ -59,7 +61,7 @@ def requested(resource: str | None) -> ProtectedResource:
 
 def default() -> ProtectedResource:
     """The default resource (real clients often name none), unless the settings require each request to name
-    one.
+    one. Raises `OAuthError` if there is none, or they do.
     """
     if not conf.require_resource:
         for row in cached().values():

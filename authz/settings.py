@@ -26,6 +26,7 @@ def env_list(name: str) -> list[str]:
 
 
 def env_switch(name: str) -> bool:
+    """True for 1, False for 0. Raises `ImproperlyConfigured`."""
     value = os.environ.get(name, "0")
     if value not in {"0", "1"}:
         raise ImproperlyConfigured(f"{name} must be 1 or 0, not {value!r}")
@@ -41,6 +42,7 @@ def env_choice(name: str, *choices: str) -> str:
 
 
 def env_secret(name: str) -> str:
+    """A secret of at least 32 characters, or "". Raises `ImproperlyConfigured`."""
     value = os.environ.get(name, "")
     if value and len(value) < 32:
         raise ImproperlyConfigured(f"{name} needs at least 32 characters")
@@ -48,6 +50,7 @@ def env_secret(name: str) -> str:
 
 
 def env_share(name: str) -> float:
+    """A number from 0 to 1; 1 by default. Raises `ImproperlyConfigured`."""
     try:
         share = float(os.environ.get(name) or 1)
     except ValueError:
@@ -77,7 +80,7 @@ RATE_LIMITS |= {"register:address": "none", "manage:address": "none"}
 
 
 def env_rates(name: str, defaults: dict[str, str]) -> dict[str, str]:
-    """`limit=rate` pairs, a rate being such as `100/second`, `10/5 minute` or `none`."""
+    """`limit=rate` pairs, a rate being such as `100/second`, `10/5 minute` or `none`. Raises `ImproperlyConfigured`."""
     changes = dict(item.partition("=")[::2] for item in env_list(name))
     for limit, rate in changes.items():
         try:
@@ -91,6 +94,7 @@ def env_rates(name: str, defaults: dict[str, str]) -> dict[str, str]:
 
 
 def env_number(name: str, default: int, unit: str = "seconds", *, least: int = 0) -> int:
+    """A whole number of at least `least`. Raises `ImproperlyConfigured`."""
     value = os.environ.get(name, str(default))
     if not value.isdecimal() or int(value) < least:
         raise ImproperlyConfigured(
@@ -100,6 +104,7 @@ def env_number(name: str, default: int, unit: str = "seconds", *, least: int = 0
 
 
 def allowed_host(item: str) -> allowed_hosts.Entry:
+    """An entry of GATEHOUSE_OUTBOUND_ALLOWED_HOSTS. Raises `ImproperlyConfigured`."""
     try:
         return allowed_hosts.parse(item)
     except ValueError as error:
@@ -117,6 +122,7 @@ def plain_http_host(item: str) -> str:
 
 
 def network(item: str) -> str:
+    """An address or a network in canonical form. Raises `ImproperlyConfigured`."""
     try:
         return str(ip_network(item))
     except ValueError:
@@ -124,6 +130,7 @@ def network(item: str) -> str:
 
 
 def proxy_header() -> str:
+    """The name of the proxies' header in lower case. Raises `ImproperlyConfigured`."""
     value = (os.environ.get("GATEHOUSE_PROXY_HEADER") or "x-forwarded-for").lower()
     if value not in {"x-forwarded-for", "forwarded"}:
         raise ImproperlyConfigured(f"GATEHOUSE_PROXY_HEADER is X-Forwarded-For or Forwarded, not {value!r}")

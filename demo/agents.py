@@ -106,6 +106,7 @@ def with_private_key(mcp_server: str, issuer: str, client_id: str, private_pem: 
 
 
 def for_a_person(mcp_server: str, client_id: str, redirect_uri: str, person: Person, heard: Heard) -> Agent:
+    """An agent that acts for a person, by the code grant. Its flow raises PermissionError for an error response."""
     answers: list[str] = []
 
     async def open_browser(url: str) -> None:
@@ -113,6 +114,7 @@ def for_a_person(mcp_server: str, client_id: str, redirect_uri: str, person: Per
         answers.append(await asyncio.to_thread(person.authorize, url))
 
     async def wait_for_callback() -> AuthorizationCodeResult:
+        """The parameters of the redirect. Raises PermissionError for an error response."""
         answer = {name: values[0] for name, values in parse_qs(urlsplit(answers[-1]).query).items()}
         person.told(f"is sent back to the agent with {', '.join(sorted(answer))}")
         if "error" in answer:
@@ -144,7 +146,7 @@ class AtCompany:
     id_jag: str = ""
 
     def sign_in(self, person: Person) -> None:
-        """OpenID Connect with PKCE; keeps the ID token."""
+        """OpenID Connect with PKCE; keeps the ID token. Raises PermissionError for a response to another request."""
         verifier = secrets.token_urlsafe(48)
         digest = hashlib.sha256(verifier.encode()).digest()
         request = {

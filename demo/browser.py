@@ -130,6 +130,7 @@ class Person:
         return self.go(url, until=redirect_uri)
 
     def go(self, url: str, *, until: str) -> str:
+        """Follow redirects and fill in forms up to the end. Raises `CannotGoOn`."""
         response = self._open("GET", url)
         for _ in range(20):
             if response.is_redirect:

@@ -36,7 +36,9 @@ def python(line: str) -> Path:
 
 
 def node() -> Path:
-    """A node that is new enough: this machine's, or the one in the lock file. Its packages are installed beside it."""
+    """A node that is new enough: this machine's, or the one in the lock file. Its packages are installed beside it.
+    Raises RuntimeError for an older one.
+    """
     home, lock = JAVASCRIPT / "node_modules", JAVASCRIPT / "package-lock.json"
     if not _made(home, lock):
         _run("npm", "ci", "--silent", cwd=JAVASCRIPT)

@@ -68,6 +68,7 @@ class Gatehouse:
         return self.manage("apply", str(file))
 
     def manage(self, *arguments: str) -> str:
+        """Run `manage.py`; its output. Raises RuntimeError if it fails."""
         command = [str(ROOT / ".venv/bin/python"), "manage.py", *arguments]
         done = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode != 0:

@@ -52,6 +52,7 @@ class Narrator:
         self.write(f"   {self.paint('✓', 'green')} {sentence}")
 
     def fail(self, sentence: str) -> NoReturn:
+        """Raises `DemoFailed`."""
         self.write(f"   {self.paint('✗', 'red')} {sentence}")
         raise DemoFailed(sentence)
 

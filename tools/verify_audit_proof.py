@@ -24,7 +24,7 @@ class ProofError(Exception):
 
 
 def open_checkpoint(note, key):
-    """(size, root) of a signed checkpoint, if the verifier key signed it."""
+    """(size, root) of a signed checkpoint, if the verifier key signed it. Raises `ProofError`."""
     name, key_id, encoded = key.strip().split("+", 2)
     public_key = base64.b64decode(encoded, validate=True)
     identity = hashlib.sha256(name.encode() + b"\n" + public_key).digest()[:4]
@@ -51,7 +51,7 @@ def node(left, right):
 
 
 def root_by_inclusion(leaf, index, size, path):
-    """RFC 9162 §2.1.3.2."""
+    """RFC 9162 §2.1.3.2. Raises `ProofError`."""
     if not 0 <= index < size:
         raise ProofError("there is no such leaf in the checkpoint's tree")
     fn, sn, r = index, size - 1, leaf
@@ -71,7 +71,7 @@ def root_by_inclusion(leaf, index, size, path):
 
 
 def roots_by_consistency(old, size, old_root, path):
-    """RFC 9162 §2.1.4.2: the two roots that the path leads to."""
+    """RFC 9162 §2.1.4.2: the two roots that the path leads to. Raises `ProofError`."""
     if old == size:
         if path:
             raise ProofError("the path is too long")

@@ -18,7 +18,7 @@ def ask_for_access(
     principal: Principal, given: Mapping[str, Any], now: float
 ) -> tuple[dict[str, Any], AccessRequest | None]:
     """The decision for the caller (`for: "me"`) or for the agent itself (`for: "agent"`), and the access request, if
-    any.
+    any. Raises `Problem`.
     """
     person = principal.person
     if person is None:

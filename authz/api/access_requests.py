@@ -25,6 +25,7 @@ FILTERS = {"status": "status", "client_id": "client__client_id", "username": "us
 
 
 def request_as_item(row: AccessRequest, now: datetime) -> dict[str, Any]:
+    """The access request as JSON for a caller who may see it."""
     return {
         "id": str(row.pk),
         "status": row.state(now),
@@ -56,6 +57,7 @@ def seen_by(request: Request) -> QuerySet[AccessRequest]:
 
 
 def found(request: Request, pk: UUID) -> AccessRequest:
+    """The access request, if the caller may see it. Raises `Http404`."""
     row = seen_by(request).filter(pk=pk).first()
     if row is None:
         raise Http404

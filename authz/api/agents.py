@@ -54,7 +54,7 @@ def agent_as_item(client: Client) -> dict[str, Any]:
 
 
 def found(request: Request, pk: int) -> Client:
-    """The agent, if the principal may see it; for all others it does not exist."""
+    """The agent, if the principal may see it; for all others it does not exist. Raises `Http404`."""
     row = visible(principal_of(request).person, Client.objects.select_related("owner")).filter(pk=pk).first()
     if row is None:
         raise Http404

@@ -13,7 +13,9 @@ from authz.sign_in.roles import APPROVE_AGENTS
 
 
 def not_ones_own(request: Request) -> Callable[[Change], None]:
-    """A `permit` for changes of configuration: one that approves an agent needs the permission to approve agents."""
+    """A `permit` for changes of configuration: one that approves an agent needs the permission to approve agents.
+    The permit raises `Problem`.
+    """
     principal = principal_of(request)
 
     def permit(change: Change) -> None:

@@ -96,7 +96,9 @@ class Configuration(ApiView):
 
 
 def refuse(found: Sequence[RuleWarning]) -> None:
-    """For `strict`: the first rule that names something that does not exist is the error, with the others beside it."""
+    """For `strict`: the first rule that names something that does not exist is the error, with the others beside it.
+    The function raises `ConfigurationError`.
+    """
     mistakes = [
         (("rules", warning.rule, part.field), part.problem, line) for warning in found for line, part in warning.parts
     ]
@@ -114,6 +116,7 @@ def warning_as_item(warning: RuleWarning) -> dict[str, Any]:
 
 
 def switch(given: dict[str, str], name: str) -> bool:
+    """A parameter of the query that is true or false; false by default. Raises `Problem`."""
     value = given.get(name, "false")
     if value not in {"true", "false"}:
         raise Problem(400, f"{name} is true or false.")

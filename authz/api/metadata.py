@@ -9,6 +9,7 @@ from authz.resources import scopes_of
 
 @machine_endpoint("GET", "HEAD")
 def protected_resource(request: Request) -> Answer:
+    """RFC 9728's document; 404 while the API is not registered."""
     configuration_cache.begin()
     resource = registered()
     if resource is None:

@@ -73,6 +73,7 @@ def warnings_as_item(name: str, parts: Sequence[Unmatched]) -> dict[str, Any]:
 
 
 def explanation_as_item(found: Explanation) -> dict[str, Any]:
+    """The explanation as JSON: decision, scopes, and each rule with the fields that do not match."""
     decision = found.decision
     return {
         "effect": decision.effect.value,
@@ -101,6 +102,7 @@ def explanation_as_item(found: Explanation) -> dict[str, Any]:
 
 
 def ask_of(given: dict[str, str], now: float) -> AccessQuestion:
+    """The request of a query's parameters. Raises `Problem`."""
     client = Client.objects.select_related("owner").filter(client_id=given.get("client_id", "")).first()
     if client is None:
         raise invalid("client_id", "is needed, and names no agent")
@@ -120,6 +122,7 @@ def ask_of(given: dict[str, str], now: float) -> AccessQuestion:
 
 
 def resource_of(uri: str) -> ProtectedResource:
+    """The MCP server that a parameter names. Raises `Problem`."""
     try:
         return resources.requested(uri)
     except OAuthError:
@@ -193,6 +196,7 @@ class Simulate(ApiView):
 
 
 def cast_of(given: Mapping[str, str]) -> simulation.Cast:
+    """The agents, people and servers of a simulation. Raises `Problem`."""
     names = {name: given.get(name, "") for name in ("client_id", "username", "resource")}
     try:
         return simulation.cast(**names)
@@ -201,6 +205,7 @@ def cast_of(given: Mapping[str, str]) -> simulation.Cast:
 
 
 def rules_of(given: object) -> Sequence[Rule]:
+    """The rules in the body, as the policy engine's. Raises `Problem`."""
     if not isinstance(given, list) or len(given) > MAXIMUM_RULES:
         raise invalid("rules", f"is a list of at most {MAXIMUM_RULES} rules, as in the configuration file")
     return list(_rules(given))

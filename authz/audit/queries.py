@@ -63,7 +63,7 @@ def near(moment: datetime, later: timedelta = timedelta()) -> QuerySet[AuditEven
 
 
 def about(column: str, value: str, events: QuerySet[AuditEvent] | None = None) -> QuerySet[AuditEvent]:
-    """The events of one client_id, subject, authorization or reason."""
+    """The events of one client_id, subject, authorization or reason. Raises ValueError for another column."""
     if column not in INDEXED:
         raise ValueError(column)
     found = AuditEvent.objects.all() if events is None else events

@@ -164,6 +164,7 @@ def as_item(row: Client) -> dict[str, Any]:
 
 
 def write(item: Mapping[str, Any]) -> None:
+    """Create or replace one client."""
     row = Client.all_objects.filter(client_id=item["client_id"]).first() or Client(client_id=item["client_id"])
     if row.ended:
         # The same row as a new registration: nothing from before is live (authz/authorizations/removal.py).

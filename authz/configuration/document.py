@@ -49,7 +49,9 @@ class Document:
 
 
 def read(text: str) -> Document:
-    """Parse YAML (or JSON) safely: no tags that build objects, no duplicate keys, no aliases that multiply."""
+    """Parse YAML (or JSON) safely: no tags that build objects, no duplicate keys, no aliases that multiply. Raises
+    `ConfigurationError`.
+    """
     if len(text) > MAXIMUM_SIZE:
         raise ConfigurationError((), "is too large")
     try:

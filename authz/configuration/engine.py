@@ -143,6 +143,7 @@ def _write(section: Section, key: str, item: Mapping[str, Any]) -> None:
 
 
 def _apply_section(section: Section, document: Document, *, prune: bool, local: bool) -> list[Change]:
+    """Validate and write the items of one section, and collect the changes. Raises `ConfigurationError`."""
     data = document.data[section.KEY]
     is_single = getattr(section, "SINGLE", False)
     given = [data] if is_single else data

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 
 def take_secret(attrs: dict[str, Any], name: str) -> None:
-    """Put the secret that `NAME_env` speaks of in the place of `NAME`."""
+    """Put the secret that `NAME_env` speaks of in the place of `NAME`. Raises `ValidationError`."""
     named = f"{name}_env"
     variable = attrs.pop(named, None)
     if variable is None:

@@ -105,6 +105,7 @@ def as_item(row: ProtectedResource) -> dict[str, Any]:
 
 
 def write(item: Mapping[str, Any]) -> None:
+    """Create or replace one MCP server with its scopes."""
     _refuse_twin(item["identifier"])
     if item["default"]:
         others = ProtectedResource.objects.filter(is_default=True).exclude(identifier=item["identifier"])
@@ -130,7 +131,7 @@ def write(item: Mapping[str, Any]) -> None:
 
 
 def check_together(items: Sequence[Mapping[str, Any]]) -> None:
-    """At most one default in a file: otherwise the last one would silently win."""
+    """At most one default in a file: otherwise the last one would silently win. Raises `ValidationError`."""
     defaults = [index for index, item in enumerate(items) if item["default"]]
     if len(defaults) > 1:
         located: dict[Any, Any] = {defaults[1]: {"default": "another resource is the default already"}}

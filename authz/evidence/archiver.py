@@ -119,7 +119,9 @@ def _read_back(path: Path, frontier: list[bytes], start: int) -> list[bytes]:
 
 
 def remove_archived() -> None:
-    """Remove archived rows, in batches. If the file is missing or changed, the rows stay."""
+    """Remove archived rows, in batches. If the file is missing or changed, the rows stay. Raises `ArchiveError`
+    then.
+    """
     first = AuditEvent.objects.order_by("id").values_list("id", flat=True).first()
     ends = time.monotonic() + BUDGET
     for done in AuditArchive.objects.filter(last_id__gte=first).order_by("start") if first is not None else ():

@@ -99,6 +99,7 @@ def _serve_in_a_thread(name: str) -> None:
 
 
 def _serve(name: str) -> None:
+    """Deliver batches to one destination for a while, if this process gets its lease."""
     row = AuditDestination.objects.filter(name=name)
     now = time.time()
     # One conditional statement decides (invariant 3): two concurrent deliveries would mix up the order.

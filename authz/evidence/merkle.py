@@ -24,7 +24,9 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def extend(frontier: Sequence[bytes], size: int, leaves: Iterable[bytes]) -> tuple[list[bytes], int]:
-    """The frontier and the size after `leaves` were added to a tree of `size` leaves."""
+    """The frontier and the size after `leaves` were added to a tree of `size` leaves. Raises ValueError for a
+    frontier of another size.
+    """
     grown = list(frontier)
     if len(grown) != size.bit_count():
         raise ValueError("the frontier is not of this size")

@@ -45,6 +45,7 @@ class Verifier:
 
     @classmethod
     def parse(cls, text: str) -> "Verifier":
+        """Parse a verifier key `name+hash+key`. Raises `NoteError`."""
         name, _, rest = text.strip().partition("+")
         key_id, _, encoded = rest.partition("+")
         try:

@@ -177,6 +177,7 @@ def _walk_archives(
 def _walk_archive(
     walk: _Walk, archive: AuditArchive, folder: Path | None, before: int, tick: Callable[[], None]
 ) -> None:
+    """Go on through one archive, and report where it is missing, damaged or does not fit."""
     known: dict[int, bytes] = {}
     try:
         if folder is None:

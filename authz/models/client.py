@@ -102,7 +102,8 @@ class Client(AbstractApplication):
 
     def set_secret(self, secret: str) -> None:
         """Store a secret's digest. Secrets are long and random, so a fast digest is as good as a slow one. With a slow
-        one unauthenticated requests could use up the CPU (docs/decisions/0005-client-secrets.md).
+        one unauthenticated requests could use up the CPU (docs/decisions/0005-client-secrets.md). Raises
+        `ValidationError` for a short one.
         """
         if len(secret) < MINIMUM_SECRET_LENGTH:
             raise ValidationError(

@@ -17,6 +17,7 @@ FUNCTION_BODY = f"""
 
 
 def statements(vendor: str, model: type[Model], without: Iterable[str]) -> Iterator[str]:
+    """The SQL of the triggers for one table."""
     table = model._meta.db_table
     fields = [field for field in model._meta.concrete_fields if field.name not in {"id", *without}]
     is_postgresql = vendor == "postgresql"

@@ -152,6 +152,7 @@ def _kept(vendor: str, action: str, row: str) -> str:
 
 
 def _rule_history(connection: BaseDatabaseWrapper) -> list[str]:
+    """Triggers that write each change of a rule into the history."""
     vendor = connection.vendor
     # Rules that are older than their history begin it now.
     unknown = "NOT EXISTS (SELECT 1 FROM authz_rulechange c WHERE c.rule = r.id)"
@@ -184,6 +185,7 @@ def _rule_history(connection: BaseDatabaseWrapper) -> list[str]:
 
 
 def _append_only(connection: BaseDatabaseWrapper, model: type[Model]) -> list[str]:
+    """Triggers that refuse UPDATE and DELETE on a table."""
     table = model._meta.db_table
     of_archives = archive_triggers.statements(connection.vendor, table)
     # Deleting is either refused to all, or guarded row by row.

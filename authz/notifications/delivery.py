@@ -130,6 +130,7 @@ def _attempt(row: Notification) -> Exception | None:
 
 
 def _post(row: Notification, endpoint: WebhookEndpoint) -> None:
+    """Send one webhook. Raises `OutboundError` unless the answer is 2xx."""
     body = {"type": row.kind, "timestamp": row.created.isoformat(), "data": row.data}
     payload = json.dumps(body, separators=(",", ":")).encode()
     headers = standard_webhooks.headers(
@@ -153,6 +154,7 @@ def _post(row: Notification, endpoint: WebhookEndpoint) -> None:
 
 
 def _record(row: Notification, failure: Exception | None, now: datetime) -> None:
+    """Write the result of a message: delivered, to be tried again, or given up."""
     # Only the holder of the claim may write the result; another node may have taken over since.
     mine = Notification.objects.filter(pk=row.pk, attempts=row.attempts, delivered=None)
     endpoints = WebhookEndpoint.objects.filter(pk__in=[row.endpoint_id] if row.endpoint_id else [])

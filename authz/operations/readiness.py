@@ -30,7 +30,9 @@ _last: tuple[float, tuple[str, ...]] = (float("-inf"), ())
 
 
 def problems() -> tuple[str, ...]:
-    """Codes of problems, none of them a secret; empty when the server is ready."""
+    """Codes of problems, none of them a secret; empty when the server is ready. Raises `MustRunInThread` in the
+    event-loop thread.
+    """
     global _last  # noqa: PLW0603  one per process is the idea
     looked, found = _last
     if time.monotonic() - looked <= REMEMBERED:

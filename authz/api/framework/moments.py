@@ -7,6 +7,7 @@ from authz.protocol.timestamps import moment
 
 
 def moment_of(name: str, text: str) -> datetime:
+    """The time in a parameter or member. Raises `Problem`."""
     found = moment(text)
     if found is None:
         raise invalid(name, "is a time with its zone, such as 2026-12-31T18:00:00Z")

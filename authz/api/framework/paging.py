@@ -42,6 +42,7 @@ def page(
 
 
 def limit(given: dict[str, str]) -> int:
+    """The page's size; 50 by default. Raises `Problem`."""
     found = number(given.get("limit", str(LIMIT)), least=1, most=MAXIMUM_LIMIT)
     if found is None:
         raise Problem(400, f"limit is a number from 1 to {MAXIMUM_LIMIT}.")
@@ -53,7 +54,7 @@ def written(parts: list[str]) -> str:
 
 
 def read_key(given: dict[str, str]) -> int | None:
-    """The number in a cursor of one part; None on the first page."""
+    """The number in a cursor of one part; None on the first page. Raises `Problem`."""
     last = _cursor(given)
     try:
         return _number(last[0]) if last else None

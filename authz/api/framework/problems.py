@@ -89,6 +89,7 @@ def handler(error: Exception, context: Mapping[str, Any]) -> Response:
 
 
 def problem_of(error: Exception) -> Problem:
+    """The problem for an exception of DRF, of Django or of the authorization server."""
     match error:
         case Problem():
             return error

@@ -174,6 +174,7 @@ def _who(request: Request) -> dict[str, str]:
 
 
 def principal_of(request: Request) -> Principal:
+    """The authenticated caller. Raises `Problem`."""
     if not isinstance(request.auth, Principal):
         raise Problem(401, "Not authenticated.")
     return request.auth

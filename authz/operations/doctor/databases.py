@@ -33,6 +33,7 @@ def unreachable() -> Iterator[Finding]:
 
 
 def database() -> Iterator[Finding]:
+    """Is the database migrated, and of a supported version and mode?"""
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if plan:

@@ -42,6 +42,7 @@ _RUN_THEM = "`python -m authz.serving` runs them beside its workers; with anothe
 
 
 def periodic_tasks(now: float) -> Iterator[Finding]:
+    """Does each scheduled task run in time, and successfully?"""
     rows = {row.name: row for row in PeriodicTask.objects.all()}
     for name, task in registry.periodic_tasks().items():
         row = rows.get(name)

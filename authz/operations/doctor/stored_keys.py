@@ -17,6 +17,7 @@ OLDEST_KEY = timedelta(days=365)
 
 
 def signing_keys(now: float) -> Iterator[Finding]:
+    """Is there a key for each algorithm, decryptable, young enough and not retired?"""
     for alg in keys.ALGORITHMS:
         try:
             key = keys.signing_key(alg, now)
