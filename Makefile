@@ -38,7 +38,7 @@ serve: prepare ## Serve on 127.0.0.1:PORT with the environment as given, without
 test: env ## Run the tests; needs no service
 	$(BIN)/python -m pytest -n auto
 
-lint: env ## Format, style, types, import walls, missing migrations
+lint: env ## Format, style, types, import contracts, missing migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
@@ -54,7 +54,7 @@ interop: env ## Run the official SDKs and the conformance suite against a runnin
 e2e: env ## Drive a real browser (Debian's Chromium) through sign-in, consent and console
 	$(BIN)/python -m pytest -m e2e tests/e2e
 
-pictures: env ## Draw docs/images anew in that browser
+pictures: env ## Take the pictures in docs/images again in that browser
 	PICTURES=1 $(BIN)/python -m pytest -m e2e tests/e2e/test_pictures.py
 
 bench: env ## Measure beside a ceiling in one run (needs wrk)

@@ -1,4 +1,4 @@
-"""`make demo`: Gatehouse, a real MCP server and real MCP clients, told step by step.
+"""`make demo`: Gatehouse, a real MCP server and real MCP clients, shown step by step.
 
 tests/interop/ builds on the same parts.
 """

@@ -51,7 +51,7 @@ class Memory:
 
 @dataclass(slots=True)
 class Agent:
-    """One MCP client. `heard` is told of every HTTP response it gets, the sign-in's as well as MCP's."""
+    """One MCP client. `heard` is called with each HTTP response, of the sign-in and of MCP."""
 
     mcp_server: str
     auth: httpx2.Auth

@@ -110,7 +110,9 @@ class Page(HTMLParser):
 
 @dataclass(slots=True)
 class Person:
-    """One person's browser: cookies live as long as the object does. `told` hears of every page and press."""
+    """One person's browser: cookies live as long as the object does. `told` is called with each page and each
+    pressed button.
+    """
 
     username: str
     password: str

@@ -95,7 +95,7 @@ def machine_with_a_key(tell: Narrator, gatehouse: Gatehouse, notes: str, private
 def person(tell: Narrator, gatehouse: Gatehouse, notes: str, password: str) -> agents.Memory:
     tell.step(
         "An agent that acts for a person",
-        "Authorization code with PKCE: Bob signs in, reads who wants what, allows it. Later the agent refreshes alone.",
+        "Authorization code with PKCE: Bob signs in, reads the consent page and agrees. The agent refreshes later.",
     )
     bob = Person("bob", password, told=lambda what: tell.say("Bob", what))
     agent = agents.for_a_person(
@@ -109,9 +109,7 @@ def person(tell: Narrator, gatehouse: Gatehouse, notes: str, password: str) -> a
         claims["aud"] == notes and claims["client_id"] == "desk-assistant",
         "the token is for the Notes and for this agent",
     )
-    tell.expect(
-        claims["sub"] not in {"bob", "desk-assistant"}, "it names Bob by an identifier that tells others nothing"
-    )
+    tell.expect(claims["sub"] not in {"bob", "desk-assistant"}, "it names Bob by an opaque identifier")
     tell.expect(
         first == second and old.access_token != new.access_token,
         "the agent refreshed its token without asking Bob again",

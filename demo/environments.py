@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 JAVASCRIPT = ROOT / "tests/interop"
 LOCKS = {"mcp1": "interop-mcp1", "mcp2": "interop-mcp2", "mutants": "mutants"}
-NODE_NEEDED = 22  # the conformance suite and the Inspector ask for it
+NODE_NEEDED = 22  # required by the conformance suite and the Inspector
 
 
 def python(line: str) -> Path:
@@ -26,8 +26,8 @@ def python(line: str) -> Path:
     if not _made(home, lock):
         shutil.rmtree(home, ignore_errors=True)
         _run(sys.executable, "-m", "venv", "--without-pip", str(home))
-        # The lock file is complete. Left to resolve for itself, pip looks for `pydantic[email]` beside the `pydantic`
-        # that is pinned, finds a newer one, and gives up.
+        # The lock file is complete. If pip resolved dependencies, it would look for `pydantic[email]` besides the
+        # `pydantic` that is pinned, find a newer one, and give up.
         pip = (sys.executable, "-m", "pip", "--python", str(interpreter), "install")
         quietly = ("--quiet", "--disable-pip-version-check", "--no-compile")
         _run(*pip, *quietly, "--no-deps", "--require-hashes", "-r", str(lock))
@@ -36,7 +36,7 @@ def python(line: str) -> Path:
 
 
 def node() -> Path:
-    """A node that is new enough: this machine's, or the one in the lock file. Its packages are installed beside it.
+    """A recent enough Node.js: this machine's, or the one in the lock file, with its packages.
     Raises RuntimeError for an older one.
     """
     home, lock = JAVASCRIPT / "node_modules", JAVASCRIPT / "package-lock.json"

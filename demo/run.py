@@ -1,4 +1,4 @@
-"""`make demo` comes in here: sees to the environment of the clients' SDK, then tells the story in it."""
+"""The entry of `make demo`: it makes the environment of the clients' SDK, and runs the demo in it."""
 
 import os
 

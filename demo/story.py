@@ -34,7 +34,7 @@ def main() -> int:
             for server in (house, company, saas):
                 tell.write(f"\nThe end of {server.name}'s log:\n{server.last_words()}")
             return 1
-    tell.write(f"\n{tell.paint('Done.', 'bold')} Every promise was kept, and everything that was started is stopped.")
+    tell.write(f"\n{tell.paint('Done.', 'bold')} All steps succeeded, and all servers are stopped.")
     return 0
 
 

@@ -28,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()
     # Argon2 is slow on purpose; tests sign in hundreds of times.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    # Each client of a test would look through all static files anew.
+    # Each client of a test would look through all static files again.
     settings.WHITENOISE_AUTOREFRESH = True
     # Made here by the process that starts the others, so that all have the same.
     databases.directory()
@@ -39,7 +39,7 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-# What asks no database, or would ask each the same.
+# Tests that use no database, or each in the same way.
 WITHOUT_A_DATABASE = (
     "tests/policy/",
     "tests/protocol/",
@@ -69,7 +69,7 @@ WITHOUT_A_DATABASE = (
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is the same on every database is tried on SQLite alone."""
+    """Tests that do not depend on the database run on SQLite only."""
     if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
         return
     same = {

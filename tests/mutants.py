@@ -1,11 +1,11 @@
-"""Is a wrong policy engine noticed? `authz/policy` is broken in thousands of small ways, one at a time, and the tests
-of `tests/policy` have to fail for at least nine of ten.
+"""Mutation tests of the policy engine: `authz/policy` is changed in thousands of small ways, one at a time, and the
+tests of `tests/policy` have to fail for at least nine of ten.
 
     python -m tests.mutants [PATTERN …]      such as "authz.policy.decide.*"; left out: all of them
 
 mutmut has an environment of its own (`.venv-mutants`): the engine is pure, so neither it nor its tests need Django. It
-remembers what it has judged in `mutants/`, so a run that was stopped goes on, and after a change only what the change
-concerns is judged again. Tests that look for counterexamples by chance are left out: what only luck finds is not held.
+keeps its results in `mutants/`, so a stopped run can continue, and after a change only the mutants that the change
+concerns are tested again. Tests with random inputs are left out, because their results are not repeatable.
 """
 
 import json
@@ -18,7 +18,7 @@ from demo.environments import ROOT
 
 HERE = ROOT / "mutants"
 LEAST = 0.9
-# With its own settings for pytest, since it would otherwise find the house's, one folder up.
+# With its own settings for pytest, because it would otherwise find the project's in the parent folder.
 CONFIGURATION = """
 [tool.pytest.ini_options]
 testpaths = ["tests"]

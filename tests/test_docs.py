@@ -17,8 +17,8 @@ from authz.configuration import Section, all_sections, apply
 from authz.protocol.errors import RefusalReason
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("authz", "cimd", "xaa")
-FOLDERS = (*ROOMS, "demo", "docs", "requirements", "templates", "tests", "tools", ".ci")
+PACKAGES = ("authz", "cimd", "xaa")
+FOLDERS = (*PACKAGES, "demo", "docs", "requirements", "templates", "tests", "tools", ".ci")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 DECISIONS = sorted(ROOT.glob("docs/decisions/0*.md"))
 SETTINGS = (ROOT / "authz/settings.py").read_text()
@@ -71,9 +71,9 @@ def table(document: str, heading: str = "") -> Iterator[list[str]]:
 
 @cache
 def members(name: str, base: type) -> tuple[Any, ...]:
-    """The members of every enum called `name` in the rooms."""
+    """The members of every enum called `name` in the packages."""
     found: dict[str, Any] = {}
-    for path in chain.from_iterable((ROOT / room).rglob("*.py") for room in ROOMS):
+    for path in chain.from_iterable((ROOT / package).rglob("*.py") for package in PACKAGES):
         if re.search(rf"^class {name}\(", path.read_text(), re.MULTILINE):
             module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
             enum = getattr(module, name)
@@ -126,7 +126,7 @@ def test_it_names_no_machine_and_no_registry(document: Path) -> None:
 
 
 def test_every_decision_that_code_names_exists() -> None:
-    files = chain.from_iterable((ROOT / room).rglob("*.py") for room in (*ROOMS, "demo"))
+    files = chain.from_iterable((ROOT / package).rglob("*.py") for package in (*PACKAGES, "demo"))
     named = {name for file in files for name in re.findall(r"docs/decisions/[\w.\-]+\.md", file.read_text())}
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
@@ -185,7 +185,7 @@ def test_every_attack_has_its_code_and_its_test() -> None:
     assert {*range(1, 37)} <= {*numbers}
     for _, attack, stops, tests in rows:
         assert attack
-        assert any(path.startswith(ROOMS) for path, _ in paths(stops)), attack
+        assert any(path.startswith(PACKAGES) for path, _ in paths(stops)), attack
         assert any(path.startswith("tests/") for path, _ in paths(tests)), attack
 
 
@@ -193,7 +193,7 @@ def test_every_requirement_has_its_module_and_its_test() -> None:
     rows = [row for row in table(text("docs/specifications.md")) if row[0] != "Requirement"]
     assert len(rows) > 80
     for requirement, module, test in rows:
-        assert any(path.startswith((*ROOMS, "templates/")) for path, _ in paths(module)), requirement
+        assert any(path.startswith((*PACKAGES, "templates/")) for path, _ in paths(module)), requirement
         assert any(path.startswith("tests/") for path, _ in paths(test)), requirement
 
 

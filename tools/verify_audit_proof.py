@@ -3,7 +3,7 @@
 
 Needs Python 3.9 or later and the `cryptography` package, and nothing of Gatehouse. Take the verifier key from a place
 that you trust (the console or `manage.py audit keys`, when you began), not from the proof. With `--checkpoint FILE` the
-proof has to be about the very checkpoint that you kept. Exits with 0 if all holds, 1 if not.
+proof has to match the checkpoint that you kept. The exit code is 0 if the proof is valid, 1 if not.
 
 The tree is RFC 6962's, the checkpoints are C2SP tlog-checkpoints. It shares no code with the server on purpose.
 """
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
 class ProofError(Exception):
-    """The proof does not hold."""
+    """The proof is not valid."""
 
 
 def open_checkpoint(note, key):

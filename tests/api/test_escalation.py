@@ -1,8 +1,8 @@
-"""Every route of the management API and the console, as every role: what may be done is this table, and nothing else.
+"""Every route of the management API and the console, as every role. The table lists all that is allowed.
 
 The routes are read from the URL conf, so one without a row fails. D is a developer, U an auditor, P an approver, X an
-administrator; who has no role and who is not signed in gets nothing anywhere. A letter means: let in to be answered,
-whatever the answer. Each try is undone.
+administrator. People without a role, and those who are not signed in, are refused everywhere. A letter means that the
+role is admitted, with any answer. Each attempt is rolled back.
 """
 
 import json
@@ -145,7 +145,7 @@ PAGES = {
     "admin:authz_webhookendpoint_test": (ADMIN, ADMIN),
     "admin:authz_notification_again": (ADMIN, ADMIN),
     "admin:authz_auditdestination_changelist": (SEE, SEE),
-    "admin:authz_auditdestination_checkpoint": ("", ""),  # nothing is sealed yet in what is tried here
+    "admin:authz_auditdestination_checkpoint": ("", ""),  # nothing is sealed yet in this test
     "admin:authz_auditdestination_proof": ("", ""),
     "admin:xaa_trustedissuer_test": (ADMIN, ADMIN),
     "admin:cimd_document_inspect": (SEE, SEE),

@@ -1,4 +1,4 @@
-"""Attack 14, measured: what is cut off while four server processes are busy is cut off on all of them at once."""
+"""Attack 14, measured: a cut-off takes effect on four busy server processes at once."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Attack 14 across processes: what was allowed a moment ago, asked for again after the rule has gone."""
+"""Attack 14 across processes: a request that was allowed is repeated after its rule was removed."""
 
 from pathlib import Path
 

@@ -167,7 +167,7 @@ class TestClientAssertions:
 
 
 class TestAccessTokens:
-    """At introspection and revocation, which believe nothing but what our own keys signed as `at+jwt`."""
+    """Introspection and revocation accept only `at+jwt` tokens that our own keys signed."""
 
     @staticmethod
     def forged(header: dict[str, Any], **changes: Any) -> dict[str, Any]:

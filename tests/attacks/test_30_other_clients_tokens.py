@@ -1,4 +1,4 @@
-"""Attack 30: one client revokes or reads what is another's."""
+"""Attack 30: one client revokes or introspects another client's tokens."""
 
 import json
 from datetime import UTC, datetime

@@ -46,7 +46,7 @@ def redescribe_scope() -> None:
 
 
 def widen_scopes() -> None:
-    """A rule, or a registration, that lets more of what the request asks for through than the page said."""
+    """A rule, or a registration, that allows more of the request than the page showed."""
     Rule.objects.filter(name="No writes").delete()
 
 

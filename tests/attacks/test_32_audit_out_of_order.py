@@ -101,7 +101,7 @@ class TestNoTokenWithoutItsRecord:
         assert world.redirect_parameters(back)["error"] == "temporarily_unavailable"
 
     def test_the_jti_of_a_request_that_got_nothing_stays_used(self, committed_gatehouse: World) -> None:
-        # Once means once, whatever came of it; the client makes a new assertion for its next try.
+        # The assertion is used up; the client makes a new one for its next try.
         with audit_table_gone():
             assert unavailable(committed_gatehouse.token(grant_type="client_credentials", **client_assertion()))
         assert UsedAssertion.objects.count() == 1

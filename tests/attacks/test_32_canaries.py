@@ -1,5 +1,5 @@
-"""Attack 32: canaries. Whatever secret goes into a real server, by the good ways and by the broken ones, comes out in
-no log, no audit event, no metric and no error page.
+"""Attack 32: canaries. No secret that is sent to a real server, in valid and in malformed requests, appears in
+a log, an audit event, a metric or an error page.
 """
 
 import base64
@@ -167,7 +167,7 @@ def broken_ways(watched: Watched) -> None:
 
 
 def leaked(watched: Watched, text: str) -> list[str]:
-    """The secrets that stand in a text, as they are or in the coding of HTTP Basic or of a URL."""
+    """The secrets in a text, in clear or in the encoding of HTTP Basic or of a URL."""
     found = []
     for canary in watched.canaries:
         coded = {canary, quote(canary), base64.b64encode(canary.encode()).decode()[:-4]}

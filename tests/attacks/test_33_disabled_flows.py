@@ -1,4 +1,4 @@
-"""Attack 33: a flow that is switched off comes back by way of a parameter."""
+"""Attack 33: a parameter enables a disabled flow."""
 
 import json
 from typing import Any

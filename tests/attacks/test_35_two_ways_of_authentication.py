@@ -1,5 +1,5 @@
-"""Attack 35: an Authorization header counts, whatever is in it; with another way beside it there are two (RFC 6749
-§2.3).
+"""Attack 35: any Authorization header counts as a method of client authentication; with another one there are two (RFC
+6749 §2.3).
 """
 
 import base64

@@ -51,7 +51,7 @@ def connected(server: RunningGatehouse) -> Iterator[socket.socket]:
 def answers(server: RunningGatehouse, *pieces: bytes, ends: bool = True) -> bytes:
     """All that comes back until the server closes. One that `ends` says that it has nothing more to send."""
     with connected(server) as sent:
-        # Where the server closes in the middle, what it has sent before stands.
+        # If the server closes in the middle, the earlier response counts.
         with suppress(BrokenPipeError, ConnectionResetError):
             for piece in pieces:
                 sent.sendall(piece)

@@ -194,7 +194,7 @@ class TestRaces:
             undo(CutOff.objects.get(pk=row.pk))
 
         at_once([cut_again, tried] if attempt % 2 else [tried, cut_again])
-        # Whichever came first: the cut-off was the last word, or voided the undo.
+        # In either order: the cut-off came last, or voided the undo.
         assert DESKTOP.get().status == "suspended"
 
     @pytest.mark.parametrize("attempt", range(4))

@@ -201,7 +201,7 @@ class TestANewPassword:
 
 
 class TestANewPasswordAtTheSameMoment:
-    """Whichever is first, nothing of the old password is left."""
+    """In either order, nothing from the old password is live."""
 
     @pytest.mark.parametrize("attempt", range(3))
     def test_as_a_code_is_asked_for(self, committed_gatehouse: World, attempt: int) -> None:

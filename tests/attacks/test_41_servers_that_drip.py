@@ -1,7 +1,7 @@
-"""Attacks 4 and 41: another server that never comes to an end, wherever in the exchange it stalls.
+"""Attacks 4 and 41: another server that never finishes, at any point of the exchange.
 
-Each hostile server below goes on for as long as its connection lives. Whatever it does, the exchange is over at the
-deadline, the connection is closed, and what was half sent is not taken for an answer.
+Each hostile server below goes on for as long as its connection is open. The exchange always ends at the
+deadline, the connection is closed, and an incomplete response is not accepted.
 """
 
 import contextlib

@@ -70,7 +70,7 @@ READERS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
 
 
 def _seconds(work: Callable[[str], object], text: str) -> float:
-    """Of this thread's processor, the least of three: what the machine does beside us does not count."""
+    """Seconds of this thread's processor time, the least of three, so that other processes do not count."""
     taken = []
     for _ in range(3):
         began = time.thread_time()

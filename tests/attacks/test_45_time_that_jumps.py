@@ -35,13 +35,13 @@ HOUR = 3600.0
 ISSUER = "https://issuer.example"
 
 
-# --- Once means once ------------------------------------------------------------------------------------------------
+# --- Used assertions ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("ahead", [HOUR, -HOUR, 61.0, 30 * HOUR, 365 * 24 * HOUR, 0.0])
 def test_a_used_assertion_stays_used_whatever_a_nodes_clock_says_when_it_tidies(clock: Clock, ahead: float) -> None:
-    """One node's clock jumps and it tidies; then the assertion comes again, and a new one."""
+    """A node's clock jumps and it removes assertions; then the used assertion comes again, and a new one."""
     now = time.time()
     housekeeping.run()
     assert replay.claim(ISSUER, "used", now + 300)
@@ -72,7 +72,7 @@ def test_the_removal_mark_only_moves_forward() -> None:
     assert RemovalMark.objects.get(name="x").until == at + timedelta(hours=1)
 
 
-# --- Which clock is believed ----------------------------------------------------------------------------------------
+# --- Which clock is trusted ----------------------------------------------------------------------------------------
 
 DAY = clocks.BELIEVED_AFTER
 
@@ -85,7 +85,7 @@ DAY = clocks.BELIEVED_AFTER
         # As the uptime says, and a little apart.
         (Anchor(1000.0, 10.0), 1300.0, 310.0, 1300.0, Anchor(1300.0, 310.0)),
         (Anchor(1000.0, 10.0), 1359.0, 310.0, 1359.0, Anchor(1359.0, 310.0)),
-        # Set back: the earlier is believed at once.
+        # Set back: the earlier time is trusted at once.
         (Anchor(5000.0, 10.0), 1400.0, 310.0, 1400.0, Anchor(1400.0, 310.0)),
         # Set ahead: what the uptime says.
         (Anchor(1000.0, 10.0), 4900.0, 310.0, 1300.0, Anchor(1000.0, 10.0, 310.0)),
@@ -141,7 +141,7 @@ def test_the_databases_clock_is_asked(clock: Clock) -> None:
     assert clocks.apart() == pytest.approx(expected, abs=5)
 
 
-# --- Nothing stands still -------------------------------------------------------------------------------------------
+# --- Tasks go on ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_the_databases_clock_is_asked(clock: Clock) -> None:
         (1000.0, 60.0, True),
         (1000.1, 60.0, False),
         (1060.0, 60.0, False),
-        (1060.1, 60.0, False),  # set by a node whose clock is ahead by a moment
+        (1060.1, 60.0, False),  # set by a node whose clock is slightly ahead
         (1120.1, 60.0, True),
         (4600.0, 60.0, True),
         (4600.0, 7200.0, False),

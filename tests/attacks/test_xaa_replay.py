@@ -1,4 +1,4 @@
-"""Attack 15: one ID-JAG, presented again; in turn, and fifty times at once over several processes."""
+"""Attack 15: one ID-JAG presented again, sequentially, and fifty times at once over several processes."""
 
 import http.server
 import json

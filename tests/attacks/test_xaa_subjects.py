@@ -105,7 +105,7 @@ def subject_of(response: Any) -> str:
 
 
 def for_everybody() -> None:
-    """A rule that lets anybody signed in through, so that what is seen is who the person is."""
+    """A rule that allows every signed-in person, so that only the identity matters."""
     from authz.models import Rule
 
     rule = Rule.objects.get(name="Engineers reach Notes across apps")
@@ -165,7 +165,7 @@ def test_an_ambiguous_address_finds_no_person(company: Company) -> None:
 
 
 def test_an_issuer_cannot_name_our_accounts(company: Company) -> None:
-    """`aud_sub` is what we call the person; an issuer that was believed could take over anybody."""
+    """`aud_sub` is our id of the person; an issuer that could set it could take over any account."""
     alice = str(person("alice").subject)
     for named in ({"aud_sub": alice}, {"sub": alice}, {"preferred_username": "alice"}, {"username": "alice"}):
         response = company.redeem_assertion(company.idp.id_jag(**named))

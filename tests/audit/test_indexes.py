@@ -12,7 +12,7 @@ from authz.models import AuditEvent
 from authz.models.audit_event import REFUSED
 
 NOW = datetime(2026, 7, 28, 12, tzinfo=UTC)
-# Of so many events one was refused: planners believe in an index where it saves something.
+# One of so many events is a refusal, so that the planner uses the index.
 EVENTS, ONE_IN = 6000, 400
 
 

@@ -1,4 +1,4 @@
-"""`make bench`: what the server does a second, beside a ceiling measured in the same run on the same machine."""
+"""`make bench`: the server's requests a second, beside a ceiling measured in the same run on the same machine."""
 
 import os
 

@@ -1,7 +1,7 @@
-"""Is any decision made by an old rule once a change of the rules has been answered? Counted, on four processes.
+"""Does any process decide by an old rule after a change of the rules was answered? Counted on four processes.
 
-Askers ask without pause while a rule is switched off and on. Each answer to a request that was sent after a change was
-answered, and that came back before the next change began, must be by the rules of that change.
+Clients send requests without pause while a rule is disabled and enabled. Each response to a request that was sent after
+a change was answered, and that came back before the next change began, must follow the rules of that change.
 """
 
 import subprocess
@@ -68,7 +68,7 @@ def measure_alone(directory: Path, *, changes: int) -> Figures:
 
 
 def measure(server: processes.RunningGatehouse, *, changes: int) -> Figures:
-    """Switch the rule off and on so many times (it ends as it began if that is even), and judge the answers."""
+    """Disable and enable the rule so many times (an even number restores it), and check the responses."""
     with subprocess.Popen(
         [sys.executable, "-c", _WRITE],
         cwd=ROOT,
@@ -112,7 +112,7 @@ def _change(writer: subprocess.Popen[str], answers: list[Answer], *, is_on: bool
     writer.stdin.flush()
     assert writer.stdout.readline() == "done\n"
     answered = time.monotonic()
-    # Until each asker has asked anew, however slow the machine is today.
+    # Until each client has sent another request, on any machine.
     while sum(answer.sent >= answered for answer in list(answers)) < ASKERS and time.monotonic() < answered + LONGEST:
         time.sleep(0.02)
     return Change(begun, answered, is_on)

@@ -2,7 +2,7 @@
 
 1,000,000 audit events, 10,000 agents, 1,000 rules; every page that the URL conf knows (tests/support/pages.py), on
 SQLite, and on PostgreSQL where one answers on 127.0.0.1:5432. `BENCH_EVENTS` measures with another number of events.
-What is asked for is the median; the first look at a page, when nothing is cached anywhere, stands beside it.
+The limit is on the median; the first request of a page, with empty caches, is shown beside it.
 """
 
 import json

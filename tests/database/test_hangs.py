@@ -22,7 +22,7 @@ from tests.support.tcp_proxy import Mode, Proxy
 pytestmark = pytest.mark.skipif(settings.IS_SQLITE, reason="SQLite is a file")
 
 NIGHTLY = ("nightly-report", world.SECRET)
-# Seconds: two deadlines (a statement, and connecting anew) and what a busy machine takes beside them.
+# Seconds: two deadlines (a statement, and a new connection) and the delay of a busy machine.
 IN_TIME = 12.0
 # And for what needs no database.
 AT_ONCE = 4.0
@@ -99,7 +99,7 @@ def test_a_cluster_that_is_stopped(of_its_own: RunningGatehouse, cluster: postgr
 def test_a_server_that_cannot_write_an_event_is_not_ready(
     of_its_own: RunningGatehouse, cluster: postgresql.Cluster
 ) -> None:
-    """The audit cannot grow, while other rows find room in old pages: every answer is 503, and so is /readyz."""
+    """The audit cannot grow, while other rows fit into existing pages: each response is 503, and so is /readyz."""
     with psycopg.connect(cluster.url, autocommit=True) as admin:
         for rows, width in ((8, 1000), (1, 1000), (1, 100), (1, 1)):
             with pytest.raises(psycopg.Error):

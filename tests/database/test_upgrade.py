@@ -178,7 +178,7 @@ def _sample(field: Any) -> Any:
 
 @pytest.mark.django_db
 def test_what_the_older_version_changes_is_seen_by_this_one_at_once() -> None:
-    """Its writes move the generation, whichever version's triggers are installed."""
+    """Its writes change the generation, with the triggers of either version."""
     from authz.models import Generation
 
     older = released_apps()

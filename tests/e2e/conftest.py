@@ -219,7 +219,7 @@ def serving(directory: Path) -> Iterator[Gatehouse]:
 
 @pytest.fixture(scope="session")
 def gatehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatehouse]:
-    """The server that all tests share, in whatever order they come: each leaves it as the others need it.
+    """The server that all tests share, in any order: each test leaves it as the others need it.
 
     A module whose tests cannot do that overrides this fixture with a server of its own.
     """
@@ -263,7 +263,7 @@ def callback() -> Iterator[Callback]:
 
 @pytest.fixture
 def arrive(gatehouse: Gatehouse, chromium: Browser, callback: Callback) -> Iterator[Arrive]:
-    """A person opens a browser: `arrive(viewport=…, dark=…)`. Whatever it complained of fails the test."""
+    """A person opens a browser: `arrive(viewport=…, dark=…)`. Errors in its console fail the test."""
     everybody: list[Someone] = []
 
     def open_browser(

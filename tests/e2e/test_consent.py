@@ -21,7 +21,7 @@ def press_tab_until(page: Page, name: str) -> None:
 def test_by_keyboard_alone_to_a_token(arrive: Arrive) -> None:
     someone = arrive()
     page = someone.page
-    # Other tests have consented before, in whatever order they came.
+    # Other tests may have consented before.
     someone.open(someone.authorize_path(prompt="consent"))
     page.get_by_label("User name or email").focus()
     page.keyboard.type("alice")

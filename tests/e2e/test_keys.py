@@ -1,4 +1,4 @@
-"""The console by keys alone: to the queue, to a row, to a decision; and switched off for who talks to the computer."""
+"""The console by keys alone: to the queue, to a row, to a decision; and disabled for people who use voice control."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The switch in a browser: an administrator pulls and undoes it, an approver uses what is his, an auditor looks on."""
+"""Cut-offs in a browser: an administrator makes and undoes them, an approver some of them, an auditor none."""
 
 import re
 

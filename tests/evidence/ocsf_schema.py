@@ -1,4 +1,4 @@
-"""Holds an object to the published schema: the parts of OCSF 1.8.0 that we use stand in ocsf-1.8.0.json.
+"""Validates an object against the published schema: ocsf-1.8.0.json has the parts of OCSF 1.8.0 in use.
 
 They were taken from https://github.com/ocsf/ocsf-schema (tag 1.8.0): classes with what they inherit and include, and
 the objects that events of ours can hold.

@@ -1,4 +1,4 @@
-"""Telling the audit to others: at least once, in order, whatever they answer and whenever we die."""
+"""Delivery of the audit: at least once and in order, with any response and after any crash."""
 
 import json
 import socket
@@ -141,7 +141,7 @@ def test_a_crash_after_a_delivery_repeats_it_and_leaves_nothing_out(
     destination(collector.url("/ingest"))
     with pytest.raises(Killed):
         delivery.run()
-    AuditDestination.objects.update(lease_until=0)  # it ends by itself
+    AuditDestination.objects.update(lease_until=0)  # as if it had expired
     delivery.run()
     assert told(collector) == sealed[:20] + sealed[10:]
 

@@ -1,4 +1,4 @@
-"""Proofs that hold offline: checked by the stand-alone script, in a process of its own that knows nothing of us."""
+"""Offline proofs: the stand-alone script verifies them in a process without the server's code."""
 
 import json
 import subprocess

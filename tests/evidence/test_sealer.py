@@ -91,7 +91,7 @@ def test_concurrent_sealers_act_as_one(write: Write, monkeypatch: MonkeyPatch) -
 
 @pytest.mark.django_db(transaction=True)
 def test_an_event_that_appears_below_later_ones_is_waited_for(write: Write, monkeypatch: MonkeyPatch) -> None:
-    """On PostgreSQL an id is taken before its row can be seen. On SQLite writers take turns, so it cannot happen."""
+    """On PostgreSQL an id is taken before its row can be seen. On SQLite there is one writer, so it cannot happen."""
     if connection.vendor != "postgresql":
         return
     monkeypatch.setattr(horizon, "TIMEOUT_SECONDS", 0.2)

@@ -33,7 +33,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None
 
 
-# How a client says who it is does not depend on where the issuer stands, but for what it signs: one key of three.
+# Client authentication does not depend on the issuer's path, except for signed assertions: one key of three.
 ANYWHERE = ("machine-rs256", "machine-eddsa", "person-basic", "person-post")
 
 
@@ -170,14 +170,14 @@ def run(
 
 
 def claims(access_token: str) -> dict[str, Any]:
-    """What stands in a JWT. Its signature is the MCP server's affair."""
+    """The claims of a JWT. The MCP server verifies its signature."""
     payload = access_token.split(".")[1]
     document: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return document
 
 
 def assert_read_the_notes(answer: dict[str, Any], world: World, client_id: str) -> None:
-    """The MCP server took the token, and the token says what RFC 9068 and RFC 8707 ask of it."""
+    """The MCP server accepted the token, and the token has the claims of RFC 9068 and RFC 8707."""
     assert answer["tool"]["notes"]
     assert answer["tool"]["caller"]["client_id"] == client_id
     token = claims(answer["access_token"])

@@ -1,7 +1,7 @@
 """The whole round of an access request with real clients: ask, wait, approval by another person, the same request
 succeeds, and it ends by itself.
 
-Approvals last hours, so their end comes by moving what stands in the database, on the running server.
+Approvals last hours, so the test changes their end in the database of the running server.
 """
 
 import re

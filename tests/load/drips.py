@@ -37,7 +37,7 @@ QUERY = (
 
 
 def drips(connection: socket.socket, _: str) -> None:
-    """A byte now and then, for as long as anybody listens: no read of it is ever late."""
+    """A byte now and then, for as long as the client reads: no single read times out."""
     connection.sendall(HEAD)
     while True:
         connection.sendall(b" ")
@@ -161,7 +161,7 @@ def _webhook(server: RunningGatehouse, host: DocumentHost) -> float:
 
 
 def _honest_work(server: RunningGatehouse, host: DocumentHost) -> dict[str, Callable[[], int]]:
-    """What is done, each with the status that it has to be answered with."""
+    """The requests, each with its expected status."""
     numbers = itertools.count()
 
     def first_sight() -> int:

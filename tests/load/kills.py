@@ -1,4 +1,4 @@
-"""Kill the whole server (SIGKILL to parent, workers and clock) while clients get tokens, and start it again.
+"""Kill the whole server (SIGKILL to all its processes) while clients get tokens, and start it again.
 
 Afterwards every token that a client received has its event in the audit (invariant 4, decision 0004), the refresh token
 that one client kept rotating through all of it still works, and the audit verifies.

@@ -1,4 +1,4 @@
-"""No token without its audit record, whatever happens to the server."""
+"""No token without its audit record, also when the server is killed."""
 
 from pathlib import Path
 

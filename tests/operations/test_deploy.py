@@ -21,7 +21,7 @@ def test_the_image_copies_existing_files_and_runs_as_an_unprivileged_user() -> N
 
 @pytest.mark.parametrize("file", ["Makefile", "deploy/Dockerfile", "demo/environments.py"])
 def test_the_image_installs_the_locked_requirements(file: str) -> None:
-    """Resolving anew beside the lock file, pip may find a newer `name[extra]` one day, and install nothing."""
+    """If pip resolved dependencies again, it might find a newer `name[extra]`, and install nothing."""
     (install,) = [line for line in (ROOT / file).read_text().splitlines() if "--require-hashes" in line]
     assert "--no-deps" in install
 

@@ -1,5 +1,5 @@
-"""The database is full, read-only or gone under a running server: nothing is issued, everybody is told, and it goes on
-by itself when it can.
+"""The database is full, read-only or gone under a running server: nothing is issued, each request is answered 503, and
+it recovers by itself.
 """
 
 import json

@@ -119,7 +119,7 @@ DAY = timedelta(days=1)
 
 
 def grant(age: timedelta, *, username: str = "bob", **fields: Any) -> Authorization:
-    """A standing grant made `age` ago; moments among the fields are ages, too."""
+    """An authorization made `age` ago; times among the fields are ages, too."""
     now = datetime.now(UTC)
     moments = {name: now - value for name, value in fields.items() if isinstance(value, timedelta)}
     return Authorization.objects.create(
@@ -163,7 +163,7 @@ def test_a_refresh_token_of_a_grant_that_was_tidied_away_is_refused(gatehouse: w
 def test_removing_a_machines_ended_authorization_keeps_the_cache_and_a_live_one_clears_it(
     gatehouse: world.World,
 ) -> None:
-    """Each process remembers the ids of machines' standing grants; a nightly tidying must not make all forget all."""
+    """Each process caches the ids of machines' authorizations; housekeeping must not clear all caches."""
     grant(200 * DAY, username="", revoked=91 * DAY)
     live = grant(200 * DAY, username="")
     before = Generation.objects.get().value

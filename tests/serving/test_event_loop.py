@@ -56,7 +56,9 @@ class LoopProbe:
                 time.sleep(0.01)
 
     def held(self) -> bool:
-        """Whether it was kept waiting: often for a moment, or once for long. A busy machine does either by itself."""
+        """Whether the loop was blocked: often for milliseconds, or once for long. A busy machine causes one of the
+        two.
+        """
         often = sorted(self.took)[int(len(self.took) * 0.9)]
         return often > OFTEN or max(self.took) > LONGEST
 

@@ -1,4 +1,4 @@
-"""This process's clock, which tests move instead of waiting."""
+"""This process's clock, which tests set instead of waiting."""
 
 import time
 

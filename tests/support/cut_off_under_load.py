@@ -21,7 +21,7 @@ from tests.support.world import NOTES, SECRET, SERVER_SECRET
 
 FAMILIES = 2
 RESOURCE_SERVER = ("notes-server", SERVER_SECRET)
-# What is asked for, and what ends it: an agent that people use, then the MCP server that a machine reaches.
+# The requests, and the cut-off that ends them: of an agent for people, then of a machine's MCP server.
 ENDED_BY = {
     "introspection": ("client", "desktop-app"),
     "refresh": ("client", "desktop-app"),

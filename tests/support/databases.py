@@ -1,7 +1,7 @@
 """Databases for tests, of the kind that DATABASE_URL names: SQLite files, or PostgreSQL databases.
 
-Seventy migrations take longer than most tests. So a test run migrates one database, whichever of its processes is the
-first to need it, and all others are copies of that: the tests' own, and those of the servers that tests start.
+Seventy migrations take longer than most tests. So a test run migrates one database, in the process that is the
+first to need it, and all others are copies of it: the tests' own, and those of the servers that tests start.
 """
 
 import atexit
@@ -89,7 +89,7 @@ def _configured(configuration: str, settings: dict[str, str]) -> str:
 
 
 def _once(name: str, make: Callable[[], str]) -> str:
-    """What it makes, made by the first process of the run to ask for it."""
+    """Its result, computed by the first process of the run that needs it."""
     made = directory() / f"{name}.url"
     with made.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

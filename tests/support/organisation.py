@@ -1,6 +1,6 @@
-"""An organisation as it looks after a month: what the pictures of the docs show, and what the console is judged by.
+"""An organisation after a month, for the pictures in the docs and the tests of the console.
 
-`CONFIGURATION` is applied first. Then `fill()` writes what no file says: who waits, who decided, what happened. It
+`CONFIGURATION` is applied first. Then `fill()` writes what no file has: requests, decisions, events. It
 works in a test's database, and in a server's own: `manage.py shell -c "from tests.support import organisation; …"`.
 """
 

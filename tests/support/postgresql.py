@@ -41,7 +41,7 @@ class Cluster:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Every process of it stands still (SIGSTOP). The system goes on accepting connections for it."""
+        """All its processes are stopped (SIGSTOP). The kernel still accepts connections for it."""
         held = self.processes()
         for pid in held:
             os.kill(pid, signal.SIGSTOP)

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """What each call gives, all of them made at the same moment. Whatever one raises is raised here."""
+    """The results of the calls, which all start at the same time. An exception of one is raised here."""
     barrier = Barrier(len(calls))
 
     def run(call: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""One small organisation, made by `apply`: what most tests stand on."""
+"""One small organisation, made by `apply`, which most tests use."""
 
 import base64
 import json
