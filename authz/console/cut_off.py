@@ -1,5 +1,4 @@
-"""The switch in the console: what would end, then the button, then what has ended; and the undo
-(authz/authorizations/cut_off.py)."""
+"""Ending access in the console: a preview, the button, the outcome and the undo (authz/authorizations/cut_off.py)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +23,7 @@ from authz.sign_in.roles import SEE_CUT_OFFS, may_cut_off, may_undo
 EVERYTHING = "everything"
 SWITCH = "cut off"
 SHOWN = 50
-# What people call the kinds.
+# The kinds in the console's words.
 WORDS = {"client": "agent", "resource": "MCP server", "session": "sign-in", "document": "document version"}
 
 
@@ -47,7 +46,7 @@ class EverythingForm(SwitchForm):
     "switch/", "switch_overview", place=Place("Decide", "End access", "end", order=2), permission=SEE_CUT_OFFS
 )
 def overview(request: HttpRequest) -> HttpResponse:
-    """Who was cut off lately, and the way to end everything."""
+    """The recently ended accesses, and the way to end everything."""
     _require_sight(request)
     rows = list(CutOff.objects.order_by("-id")[:SHOWN])
     context = {
@@ -76,7 +75,7 @@ def switch(request: HttpRequest, kind: str) -> HttpResponse:
     form = form_class(request.POST if request.method == "POST" else None, label_suffix="")
     now = datetime.now(UTC)
     is_own_account = found.subject != "" and kind == "person" and found.subject == str(person(request).subject)
-    # Not how much ends: that grows while agents work, and the switch takes all of it.
+    # Not the counts: they grow while agents work, and all of it ends.
     shown = (kind, identifier, found.name, found.stops, cut_off.in_short(found.state()))
     is_sure = request.method == "POST" and form.is_valid() and not is_own_account
     if is_sure and not form_binding.is_as_shown(request, SWITCH, *shown):
@@ -113,7 +112,7 @@ def switch(request: HttpRequest, kind: str) -> HttpResponse:
 
 @console.page("switch/done/<int:pk>/", "switch_done")
 def done(request: HttpRequest, pk: int) -> HttpResponse:
-    """What a cut-off has ended."""
+    """What has ended."""
     _require_sight(request)
     row = get_object_or_404(CutOff, pk=pk)
     context = {
@@ -151,7 +150,7 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def address(kind: str, identifier: str) -> str:
-    """Where the switch of one target is."""
+    """The address of the page that ends a target's access."""
     return f"{reverse('admin:switch', args=[kind])}?{urlencode({'id': identifier})}"
 
 

@@ -1,8 +1,8 @@
 """What a list of the console may be asked: its declared filters, its search, its pages and the order of its columns.
 
 Django takes every column of a model as a look-up (`?password__startswith=…`), also across relations, and so a list
-would tell an auditor letter by letter what no page shows. Here a list answers for what it declares, and for nothing
-else (attack 37).
+would let an auditor guess a hidden value letter by letter. Here a list accepts only the look-ups that it declares
+(attack 37).
 """
 
 import re
@@ -103,7 +103,7 @@ def frame_problem(given: Mapping[str, str], columns: int) -> str:
     """Which of page, order and search is none; `""` if all are."""
     if (page := given.get(PAGE_VAR, "")) and not _PAGE.fullmatch(page):
         return PAGE_VAR
-    # By columns of the list, and by nothing else: an order by what is not shown tells of it.
+    # Only by columns of the list: an order by a hidden column would reveal it.
     if (order := given.get(ORDER_VAR, "")) and not _is_order(order, columns):
         return ORDER_VAR
     # SQLite refuses patterns and expressions beyond a length.
@@ -116,7 +116,7 @@ def _is_order(order: str, columns: int) -> bool:
 
 
 def is_offered(spec: Any) -> bool:
-    """Whether a filter's value is one that it offers. One that it skipped would show what nobody asked for."""
+    """Whether a filter's value is one that it offers. A list that ignored an unknown value would show all rows."""
     if isinstance(spec, SimpleListFilter) and not getattr(spec, "takes_any_value", False):
         return not spec.value() or spec.value() in {str(value) for value, _ in spec.lookup_choices}
     if isinstance(spec, ChoicesFieldListFilter):

@@ -26,7 +26,7 @@ from authz.console.widgets.toolbar import Tool
 from authz.models import User
 from authz.sign_in.roles import SEE_CUT_OFFS, may_cut_off
 
-# Columns that people read as somebody wrote them.
+# Columns with text that people chose.
 NAMES = frozenset({"name", "first_name", "last_name"})
 # Rows of one action.
 MOST_SELECTED = 500
@@ -41,14 +41,14 @@ else:
 
 
 def person(request: HttpRequest) -> User:
-    """Who is asking. The console's frame has let nobody in who is not signed in."""
+    """The signed-in person of a request. The console's frame has refused all others."""
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user
 
 
 def switch_tools(request: HttpRequest, target: tuple[str, str] | None) -> tuple[Tool, ...]:
-    """The button that leads to the switch of an object, for whoever may see what it would end."""
+    """The button that ends an object's access, for people who may at least see the preview."""
     if target is None or not request.user.has_perm(SEE_CUT_OFFS):
         return ()
     kind, identifier = target
@@ -68,7 +68,7 @@ class ConsoleAdmin(Base):
     # Look-ups that links of other pages use. Together with the filters they are all that the list may be asked.
     lookups: tuple[str, ...] = ()
     show_facets = ShowFacets.NEVER
-    # What an object's own page is, reverse() in its model would have to know; no model does.
+    # Django would ask the model for the address of its page; no model has one.
     view_on_site = False
     list_per_page = 50
     list_max_show_all = 0
@@ -89,11 +89,11 @@ class ConsoleAdmin(Base):
         return ()
 
     def cut_off_as(self, obj: Any) -> tuple[str, str] | None:
-        """Kind and identifier of an object that the switch can cut off (authz/authorizations/cut_off.py)."""
+        """Kind and identifier for ending an object's access (authz/authorizations/cut_off.py); None if it has none."""
         return None
 
     def has_history(self, obj: Any) -> bool:
-        """Whether its history tells anything: what people changed here in the console."""
+        """Whether people changed it in the console."""
         told = LogEntry.objects.filter(content_type=get_content_type_for_model(obj), object_id=str(obj.pk))
         return bool(told.exists())
 
@@ -118,7 +118,7 @@ class ConsoleAdmin(Base):
         return bool(to_field == self.model._meta.pk.name)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        # An empty name of a field, too, is the key.
+        # An empty field name means the primary key.
         return super().get_object(request, object_id, from_field or None)
 
     def response_action(self, request: HttpRequest, queryset: Any) -> Any:
@@ -152,7 +152,7 @@ class ConsoleAdmin(Base):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         obj = kwargs.get("obj")
         context["tools"] = self._tools_of(request, obj) if obj else ()
-        # "Save and add another" is one button too many for objects that are made with thought.
+        # Objects of the console are made one at a time.
         context["show_save_and_add_another"] = False
         context["adminform"].form.label_suffix = ""
         return super().render_change_form(request, context, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""Everything that the console shows: importing a page registers it. `cimd` and `xaa` register theirs in `admin.py`."""
+"""All pages of the console: importing a page registers it. `cimd` and `xaa` register theirs in their `admin`."""
 
 import authz.console.access_requests.admin
 import authz.console.agents.admin

@@ -41,7 +41,7 @@ def one_of(request: HttpRequest, name: str, choices: Collection[str]) -> str:
 
 
 def refuse(request: HttpRequest, what: str) -> NoReturn:
-    """Record that somebody asked a page for what it does not offer, and raise `NotOffered`.
+    """Record a request for what a page does not offer, and raise `NotOffered`.
 
     `what` names the parameter, never its value: that may be a guess at a secret.
     """

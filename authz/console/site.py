@@ -1,4 +1,4 @@
-"""The console's frame: who gets in, and what is where."""
+"""The console's frame: who may enter, the registered pages, and the context that all templates share."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Console(AdminSite):
         return bool(request.user.is_active and request.user.is_staff)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        # One place signs people in: there are its rate limits, its second factor and its audit.
+        # People sign in at one place, which has the rate limits, the second factor and the audit.
         if request.user.is_authenticated:
             raise PermissionDenied("This account has no role in the console.")
         return redirect_to_login(request.GET.get("next") or reverse("admin:index"), resolve_url("account_login"))

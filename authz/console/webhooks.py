@@ -139,7 +139,7 @@ class WebhookAdmin(ConsoleAdmin):
         return TemplateResponse(request, "console/webhook_secret.html", context)
 
     def test_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """Send it a message of no consequence."""
+        """Send it a test message."""
         found = self._to_change(request, pk)
         if request.method == "POST":
             with unit_of_work():
@@ -228,7 +228,7 @@ class NotificationAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         found = get_object_or_404(Notification, pk=pk)
         if request.method == "POST":
-            # Conditional: what arrived in between is not sent again (law 3).
+            # Conditional: a notification that arrived meanwhile is not sent again (invariant 3).
             tried = Notification.objects.filter(pk=pk, delivered=None).update(due=datetime.now(UTC), attempts=0)
             messages.success(request, "It is tried again now." if tried else "It has arrived in the meantime.")
             return redirect("admin:authz_notification_change", pk)

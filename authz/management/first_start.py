@@ -10,9 +10,9 @@ from pathlib import Path
 from django.core.management.base import CommandError
 from django.db import connection
 
-# Any number, as long as it is always the same one: of PostgreSQL's advisory locks it is ours.
+# Our number among PostgreSQL's advisory locks. It must never change.
 LOCK = 7_306_086_967_398_266_731
-# Seconds. The longest migration of a large database is done by then, or somebody has to look.
+# Seconds. Longer than the longest migration of a large database.
 LONGEST_WAIT, LOOK = 3600.0, 0.2
 
 

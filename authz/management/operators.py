@@ -1,4 +1,4 @@
-"""Who works at the terminal: there is no sign-in there, so it is the operating system's account."""
+"""The operator at the terminal. There is no sign-in, so it is the operating system's account."""
 
 import getpass
 

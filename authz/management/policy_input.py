@@ -36,7 +36,7 @@ def parse_time(text: str) -> datetime:
 def event_of(options: dict[str, Any]) -> AuditEvent:
     if options["token"]:
         try:
-            # Whether it is genuine doesn't matter: it only says where in the audit to look.
+            # The signature doesn't matter: the claims only say where in the audit to look.
             claims = jwts.parse(text_of(options["token"]).strip()).claims
         except (jwts.JwtError, OSError, UnicodeDecodeError):
             raise CommandError("That is not an access token.") from None
@@ -62,7 +62,7 @@ def scope_of(options: dict[str, Any]) -> simulation.Cast:
 
 
 def no_demand(given: list[Rule]) -> str:
-    """Why nobody could say whether such rules are kept; "" if somebody can."""
+    """Why it cannot be said whether such rules are kept; "" if it can."""
     if not given:
         return "A file without rules demands nothing."
     for rule in given:
@@ -70,7 +70,7 @@ def no_demand(given: list[Rule]) -> str:
             return "Rules that allow demand nothing; write what must not be as deny or require_approval."
         if not rule.enabled:
             return f"“{rule.name}” is disabled, so it demands nothing."
-        # What only a real request can meet or miss would be taken for kept wherever it might be missed.
+        # A condition that only a real request can meet would count as kept wherever it might be missed.
         if asked := sorted({*rule.conditions.to_mapping()} - {"environments"}):
             return (
                 f"“{rule.name}” depends on {', '.join(asked)}, which only a real request has."
@@ -80,7 +80,7 @@ def no_demand(given: list[Rule]) -> str:
 
 
 def rule_ids(name: str) -> list[int]:
-    """Every rule that ever had this name."""
+    """The ids of all rules that ever had this name."""
     found = list(RuleChange.objects.filter(name=name).order_by("rule").values_list("rule", flat=True).distinct())
     if not found:
         raise CommandError(f"No rule was ever called {name!r}.")
@@ -93,7 +93,7 @@ def query_of(options: dict[str, Any], now: float) -> AccessQuestion:
         raise CommandError(f"No agent has the client_id {options['client']!r}.")
     user = User.objects.filter(username=options["user"]).first() if options["user"] else None
     if options["user"] and user is None:
-        raise CommandError(f"Nobody is called {options['user']!r}.")
+        raise CommandError(f"There is no person {options['user']!r}.")
     resource = ProtectedResource.objects.prefetch_related("scopes").filter(identifier=options["resource"]).first()
     if resource is None:
         raise CommandError(f"No MCP server has the identifier {options['resource']!r}.")
@@ -117,13 +117,13 @@ def rules_of(name: str) -> list[Rule]:
     except (OSError, UnicodeDecodeError, ConfigurationError) as error:
         raise CommandError(f"{name} cannot be read: {error}") from None
     given = document.data.get("rules")
-    # A file without the heading would otherwise be taken for "no rules at all".
+    # Otherwise a file without the heading would mean "no rules at all".
     if not isinstance(given, list):
         raise CommandError(f"{name}: `rules:` must be a list.")
     rules = []
     for index, item in enumerate(given):
         try:
-            # Left out, it speaks of every grant, as for `apply`.
+            # Without it, the rule is for every grant, as for `apply`.
             rules.append(Rule.from_mapping({"grant_types": ["*"], **item} if isinstance(item, dict) else item))
         except RuleError as error:
             raise CommandError(f"{name}: line {document.line(('rules', index))}: {error}") from None

@@ -10,7 +10,7 @@ from authz.policy import (
     sentence,
 )
 
-# Names of a line.
+# Names in a line.
 SHOWN = 10
 
 

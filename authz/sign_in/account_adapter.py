@@ -19,18 +19,18 @@ from authz.limits.addresses import client_address
 from authz.models import User
 from authz.sign_in import account_mails
 
-# No backslash, no blank, no control character: nothing that a browser would read as another place.
+# No backslash, blank or control character: a browser could read such a path as another origin.
 _AUTHORIZATION_REQUEST = re.compile(rf"{re.escape(conf.issuer_path)}/authorize\?[!-\[\]-~]*")
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
-    """People are made by administrators, by `apply` or by a trusted issuer; nobody signs up."""
+    """Administrators, `apply` and trusted issuers create people. There is no public registration."""
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request.META)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        # `origin` says "page"; limits are the sign-in's own.
+        # `origin` says "page". The limits are those of sign-in.
         with audit.origin(client_address(request.META), audit.current_origin().request_id, "login"):
             rate_limits.admit_sign_in(_account(credentials))
         self._login_failed_rl_usage = None
@@ -43,8 +43,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
 
     def is_safe_url(self, url: str) -> bool:
         """Whether a page may send people on to `url`: within the issuer's origin, whatever the Host header says."""
-        # Django calls any address unsafe that is longer than 2,048 characters. An authorization request may be, and was
-        # lost with it: the person signed in, and was not led back.
+        # Django calls an address of more than 2,048 characters unsafe. An authorization request may be longer, and the
+        # person would not return to it after signing in.
         if _AUTHORIZATION_REQUEST.fullmatch(url):
             return True
         origin = urlsplit(conf.origin)
@@ -66,7 +66,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         return f"{conf.origin}{path}"
 
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
-        # To the address that stands at the person, not to the one that was typed: they may only look the same.
+        # To the stored address, not to the typed one: the two may only look alike.
         self.send_mail("account/email/password_reset_key", user.email, context)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:

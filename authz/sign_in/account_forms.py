@@ -1,4 +1,4 @@
-"""The forms by which people get another password: allauth's, with our own way of finding people and of counting."""
+"""The forms that change a password: allauth's, with our own look-up of people and our own rate limits."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class ResetPasswordForm(forms.ResetPasswordForm):  # type: ignore[misc]  # allau
 class ResetPasswordKeyForm(forms.ResetPasswordKeyForm):  # type: ignore[misc]  # allauth is untyped
     def clean(self) -> dict[str, Any] | None:
         cleaned: dict[str, Any] | None = super().clean()
-        # The mail may be older than the link to the issuer that signs the person in now.
+        # The mail may be older than the person's link to an issuer.
         if self.user is not None and (self.user.is_from_elsewhere or registry.why_no_password(self.user)):
             raise get_adapter().validation_error("invalid_password_reset")
         return cleaned

@@ -1,7 +1,7 @@
 """Mails about accounts, such as links to reset a password: sent beside the request that caused them.
 
-They are not written down as notifications are (authz/notifications/__init__.py), since a link in a table is a way in
-for its readers. What cannot be sent at once is lost, and the person asks again.
+They are not stored like notifications (authz/notifications/__init__.py): a reader of the table could use the link.
+A mail that cannot be sent at once is lost, and the person asks again.
 """
 
 import logging
@@ -40,7 +40,7 @@ def _send(recipient: str, texts: Callable[[], tuple[str, str]]) -> None:
         outbound.mail(recipient, subject, body)
     except OutboundError as error:
         log.warning("a mail about an account was not sent: %s", error)
-    except Exception:  # what is wrong with one mail, or its template, stops no other
+    except Exception:  # an error in one mail or template must not stop the others
         log.exception("a mail about an account could not be made")
     finally:
         _places.release()

@@ -1,7 +1,7 @@
 """Which of allauth's pages there are: what is not named here is not found (docs/decisions/0037-people-and-sign-in.md).
 
 People do not sign up, do not give themselves an address, and do not connect accounts. A page that a later version of
-allauth adds is closed until somebody reads it.
+allauth adds stays closed until it is listed here.
 """
 
 import time
@@ -37,7 +37,7 @@ OPEN = frozenset(
         "openid_connect_callback",
     }
 )
-# Open to who has just shown all that the sign-in stands for: a password alone must not take the second factor away.
+# They need a fresh sign-in with all its factors: a password alone must not remove the second factor.
 FRESH = frozenset(
     {
         "mfa_activate_totp",
@@ -49,7 +49,7 @@ FRESH = frozenset(
 )
 
 View = Callable[..., HttpResponseBase]
-# In place of allauth's own.
+# These replace allauth's own.
 OURS: Mapping[str, View] = {
     "account_reset_password": password_reset.AskView.as_view(),
     "account_reset_password_from_key": password_reset.ChooseView.as_view(),

@@ -1,6 +1,6 @@
 """The store of browsers' sessions (`SESSION_ENGINE`): Django's, but a row is found by the digest of its session's key.
 
-A key in a table is a key to take: whoever can search or read the table, or a copy of it, is that person.
+A key that is stored in clear could be stolen from the table or a copy of it, and would give its reader the session.
 """
 
 from typing import Any

@@ -24,7 +24,7 @@ from authz.sign_in.session import session_digest
 FIELD = "shown"
 CHANGED = "Nothing was done: this is not what you were shown when you pressed the button. Read it again."
 PURPOSE = "confirmation forms"
-# The session's name for itself: its key changes when the secret key does, and the forms of that moment would be lost.
+# The session's own id. Its key changes with the secret key, and open forms would become invalid.
 _SESSION = "forms are bound to"
 
 

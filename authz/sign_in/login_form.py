@@ -31,7 +31,7 @@ class LoginForm(forms.LoginForm):  # type: ignore[misc]  # allauth is untyped
 
 
 class ChangePasswordForm(forms.ChangePasswordForm):  # type: ignore[misc]  # allauth is untyped
-    """allauth's, which records and counts each guess at the password of whoever left a browser alone."""
+    """allauth's form, which records and counts each wrong password: the browser may be in another person's hands."""
 
     def clean_oldpassword(self) -> str:
         subject = str(self.user.subject)

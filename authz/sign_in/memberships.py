@@ -1,7 +1,7 @@
-"""Who is in which group, and by whose word: ours (the file, the console, the API) or a group source's.
+"""Who is in which group, and who decided it: this server (the file, the console, the API) or a group source.
 
-A group source is somebody else who puts people into groups (`GROUP_SOURCES` of authz/settings.py), as trusted issuers
-do. What is written here neither takes away what a source gives, nor does it become ours by being exported
+A group source is another party that puts people into groups, such as a trusted issuer (`GROUP_SOURCES` of
+authz/settings.py). A change here does not remove a source's memberships, and an export does not make them ours
 (docs/decisions/0052-silence-is-not-no-groups.md).
 """
 
@@ -20,7 +20,7 @@ def own(user: User) -> frozenset[str]:
 
 
 def given_elsewhere(user: User) -> frozenset[str]:
-    """The groups that the person is in by the word of a source alone."""
+    """The groups that only a source gives the person."""
     return frozenset().union(*(source.given(user) for source in registry.group_sources()))
 
 

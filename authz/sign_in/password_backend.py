@@ -1,7 +1,7 @@
-"""Signing in with a password: by a username or an address, in the same time for everybody (attack 38).
+"""Signing in with a password: by a username or an address, in the same time for all (attack 38).
 
-One password is hashed for each attempt, whether the login names nobody, one person, several, a person who is switched
-off, who has no password, or who signs in elsewhere. So an answer's time does not tell who has an account.
+One password is hashed for each attempt, whether the login names no person, one, several, a disabled one, one without a
+password, or one who signs in elsewhere. So the time of an answer does not tell which accounts exist.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ class PasswordBackend(AuthenticationBackend):  # type: ignore[misc]  # allauth i
         if registry.why_no_password(person):
             return None
         if not self.user_can_authenticate(person):
-            self._stash_user(person)  # allauth then shows the page of accounts that are switched off
+            self._stash_user(person)  # allauth then shows the page of disabled accounts
             return None
         return person
 

@@ -1,4 +1,4 @@
-"""What another password ends, whoever sets it and wherever (docs/decisions/0037-people-and-sign-in.md).
+"""What a change of a password ends (docs/decisions/0037-people-and-sign-in.md).
 
 Who had the old one may have signed in, allowed agents, and asked for codes. A password that an administrator sets, or
 that is reset by mail, ends all of that. A person who changes it, knowing the old one, keeps the agents that they let in
@@ -31,7 +31,7 @@ def connect() -> None:
 
 @contextmanager
 def keeping_agents() -> Iterator[None]:
-    """Inside, nothing says that somebody else had the old password: the person has shown it, or an issuer them."""
+    """For a change without suspicion: the person has shown the old password, or an issuer has authenticated them."""
     token = _keeping_agents.set(True)
     try:
         yield
@@ -40,7 +40,7 @@ def keeping_agents() -> Iterator[None]:
 
 
 def _replaced(user: User, **_: Any) -> None:
-    """In the transaction that stores the password, so that nothing of before outlives it."""
+    """In the transaction that stores the password, so that no earlier session or grant survives it."""
     if in_unit_of_work():
         _end(user)
         return
@@ -49,7 +49,7 @@ def _replaced(user: User, **_: Any) -> None:
 
 
 def _switched_off(instance: User, **_: Any) -> None:
-    """A session of somebody who is switched off is over, also when they are switched on again (attack 38)."""
+    """A disabled person's sessions end, and stay ended when the person is enabled again (attack 38)."""
     if not instance.is_active:
         BrowserSession.objects.filter(user=instance).delete()
         AuthorizationCode.objects.filter(user=instance, used=None).update(expires=F("created"))

@@ -1,4 +1,4 @@
-"""Finding a person by what somebody typed or an issuer said: a username, or an email address that counts.
+"""Finding a person by a typed login or an issuer's claim: a username, or an email address that counts.
 
 An address counts only if an administrator, an issuer or a verification gave it
 (docs/decisions/0037-people-and-sign-in.md).
@@ -16,7 +16,7 @@ _ENTERED = "SELECT email FROM account_emailaddress WHERE user_id = %s AND NOT ve
 
 
 def with_address(address: str) -> list[User]:
-    """The people whose address this is, by a word that counts, switched off or not."""
+    """The people with this address, if it counts, disabled ones included."""
     if not address:
         return []
     # The database proposes, by its own comparison too, for rows that were changed at its prompt; `are_same` decides.
@@ -28,7 +28,7 @@ def is_vouched_for(person: User) -> bool:
     """Whether the person's address is known to be theirs.
 
     Administrators and trusted issuers vouch for the addresses that they give. One that the person entered, as earlier
-    versions let them, counts only once it is verified, or anybody could name themselves like somebody else (attack 23).
+    versions allowed, counts only once it is verified: otherwise a person could claim another's address (attack 23).
     """
     return not any(
         email_addresses.are_same(entered, person.email) for (entered,) in raw_sql.every(_ENTERED, (person.pk,))
@@ -36,7 +36,7 @@ def is_vouched_for(person: User) -> bool:
 
 
 def vouch(person: User) -> None:
-    """An administrator gives the person the address that they have, whatever they entered before."""
+    """An administrator confirms the person's address."""
     for row in EmailAddress.objects.filter(user_id=person.pk, verified=False):
         if email_addresses.are_same(row.email, person.email):
             row.delete()

@@ -1,7 +1,7 @@
 """Who may do what in the console: the role on a person's row, as Django permissions.
 
-An administrator may do everything that a page offers (`is_superuser`, kept by the model). What nobody may do, such as
-changing the audit, no page offers.
+An administrator may do everything that a page offers (`is_superuser`, kept by the model). What no role may do,
+such as changing the audit, is on no page.
 """
 
 from collections.abc import Mapping
@@ -18,18 +18,18 @@ DECIDE_REQUESTS = "authz.decide_accessrequest"
 SELF = "authz.view_oneself"
 ASK = "authz.add_accessrequest"
 CONFIGURE = "authz.change_configuration"
-# What the switch stops, by kind; a kind that is not named is the administrators'.
+# The permission that ends access, by kind. Kinds without an entry are for administrators.
 CUT_OFF = {
     "client": "authz.cut_off_client",
     "authorization": "authz.cut_off_authorization",
     "session": "authz.cut_off_session",
     "": "authz.cut_off_anything",
 }
-# What making the state again takes, by kind: whoever undoes a cut-off could have given it anew. Else: administrators.
+# The permission that an undo needs, by kind: that of giving the access anew. Other kinds are for administrators.
 UNDO = {"client": APPROVE_AGENTS, "": CUT_OFF[""]}
 SEE_CUT_OFFS = "authz.view_cutoff"
 
-# What an approver must see to decide well; a room's own objects come with `view_` anywhere.
+# What an approver has to see to decide. Of other apps, all objects can be viewed.
 _GRANTED: Mapping[str, frozenset[str]] = {
     User.Role.APPROVER: frozenset(
         {
@@ -68,7 +68,7 @@ def allows(role: str, permission: str) -> bool:
 
 
 def visible(user: User | None, agents: QuerySet[Client]) -> QuerySet[Client]:
-    """The agents that a person may see: a developer's own, and everybody's for who may see agents at all."""
+    """The agents that a person may see: a developer's own; for other roles with the permission, all."""
     return agents.filter(owner=user) if user is not None and user.role == User.Role.DEVELOPER else agents
 
 
@@ -79,8 +79,8 @@ def visible_requests(user: User | None, requests: QuerySet[AccessRequest]) -> Qu
 
 
 def may_cut_off(user: User, kind: str, identifier: str) -> bool:
-    """Whether a person may use the switch on a target (authz/authorizations/cut_off.py); approvers also on MCP servers
-    they own."""
+    """Whether a person may end the access of a target (authz/authorizations/cut_off.py). Approvers may also end that of
+    MCP servers they own."""
     if user.has_perm(CUT_OFF.get(kind, CUT_OFF[""])):
         return True
     owned = ProtectedResource.objects.filter(identifier=identifier, owner=user)
@@ -88,8 +88,8 @@ def may_cut_off(user: User, kind: str, identifier: str) -> bool:
 
 
 def may_undo(user: User, row: CutOff) -> bool:
-    """Whether a person may undo a cut-off: who may both cut that off and make it what it was. What somebody else took,
-    an administrator gives back."""
+    """Whether a person may undo it. The person needs both permissions, to end the access and to give it anew. If
+    another person ended it, only an administrator may."""
     is_theirs = user.is_superuser or (row.by_subject != "" and row.by_subject == str(user.subject))
     may_make = user.has_perm(UNDO.get(row.kind, UNDO[""]))
     return is_theirs and may_make and may_cut_off(user, row.kind, row.identifier)

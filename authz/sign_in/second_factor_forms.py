@@ -12,7 +12,7 @@ from authz.database import replay
 from authz.limits import rate_limits
 from authz.models import User
 
-# Seconds: longer than any code of an authenticator app is taken.
+# Seconds: longer than a code of an authenticator app is accepted.
 _SPENT = 300
 
 

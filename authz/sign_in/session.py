@@ -1,4 +1,4 @@
-"""Who is signed in, since when and how: what allauth's session says, in OpenID Connect's words."""
+"""Who is signed in, since when and how: allauth's session in OpenID Connect's terms."""
 
 import hashlib
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from authz.protocol.errors import OAuthError, Reason
 
 # RFC 8176 values for allauth's methods.
 _AMR = {"password": "pwd", "totp": "otp", "webauthn": "hwk", "recovery_codes": "kba", "code": "otp"}
-# allauth's word for a sign-in at somebody else's, and where the session keeps what they say of it: `auth_time`, `acr`,
+# allauth's name of a sign-in at an issuer, and the session's key for the issuer's claims about it: `auth_time`, `acr`,
 # `amr`, each if they say so, `issuer` and `tenant`, and `again`, the address where the person signs in there anew.
 _ELSEWHERE = "socialaccount"
 _SECOND = "mfa"
@@ -31,7 +31,7 @@ ACR_VALUES = "acr_values for elsewhere"
 
 
 def connect() -> None:
-    """Record who signs in and out, and who fails to: what Django and allauth tell by their signals."""
+    """Record sign-ins, sign-outs and failures, from the signals of Django and allauth."""
     user_logged_in.connect(_signed_in, dispatch_uid="authz.sign_in.session.signed_in")
     user_logged_out.connect(_signed_out, dispatch_uid="authz.sign_in.session.signed_out")
     user_login_failed.connect(_failed, dispatch_uid="authz.sign_in.session.failed")
@@ -74,7 +74,7 @@ def record_factor(user: User, kind: str, purpose: str) -> None:
 @dataclass(frozen=True, slots=True)
 class BrowserSignIn:
     """A person's sign-in: `auth_time` in seconds since the epoch, `amr` as RFC 8176, the session as a digest, and the
-    issuer and its tenant where somebody else signed the person in ("" if not). `at` is the same time in fractions of a
+    issuer and its tenant if an issuer signed the person in (else ""). `at` is the same time in fractions of a
     second: a request that came after it came after the sign-in.
     """
 
@@ -116,12 +116,12 @@ def current(request: HttpRequest) -> BrowserSignIn:
 
 
 def _shown(request: HttpRequest, there: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The last record of each thing that the person shows: a password, a second factor, a sign-in elsewhere."""
+    """The last record of each factor: a password, a second factor, a sign-in at an issuer."""
     records = get_authentication_records(request, request.user)
     last = {str(record["method"]): record for record in records}
-    # Of a session that went on, only the later sign-in counts, here or elsewhere: the other cannot be shown again.
+    # In a session with several sign-ins only the latest counts: an earlier one cannot be repeated.
     last.pop("password" if there.get("again") else _ELSEWHERE, None)
-    # A factor that has been taken away cannot be shown again, and its earlier use says nothing any more.
+    # A factor that was removed cannot be shown again, so its earlier use no longer counts.
     if (second := last.get(_SECOND)) is not None and not _still_there(second):
         del last[_SECOND]
     return list(last.values())
@@ -153,7 +153,7 @@ def anew(request: HttpRequest) -> str:
 
 
 def is_elsewhere(request: HttpRequest) -> bool:
-    """Whether the person of a request signed in at somebody else's, who may know more ways of doing so than we do."""
+    """Whether the person of a request signed in at an issuer, which may support further methods."""
     return bool(request.session.get(ELSEWHERE, {}).get("again"))
 
 

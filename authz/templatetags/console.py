@@ -1,4 +1,4 @@
-"""What the console's templates ask for."""
+"""Tags and filters for the console's templates."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -31,13 +31,13 @@ def why(event: AuditEvent) -> reasons.Told:
 
 @register.simple_tag
 def is_anybody_there() -> bool:
-    """Whether a new server knows anybody yet."""
+    """Whether there is any account yet."""
     return User.objects.exists()
 
 
 @register.simple_tag
 def cells(row: Iterable[str], headers: Sequence[Mapping[str, Any]]) -> SafeString:
-    """The cells of a list's row, each saying what it is: on a phone a row is a card, and has no head above it."""
+    """The cells of a list's row, each with its column's title: on a phone a row is a card without a head."""
     told = ((cell, str(header["text"])) for cell, header in zip(row, headers, strict=True))
     # Django has rendered the cells; what is added is a title of ours.
     return mark_safe("".join(_labelled(cell, text) for cell, text in told))  # noqa: S308
@@ -51,7 +51,7 @@ def _labelled(cell: str, text: str) -> str:
 
 @register.filter
 def named(names: Mapping[str, str], key: str) -> str:
-    """What people call it, if anybody does: `names|named:client_id`."""
+    """The name, or the identifier if there is none: `names|named:client_id`."""
     return names.get(key) or key
 
 
@@ -63,7 +63,7 @@ def server(names: Mapping[str, str], identifier: str) -> SafeString:
 
 @register.filter
 def any_server(names: Mapping[str, str], rule: Rule) -> SafeString | str:
-    """What a rule speaks about: `names|any_server:rule`."""
+    """The MCP servers of a rule: `names|any_server:rule`."""
     if not rule.resources or "*" in rule.resources:
         return "any server" if rule.resources else "no server"
     return sentences.any_of(rule.resources, names)

@@ -28,7 +28,7 @@ APPROVAL = "approve a document"
 
 
 def _policy_with(request: HttpRequest, hosts: Sequence[str]) -> str:
-    """The policy's form with these hosts filled in beside those it has; "" for who may not change it."""
+    """The address of the policy's form with these hosts added; "" for people who may not change it."""
     row = Policy.objects.first()
     if not request.user.has_perm(CONFIGURE) or not hosts:
         return ""
@@ -65,7 +65,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     clients = [document.client] if document.client is not None else []
     form = ApprovalForm(clients, request.user, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        # What is approved is what was looked at: its host may have published another in between.
+        # The approval is for the version that the page showed: its host may have published another one.
         if not form_binding.is_as_shown(request, APPROVAL, *_shown(document, waits)):
             messages.warning(request, form_binding.CHANGED)
             return HttpResponseRedirect(reverse("admin:cimd_document_approve", args=[pk]))

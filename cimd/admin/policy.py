@@ -24,7 +24,7 @@ IN_WORDS = {
 
 
 def _consequence(change: Change, label: str) -> forms.ChoiceField:
-    """What follows from a class of change. What can never be chosen is not offered."""
+    """The field for one class of change, with the allowed consequences."""
     choices = [
         (choice.name.lower(), words[0].upper() + words[1:])
         for choice, words in IN_WORDS.items()
@@ -111,7 +111,7 @@ class PolicyAdmin(ConsoleAdmin):
     form = PolicyForm
 
     def get_form(self, request: HttpRequest, obj: Policy | None = None, change: bool = False, **kwargs: Any) -> Any:
-        """A page that named hosts to add (an inspection) leads here with them: filled in, and saved by the person."""
+        """The form with hosts that an inspection proposes (`?add_redirect_host=…`). The person saves it."""
         form: Any = super().get_form(request, obj, change, **kwargs)
         offered = [host for host in request.GET.getlist("add_redirect_host")[:32] if is_pattern(host) and host != "*"]
         if request.method == "GET" and offered:

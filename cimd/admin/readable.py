@@ -28,7 +28,7 @@ _CAUSES = {cause.value: cause.sentence for cause in Cause}
 
 
 def problem(document: Document) -> str:
-    """Why the last fetch was of no use, in a sentence; `""` if it was."""
+    """Why the last fetch failed, in a sentence; `""` if it did not."""
     if not document.failure:
         return ""
     sentence = _CAUSES.get(document.failure)
@@ -38,7 +38,7 @@ def problem(document: Document) -> str:
 
 
 def notes(document: Document) -> list[Check]:
-    """What of the document is not taken as it stands, by today's configuration."""
+    """The checks that today's configuration does not pass in full."""
     version = document.candidate or document.current
     if version is None:
         return []

@@ -91,16 +91,16 @@ def test_nobody_answers_so_nobody_approves(carol: User) -> None:
 
 def test_nobody_approves_or_renews_an_agent_of_their_own(gatehouse: World) -> None:
     alice = person("alice")
-    with pytest.raises(PermissionDenied, match="of their own"):
+    with pytest.raises(PermissionDenied, match="approve your own agent"):
         agent_lifecycle.approve(client("nightly-report"), by=alice, now=NOW, terms=Terms())
     # Neither does making oneself the owner in the same breath help, nor having been made it meanwhile.
-    with pytest.raises(PermissionDenied, match="of their own"):
+    with pytest.raises(PermissionDenied, match="approve your own agent"):
         agent_lifecycle.approve(client("pending-agent"), by=alice, now=NOW, terms=Terms(owner=alice))
     looked_at = client("pending-agent")
     Client.objects.filter(client_id="pending-agent").update(owner=alice)
     assert not agent_lifecycle.approve(looked_at, by=alice, now=NOW, terms=Terms(owner=person("bob")))
     # Nor giving one's own away in the approval.
-    with pytest.raises(PermissionDenied, match="of their own"):
+    with pytest.raises(PermissionDenied, match="approve your own agent"):
         agent_lifecycle.approve(client("nightly-report"), by=alice, now=NOW, terms=Terms(owner=person("bob")))
 
 
@@ -263,9 +263,9 @@ def test_agents_of_somebody_who_left_are_listed_as_nobodys(gatehouse: World) -> 
     Client.objects.update(owner=person("bob"))
     assert agents("ownerless") == "0 agents.\n"
     User.objects.filter(username="bob").update(is_active=False)
-    assert "nightly-report: approved without an end, owned by bob, who left" in agents("ownerless")
+    assert "nightly-report: approved without an end, owned by bob, who is disabled" in agents("ownerless")
     User.objects.filter(username="bob").delete()
-    assert "nightly-report: approved without an end, owned by nobody" in agents("ownerless")
+    assert "nightly-report: approved without an end, without owner" in agents("ownerless")
 
 
 def test_approvals_that_end_are_listed(gatehouse: World) -> None:
@@ -287,7 +287,7 @@ def test_the_terminal_decides_by_the_same_rules(carol: User) -> None:
     )  # fmt: skip
     assert said.startswith("pending-agent: approved for staging by carol until ")
     assert said.endswith("owned by bob\n")
-    with pytest.raises(CommandError, match="of their own"):
+    with pytest.raises(CommandError, match="approve your own agent"):
         agents("approve", "nightly-report", "--by", "alice")
     with pytest.raises(CommandError, match="administrators and approvers"):
         agents("retire", "nightly-report", "--by", "bob")
@@ -340,7 +340,7 @@ def test_the_simulator_takes_an_ended_approval_for_none(gatehouse: World) -> Non
 
 
 def test_agents_are_listed_by_their_status(gatehouse: World) -> None:
-    assert agents("list", "--status", "pending") == "pending-agent: pending, owned by nobody\n1 agents.\n"
+    assert agents("list", "--status", "pending") == "pending-agent: pending, without owner\n1 agents.\n"
     everybody = agents("list")
     assert "nightly-report: approved without an end, owned by alice" in everybody
     assert "pending-agent: pending" in everybody

@@ -90,7 +90,7 @@ def test_it_changes_nothing(gatehouse: World, rules: Path) -> None:
 def test_rules_that_stay_as_they_are_change_nothing_for_anybody(gatehouse: World, tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text("rules: []")
-    assert policy("simulate", str(path)) == "Nobody gains or loses.\n"
+    assert policy("simulate", str(path)) == "No one gains or loses.\n"
     assert policy("diff", str(path)) == "No rule differs.\n"
     # With --prune the same file takes everything away.
     assert " 0 lost" not in policy("simulate", str(path), "--prune")

@@ -42,7 +42,7 @@ def test_what_comes_back_works(committed_gatehouse: World, copy: str) -> None:
     manage("keys", "rotate", "RS256", "--now")
     generation = Generation.objects.get().value
     said = manage("restore", copy, "--replace", "--as-is")
-    assert "What stood then stands again" in said
+    assert "Everything is as it was then" in said
     assert Generation.objects.get().value != generation
     assert gatehouse.introspect(tokens["access_token"])["active"]
     refreshed = gatehouse.refresh(tokens["refresh_token"])

@@ -29,7 +29,7 @@ class IssuerField(forms.CharField):
 
 
 class ClientIdsField(JsonObjectField):
-    """One client's name to another's, as a JSON object; none is shown as nothing."""
+    """A mapping of client ids as a JSON object. An empty one is shown as an empty field."""
 
     def prepare_value(self, value: Any) -> Any:
         return super().prepare_value(value) if value else ""

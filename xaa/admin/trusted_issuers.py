@@ -94,7 +94,7 @@ class TrustedIssuerAdmin(ConsoleAdmin):
 
     @admin.display(description="Redirect URI")
     def redirect_uri(self, row: TrustedIssuer) -> str:
-        """What the issuer has to know of us."""
+        """The redirect URI to register at the issuer."""
         return callback_url(provider_id(row.issuer)) if row.pk else "Shown after saving. The issuer needs it."
 
     @admin.display(description="Client secret")

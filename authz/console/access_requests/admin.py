@@ -36,7 +36,7 @@ class WaitsFilter(admin.SimpleListFilter):
     parameter_name = "waits"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        return (("me", "Me"), ("anybody", "Anybody"))
+        return (("me", "Me"), ("anybody", "Anyone"))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
         now = datetime.now(UTC)
@@ -145,7 +145,7 @@ class AccessRequestAdmin(ReadOnlyAdmin):
 
     @staticmethod
     def _next(request: HttpRequest, obj: AccessRequest) -> tuple[Tool, ...]:
-        """The way on through the queue."""
+        """The button that leads to the next open request."""
         if not request.user.has_perm(DECIDE_REQUESTS):
             return ()
         others = [row for row in waiting_for_me(request, datetime.now(UTC)) if row.pk != obj.pk]

@@ -42,7 +42,7 @@ class DecisionForm(forms.Form):
         scopes.choices = [  # type: ignore[attr-defined]
             (name, scope_label(name, *words.get(name, ("", "")))) for name in request.scopes
         ]
-        # What others have left is what there is to have.
+        # Earlier approvers may have left scopes out.
         scopes.initial = [name for name in request.scopes if all(name in vote.scopes for vote in votes)]
 
 
@@ -51,10 +51,10 @@ def votes_of(found: AccessRequest) -> list[AccessVote]:
 
 
 def decide_by_form(request: HttpRequest, found: AccessRequest) -> DecisionForm | None:
-    """The form as it has to be shown (again); None once it has decided."""
+    """The form to show, with its errors; None once a decision was made."""
     form = DecisionForm(found, votes_of(found), request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        # What is approved is what was read: the agent, its document, the reason and the votes so far included.
+        # The approval is for what the page showed: the agent, its document, the reason and earlier votes.
         approves = request.POST.get("decision") == "approve"
         if approves and not form_binding.is_as_shown(request, DECISION, *shown_of(found)):
             form.add_error(None, form_binding.CHANGED)
@@ -79,7 +79,7 @@ def known_of(found: AccessRequest) -> dict[str, Any]:
 
 
 def shown_of(found: AccessRequest) -> tuple[object, ...]:
-    """What those who decide read of a request. How often it was asked, and what was decided in like cases, moves on."""
+    """What the page shows of a request, without what changes by itself: how often it was asked, and similar cases."""
     resource = ProtectedResource.objects.filter(identifier=found.resource).first()
     scopes = Scope.objects.filter(resource=resource, name__in=found.scopes).order_by("name") if resource else ()
     owner, user = found.client.owner, found.user

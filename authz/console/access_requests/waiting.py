@@ -11,7 +11,7 @@ from authz.models import AccessRequest
 
 
 def waiting_for_me(request: HttpRequest, now: datetime) -> list[AccessRequest]:
-    """What waits for a decision that is this person's to make, the oldest first; no more than `MAX_TASKS` of it."""
+    """Requests that this person may decide, the oldest first, at most `MAX_TASKS`."""
     found: list[AccessRequest] | None = getattr(request, "waiting_for_me", None)
     if found is None:
         found = approvers.waiting_for(person(request), access_requests.queue(now), MAX_TASKS)

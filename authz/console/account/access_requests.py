@@ -25,7 +25,7 @@ SHOWN = 50
 @never_cache
 @require_safe
 def mine(request: HttpRequest) -> HttpResponse:
-    """What was asked for me, or by agents that I own, and what became of it; and what waits for my decision."""
+    """Requests for the person or their agents with the outcome, and requests that the person may decide."""
     me, now = person(request), datetime.now(UTC)
     rows = AccessRequest.objects.filter(Q(user=me) | Q(client__owner=me)).select_related("client", "user", "decided_by")
     shown = list(rows.prefetch_related("votes__by")[:SHOWN])
@@ -40,7 +40,7 @@ def mine(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 def one_of_mine(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """One request: for whom it is, for who decides, and for nobody else."""
+    """One request, for the person it is for, the agent's owner and its approvers. 404 for all others."""
     me, now = person(request), datetime.now(UTC)
     rows = AccessRequest.objects.select_related("client__owner", "user", "decided_by")
     found = get_object_or_404(rows, pk=pk)
@@ -82,9 +82,9 @@ def _withdrawn(request: HttpRequest, found: AccessRequest) -> HttpResponse:
 @login_required
 @never_cache
 def decide_for_others(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """The same decision for those who are named as approvers and have no role in the console."""
+    """The decision for approvers without a role in the console."""
     found = AccessRequest.objects.select_related("client__owner", "user").filter(pk=pk).first()
-    # Whoever may not decide it is not told that it exists.
+    # People who may not decide it do not learn that it exists.
     if found is None or approvers.objection(found, person(request)):
         raise Http404
     form = decide_by_form(request, found)

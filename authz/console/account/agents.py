@@ -1,4 +1,4 @@
-"""For everybody who signs in: the agents that act for me, what they may do, and ending it."""
+"""The page of all who sign in: the agents that act for the person, what they may do, and ending their access."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +27,7 @@ def live(now: datetime) -> QuerySet[Authorization]:
 @never_cache
 @require_safe
 def account(request: HttpRequest) -> HttpResponse:
-    """One card an agent: each MCP server that it reaches for me, with the scopes in words."""
+    """One card an agent: each MCP server that it reaches for the person, with the scopes in words."""
     now = datetime.now(UTC)
     rows = list(
         live(now)
@@ -70,7 +70,7 @@ def _last_used(ids: list[str]) -> dict[str, datetime]:
 @login_required
 @never_cache
 def end_agent(request: HttpRequest, pk: int) -> HttpResponse:
-    """End everything that one agent may do for me, and forget that I allowed it."""
+    """End all that one agent may do for the person, and delete the consent."""
     client = get_object_or_404(Client, pk=pk)
     mine = Authorization.objects.filter(user=person(request), client=client)
     if request.method == "POST":

@@ -1,4 +1,4 @@
-"""Asking for access for an agent of one's own, or through one, before it asks by itself."""
+"""The form that asks for access for an agent, or through it, before the agent itself asks."""
 
 import time
 from datetime import UTC, datetime

@@ -30,9 +30,9 @@ from authz.models import AuditEvent, Authorization, Client, User
 from authz.sign_in.roles import APPROVE_AGENTS, ASK, CONFIGURE
 
 Status = Client.Status
-# Of an agent's latest events so many are told on its page, the same ones in a line.
+# So many of an agent's latest events are grouped on its page.
 RECENT = 100
-# What of an agent that introduced itself an administrator says.
+# What an administrator sets for an agent with a metadata document.
 OF_THE_ORGANISATION = ("client_id", "owner", ("environment", "tags"), "scope", "reuse_assertions", "pending_answer")
 
 
@@ -99,7 +99,7 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
 
     # --- the form
 
-    # Read-only keeps a field out of the form; leaving it out of the page alone would not.
+    # A read-only field is not in the form. A field that is only hidden could be posted.
     OF_THE_DOCUMENT = (
         "name",
         "client_id",

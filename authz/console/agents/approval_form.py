@@ -1,4 +1,4 @@
-"""The terms of an approval, as a form: who answers for the agent, for which environment, until when."""
+"""The form of an approval: the agent's owner, its environment and the end date."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
@@ -12,7 +12,7 @@ from authz.models import Client, User
 
 
 class ApprovalForm(forms.Form):
-    """For one agent or for several; with several an empty field leaves each as it is."""
+    """For one agent or several. With several, an empty field leaves each value unchanged."""
 
     owner = PersonField(
         required=False,
@@ -68,7 +68,7 @@ class ApprovalForm(forms.Form):
         return self.cleaned_data["seen"] not in ("", seen(self.clients[0]))
 
     def terms(self, client: Client | None = None) -> Terms:
-        """What was filled in: for the one agent, or for this one of several."""
+        """The terms from the form, for the one agent or for this one of several."""
         given = self.cleaned_data
         if client is None:
             return Terms(owner=given["owner"], environment=given["environment"], until=given["until"])

@@ -1,4 +1,4 @@
-"""Authorizations: who lets which agent reach what, and ending it."""
+"""The console's list and page of authorizations."""
 
 import json
 from collections.abc import Sequence

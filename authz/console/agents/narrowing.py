@@ -1,4 +1,4 @@
-"""Narrowing what agents are registered for, several at once: scopes are only ever taken away."""
+"""Narrowing the scopes of several agents at once. No scope is added."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ class NarrowForm(forms.Form):
 
 
 def narrowed(current: Sequence[str] | None, most: Sequence[str]) -> list[str]:
-    """What is left of a registration; `None` was whatever the rules allow."""
+    """The scopes that are left; `None` meant no limit."""
     return list(most) if current is None else [name for name in current if name in most]
 
 

@@ -15,7 +15,7 @@ from authz.policy import Rule
 from authz.policy.compiled import positions
 
 ORDER = ("deny", "require_approval", "allow")
-# By these grants an agent asks without a person.
+# Grants without a person.
 FOR_ITSELF = frozenset({"client_credentials", JWT_BEARER})
 NAMED = 2
 

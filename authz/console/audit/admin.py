@@ -37,7 +37,7 @@ from authz.console.widgets.toolbar import Tool
 from authz.evidence.status import is_sealed
 from authz.models import AuditEvent
 
-# Of a list, the latest so many stand in the bars above it.
+# The bars above the list show so many of its latest events.
 TIMELINE = 2_000
 
 
@@ -63,7 +63,7 @@ class AuditAdmin(AuditColumns, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
         events: QuerySet[AuditEvent] = super().get_queryset(request)
-        # What Django then filters by, said in the way that finds an index (authz/audit/queries.py).
+        # The same filters in the form that an index answers (authz/audit/queries.py).
         for column in queries.INDEXED.intersection(request.GET):
             events = events.exclude(**{column: ""})
         if moment := parse_time(request.GET.get("time__gte", "")):
@@ -113,7 +113,7 @@ class AuditAdmin(AuditColumns, ReadOnlyAdmin):
         return response
 
     def _further(self, request: HttpRequest) -> dict[str, Any] | None:
-        """Where the search goes on, if it has not looked through everything."""
+        """Where a bounded search goes on; None if it is complete."""
         if not is_slow(request):
             return None
         _, before = queries.window(latest_id(request), AuditEvent.objects.all())

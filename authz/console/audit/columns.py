@@ -11,12 +11,12 @@ from authz.console.widgets import names
 from authz.console.widgets.display import chip
 from authz.models import AuditEvent
 
-# What the longer grant types begin with.
+# The prefix of the longer grant types.
 GRANT_PREFIX = "urn:ietf:params:oauth:grant-type:"
 
 
 def add_names(events: Sequence[Any]) -> None:
-    """Give the rows of a page the names of what they are about."""
+    """Add the names of agents, people and MCP servers to the rows of a page."""
     agents = names.of_agents(event.client_id for event in events)
     people = names.of_people(event.subject for event in events)
     servers = names.of_servers(event.resource for event in events)
@@ -27,7 +27,7 @@ def add_names(events: Sequence[Any]) -> None:
 
 
 def _named(value: str, name: str) -> SafeString | str:
-    """What people call it; what it is stands in the tooltip."""
+    """The name, with the identifier in the tooltip."""
     if not value:
         return "—"
     return format_html('<bdi class="foreign" title="{}">{}</bdi>', value, name or value)

@@ -1,1 +1,1 @@
-"""How Django shows times where nobody says how (`FORMAT_MODULE_PATH`); one folder a language."""
+"""Django's default format of times (`FORMAT_MODULE_PATH`); one folder a language."""

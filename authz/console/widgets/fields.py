@@ -121,7 +121,7 @@ class ApproversField(forms.CharField):
 
 
 def with_count(named: dict[str, Any], count: int | None) -> dict[str, Any] | None:
-    """Approvers in the file's form, None for nobody in particular. Raises `RuleError`."""
+    """Approvers in the file's form, None if no one is named. Raises `RuleError`."""
     if not named and not count:
         return None
     return Approvers.from_mapping({**named, "count": count or 1}).to_mapping()

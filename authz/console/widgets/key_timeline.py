@@ -1,4 +1,4 @@
-"""The signing keys as lanes over time: published, signing, retired but still published (pure)."""
+"""The signing keys as tracks over time: published, signing, retired but still published (pure)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ MOST_SERVERS = 1_000
 
 
 def of_agents(client_ids: Iterable[str]) -> dict[str, str]:
-    """client_id → name. Whoever is unknown, or has no name, is not in it."""
+    """client_id → name, without agents that are unknown or have no name."""
     rows = Client.all_objects.filter(client_id__in={*client_ids} - {""}).exclude(name="")
     return dict(rows.values_list("client_id", "name"))
 

@@ -38,7 +38,7 @@ def names_in(rules: Iterable[PolicyRule]) -> dict[str, str]:
 
 def in_words(rule: PolicyRule, called: Mapping[str, str]) -> SafeString:
     before, identifiers, after = around_servers(rule)
-    # Each part by itself, so that no name of somebody else's turns what follows it round.
+    # Each name is isolated, so that its text direction does not change what follows.
     return format_html("<bdi>{}</bdi>{}<bdi>{}</bdi>", before, any_of(identifiers, called), after)
 
 

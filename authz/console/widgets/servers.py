@@ -16,8 +16,8 @@ MAX_SERVERS = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
-    """One of them. `name` is "" where it has none; `behind` says through whom it is reached, "" for one of ours alone,
-    and `scopes` what may be asked for there.
+    """One MCP server. `name` is "" where it has none. `behind` is the authorization server in front of it, "" for ours
+    alone, and `scopes` are those that may be requested there.
     """
 
     identifier: str
@@ -39,7 +39,7 @@ def offered(own: QuerySet[ProtectedResource]) -> list[Offered]:
 
 
 def choices() -> list[tuple[str, str]]:
-    """What there is to choose from where somebody asks: `Wiki`, `https://mcp.chat.example/ behind Chat`."""
+    """A choice in words: `Wiki`, `https://mcp.chat.example/ behind Chat`."""
     rows = offered(ProtectedResource.objects.filter(is_active=True))
     names = told_apart((row.identifier, row.name) for row in rows)
     return [(row.identifier, f"{names.get(row.identifier, row.identifier)} {row.behind}".rstrip()) for row in rows]
@@ -69,7 +69,7 @@ def authorization_servers() -> dict[str, str]:
 
 
 def _servers_elsewhere() -> list[Server]:
-    # As requests for ID-JAGs see them: read when they have changed, and not for each letter that somebody types.
+    # As requests for ID-JAGs see them: read when they have changed, not for each letter that is typed.
     configuration_cache.begin()
     return registry.servers_elsewhere(())
 

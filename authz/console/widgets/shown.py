@@ -42,7 +42,7 @@ def _contents(field: AdminReadonlyField, name: str, *, is_asked: bool) -> SafeSt
     if isinstance(column, models.BooleanField):
         return _word(getattr(field.form.instance, name))
     if not is_asked and isinstance(column, models.JSONField):
-        # Words, one a line, as the form has them where somebody may change them.
+        # Words, one a line, as in the form.
         words = getattr(field.form.instance, name)
         if isinstance(words, list) and all(isinstance(word, str) for word in words):
             return _value("\n".join(words), ())
@@ -51,7 +51,7 @@ def _contents(field: AdminReadonlyField, name: str, *, is_asked: bool) -> SafeSt
     if not is_asked or has_words:
         return field.contents() or NOTHING
     asked = field.form[name]
-    # Whoever may change nothing has a form without the row's values in it.
+    # For people who may not change it, the form has no values of the row.
     kept = None if column is None else asked.field.prepare_value(column.value_from_object(field.form.instance))
     return _value(asked.value() if column is None else kept, getattr(asked.field, "choices", ()))
 

@@ -1,4 +1,4 @@
-"""What a field suggests while somebody types: a few values that begin with it, or hold it."""
+"""What a field suggests while a person types: a few values that begin with the text, or contain it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What waits for a human, as sentences with a button: the top of the home page.
+"""Tasks that wait for a person, as sentences with a button: the top of the home page.
 
 Each page that knows of such things says so itself: a `ConsoleAdmin` with `tasks(request, now)`.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Something that waits for a human, and the list behind it."""
+    """A task, and the list behind it."""
 
     text: str
     url: str
@@ -16,7 +16,7 @@ class Task:
     icon: str = "warning"
 
 
-# Nobody reads the difference between a hundred and more.
+# Counting stops here: the page says `100+`.
 MAX_TASKS = 100
 
 

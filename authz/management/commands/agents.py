@@ -1,4 +1,4 @@
-"""`manage.py agents`: whom agents belong to, what they are approved for and until when, and deciding about one."""
+"""`manage.py agents`: owners, approvals and their end dates, and decisions about one agent."""
 
 from argparse import ArgumentParser
 from collections.abc import Iterable
@@ -20,31 +20,35 @@ MOVES = {"approve": Status.APPROVED, "suspend": Status.SUSPENDED, "retire": Stat
 
 
 class Command(BaseCommand):
-    help = "Show an agent, list those that somebody should look at, approve, renew, suspend or retire one."
+    help = "Show an agent; list agents that need attention; approve, renew, suspend or retire one."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        showing = actions.add_parser("show", help="Whether one is approved, by whom, for what and until when.")
+        showing = actions.add_parser(
+            "show", help="One agent's approval: who gave it, for which environment, until when."
+        )
         showing.add_argument("--environment", help="Fail unless it is approved for this environment now.")
         listing = actions.add_parser("list", help="All of them, or those of one status.")
         listing.add_argument(
-            "--status", choices=Status.values, help="Such as pending: those that somebody has to decide."
+            "--status", choices=Status.values, help="Such as pending: agents that wait for an approval."
         )
         unused = actions.add_parser("unused", help="Approved agents that got no token for some days.")
         unused.add_argument("--days", type=int, default=90)
         ending = actions.add_parser("ending", help="Those whose approval ends within some days, or has ended.")
         ending.add_argument("--days", type=int, default=agent_lifecycle.SOON.days)
-        actions.add_parser("ownerless", help="Those that nobody answers for: without owner, or whose owner has left.")
+        actions.add_parser("ownerless", help="Agents without an active owner.")
         approving = actions.add_parser("approve", help="Approve one, or renew its approval.")
-        approving.add_argument("--owner", help="The user name of who answers for it. Left out: as it is.")
-        approving.add_argument("--environment", help="What for. Left out: as it is.")
+        approving.add_argument("--owner", help="The owner's user name. Left out: unchanged.")
+        approving.add_argument("--environment", help="Such as production. Left out: unchanged.")
         approving.add_argument("--until", help=f"A date. Left out: {agent_lifecycle.USUAL.days} days from now.")
-        suspending = actions.add_parser("suspend", help="Stop one; what people allowed it stays.")
-        retiring = actions.add_parser("retire", help="Stop one for good; what people allowed it ends.")
+        suspending = actions.add_parser(
+            "suspend", help="Suspend one. Its authorizations stay, and work again after a new approval."
+        )
+        retiring = actions.add_parser("retire", help="Retire one for good, and end all its authorizations.")
         for of_one in (showing, approving, suspending, retiring):
             of_one.add_argument("client_id")
         for deciding in (approving, suspending, retiring):
-            deciding.add_argument("--by", required=True, help="The user name of who decides.")
+            deciding.add_argument("--by", required=True, help="The user name of the person who decides.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = datetime.now(UTC)
@@ -83,7 +87,7 @@ class Command(BaseCommand):
             raise CommandError("Only administrators and approvers decide about agents.")
         try:
             if not agent_lifecycle.change_status(client, to, by=by, now=now, terms=_terms(options)):
-                raise CommandError(f"From {client.status} it cannot become {to}, or somebody else was quicker.")
+                raise CommandError(f"From {client.status} it cannot become {to}, or it was changed meanwhile.")
         except PermissionDenied as problem:
             raise CommandError(str(problem)) from None
         self.stdout.write(self.style.SUCCESS(_line(_client(client.client_id), now)))
@@ -113,16 +117,15 @@ def _client(client_id: str) -> Client:
 def _person(username: str) -> User:
     found = User.objects.filter(username=username, is_active=True).first()
     if found is None:
-        raise CommandError(f"Nobody is called {username!r}.")
+        raise CommandError(f"There is no person {username!r}.")
     return found
 
 
 def _line(client: Client, now: datetime) -> str:
     """Such as `nightly-report: approved for production by bob until 2027-05-22, owned by alice`."""
     owner = client.owner
-    owned = (
-        "owned by nobody" if owner is None else f"owned by {owner.username}{'' if owner.is_active else ', who left'}"
-    )
+    disabled = "" if owner is None or owner.is_active else ", who is disabled"
+    owned = "without owner" if owner is None else f"owned by {owner.username}{disabled}"
     if client.status != Status.APPROVED:
         return f"{client.client_id}: {client.status}, {owned}"
     state = "approved" if client.is_approved(now.timestamp()) else "approval ended; was approved"

@@ -11,7 +11,7 @@ from authz.models import User
 
 
 class Command(changepassword.Command):
-    """Ends everything that rests on the password of before, and is recorded (authz/sign_in/password_changes.py)."""
+    """Ends everything that rests on the old password, and is recorded (authz/sign_in/password_changes.py)."""
 
     def handle(self, *args: Any, **options: Any) -> str | None:
         person = User.objects.filter(username=options["username"] or operator()).first()

@@ -11,7 +11,7 @@ from authz.operations import doctor
 
 class Command(BaseCommand):
     help = "Examine this installation and say what to do; ends with 1 if there is an error."
-    # It says what the checks find, rather than not to start because of it.
+    # It reports what the checks find instead of refusing to start.
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:

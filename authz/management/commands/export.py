@@ -11,6 +11,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.write(export(), ending="")
-        # Also where the file goes elsewhere.
+        # On standard error, so that it is seen when the output goes to a file.
         for sentence in unreadable():
             self.stderr.write(self.style.WARNING(sentence))

@@ -31,7 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--really", action="store_true", help="yes, this database may be spoilt")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Audit events cannot be removed again: that is their point.
+        # Audit events cannot be removed.
         if not options["really"]:
             raise CommandError("This cannot be undone. Say --really for a database that you throw away afterwards.")
         chance = random.Random(7)  # noqa: S311  the same data each time

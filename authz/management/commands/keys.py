@@ -70,7 +70,7 @@ class Command(BaseCommand):
 
 
 def state(key: SigningKey, now: datetime) -> str:
-    """Where a key stands in its life."""
+    """The stage of a key: published, signing, retired or gone."""
     if key.expires is not None and key.expires <= now:
         return "gone"
     if key.retired is not None and key.retired <= now:

@@ -7,7 +7,7 @@ from authz.operations import periodic
 
 
 class Command(BaseCommand):
-    help = "Run the periodic tasks (sealing, telling, tidying), as the server does beside its lanes."
+    help = "Run the periodic tasks (sealing, delivery, housekeeping), as the server does beside its workers."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="Run what is due now, say what it was, and end.")

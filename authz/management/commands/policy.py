@@ -173,10 +173,10 @@ class Command(BaseCommand):
                 f"{verb} {who} at {where(shift)} by {shift.grant_type}: {shift.scope}, {shift.before} → {shift.after}"
             )
         gained = sum(shift.gains for shift in shifts)
-        self.stdout.write(f"{gained} gained, {len(shifts) - gained} lost." if shifts else "Nobody gains or loses.")
+        self.stdout.write(f"{gained} gained, {len(shifts) - gained} lost." if shifts else "No one gains or loses.")
 
     def _comply(self, options: dict[str, Any], now: float) -> None:
-        """What the rules demand that a file has, they keep already if adding them would take nothing from anybody."""
+        """Whether the current rules already imply those of a file: adding them would take nothing away."""
         given = rules_of(options["file"])
         if problem := no_demand(given):
             raise CommandError(problem)
@@ -191,7 +191,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{who} at {where(shift)} by {shift.grant_type}: {shift.scope}, {shift.before}")
         if broken:
             raise CommandError(f"The rules do not keep it: {counted(len(broken), 'way')} around it.")
-        self.stdout.write(self.style.SUCCESS("The rules keep it: adding these would take nothing from anybody."))
+        self.stdout.write(self.style.SUCCESS("The rules keep it: adding these would take nothing away."))
 
     def _diff(self, options: dict[str, Any]) -> None:
         old = simulation.current()

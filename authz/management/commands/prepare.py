@@ -8,7 +8,7 @@ from authz.management.first_start import one_at_a_time
 
 
 class Command(BaseCommand):
-    help = "What must be there before a server starts: tables, signing keys and, if given, a configuration."
+    help = "Create what a server needs to start: tables, signing keys and, if given, a configuration."
     # They are run below: here they could look into tables that are not there yet.
     requires_system_checks = []
 

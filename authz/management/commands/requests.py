@@ -28,7 +28,7 @@ class Command(BaseCommand):
         ending = actions.add_parser("end", help="End an approval before its time.")
         for of_one in (approving, denying, ending):
             of_one.add_argument("id")
-            of_one.add_argument("--by", required=True, help="The user name of who decides.")
+            of_one.add_argument("--by", required=True, help="The user name of the person who decides.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = datetime.now(UTC)
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             return
         found, by = _request(options["id"]), User.objects.filter(username=options["by"]).first()
         if by is None:
-            raise CommandError(f"Nobody is called {options['by']!r}.")
+            raise CommandError(f"There is no person {options['by']!r}.")
         try:
             if options["action"] == "end":
                 decided = _ended(found, by, now)
@@ -70,7 +70,7 @@ class Command(BaseCommand):
         holding = AccessRequest.objects.filter(status=AccessRequest.Status.APPROVED, expires__gt=now)
         for row in holding.select_related("client", "user", "decided_by").order_by("expires"):
             subject = row.user.username if row.user else "itself"
-            by = row.decided_by.username if row.decided_by else "somebody who is gone"
+            by = row.decided_by.username if row.decided_by else "a removed person"
             self.stdout.write(f"{row.pk}  {row.client.client_id} for {subject} at {row.resource or 'this server'}")
             self.stdout.write(f"    {' '.join(row.approved_scopes)} until {row.expires:%Y-%m-%d %H:%M} UTC, by {by}")
 

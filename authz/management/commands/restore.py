@@ -14,23 +14,23 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument("--replace", action="store_true", help="yes: what is in the database now may go")
+        parser.add_argument("--replace", action="store_true", help="replace what is in the database now")
         parser.add_argument(
             "--as-is",
             action="store_true",
-            help="leave standing what stood; only if nothing has happened since the backup was made",
+            help="end nothing; only if nothing has happened since the backup was made",
         )
 
         parser.add_argument(
             "--unsigned",
             action="store_true",
             help="take a backup without its MAC (of an earlier version, or whose GATEHOUSE_SECRET_KEY is lost); only if"
-            " you know that nobody has changed it",
+            " you know that it is unchanged",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["replace"]:
-            raise CommandError("This replaces all that is in the database now. Say --replace if that is meant.")
+            raise CommandError("This replaces everything in the database. Add --replace to confirm.")
         try:
             how = {name: options[name] for name in ("as_is", "unsigned")}
             done = backup.restore(options["file"], now=datetime.now(UTC), **how)
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         newest = f"{done.newest:%Y-%m-%d %H:%M:%S} UTC" if done.newest else "never"
         self.stdout.write(f"Restored. The last event in it is of {newest}; what happened after that is not known here.")
         if options["as_is"]:
-            self.stdout.write("What stood then stands again, also what was revoked or used since.")
+            self.stdout.write("Everything is as it was then, also what was ended or used since.")
         else:
             self.stdout.write(f"{done.ended} authorizations, all consents and sign-ins ended: people sign in anew.")
         self.stdout.write(

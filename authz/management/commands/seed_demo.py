@@ -8,7 +8,7 @@ from authz.configuration import apply
 from authz.models import User
 
 ALICE = "alice-password"
-SECRET = "demo-only-secret-0123456789-0123456789"  # noqa: S105  the demo's, printed for everybody
+SECRET = "demo-only-secret-0123456789-0123456789"  # noqa: S105  the demo's, printed on the terminal
 RESOURCE = "http://127.0.0.1:9200/mcp"
 
 DEMO = f"""
@@ -57,10 +57,10 @@ rules:
 
 
 class Command(BaseCommand):
-    help = "Put a small demo in: two people, one MCP server, one agent and their rules. Changes nothing of yours."
+    help = "Add a small demo: two people, one MCP server, one agent and their rules. It changes nothing else."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Only into an empty server: a second `make run` must lose nothing of what somebody has changed since.
+        # Only into an empty server: a second `make run` must not undo later changes.
         if not User.objects.exists():
             apply(DEMO)
         port = os.environ.get("PORT", "8000")
@@ -76,6 +76,6 @@ class Command(BaseCommand):
 
     curl -u nightly-report:{SECRET} -d grant_type=client_credentials {conf.endpoint("token")}
 
-  A demo's passwords are known to everybody: serve it on 127.0.0.1:{port} only. Ctrl-C stops it.
+  The demo's passwords are public: serve it on 127.0.0.1:{port} only. Ctrl-C stops it.
 """
         )

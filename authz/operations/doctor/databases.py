@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from authz.models import triggers
 from authz.operations.doctor.finding import ERROR, WARNING, Finding
 
-# Bytes. A backup of SQLite is a second copy; below this there is hardly a day left.
+# Bytes. A backup of SQLite needs as much again.
 LEAST_FREE = 512 * 1024 * 1024
 OLDEST_POSTGRESQL = 14_00_00
 

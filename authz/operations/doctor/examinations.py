@@ -17,7 +17,7 @@ from authz.operations.doctor.stored_keys import signing_keys, stored_secrets
 
 
 def examine(now: Callable[[], float] = time.time) -> dict[str, list[Finding]]:
-    """Everything, by what was examined; an empty list is good health. Changes nothing."""
+    """All findings by what was examined; an empty list means that all is well. Changes nothing."""
     configuration_cache.forget()
     if gone := list(_survived("database", unreachable)):
         return {"database": gone}

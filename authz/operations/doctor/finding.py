@@ -7,7 +7,7 @@ ERROR, WARNING = "error", "warning"
 
 # The most objects that one finding names.
 SHOWN = 20
-# A header of a proxy that is not named is worth a word for a day.
+# Seconds. A header of an unnamed proxy is reported for a day.
 LATELY = 86_400.0
 
 
