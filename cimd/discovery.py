@@ -1,10 +1,10 @@
-"""Discovery: fetch, validate, keep (CIMD §4). The network is outside every transaction; what came of it is committed in
+"""Discovery: fetch, validate, store (CIMD §4). No transaction is open during a fetch; the result is committed in
 one (cimd/settlement.py).
 
     lease → fetch → validate → (logo) → settle
 
 > The authorization server MUST NOT cache error responses … also MUST NOT cache documents which are invalid or
-> malformed. (CIMD §4.4) A failure is remembered only as a reason not to ask again at once.
+> malformed. (CIMD §4.4) A failure is stored only as a reason not to fetch again at once.
 """
 
 import time
@@ -28,7 +28,7 @@ from cimd.settlement import BOUNDS, Fetched, Judged
 
 
 def refresh(identifier: ClientIdentifier) -> Document:
-    """The document's bookkeeping, with a client that may be served. Raises `OAuthError`."""
+    """The document's row, with a client that may be served. Raises `OAuthError`."""
 
     def pool(document: Document | None) -> Pool:
         return budget.kind(identifier, is_known=_is_known(document))
@@ -54,8 +54,8 @@ def is_fresh(until: float, now: float) -> bool:
 
 
 def find(url: str) -> Document | None:
-    """The bookkeeping of a document, if its URL was ever asked for."""
-    # A flood of first sights costs no more than this (the join below takes thirty times as long to write).
+    """The row of a document, if its URL was ever requested."""
+    # A flood of unknown clients costs only this statement (Django takes thirty times as long to build the join below).
     if raw_sql.one("SELECT 1 FROM cimd_document WHERE url = %s", (url,)) is None:
         return None
     return Document.objects.select_related("client__owner", "current", "candidate").filter(url=url).first()
@@ -66,7 +66,7 @@ def _is_known(document: Document | None) -> bool:
 
 
 def _renew(identifier: ClientIdentifier, document: Document | None, kind: Pool) -> Document | None:
-    """The document after its host was asked, here or by another process. Raises `OAuthError`."""
+    """The document after a fetch, by this or another process. Raises `OAuthError`."""
     now = time.time()
     try:
         claim = leases.claim(identifier, now, kind, is_known=_is_known(document))
@@ -97,7 +97,7 @@ def _discover(claim: Claim, identifier: ClientIdentifier, document: Document | N
         fetched = fetch(identifier, document)
     except OutboundError as error:
         if error.cause in {Cause.BUSY, Cause.ABANDONED}:
-            # It was not asked to the end, so nothing is known of it: the next request may ask at once.
+            # The fetch did not finish, so it says nothing about the host: the next request may fetch at once.
             leases.release(claim)
             raise budget.busy(error.cause.value) from None
         return settlement.fail(claim, error.cause.value, status=error.status, is_down=error.is_down)
@@ -105,12 +105,12 @@ def _discover(claim: Claim, identifier: ClientIdentifier, document: Document | N
     metadata = validation.metadata
     if metadata is None:
         return settlement.fail(claim, "document_refused", checks=validation.refusals)
-    logo = logos.fetch(document, metadata.logo_uri) if _is_believed(identifier, document) else None
+    logo = logos.fetch(document, metadata.logo_uri) if _may_have_logo(identifier, document) else None
     return settlement.settle(claim, fetched, Judged(metadata, validation.checks), logo)
 
 
 def fetch(identifier: ClientIdentifier, document: Document | None) -> Fetched:
-    """Get the document, with a condition if we hold a version of it. Raises `OutboundError`."""
+    """Fetch the document, conditionally if a version of it is stored. Raises `OutboundError`."""
     held = (document.candidate or document.current) if document is not None else None
     condition = http_caching.validators(document.headers) if document is not None and held is not None else {}
     errands.release_database()
@@ -121,21 +121,21 @@ def fetch(identifier: ClientIdentifier, document: Document | None) -> Fetched:
         return Fetched(response.body, received, response.address, requested, time.time())
     headers = http_caching.updated(document.headers, received)
     if headers is None:
-        # It confirms something that we never had; without a condition we shall get the whole of it.
+        # A 304 for a version that is not stored: without a condition the next fetch gets the whole document.
         Document.objects.filter(pk=document.pk).update(headers={})
         raise OutboundError(Cause.STATUS, status=304)
     return Fetched(bytes(held.body), headers, response.address, requested, time.time())
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that caching reads: a stranger's other headers are not ours to store, nor is their length theirs."""
+    """The headers that caching reads, truncated. Other headers are not stored."""
     return {
         name: value[:512] for name, value in headers.items() if name in http_caching.HEADERS and value.isprintable()
     }
 
 
-def _is_believed(identifier: ClientIdentifier, document: Document | None) -> bool:
-    """Whether its pictures are worth fetching: it is approved, or will be when we have settled."""
+def _may_have_logo(identifier: ClientIdentifier, document: Document | None) -> bool:
+    """Whether to fetch the logo: the client is approved, or will be after the settlement."""
     if document is not None and document.client is not None:
         return bool(document.client.status == Client.Status.APPROVED)
     return trust.trust_status(identifier.host, policy.cached().trust) is trust.TrustStatus.TRUSTED

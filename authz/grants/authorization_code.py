@@ -25,7 +25,9 @@ MAXIMUM_CODE = 256
 
 
 def redeem(request: TokenRequest) -> dict[str, Any]:
-    """Exchange a code for a token, once. A code presented again ends what it led to. Raises OAuthError."""
+    """Exchange a code for a token, once. A replayed code ends the authorization that came from it. Raises
+    `OAuthError`.
+    """
     code = _find(request)
     _check(code, request)
     resource = _resource(code, request)
@@ -73,7 +75,7 @@ def _response(
 
 def _consume(code: AuthorizationCode, authorization: Authorization) -> None:
     # One conditional statement decides among requests at the same time; the others are replays (invariant 3).
-    # A code that was made worthless meanwhile (authz/authorizations/cut_off.py) is not consumed either.
+    # A code that a cut-off has invalidated meanwhile (authz/authorizations/cut_off.py) is not consumed either.
     unused = AuthorizationCode.objects.filter(digest=code.digest, used=None, expires__gt=authorization.created)
     if not unused.update(used=authorization.created, authorization_id=authorization.pk):
         _refuse_replay(code, authorization.created)
@@ -115,7 +117,7 @@ def _check(code: AuthorizationCode, request: TokenRequest) -> None:
     # > the authorization server … MUST verify the code_verifier (OAuth 2.1 §4.1.3); every code has a challenge.
     if not pkce.verifies(params.required(request.params, "code_verifier"), code.code_challenge):
         raise OAuthError(Reason.CODE_VERIFIER_WRONG)
-    # What was consented to was this client as it then was (attack 7: changed between authorize and token).
+    # The consent was for the client as it was then (attack 7: changed between authorize and token).
     if code.client_digest != request.client.consent_digest:
         raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="client changed")
     if not code.user.is_active:
@@ -156,7 +158,9 @@ def _decide(
 
 
 def _auth_time(code: AuthorizationCode, now: float) -> float | None:
-    """The person met the time conditions when the request arrived; how long they read does not count."""
+    """Time conditions are evaluated for the request's arrival: the time that the person takes to read does not
+    count.
+    """
     if code.auth_time is None:
         return None
     return decisions.as_old_as(code.auth_time, then=code.lineage.get(authorization_codes.ARRIVED, now), now=now)

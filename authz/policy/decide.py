@@ -3,15 +3,15 @@
 Nothing is allowed unless a rule allows it, and each scope is decided by itself:
 
 1. A client that isn't approved, or whose approval has ended, gets nothing.
-2. A scope that a deny names is taken away, whatever other rules say.
+2. A scope that a deny names is removed, independent of other rules.
 3. A scope that a require_approval names waits for a human, unless a live approval covers it. A require_approval is also
-   a permission under that condition: with the approval it needs no allow beside it.
+   a permission under that condition: with the approval it needs no additional allow.
 4. Any other scope is granted if an allow names it.
 5. What isn't granted is left out (narrowing). If nothing is left, the question is refused.
 
 One scope that waits makes the whole question wait: a token with less than was asked for would hide the access request
-from the agent. The decision says which scopes a question for them alone would get at once. What an approver has
-declined doesn't wait; it is left out.
+from the agent. The decision lists the scopes that would be granted at once if the question named them alone. A scope
+that an approver has declined doesn't wait; it is left out.
 
 A require_approval whose conditions aren't established makes a question wait, but doesn't permit it
 (authz/policy/applicable.py).
@@ -49,7 +49,7 @@ def evaluate(
 
     in_force_at   the time at which the rules' own validity is compared, in seconds since the epoch.
     best_case     what could be reached from now on: a condition that isn't established is met where it permits and not
-                  met where it restricts, each by itself, and the right time will come.
+                  met where it restricts, each by itself, and conditions of time are met.
     """
     refusal = _refusal_before_rules(question, rules, now)
     if refusal is not None:
@@ -67,7 +67,7 @@ def evaluate(
     for name, surely, possibly in named:
         restricted_by, permitted_by = (surely, possibly) if best_case else (possibly, surely)
         denied, held, permits = denying & restricted_by, holding & restricted_by, counting.permitting & permitted_by
-        # What permits only under an approval makes the scope wait too, however little is established.
+        # A scope that is permitted only under an approval waits, too, also if no condition is established.
         if not permits & allows:
             held |= permits
         if denied:
@@ -88,9 +88,9 @@ def decide_sign_in(
 
     The caller asks for the identity scopes that the client is registered for; other names, and `question.resource`,
     count for nothing. A person may sign in if a rule permits anything through this client by the authorization code
-    grant, unless denies take all of that away again (or, where it rests on an approval, none is live).
+    grant, unless denies remove all of it, or it needs an approval and none is live.
 
-    An identity scope is taken away by a deny that names it, and all of them by a deny that names `openid` or that
+    A deny that names an identity scope removes it. All of them are removed by a deny that names `openid`, or that
     names every scope of every resource. A require_approval that does the same makes the sign-in wait: for an approval
     of the scope where it names one, and for any approval of this person and client otherwise.
     """
@@ -128,7 +128,7 @@ def decide_sign_in(
 
 
 def _covering(name: str, held: int, live: list[Approval], rules: RuleSet) -> list[Approval]:
-    """The approvals of a scope that every rule which holds it had asked for."""
+    """The approvals that cover this scope and answer each rule that holds it."""
     named = [approval for approval in live if name in approval.scopes]
     asking = rule_names(held, rules) if named else ()
     return [approval for approval in named if approval.answers(asking)]
@@ -147,7 +147,7 @@ def _refused(reason: DecisionReason, question: AccessQuestion, rules: RuleSet) -
 
 
 def _left_over(permitting: int, denying: int, rules: RuleSet) -> int:
-    """The permitting rules of which denies leave anything at all, whatever the sensitivity of scopes."""
+    """The permitting rules that denies do not cancel completely, for scopes of any sensitivity."""
     denying &= rules.any_sensitivity
     if not denying:
         return permitting
