@@ -1,7 +1,9 @@
 """The console's pages for documents: what waits, the difference, approving what was seen, and inspecting."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from django.test import Client as Browser
@@ -182,6 +184,32 @@ def test_sibling_hosts_are_offered_to_an_administrator(alice: Browser, documents
     assert Policy.objects.get().redirect_hosts == ["first.example"]
     form = alice.get(f"{change}?add_redirect_host=*&add_redirect_host=https://a.example")
     assert form.context["adminform"].form["redirect_hosts"].value() == "first.example"
+
+
+@pytest.mark.parametrize(
+    ("uris", "offered"),
+    [
+        (["https://sibling.example/cb"], ["sibling.example"]),
+        (["https://sibling.example/a", "https://sibling.example/b"], ["sibling.example"]),
+        (["https://b.example/cb", "https://a.example/cb"], ["b.example", "a.example"]),
+        (["https://eu.sibling.example/cb", "https://sibling.example/cb"], ["eu.sibling.example", "sibling.example"]),
+        (["https://sibling.example:8443/cb"], ["sibling.example"]),
+        (["https://SIBLING.example/cb"], ["sibling.example"]),
+        (["https://first.example/cb", "https://sibling.example/cb"], ["sibling.example"]),
+        (["http://localhost/cb", "https://sibling.example/cb"], ["sibling.example"]),
+        (["https://xn--bcher-kva.example/cb"], ["xn--bcher-kva.example"]),
+        (["https://192.0.2.1/cb"], ["192.0.2.1"]),
+        (["https://[2001:db8::1]/cb"], ["[2001:db8::1]"]),
+        (["https://first.example/cb"], []),
+        (["http://localhost/cb"], []),
+        (["cursor://sibling.example/cb"], []),
+    ],
+)
+def test_which_hosts_are_offered(alice: Browser, documents: DocumentHost, uris: list[str], offered: list[str]) -> None:
+    apply("cimd: {trusted_hosts: [localhost], redirect_hosts: [first.example]}")
+    page = alice.post(reverse("admin:cimd_document_inspect"), {"url": documents.document(redirect_uris=uris)})
+    links = [unquote(found) for found in re.findall(r"add_redirect_host=([^&\"]+)", page.content.decode())]
+    assert links == offered
 
 
 def test_only_who_may_configure_is_offered_to(gatehouse: world.World, documents: DocumentHost) -> None:

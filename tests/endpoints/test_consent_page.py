@@ -20,6 +20,9 @@ GRANTS: list[tuple[Any, bool]] = [
     (["authorization_code", "refresh_token"], True),
     (["refresh_token", "authorization_code"], True),
     (["authorization_code", JWT_BEARER], False),
+    (["authorization_code", "Refresh_Token"], False),
+    (["authorization_code", "offline_access"], False),
+    (["authorization_code", "authorization_code"], False),
     (["authorization_code", "refresh_token", JWT_BEARER], True),
     (["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"], True),
 ]

@@ -109,16 +109,16 @@ class Idp:
         self.issuer = issuer
         self.rotate("key-1")
 
-    def rotate(self, kid: str) -> None:
-        self.kid = kid
-        self.key = ec.generate_private_key(ec.SECP256R1())
+    def rotate(self, kid: str, key: Any = None, alg: str = "ES256") -> None:
+        self.kid, self.alg = kid, alg
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
 
     @property
     def keys(self) -> tuple[jwks.Key, ...]:
-        return jwts.keys_from_jwks({"keys": [jwks.public_jwk(self.key.public_key(), kid=self.kid, alg="ES256")]})
+        return jwts.keys_from_jwks({"keys": [jwks.public_jwk(self.key.public_key(), kid=self.kid, alg=self.alg)]})
 
     def sign(self, claims: dict[str, Any], typ: str) -> str:
-        return jwts.signer(self.key, kid=self.kid, alg="ES256", typ=typ).sign(
+        return jwts.signer(self.key, kid=self.kid, alg=self.alg, typ=typ).sign(
             {name: value for name, value in claims.items() if value is not None}
         )
 

@@ -85,7 +85,7 @@ class Upstream:
         if self.fails is not None:
             raise OutboundError(self.fails)
         if url == IDP_JWKS:
-            key = jwks.public_jwk(self.signer.key.public_key(), kid=self.signer.kid, alg="ES256")
+            key = jwks.public_jwk(self.signer.key.public_key(), kid=self.signer.kid, alg=self.signer.alg)
             return self._json({"keys": [key]})
         if url.endswith("/userinfo"):
             return self._json({"sub": "bob-at-idp", "email": "bob@example.com", "email_verified": True})
@@ -201,6 +201,11 @@ class TestTheRound:
             {"aud": ["app2", "gatehouse-at-idp", "project"], "azp": "gatehouse-at-idp"},
             {"aud": "gatehouse-at-idp", "azp": "gatehouse-at-idp"},
             {"aud": ["gatehouse-at-idp", "gatehouse-at-idp"]},
+            {"aud": ["project", "gatehouse-at-idp"], "azp": "gatehouse-at-idp"},
+            {"aud": ["gatehouse-at-idp", "https://idp.example/userinfo"], "azp": "gatehouse-at-idp"},
+            {"aud": [*(f"app{number}" for number in range(9)), "gatehouse-at-idp"], "azp": "gatehouse-at-idp"},
+            {"aud": "gatehouse-at-idp", "azp": None},
+            {"aud": ["gatehouse-at-idp", "GATEHOUSE-AT-IDP"], "azp": "gatehouse-at-idp"},
         ],
     )
     def test_an_id_token_may_be_for_others_too(self, upstream: Upstream, claims: dict[str, Any]) -> None:
@@ -225,6 +230,15 @@ class TestAttacks:
             ({"aud": ["another", "project"]}, "assertion_audience"),
             ({"aud": ["gatehouse-at-idp", 7]}, "assertion_audience"),
             ({"aud": []}, "assertion_audience"),
+            ({"aud": None}, "assertion_audience"),
+            ({"aud": ["gatehouse-at-idp", ""]}, "assertion_audience"),
+            ({"aud": ["gatehouse-at-idp", *("app" for _ in range(30))]}, "assertion_audience"),
+            ({"aud": {"gatehouse-at-idp": True}}, "assertion_audience"),
+            ({"aud": "gatehouse-at-idp project"}, "assertion_audience"),
+            ({"aud": ["GATEHOUSE-AT-IDP"]}, "assertion_audience"),
+            ({"aud": [["gatehouse-at-idp"]]}, "assertion_audience"),
+            ({"azp": ""}, "assertion_of_another_client"),
+            ({"azp": ["gatehouse-at-idp"]}, "assertion_of_another_client"),
             ({"aud": ["gatehouse-at-idp", "another"], "azp": "another"}, "assertion_of_another_client"),
             ({"azp": "another"}, "assertion_of_another_client"),
             ({"iss": "https://other.example"}, "issuer_untrusted"),
