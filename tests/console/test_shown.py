@@ -106,7 +106,7 @@ def test_an_agents_page_shows_its_row(signed_in: Page) -> None:
 
     assert (page["Name"], page["Client id"], page["Tags"]) == ("Web app", "web-app", "office pilot")
     assert page["Scopes at most"] == "mcp:read"
-    assert page["Client authentication"] == "client_secret_basic: a secret, in the header"
+    assert page["Method"] == "client_secret_basic: a secret, in the header"
     assert page["May reuse a client assertion"] == "No"
 
 

@@ -169,8 +169,8 @@ def test_the_simulator_says_why_not(arrive: Arrive) -> None:
     someone.sign_in("dana")
     console(someone, "simulator/")
     page.get_by_label("Agent").fill("desktop-app")
-    page.get_by_label("For", exact=True).fill("charlie")
-    page.get_by_label("How it asks").select_option("authorization_code")
+    page.get_by_label("Person").fill("charlie")
+    page.get_by_label("Grant", exact=True).select_option("authorization_code")
     page.get_by_role("button", name="Ask").click()
 
     expect(page.get_by_role("heading", name="Denied")).to_be_visible()

@@ -61,7 +61,7 @@ def test_beside_a_rules_form_an_ask_is_answered_as_it_is_and_with_the_draft(arri
     page.get_by_role("link", name="The nightly report reads").click()
     page.get_by_label("Agents", exact=True).fill("another-agent")
     page.get_by_label("Agent", exact=True).fill("nightly-report")
-    page.get_by_label("How it asks").select_option("client_credentials")
+    page.get_by_label("Grant", exact=True).select_option("client_credentials")
     # In a line of text it would press the form's first button, and save.
     page.get_by_label("Agent", exact=True).press("Enter")
     expect(page.get_by_label("Agents", exact=True)).to_have_value("another-agent")

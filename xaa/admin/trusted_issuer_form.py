@@ -40,7 +40,7 @@ class TrustedIssuerForm(Form):
     public_clients = HostsField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
-        label="Clients without a secret",
+        label="Hosts of their metadata documents",
         help_text="Hosts, one a line, such as claude.ai or *.example.com. Clients with a metadata document there may"
         " redeem this issuer's ID-JAGs without client authentication. If empty, every client authenticates.",
     )

@@ -35,7 +35,7 @@ class AskForm(forms.Form):
         widget=forms.TextInput(attrs={"class": "mono", "spellcheck": "false"}),
         help_text="Separated by spaces. Left empty: all that the server has.",
     )
-    whom = forms.ChoiceField(label="For", choices=FOR, widget=forms.RadioSelect)
+    whom = forms.ChoiceField(label="Acts for", choices=FOR, widget=forms.RadioSelect)
     reason = forms.CharField(max_length=LONGEST_TEXT, label="Why it is needed", help_text="The approvers read it.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -26,7 +26,7 @@ class AgentForm(Form):
     grant_types = forms.MultipleChoiceField(
         choices=(), widget=forms.CheckboxSelectMultiple, help_text="The grants that it may use."
     )
-    token_endpoint_auth_method = forms.ChoiceField(choices=(), label="Client authentication")
+    token_endpoint_auth_method = forms.ChoiceField(choices=(), label="Method")
     redirect_uris = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"class": "code", "rows": 3}),
@@ -66,7 +66,7 @@ class AgentForm(Form):
             "client_uri": "Home page",
             "reuse_assertions": "May reuse a client assertion",
             "pending_answer": "Answer while a request waits",
-            "token_endpoint_auth_method": "Client authentication",
+            "token_endpoint_auth_method": "Method",
             "client_jwks_uri": "JWKS URL",
         }
 

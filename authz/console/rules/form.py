@@ -41,7 +41,7 @@ class RuleForm(Form):
     whom = forms.ChoiceField(
         choices=(("machine", "For itself (machine to machine)"), ("people", "For people")),
         widget=forms.RadioSelect,
-        label="For",
+        label="Acts for",
         help_text="A rule is for one or the other.",
     )
     groups = forms.MultipleChoiceField(choices=(), required=False, widget=forms.CheckboxSelectMultiple)

@@ -36,19 +36,19 @@ REASONS = {
 NOT_HERE = "No request can reach it in this way: the MCP server belongs to another authorization server."
 NOT_ELSEWHERE = "This way leads only to MCP servers behind other authorization servers."
 NOT_BY_IT = (
-    "It does not get there, whatever the rules say: it needs to be registered for this way, to prove who it is, and to"
-    " be known to the authorization server that the MCP server stands behind."
+    "The agent cannot reach it, whatever the rules say: it has to be registered for this grant, to authenticate, and to"
+    " have a client id at the authorization server of the MCP server."
 )
 
 
 class AskForm(forms.Form):
     client_id = forms.CharField(label="Agent", max_length=1024, help_text="Its client_id.")
     username = forms.CharField(
-        label="For", max_length=255, required=False, help_text="A user name. Left empty: for itself."
+        label="Person", max_length=255, required=False, help_text="A user name. If empty, the agent asks for itself."
     )
     resource = forms.ChoiceField(label="MCP server")
-    grant_type = forms.ChoiceField(label="How it asks")
-    scope = forms.CharField(label="Scopes", required=False, help_text="Separated by spaces. Left empty: all of them.")
+    grant_type = forms.ChoiceField(label="Grant")
+    scope = forms.CharField(label="Scopes", required=False, help_text="Separated by spaces. If empty, all of them.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
