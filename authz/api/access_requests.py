@@ -16,8 +16,9 @@ from authz.api.framework.paging import page
 from authz.api.framework.problems import Problem, invalid
 from authz.api.framework.shapes import ACCESS_REQUEST, PAGED, TEXT, TEXTS, mapping, paged
 from authz.api.framework.view import ApiView, principal_of
-from authz.approvals import access_requests, approvers
-from authz.approvals.access_requests import DURATIONS, LONGEST_TEXT
+from authz.approvals import access_requests, approvers, voting
+from authz.approvals.access_requests import LONGEST_TEXT
+from authz.approvals.voting import DURATIONS
 from authz.models import AccessRequest, User
 from authz.sign_in.roles import ASK, DECIDE_REQUESTS, visible_requests
 
@@ -146,14 +147,14 @@ class Approve(Decision):
         if not isinstance(scopes, list) or not all(isinstance(name, str) for name in scopes):
             raise invalid("scopes", "is a list of scopes")
         expires = now + _lasts(given.get("lasts", "8h"))
-        access_requests.approve(row, by=by, scopes=scopes, expires=expires, comment=_text(given, "comment"), now=now)
+        voting.approve(row, by=by, scopes=scopes, expires=expires, comment=_text(given, "comment"), now=now)
 
 
 class Deny(Decision):
     takes = {"POST": mapping(comment=TEXT)}
 
     def decide(self, row: AccessRequest, by: User, given: Mapping[str, Any], now: datetime) -> None:
-        access_requests.deny(row, by=by, comment=_text(given, "comment"), now=now)
+        voting.deny(row, by=by, comment=_text(given, "comment"), now=now)
 
 
 class Cancel(ApiView):
@@ -166,7 +167,7 @@ class Cancel(ApiView):
         row, by, now = found(request, pk), principal_of(request).person, datetime.now(UTC)
         if by is None:
             raise Problem(403, "Only a person may decide access requests.")
-        if not access_requests.cancel(row, by=by, now=now):
+        if not voting.cancel(row, by=by, now=now):
             raise Problem(409, "It is no longer open.")
         return Response(request_as_item(found(request, pk), now))
 

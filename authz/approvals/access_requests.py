@@ -1,41 +1,28 @@
-"""Approvals: where a rule says `require_approval`, an access question opens an access request.
+"""Access requests: where a rule says `require_approval`, an access question opens one, and its answer is an approval.
 
-A question repeated leads to the same request. The person who asks doesn't decide (authz/approvals/approvers.py), and
-each person decides once. Where several have to approve, the approval is what all of them left, until the earliest of
-their ends; one denial is a denial. An answer holds for exactly what was asked, and ends by itself. Both sides are told
-(authz/approvals/notices.py).
+A question repeated leads to the same request. An answer holds for exactly what was asked, and ends by itself
+(authz/approvals/voting.py). Both sides are told (authz/approvals/notices.py).
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from django.db.models import F, Q, QuerySet
 
 from authz import audit
-from authz.approvals import approvers, notices
+from authz.approvals import notices
 from authz.conf import conf
 from authz.database.transactions import unit_of_work
-from authz.models import AccessRequest, AccessVote, Client, User
+from authz.models import AccessRequest, Client, User
 from authz.models.access_request import LAPSES_AFTER
 from authz.policy import AccessQuestion, Approval, Decision, facts_of
-from authz.protocol.display_names import visible, visible_lines
+from authz.protocol.display_names import visible
 from authz.protocol.errors import OAuthError, Reason
 
 Status = AccessRequest.Status
 
-# A declined question is refused for so long; then it may be asked again.
-DENIAL_HOLDS = timedelta(days=7)
-LONGEST_APPROVAL = timedelta(days=30)
-# What who decides may choose from.
-DURATIONS: Mapping[str, timedelta] = {
-    "1h": timedelta(hours=1),
-    "8h": timedelta(hours=8),
-    "1d": timedelta(days=1),
-    "7d": timedelta(days=7),
-    "30d": timedelta(days=30),
-}
 # > The minimum amount of time in seconds that the client MUST wait between polling requests (RFC 8628 §3.2)
 POLLING_INTERVAL = 5
 # Each combination of scopes is a question of its own; a client that tries them all must not fill the queue.
@@ -43,26 +30,19 @@ MAXIMUM_OPEN = 100
 LONGEST_TEXT = 500
 
 
-class NotDecided(Exception):
-    """Why an access request was not decided, in words for who tried."""
-
-
 def address(request: AccessRequest) -> str:
     """Where the request's page is: the wire's `error_uri`."""
     return f"{conf.origin}{notices.path_of(request)}"
 
 
-# --- Asking ---------------------------------------------------------------------------------------------------------
-
-
 def find(question: AccessQuestion, decision: Decision, now: datetime) -> AccessRequest | None:
     """The open request for what waits in `decision`, if it has been asked for. Changes nothing."""
-    client, user = _who_asks(question)
+    client, user = _asker(question)
     digest = _digest(client, user, question, sorted(decision.waiting))
     return queue(now).filter(digest=digest).select_related("client", "user").first()
 
 
-def _who_asks(question: AccessQuestion) -> tuple[Client, User | None]:
+def _asker(question: AccessQuestion) -> tuple[Client, User | None]:
     client = Client.objects.get(client_id=question.client_id)
     return client, None if question.subject is None else User.objects.get(username=question.subject)
 
@@ -70,7 +50,7 @@ def _who_asks(question: AccessQuestion) -> tuple[Client, User | None]:
 def ask_for(question: AccessQuestion, decision: Decision, now: datetime) -> AccessRequest:
     """The open request for what waits in `decision`: the one there is, or a new one. Call it inside
     `unit_of_work()`."""
-    client, user = _who_asks(question)
+    client, user = _asker(question)
     waiting = sorted(decision.waiting)
     digest = _digest(client, user, question, waiting)
     if not _again(digest, now):
@@ -140,7 +120,7 @@ def add_justification(request: AccessRequest, *, by: User, reason: str, now: dat
         if not first and not (given and theirs.update(reason=given)):
             return False
         current = AccessRequest.objects.select_related("client", "user").get(pk=request.pk)
-        _record(audit.Event.ACCESS_EXPLAINED, current, by, reason=given)
+        record(audit.Event.ACCESS_EXPLAINED, current, by, reason=given)
         if first:
             notices.explained(current, now)
     return True
@@ -160,7 +140,21 @@ def pending(request: AccessRequest, because: str, facts: Mapping[str, object]) -
     )
 
 
-# --- What was answered ----------------------------------------------------------------------------------------------
+# --- Reading them -----------------------------------------------------------------------------------------------------
+
+
+def queue(now: datetime) -> QuerySet[AccessRequest]:
+    """The requests that wait, the oldest first."""
+    return AccessRequest.objects.filter(status=Status.OPEN, last_asked__gt=now - LAPSES_AFTER).order_by("first_asked")
+
+
+def like(request: AccessRequest, most: int = 5) -> list[AccessRequest]:
+    """What was decided in like cases, the latest first: this agent, or this person, at the same MCP server."""
+    alike = Q(client=request.client_id)
+    if request.user_id is not None:
+        alike |= Q(user=request.user_id)
+    rows = AccessRequest.objects.filter(alike, resource=request.resource).exclude(pk=request.pk).exclude(decided=None)
+    return list(rows.select_related("client", "user", "decided_by").order_by("-decided")[:most])
 
 
 def approvals_for(question: AccessQuestion, now: float) -> tuple[Approval, ...]:
@@ -196,143 +190,8 @@ def as_approval(row: AccessRequest, question: AccessQuestion) -> Approval:
     )
 
 
-# --- Deciding -------------------------------------------------------------------------------------------------------
-
-
-def queue(now: datetime) -> QuerySet[AccessRequest]:
-    """The requests that wait, the oldest first."""
-    return AccessRequest.objects.filter(status=Status.OPEN, last_asked__gt=now - LAPSES_AFTER).order_by("first_asked")
-
-
-def like(request: AccessRequest, most: int = 5) -> list[AccessRequest]:
-    """What was decided in like cases, the latest first: this agent, or this person, at the same MCP server."""
-    alike = Q(client=request.client_id)
-    if request.user_id is not None:
-        alike |= Q(user=request.user_id)
-    rows = AccessRequest.objects.filter(alike, resource=request.resource).exclude(pk=request.pk).exclude(decided=None)
-    return list(rows.select_related("client", "user", "decided_by").order_by("-decided")[:most])
-
-
-def approve(
-    request: AccessRequest, *, by: User, scopes: Sequence[str], expires: datetime, comment: str, now: datetime
-) -> AccessRequest:
-    """Approve some or all of the scopes that wait, until `expires`; the others are declined for as long.
-
-    It stays open if others have to approve, too. Raises `NotDecided`.
-    """
-    approved = [name for name in request.scopes if name in scopes]
-    if not approved or not set(scopes) <= set(request.scopes):
-        raise NotDecided("Approve at least one of the scopes that were asked for, and no others.")
-    if not now < expires <= now + LONGEST_APPROVAL:
-        raise NotDecided(f"An approval ends within {LONGEST_APPROVAL.days} days.")
-    vote = AccessVote(request=request, by=by, approves=True, scopes=approved, expires=expires, comment=comment)
-    with unit_of_work():
-        current = _voted(vote, now)
-        votes = _current_votes(current)
-        left = [name for name in current.scopes if all(name in other.scopes for other in votes)]
-        if not left:
-            raise NotDecided("The others approved none of these scopes. Approve some of theirs, or deny it.")
-        if not approvers.are_enough(current, [other.by for other in votes]):
-            _record(audit.Event.ACCESS_SECONDED, current, by, **_what(approved, expires, comment))
-            return current
-        ends = min(other.expires for other in votes)
-        _close(current, Status.APPROVED, vote, scopes=left, expires=ends, remind=_reminder(now, ends), now=now)
-        _record(audit.Event.ACCESS_APPROVED, current, by, **_what(left, ends, comment))
-        notices.approved(current, now)
-    return current
-
-
-def deny(request: AccessRequest, *, by: User, comment: str, now: datetime) -> AccessRequest:
-    """Deny it, with a reason. The same question is refused for a week. Raises `NotDecided`."""
-    if not comment.strip():
-        raise NotDecided("Say why: the person who asked reads it.")
-    expires = now + DENIAL_HOLDS
-    vote = AccessVote(request=request, by=by, approves=False, expires=expires, comment=comment)
-    with unit_of_work():
-        current = _voted(vote, now)
-        _close(current, Status.DENIED, vote, scopes=[], expires=expires, remind=None, now=now)
-        _record(audit.Event.ACCESS_DENIED, current, by, **_what([], expires, comment))
-        notices.denied(current, now)
-    return current
-
-
-def _voted(vote: AccessVote, now: datetime) -> AccessRequest:
-    """The open request as it is now, with this vote cast in it, held until the transaction ends."""
-    # One conditional statement, which takes the row: of two who decide at once the second one waits here, and then
-    # finds it decided, or what the first one left (law 3).
-    still_open = AccessRequest.objects.filter(
-        pk=vote.request_id, status=Status.OPEN, last_asked__gt=now - LAPSES_AFTER
-    ).update(status=Status.OPEN)
-    # As they are now: a role taken away a moment ago decides nothing.
-    current = AccessRequest.objects.select_related("client__owner", "user").get(pk=vote.request_id)
-    if problem := approvers.objection(current, User.objects.get(pk=vote.by_id)):
-        raise NotDecided(problem)
-    # Of an answer to what the agent was nothing would hold for what it is (attack 7), and nobody has read that.
-    if vote.approves and current.client.consent_digest != current.client_digest:
-        raise NotDecided("The agent has changed since it asked. It asks again as what it is now.")
-    if not still_open:
-        raise NotDecided("It is no longer open: somebody else was quicker, or it has lapsed.")
-    current.votes.filter(expires__lte=now).delete()
-    if current.votes.filter(by=vote.by_id).exists():
-        raise NotDecided("You have decided this already. Somebody else has to approve it, too.")
-    vote.time, vote.comment = now, visible_lines(vote.comment)[:LONGEST_TEXT]
-    vote.save(force_insert=True)
-    return current
-
-
-def _current_votes(request: AccessRequest) -> list[AccessVote]:
-    """The approvals so far, of those who may still give one."""
-    votes = request.votes.filter(approves=True).select_related("by").order_by("time")
-    return [vote for vote in votes if not approvers.objection(request, vote.by)]
-
-
-def _close(
-    request: AccessRequest,
-    to: AccessRequest.Status,
-    last: AccessVote,
-    *,
-    scopes: list[str],
-    expires: datetime,
-    remind: datetime | None,
-    now: datetime,
-) -> None:
-    request.status, request.decided_by, request.decided, request.comment = to, last.by, now, last.comment
-    request.approved_scopes, request.not_before, request.expires, request.remind = scopes, now, expires, remind
-    request.save(update_fields=_DECIDED)
-
-
-_DECIDED = ("status", "decided_by", "decided", "comment", "approved_scopes", "not_before", "expires", "remind")
-
-
-def _reminder(now: datetime, ends: datetime) -> datetime | None:
-    """When to say that it ends soon: with a tenth of its time left, at most a day. An hour needs no reminder."""
-    lasts = ends - now
-    return ends - min(timedelta(days=1), lasts / 10) if lasts > timedelta(hours=2) else None
-
-
-def _what(scopes: Sequence[str], expires: datetime, comment: str) -> dict[str, str]:
-    return {"scope": " ".join(scopes), "expires": expires.isoformat(), "comment": visible_lines(comment)[:LONGEST_TEXT]}
-
-
-def cancel(request: AccessRequest, *, by: User, now: datetime) -> bool:
-    """Withdraw one's own open request, or (who may decide it) end an approval before its time; False if too late."""
-    with unit_of_work():
-        held = AccessRequest.objects.select_for_update(of=("self",))
-        current = held.select_related("client__owner", "user").get(pk=request.pk)
-        problem = approvers.objection(current, by)
-        if problem and by.pk not in (current.user_id, current.client.owner_id):
-            raise NotDecided(problem)
-        moved = AccessRequest.objects.filter(
-            pk=request.pk, status__in=[Status.OPEN] if problem else [Status.OPEN, Status.APPROVED]
-        ).update(status=Status.CANCELLED, expires=now, remind=None)
-        if moved:
-            _record(audit.Event.ACCESS_CANCELLED, current, by, was=current.status)
-        if moved and current.status == Status.APPROVED:
-            notices.ended(current, by, now)
-    return bool(moved)
-
-
-def _record(event: audit.Event, request: AccessRequest, by: User, **detail: object) -> None:
+def record(event: audit.Event, request: AccessRequest, by: User, **detail: object) -> None:
+    """Record what a person did to an access request."""
     audit.record(
         event,
         client_id=request.client.client_id,

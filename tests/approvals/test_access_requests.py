@@ -12,8 +12,8 @@ from django.db import connection
 from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
 
-from authz.approvals import access_requests
-from authz.approvals.access_requests import NotDecided
+from authz.approvals import access_requests, voting
+from authz.approvals.voting import NotDecided
 from authz.conf import conf
 from authz.models import AccessRequest, AuditEvent, ProtectedResource, Rule, User
 from tests.support import world
@@ -55,7 +55,7 @@ def waits(gatehouse: World) -> AccessRequest:
 def approve(request: AccessRequest, by: User, scopes: list[str] | None = None, lasts: timedelta = HOUR) -> None:
     now = datetime.now(UTC)
     chosen = request.scopes if scopes is None else scopes
-    access_requests.approve(request, by=by, scopes=chosen, expires=now + lasts, comment="", now=now)
+    voting.approve(request, by=by, scopes=chosen, expires=now + lasts, comment="", now=now)
 
 
 def later(monkeypatch: pytest.MonkeyPatch, delay: float) -> None:
@@ -121,7 +121,7 @@ class TestAMachine:
 
     def test_a_denied_ask_is_refused_and_not_asked_again(self, gatehouse: World) -> None:
         request = waits(gatehouse)
-        access_requests.deny(request, by=person("olga", "administrator"), comment="No need.", now=datetime.now(UTC))
+        voting.deny(request, by=person("olga", "administrator"), comment="No need.", now=datetime.now(UTC))
         assert body(machine_asks(gatehouse))["error"] == "unauthorized_client"
         assert AccessRequest.objects.count() == 1
 
@@ -189,7 +189,7 @@ class TestAPerson:
         gatehouse.sign_in("bob")
         gatehouse.ask()
         row = AccessRequest.objects.get()
-        access_requests.deny(row, by=world.person("alice"), comment="No.", now=datetime.now(UTC))
+        voting.deny(row, by=world.person("alice"), comment="No.", now=datetime.now(UTC))
         assert gatehouse.authorize()["error"] == "access_denied"
 
     def test_a_request_without_pages_opens_nothing(self, gatehouse: World) -> None:
@@ -223,7 +223,7 @@ class TestWhoDecides:
             with pytest.raises(NotDecided):
                 approve(request, olga)
             with pytest.raises(NotDecided):
-                access_requests.deny(request, by=olga, comment="No.", now=datetime.now(UTC))
+                voting.deny(request, by=olga, comment="No.", now=datetime.now(UTC))
         request.refresh_from_db()
         assert (request.status == "approved") is may
 
@@ -288,7 +288,7 @@ class TestRaces:
                 if by.username.endswith(("0", "2", "4")):
                     approve(request, by)
                 else:
-                    access_requests.deny(request, by=by, comment="No.", now=datetime.now(UTC))
+                    voting.deny(request, by=by, comment="No.", now=datetime.now(UTC))
             except NotDecided:
                 return ""
             return by.username

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 
-from authz.approvals import access_requests, approvers
-from authz.approvals.access_requests import NotDecided
+from authz.approvals import approvers as who_approves
+from authz.approvals import voting
+from authz.approvals.voting import NotDecided
 from authz.models import AccessRequest, AuditEvent, ProtectedResource, Rule, User
 from tests.support import world
 from tests.support.races import at_once
@@ -45,13 +46,13 @@ def bob_asks(gatehouse: World, scope: str = "mcp:read mcp:write") -> AccessReque
 def approve(request: AccessRequest, by: User, *scopes: str, lasts: timedelta = HOUR) -> str:
     now = datetime.now(UTC)
     given = scopes or request.scopes
-    return access_requests.approve(
+    return voting.approve(
         request, by=by, scopes=given, expires=now + lasts, comment=f"Says {by.username}.", now=now
     ).status
 
 
 def deny(request: AccessRequest, by: User) -> str:
-    return access_requests.deny(request, by=by, comment="No.", now=datetime.now(UTC)).status
+    return voting.deny(request, by=by, comment="No.", now=datetime.now(UTC)).status
 
 
 class TestWho:
@@ -78,9 +79,9 @@ class TestWho:
         ProtectedResource.objects.filter(identifier=NOTES).update(owner=people[-1])
         hold(approvers=approvers)
         request = bob_asks(gatehouse)
-        found = {user.username for user in people if not access_requests.approvers.objection(request, user)}
+        found = {user.username for user in people if not who_approves.objection(request, user)}
         assert found == may
-        assert {user.username for user in access_requests.approvers.who(request)} == may
+        assert {user.username for user in who_approves.who(request)} == may
 
     def test_without_an_owner_any_approver_decides(self, gatehouse: World) -> None:
         hold()
@@ -278,7 +279,7 @@ class TestRaces:
         request, alice, bob = bob_asks(committed_gatehouse), world.person("alice"), world.person("bob")
 
         def withdraw() -> str:
-            return "cancelled" if access_requests.cancel(request, by=bob, now=datetime.now(UTC)) else "refused"
+            return "cancelled" if voting.cancel(request, by=bob, now=datetime.now(UTC)) else "refused"
 
         found = self.outcomes([lambda: approve(request, alice), withdraw])
         request.refresh_from_db()

@@ -9,8 +9,8 @@ from django.core import mail
 from django.test import Client as Browser
 from django.test import override_settings
 
-from authz.approvals import access_requests, notices, reminders
-from authz.approvals.access_requests import NotDecided
+from authz.approvals import access_requests, notices, reminders, voting
+from authz.approvals.voting import NotDecided
 from authz.configuration import ConfigurationError, apply, export
 from authz.models import AccessRequest, AuditEvent, Client, Notification, Rule, User, WebhookEndpoint
 from authz.notifications import delivery
@@ -55,9 +55,7 @@ def bob_asks(gatehouse: World) -> AccessRequest:
 
 def approve(request: AccessRequest, by: User, lasts: timedelta = HOUR) -> None:
     now = datetime.now(UTC)
-    access_requests.approve(
-        request, by=by, scopes=request.scopes, expires=now + lasts, comment="For the audit.", now=now
-    )
+    voting.approve(request, by=by, scopes=request.scopes, expires=now + lasts, comment="For the audit.", now=now)
 
 
 def sent() -> dict[str, Any]:
@@ -92,7 +90,7 @@ class TestThePeople:
     def test_a_denial_is_told_with_its_reason(self, gatehouse: World, approvers: User) -> None:
         request = bob_asks(gatehouse)
         sent()
-        access_requests.deny(request, by=approvers, comment="No need.", now=datetime.now(UTC))
+        voting.deny(request, by=approvers, comment="No need.", now=datetime.now(UTC))
         assert "olga wrote: No need." in sent()["bob@example.com"].body
 
     def test_a_decision_that_was_refused_tells_nobody(self, gatehouse: World) -> None:
@@ -106,13 +104,13 @@ class TestThePeople:
         request = bob_asks(gatehouse)
         approve(request, approvers)
         sent()
-        access_requests.cancel(request, by=approvers, now=datetime.now(UTC))
+        voting.cancel(request, by=approvers, now=datetime.now(UTC))
         assert "olga ended the approval" in sent()["bob@example.com"].body
 
     def test_what_was_withdrawn_tells_nobody(self, gatehouse: World) -> None:
         request = bob_asks(gatehouse)
         sent()
-        assert access_requests.cancel(request, by=world.person("bob"), now=datetime.now(UTC))
+        assert voting.cancel(request, by=world.person("bob"), now=datetime.now(UTC))
         assert sent() == {}
 
     def test_an_agents_name_brings_no_link_into_a_mail(self, gatehouse: World) -> None:
@@ -127,7 +125,7 @@ class TestThePeople:
         monkeypatch.setattr(notices, "MOST_AN_HOUR", 1)
         gatehouse.sign_in("bob")
         gatehouse.ask(scope="mcp:read")
-        assert "Nobody. Send one of them the reference" in asked_page(gatehouse, scope="mcp:write")
+        assert "No one. Send one of them the reference" in asked_page(gatehouse, scope="mcp:write")
         assert AccessRequest.objects.count() == 2
         assert Notification.objects.count() == 2, "one for each approver"
 
@@ -190,7 +188,7 @@ class TestThePageThatWaits:
     @override_settings(EMAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend")
     def test_without_a_mail_server_it_says_that_nobody_was_told(self, gatehouse: World) -> None:
         gatehouse.sign_in("bob")
-        assert "Nobody. Send one of them the reference" in asked_page(gatehouse)
+        assert "No one. Send one of them the reference" in asked_page(gatehouse)
 
     def test_a_reason_is_kept_and_told_once(self, gatehouse: World) -> None:
         request = bob_asks(gatehouse)
@@ -260,7 +258,7 @@ class TestWhoHasNoRoleInTheConsole:
         assert decide not in gatehouse.browser.get("/account/requests/").content.decode()
 
     def test_what_was_decided_in_like_cases_is_shown(self, gatehouse: World, approvers: User) -> None:
-        access_requests.deny(bob_asks(gatehouse), by=approvers, comment="Too much.", now=datetime.now(UTC))
+        voting.deny(bob_asks(gatehouse), by=approvers, comment="Too much.", now=datetime.now(UTC))
         gatehouse.ask(scope="mcp:write")
         request = AccessRequest.objects.get(status="open")
         browser = Browser()
@@ -295,7 +293,7 @@ class TestAnAgentThatNobodyApproved:
         Client.objects.filter(client_id="web-app").update(status=Client.Status.PENDING)
         gatehouse.sign_in("bob")
         gatehouse.ask()
-        assert "Nobody. Send one of them the reference" in asked_page(gatehouse, client_id="web-app")
+        assert "No one. Send one of them the reference" in asked_page(gatehouse, client_id="web-app")
         assert Notification.objects.count() == 1
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
-from authz.approvals import access_requests
+from authz.approvals import voting
 from authz.decisions import rule_history
 from authz.models import AccessRequest, AccessVote, Client, CutOff, ProtectedResource, Rule, Scope
 from tests.console.conftest import Page
@@ -139,8 +139,8 @@ def test_one_requests_form_approves_no_other(signed_in: Page, waits: AccessReque
 def test_an_agent_that_changed_since_it_asked_is_not_approved_by_any_door(waits: AccessRequest) -> None:
     POSTING.update(consent_digest="another")
     now = datetime.now(UTC)
-    with pytest.raises(access_requests.NotDecided, match="has changed since it asked"):
-        access_requests.approve(
+    with pytest.raises(voting.NotDecided, match="has changed since it asked"):
+        voting.approve(
             waits, by=person("charlie"), scopes=["mcp:read"], expires=now + timedelta(hours=1), comment="", now=now
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from authz.approvals import access_requests
+from authz.approvals import access_requests, voting
 from authz.authorizations import cut_off
 from authz.configuration import ConfigurationError, apply
 from authz.models import AccessRequest, Client, CutOff, ProtectedResource, Scope, User
@@ -101,7 +101,7 @@ def test_reasons_and_comments_are_spelt_out(gatehouse: object, value: str, shown
     )  # fmt: skip
     access_requests.add_justification(row, by=person("bob"), reason=value, now=now)
     assert AccessRequest.objects.get(pk=row.pk).reason == shown
-    access_requests.deny(row, by=person("alice"), comment=f"{value}\n{value}\0", now=now)
+    voting.deny(row, by=person("alice"), comment=f"{value}\n{value}\0", now=now)
     assert AccessRequest.objects.get(pk=row.pk).comment == f"{shown}\n{visible(value + chr(0))}"
     found = cut_off.target("client", "desktop-app")
     cut_off.cut_off(found, kind="client", identifier="desktop-app", reason=value, by="alice", now=now)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.http import HttpResponse
 
-from authz.approvals import access_requests
+from authz.approvals import voting
 from authz.endpoints import metadata
 from authz.grants.deferred import GRANT_TYPE
 from authz.keys import secrets_at_rest
@@ -72,11 +72,11 @@ def approver() -> User:
 def approve() -> None:
     row, now = AccessRequest.objects.get(), datetime.now(UTC)
     ends = now + timedelta(hours=1)
-    access_requests.approve(row, by=approver(), scopes=row.scopes, expires=ends, comment="", now=now)
+    voting.approve(row, by=approver(), scopes=row.scopes, expires=ends, comment="", now=now)
 
 
 def deny() -> None:
-    access_requests.deny(AccessRequest.objects.get(), by=approver(), comment="no", now=datetime.now(UTC))
+    voting.deny(AccessRequest.objects.get(), by=approver(), comment="no", now=datetime.now(UTC))
 
 
 def later(monkeypatch: pytest.MonkeyPatch, delay: float) -> None:
@@ -200,7 +200,7 @@ def test_a_request_that_can_succeed_no_more_is_denied(waiting: World, how: str) 
     if how == "denied":
         deny()
     elif how == "withdrawn":
-        access_requests.cancel(AccessRequest.objects.get(), by=approver(), now=datetime.now(UTC))
+        voting.cancel(AccessRequest.objects.get(), by=approver(), now=datetime.now(UTC))
     elif how == "rule":
         Rule.objects.exclude(name="Ask a human first").delete()
         Rule.objects.all().delete()

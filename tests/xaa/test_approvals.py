@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from authz.approvals import access_requests
+from authz.approvals import voting
 from authz.models import AccessRequest, Rule
 from tests.support.world import NOTES, person
 from tests.xaa.company import AGENT, CHAT_MCP, TOKEN_EXCHANGE, Company, refused
@@ -27,7 +27,7 @@ def waits(response: Any) -> AccessRequest:
 def approve(row: AccessRequest) -> None:
     now = datetime.now(UTC)
     ends = now + timedelta(hours=1)
-    access_requests.approve(row, by=person("alice"), scopes=row.scopes, expires=ends, comment="", now=now)
+    voting.approve(row, by=person("alice"), scopes=row.scopes, expires=ends, comment="", now=now)
 
 
 def test_an_id_jag_waits_and_is_then_redeemed_once(company: Company, settings: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from authz.approvals import access_requests
+from authz.approvals import voting
 from authz.grants.deferred import GRANT_TYPE
 from authz.models import AccessRequest, Client, Deferral, Rule, UsedAssertion
 from authz.operations import housekeeping
@@ -45,7 +45,7 @@ def poll(company: Company, code: str) -> Any:
 
 def approve(lasts: timedelta = timedelta(days=2)) -> None:
     row, now = AccessRequest.objects.get(status="open"), datetime.now(UTC)
-    access_requests.approve(row, by=person("alice"), scopes=row.scopes, expires=now + lasts, comment="", now=now)
+    voting.approve(row, by=person("alice"), scopes=row.scopes, expires=now + lasts, comment="", now=now)
 
 
 def test_an_id_jag_outlives_the_wait(waiting: Company, monkeypatch: pytest.MonkeyPatch) -> None:

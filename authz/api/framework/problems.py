@@ -11,8 +11,8 @@ from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
-from authz.approvals.access_requests import NotDecided
 from authz.approvals.agent_lifecycle import CannotApprove
+from authz.approvals.voting import NotDecided
 from authz.authorizations.cut_off import NothingToCut
 from authz.configuration import ConfigurationError
 from authz.protocol.strict_json import StrictJsonError

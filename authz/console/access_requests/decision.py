@@ -8,8 +8,8 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest
 
-from authz.approvals import access_requests, approvers
-from authz.approvals.access_requests import DURATIONS, NotDecided
+from authz.approvals import access_requests, approvers, voting
+from authz.approvals.voting import DURATIONS, NotDecided
 from authz.console.model_admin import person
 from authz.console.widgets.display import scope_label
 from authz.models import AccessRequest, AccessVote, ProtectedResource, Scope
@@ -100,7 +100,7 @@ def _decide(request: HttpRequest, found: AccessRequest, given: dict[str, Any]) -
     by, now = person(request), datetime.now(UTC)
     if request.POST.get("decision") == "approve":
         expires = now + DURATIONS[given["lasts"]]
-        now_is = access_requests.approve(
+        now_is = voting.approve(
             found, by=by, scopes=given["scopes"], expires=expires, comment=given["comment"], now=now
         )
         if now_is.status == AccessRequest.Status.OPEN:
@@ -108,7 +108,7 @@ def _decide(request: HttpRequest, found: AccessRequest, given: dict[str, Any]) -
         else:
             messages.success(request, f"Approved, for {LASTS[given['lasts']]}.")
     elif request.POST.get("decision") == "deny":
-        access_requests.deny(found, by=by, comment=given["comment"], now=now)
+        voting.deny(found, by=by, comment=given["comment"], now=now)
         messages.success(request, "Denied.")
     else:
         raise NotDecided("Approve or deny it.")

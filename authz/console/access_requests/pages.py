@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from authz.approvals import access_requests, approvers
+from authz.approvals import approvers, voting
 from authz.console.access_requests.decision import DECISION, decide_by_form, known_of, shown_of
 from authz.console.model_admin import person
 from authz.console.site import console
@@ -42,7 +42,7 @@ def end(request: HttpRequest, pk: UUID) -> HttpResponse:
     """End an approval before its time: what was issued under it is refused and inactive from then on."""
     found = _to_decide(request, pk)
     if request.method == "POST":
-        ended = access_requests.cancel(found, by=person(request), now=datetime.now(UTC))
+        ended = voting.cancel(found, by=person(request), now=datetime.now(UTC))
         messages.success(request, "Ended." if ended else "It had ended already.")
         return redirect("admin:authz_accessrequest_change", pk)
     context = {

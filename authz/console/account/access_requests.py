@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from authz.approvals import access_requests, approvers
+from authz.approvals import access_requests, approvers, voting
 from authz.console.access_requests.decision import DECISION, decide_by_form, known_of, shown_of
 from authz.console.model_admin import person
 from authz.console.widgets import names
@@ -74,7 +74,7 @@ def _explained(request: HttpRequest, found: AccessRequest) -> HttpResponse:
 
 def _withdrawn(request: HttpRequest, found: AccessRequest) -> HttpResponse:
     me = person(request)
-    withdrawn = found.user_id == me.pk and access_requests.cancel(found, by=me, now=datetime.now(UTC))
+    withdrawn = found.user_id == me.pk and voting.cancel(found, by=me, now=datetime.now(UTC))
     messages.success(request, "Withdrawn." if withdrawn else "It could not be withdrawn.")
     return redirect("account_requests")
 

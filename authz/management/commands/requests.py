@@ -7,8 +7,8 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 
-from authz.approvals import access_requests
-from authz.approvals.access_requests import DURATIONS, NotDecided
+from authz.approvals import access_requests, voting
+from authz.approvals.voting import DURATIONS, NotDecided
 from authz.models import AccessRequest, User
 
 
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             if options["action"] == "end":
                 decided = _ended(found, by, now)
             elif options["action"] == "approve":
-                decided = access_requests.approve(
+                decided = voting.approve(
                     found,
                     by=by,
                     scopes=options["scopes"] or found.scopes,
@@ -54,7 +54,7 @@ class Command(BaseCommand):
                     now=now,
                 )
             else:
-                decided = access_requests.deny(found, by=by, comment=options["comment"], now=now)
+                decided = voting.deny(found, by=by, comment=options["comment"], now=now)
         except NotDecided as problem:
             raise CommandError(str(problem)) from None
         self.stdout.write(self.style.SUCCESS(f"{decided.pk} {decided.status}"))
@@ -76,7 +76,7 @@ class Command(BaseCommand):
 
 
 def _ended(found: AccessRequest, by: User, now: datetime) -> AccessRequest:
-    if found.status != AccessRequest.Status.APPROVED or not access_requests.cancel(found, by=by, now=now):
+    if found.status != AccessRequest.Status.APPROVED or not voting.cancel(found, by=by, now=now):
         raise CommandError("There is no approval to end.")
     found.refresh_from_db()
     return found
