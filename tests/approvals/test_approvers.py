@@ -118,7 +118,7 @@ class TestWho:
         for role in ("none", "approver", "administrator"):
             with pytest.raises(NotDecided, match="asked for themselves"):
                 approve(request, person("bob", role=role))
-        assert not approvers.who(request)
+        assert not who_approves.who(request)
 
     def test_nobody_approves_for_an_agent_of_their_own(self, gatehouse: World) -> None:
         olga = person("olga")
