@@ -23,6 +23,7 @@ class Conf:
     plain_http_resources: frozenset[str]
     threads: int
     database_pool: int
+    database_pooler: bool
     database_timeout: int
     trusted_proxies: tuple[str, ...]
     proxy_header: str

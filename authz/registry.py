@@ -68,6 +68,7 @@ class Grant(Protocol):
     GRANT_TYPE: str
 
     # Optional: `client_id(params) -> str | None` finds the client of a request that names none.
+    # Optional: `ahead(params) -> Sequence[Statement]`, what the request reads first (authz/database/raw_sql.py).
     # Optional, for requests that can be deferred: `single_use(request) -> SingleUse | None`, what the request uses up
     # (authz/tokens/deferrals.py).
     # Optional, for a grant that leads only to other authorization servers:

@@ -177,6 +177,7 @@ GATEHOUSE = {
     "OUTBOUND_CA_BUNDLE": os.environ.get("GATEHOUSE_OUTBOUND_CA_BUNDLE") or None,
     "THREADS": THREADS,
     "DATABASE_POOL": env_number("GATEHOUSE_DATABASE_POOL", 8, "connections", least=1),
+    "DATABASE_POOLER": env_switch("GATEHOUSE_DATABASE_POOLER"),
     "DATABASE_TIMEOUT": env_number("GATEHOUSE_DATABASE_TIMEOUT", 2, least=1),
     "PROXY_HEADER": proxy_header(),
     "TRUSTED_PROXIES": [network(item) for item in env_list("GATEHOUSE_TRUSTED_PROXIES")],
@@ -266,9 +267,10 @@ if IS_SQLITE:
         # A write transaction takes its lock at the start: it waits for it instead of failing half way.
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        # WAL with synchronous=FULL: a committed row survives a killed process and a power cut
-        # (docs/decisions/0004-durability.md). docs/benchmarks.md compares page sizes and memory mapping.
-        "init_command": "PRAGMA page_size=2048; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+        # WAL with synchronous=NORMAL: a committed row survives a killed process; a power cut may lose the last second,
+        # but never the database (docs/decisions/0004-durability.md). docs/benchmarks.md compares page sizes and memory
+        # mapping.
+        "init_command": "PRAGMA page_size=2048; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
         " PRAGMA foreign_keys=ON; PRAGMA mmap_size=0; PRAGMA cache_size=-8000;",
     }
 else:
@@ -277,6 +279,8 @@ else:
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5}
     )
+    # A pooler gives each transaction another connection, and a cursor on the server ends with its own.
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = env_switch("GATEHOUSE_DATABASE_POOLER")
 DATABASES["default"]["ATOMIC_REQUESTS"] = False  # Invariant 1: a refusal keeps what it wrote.
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -16,6 +16,8 @@ from django.db import Error as DatabaseFailure
 from django.db import connection
 
 from authz.database import raw_sql
+from authz.database.sharing import OneAtATime, SharedRead
+from authz.database.transactions import in_unit_of_work
 
 T = TypeVar("T")
 
@@ -24,21 +26,29 @@ MAXIMUM_ENTRIES = 20_000
 
 
 class _Snapshot:
-    __slots__ = ("generation", "values")
+    __slots__ = ("generation", "turns", "values")
 
     def __init__(self, generation: int | None) -> None:
         self.generation = generation
         self.values: dict[Hashable, object] = {}
+        self.turns = OneAtATime()
 
 
+_GENERATION = "SELECT value FROM authz_generation WHERE id = 1"
 _current = _Snapshot(None)
+_beginning = SharedRead()
 _is_bypassed: ContextVar[bool] = ContextVar("is_bypassed", default=False)
 
 
-def begin() -> None:
-    """Call at the start of each request: it forgets what was cached under another generation."""
+def begin(*ahead: raw_sql.Statement) -> None:
+    """Call at the start of each request: it forgets what was cached under another generation.
+
+    `ahead` is what the request reads next (`raw_sql.read_ahead`).
+    """
     global _current  # noqa: PLW0603  one per process is the idea
     try:
+        if ahead:
+            raw_sql.read_ahead((_GENERATION, ()), *ahead)
         generation = _generation()
     except DatabaseFailure:
         # This first statement also finds out whether the kept connection is alive, which saves Django's own check. If
@@ -52,8 +62,13 @@ def begin() -> None:
         _current = _Snapshot(generation)
 
 
+def begin_together() -> None:
+    """The same, for requests that read nothing but configuration: those that are there at once share one reading."""
+    _beginning.read(begin)
+
+
 def _generation() -> int | None:
-    row = raw_sql.one("SELECT value FROM authz_generation WHERE id = 1")
+    row = raw_sql.one(_GENERATION)
     return row[0] if row else None
 
 
@@ -69,11 +84,26 @@ def cached(key: Hashable, load: Callable[[], T]) -> T:
     try:
         return cast(T, snapshot.values[key])
     except KeyError:
-        value = load()
-        if len(snapshot.values) >= MAXIMUM_ENTRIES:
-            snapshot.values.clear()
-        snapshot.values[key] = value
-        return value
+        return _loaded(snapshot, key, load)
+
+
+def _loaded(snapshot: _Snapshot, key: Hashable, load: Callable[[], T]) -> T:
+    # A transaction may hold what the other request needs for it, so it doesn't wait for that.
+    if in_unit_of_work():
+        return _load(snapshot, key, load)
+    raw_sql.borrow()
+    with snapshot.turns.turn(key):
+        if key in snapshot.values:
+            return cast(T, snapshot.values[key])
+        return _load(snapshot, key, load)
+
+
+def _load(snapshot: _Snapshot, key: Hashable, load: Callable[[], T]) -> T:
+    value = load()
+    if len(snapshot.values) >= MAXIMUM_ENTRIES:
+        snapshot.values.clear()
+    snapshot.values[key] = value
+    return value
 
 
 @contextmanager

@@ -54,7 +54,8 @@ class Request(greenlet, Generic[T]):
         self.is_slow = False
         self._is_abandoned = False
         self._began, self._paused, self._until = time.monotonic(), 0.0, 0.0
-        self._socket, self._ready = _NO_SOCKET, 0
+        self._socket = self._listening = _NO_SOCKET
+        self._ready = 0
         self._over: asyncio.Future[T] | None = None
         self._watch: Callable[[], Awaitable[object]] | None = None
         self._watching: asyncio.Future[object] | None = None
@@ -107,7 +108,7 @@ class Request(greenlet, Generic[T]):
                 self._over.set_result(outcome)
 
     def _go_on(self) -> T:
-        self._listen(is_to_listen=False)
+        self._stop_listening()
         # Django keeps database connections by task where a loop is running, and refuses to use them there. While the
         # greenlet runs, the thread is as good as one without a loop.
         asyncio._set_running_loop(None)
@@ -115,23 +116,30 @@ class Request(greenlet, Generic[T]):
             outcome: T = self.switch()
         finally:
             asyncio._set_running_loop(self.loop)
-            while _to_call:
-                self.loop.call_soon(_to_call.pop())
+            while _to_wake:
+                self.loop.call_soon(_to_wake.pop().wake)
         if not self.dead:
-            self._listen(is_to_listen=True)
+            self._listen()
             _keep_ticking(self.loop)
         return outcome
 
-    def _listen(self, *, is_to_listen: bool) -> None:
-        """Have the loop watch the socket that the request waits for, or no longer."""
-        loop, (descriptor, wanted) = self.loop, self._socket
+    def _listen(self) -> None:
+        """Have the loop watch the socket that the request waits for."""
+        self._listening = descriptor, wanted = self._socket
         if wanted & READ:
-            loop.add_reader(descriptor, self._note, READ) if is_to_listen else loop.remove_reader(descriptor)
+            self.loop.add_reader(descriptor, self._note, READ)
         if wanted & WRITE:
-            loop.add_writer(descriptor, self._note, WRITE) if is_to_listen else loop.remove_writer(descriptor)
+            self.loop.add_writer(descriptor, self._note, WRITE)
+
+    def _stop_listening(self) -> None:
+        (descriptor, wanted), self._listening = self._listening, _NO_SOCKET
+        if wanted & READ:
+            self.loop.remove_reader(descriptor)
+        if wanted & WRITE:
+            self.loop.remove_writer(descriptor)
 
     def _note(self, event: int) -> None:
-        self._listen(is_to_listen=False)
+        self._stop_listening()
         self._ready |= event
         # Not from here, where libuv goes through the sockets that are ready: destructors may call it, too.
         self.loop.call_soon(self.wake)
@@ -184,14 +192,9 @@ def current() -> Request[Any] | None:
     return running if type(running) is Request else None
 
 
-def call_soon(function: Callable[[], object]) -> None:
-    """Have the loop call it, once the request that is running waits or ends."""
-    _to_call.append(function)
-
-
 def wake_soon(request: Request[Any]) -> None:
     """Have it look whether it can go on, once the one that is running waits or ends."""
-    call_soon(request.wake)
+    _to_wake.append(request)
 
 
 async def run(work: Callable[[], T], watch: Callable[[], Awaitable[object]] | None = None) -> T:
@@ -200,7 +203,7 @@ async def run(work: Callable[[], T], watch: Callable[[], Awaitable[object]] | No
 
 
 _waiting: dict[Request[Any], None] = {}
-_to_call: list[Callable[[], object]] = []
+_to_wake: list[Request[Any]] = []
 _ticking: set[AbstractEventLoop] = set()
 
 

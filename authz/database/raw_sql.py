@@ -7,11 +7,11 @@ statements are observed (tests, DEBUG), and in a broken transaction. Errors are 
 
 import threading
 from collections.abc import Sequence
+from contextvars import ContextVar
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -21,14 +21,52 @@ from authz.database.sqlite3.base import DatabaseWrapper as SQLite
 _here = threading.local()
 
 
+# A statement with its parameters.
+Statement = tuple[str, tuple[Any, ...]]
+# What a request has read ahead. Each answer is used once.
+_ahead: ContextVar[dict[Statement, list[tuple[Any, ...]]] | None] = ContextVar("ahead", default=None)
+
+
+def read_ahead(*statements: Statement) -> None:
+    """Read now, in one round trip, what this request reads in a moment with `one()` or `every()`. In a thread, and on
+    SQLite, nothing is read.
+    """
+    request = greenlets.current()
+    if request is None:
+        return
+    database = _database()
+    database.ensure_connection()
+    found = {}
+    sql = ";".join(sql for sql, _ in statements)
+    cursor = _execute(sql, [value for _, parameters in statements for value in parameters])
+    for statement in statements:
+        found[statement] = cursor.fetchall()
+        cursor.nextset()
+    _ahead.set(found)
+
+
+def borrow() -> None:
+    """In the event loop of PostgreSQL, have a connection before others wait for what this request does."""
+    _database()
+
+
+def _read(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]] | None:
+    found = _ahead.get()
+    return found.pop((sql, tuple(parameters)), None) if found else None
+
+
 def one(sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
     """The first row, if there is one. Placeholders are `%s`; the SQL may have no other `%`. Raises Django's `Error`."""
+    if (read := _read(sql, parameters)) is not None:
+        return read[0] if read else None
     row: tuple[Any, ...] | None = _execute(sql, parameters).fetchone()
     return row
 
 
 def every(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """All rows. Raises Django's `Error`."""
+    if (read := _read(sql, parameters)) is not None:
+        return read
     rows: list[tuple[Any, ...]] = _execute(sql, parameters).fetchall()
     return rows
 
@@ -40,7 +78,11 @@ def write(sql: str, parameters: Sequence[Any] = ()) -> int:
     database = _database()
     if not isinstance(database, SQLite) or database.in_atomic_block:
         return int(_execute(sql, parameters).rowcount)
-    return database.write_alone(lambda: int(_execute(sql, parameters).rowcount))
+    database.take_write_lock()
+    try:
+        return database.wait_to_write(lambda: int(_execute(sql, parameters).rowcount))
+    finally:
+        database.release_write_lock()
 
 
 def _execute(sql: str, parameters: Sequence[Any]) -> Any:
@@ -70,7 +112,7 @@ def timestamp(value: datetime) -> datetime | str:
 
 def _database() -> BaseDatabaseWrapper:
     """This request's connection, or the thread's, remembered: Django looks it up by the running task each time."""
-    if not settings.IS_SQLITE and (request := greenlets.current()) is not None:
+    if (request := greenlets.current()) is not None:
         return request.database or connections[DEFAULT_DB_ALIAS]
     try:
         database: BaseDatabaseWrapper = _here.database

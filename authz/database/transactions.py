@@ -43,6 +43,14 @@ def long_statements() -> AbstractContextManager[None]:
     return begin()
 
 
+def last_statement() -> AbstractContextManager[None]:
+    """Around the last statement of a `unit_of_work()`. PostgreSQL commits in the same round trip
+    (docs/decisions/0071-round-trips.md). Another statement after it raises RuntimeError.
+    """
+    end: Callable[[], AbstractContextManager[None]] = getattr(connection, "last_statement", nullcontext)
+    return end()
+
+
 def in_unit_of_work() -> bool:
     """Whether `unit_of_work()` is open here, so that what follows belongs to its transaction."""
     return _is_open.get()

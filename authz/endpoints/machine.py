@@ -4,7 +4,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import wraps
@@ -16,8 +16,9 @@ from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 
 from authz import audit
-from authz.database import concurrency, configuration_cache
+from authz.database import concurrency, configuration_cache, greenlets
 from authz.database.locks import leave_if_locked
+from authz.database.raw_sql import Statement
 from authz.endpoints.from_memory import Memory, refreshed_by
 from authz.limits.addresses import client_address
 from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
@@ -92,6 +93,7 @@ class Endpoint(Protocol):
 BEGAN = "gatehouse.began"
 REQUEST_ID = "X-Request-Id"
 _KNOWN_ID = "gatehouse.request_id"
+_FORM = "gatehouse.form"
 
 # Machine endpoints take no cookies, so any origin may call them (interop 15); `/authorize` never says so.
 _CORS = {
@@ -115,10 +117,16 @@ _json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def machine_endpoint(
-    *methods: str, refused: StrEnum | None = None, cors: bool = True, name: str = "", is_remembered: bool = False
+    *methods: str,
+    refused: StrEnum | None = None,
+    cors: bool = True,
+    name: str = "",
+    is_remembered: bool = False,
+    reads: Callable[[Params], Sequence[Statement]] | None = None,
 ) -> Callable[[View], Endpoint]:
     """Make a view a machine endpoint. `refused` is the audit event of a refusal; None where there is none to record.
 
+    `reads` gives the statements that it reads first, by its form: they go to the database together with the first one.
     `name` is what it is counted and limited as, if not by the view's own. `is_remembered` says that its answer is the
     same for everybody, and may be given from memory while the database does not answer.
     """
@@ -135,7 +143,7 @@ def machine_endpoint(
                 audit.origin(client_address(request.META), trace_id, counted),
                 tracing.request(counted, request.META.get("HTTP_TRACEPARENT")) as span,
             ):
-                response = _answer(view, request, methods, refused)
+                response = _answer(view, request, methods, refused, reads)
                 tracing.answered(span, response.status_code)
             response[REQUEST_ID] = trace_id
             if cors:
@@ -162,7 +170,7 @@ def _remembered(view: View) -> View:
     memory: Memory[Answer] = Memory()
 
     def fresh(request: Request) -> Answer:
-        configuration_cache.begin()
+        configuration_cache.begin_together()
         answer: Answer = view(request)  # type: ignore[assignment]  # none of those is Django's
         memory.keep(Answer(answer.status_code, dict(answer.headers), answer.content))
         return answer
@@ -180,7 +188,13 @@ def _remembered(view: View) -> View:
     return fresh_or_kept
 
 
-def _answer(view: View, request: Request, methods: tuple[str, ...], refused: StrEnum | None) -> Response:
+def _answer(
+    view: View,
+    request: Request,
+    methods: tuple[str, ...],
+    refused: StrEnum | None,
+    reads: Callable[[Params], Sequence[Statement]] | None,
+) -> Response:
     allow = ", ".join((*methods, "OPTIONS"))
     if request.method == "OPTIONS":
         return HttpResponse(status=204, headers={"Allow": allow, "Access-Control-Allow-Methods": allow, **_PREFLIGHT})
@@ -188,7 +202,7 @@ def _answer(view: View, request: Request, methods: tuple[str, ...], refused: Str
         if request.method not in methods:
             raise OAuthError(Reason.METHOD_NOT_ALLOWED)
         if not getattr(view, "begins_itself", False):
-            configuration_cache.begin()
+            configuration_cache.begin(*_ahead(request, reads))
         return view(request)
     except OAuthError as error:
         response = _refusal(request, error, refused)
@@ -207,6 +221,16 @@ def _answer(view: View, request: Request, methods: tuple[str, ...], refused: Str
             {"error": "server_error", "error_description": "The authorization server met an unexpected condition."},
             status=500,
         )
+
+
+def _ahead(request: Request, reads: Callable[[Params], Sequence[Statement]] | None) -> Sequence[Statement]:
+    """What the view reads first, where that saves a round trip."""
+    if reads is None or greenlets.current() is None:
+        return ()
+    try:
+        return reads(form(request))
+    except OAuthError:  # the view says so itself
+        return ()
 
 
 def _refusal(request: Request, error: OAuthError, refused: StrEnum | None) -> Answer:
@@ -235,7 +259,9 @@ def json_response(
 
 
 def form(request: Request) -> Params:
-    """The parameters of a request's form body."""
+    """The parameters of a request's form body. Raises `OAuthError`."""
+    if (known := request.META.get(_FORM)) is not None:
+        return cast(Params, known)
     # > The client MUST NOT use … the request URI query (RFC 6749 §2.3.1): what is in a URL is in logs. It is not read.
     if number(request.META.get("CONTENT_LENGTH") or "0", most=MAXIMUM_BODY) is None:
         raise OAuthError(Reason.BODY_TOO_LARGE)
@@ -243,7 +269,8 @@ def form(request: Request) -> Params:
         body = request.body
     except (OSError, RawPostDataException):
         raise OAuthError(Reason.MALFORMED_BODY) from None
-    return parse_form(body, request.META.get("CONTENT_TYPE") or "")
+    params = request.META[_FORM] = parse_form(body, request.META.get("CONTENT_TYPE") or "")
+    return params
 
 
 def request_id(meta: dict[str, Any]) -> str:

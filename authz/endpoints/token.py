@@ -1,11 +1,13 @@
 """The token endpoint (RFC 6749 §3.2): HTTP in, HTTP out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.urls import path
 
 from authz import audit, client_auth, registry
 from authz.conf import conf
+from authz.database.raw_sql import Statement
 from authz.endpoints.client_authentication import auth_methods
 from authz.endpoints.machine import Answer, Request, form, json_response, machine_endpoint, now
 from authz.grants import deferred
@@ -17,7 +19,12 @@ from authz.registry import Credentials, TokenRequest
 from authz.telemetry import metrics
 
 
-@machine_endpoint("POST", refused=audit.Event.TOKEN_REFUSED)
+def _ahead(params: Params) -> Sequence[Statement]:
+    reads = getattr(registry.grants().get(params.get("grant_type", "")), "ahead", None)
+    return reads(params) if reads is not None else ()
+
+
+@machine_endpoint("POST", refused=audit.Event.TOKEN_REFUSED, reads=_ahead)
 def token(request: Request) -> Answer:
     """Authenticate the client, find its grant, redeem."""
     params = form(request)

@@ -1,12 +1,13 @@
 """`refresh_token`: a new access token under a standing authorization (RFC 6749 §6; OAuth 2.1 §4.3; RFC 9700 §4.14)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 from authz import audit, authorizations, decisions, registry, resources, tokens
 from authz.authorizations import live
 from authz.conf import conf
+from authz.database.raw_sql import Statement
 from authz.database.transactions import unit_of_work
 from authz.grants.authorization_code import REFRESH_TOKEN_IDLE, REFRESH_TOKEN_LONGEST
 from authz.models import Authorization
@@ -56,6 +57,14 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     return response
 
 
+def ahead(params: Mapping[str, str]) -> tuple[Statement, ...]:
+    """What the request reads first, if its token is one of ours."""
+    try:
+        return (live.reading(refresh_tokens.read(params.get("refresh_token", "")).authorization),)
+    except OAuthError:
+        return ()
+
+
 def single_use(request: TokenRequest) -> None:
     """A refresh token is used up by rotating, which is decided when the token is issued."""
 
@@ -71,7 +80,7 @@ def _consume(authorization: Authorization, presented: RefreshToken, now: datetim
 
 
 def _find(presented: RefreshToken, request: TokenRequest) -> Authorization:
-    authorization = live.find(presented.authorization)
+    authorization = live.find_with_groups(presented.authorization)
     if authorization is None:
         raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="removed")
     audit.concerns(subject=authorization.user.subject if authorization.user else "", authorization=authorization.pk)

@@ -13,7 +13,7 @@ from uuid import UUID
 from authz import audit, decisions, keys
 from authz.authorizations import AuthorizationReference
 from authz.conf import conf
-from authz.database.transactions import in_unit_of_work, unit_of_work
+from authz.database.transactions import in_unit_of_work, last_statement, unit_of_work
 from authz.models import ProtectedResource
 from authz.policy import Decision
 from authz.protocol import jwts, scopes
@@ -42,7 +42,8 @@ def issuing(issued: Issued) -> Iterator[None]:
     """
     with unit_of_work():
         yield
-        issued.record()
+        with last_statement():
+            issued.record()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

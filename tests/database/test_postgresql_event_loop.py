@@ -68,23 +68,25 @@ class Stay:
         self.gone = asyncio.Event()
 
 
-async def token(form: dict[str, str], *, basic: str = "", client: Stay | None = None) -> Told:
-    """Status, body and when it was answered; status 0 where no answer was sent."""
+async def ask(
+    method: str, endpoint: str, form: dict[str, str] | None = None, *, basic: str = "", client: Stay | None = None
+) -> Told:
+    """Status, body and when it was answered; status 0 where no answer was sent. An `endpoint` is under the issuer."""
     headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/x-www-form-urlencoded")]
     headers += [(b"authorization", basic.encode())] if basic else []
     scope = {
         "type": "http",
         "http_version": "1.1",
-        "method": "POST",
+        "method": method,
         "scheme": "http",
-        "raw_path": f"{conf.issuer_path}/token".encode(),
+        "raw_path": (endpoint if endpoint.startswith("/") else f"{conf.issuer_path}/{endpoint}").encode(),
         "query_string": b"",
         "headers": headers,
         "server": ("127.0.0.1", 8000),
         "client": ("192.0.2.7", 40000),
     }
     told: list[dict[str, Any]] = []
-    asked = iter([{"type": "http.request", "body": urlencode(form).encode(), "more_body": False}])
+    asked = iter([{"type": "http.request", "body": urlencode(form or {}).encode(), "more_body": False}])
     gone = (client or Stay()).gone
 
     async def receive() -> dict[str, Any]:
@@ -99,6 +101,10 @@ async def token(form: dict[str, str], *, basic: str = "", client: Stay | None = 
     if not told:
         return 0, {}, time.monotonic()
     return told[0]["status"], json.loads(told[1]["body"]), time.monotonic()
+
+
+def token(form: dict[str, str], *, basic: str = "", client: Stay | None = None) -> Awaitable[Told]:
+    return ask("POST", "token", form, basic=basic, client=client)
 
 
 def machine(client: Stay | None = None) -> Awaitable[Told]:

@@ -14,6 +14,7 @@ import psycopg
 from django.db import Error
 from django.db.backends.postgresql import base
 
+from authz.conf import conf
 from authz.database import concurrency, greenlets
 from authz.database.greenlets import NotInTimeError, Request
 from authz.database.postgresql.availability import availability
@@ -21,9 +22,9 @@ from authz.database.postgresql.connections import (
     BoundedCursor,
     deadline,
     driver,
+    limit,
     long_statements,
     refuse_if_in_doubt,
-    server_deadline,
 )
 
 # Seconds: how long a request tries to connect (the driver's minimum).
@@ -104,9 +105,39 @@ class DatabaseWrapper(base.DatabaseWrapper):
             with suppress(Error):
                 self._limit()
 
+    @contextmanager
+    def last_statement(self) -> Iterator[None]:
+        """Around the one statement with which the transaction ends. Where it is inside another one, it is like any."""
+        driver = self.connection
+        if driver is None or len(self.atomic_blocks) != 1 or self.savepoint_ids or self.needs_rollback:
+            yield
+            return
+        driver.commits = True
+        try:
+            yield
+        finally:
+            driver.commits = False
+
+    def _commit(self) -> None:
+        try:
+            super()._commit()  # type: ignore[misc]  # the stubs do not know it
+        finally:
+            self._is_over()
+
+    def _rollback(self) -> None:
+        try:
+            super()._rollback()  # type: ignore[misc]  # the stubs do not know it
+        finally:
+            self._is_over()
+
+    def _is_over(self) -> None:
+        if self.connection is not None:
+            self.connection.has_committed = False
+
     def _limit(self) -> None:
-        with self.cursor() as cursor:
-            cursor.execute(f"SET statement_timeout = {server_deadline() * 1000}")
+        if not conf.database_pooler:
+            with self.cursor() as cursor:
+                cursor.execute(f"SET {limit()}")
 
     def close_if_unusable_or_obsolete(self) -> None:
         """Called before each request."""

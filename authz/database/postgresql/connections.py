@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 from django.db.backends.postgresql.base import Cursor  # type: ignore[attr-defined]  # the stubs do not know it
+from psycopg.abc import PQGen
 from psycopg.errors import _WaitTimeout
 from psycopg.pq import TransactionStatus
 
@@ -44,6 +45,11 @@ def deadline() -> float:
     return server_deadline() + GRACE
 
 
+def limit() -> str:
+    """The server's deadline as PostgreSQL wants it."""
+    return f"statement_timeout = {server_deadline() * 1000}"
+
+
 @contextmanager
 def long_statements() -> Iterator[None]:
     """For an administrator's request that may change all rows of a table, such as ending all access."""
@@ -55,6 +61,11 @@ def long_statements() -> Iterator[None]:
 
 
 class BoundedConnection(psycopg.Connection[Any]):
+    # What the next statement brings along, so that it costs no round trip of its own: the transaction's begin, its end.
+    begins = commits = False
+    # The statement that brought the end along has been sent.
+    has_committed = False
+
     def wait(self, gen: Any, *rest: Any, **more: Any) -> Any:
         """What the driver's generator gives in the end. In a greenlet the loop answers others meanwhile."""
         if rest or more or not concurrency.is_serving():
@@ -90,10 +101,26 @@ class BoundedConnection(psycopg.Connection[Any]):
         if request is not None and request.is_client_gone:
             # The current statement is not interrupted: whether it happened would be unknown.
             raise ClientGoneError
+        if self.has_committed:
+            raise RuntimeError("a statement after the last one of its transaction")
+        self.begins = not self.autocommit and self._pipeline is None and self._is_idle()
+
+    def leading(self) -> list[bytes]:
+        """What goes before the next statement, in the same message."""
+        begin = [self._get_tx_start_command()] if self.begins else []
+        # A session's settings are lost where a pooler gives each transaction another session.
+        is_limited = conf.database_pooler and self._is_idle() and self._pipeline is None and concurrency.is_serving()
+        return [*begin, f"SET LOCAL {limit()}".encode()] if is_limited else begin
 
     def end_statement(self) -> None:
+        self.has_committed |= self.commits
+        self.begins = self.commits = False
         if availability.is_in_doubt and not self.closed:
             availability.answered()
+
+    def _start_query(self) -> PQGen[None]:
+        if not self.begins:
+            yield from super()._start_query()
 
     def _is_idle(self) -> bool:
         return self.pgconn.transaction_status == TransactionStatus.IDLE
@@ -106,6 +133,11 @@ def refuse_if_in_doubt() -> None:
 
 
 class BoundedCursor(Cursor):  # type: ignore[misc]  # the stubs do not know it
+    """PostgreSQL takes several statements at once, so BEGIN and COMMIT travel with the first and the last of them."""
+
+    # Which results are the statement's own.
+    _wanted = slice(None)
+
     def execute(self, query: Any, *rest: Any, **more: Any) -> Any:
         connection: BoundedConnection = self.connection
         connection.begin_statement()
@@ -113,6 +145,19 @@ class BoundedCursor(Cursor):  # type: ignore[misc]  # the stubs do not know it
             return super().execute(query, *rest, **more)
         finally:
             connection.end_statement()
+
+    def _execute_send(self, query: Any, **more: Any) -> None:
+        connection: BoundedConnection = self.connection
+        leading = connection.leading()
+        last = [b"COMMIT"] if connection.commits else []
+        self._wanted = slice(len(leading), -len(last) or None)
+        statement = query.query
+        query.query = b";".join([*leading, statement, *last])
+        super()._execute_send(query, **more)
+        query.query = statement  # what Django logs
+
+    def _set_results(self, results: list[Any]) -> None:
+        super()._set_results(results[self._wanted])
 
 
 class _Driver:
