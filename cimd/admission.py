@@ -4,20 +4,19 @@ All of it happens inside the transaction that settles the document. Nothing here
 without the consequence that policy names for it.
 """
 
-import hashlib
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from authz import audit, authorizations
+from authz import audit
 from authz.approvals import agent_lifecycle
 from authz.approvals.agent_lifecycle import Terms
 from authz.clients import identifiers
 from authz.database.transactions import unit_of_work
-from authz.models import Authorization, Client, User
+from authz.models import Client, User
 from authz.protocol.client_metadata import ClientMetadata
 from authz.protocol.errors import OAuthError
-from cimd import approval_queue, changes, metadata_document, policy, trust
+from cimd import approval_queue, changes, client_row, metadata_document, policy, trust
 from cimd.changes import Consequence
 from cimd.events import Event
 from cimd.models import Document, DocumentVersion
@@ -100,22 +99,10 @@ def _apply(document: Document, version: DocumentVersion, metadata: ClientMetadat
     """Put a version in force: the client's row is what the document says."""
     client = document.client
     assert client is not None  # noqa: S101  every caller has one
-    client.name = metadata.client_name
-    client.redirect_uris = "\n".join(metadata.redirect_uris)
-    client.grant_types = list(metadata.grant_types)
-    client.token_endpoint_auth_method = metadata.token_endpoint_auth_method
-    client.client_jwks = metadata.jwks
-    client.client_jwks_uri = metadata.jwks_uri
-    client.scope = None if metadata.scope is None else list(metadata.scope)
-    client.client_uri = metadata.client_uri
+    client_row.write(client, metadata)
     client.metadata_digest = version.digest
     if consequence is not Consequence.ACCEPT:
-        # Chained, so that going back to an earlier document does not bring back what ended with it.
-        security = changes.security_digest(metadata)
-        client.consent_digest = hashlib.sha256(f"{client.consent_digest}{security}".encode()).hexdigest()
-        if client.pk is not None:
-            live = Authorization.objects.filter(client=client)
-            authorizations.end(live, reason="client_changed", now=datetime.now(UTC))
+        client_row.end_what_it_had(client, changes.security_digest(metadata))
     client.save()
     version.metadata = asdict(metadata)
     version.save()

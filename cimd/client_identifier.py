@@ -6,9 +6,9 @@ differently (letter case, default port, encoded dots) is refused rather than nor
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 
 from authz.protocol.redirect_uris import is_host
+from authz.protocol.sentences import WithSentence
 
 PREFIX = "https://"
 MAX_LENGTH = 1024
@@ -19,16 +19,8 @@ _ENCODED_CONTROL = re.compile(r"%(?:[01][0-9A-Fa-f]|7[Ff]|5[Cc])")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 
-class Problem(StrEnum):
+class Problem(WithSentence):
     """Why a string cannot be a client identifier; `sentence` says it to the client's developer."""
-
-    sentence: str
-
-    def __new__(cls, value: str, sentence: str) -> "Problem":
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.sentence = sentence
-        return member
 
     TOO_LONG = "too_long", f"It is longer than {MAX_LENGTH} characters."
     SCHEME = "scheme", "It does not begin with “https://”, in small letters."

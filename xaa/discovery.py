@@ -6,27 +6,18 @@ It is asked for when the issuer's configuration names no `jwks_uri`, and kept as
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from authz.outbound import Cause, OutboundError, Role
+from authz.outbound import Cause, OutboundError, Role, remote_keys
 from authz.outbound.errands import Pool
 from authz.outbound.remote_documents import Answer, DocumentUnavailableError, NotObtainedError, ProcessCache, ask
 from authz.protocol import strict_json
-from authz.protocol.document_lifetimes import Bounds
 
 Metadata = Mapping[str, Any]
 
-BOUNDS = Bounds(
-    minimum=300.0,
-    default=3600.0,
-    maximum=3600.0,
-    stale=3600.0,
-    first_retry=10.0,
-    longest_retry=10.0,
-    heeds_staleness=False,
-    serves_meanwhile=True,
-)
+BOUNDS = replace(remote_keys.BOUNDS, minimum=300.0, default=3600.0)
 
 
 def jwks_uri(issuer: str) -> str:

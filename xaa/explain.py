@@ -142,7 +142,7 @@ _SEEN: dict[id_jag.Rule, Callable[[id_jag.Presented], str]] = {
     rules.its_client_presents_it: lambda presented: (
         f"it is for {presented.claims.get('client_id')}, and {presented.client_id} presents it"
     ),
-    rules.it_is_in_time: lambda presented: f"{_times(presented)} from now; {id_jag.CLOCK_SKEW} s are forgiven",
+    rules.it_is_in_time: lambda presented: f"{_times(presented)} from now; {jwts.CLOCK_SKEW} s are forgiven",
 }
 
 

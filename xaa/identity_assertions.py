@@ -29,7 +29,6 @@ from xaa.trusted_issuers import Use
 
 ID_TOKEN: Final = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105  an identifier, not a secret
 REFRESH_TOKEN: Final = "urn:ietf:params:oauth:token-type:refresh_token"  # noqa: S105
-CLOCK_SKEW: Final = 30
 MOST_AUDIENCES: Final = 20
 # Seconds. ID tokens of other issuers live an hour, seldom a day; what is older is no evidence of a sign-in.
 LONGEST_LIFETIME: Final = 24 * 3600
@@ -86,7 +85,7 @@ def verify(
     """
     try:
         claims = jwts.verify(token, verification_keys, typ=TYPES).claims
-        jwts.check_times(claims, now, leeway=CLOCK_SKEW, max_lifetime=LONGEST_LIFETIME, require=("exp", "iat"))
+        jwts.check_times(claims, now, leeway=jwts.CLOCK_SKEW, max_lifetime=LONGEST_LIFETIME, require=("exp", "iat"))
     except JwtError as error:
         raise OAuthError(BY_JWT_PROBLEM[error.problem]) from None
     if claims.get("iss") != issuer:

@@ -20,7 +20,6 @@ from xaa.reasons import BY_JWT_PROBLEM, Reason
 # No special typ exists for workload assertions; kinds that mean something else have one, and are refused (attack 16).
 TYPES: Final = frozenset({None, "JWT", "JOSE"})
 USUAL_LIFETIME: Final = 24 * 3600  # seconds; an issuer may be configured for more (xaa/models/trusted_issuer.py)
-CLOCK_SKEW: Final = 30
 _LONGEST_SUBJECT: Final = 2048
 
 
@@ -124,7 +123,7 @@ def verify(
         if issuer == audience:
             raise OAuthError(Reason.ISSUER_IS_OURSELVES)
         _check_audience(claims.get("aud"), {audience, f"{audience}/", *audiences})
-        jwts.check_times(claims, now, leeway=CLOCK_SKEW, max_lifetime=max_lifetime)
+        jwts.check_times(claims, now, leeway=jwts.CLOCK_SKEW, max_lifetime=max_lifetime)
     except JwtError as error:
         raise OAuthError(BY_JWT_PROBLEM[error.problem]) from None
     if "cnf" in claims:
@@ -138,7 +137,7 @@ def verify(
         issuer=issuer,
         subject=claims["sub"],
         jti=_jti(token),
-        expires=float(claims["exp"]) + CLOCK_SKEW,
+        expires=float(claims["exp"]) + jwts.CLOCK_SKEW,
         reuse=any(one.reuse for one in bindings if one.client_id == client_id and matches(one, claims)),
     )
 

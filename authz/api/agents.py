@@ -19,10 +19,11 @@ from authz.api.sections import merge
 from authz.approvals.agent_lifecycle import Terms, change_status
 from authz.client_auth.credentials import make_secret, new_client_id
 from authz.configuration import By, Section, all_sections, revise
-from authz.configuration.clients import SECRET_METHODS, as_item
+from authz.configuration.clients import as_item
 from authz.configuration.sections import items, presented
 from authz.models import Client, User
 from authz.protocol import redirect_uris
+from authz.protocol.client_metadata import SECRET_METHODS
 from authz.protocol.display_names import UNSEEN, has_unseen
 from authz.sign_in.roles import APPROVE_AGENTS, CONFIGURE, visible
 

@@ -20,7 +20,6 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ALGORITHMS = tuple(jose_algorithms.ALGORITHMS)
 # An assertion is made for one request; SDKs give it five minutes.
 MAXIMUM_LIFETIME = 3600
-LEEWAY = 30
 MAXIMUM_JTI = 512
 # > explicit typing … "client-authentication+jwt" (RFC 7523bis §4); the SDKs send `JWT` or nothing. Kinds that mean
 # something else (an ID-JAG, an access token, a logout token) are told apart by their typ and refused (attack 16).
@@ -127,7 +126,7 @@ def _newer_keys(client: Client, error: jwts.JwtError, tried: tuple[jwks.Key, ...
 
 def _check_times(claims: dict[str, Any], now: float) -> None:
     try:
-        jwts.check_times(claims, now, leeway=LEEWAY, max_lifetime=MAXIMUM_LIFETIME)
+        jwts.check_times(claims, now, leeway=jwts.CLOCK_SKEW, max_lifetime=MAXIMUM_LIFETIME)
     except jwts.JwtError as error:
         reason = {
             jwts.JwtProblem.NOT_YET_VALID: Reason.CLIENT_ASSERTION_NOT_YET_VALID,
@@ -142,5 +141,5 @@ def _claim(claims: dict[str, Any], client: Client) -> None:
     if not isinstance(jti, str) or not 0 < len(jti) <= MAXIMUM_JTI:
         raise OAuthError(Reason.CLIENT_ASSERTION_JTI_MISSING)
     # One statement is a transaction of its own.
-    if not replay.claim(f"client:{client.client_id}", jti, claims["exp"] + LEEWAY):
+    if not replay.claim(f"client:{client.client_id}", jti, claims["exp"] + jwts.CLOCK_SKEW):
         raise OAuthError(Reason.CLIENT_ASSERTION_REPLAYED)

@@ -18,6 +18,7 @@ from authz.models.pending_answer import PendingAnswer
 from authz.policy import RuleError
 from authz.policy.parsing import parse_time
 from authz.protocol import jwks, redirect_uris, scopes
+from authz.protocol.client_metadata import SECRET_METHODS
 from authz.protocol.errors import OAuthError
 
 KEY = "clients"
@@ -25,7 +26,6 @@ LOOKUP = "client_id"
 # Only for a file on this machine: over the network it would read the server's own environment.
 LOCAL = frozenset({"client_secret_env"})
 SECRET = frozenset({"client_secret"})
-SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
 
 
 class ClientSerializer(serializers.Serializer[Any]):

@@ -4,17 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from authz.protocol.sentences import WithSentence
 
-class Cause(StrEnum):
+
+class Cause(WithSentence):
     """Why nothing came back. For administrators only: a stranger learns nothing of it (the wire says one sentence)."""
-
-    sentence: str
-
-    def __new__(cls, value: str, sentence: str) -> "Cause":
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.sentence = sentence
-        return member
 
     URL = "url", "The URL is not one that this server fetches (https, a plain host name, no user name, no fragment)."
     DNS = "dns", "The host name could not be resolved."

@@ -26,6 +26,8 @@ from authz.protocol.jwks import MAX_KID, MIN_RSA_BITS, Key, KeySetError, Private
 ALGORITHMS: Final = frozenset(_ALGORITHMS)
 
 MAX_TOKEN_LENGTH = 16 * 1024
+# Seconds that the clock of an assertion's author may differ from ours.
+CLOCK_SKEW: Final = 30
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 # A key that comes with the token vouches for nothing (CVE-2026-27962); `b64` changes what is signed (RFC 7797), `zip`

@@ -6,8 +6,9 @@ generously than RFC 3986 (backslashes, white space, numeric hosts) is refused, s
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
+from authz.protocol.sentences import WithSentence
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "[::1]", "localhost"})
 # Schemes that run or read something in the person's browser, whatever a policy says.
@@ -24,16 +25,8 @@ _LOOPBACK = re.compile(
 )
 
 
-class Problem(StrEnum):
+class Problem(WithSentence):
     """Why a redirect URI cannot be registered; `sentence` says it to the client's developer."""
-
-    sentence: str
-
-    def __new__(cls, value: str, sentence: str) -> "Problem":
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.sentence = sentence
-        return member
 
     TOO_LONG = "too_long", f"It is longer than {MAX_LENGTH} characters."
     CHARACTERS = (

@@ -7,23 +7,16 @@ that is not UTF-8 are refused, each with its own problem.
 import json
 import math
 import re
-from enum import StrEnum
 from typing import Any
+
+from authz.protocol.sentences import WithSentence
 
 MAX_DEPTH = 12
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
-class Problem(StrEnum):
+class Problem(WithSentence):
     """What is wrong with a JSON text; `sentence` says it to its author."""
-
-    sentence: str
-
-    def __new__(cls, value: str, sentence: str) -> "Problem":
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.sentence = sentence
-        return member
 
     BYTE_ORDER_MARK = "byte_order_mark", "It begins with a byte order mark."
     NOT_UTF8 = "not_utf8", "It is not UTF-8."

@@ -1,33 +1,22 @@
 """The row of a registered client, written and described."""
 
-import hashlib
 import secrets
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 
-from authz import authorizations
 from authz.conf import conf
-from authz.models import Authorization, Client
-from authz.protocol.client_metadata import ClientMetadata
+from authz.models import Client
+from authz.protocol.client_metadata import SECRET_METHODS, ClientMetadata
 from authz.protocol.errors import OAuthError
-from cimd import changes
+from cimd import changes, client_row
 from cimd.reasons import Reason
-
-_SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
 
 
 def apply(client: Client, wanted: ClientMetadata) -> str:
-    """Make the row be what was judged; the new secret, `""` where it keeps the old one or needs none."""
-    client.name = wanted.client_name
-    client.redirect_uris = "\n".join(wanted.redirect_uris)
-    client.grant_types = list(wanted.grant_types)
-    client.token_endpoint_auth_method = wanted.token_endpoint_auth_method
-    client.client_jwks = wanted.jwks
-    client.client_jwks_uri = wanted.jwks_uri
-    client.scope = list(wanted.scope or ())
-    client.client_uri = wanted.client_uri
+    """Write what was validated into the row; the new secret, `""` where it keeps the old one or needs none."""
+    client_row.write(client, replace(wanted, scope=tuple(wanted.scope or ())))
     secret = ""
-    if wanted.token_endpoint_auth_method not in _SECRET_METHODS:
+    if wanted.token_endpoint_auth_method not in SECRET_METHODS:
         client.secret_digest = ""
     elif not client.secret_digest:
         secret = secrets.token_urlsafe(36)
@@ -35,10 +24,7 @@ def apply(client: Client, wanted: ClientMetadata) -> str:
     digest = changes.security_digest(wanted)
     if digest != client.metadata_digest:
         client.metadata_digest = digest
-        client.consent_digest = hashlib.sha256(f"{client.consent_digest}{digest}".encode()).hexdigest()
-        if client.pk is not None:
-            live = Authorization.objects.filter(client=client)
-            authorizations.end(live, reason="client_changed", now=datetime.now(UTC))
+        client_row.end_what_it_had(client, digest)
     client.save()
     return secret
 
@@ -61,7 +47,7 @@ def described(client: Client, registration_access_token: str) -> dict[str, Any]:
         "token_endpoint_auth_method": client.token_endpoint_auth_method,
         "scope": " ".join(client.scope or ()),
         "registration_access_token": registration_access_token,
-        # The issuer is a setting: nothing is derived from the Host header (law 7).
+        # The issuer is a setting: nothing is derived from the Host header (invariant 7).
         "registration_client_uri": f"{conf.endpoint('register')}/{client.client_id}",
     }
     optional = {

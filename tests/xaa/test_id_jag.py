@@ -84,7 +84,7 @@ def test_it_reads_what_the_issuer_granted() -> None:
     assert granted.auth_time == NOW - 60
     assert granted.acr == "urn:acr:mfa"
     assert granted.amr == ("pwd", "otp")
-    assert granted.expires == NOW + 300 + id_jag.CLOCK_SKEW
+    assert granted.expires == NOW + 300 + jwts.CLOCK_SKEW
     assert granted.claims["email"] == "bob@example.com"
 
 

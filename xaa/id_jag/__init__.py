@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz.protocol import scopes
+from authz.protocol.jwts import CLOCK_SKEW
 from xaa.id_jag.claims import build
 from xaa.id_jag.rules import RULES, Rule, check_actor
 from xaa.id_jag.values import (
-    CLOCK_SKEW,
     GRANT_PROFILE,
     LIFETIME,
     LONGEST_LIFETIME,
@@ -26,7 +26,6 @@ from xaa.id_jag.values import (
 )
 
 __all__ = [
-    "CLOCK_SKEW",
     "GRANT_PROFILE",
     "LIFETIME",
     "LONGEST_LIFETIME",

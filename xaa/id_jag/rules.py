@@ -6,7 +6,7 @@ from typing import Any, Final
 from authz.protocol import jwts, scopes
 from authz.protocol.errors import OAuthError, harmless
 from authz.protocol.jwts import JwtError
-from xaa.id_jag.values import CLOCK_SKEW, LONGEST_LIFETIME, PUBLIC_CLOCK_SKEW, TYP, Presented
+from xaa.id_jag.values import LONGEST_LIFETIME, PUBLIC_CLOCK_SKEW, TYP, Presented
 from xaa.reasons import BY_JWT_PROBLEM, Reason
 
 Rule = Callable[[Presented], None]
@@ -71,7 +71,7 @@ def it_is_in_time(presented: Presented) -> None:
         jwts.check_times(
             presented.claims,
             presented.now,
-            leeway=CLOCK_SKEW,
+            leeway=jwts.CLOCK_SKEW,
             max_lifetime=LONGEST_LIFETIME,
             require=("exp", "iat"),
         )

@@ -13,8 +13,7 @@ GRANT_PROFILE: Final = "urn:ietf:params:oauth:grant-profile:id-jag"
 
 LIFETIME: Final = 300  # seconds; what we issue
 LONGEST_LIFETIME: Final = 3600  # seconds; what we believe of others (MCP's own example says an hour)
-CLOCK_SKEW: Final = 30  # seconds that an issuer's clock may differ from ours
-PUBLIC_CLOCK_SKEW: Final = 5  # the same, where nothing but the lifetime stops who stole one
+PUBLIC_CLOCK_SKEW: Final = 5  # seconds, instead of 30: nothing but its lifetime stops a thief of this one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

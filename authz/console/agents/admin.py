@@ -27,6 +27,7 @@ from authz.console.widgets import names
 from authz.console.widgets.toolbar import Tool
 from authz.database import configuration_cache
 from authz.models import AuditEvent, Authorization, Client, User
+from authz.protocol.client_metadata import SECRET_METHODS
 from authz.sign_in.roles import APPROVE_AGENTS, ASK, CONFIGURE
 
 Status = Client.Status
@@ -156,7 +157,7 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: Client, post_url_continue: str | None = None) -> HttpResponse:
-        if obj.token_endpoint_auth_method in secret.SECRET_METHODS:
+        if obj.token_endpoint_auth_method in SECRET_METHODS:
             messages.success(request, "The agent is registered. It needs a secret now.")
             return HttpResponseRedirect(reverse("admin:authz_client_secret", args=[obj.pk]))
         return HttpResponseRedirect(reverse("admin:authz_client_change", args=[obj.pk]))

@@ -11,8 +11,7 @@ from authz.configuration import By
 from authz.console.model_admin import person
 from authz.console.site import console
 from authz.models import Client
-
-SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
+from authz.protocol.client_metadata import SECRET_METHODS
 
 
 def may_make_secret(request: HttpRequest, client: Client) -> bool:

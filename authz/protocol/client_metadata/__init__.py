@@ -14,6 +14,7 @@ from authz.protocol.client_metadata.reading import Reading
 from authz.protocol.client_metadata.shown import is_web_url
 from authz.protocol.client_metadata.values import (
     PUBLIC_GRANT_TYPES,
+    SECRET_METHODS,
     Check,
     ClientMetadata,
     Terms,
@@ -25,6 +26,7 @@ from authz.protocol.display_names import visible
 __all__ = [
     "NO_REFRESH",
     "PUBLIC_GRANT_TYPES",
+    "SECRET_METHODS",
     "Check",
     "ClientMetadata",
     "Terms",

@@ -3,9 +3,10 @@
 from authz.protocol import jwks as key_sets
 from authz.protocol.client_metadata.reading import Reading
 from authz.protocol.client_metadata.shown import is_web_url
+from authz.protocol.client_metadata.values import SECRET_METHODS
 from authz.protocol.display_names import visible
 
-SHARED_SECRETS = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
+SHARED_SECRETS = SECRET_METHODS | {"client_secret_jwt"}
 
 
 def auth_method(reading: Reading) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+# The methods by which a client shows a secret that it shares with this server.
+SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post"})
 PUBLIC_GRANT_TYPES = frozenset({"authorization_code", "refresh_token"})
 
 
