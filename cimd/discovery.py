@@ -9,6 +9,7 @@ one (cimd/settlement.py).
 
 import time
 from collections.abc import Mapping
+from functools import cache
 
 from authz import outbound
 from authz.database import raw_sql
@@ -30,8 +31,12 @@ from cimd.settlement import BOUNDS, Fetched, Judged
 def refresh(identifier: ClientIdentifier) -> Document:
     """The document's row, with a client that may be served. Raises `OAuthError`."""
 
+    @cache
+    def pool_of(is_known: bool) -> Pool:
+        return budget.kind(identifier, is_known=is_known)
+
     def pool(document: Document | None) -> Pool:
-        return budget.kind(identifier, is_known=_is_known(document))
+        return pool_of(_is_known(document))
 
     try:
         document = remote_documents.current(
