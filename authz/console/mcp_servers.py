@@ -21,7 +21,7 @@ from authz.console.model_admin import ConsoleAdmin, Form
 from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets import resource_check, snippets
-from authz.console.widgets.display import chip, foreign
+from authz.console.widgets.display import chip, count, foreign
 from authz.console.widgets.fields import AgentsField, ApproversField, PersonField, ShownField, with_count
 from authz.console.widgets.toolbar import Tool
 from authz.models import ProtectedResource, Scope
@@ -193,8 +193,8 @@ class ResourceAdmin(ConsoleAdmin):
         return format_html("{} {}", active, chip("Default")) if row.is_default else active
 
     @admin.display(description="scopes", ordering="scope_total")
-    def scope_count(self, row: Any) -> int:
-        return int(row.scope_total)
+    def scope_count(self, row: Any) -> SafeString | str:
+        return count(row.scope_total)
 
     @admin.display(description="owner")
     def owner_name(self, row: ProtectedResource) -> str:

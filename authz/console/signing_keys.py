@@ -80,8 +80,8 @@ class SigningKeyAdmin(ReadOnlyAdmin):
         rows = SigningKey.objects.order_by("alg", "published").values_list(
             "kid", "alg", "published", "signs_from", "retired", "expires"
         )
-        lanes = key_timeline.timeline((key_timeline.Key(*row) for row in rows), datetime.now(UTC))
-        return super().changelist_view(request, {"timeline": lanes, **(extra_context or {})})
+        tracks = key_timeline.timeline((key_timeline.Key(*row) for row in rows), datetime.now(UTC))
+        return super().changelist_view(request, {"timeline": tracks, **(extra_context or {})})
 
     def tools(self, request: HttpRequest, obj: SigningKey | None) -> Sequence[Tool]:
         if obj is None and request.user.is_superuser:

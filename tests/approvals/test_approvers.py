@@ -181,7 +181,7 @@ class TestSeveral:
             ("approved", "paul"),
         ]
 
-    def test_nobody_decides_twice(self, gatehouse: World) -> None:
+    def test_a_second_decision_is_refused(self, gatehouse: World) -> None:
         request, olga, _ = self.two(gatehouse)
         approve(request, olga)
         for again in (approve, deny):

@@ -16,7 +16,7 @@ def test_a_stranger_signs_in_first(gatehouse: World) -> None:
     assert gatehouse.browser.get("/account/")["Location"] == "/accounts/login/?next=/account/"
 
 
-def test_it_shows_what_acts_for_me_and_nobody_elses(gatehouse: World) -> None:
+def test_it_shows_only_the_persons_own_agents(gatehouse: World) -> None:
     gatehouse.signed_in_tokens()
 
     mine = sign_in("bob").get("/account/").content.decode()
@@ -44,7 +44,7 @@ def test_ending_it_ends_the_tokens_and_it_must_ask_again(gatehouse: World) -> No
     assert gatehouse.browser.get(gatehouse.authorize_url()).status_code == 200
 
 
-def test_nobody_ends_what_is_somebody_elses(gatehouse: World) -> None:
+def test_a_person_cannot_end_another_persons_authorizations(gatehouse: World) -> None:
     gatehouse.signed_in_tokens()
 
     sign_in("charlie").post(f"/account/agents/{client('desktop-app').pk}/end/")

@@ -67,7 +67,7 @@ def test_an_approval_needs_an_owner_who_is_not_the_approver_and_an_end(signed_in
     assert client("pending-agent").status == "pending"
 
 
-def test_nobody_approves_or_renews_their_own_agent(signed_in: Page) -> None:
+def test_a_person_cannot_approve_or_renew_their_own_agent(signed_in: Page) -> None:
     browser = signed_in("administrator")
     own = client("nightly-report")
     assert submit(browser, act("approved", own), terms()).status_code == 403
@@ -133,7 +133,7 @@ def test_retiring_ends_its_authorizations(signed_in: Page, gatehouse: World) -> 
     assert gatehouse.introspect(token) == {"active": False}
 
 
-def test_nobody_decides_twice(signed_in: Page) -> None:
+def test_a_second_decision_is_refused(signed_in: Page) -> None:
     browser = signed_in("approver")
     given = terms(seen="pending")
     submit(browser, act("approved", client("pending-agent")), given)

@@ -99,14 +99,14 @@ def test_a_keys_stretches_follow_each_other() -> None:
         expires=timedelta(days=1),
     )
 
-    stretches = timeline([rotated], NOW).lanes[0].stretches
+    stretches = timeline([rotated], NOW).tracks[0].stretches
 
     assert [part.stage for part in stretches] == ["published", "signing", "retired"]
     assert stretches[1].x == pytest.approx(stretches[0].x + stretches[0].width, abs=0.1)
     assert stretches[2].x + stretches[2].width <= 100
 
 
-def test_a_key_that_signs_has_no_end_and_one_that_is_gone_no_lane() -> None:
+def test_a_signing_key_has_no_end_and_a_gone_key_no_track() -> None:
     signing = key(published=timedelta(days=-90), signs_from=timedelta(days=-89))
     gone = key(
         published=timedelta(days=-90),
@@ -115,14 +115,14 @@ def test_a_key_that_signs_has_no_end_and_one_that_is_gone_no_lane() -> None:
         expires=timedelta(days=-49),
     )
 
-    lanes = timeline([signing, gone], NOW).lanes
+    tracks = timeline([signing, gone], NOW).tracks
 
-    assert [[part.stage for part in lane.stretches] for lane in lanes] == [["signing"]]
-    assert lanes[0].stretches[0].width == pytest.approx(100)
+    assert [[part.stage for part in track.stretches] for track in tracks] == [["signing"]]
+    assert tracks[0].stretches[0].width == pytest.approx(100)
 
 
 def test_no_key_is_no_timeline() -> None:
-    assert timeline([], NOW).lanes == ()
+    assert timeline([], NOW).tracks == ()
 
 
 # --- What needs me -------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_everything_that_waits_stands_on_the_home_page_with_the_list_behind_it(s
         assert len(shown.context["cl"].result_list) >= 1, text
 
 
-def test_what_somebody_cannot_decide_is_not_put_before_them(signed_in: Page) -> None:
+def test_home_shows_no_task_that_the_person_cannot_decide(signed_in: Page) -> None:
     everything.fill(owner="charlie")
 
     assert told(signed_in, "developer") == []
@@ -170,7 +170,7 @@ def test_an_assertion_is_judged_check_by_check(signed_in: Page) -> None:
 
 
 @pytest.mark.parametrize("role", ["approver", "auditor", "developer"])
-def test_nobody_else_makes_the_server_fetch_keys(signed_in: Page, role: str) -> None:
+def test_other_roles_cannot_make_the_server_fetch_keys(signed_in: Page, role: str) -> None:
     assert signed_in(role).post("/console/xaa/trustedissuer/test/", {"assertion": "a.b.c"}).status_code == 403
 
 

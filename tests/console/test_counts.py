@@ -41,7 +41,7 @@ def seen(figures: Figures) -> dict[str, object]:
 
 
 @pytest.mark.usefixtures("month")
-def test_figures_are_the_same_whether_counted_before_or_when_somebody_looks() -> None:
+def test_figures_are_the_same_whether_counted_before_or_on_demand() -> None:
     fresh = [seen(Figures(days(many))) for many in (1, 7, 30)]
     counts.run()
     assert EventCountMark.objects.get().counted_to > 0

@@ -201,7 +201,7 @@ def test_every_time_that_is_written_out_says_its_zone(visits: list[Visit]) -> No
     nothing_wrong(problems_on(visits, problems))
 
 
-def test_whoever_does_not_confirm_goes_back_to_where_they_came_from(visits: list[Visit]) -> None:
+def test_cancel_leads_back_to_the_previous_page(visits: list[Visit]) -> None:
     seen = {visit.path: visit for visit in visits}
     asks, targets = set(), set()
     for visit in visits:

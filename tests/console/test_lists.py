@@ -87,7 +87,7 @@ def test_no_role_gets_a_list_by_a_column_that_is_not_declared(signed_in: Page, r
         assert set(answers.values()) <= {302, 403}
 
 
-def test_nobody_signed_in_gets_any_list(signed_in: Page) -> None:
+def test_a_visitor_who_is_not_signed_in_gets_no_list(signed_in: Page) -> None:
     for model in LISTS:
         assert Browser().get(changelist(model), {"pk": "1"}).status_code == 302
 

@@ -66,7 +66,7 @@ def test_no_page_of_the_authorization_endpoint_is_stored(gatehouse: World, chang
 
 
 @pytest.mark.parametrize("path", ["/o/jwks", "/.well-known/oauth-authorization-server/o"])
-def test_what_is_the_same_for_everybody_may_be_kept(gatehouse: World, path: str) -> None:
+def test_responses_without_personal_data_may_be_cached(gatehouse: World, path: str) -> None:
     response = gatehouse.browser.get(path)
 
     assert response.status_code == 200

@@ -102,7 +102,7 @@ def test_a_developer_sees_only_agents_of_their_own(signed_in: Page) -> None:
     assert browser.get(address("authz_client_change", client("nightly-report").pk)).status_code == AWAY
 
 
-def test_a_developer_cannot_register_an_agent_as_approved_or_as_somebody_elses(signed_in: Page) -> None:
+def test_a_developer_cannot_register_an_approved_agent_or_one_of_another_owner(signed_in: Page) -> None:
     browser = signed_in("developer")
     alice = User.objects.get(username="alice")
     form = {
@@ -136,7 +136,7 @@ def test_a_switched_off_account_has_no_permission() -> None:
 
 
 @pytest.mark.parametrize("verb", ["get", "post"])
-def test_nobody_changes_or_deletes_an_audit_event(signed_in: Page, gatehouse: World, verb: str) -> None:
+def test_no_role_changes_or_deletes_an_audit_event(signed_in: Page, gatehouse: World, verb: str) -> None:
     gatehouse.machine_token()
     event = AuditEvent.objects.first()
     assert event is not None

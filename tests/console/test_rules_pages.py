@@ -105,7 +105,7 @@ def test_a_server_without_a_name_stands_as_it_is(signed_in: Page) -> None:
     assert listed in page
 
 
-def test_why_a_rule_missed_and_whom_a_change_concerns_is_told_with_names(signed_in: Page, gatehouse: World) -> None:
+def test_mismatches_and_effects_show_names(signed_in: Page, gatehouse: World) -> None:
     gatehouse.machine_token()
     browser = signed_in("administrator")
     asked = {**ASK, "resource": PAYROLL, "scope": ""}
@@ -311,7 +311,7 @@ def test_of_a_draft_that_is_no_rule_yet_only_the_saved_rules_answer(signed_in: P
     assert not draft
 
 
-def test_an_ask_beside_a_form_that_nobody_can_make_is_said_and_saves_nothing(signed_in: Page) -> None:
+def test_an_invalid_request_beside_a_form_is_refused_and_saves_nothing(signed_in: Page) -> None:
     form = {**FORM, **ASKED, "ask-client_id": "misspelt"}
     page = signed_in("administrator").post("/console/authz/rule/add/", form).content.decode()
     assert "No agent has this client_id." in page

@@ -109,7 +109,7 @@ def test_everything_has_to_be_meant(gatehouse: World, signed_in: Page, sure: str
     assert Client.objects.filter(status="approved").exists()
 
 
-def test_nobody_switches_himself_off(signed_in: Page) -> None:
+def test_a_person_cannot_end_their_own_accounts_access(signed_in: Page) -> None:
     browser = signed_in("administrator")
     page = cut(browser, "person", "alice").content.decode()
     assert "your own account" in page
@@ -117,7 +117,7 @@ def test_nobody_switches_himself_off(signed_in: Page) -> None:
 
 
 @pytest.mark.parametrize("role", ["approver", "auditor", "developer", "none"])
-def test_what_an_administrator_took_nobody_else_gives_back(signed_in: Page, role: str) -> None:
+def test_only_an_administrator_undoes_what_an_administrator_ended(signed_in: Page, role: str) -> None:
     ProtectedResource.objects.filter(identifier=NOTES).update(owner=person("bob"))
     cut(signed_in("administrator"), "resource", NOTES)
     row = CutOff.objects.get()

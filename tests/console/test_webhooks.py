@@ -64,7 +64,7 @@ def test_a_url_that_is_not_called_is_refused(signed_in: Page, url: str) -> None:
 
 
 @pytest.mark.parametrize("role", ["approver", "auditor", "developer", "none"])
-def test_nobody_else_changes_one_or_learns_a_secret(signed_in: Page, receiver: Receiver, role: str) -> None:
+def test_other_roles_cannot_change_a_webhook_or_read_its_secret(signed_in: Page, receiver: Receiver, role: str) -> None:
     browser, row = signed_in(role), receiver.endpoint
     before = bytes(WebhookEndpoint.objects.get().secret)
     for path in (ADD, page(row), page(row, "secret"), page(row, "test"), page(row, "delete")):

@@ -87,7 +87,7 @@ def test_it_changes_nothing(gatehouse: World, rules: Path) -> None:
     assert list(Rule.objects.values()) == before
 
 
-def test_rules_that_stay_as_they_are_change_nothing_for_anybody(gatehouse: World, tmp_path: Path) -> None:
+def test_unchanged_rules_change_nothing(gatehouse: World, tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text("rules: []")
     assert policy("simulate", str(path)) == "No one gains or loses.\n"
@@ -146,7 +146,7 @@ def test_it_tells_who_reaches_what(gatehouse: World) -> None:
 
 
 @pytest.mark.parametrize("option", ["--client", "--user", "--resource"])
-def test_what_is_asked_about_nobody_has_no_answer(gatehouse: World, rules: Path, option: str) -> None:
+def test_an_unknown_agent_person_or_server_is_refused(gatehouse: World, rules: Path, option: str) -> None:
     for action in (("simulate", str(rules)), ("reach",)):
         with pytest.raises(CommandError, match="There is no 'misspelt'"):
             policy(*action, option, "misspelt")

@@ -43,7 +43,7 @@ def test_a_second_factor_is_named_by_its_type(bobs_browser: Client) -> None:
     assert session.current(request).amr == ("pwd", "otp", "mfa")
 
 
-def test_records_of_somebody_else_in_the_same_browser_do_not_count(bobs_browser: Client) -> None:
+def test_another_persons_records_in_the_same_browser_do_not_count(bobs_browser: Client) -> None:
     charlie = User.objects.create_user("charlie", password=PASSWORD)
     request = SimpleNamespace(user=charlie, session=bobs_browser.session)
     assert session.current(request).amr == ()

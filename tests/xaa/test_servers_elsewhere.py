@@ -121,7 +121,7 @@ def test_they_are_suggested_to_whoever_sees_rules(alice: Browser) -> None:
     ({"client_id": CHARLIES_AGENT[0]}, "", "The agent cannot reach it"),
     ({"client_id": "public-agent"}, "", "The agent cannot reach it"),
     ({"username": ""}, "", "In this way an agent asks for a person only."),
-    ({"grant_type": "authorization_code"}, "", "In this way nobody gets there"),
+    ({"grant_type": "authorization_code"}, "", "No request can reach it in this way"),
     ({"resource": NOTES}, "", "This way leads only to MCP servers behind other authorization servers."),
     ({"resource": "https://mcp.unknown.example/"}, "", "Select a valid choice."),
 ])  # fmt: skip

@@ -12,7 +12,7 @@ from authz import resources
 from authz.console.model_admin import ConsoleAdmin, Form
 from authz.console.navigation import Place
 from authz.console.site import console
-from authz.console.widgets.display import chip, foreign
+from authz.console.widgets.display import chip, count, foreign
 from authz.console.widgets.fields import LinesField
 from authz.protocol.errors import OAuthError
 from authz.protocol.scope_names import is_scope_token
@@ -95,8 +95,8 @@ class ResourceAuthorizationServerAdmin(ConsoleAdmin):
         return chip("Active", "good") if row.enabled else chip("Disabled", "bad")
 
     @admin.display(description="resources")
-    def reach(self, row: Any) -> int:
-        return int(row.resource_total)
+    def reach(self, row: Any) -> SafeString | str:
+        return count(row.resource_total)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ResourceAuthorizationServer]:
         rows: QuerySet[ResourceAuthorizationServer] = super().get_queryset(request)

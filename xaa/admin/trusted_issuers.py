@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from authz.console.model_admin import ConsoleAdmin
 from authz.console.navigation import Place
 from authz.console.site import console
-from authz.console.widgets.display import chip, foreign
+from authz.console.widgets.display import chip, count, foreign
 from authz.console.widgets.tasks import MAX_TASKS, Task, many
 from authz.console.widgets.toolbar import Tool
 from xaa import presets
@@ -132,7 +132,7 @@ class TrustedIssuerAdmin(ConsoleAdmin):
     @admin.display(description="people")
     def people(self, row: Any) -> SafeString:
         url = f"{reverse('admin:xaa_subjectlink_changelist')}?issuer__id__exact={row.pk}"
-        return format_html('<a href="{}">{} linked</a>', url, row.linked)
+        return format_html('<a href="{}">{} linked</a>', url, count(row.linked))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TrustedIssuer]:
         rows: QuerySet[TrustedIssuer] = super().get_queryset(request).annotate(linked=Count("links"))

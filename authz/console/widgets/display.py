@@ -86,6 +86,11 @@ def chip(text: str, tone: str = "", told: str = "") -> SafeString:
     return format_html('<span class="chip {}">{}</span>', tone, text)
 
 
+def count(number: int) -> SafeString | str:
+    """A number in a list; a zero is grey."""
+    return format_html('<span class="zero">{}</span>', 0) if number == 0 else str(number)
+
+
 def foreign(text: str, *, sub: str = "") -> SafeString:
     """Text that others chose: escaped, isolated from its neighbours' direction, and cut by CSS (attack 11)."""
     if not sub:

@@ -29,7 +29,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class Track:
     kid: str
     alg: str
     stretches: tuple[Stretch, ...]
@@ -40,7 +40,7 @@ class Timeline:
     begin: datetime
     end: datetime
     now_x: float
-    lanes: tuple[Lane, ...]
+    tracks: tuple[Track, ...]
 
 
 def timeline(keys: Iterable[Key], now: datetime) -> Timeline:
@@ -52,7 +52,7 @@ def timeline(keys: Iterable[Key], now: datetime) -> Timeline:
         begin=begin,
         end=end,
         now_x=_x(now, begin, end),
-        lanes=tuple(Lane(key.kid, key.alg, tuple(_stretches(key, begin, end))) for key in known),
+        tracks=tuple(Track(key.kid, key.alg, tuple(_stretches(key, begin, end))) for key in known),
     )
 
 
