@@ -57,7 +57,8 @@ e2e: env ## Drive a real browser (Debian's Chromium) through sign-in, consent an
 pictures: env ## Take the pictures in docs/images again in that browser
 	PICTURES=1 $(BIN)/python -m pytest -m e2e tests/e2e/test_pictures.py
 
-bench: env ## Measure beside a ceiling in one run (needs wrk)
+bench: env ## Measure beside others and a ceiling in one run (needs wrk, Node and PostgreSQL: BENCH_POSTGRES=url)
+	$(BIN)/python -m tests.bench.peers
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.pages
 	$(BIN)/python -m tests.bench.audit
@@ -70,6 +71,7 @@ mutants: env ## Break the policy engine in thousands of ways: its tests notice a
 
 lock: ## Pin all requirements by hash (needs uv and npm)
 	cd tests/interop && npm install --package-lock-only
+	cd tests/bench/oidc_provider && npm install --package-lock-only
 	for name in installer runtime dev interop-mcp1 interop-mcp2 mutants; do \
 	  uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	    --custom-compile-command "make lock" requirements/$$name.in -o requirements/$$name.txt || exit 1; done

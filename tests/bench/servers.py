@@ -142,15 +142,26 @@ class Prepared:
 
 @contextmanager
 def ceiling() -> Iterator[str]:
-    port = _free_port()
-    command = [
+    port = free_port()
+    with running(port, *granian(port, "tests.bench.ceiling:application")):
+        yield f"http://127.0.0.1:{port}"
+
+
+def granian(port: int, application: str) -> list[str]:
+    return [
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", WORKERS, "--blocking-threads", "1", "--no-ws", "tests.bench.ceiling:application"),
+        *("--workers", WORKERS, "--blocking-threads", "1", "--no-ws", application),
     ]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@contextmanager
+def running(port: int, *command: str, **environment: str) -> Iterator[int]:
+    """A server that listens on that port; gives its process."""
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=quiet, stderr=quiet)
     try:
         _wait(port)
-        yield f"http://127.0.0.1:{port}"
+        yield process.pid
     finally:
         process.terminate()
         process.wait(10)
@@ -158,7 +169,7 @@ def ceiling() -> Iterator[str]:
 
 @contextmanager
 def gatehouse(folder: Path) -> Iterator[Server]:
-    port = _free_port()
+    port = free_port()
     issuer = f"http://127.0.0.1:{port}/o"
     authority = trustme.CA()
     documents = DocumentHost(authority)
@@ -220,7 +231,7 @@ def prepare(server: Server, folder: Path, *, assertions: int, families: int) -> 
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
