@@ -67,7 +67,7 @@ def ask_for(question: AccessQuestion, decision: Decision, now: datetime) -> Acce
             first_asked=now,
             last_asked=now,
         )
-        # Of many at once the unique index lets one in; the others wait for it and then find it (law 3).
+        # Of many at once the unique index lets one in; the others wait for it and then find it (invariant 3).
         AccessRequest.objects.bulk_create([made], ignore_conflicts=True)
         if AccessRequest.objects.filter(pk=made.pk).exists():
             audit.record(
@@ -86,7 +86,7 @@ def ask_for(question: AccessQuestion, decision: Decision, now: datetime) -> Acce
             notices.opened(made, now)
         else:
             _again(digest, now)
-    # The newest: somebody may have decided it in this very moment.
+    # The newest: an approver may have decided it in this moment.
     return AccessRequest.objects.filter(digest=digest).order_by("-first_asked")[0]
 
 
@@ -109,7 +109,7 @@ def _digest(client: Client, user: User | None, question: AccessQuestion, waiting
 
 
 def add_justification(request: AccessRequest, *, by: User, reason: str, now: datetime) -> bool:
-    """Write down why it is needed, in the words of who waits; False if it is not theirs to say, or no longer open.
+    """Write down why the access is needed. False if the request belongs to another person, or is no longer open.
 
     Those who decide are told the first time.
     """
@@ -127,7 +127,7 @@ def add_justification(request: AccessRequest, *, by: User, reason: str, now: dat
 
 
 def pending(request: AccessRequest, because: str, facts: Mapping[str, object]) -> OAuthError:
-    """The answer to a question that waits, in the words of RFC 8628 §3.5."""
+    """The refusal of a question that waits for an approval (RFC 8628 §3.5)."""
     return OAuthError(
         Reason.APPROVAL_PENDING,
         detail=because,

@@ -1,4 +1,4 @@
-"""An agent's life: pending → approved, for a time and by somebody → suspended → retired.
+"""An agent's life: pending → approved, for a time and by a person → suspended → retired.
 
 An approval says who answers for the agent, for which environment it is, and when it ends. It ends by itself, in that
 moment (`Client.state`); owners are told before (authz/approvals/recertification.py), and who may approve may renew it.
@@ -23,7 +23,7 @@ from authz.models import AuditEvent, Authorization, Client, User
 Status = Client.Status
 
 OWN = "You cannot approve your own agent."
-# Half a year, unless who approves says otherwise; and once a year somebody has to look at it in any case.
+# Half a year, unless the approver says otherwise; once a year a person has to look at it in any case.
 USUAL = timedelta(days=180)
 LONGEST = timedelta(days=366)
 # When an end is soon enough to be told and listed.
@@ -58,7 +58,7 @@ class Terms:
 
 
 def change_status(client: Client, to: str, *, by: User, now: datetime, terms: Terms | None = None) -> bool:
-    """Move an agent to another status; False if it was no longer where it may be moved from (somebody else was first).
+    """Move an agent to another status; False if another request changed it first.
 
     Raises `PermissionDenied` for one's own, and `CannotApprove`.
     """
@@ -77,7 +77,7 @@ def change_status(client: Client, to: str, *, by: User, now: datetime, terms: Te
 
 
 def approve(client: Client, *, by: User, now: datetime, terms: Terms) -> bool:
-    """Approve an agent, or renew its approval; False if somebody else decided first. Raises as `switch` does."""
+    """Approve an agent, or renew its approval; False if another person decided first. Raises as `switch` does."""
     with unit_of_work():
         values = approval(client, by=by, now=now, terms=terms)
         # As it was looked at: neither moved, nor renewed, nor given to who approves it, meanwhile.
@@ -112,7 +112,7 @@ def approval(client: Client, *, by: User, now: datetime, terms: Terms) -> dict[s
 
 
 def is_ones_own(client: Client, to: str, by: User) -> bool:
-    """Whether this would be somebody approving an agent of their own, which nobody does, administrators included."""
+    """Whether a person would approve their own agent, which no one may do, administrators included."""
     return to == Status.APPROVED and client.owner_id == by.pk
 
 
@@ -120,7 +120,7 @@ def _record(event: Event, client: Client, by: User, **detail: object) -> None:
     audit.record(event, client_id=client.client_id, subject=str(by.subject), detail={"by": by.username, **detail})
 
 
-# --- What somebody should look at -------------------------------------------------------------------------------------
+# --- What a person should look at -------------------------------------------------------------------------------------
 
 
 def ending(now: datetime, within: timedelta = SOON) -> QuerySet[Client]:
@@ -130,13 +130,13 @@ def ending(now: datetime, within: timedelta = SOON) -> QuerySet[Client]:
 
 
 def ended(now: datetime) -> QuerySet[Client]:
-    """Agents whose approval nobody renewed."""
+    """Agents whose approval was not renewed."""
     rows = Client.objects.filter(status=Status.APPROVED, approved_until__lte=now)
     return rows.select_related("owner").order_by("approved_until", "pk")
 
 
 def ownerless() -> QuerySet[Client]:
-    """Agents that nobody answers for: without an owner, or whose owner has left."""
+    """Agents without an owner, or whose owner has left."""
     rows = Client.objects.filter(Q(owner=None) | Q(owner__is_active=False))
     return rows.exclude(status=Status.RETIRED).select_related("owner").order_by("client_id")
 

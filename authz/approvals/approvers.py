@@ -72,7 +72,7 @@ def _approvers(given: object, server: ProtectedResource | None) -> Approvers:
             try:
                 return Approvers.from_mapping(said)
             except RuleError:
-                # Somebody wrote past `apply` and the console: whom it means isn't known, so administrators decide.
+                # Written past `apply` and the console: the approvers aren't known, so administrators decide.
                 return Approvers(roles=("administrator",))
     if server is not None and server.owner_id is not None:
         return Approvers(owner=True, roles=("administrator",))
@@ -96,7 +96,7 @@ def objection(request: AccessRequest, by: User, deciding: Panel | None = None) -
 
 
 def are_enough(request: AccessRequest, by: Sequence[User]) -> bool:
-    """Whether these people, to none of whom there is an objection, answer every demand."""
+    """Whether these people answer every demand. There is no objection to any of them."""
     deciding = panel(request)
     answered = [demand for person in by for demand in deciding.means(person)]
     return all(answered.count(demand) >= demand.count for demand in deciding.demands)

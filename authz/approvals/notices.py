@@ -1,4 +1,4 @@
-"""What is told about access requests, and to whom (authz/notifications/__init__.py): those who may decide one, and
+"""Notices about access requests, and who gets them (authz/notifications/__init__.py): those who may decide one, and
 those it is for. Plain text for people; identifiers for systems.
 """
 
@@ -14,7 +14,7 @@ MOST_AN_HOUR = 10
 
 
 def path_of(request: AccessRequest) -> str:
-    """The request's page, for whoever may see it."""
+    """The request's page."""
     return f"/account/requests/{request.pk}"
 
 
@@ -28,7 +28,7 @@ def opened(request: AccessRequest, now: datetime) -> None:
         approvers.who(request, approvers.TOLD),
         request,
         subject=f"{_agent(request)} waits for an approval at {_server(request)}",
-        lines=["An agent asks for access that somebody has to decide.", "", *_facts(request)],
+        lines=["An agent asks for access that an approver has to decide.", "", *_facts(request)],
         now=now,
     )
 
@@ -79,7 +79,7 @@ def denied(request: AccessRequest, now: datetime) -> None:
 
 
 def ended(request: AccessRequest, by: User, now: datetime) -> None:
-    """Tell those whom it was for that an approval ended before its time."""
+    """Tell the people that it was for that an approval ended before its time."""
     _tell(
         Kind.ACCESS_CANCELLED,
         _concerned(request),
@@ -106,8 +106,8 @@ def ends_soon(request: AccessRequest, now: datetime) -> None:
 
 
 def agent_waits(client: Client, person: User, now: datetime) -> list[Notification]:
-    """Tell those who may approve agents that a person asks for one that nobody has approved yet: once a week for each,
-    and not for more than so many an hour, since anybody can make up agents (attack 10). Returns who was told."""
+    """Tell those who may approve agents that a person asks for one that isn't approved yet: once a week for each,
+    and not for more than so many an hour, since any client can make up agents (attack 10). Returns who was told."""
     if told := told_of_agent(client, now):
         return told
     about = f"agent:{client.pk}"
@@ -119,7 +119,7 @@ def agent_waits(client: Client, person: User, now: datetime) -> list[Notificatio
         Kind.AGENT_WAITS,
         who_approves_agents(approvers.TOLD),
         subject=f"{plain(client.name or client.host or client.client_id, 40)} waits to be approved as an agent",
-        body=f"{person.username} wants to use an agent that nobody has approved yet.\n\n"
+        body=f"{person.username} wants to use an agent that isn't approved yet.\n\n"
         f"Agent:      {client.host or client.client_id}\nCalls itself “{plain(client.name)}”",
         link=f"/console/authz/client/{client.pk}/change/",
         about=about,
@@ -202,7 +202,7 @@ def _whom(request: AccessRequest) -> str:
 
 
 def _deciders(request: AccessRequest) -> str:
-    return " and ".join(vote.by.username for vote in request.votes.select_related("by")) or "Somebody"
+    return " and ".join(vote.by.username for vote in request.votes.select_related("by")) or "An approver"
 
 
 def _comments(request: AccessRequest) -> list[str]:

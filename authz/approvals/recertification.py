@@ -1,4 +1,4 @@
-"""Whoever answers for an agent is told before its approval ends, twice, and when it has ended (a periodic task).
+"""The owner of an agent is told before its approval ends, twice, and when it has ended (a scheduled task).
 
 The end itself needs no task: whatever lets an agent do anything looks at the clock (`Client.state`).
 """
@@ -35,7 +35,7 @@ def _due(number: int, end: datetime) -> QuerySet[Client]:
 
 def _tell(client: Client, number: int, now: datetime) -> None:
     with unit_of_work():
-        # Of two nodes one tells; and whoever renewed it in this moment is not told that it ends.
+        # Of two nodes one tells; a person who renewed it in this moment isn't told that it ends.
         same = Client.objects.filter(pk=client.pk, approved_until=client.approved_until, approval_reminders__lt=number)
         if not same.update(approval_reminders=number):
             return

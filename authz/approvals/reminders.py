@@ -16,7 +16,7 @@ def run() -> None:
     due = AccessRequest.objects.filter(status=AccessRequest.Status.APPROVED, remind__lte=now)
     for row in due.select_related("client__owner", "user").order_by("remind")[:BATCH]:
         with unit_of_work():
-            # One conditional statement, so that of two nodes one tells (law 3).
+            # One conditional statement, so that of two nodes one tells (invariant 3).
             mine = due.filter(pk=row.pk).update(remind=None)
             if mine and row.expires is not None and row.expires > now:
                 notices.ends_soon(row, now)

@@ -80,7 +80,7 @@ def deny(request: AccessRequest, *, by: User, comment: str, now: datetime) -> Ac
 def _voted(vote: AccessVote, now: datetime) -> AccessRequest:
     """The open request as it is now, with this vote cast in it, held until the transaction ends."""
     # One conditional statement, which takes the row: of two who decide at once the second one waits here, and then
-    # finds it decided, or what the first one left (law 3).
+    # finds it decided, or what the first one left (invariant 3).
     still_open = AccessRequest.objects.filter(
         pk=vote.request_id, status=Status.OPEN, last_asked__gt=now - LAPSES_AFTER
     ).update(status=Status.OPEN)
@@ -88,14 +88,14 @@ def _voted(vote: AccessVote, now: datetime) -> AccessRequest:
     current = AccessRequest.objects.select_related("client__owner", "user").get(pk=vote.request_id)
     if problem := approvers.objection(current, User.objects.get(pk=vote.by_id)):
         raise NotDecided(problem)
-    # Of an answer to what the agent was nothing would hold for what it is (attack 7), and nobody has read that.
+    # An approval of what the agent was doesn't hold for what it is (attack 7).
     if vote.approves and current.client.consent_digest != current.client_digest:
         raise NotDecided("The agent has changed since it asked. It asks again as what it is now.")
     if not still_open:
-        raise NotDecided("It is no longer open: somebody else was quicker, or it has lapsed.")
+        raise NotDecided("It is no longer open: another approver was quicker, or it has lapsed.")
     current.votes.filter(expires__lte=now).delete()
     if current.votes.filter(by=vote.by_id).exists():
-        raise NotDecided("You have decided this already. Somebody else has to approve it, too.")
+        raise NotDecided("You have decided this already. Another approver has to approve it, too.")
     vote.time, vote.comment = now, visible_lines(vote.comment)[:LONGEST_TEXT]
     vote.save(force_insert=True)
     return current

@@ -1,5 +1,5 @@
 """The switch: all access of an agent, a person, an authorization, a session, an MCP server, an issuer, a document, or
-of everybody ends at once.
+of everyone ends at once.
 
 One transaction stops issuing and ends what stands. From its commit on nothing is issued, no refresh succeeds, and
 introspection calls every token under it inactive; what a request that began before it still got is judged by that, too.
@@ -221,9 +221,9 @@ def undo(row: CutOff, *, by: str, now: datetime) -> State:
 def _undone(row: CutOff, found: Target, by: str, now: datetime) -> State:
     if found.reinstate is None or not row.can_be_undone:
         raise NothingToUndo(Reason.NOTHING)
-    # Whoever suspends one of the rows at this moment waits here, or is waited for: what comes last holds.
+    # A request that suspends one of the rows at this moment waits here, or this one waits: the last one holds.
     _lock(found)
-    # One conditional statement: of two who undo it at once, one does (law 3).
+    # One conditional statement: of two requests that undo it at once, one does (invariant 3).
     if not CutOff.objects.filter(pk=row.pk, undone=None).update(undone=now, undone_by=by):
         raise NothingToUndo(Reason.DONE)
     left = _as_left(row, found)

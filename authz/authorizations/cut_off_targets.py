@@ -51,7 +51,7 @@ def person(identifier: str) -> Target | None:
         authorizations=Authorization.objects.filter(user=user),
         consents=Consent.objects.filter(user=user),
         codes=AuthorizationCode.objects.filter(user=user),
-        # Without a session of before, whoever held one is not signed in when the account comes back.
+        # An earlier session must not sign its holder in when the account comes back.
         sessions=BrowserSession.objects.filter(user=user),
         subject=str(user.subject),
     )

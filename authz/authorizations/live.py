@@ -1,7 +1,7 @@
-"""Reading a standing authorization, with its person, in one statement.
+"""Reading an authorization, with its person, in one statement.
 
 Refreshing and introspecting do this for every token, and the ORM's query building would cost several times what all the
-rest of the request does (`make bench`). What comes out is the model itself, so nobody else notices.
+rest of the request does (`make bench`). What comes out is the model itself, so callers see no difference.
 """
 
 import json
@@ -86,7 +86,7 @@ def groups_of(user: User) -> tuple[str, ...]:
 
 
 def rotate(pk: UUID, *, generation: int, now: datetime, expires: datetime) -> bool:
-    """Compare and swap the generation. False: another request has rotated, or revoked, in between (law 3).
+    """Compare and swap the generation. False: another request has rotated, or revoked, in between (invariant 3).
 
     A row that is older than `generation` has lost rotations, and is brought up to it
     (docs/decisions/0046-a-rotation-that-was-lost.md).

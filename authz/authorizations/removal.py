@@ -1,12 +1,12 @@
 """Removing an agent, a person or an MCP server: what had an authorization is ended and stays, hidden.
 
 If its row went, its authorizations would go along, and a status list would say VALID again of tokens that are still
-alive; and the audit would speak of somebody whom nobody can name. So the row stays and nothing of it works: whatever
+alive; and the audit would name a subject without an account. So the row stays and nothing of it works: whatever
 rested on it ends, each with its event, and secrets, sessions and links go. What never had anything is removed.
 
-An identifier is not given to somebody else. A client_id or a resource that a file names again is the same row, as a
-new registration under which nothing of before lives. A user name may be used again, and that is another person with a
-subject of their own (docs/decisions/0041-ended-not-removed.md).
+An identifier is not given to another person or client. A client_id or a resource that a file names again
+is the same row, as a new registration; nothing of before is live under it. A user name may be used again: the new
+account has a subject of its own (docs/decisions/0041-ended-not-removed.md).
 """
 
 import secrets
@@ -131,7 +131,7 @@ def _end_person(row: User, now: datetime) -> None:
     row.groups.clear()
     row.user_permissions.clear()
     row.ended, row.is_active, row.role, row.email = now, False, User.Role.NONE, ""
-    # The name is free again; who bears it next is somebody else.
+    # The name is free again; the next account with this name is another one.
     row.username = f"{row.username[:130]} (ended {row.subject.hex[:8]})"
     row.set_unusable_password()
     row.save()

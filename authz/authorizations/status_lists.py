@@ -35,9 +35,9 @@ BLOCK = 64
 BLOCK_HELD = timedelta(hours=12)
 # > ttl: the maximum amount of time, in seconds, that the Status List Token can be cached by a consumer (§5.1)
 TTL = 60
-# How long a list may be relied on at all: whoever got it at the last moment from a cache keeps it for `TTL` still.
+# How long a list may be relied on at all: a reader that got it at the last moment from a cache keeps it for `TTL`.
 LIFETIME = 3 * TTL
-# A process looks at the rows again after so many seconds, if somebody asks.
+# A process reads the rows again after so many seconds, when a request asks for the list.
 LOOK_INTERVAL = 1.0
 # What every resource server can verify (RFC 9068 §2.1).
 ALG = "RS256"
@@ -92,7 +92,7 @@ def entry_of(authorization: Authorization, resource: ProtectedResource | None) -
         entry = allot(_kind_of(authorization))
         if not authorization._state.adding:
             rows = Authorization.objects.filter(pk=authorization.pk)
-            # Of two at once one is first, and both say what it said (law 3).
+            # Of two at once one is first, and both say what it said (invariant 3).
             if not rows.filter(status_list=None).update(status_list=entry.number, status_index=entry.index):
                 authorization.refresh_from_db(fields=["status_list", "status_index"])
                 return entry_of(authorization, resource)
@@ -107,7 +107,7 @@ def _kind_of(authorization: Authorization) -> Kind:
 
 
 def allot(kind: Kind) -> Entry:
-    """An entry that nobody else gets. Not inside `unit_of_work()`: what is rolled back would be allotted twice."""
+    """An entry that no other authorization gets. Not inside `unit_of_work()`: a rollback would allot it twice."""
     if in_unit_of_work():
         raise RuntimeError("a status list's entries are allotted before the transaction")
     while True:
@@ -128,7 +128,7 @@ def _reserve(kind: Kind) -> _Block:
         if row is None:
             row = StatusList.objects.create(kind=kind, seed=secrets.token_hex(16), created=now)
         after = row.allotted + BLOCK
-        # One conditional statement: no two processes get the same block (law 3).
+        # One conditional statement: no two processes get the same block (invariant 3).
         if StatusList.objects.filter(pk=row.pk, allotted=row.allotted).update(
             allotted=after, closed=now if after >= SIZE else None
         ):
@@ -241,5 +241,5 @@ def over(now: datetime) -> QuerySet[StatusList]:
     outlived = Q(pk__in=())
     for kind, longest in OUTLIVED.items():
         outlived |= Q(kind=kind, closed__lt=now - longest)
-    nobody = Q(closed__lt=now - keys.LONGEST_TOKEN - BLOCK_HELD) & ~Exists(living)
-    return StatusList.objects.filter(outlived | nobody)
+    unused = Q(closed__lt=now - keys.LONGEST_TOKEN - BLOCK_HELD) & ~Exists(living)
+    return StatusList.objects.filter(outlived | unused)

@@ -10,7 +10,7 @@ MAXIMUM_LENGTH = 1024
 
 
 def find(client_id: str) -> Client:
-    """The client, whatever its status. Raises `OAuthError` for one that nobody knows or that a resolver refuses.
+    """The client, whatever its status. Raises `OAuthError` for one that is not known, or that a resolver refuses.
 
     The row is shared by all requests until configuration changes: treat it as read-only.
     """

@@ -39,7 +39,7 @@ ORGANISATIONS = frozenset(
         "registration_source",
     }
 )
-# What this server keeps of it, for nobody to set: secrets' digests, digests, and columns of the toolkit's.
+# What this server keeps of it and no caller sets: secrets' digests, digests, and columns of the toolkit's.
 KEPT = frozenset(
     {
         "id",

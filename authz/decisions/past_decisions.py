@@ -95,7 +95,7 @@ def event_of_token(jti: str, authorization: str = "") -> AuditEvent:
 
 def _explained(question: AccessQuestion, rules: RuleSet, moment: float, approvals: tuple[Approval, ...]) -> Explanation:
     found = explain(question, rules, moment, approvals)
-    # Without a resource it was one on a sign-in, which no rule names: whoever may anything may sign in.
+    # Without a resource it was one on a sign-in, which no rule names: a person who may do anything may sign in.
     if not question.resource:
         found = replace(found, decision=decide_sign_in(question, rules, moment, approvals))
     return found

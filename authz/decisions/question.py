@@ -20,7 +20,7 @@ def access_question(
 ) -> AccessQuestion:
     """The question: may this client reach this resource with these scopes?
 
-    sign_in  that of the person whom the client asks for; None where it asks for itself.
+    sign_in  that of the person that the client acts for; None where it acts for itself.
     address  the IP address that the request came from; "" where it doesn't matter.
     """
     known = scopes_of(resource) if resource else {}

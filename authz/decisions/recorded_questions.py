@@ -3,7 +3,7 @@
 An event since decisions record their question (`detail.ask`) says what was asked as it was then. Of an older one, and
 of groups that no rule named then, today's rows are taken.
 
-A million events are too many to read while somebody waits, so a bounded number is: runs of neighbours, evenly spread
+A million events are too many to read in one request, so a bounded number is read: runs of neighbours, evenly spread
 over the time, each found by its primary key.
 """
 
@@ -54,7 +54,7 @@ class Known:
     def of(cls, events: Sequence[AuditEvent]) -> "Known":
         """The rows that these events speak of: a statement for each kind and five hundred."""
         clients = {row.client_id: row for row in _in_bulk(Client, "client_id", {e.client_id for e in events})}
-        # Groups are asked for by the username too: a refusal names nobody's subject.
+        # Groups are asked for by the username too: a refusal names no subject.
         people = _in_bulk(User, "subject", {e.subject for e in events if len(e.subject) == 36})
         named = _in_bulk(User, "username", {str(e.detail.get("ask", {}).get("user", "")) for e in events})
         users = {key: user for user in (*people, *named) for key in (str(user.subject), user.username)}
@@ -75,7 +75,7 @@ def _in_bulk(model: Any, column: str, values: set[str]) -> list[Any]:
 def ask_of(event: AuditEvent, known: Known) -> AccessQuestion | None:
     """What policy was asked when this was recorded; None if it was not asked."""
     resource = event.resource or str(event.detail.get("resource", ""))
-    # What signs somebody in and nothing else is a token for this server itself.
+    # A token that only signs a person in is one for this server itself.
     resource = "" if resource == conf.endpoint("userinfo") else resource
     facts = event.detail.get("ask")
     if facts is not None:

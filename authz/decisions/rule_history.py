@@ -1,7 +1,7 @@
 """The rules' history: who changed what and when, what was in force at any time, and going back to it.
 
 Triggers write a row for each change of a rule, in the transaction of the change (authz/models/triggers.py), so the
-history is complete whoever writes; who it was, the writer says with `written_by`. The highest id is the version of the
+history is complete. The writer names the author with `written_by`. The highest id is the version of the
 rules as a whole, and with their digest it is named by every decision (docs/decisions/0024-rule-history.md).
 """
 

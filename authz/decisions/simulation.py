@@ -1,4 +1,4 @@
-"""What other rules would change, before anybody saves them: who gains and who loses, over all agents, people and
+"""What other rules would change before they are saved: who gains and who loses, over all agents, people and
 MCP servers; those too that stand behind other authorization servers, for which this one issues ID-JAGs.
 
 Approvals count for nothing here: what waits for a human is said to wait.
@@ -64,14 +64,14 @@ class Cast:
 
 
 class Unknown(Exception):
-    """There is nobody and nothing of this name to look at, in words for who asked."""
+    """No agent, person or server has this name, in words for the person who asked."""
 
 
 def cast(*, client_id: str = "", username: str = "", resource: str = "") -> Cast:
-    """Everybody there is; or only this agent, this person, this server. Raises `Unknown`."""
+    """All agents, people and servers; or only this agent, this person, this server. Raises `Unknown`."""
     acting = agents(client_id, time.time())
     found = Cast(agents=acting, persons=_persons(username), servers=servers(resource, acting))
-    # Of nobody every question would be answered by "nothing", and a misspelt one by what it hoped for.
+    # For an empty selection every question would be answered by "nothing", a misspelt one too.
     for name, rows in ((client_id, found.agents), (username, found.persons), (resource, found.servers)):
         if name and not rows:
             raise Unknown(f"There is no {name!r}, or it is switched off.")
@@ -167,7 +167,7 @@ def current() -> dict[str, PolicyRule]:
 
 
 def shifts(old: RuleSet, new: RuleSet, among: Cast, now: float) -> list[Shift]:
-    """Each scope that somebody would reach otherwise, in order."""
+    """Each scope whose reach would change, in order."""
     before, after = _levels(old, among, now), _levels(new, among, now)
     return sorted(
         Shift(

@@ -1,7 +1,7 @@
-"""Who sent this person here? The first half of an authorization request, for which nobody needs to be signed in.
+"""The first half of an authorization request: the client and its redirect URI, for which no sign-in is needed.
 
-It is asked before there is a session, so that a flood of strangers, of whom most are stopped here, costs little of what
-people and agents who are known need (attack 10): whoever is stopped gets a page that was drawn before.
+Rejects unknown clients before a session is created, so a flood of invalid requests stays cheap (attack 10). The page of
+a rejected request is rendered once and kept.
 """
 
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
                     params = _read(request)
                     audit.concerns(resource=harmless(params.get("resource", "")))
                     request.META[_ARRIVAL] = _arrive(params)
-                    # Before anybody signs in, and not only where it would be lost.
+                    # Before the person signs in, and not only where it would be lost.
                     here = address(request)
                     if _ANEW in request.META:
                         return HttpResponseRedirect(here, status=303)
@@ -122,7 +122,7 @@ def _arrive(params: Params) -> Arrival:
 
 
 def _stopped(request: HttpRequest, error: OAuthError, *, claimed: str) -> HttpResponse:
-    """A page and no redirect: whoever sent the person here is not to be trusted with one (attack 28)."""
+    """A page and no redirect: the client that sent the person here isn't trusted with one (attack 28)."""
     try:
         error = record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=claimed)
     except UnrecordedError as unrecorded:

@@ -53,7 +53,7 @@ class ConsentPage:
             "subject": {"username": subject.username, "email": subject.email},
             "warnings": [],
         }
-        # The request as a whole: its state, nonce and code_challenge aren't shown, but they say whom the code is for.
+        # The whole request: its state, nonce and code_challenge aren't shown, but they decide who gets the code.
         # The form posts to the page's own address, and another request can stand in the address of a POST.
         self._shown = (dict(params), redirect_uri, form_binding.client_state(client), self._context)
 

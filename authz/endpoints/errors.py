@@ -1,5 +1,5 @@
 """The pages for people when something broke here: 503 where the database did not answer, 500 for the rest;
-and those for what somebody may not do.
+and those for actions that a person may not do.
 """
 
 import sys
@@ -20,7 +20,7 @@ GIVES_NOTHING = (DatabaseFailure, UnrecordedError)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's `handler500`. It asks nobody: the database may be what is broken."""
+    """Django's `handler500`. It reads nothing: the database may be what is broken."""
     if isinstance(sys.exception(), GIVES_NOTHING):
         return unavailable()
     return HttpResponse(_page("500.html"), status=500)
@@ -33,7 +33,7 @@ def unavailable() -> HttpResponse:
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's `handler403`: what somebody tries that they may not is worth knowing."""
+    """Django's `handler403`: an attempt without permission is worth knowing."""
     record_refused_page(request, Reason.PAGE_FORBIDDEN, str(exception))
     return defaults.permission_denied(request, exception)
 

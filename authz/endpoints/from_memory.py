@@ -1,5 +1,5 @@
-"""What this process can say while the database does not answer: the documents that everybody reads and that hold no
-secret, which are metadata and JWKS (docs/decisions/0044-a-database-that-hangs.md).
+"""What this process can say while the database does not answer: the public documents, which hold no
+secret: metadata and JWKS (docs/decisions/0044-a-database-that-hangs.md).
 
 A resource server that starts anew meanwhile finds our keys, and goes on verifying tokens.
 """
@@ -49,7 +49,7 @@ def refreshed_by(refresh: Callable[[], object]) -> None:
 
 
 def refresh() -> None:
-    """Fill all memories, so that a process which nobody has asked yet can answer, too. Raises what the database
+    """Fill all memories, so that a process without an earlier request can answer, too. Raises what the database
     raises; what was kept is still there then.
     """
     for one in _refreshers:

@@ -75,7 +75,7 @@ class MachineRequest:
         return body
 
 
-# By either way. Nobody asks a machine endpoint for more than the two have in common.
+# Django's request or the one of the event loop: a view uses only what the two have in common.
 Request = HttpRequest | MachineRequest
 Response = HttpResponse | Answer
 View = Callable[[Any], Response]
@@ -128,7 +128,7 @@ def machine_endpoint(
 
     `reads` gives the statements that it reads first, by its form: they go to the database together with the first one.
     `name` is what it is counted and limited as, if not by the view's own. `is_remembered` says that its answer is the
-    same for everybody, and may be given from memory while the database does not answer.
+    same for every client, and may be given from memory while the database does not answer.
     """
 
     def decorate(view: View) -> Endpoint:
@@ -211,7 +211,7 @@ def _answer(
         return response
     except DatabaseFailure as failure:
         leave_if_locked(failure)
-        # Nothing was issued: what would have been recorded was rolled back with it (law 4).
+        # Nothing was issued: what would have been recorded was rolled back with it (invariant 4).
         log.exception("the database did not answer")
         metrics.DATABASE_ERRORS.add(audit.current_origin().endpoint)
         return json_response(OAuthError(Reason.UNAVAILABLE).body(), status=503, headers={"Retry-After": "5"})

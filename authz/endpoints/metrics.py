@@ -1,6 +1,6 @@
 """`/metrics` for Prometheus: what this server's processes on this machine have counted, and what the database says.
 
-It tells whoever reads it which issuers are trusted and how busy everybody is, so it is there only for whoever brings
+It tells its reader which issuers are trusted and how busy each client is, so it answers only a request that brings
 `GATEHOUSE_METRICS_TOKEN`, and not at all without one. An address would prove nothing: behind a proxy on the same
 machine every request of a stranger comes from loopback.
 """

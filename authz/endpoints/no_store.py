@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponseBase
 
-# What is the same for everybody says so itself, in a header of its own (logos, key sets, metadata, status lists).
+# A public document sets a header of its own (logos, key sets, metadata, status lists).
 NO_STORE = "no-store"
 
 

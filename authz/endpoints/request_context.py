@@ -79,7 +79,7 @@ def _answer_anyway(request: HttpRequest, exception: Exception) -> HttpResponse |
 
 
 def too_many(request: HttpRequest, error: OAuthError) -> HttpResponse:
-    """The page for somebody who has to wait (429)."""
+    """The page that asks a person to wait (429)."""
     context = {"seconds": error.retry_after, "correlation_id": audit.current_origin().request_id}
     response = render(request, "429.html", context, status=429)
     response["Retry-After"] = str(error.retry_after)

@@ -13,7 +13,7 @@ from authz.protocol.status_list import CONTENT_TYPE
 # > a qvalue of 0 means "not acceptable" (RFC 9110 §12.4.2)
 _ACCEPTS_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.IGNORECASE)
 
-# A list never names a person or an agent, and whoever holds a token may read its list: any origin, no authentication.
+# A list never names a person or an agent, and the holder of a token may read its list: any origin, no authentication.
 
 
 def serve(request: HttpRequest, number: int) -> HttpResponse:
@@ -45,7 +45,7 @@ def _list(request: HttpRequest, number: int) -> Response:
 
 @machine_endpoint("GET", "HEAD")
 def aggregation(request: Request) -> Answer:
-    """All lists, for whoever wants to have them before a token names one (§9.3)."""
+    """All lists, for a resource server that fetches them before a token names one (§9.3)."""
     uris = [status_lists.uri(number) for number in status_lists.numbers()]
     return json_response({"status_lists": uris}, cache=f"public, max-age={status_lists.TTL}")
 

@@ -1,4 +1,4 @@
-"""The pages of a person whose request waits for somebody: for the approval of the request, or of the agent.
+"""The pages of a person whose request waits for an approval: of the request, or of the agent.
 
 A GET only says what waits. A button asks for it (attack 31: a page elsewhere can send a person's browser here, and must
 not be able to ask approvers in the person's name).
@@ -29,7 +29,7 @@ _WAITS = "Your organisation lets a person decide this. It is asked for, once; no
 _MAY_BE_ASKED = "Your organisation lets a person decide this. Nobody has been asked yet."
 
 
-# --- A request that somebody decides ----------------------------------------------------------------------------------
+# --- A request that waits for an approver ---------------------------------------------------------------------------
 
 
 def for_request(
@@ -81,7 +81,7 @@ def for_request(
     return render(request, "authorize/waiting.html", context, status=403)
 
 
-# --- An agent that nobody has approved --------------------------------------------------------------------------------
+# --- An agent that waits for its approval ---------------------------------------------------------------------------
 
 
 def for_agent(request: HttpRequest, client: Client, now: float) -> HttpResponse:
@@ -121,7 +121,7 @@ def for_agent(request: HttpRequest, client: Client, now: float) -> HttpResponse:
 
 
 def _why_it_waits(client: Client) -> str:
-    """In words; "" if nobody has approved it so far."""
+    """In words; "" if it was never approved."""
     if client.status == Client.Status.APPROVED:
         return "The approval of this agent has ended, and nobody has renewed it yet."
     return registry.presentation(client).get("waits_because", "")

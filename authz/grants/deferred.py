@@ -61,7 +61,7 @@ def _answer(grant: Grant, request: TokenRequest, pending: OAuthError, *, asks: b
 
 
 def told(client: Client, resource: str) -> str:
-    """Who is told that a request waits: what the client's row says, else its resource's, else everybody."""
+    """Who is told that a request waits: what the client's row says, else its resource's, else all approvers."""
     if client.pending_answer:
         return client.pending_answer
     found = next((row for row in resources.cached().values() if row.identifier == resource), None)

@@ -64,8 +64,8 @@ class Authorization(models.Model):
 
     def __str__(self) -> str:
         agent = self.client.name or self.client.client_id
-        whom = self.user.username if self.user else "itself"
-        return f"{agent} for {whom} at {self.resource.name if self.resource else 'this server'}"
+        subject = self.user.username if self.user else "itself"
+        return f"{agent} for {subject} at {self.resource.name if self.resource else 'this server'}"
 
 
 class Consent(models.Model):

@@ -1,7 +1,7 @@
 """Who may approve what a rule holds, and how many of them it takes.
 
 A rule that asks for an approval says it in `approvers`, or else the MCP server does, or else it is `DEFAULT`. What is
-named adds up: a person is an approver if any of it means them, and nobody else is, administrators neither.
+named adds up: a person is an approver if any of it names them. No one else is, not even administrators.
 
 owner    whether the MCP server's owner is one.
 users    user names.
@@ -32,7 +32,7 @@ class Approvers:
 
     @classmethod
     def from_mapping(cls, value: object, field: str = "approvers") -> "Approvers":
-        """Approvers from their shape in YAML or JSON. Raises RuleError, also for approvers that are nobody."""
+        """Approvers from their shape in YAML or JSON. Raises RuleError, also for approvers that name no one."""
         given = mapping(value, field, ("owner", "users", "groups", "roles", "count"))
         found = cls(
             owner=switch(given.get("owner", False), f"{field}.owner"),
@@ -44,7 +44,7 @@ class Approvers:
         if found.count > MAX_APPROVERS:
             raise RuleError(f"{field}.count", f"must be at most {MAX_APPROVERS}.")
         if not (found.owner or found.users or found.groups or found.roles):
-            raise RuleError(field, "names nobody: give it an owner, users, groups or roles.")
+            raise RuleError(field, "names no one: give it an owner, users, groups or roles.")
         alone = found.owner and not (found.groups or found.roles)
         if not found.groups and not found.roles and len(found.users) + alone < found.count:
             raise RuleError(f"{field}.count", "is more than the people who are named.")
@@ -71,7 +71,7 @@ class Approvers:
 def _exact(value: object, field: str) -> tuple[str, ...]:
     found = texts(value, field)
     if "*" in found:
-        raise RuleError(field, "must be exact: not everybody is an approver.")
+        raise RuleError(field, "must be exact: approvers can't be everyone.")
     return found
 
 

@@ -46,7 +46,7 @@ class RuleSet:
         return self.machines if question.subject is None else self.rules_for_person(question.subject, question.groups)
 
     def rules_for_person(self, username: str, groups: tuple[str, ...]) -> int:
-        # A person without a name is neither a machine nor anybody who signed in.
+        # A person without a name is neither a machine nor a person who signed in.
         if not username:
             return 0
         return union(self.users, ("*", username)) | union(self.groups, ("*", *groups))

@@ -1,7 +1,7 @@
 """The circumstances under which a rule applies, and whether a question is in them: yes, no, or not established.
 
 A condition that is left out, null or an empty list asks for nothing. (This differs from the lists of who and what,
-where an empty list names nobody: those permit, these only restrict.) The entries of a list are alternatives.
+where an empty list matches none: those permit, these only restrict.) The entries of a list are alternatives.
 
 What isn't known counts for the restriction: an allow needs YES, a deny or require_approval is kept off only by NO. Two
 conditions need more words:
@@ -57,7 +57,7 @@ class Hours:
     days: tuple[str, ...] = ()
     timezone: str = "UTC"
 
-    def hold(self, now: float) -> bool:
+    def include(self, now: float) -> bool:
         there = datetime.fromtimestamp(now, _zone(self.timezone))
         minute = there.hour * 60 + there.minute
         if self.start < self.end:
@@ -133,7 +133,7 @@ _FIELDS = ("max_auth_age", "acr", "amr", "networks", "environments", "not_before
 def match_circumstances(
     conditions: Conditions, question: AccessQuestion, now: float, in_force_at: float
 ) -> list[tuple[str, Match]]:
-    """(field, verdict) of each condition that is set and doesn't speak of the sign-in.
+    """(field, match) of each condition that is set and isn't about the sign-in.
 
     `in_force_at` is the moment that the rule's validity is judged at; it differs from `now` only when a change is tried
     on past questions.
@@ -148,12 +148,12 @@ def match_circumstances(
     if conditions.networks:
         found.append(("networks", _within(question.address, conditions.networks)))
     if conditions.hours is not None:
-        found.append(("hours", YES if conditions.hours.hold(now) else NO))
+        found.append(("hours", YES if conditions.hours.include(now) else NO))
     return found
 
 
 def match_authentication(conditions: Conditions, question: AccessQuestion, now: float) -> list[tuple[str, Match]]:
-    """(field, verdict) of each condition that is set and that a new sign-in could meet."""
+    """(field, match) of each condition that is set and that a new sign-in could meet."""
     found: list[tuple[str, Match]] = []
     if conditions.acr:
         found.append(("acr", _one_of(question.acr, conditions.acr)))

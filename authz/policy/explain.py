@@ -76,7 +76,7 @@ class RuleTrace:
     """One rule on one question.
 
     rule        all of it; `sentence` says it in words.
-    verdict     "yes" if it speaks of the question, "no", or "not established".
+    verdict     "yes" if it matches the question, "no", or "not established".
     status      whether it is in force at all at that moment, or why it isn't.
     restricts   scopes that it denies or holds until they are approved.
     permits     scopes that it allows, or would allow once they are approved.

@@ -11,7 +11,7 @@ from authz.policy.question import AccessQuestion, ClientKind, ClientStatus
 
 def facts_of(question: AccessQuestion, groups: Container[str]) -> dict[str, object]:
     """The facts of a question. Of the person's groups those in `groups`: the ones that rules name. A directory may
-    put somebody into hundreds and no decision could depend on the others.
+    put a person into hundreds, and no decision depends on the others.
     """
     facts: dict[str, object] = {
         "user": question.subject,

@@ -1,7 +1,7 @@
 """A question: everything that one decision may depend on, as one frozen value.
 
 Every grant, the consent page, CIMD admission, a refresh and the console's simulator put the same question in this
-shape. Who puts it has already authenticated the client and the person, resolved the resource to its canonical URI and
+shape. The caller has already authenticated the client and the person, resolved the resource to its canonical URI and
 parted the identity scopes (`part_scopes`) from the resource's own.
 """
 
@@ -37,7 +37,7 @@ class AccessQuestion:
     subject         the person's username, as rules write it; None when the client asks for itself.
     groups          the person's groups; without a subject they count for nothing.
     grant_type      the grant that the authorization comes from. A refresh keeps it and sets `refresh`: it is then
-                    spoken of by rules that name the original grant and by rules that name `refresh_token`.
+                    matched by rules that name the original grant and by rules that name `refresh_token`.
     resource        the canonical URI of the protected resource.
     scopes          what is asked for, in the request's order: (name, sensitivity); sensitivity "" if it isn't known.
     acr, amr, auth_time   how and when (seconds since the epoch) the person signed in.
@@ -79,5 +79,5 @@ class AccessQuestion:
         return asked
 
     def grant_names(self) -> tuple[str, ...]:
-        """The grant types by which rules may speak of this question."""
+        """The grant types by which rules match this question."""
         return (self.grant_type, "refresh_token") if self.refresh else (self.grant_type,)

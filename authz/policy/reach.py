@@ -1,9 +1,9 @@
 """Who can reach what: over many agents, persons and servers at once.
 
     reach(rules, agents, persons, [server], now)     who can reach this server, through which agents, with which scopes?
-    reach(rules, [agent], persons, servers, now)     what can this agent reach, and for whom?
+    reach(rules, [agent], persons, servers, now)     what can this agent reach, and for which persons?
 
-Agents that the same rules speak of get the same answer, and so do persons; each such class is decided once, so ten
+Agents that the same rules match get the same answer, and so do persons; each such class is decided once, so ten
 thousand agents cost as much as there are differences between them.
 """
 
@@ -53,7 +53,7 @@ class Server:
     authorization_server  the issuer of the other authorization server that it stands behind; "" for this one's own.
     behind                what people call that authorization server; "" if they call it nothing.
     grant_types           the grants that lead there; None: every one.
-    clients               who can come there at all; None: everybody.
+    clients               the clients that can come there at all; None: every one.
     """
 
     identifier: str
@@ -70,7 +70,7 @@ class Reach:
     `resource` and `authorization_server` are those of `Server`.
 
     scopes        granted now, whatever the sign-in and the network.
-    waiting       granted once somebody approves, at best.
+    waiting       granted once an approver approves, at best.
     conditional   granted at best, without an approval: after the right sign-in, from the right network, at the right
                   time. Each condition is judged by itself, so this is rather too much than too little.
     """

@@ -1,10 +1,11 @@
 """A rule: what the organisation allows, denies, or wants a human to approve.
 
-Its lists say whom and what it speaks about, and an empty list speaks about nobody or nothing. "*" alone is everything.
+Its lists say which clients, people, grants, resources and scopes it applies to; an empty list matches none. "*" alone
+matches all.
 
 clients        see `clients.py` for the patterns.
-users, groups  persons, by name; together they are alternatives, and "*" in either is anybody signed in. A rule with
-               neither is for machines: questions without a subject. No rule speaks about both; that takes two.
+users, groups  persons, by name; together they are alternatives, and "*" in either is any signed-in person. A rule with
+               neither is for machines: questions without a subject. No rule applies to both; that takes two.
 grant_types    see `AccessQuestion.grant_type` for refreshes.
 resources      canonical URIs.
 scopes         the resource's scopes. With `sensitivities`, only those of them that have one of these sensitivities; a
@@ -13,7 +14,7 @@ conditions     see `conditions.py`.
 max_lifetime   seconds that a token may live at most.
 approvers      who may give the approval that a require_approval asks for; see `approvers.py`.
 
-A deny takes away exactly the scopes it speaks about and leaves the others; `scopes: ["*"]` takes away all of them.
+A deny takes away exactly the scopes it names and leaves the others; `scopes: ["*"]` takes away all of them.
 """
 
 from collections.abc import Mapping

@@ -25,7 +25,7 @@ _GRANTS = {
     "urn:ietf:params:oauth:grant-type:jwt-bearer": "an identity assertion",
     "urn:ietf:params:oauth:grant-type:token-exchange": "token exchange",
 }
-_NOBODY = {"any agent": "no agent", "anybody signed in": "nobody signed in"}
+_NOBODY = {"any agent": "no agent", "any signed-in person": "no signed-in person"}
 _ANY_SERVER = "any server"
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
@@ -37,15 +37,16 @@ def sentence(rule: Rule) -> str:
 
 
 def around_servers(rule: Rule) -> tuple[str, tuple[str, ...], str]:
-    """The sentence in three: what stands before the servers that it names, they, and the rest. For whoever calls them
-    by other names; of a rule that names none, all stands before.
+    """The sentence in three parts: before the servers that it names, the servers, and the rest.
+
+    For callers that show the servers by other names. A rule that names none has only the first part.
     """
     off = "" if rule.enabled else "(Switched off.) "
     for field in ("clients", "grant_types", "resources", "scopes", "sensitivities"):
         if getattr(rule, field) == ():
-            return f"{off}Speaks about nothing, since its list of {field.replace('_', ' ')} is empty.", (), ""
+            return f"{off}Applies to nothing, since its list of {field.replace('_', ' ')} is empty.", (), ""
     if not rule.for_machines and not rule.users and not rule.groups:
-        return f"{off}Speaks about nobody, since it names neither a user nor a group.", (), ""
+        return f"{off}Applies to no one, since it names neither a user nor a group.", (), ""
     by = "" if "*" in rule.grant_types else f" by {grants_phrase(rule)}"
     who = clients_phrase(rule) if rule.for_machines else subjects_phrase(rule)
     through = "for themselves" if rule.for_machines else f"through {clients_phrase(rule)}"
@@ -71,11 +72,11 @@ def subjects_phrase(rule: Rule) -> str:
         return "machines"
     users, groups = rule.users or (), rule.groups or ()
     if "*" in users or "*" in groups:
-        return "anybody signed in"
+        return "any signed-in person"
     named = list(users)
     if groups:
         named.append(f"members of {any_of(groups)}")
-    return any_of(named) if named else "nobody"
+    return any_of(named) if named else "no one"
 
 
 def grants_phrase(rule: Rule) -> str:
@@ -135,7 +136,7 @@ def any_of(items: Iterable[str]) -> str:
 
 def _endings(rule: Rule) -> Iterable[str]:
     if rule.effect is Effect.REQUIRE_APPROVAL:
-        who = "somebody" if rule.approvers is None else phrase(rule.approvers)
+        who = "an approver" if rule.approvers is None else phrase(rule.approvers)
         has = "has" if rule.approvers is None or rule.approvers.count == 1 else "have"
         yield f", but only once {who} {has} approved it"
     phrases = condition_phrases(rule.conditions, rule.effect)

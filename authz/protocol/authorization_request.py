@@ -129,5 +129,5 @@ def _seconds(max_age: str | None) -> int | None:
 
 
 def _without_query(uri: str) -> str:
-    """As the audit keeps it: what stands behind the path may be somebody's secret."""
+    """As the audit keeps it: the query may hold a secret of the client."""
     return harmless(re.split(r"[?#]", uri, maxsplit=1)[0])

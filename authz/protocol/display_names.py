@@ -1,6 +1,6 @@
 """Names that strangers give themselves, as they may be shown to people who must decide about them (attack 11).
 
-What cannot be seen is made visible, and a name that could be taken for somebody else's host is told apart.
+What cannot be seen is made visible, and a name that could be taken for another host is told apart.
 """
 
 import re
@@ -77,7 +77,7 @@ def shortened(text: str) -> str:
 def imitates_a_host(name: str, host: str) -> bool:
     """Whether a client of `host` names itself as a URL or as some other host would be named.
 
-    Its own host, one above and one below it deceive nobody, and neither does a word with a dot that ends in no
+    Its own host, one above and one below it deceive no one, and neither does a word with a dot that ends in no
     top-level domain: “Node.js Helper”, “St.Gallen”, “Version 2.0”.
     """
     folded = unicodedata.normalize("NFKC", name).casefold().translate(_OTHER_DOTS)

@@ -229,12 +229,12 @@ BUSY_STATUS = frozenset({429, 503})
 
 
 class OAuthError(Exception):
-    """A refusal. It is an answer, not a crash: what the refused request wrote stays written (law 1).
+    """A refusal. It is an answer, not a crash: what the refused request wrote stays written (invariant 1).
 
     `client_id` is the client's that is concerned, once it is known that there is one.
     `reason` is for the operator; `code` and `sentence` are for the wire (RFC 6749 §5.2). `detail` adds to the audit
     (never a secret or token), and so do `facts`, member by member; `parameters` adds members to the body on the wire
-    (such as RFC 9470's `max_age`). `told` is said in place of the reason's sentence, to whom it may be said.
+    (such as RFC 9470's `max_age`). `told` is the sentence for the client, in place of the reason's.
     `retry_after` is in seconds; every 429 and 503 has one, `RETRY_AFTER` where none is given, and all else has 0.
     """
 

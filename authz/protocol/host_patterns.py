@@ -12,7 +12,7 @@ def normal(text: str) -> str:
 
 
 def is_pattern(text: str) -> bool:
-    """Whether a normal `text` names hosts that somebody owns: no port, no scheme, neither `*` alone nor `*.com`."""
+    """Whether a normal `text` names hosts of one organisation: no port, no scheme, neither `*` alone nor `*.com`."""
     host = text.removeprefix("*.")
     if text != normal(text) or not is_host(host):
         return False

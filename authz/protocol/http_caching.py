@@ -1,7 +1,7 @@
 """HTTP caching (RFC 9111) for what this server fetches: how long a response is fresh, and how it is asked for again.
 
-This server is a shared cache: what it fetches serves everybody who signs in. Header names are in lower case; times are
-seconds since the epoch, durations seconds.
+This server is a shared cache: what it fetches serves every person who signs in. Header names are in lower case;
+times are seconds since the epoch, durations seconds.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Where an HTTP/1 request ends and whom it is for (RFC 9112), read in one way, or refused.
+"""Where an HTTP/1 request ends and which host it is for (RFC 9112), read in one way, or refused.
 
 A server and the proxy in front of it that disagree about the end of a request let a stranger hide a second request in
 the body of the first (request smuggling). So what RFC 9112 lets a server repair is refused here.
@@ -12,7 +12,7 @@ Headers = Sequence[tuple[bytes, bytes]]  # names in lower case, values without w
 # Bytes of chunk sizes, their extensions and trailers that one body may bring along, beside half of its own: a body of
 # single bytes in chunks costs a server thousands of times what it costs its sender.
 MAXIMUM_CHUNK_LINES = 16 * 1024
-# Longer ones are no length of a body that anybody sends, and int() reads very long ones slowly.
+# No body has a length with more digits, and int() reads very long ones slowly.
 _MAXIMUM_DIGITS, _MAXIMUM_HEX_DIGITS = 15, 12
 
 _REQUEST_LINE = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.[01]\r\n")
@@ -23,12 +23,12 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)(?:[ \t]*;[\t -~\x80-\xff]*)?\r\n")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n")
 
 
-# What says whom a request is for and where it ends.
+# The headers that say which host a request is for and where it ends.
 _JUDGED = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 
 
 class MalformedRequestError(Exception):
-    """Answered with `status`; then the connection is closed, because nobody knows where the next request begins."""
+    """Answered with `status`; then the connection is closed, because it isn't known where the next request begins."""
 
     def __init__(self, why: str, status: int = 400) -> None:
         super().__init__(why)

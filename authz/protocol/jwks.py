@@ -136,9 +136,9 @@ def is_readable(document: Mapping[str, Any]) -> bool:
 
 
 def problem(document: object) -> str:
-    """Why a key set that somebody wrote down verifies nothing here, each key that was passed over named; "" if it does.
+    """Why a configured key set verifies nothing here, each key that was passed over named; "" if it does.
 
-    It goes on from “it” or “jwks”, as the sentence of whoever shows it.
+    It goes on from “it” or “jwks”, as part of the sentence that the caller shows.
     """
     try:
         found = read(document if isinstance(document, dict) else {})

@@ -1,6 +1,6 @@
 """Signed JWTs (RFC 7515, 7517, 7519), read as RFC 8725 advises: strictly, never by what a token says of itself.
 
-`parse` reads what nobody has vouched for yet (`Unverified`); `verify` turns it into `Verified` with keys that the
+`parse` reads a token without a verified signature (`Unverified`); `verify` turns it into `Verified` with keys that the
 caller chose; `check_times` judges the times. `signer` does the cheap half of minting once. Algorithms are those of
 authz/protocol/jose_algorithms.py, keys those that authz/protocol/jwks.py reads.
 
@@ -65,7 +65,7 @@ class JwtError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Unverified:
-    """A well-formed token that nobody has vouched for: good for choosing keys, and for nothing else."""
+    """A well-formed token without a verified signature: good for choosing keys, and for nothing else."""
 
     header: dict[str, Any]
     claims: dict[str, Any]

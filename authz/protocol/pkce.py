@@ -19,7 +19,7 @@ def check_request(code_challenge: str | None, code_challenge_method: str | None)
     # > §4.1.1)
     if not code_challenge:
         raise OAuthError(Reason.PKCE_MISSING)
-    # A missing method means `plain` (RFC 7636 §4.3), which shows the verifier to whoever sees the request.
+    # A missing method means `plain` (RFC 7636 §4.3), which shows the verifier to every reader of the request.
     if code_challenge_method != METHOD:
         raise OAuthError(Reason.PKCE_METHOD_UNSUPPORTED, detail=harmless(code_challenge_method or "absent"))
     if not _CHALLENGE.fullmatch(code_challenge):

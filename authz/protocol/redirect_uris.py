@@ -125,7 +125,7 @@ def display(uri: str) -> Shown:
 
 
 def is_host(host: str) -> bool:
-    """Whether `host` is a DNS name, a dotted-quad IPv4 or a bracketed IPv6 address, read the same way by everybody.
+    """Whether `host` is a DNS name, a dotted-quad IPv4 or a bracketed IPv6 address, read the same way by every parser.
 
     `2130706433`, `0x7f.1` and `0177.0.0.1` are addresses to a browser and names to RFC 3986: they are neither here.
     """

@@ -1,4 +1,4 @@
-"""Authorization codes: issued once, kept as digests (law 9)."""
+"""Authorization codes: issued once, kept as digests (invariant 9)."""
 
 import secrets
 from datetime import UTC, datetime, timedelta

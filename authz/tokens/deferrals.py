@@ -139,7 +139,7 @@ def _seal(deferral: Deferral, code: str, params: Mapping[str, str]) -> bytes:
 
 
 def redeem(deferral: Deferral) -> None:
-    """Use the deferral up, in the transaction that issues: one conditional statement decides among racers (law 3)."""
+    """Use the deferral up, in the transaction that issues: one conditional statement decides (invariant 3)."""
     if not _waiting(deferral).update(outcome=Outcome.REDEEMED):
         raise OAuthError(Reason.DEFERRAL_REDEEMED)
     audit.record(

@@ -286,7 +286,7 @@ class TestAnAgentThatNobodyApproved:
         assert "on its way" in shown
         mails = sent()
         assert set(mails) == {"alice@example.com"}
-        assert "bob wants to use an agent that nobody has approved yet" in mails["alice@example.com"].body
+        assert "bob wants to use an agent that isn't approved yet" in mails["alice@example.com"].body
 
     def test_made_up_agents_do_not_fill_mail_boxes(self, gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(notices, "MOST_AN_HOUR", 1)

@@ -40,7 +40,7 @@ def cimd(host: str, **changes: object) -> policy.AccessQuestion:
 
 
 def rule(effect: str, scopes: str = "*", **changes: object) -> policy.Rule:
-    """A rule about anybody signed in and everything else, but for the changes. `groups=None` leaves groups out."""
+    """A rule about any signed-in person and everything else, but for the changes. `groups=None` leaves groups out."""
     shape: dict[str, object] = {
         "name": effect,
         "effect": effect,

@@ -86,11 +86,11 @@ def test_whom_approvers_mean(person: dict[str, Any], means: bool) -> None:
 @pytest.mark.parametrize(
     ("approvers", "problem"),
     [
-        ({"users": ["*"]}, "must be exact: not everybody is an approver."),
+        ({"users": ["*"]}, "must be exact: approvers can't be everyone."),
         ({"roles": ["auditor"]}, "must be one of administrator, approver."),
         ({"roles": ["approver"], "count": 6}, "must be at most 5."),
         ({"users": ["olga"], "count": 2}, "is more than the people who are named."),
-        ({}, "names nobody: give it an owner, users, groups or roles."),
+        ({}, "names no one: give it an owner, users, groups or roles."),
     ],
 )
 def test_what_is_wrong_with_approvers_is_said(approvers: dict[str, object], problem: str) -> None:

@@ -50,10 +50,10 @@ MISMATCHES = [
         question(groups=()),
         [("subject", "bob, in no group", "alice or members of finance or law", True)],
     ),
-    (allow(groups=[]), question(groups=("a", "b")), [("subject", "bob, member of a, b", "nobody", True)]),
+    (allow(groups=[]), question(groups=("a", "b")), [("subject", "bob, member of a, b", "no one", True)]),
     (allow(groups=None), question(), [("subject", "bob, member of engineering", "machines", True)]),
-    (allow(), machine(), [("subject", "a machine", "anybody signed in", True)]),
-    (allow(), question(subject=""), [("subject", "unknown", "anybody signed in", True)]),
+    (allow(), machine(), [("subject", "a machine", "any signed-in person", True)]),
+    (allow(), question(subject=""), [("subject", "unknown", "any signed-in person", True)]),
     (
         allow(grant_types=["client_credentials", JWT_BEARER]),
         question(),

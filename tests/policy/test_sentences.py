@@ -13,27 +13,27 @@ HOURS = {"from": "22:00", "to": "06:30", "timezone": "Europe/Berlin"}
 JWT_BEARER, TOKEN_EXCHANGE = (f"urn:ietf:params:oauth:grant-type:{name}" for name in ("jwt-bearer", "token-exchange"))
 
 SENTENCES = [
-    (allow(), "Anybody signed in may get every scope at any server through any agent."),
-    (allow(users=["*"]), "Anybody signed in may get every scope at any server through any agent."),
-    (deny(), "Nobody signed in may get any scope at any server through any agent."),
+    (allow(), "Any signed-in person may get every scope at any server through any agent."),
+    (allow(users=["*"]), "Any signed-in person may get every scope at any server through any agent."),
+    (deny(), "No signed-in person may get any scope at any server through any agent."),
     (
         require(),
-        "Anybody signed in may get every scope at any server through any agent,"
-        " but only once somebody has approved it.",
+        "Any signed-in person may get every scope at any server through any agent,"
+        " but only once an approver has approved it.",
     ),
     (
         require(approvers={"owner": True, "groups": ["leads"], "count": 2}),
-        "Anybody signed in may get every scope at any server through any agent,"
+        "Any signed-in person may get every scope at any server through any agent,"
         " but only once two of: the server’s owner, members of leads have approved it.",
     ),
     (
         require(approvers={"users": ["olga"], "roles": ["administrator"]}),
-        "Anybody signed in may get every scope at any server through any agent,"
+        "Any signed-in person may get every scope at any server through any agent,"
         " but only once olga or an administrator has approved it.",
     ),
     (allow(groups=None), "Any agent may get every scope at any server for themselves."),
     (deny(groups=None), "No agent may get any scope at any server for themselves."),
-    (allow(enabled=False), "(Switched off.) Anybody signed in may get every scope at any server through any agent."),
+    (allow(enabled=False), "(Switched off.) Any signed-in person may get every scope at any server through any agent."),
     (
         allow("mcp:read", groups=["engineering"], resources=[NOTES], max_lifetime=600),
         f"Members of engineering may get the scope mcp:read at {NOTES} through any agent,"
@@ -57,12 +57,12 @@ SENTENCES = [
         allow(
             clients=["host:*.example.com", "host:app.example.org", "tag:office:2", "owner:alice", "environment:test"]
         ),
-        "Anybody signed in may get every scope at any server through agents of hosts below example.com,"
+        "Any signed-in person may get every scope at any server through agents of hosts below example.com,"
         " agents of app.example.org, agents tagged office:2, agents owned by alice or agents in test.",
     ),
     (
         allow(clients=["kind:registered", "kind:dynamic", "kind:cimd"]),
-        "Anybody signed in may get every scope at any server through agents registered by hand,"
+        "Any signed-in person may get every scope at any server through agents registered by hand,"
         " agents that registered themselves or agents with a client ID metadata document.",
     ),
     (
@@ -71,64 +71,65 @@ SENTENCES = [
     ),
     (
         allow(clients=["https://a.example.com/c.json"], grant_types=["authorization_code", "refresh_token"]),
-        "Anybody signed in may get every scope at any server through https://a.example.com/c.json"
+        "Any signed-in person may get every scope at any server through https://a.example.com/c.json"
         " by the authorization code grant or refreshing.",
     ),
     (
         allow(grant_types=[JWT_BEARER, TOKEN_EXCHANGE, "urn:example:grant"]),
-        "Anybody signed in may get every scope at any server through any agent"
+        "Any signed-in person may get every scope at any server through any agent"
         " by an identity assertion, token exchange or urn:example:grant.",
     ),
     (
         allow(max_auth_age=3600, acr=["gold", "silver"], amr=["pwd", "otp"]),
-        "Anybody signed in may get every scope at any server through any agent, if the sign-in is at most 1 hour old,"
-        " the sign-in’s acr is gold or silver and the sign-in used pwd and otp.",
+        "Any signed-in person may get every scope at any server through any agent,"
+        " if the sign-in is at most 1 hour old, the sign-in’s acr is gold or silver and the sign-in used pwd and otp.",
     ),
     (
         deny(amr=["pwd", "sms"]),
-        "Nobody signed in may get any scope at any server through any agent,"
+        "No signed-in person may get any scope at any server through any agent,"
         " if the sign-in used pwd or sms (or that isn’t known).",
     ),
     (
         require(networks=["10.0.0.0/8", "192.0.2.0/24"]),
-        "Anybody signed in may get every scope at any server through any agent, but only once somebody has approved it,"
+        "Any signed-in person may get every scope at any server through any agent,"
+        " but only once an approver has approved it,"
         " if the request comes from 10.0.0.0/8 or 192.0.2.0/24 (or that isn’t known).",
     ),
     (
         allow(environments=["production"], hours=HOURS),
-        "Anybody signed in may get every scope at any server through any agent,"
+        "Any signed-in person may get every scope at any server through any agent,"
         " if the agent is in production and it is between 22:00 and 06:30 in Europe/Berlin.",
     ),
     (
         deny(hours={**HOURS, "days": ["sat", "sun"], "to": "24:00"}),
-        "Nobody signed in may get any scope at any server through any agent,"
+        "No signed-in person may get any scope at any server through any agent,"
         " if it is between 22:00 and 24:00 in Europe/Berlin on sat or sun (or that isn’t known).",
     ),
     (
         allow(not_before="2027-01-01", not_after="2027-01-31"),
-        "Anybody signed in may get every scope at any server through any agent,"
+        "Any signed-in person may get every scope at any server through any agent,"
         " from 2027-01-01T00:00:00Z until 2027-02-01T00:00:00Z.",
     ),
     (
         deny(not_after="2027-01-31", acr=["weak"]),
-        "Nobody signed in may get any scope at any server through any agent,"
+        "No signed-in person may get any scope at any server through any agent,"
         " if the sign-in’s acr is weak (or that isn’t known), until 2027-02-01T00:00:00Z.",
     ),
-    (allow(clients=[]), "Speaks about nothing, since its list of clients is empty."),
-    (allow(grant_types=[]), "Speaks about nothing, since its list of grant types is empty."),
-    (allow(resources=[]), "Speaks about nothing, since its list of resources is empty."),
-    (allow(""), "Speaks about nothing, since its list of scopes is empty."),
-    (allow(sensitivities=[]), "Speaks about nothing, since its list of sensitivities is empty."),
-    (allow(groups=[]), "Speaks about nobody, since it names neither a user nor a group."),
-    (allow(users=[], groups=[]), "Speaks about nobody, since it names neither a user nor a group."),
+    (allow(clients=[]), "Applies to nothing, since its list of clients is empty."),
+    (allow(grant_types=[]), "Applies to nothing, since its list of grant types is empty."),
+    (allow(resources=[]), "Applies to nothing, since its list of resources is empty."),
+    (allow(""), "Applies to nothing, since its list of scopes is empty."),
+    (allow(sensitivities=[]), "Applies to nothing, since its list of sensitivities is empty."),
+    (allow(groups=[]), "Applies to no one, since it names neither a user nor a group."),
+    (allow(users=[], groups=[]), "Applies to no one, since it names neither a user nor a group."),
     (allow(users=[], groups=["law"]), "Members of law may get every scope at any server through any agent."),
     (
         deny(groups=[], enabled=False),
-        "(Switched off.) Speaks about nobody, since it names neither a user nor a group.",
+        "(Switched off.) Applies to no one, since it names neither a user nor a group.",
     ),
     (
         deny(clients=[], enabled=False),
-        "(Switched off.) Speaks about nothing, since its list of clients is empty.",
+        "(Switched off.) Applies to nothing, since its list of clients is empty.",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""User names and groups that nobody has."""
+"""User names and groups that no account has."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +11,7 @@ from authz.policy.unmatched.known import Finding, Known, Unmatched, entries
 def people(rule: Rule, known: Known) -> list[Unmatched]:
     users = entries("users", rule.users or (), lambda name: _person(name, known))
     groups = entries("groups", rule.groups or (), lambda name: _group(name, known))
-    # They are alternatives: one list that names somebody is enough.
+    # They are alternatives: one list that names an account is enough.
     alive = (len(users) < len(rule.users or ())) or (len(groups) < len(rule.groups or ()))
     return [replace(part, is_fatal=not alive) for part in (*users, *groups)]
 

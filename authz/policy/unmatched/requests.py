@@ -9,7 +9,7 @@ from authz.policy.unmatched.agents import matching
 from authz.policy.unmatched.known import Finding, Known, Unmatched, entries
 from authz.protocol.scope_names import IDENTITY_SCOPES
 
-# The grant types by which nobody but a person, and nobody but a machine, gets a token.
+# The grant types by which only a person, and only a machine, gets a token.
 FOR_PEOPLE = frozenset({"authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"})
 FOR_MACHINES = frozenset({"client_credentials"})
 
