@@ -21,17 +21,17 @@ from authz.sign_in import form_binding
 from authz.sign_in.roles import SEE_CUT_OFFS, may_cut_off, may_undo
 
 EVERYTHING = "everything"
-SWITCH = "cut off"
+FORM = "end access"
 SHOWN = 50
 # The kinds in the console's words.
 WORDS = {"client": "agent", "resource": "MCP server", "session": "sign-in", "document": "document version"}
 
 
-class SwitchForm(forms.Form):
+class EndAccessForm(forms.Form):
     reason = forms.CharField(max_length=500, required=False, help_text="Why, for those who read the audit.")
 
 
-class EverythingForm(SwitchForm):
+class EverythingForm(EndAccessForm):
     sure = forms.CharField(
         label="Type “end everything”", widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
     )
@@ -56,11 +56,11 @@ def overview(request: HttpRequest) -> HttpResponse:
         "may_end_everything": may_cut_off(person(request), EVERYTHING, ""),
         "gone": cut_off.GONE_FOR_GOOD,
     }
-    return TemplateResponse(request, "console/switch.html", context)
+    return TemplateResponse(request, "console/end_access.html", context)
 
 
 @console.page("switch/<str:kind>/", "switch")
-def switch(request: HttpRequest, kind: str) -> HttpResponse:
+def target_page(request: HttpRequest, kind: str) -> HttpResponse:
     """GET: what would end. POST: end it."""
     _require_sight(request)
     identifier = request.GET.get("id", "")
@@ -71,14 +71,14 @@ def switch(request: HttpRequest, kind: str) -> HttpResponse:
         found = cut_off.target(kind, identifier)
     except cut_off.NothingToCut as problem:
         raise Http404(str(problem)) from None
-    form_class = EverythingForm if kind == EVERYTHING else SwitchForm
+    form_class = EverythingForm if kind == EVERYTHING else EndAccessForm
     form = form_class(request.POST if request.method == "POST" else None, label_suffix="")
     now = datetime.now(UTC)
     is_own_account = found.subject != "" and kind == "person" and found.subject == str(person(request).subject)
     # Not the counts: they grow while agents work, and all of it ends.
     shown = (kind, identifier, found.name, found.stops, cut_off.in_short(found.state()))
     is_sure = request.method == "POST" and form.is_valid() and not is_own_account
-    if is_sure and not form_binding.is_as_shown(request, SWITCH, *shown):
+    if is_sure and not form_binding.is_as_shown(request, FORM, *shown):
         messages.warning(request, form_binding.CHANGED)
     elif is_sure:
         row = cut_off.cut_off(
@@ -101,13 +101,13 @@ def switch(request: HttpRequest, kind: str) -> HttpResponse:
         "first": reckoning.first,
         "more": max(reckoning.ended - len(reckoning.first), 0),
         "form": form,
-        "shown_field": form_binding.field(request, SWITCH, *shown),
+        "shown_field": form_binding.field(request, FORM, *shown),
         "may": may and not is_own_account,
         "is_own_account": is_own_account,
         "can_be_undone": found.reinstate is not None,
         "gone": cut_off.GONE_FOR_GOOD,
     }
-    return TemplateResponse(request, "console/switch_target.html", context)
+    return TemplateResponse(request, "console/end_access_target.html", context)
 
 
 @console.page("switch/done/<int:pk>/", "switch_done")
@@ -121,7 +121,7 @@ def done(request: HttpRequest, pk: int) -> HttpResponse:
         "shown": _shown(request, row),
         "gone": cut_off.GONE_FOR_GOOD,
     }
-    return TemplateResponse(request, "console/switch_done.html", context)
+    return TemplateResponse(request, "console/end_access_done.html", context)
 
 
 @console.page("switch/undo/<int:pk>/", "switch_undo")
@@ -146,7 +146,7 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
         "problem": problem,
         "gone": cut_off.GONE_FOR_GOOD,
     }
-    return TemplateResponse(request, "console/switch_undo.html", context)
+    return TemplateResponse(request, "console/end_access_undo.html", context)
 
 
 def address(kind: str, identifier: str) -> str:

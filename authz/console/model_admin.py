@@ -47,7 +47,7 @@ def person(request: HttpRequest) -> User:
     return request.user
 
 
-def switch_tools(request: HttpRequest, target: tuple[str, str] | None) -> tuple[Tool, ...]:
+def end_access_tools(request: HttpRequest, target: tuple[str, str] | None) -> tuple[Tool, ...]:
     """The button that ends an object's access, for people who may at least see the preview."""
     if target is None or not request.user.has_perm(SEE_CUT_OFFS):
         return ()
@@ -158,7 +158,7 @@ class ConsoleAdmin(Base):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _tools_of(self, request: HttpRequest, obj: Any) -> list[Tool]:
-        found = [*self.tools(request, obj), *switch_tools(request, self.cut_off_as(obj))]
+        found = [*self.tools(request, obj), *end_access_tools(request, self.cut_off_as(obj))]
         if self.has_history(obj):
             name = f"{self.opts.app_label}_{self.opts.model_name}"
             found.append(Tool("History", reverse(f"admin:{name}_history", args=[obj.pk]), in_menu=len(found) > 1))

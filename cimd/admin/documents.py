@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
 from authz.console.lists import row_or_404
-from authz.console.model_admin import ReadOnlyAdmin, switch_tools
+from authz.console.model_admin import ReadOnlyAdmin, end_access_tools
 from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import STATUS_TONES, chip, foreign, when
@@ -113,7 +113,7 @@ class DocumentAdmin(ReadOnlyAdmin):
         if obj.client is not None:
             found.append(Tool("The agent", reverse("admin:authz_client_change", args=[obj.client.pk])))
         if obj.client is not None and obj.current is not None:
-            found += switch_tools(request, ("document", obj.current.digest))
+            found += end_access_tools(request, ("document", obj.current.digest))
         if request.user.has_perm(APPROVE_AGENTS) and is_waiting(obj):
             found.insert(0, Tool("Approve", reverse("admin:cimd_document_approve", args=[obj.pk]), ""))
         return found

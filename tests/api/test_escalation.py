@@ -124,7 +124,7 @@ PAGES = {
     "admin:replay": (SEE, SEE),
     "admin:story": (SEE, SEE),
     "admin:switch_overview": (SEE, SEE),
-    "admin:switch": (SEE, ADMIN),  # tried on everything; tests/console/test_switch.py tries each kind
+    "admin:switch": (SEE, ADMIN),  # tried on everything; tests/console/test_end_access.py tries each kind
     "admin:switch_done": (SEE, SEE),
     "admin:switch_undo": (ADMIN, ADMIN),
     "admin:authz_accessrequest_decide": ("PX", "PX"),

@@ -105,7 +105,7 @@ def _confirm(request: HttpRequest, to: str, clients: Sequence[Client], form: App
         "shown_field": form_binding.field(request, APPROVAL, *_to_approve(clients)) if form else "",
         "reach": reach(clients[0]) if not many and to == Status.APPROVED else None,
     }
-    return TemplateResponse(request, "console/agent_switch.html", context)
+    return TemplateResponse(request, "console/agent_status.html", context)
 
 
 def change_selected(request: HttpRequest, queryset: QuerySet[Client], to: str) -> HttpResponse | None:

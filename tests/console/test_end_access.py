@@ -1,4 +1,4 @@
-"""The switch in the console: who sees it, who may use it, what it says before and after, and the undo."""
+"""Ending access in the console: who sees it, who may use it, what it says before and after, and the undo."""
 
 from typing import Any
 
