@@ -50,6 +50,12 @@ def since(moment: datetime, events: QuerySet[AuditEvent] | None = None) -> Query
     return found.filter(id__gte=first_id(moment), time__gte=moment)
 
 
+def before(moment: datetime, events: QuerySet[AuditEvent] | None = None) -> QuerySet[AuditEvent]:
+    """The events up to `moment`, and without it."""
+    found = AuditEvent.objects.all() if events is None else events
+    return found.filter(id__lte=first_id(moment + 2 * DISORDER), time__lt=moment)
+
+
 # Seconds around the second that an identifier says, in which its events are looked for.
 NEAR = timedelta(seconds=10)
 

@@ -9,6 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 
+from authz.audit import headlines
 from authz.console.widgets import display, reasons, sentences
 from authz.console.widgets.shown import shown
 from authz.console.widgets.toolbar import Tool, Toolbar, arranged
@@ -21,6 +22,11 @@ register = template.Library()
 @register.filter
 def when(moment: datetime | None) -> SafeString | str:
     return display.when(moment)
+
+
+@register.filter
+def headline(event: str) -> str:
+    return headlines.headline(event)
 
 
 @register.filter

@@ -22,12 +22,14 @@ from authz.console.audit.filters import EventFilter, OutcomeFilter, PeriodFilter
 from authz.console.audit.search import (
     EXACT_WORDS,
     address_with,
+    chosen_period,
     exact_filters,
     is_slow,
     latest_id,
     linked_bars,
     matching,
     parse_time,
+    with_whole_times,
 )
 from authz.console.model_admin import ReadOnlyAdmin
 from authz.console.navigation import Place
@@ -99,6 +101,7 @@ class AuditAdmin(AuditColumns, ReadOnlyAdmin):
         return tuple(tools)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        with_whole_times(request)
         context = {"views": saved_views.views(request), "query": saved_views.shown_query(request)}
         response = super().changelist_view(request, context | (extra_context or {}))
         if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
@@ -109,6 +112,7 @@ class AuditAdmin(AuditColumns, ReadOnlyAdmin):
                 "exact": exact_filters(request, self.EXACT, changelist),
                 "timeline": linked_bars(request, timeline.bars([(moment, bool(reason)) for moment, reason in moments])),
                 "further": self._further(request),
+                **chosen_period(request),
             }
         return response
 

@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from authz.audit.headlines import headline
 from authz.console.widgets import names
 from authz.console.widgets.display import chip
 from authz.models import AuditEvent
@@ -51,7 +52,9 @@ class AuditColumns:
     @admin.display(description="event")
     def what(self, event: AuditEvent) -> SafeString:
         reason = format_html(" {}", chip(event.reason.replace("_", " "), "bad")) if event.reason else ""
-        return format_html('{}{}<span class="sub">{}</span>', event.event, reason, _in_short(event))
+        code = format_html('<code class="soft small">{}</code>', event.event)
+        told = headline(event.event)
+        return format_html('{}{} {}<span class="sub">{}</span>', told, reason, code, _in_short(event))
 
     @admin.display(description="agent")
     def agent(self, event: Any) -> SafeString | str:

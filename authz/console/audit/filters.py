@@ -1,7 +1,7 @@
 """The filters beside the list of audit events."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
@@ -9,9 +9,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from authz.audit import queries
+from authz.console.audit import periods
 from authz.models import AuditEvent, ProtectedResource
 
-PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 # So many MCP servers stand in the filter; any other is found by typing `resource:…`.
 SERVERS = 50
 
@@ -33,11 +33,15 @@ class PeriodFilter(admin.SimpleListFilter):
     parameter_name = "period"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        return (("1h", "Last hour"), ("24h", "Last 24 hours"), ("7d", "Last 7 days"), ("30d", "Last 30 days"))
+        return periods.PERIODS
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
-        length = PERIODS.get(self.value() or "")
-        return queries.since(datetime.now(UTC) - length, queryset) if length else queryset
+        found = periods.bounds(self.value() or "", datetime.now(UTC))
+        if found is None:
+            return queryset
+        begin, end = found
+        events = queries.since(begin, queryset)
+        return events if end is None else queries.before(end, events)
 
 
 class OutcomeFilter(admin.SimpleListFilter):

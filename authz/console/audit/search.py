@@ -32,6 +32,18 @@ def parse_time(text: str) -> datetime | None:
     return moment_in(text) or moment_in(f"{text}Z") or moment_in(f"{text}T00:00Z")
 
 
+def with_whole_times(request: HttpRequest) -> None:
+    """A date alone is its first moment in UTC: a form for dates sends no more."""
+    asked = request.GET.copy()
+    for name in ("time__gte", "time__lt"):
+        given = str(asked.get(name, ""))
+        if len(given) == len("2026-11-30") and (moment := parse_time(given)):
+            asked[name] = moment.isoformat()
+        elif name in asked and not given:
+            del asked[name]
+    request.GET = asked  # type: ignore[assignment]  # a copy that may still be changed
+
+
 def latest_id(request: HttpRequest) -> int:
     """The event that a bounded search begins at: the one that the address names, or the newest."""
     given = request.GET.get("id__lte", "")
@@ -72,6 +84,13 @@ def address_with(request: HttpRequest, **changes: str) -> str:
 
 def linked_bars(request: HttpRequest, bars: Sequence[timeline.Bar]) -> list[tuple[timeline.Bar, str]]:
     return [(bar, address_with(request, time__gte=bar.begin.isoformat(), time__lt=bar.end.isoformat())) for bar in bars]
+
+
+def chosen_period(request: HttpRequest) -> dict[str, object]:
+    """For the form that asks for a period: its two dates, and what else the address asks for."""
+    kept = [(key, value) for key, value in request.GET.items() if key not in {"time__gte", "time__lt", "period", "p"}]
+    begin, end = (request.GET.get(name, "")[:10] for name in ("time__gte", "time__lt"))
+    return {"kept": kept, "from": begin, "before": end}
 
 
 def address_without(request: HttpRequest, key: str) -> str:
