@@ -146,7 +146,7 @@ def production_database(app_configs: Any, **_: Any) -> list[CheckMessage]:
 @register(Tags.security, deploy=True)
 def trusted_proxies(app_configs: Any, **_: Any) -> list[CheckMessage]:
     """authz.W002: behind a proxy that is not named, all visitors share one address."""
-    if unnamed_proxies.is_everybodys():
+    if unnamed_proxies.stands_for_all_visitors():
         message = "TLS ends at a proxy, and GATEHOUSE_TRUSTED_PROXIES names none: all visitors share one address"
         hint = "name its addresses; until then limits by address are twenty times looser, and rules by network see it"
         return [Warning(message, hint=hint, id="authz.W002")]

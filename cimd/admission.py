@@ -30,10 +30,10 @@ def admit(document: Document, version: DocumentVersion, metadata: ClientMetadata
     if document.client is None:
         _first_sight(document, version, metadata)
     elif document.candidate is not None:
-        # Quarantined: somebody will look at whatever is newest, and nothing of it is in force until then.
+        # Quarantined: the newest version waits for an approval, and nothing of it is in force until then.
         _propose(document, version, metadata)
     elif document.client.status == Status.PENDING:
-        # Nobody has approved anything yet.
+        # Nothing is approved yet.
         _apply(document, version, metadata, Consequence.ACCEPT)
     else:
         _changed(document, version, metadata)
@@ -121,7 +121,7 @@ def _set_status(document: Document, status: str) -> None:
 def approve(document: Document, digest: str, *, by: User, terms: Terms) -> bool:
     """Put what waits in force: the very version that was looked at. False if it is no longer that one.
 
-    Raises as `lifecycle.approval` does: an agent of one's own, or one that nobody answers for.
+    Raises as `lifecycle.approval` does: an agent of one's own, or one without an owner.
     """
     with unit_of_work():
         document = (
@@ -132,7 +132,7 @@ def approve(document: Document, digest: str, *, by: User, terms: Terms) -> bool:
         waits = document.candidate or document.current
         if document.client is None or waits is None or waits.digest != digest:
             return False
-        # Approving a document does not lift what an administrator has stopped; and nobody approves twice.
+        # Approving a document does not lift what an administrator has stopped; and nothing is approved twice.
         is_open = document.client.status == Status.PENDING or (
             document.client.status == Status.APPROVED and document.candidate is not None
         )

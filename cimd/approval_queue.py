@@ -15,12 +15,12 @@ from cimd.models import Document
 from cimd.reasons import Reason
 
 Status = Client.Status
-# How many that nobody has asked for may wait in all, how many may wait at one host, and how many a host may have. Of a
-# trusted host those count that nobody has used yet.
+# How many may wait in all that no person has asked for, how many may wait at one host, and how many clients a host may
+# have. Of a trusted host only unused ones count.
 PENDING, PENDING_PER_HOST, CLIENTS_PER_HOST = 500, 20, 200
 # Seconds that a client of a full host has waited before it makes room for another of the same host.
 HOUR = 3600.0
-# Seconds to come again in, where room comes only by somebody's decision or by time.
+# Seconds to come again in, where room comes only by a decision or by time.
 FULL = 3600
 
 Full = tuple[str, QuerySet[Document]]
@@ -79,7 +79,7 @@ def _untouched(rows: QuerySet[Document], now: float) -> QuerySet[Document]:
 
 
 def _of_the_fullest(rows: QuerySet[Document]) -> QuerySet[Document]:
-    """Those of the host that has most: whoever fills the queue from few hosts pushes out their own."""
+    """Those of the host that has most: a flood from few hosts pushes out its own clients."""
     hosts = rows.order_by().values("host").annotate(many=Count("pk", distinct=True), oldest=Min("pk"))
     fullest = hosts.order_by("-many", "oldest").first()
     return rows.filter(host=fullest["host"]) if fullest else rows.none()

@@ -8,7 +8,7 @@ class CimdConfig(AppConfig):
     name = "cimd"
     verbose_name = "Client ID Metadata Documents"
 
-    # Whom we believe is configuration like any other: a change is in force with the next request
+    # Trusted hosts are configuration like any other: a change is in force with the next request
     # (authz/database/configuration_cache.py).
     CONFIGURATION_MODELS = ("Policy",)
 
@@ -31,5 +31,5 @@ class CimdConfig(AppConfig):
         )
     }
 
-    # What the switch can cut off beside the core's kinds (authz/authorizations/cut_off.py).
+    # What can be suspended beside the core's kinds (authz/authorizations/cut_off.py).
     CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {"document": "cimd.cut_off.document"}

@@ -13,7 +13,7 @@ from authz.protocol.client_metadata import ClientMetadata
 
 
 class Change(StrEnum):
-    """The classes of change, from one that people only see to one that takes the lock off the door."""
+    """The classes of change, from one that only changes what people see to one that removes authentication."""
 
     COSMETIC = "cosmetic"
     REDIRECT_URIS = "redirect_uris"
@@ -27,7 +27,7 @@ class Consequence(IntEnum):
     """What policy makes of a class of change; of several the weightiest counts.
 
     CONSENT: consents and refresh tokens end, people are asked anew. QUARANTINE: the client is served nothing until
-    somebody approves the new document.
+    the new document is approved.
     """
 
     ACCEPT = 0

@@ -1,4 +1,4 @@
-"""`cimd:` whom we believe of those who introduce themselves (docs/configuration.md)."""
+"""`cimd:` the hosts whose clients are trusted, and how clients may register (docs/configuration.md)."""
 
 import hashlib
 from collections.abc import Mapping
@@ -54,9 +54,9 @@ class PolicySerializer(serializers.Serializer[Any]):
         return _patterns(value)
 
     def validate_registration_hosts(self, value: list[str]) -> list[str]:
-        # Registration is for hosts that somebody named; open to everybody it would be anybody's to abuse (attack 29).
+        # Registration is for hosts that are named. Open to all hosts, it could be abused (attack 29).
         if "*" in value:
-            raise serializers.ValidationError("names hosts; “*” is nobody in particular")
+            raise serializers.ValidationError("names hosts; “*” names none in particular")
         return _patterns(value)
 
     def validate_redirect_schemes(self, value: list[str]) -> list[str]:

@@ -1,5 +1,5 @@
-"""The switch for one version of a metadata document (authz/authorizations/cut_off.py): what was given to the agent as
-it says ends.
+"""Suspends one version of a metadata document (authz/authorizations/cut_off.py): what was given to the agent under it
+ends.
 
 The version in force goes back to the queue: until a person approves it, or a newer one, the agent gets nothing.
 """

@@ -39,7 +39,7 @@ class Inspection:
         if self.is_refused:
             return "The document is refused."
         if any(check.name == "trust" and check.verdict is Verdict.NARROWED for check in self.checks):
-            return "The document is accepted; its client waits until somebody approves it."
+            return "The document is accepted; its client waits for an approval."
         return "The document is accepted."
 
 

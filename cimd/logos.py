@@ -1,4 +1,4 @@
-"""Logos: fetched through the one door, drawn anew, and served from our own origin (CIMD §6.7; attacks 1, 11).
+"""Logos: fetched through `authz.outbound`, re-encoded, and served from our own origin (CIMD §6.7; attacks 1, 11).
 
 > Authorization servers … SHOULD prefetch the file at logo_uri and cache it … preventing the logo from being dynamically
 > changed to confuse an end-user.

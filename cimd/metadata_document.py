@@ -39,7 +39,7 @@ def _own_checks(client_id: str, members: dict[str, Any]) -> list[Check]:
         checks.append(Check("client_id", Verdict.REFUSED, explanation))
     # > the client_secret and client_secret_expires_at properties MUST NOT be used (CIMD §4.1)
     checks += [
-        Check(name, Verdict.REFUSED, "A document that anybody can read cannot hold a secret: it must not be there.")
+        Check(name, Verdict.REFUSED, "A public document cannot hold a secret: it must not be there.")
         for name in _FORBIDDEN
         if name in members
     ]

@@ -29,7 +29,7 @@ class Policy:
 
 
 def cached() -> Policy:
-    """The policy of this request's snapshot. Without a row nobody is trusted and nobody blocked."""
+    """The policy in force. Without a row no host is trusted and none is blocked."""
     return configuration_cache.cached("cimd policy", _load)
 
 

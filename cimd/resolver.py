@@ -18,12 +18,12 @@ from cimd.reasons import Reason
 
 # > Authorization servers that publish Authorization Server Metadata MUST include the following property (CIMD §5)
 METADATA: Mapping[str, object] = {"client_id_metadata_document_supported": True}
-CHANGED = "This agent has changed what it says of itself, and nobody has approved the change yet."
+CHANGED = "This agent has changed what it says of itself, and the change is not approved yet."
 
 
 @dataclass(slots=True)
 class _Known:
-    """What this process knows of a document within a snapshot."""
+    """What this process knows of a document until the configuration changes."""
 
     fresh_until: float
     approval: str
@@ -55,7 +55,7 @@ def resolve(client_id: str) -> Client | None:
         raise OAuthError(Reason.HOST_BLOCKED)
     if registered is None:
         return discovery.refresh(identifier).client
-    # Whom an administrator has stopped is stopped, and not asked anything.
+    # A client that an administrator has stopped is stopped; its host is not asked.
     if registered.status in {Client.Status.SUSPENDED, Client.Status.RETIRED}:
         return registered
     known = configuration_cache.cached(("cimd", client_id), lambda: _known(client_id))
@@ -98,5 +98,5 @@ def _brought_up_to_date(identifier: ClientIdentifier, known: _Known) -> Client |
     admission.follow_trust(document)
     admission.follow_terms(document)
     known.fresh_until, known.follows_terms = document.fresh_until, True
-    # The snapshot still holds the client as it was when this request began.
+    # The configuration cache still holds the client as it was when this request began.
     return Client.all_objects.select_related("owner").filter(client_id=identifier.url).first()

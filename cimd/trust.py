@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from authz.protocol import host_patterns
 
-EVERYBODY = "*"
+EVERY_HOST = "*"
 
 
 class TrustStatus(StrEnum):
@@ -36,11 +36,11 @@ def trust_status(host: str, policy: Policy) -> TrustStatus:
 
 
 def is_pattern(text: str) -> bool:
-    """Whether `text` is a host pattern: no port, no scheme, no other wildcard; `*.com` names nobody's hosts."""
-    return text == EVERYBODY or host_patterns.is_pattern(text)
+    """Whether `text` is a host pattern: no port, no scheme, no other wildcard; `*.com` is none."""
+    return text == EVERY_HOST or host_patterns.is_pattern(text)
 
 
 def is_any(patterns: Iterable[str], host: str) -> bool:
     """Whether one of the patterns names `host`."""
     named = tuple(patterns)
-    return EVERYBODY in named or host_patterns.matches(named, host)
+    return EVERY_HOST in named or host_patterns.matches(named, host)

@@ -30,7 +30,7 @@ class XaaConfig(AppConfig):
     # What an undo gives back: any change of these rows voids it, but for these columns (authz/models/mark_triggers.py).
     CUT_OFF_MODELS: ClassVar[Mapping[str, tuple[str, ...]]] = {"TrustedIssuer": ()}
 
-    # What the switch can cut off beside the core's kinds (authz/authorizations/cut_off.py).
+    # What can be suspended beside the core's kinds (authz/authorizations/cut_off.py).
     CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {"issuer": "xaa.cut_off.issuer"}
 
     def ready(self) -> None:

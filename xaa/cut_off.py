@@ -1,4 +1,4 @@
-"""The switch for a trusted issuer (authz/authorizations/cut_off.py): it is believed in nothing any more."""
+"""Suspends a trusted issuer (authz/authorizations/cut_off.py): no assertion of it is accepted any more."""
 
 from django.db.models import Q
 
@@ -22,7 +22,7 @@ def issuer(identifier: str) -> Target | None:
 
     return Target(
         name=row.issuer,
-        stops="It is switched off, so nothing that it says is believed, and whom it signed in is signed out.",
+        stops="It is switched off, so nothing that it says is believed, and the people it signed in are signed out.",
         state=lambda: {"enabled": this.values_list("enabled", flat=True).get()},
         # What rests on it is ended below, and counted.
         stop=lambda: this.update(enabled=False),

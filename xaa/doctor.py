@@ -61,7 +61,7 @@ def _unreachable(trust: trusted_issuers.Trust, because: str) -> Finding:
         ERROR,
         ABOUT,
         f"{trust.issuer}: {because}",
-        "Nobody's assertion of it can be believed until its keys are had. Look at the address, the way there, and"
+        "No assertion of it can be accepted until its keys are had. Look at the address, the way there, and"
         " GATEHOUSE_OUTBOUND_ALLOWED_HOSTS; switch the issuer off if it is gone for good.",
     )
 

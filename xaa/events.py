@@ -1,4 +1,4 @@
-"""What this room records (authz/audit/__init__.py)."""
+"""What this app records in the audit (docs/audit.md)."""
 
 from enum import StrEnum
 

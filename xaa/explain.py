@@ -169,10 +169,10 @@ def _explain_person(
                 f"sub {who.subject}, {_address(trust, who)};"
                 f" the issuer matches by {', '.join(trust.match) or 'nothing'}{' and creates' if trust.create else ''}"
             )
-        yield _finding("its subject is somebody", chosen, note)
+        yield _finding("its subject is a person of this server", chosen, note)
         user = User.objects.filter(pk=chosen).first() if isinstance(chosen, int) else None
     else:
-        yield Finding("its subject is somebody", True, f"linked to {user.username}")
+        yield Finding("its subject is a person of this server", True, f"linked to {user.username}")
     if user is None:
         return
     yield Finding("the person is active", user.is_active, user.username)

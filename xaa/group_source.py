@@ -1,8 +1,8 @@
 """Trusted issuers as a source of group membership beside the file and the console (authz/sign_in/memberships.py).
 
 Each link holds what its issuer last said (`groups`) and which memberships rest on that word alone (`given`). A
-membership that was given here rests on nobody's word; one that two issuers give ends with the later of the two. So no
-two owners undo each other's work.
+membership that was given here rests on no issuer's word; one that two issuers give ends with the later of the two. So
+no two owners undo each other's work.
 """
 
 from collections.abc import Collection
@@ -35,7 +35,7 @@ def give_way(user: User, names: Collection[str]) -> frozenset[str]:
 
 
 def locked(user_pk: int) -> list[SubjectLink]:
-    """The person's links, each locked, in one order: whoever changes memberships holds all of them."""
+    """The person's links, each locked, in one order: code that changes memberships holds all of them."""
     return list(SubjectLink.objects.select_for_update().filter(user_id=user_pk).order_by("pk"))
 
 

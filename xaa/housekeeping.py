@@ -1,5 +1,5 @@
-"""Sign-ins whose browser session is over are forgotten (a periodic task), since they could mint nothing any more; and
-answers that nobody may ask for once more."""
+"""What is over is removed (a periodic task): sign-ins whose browser session has ended, and answers to ID-JAGs whose
+window for a repeated request has passed."""
 
 from authz.database import clocks
 from authz.models import BrowserSession

@@ -1,4 +1,4 @@
-"""Identity assertions: the `subject_token` of a token exchange, and whom and which sign-in it speaks of.
+"""Identity assertions: the `subject_token` of a token exchange, and the person and the sign-in that it names.
 
 Three kinds: an ID token of ours, an ID token of a trusted issuer whose audience stands for the authenticated client,
 and our refresh token (ID-JAG §4.3.3). The kind is what `subject_token_type` says, and a token of another kind is not
@@ -90,9 +90,10 @@ def verify(
         raise OAuthError(BY_JWT_PROBLEM[error.problem]) from None
     if claims.get("iss") != issuer:
         raise OAuthError(Reason.ISSUER_UNTRUSTED)
-    # > the IdP MUST validate that the audience of the assertion (e.g. the `aud` claim of the ID Token) matches the
-    # > `client_id` of the client authentication of the request (ID-JAG §4.3.3). Whoever else it was given to could
-    # bring it here, too (attack 22), so an audience beside it has to be named.
+    # > the IdP MUST validate the assertion and MUST validate that the audience of the assertion (e.g. the `aud` claim
+    # > of the ID Token or SAML Audience) matches the `client_id` of the client authentication of the request.
+    # > (ID-JAG §4.3.3)
+    # Another audience of the same token could present it here, too (attack 22), so it has to be named.
     named = _audiences(claims.get("aud"))
     ours = [audience for audience in named if audience in audiences]
     if not ours:
@@ -102,7 +103,8 @@ def verify(
     beside = [audience for audience in named if audience not in audiences]
     if others is not None and (foreign := [audience for audience in beside if audience not in others]):
         raise OAuthError(Reason.ASSERTION_AUDIENCE, detail=f"also for {visible(foreign[0])[:100]}")
-    # > If an azp (authorized party) Claim is present, [verify] that its Client ID is the Claim Value (Core §3.1.3.7).
+    # > when an azp (authorized party) Claim is present, the Client SHOULD verify that its Client ID is the Claim Value
+    # > (OpenID Connect Core §3.1.3.7)
     if claims.get("azp") is not None and claims["azp"] not in ours:
         raise OAuthError(Reason.ASSERTION_OF_ANOTHER_CLIENT, detail="azp")
     if not _is_text(claims.get("sub")):
@@ -181,9 +183,9 @@ def _foreign_id_token(token: Unverified, client: Client, now: float) -> SubjectT
 
 
 def _refresh_token(token: str, client: Client, now: float) -> SubjectToken:
-    # > validate it the same way it would for a standard `refresh_token` grant [...]: the token is issued by the IdP,
-    # > bound to the authenticated client, unexpired, not revoked (ID-JAG §4.3.3). It is not used up: it stands for the
-    # > sign-in.
+    # > validate it the same way it would for a standard `refresh_token` grant at the token endpoint: the token is
+    # > issued by the IdP, bound to the authenticated client, unexpired, not revoked (ID-JAG §4.3.3)
+    # It is not used up: it stands for the sign-in.
     presented = refresh_tokens.read(token)
     authorization = _authorization(str(presented.authorization), client)
     if presented.generation != authorization.generation:

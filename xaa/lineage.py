@@ -69,8 +69,8 @@ def _sign_in_removed(instance: SignInClient, **_: Any) -> None:
 
 
 def _end_sign_ins(trust: TrustedIssuer) -> None:
-    """Whom the issuer signed in is signed out, and what rests on it ends: all of it, or that of tenants that are no
-    longer believed."""
+    """The people that the issuer signed in are signed out, and what rests on it ends: all of it, or that of tenants
+    that are no longer trusted."""
     here = BrowserSession.objects.filter(issuer=trust.issuer)
     if not trust.enabled or TrustedIssuer.Use.ID_TOKEN.value not in trust.accepts:
         _sign_out(ISSUER_WITHDRAWN, here, signed_in_by=trust.issuer)

@@ -17,7 +17,7 @@ from xaa.trusted_issuers import Use
 
 
 def stands(authorization: Authorization, client: Client) -> bool:
-    """From the snapshot alone. An authorization that rests on nobody else's word stands."""
+    """From the configuration cache alone. An authorization that rests on no issuer's word is live."""
     lineage = authorization.lineage
     issuer = lineage.get("issuer")
     if issuer is not None:

@@ -13,8 +13,8 @@ from xaa.models import SubjectLink
 
 
 def why_no_password(user: User) -> str:
-    """Why a linked person may have no password, in words. None of them may, but those who had one before the link, and
-    whose issuer signs nobody in.
+    """Why a linked person may have no password, in words. Only a person who had one before the link, and whose issuer
+    does not sign people in, keeps it.
 
     A sign-in that is configured counts also while the issuer is switched off: that is when it matters.
     """
@@ -26,7 +26,7 @@ def why_no_password(user: User) -> str:
 
 
 def take(user: User) -> None:
-    """An issuer signs the person in from now on: the password of before is of no use any more, to anybody."""
+    """An issuer signs the person in from now on: the earlier password is of no use any more."""
     if user.is_from_elsewhere and not user.has_usable_password():
         return
     if in_unit_of_work():

@@ -11,8 +11,9 @@ AudSub = ResourceAuthorizationServer.AudSub
 def aud_sub(server: Server, user: User) -> str:
     """The name, as the server's configuration says it is known; "" where none is configured or none is known.
 
-    > `aud_sub`: The Resource Authorization Server's identifier for the end-user (ID-JAG §3). It is what we say of
-    > somebody else's names, so it is never an address that only the person entered.
+    > `aud_sub`: OPTIONAL - The Resource Authorization Server's identifier for the End-User (ID-JAG §3)
+
+    It is a statement about another server's names, so it is never an address that only the person entered.
     """
     match server.aud_sub:
         case AudSub.USERNAME:

@@ -51,8 +51,8 @@ PRESETS: Final[Mapping[str, Preset]] = {
     ),
     "google-workspace": Preset(
         label="Google Workspace",
-        situation="People sign in with Google. Everybody with a Google account can, so nobody is created: people exist"
-        " here before, or are linked by their verified address.",
+        situation="People sign in with Google. Every Google account can, so no person is created: people exist here"
+        " before, or are linked by their verified address.",
         issuer="https://accounts.google.com",
         is_fixed=True,
         keys=_people("id_token"),

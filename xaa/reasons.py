@@ -1,4 +1,4 @@
-"""Why this room refuses. Many precise reasons for the operator; few codes and fixed sentences for the wire (law 8).
+"""Why this app refuses. Precise reasons for the operator; few codes and fixed sentences for the wire (invariant 8).
 
 Whatever is wrong with an assertion, its issuer or the person that it speaks of is one and the same `invalid_grant`: an
 attacker who tries assertions must not learn which issuers are trusted, who has an account, or who is denied.
@@ -70,7 +70,7 @@ class Reason(RefusalReason):
         "authorization_details are not supported; send scope.",
     )
     ASSERTION_RESOURCE_UNKNOWN = "assertion_resource_unknown", *INVALID_GRANT
-    # Told from CLIENT_IS_PUBLIC by the operator alone: which issuers name which hosts is nobody's business.
+    # Told from CLIENT_IS_PUBLIC in the audit alone: clients do not learn which issuers name which hosts.
     CLIENT_IS_PUBLIC_TO_ISSUER = "client_is_public_to_issuer", *INVALID_GRANT
     REQUESTED_TOKEN_TYPE = (
         "requested_token_type",

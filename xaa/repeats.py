@@ -3,7 +3,7 @@
 An ID-JAG is good once, and its issuer may take a minute or a person to give another. Within the window
 (`GATEHOUSE_REFRESH_REUSE_WINDOW`) the same authenticated client that sends the same request is given the same answer:
 the same token, under the same authorization. Everything about the request has been judged anew by then. A client
-without a secret gets none: whoever stole its ID-JAG would (attack 19).
+without a secret gets none: a thief of its ID-JAG would, too (attack 19).
 """
 
 import hashlib

@@ -61,14 +61,15 @@ def _load() -> Mapping[str, Server]:
 
 def requested(audience: str, resource: str | None) -> tuple[Server, tuple[Target, ...]]:
     """The server and the resource that a request names; where it names none, all that are behind the server."""
-    # > `audience`: The identifier of the Resource Authorization Server (ID-JAG §4.3). One, byte for byte: a slash more
-    # or less is another server (attack 22).
+    # > `audience`: REQUIRED - The identifier of the Resource Authorization Server in another trust domain as the
+    # > intended audience for the ID-JAG. (ID-JAG §4.3)
+    # One, byte for byte: a slash more or less is another server (attack 22).
     if " " in audience:
         raise OAuthError(Reason.AUDIENCE_SEVERAL)
     server = cached().get(audience)
     if server is None:
         raise OAuthError(Reason.AUDIENCE_UNKNOWN, detail=harmless(audience))
-    # > `resource`: OPTIONAL (ID-JAG §4.3; MCP enterprise-managed authorization §4)
+    # > `resource`: OPTIONAL - The Resource Identifier of the Resource Server (ID-JAG §4.3)
     named = resources.single(resource)
     if named is None:
         found = tuple(server.resources.values())
@@ -82,8 +83,9 @@ def requested(audience: str, resource: str | None) -> tuple[Server, tuple[Target
 def client_id_at(server: Server, client: Client) -> str:
     """What the client is called there.
 
-    > if clients use "Client ID Metadata Document" as their client identifiers, this acts as a shared global namespace
-    > of Client IDs and removes the need for the IdP Authorization Server to maintain a mapping (ID-JAG §5)
+    > if clients use "Client ID Metadata Document" [...] as their client identifiers, this acts as a shared global
+    > namespace of Client IDs and removes the need for the IdP Authorization Server to maintain a mapping of each client
+    > registration. (ID-JAG §5)
     """
     found = name_at(server, client.client_id, client.kind)
     if found is None:

@@ -1,10 +1,10 @@
-"""Which address an assertion says for a person, and whether it is believed. Pure; one rule for every door.
+"""Which address an assertion says for a person, and whether it is believed. Pure; one rule for every way in.
 
 > `email_verified`: True if the End-User's e-mail address has been verified; otherwise false. (OpenID Connect Core §5.1)
 
 Some issuers write the word as a text (Amazon Cognito, Apple), and some leave it out, because all of their addresses are
 theirs to give (Okta's ID-JAGs, Entra ID). Silence is believed only where an administrator says so, for the domains that
-the issuer may speak for: an issuer that could speak for every domain could sign in as anybody (attack 23).
+the issuer may speak for: an issuer that could speak for every domain could sign in as any person (attack 23).
 """
 
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,8 @@
 > The "claims" […] `_claim_names`: JSON object whose member names are the Claim Names for the Aggregated and Distributed
 > Claims (OpenID Connect Core §5.6.2)
 
-An empty list takes effect at once. What isn't said, can't be read, or was cut off by the issuer says nothing: nobody
-leaves a group by it (docs/decisions/0052-silence-is-not-no-groups.md). Pure.
+An empty list takes effect at once. What isn't said, can't be read, or was cut off by the issuer changes nothing: no
+person leaves a group by it (docs/decisions/0052-silence-is-not-no-groups.md). Pure.
 """
 
 from collections.abc import Mapping

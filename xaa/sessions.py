@@ -66,8 +66,8 @@ def end(sessions: QuerySet[Session]) -> None:
 
 
 def _end_sign_ins(digest: str) -> None:
-    """Signing out ends the sign-ins to clients; an agent that was let in to an MCP server goes on, as does offline
-    access, until somebody revokes it (OpenID Connect Core §11)."""
+    """Signing out ends the sign-ins to clients. An agent's access to an MCP server goes on, as does offline access,
+    until it is revoked (OpenID Connect Core §11)."""
     sign_ins = Authorization.objects.filter(session_digest=digest, resource=None, revoked=None)
     here = [row.pk for row in sign_ins if "offline_access" not in row.identity_scopes]
     authorizations.end(Authorization.objects.filter(pk__in=here), reason=SIGNED_OUT, now=datetime.now(UTC))
@@ -87,8 +87,7 @@ def _ended(request: HttpRequest, **_: Any) -> None:
 
 
 def _password_replaced(user: User, **_: Any) -> None:
-    """Whoever signed in with the old password is signed out (authz/sign_in/password_changes.py), and may mint nothing
-    more."""
+    """Sign-ins with the old password end (authz/sign_in/password_changes.py), and no token is issued from them."""
     found = Session.objects.filter(user=user)
     if in_unit_of_work():
         end(found)

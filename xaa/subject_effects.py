@@ -24,7 +24,7 @@ from xaa.subject_resolution import Identity, PassedOver, Person, Resolution
 from xaa.trusted_issuers import Trust
 
 T = TypeVar("T")
-# Somebody else changed the same person's link each time: then it is refused for now.
+# After as many attempts, each overtaken by another request that changed the same link, the request is refused for now.
 ATTEMPTS = 5
 
 
@@ -60,13 +60,13 @@ def take(found: Resolution) -> Person:
     """Write what was looked at. Call it inside `unit_of_work()`, after the claim. Raises `MovedError`."""
     link = found.link.pk if found.link else _link(found)
     if found.who.silence is not None:
-        # The memberships stay as they are, and an administrator can see why (attack 44: nobody keeps one by it unseen).
+        # The memberships stay as they are, and an administrator can see why (attack 44).
         detail = {**_said(found.trust, found.who), "why": found.who.silence.value}
         audit.record(Event.SUBJECT_GROUPS_UNSAID, subject=str(found.person.user.subject), detail=detail)
     if found.word is None:
         return found.person
     links = group_source.locked(found.person.user.pk) if found.regroups else []
-    # One conditional statement says whose word is next; its row's lock keeps all others who have one waiting (law 3).
+    # One conditional statement decides whose statement is next; the row's lock makes the others wait (invariant 3).
     heard = found.link.heard if found.link else None
     together = [*heard.digests, found.word.digest] if heard and heard.at == found.word.at else [found.word.digest]
     row = SubjectLink.objects.filter(pk=link, words=found.link.words if found.link else 0)
@@ -86,7 +86,7 @@ def _link(found: Resolution) -> int:
                 _record_passed_over(found, found.passed_over)
         link = SubjectLink.objects.create(issuer_id=trust.pk, tenant=who.tenant, subject=who.subject, user=user)
     except IntegrityError:
-        # Somebody linked the same identity, or the same person, since it was looked for: what they wrote decides.
+        # Another request linked the same identity, or the same person, in between: what it wrote decides.
         raise MovedError from None
     audit.record(Event.SUBJECT_LINKED, subject=str(user.subject), detail=_said(trust, who))
     if trust.signs_in:

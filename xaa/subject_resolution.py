@@ -1,7 +1,7 @@
 """Subject resolution: which person (iss, tenant, sub) is (ID-JAG §2.2, “Subject Resolution”).
 
 A linked identity first. A verified email address only where the issuer's configuration names it; a new person only
-where it allows that; otherwise nobody. Signing in by an issuer and redeeming its ID-JAG go through here alike, so both
+where it allows that; otherwise no one. Signing in by an issuer and redeeming its ID-JAG go through here alike, so both
 find the same person. `aud_sub` is never asked: an issuer that could name our accounts could take them over (attack
 23). Nothing is written here: what an assertion says takes effect in xaa/subject_effects.py.
 """
@@ -116,7 +116,7 @@ def is_news(word: Word, heard: Heard) -> bool:
 def membership(
     now: Collection[str], given: Collection[str], says: Collection[str], elsewhere: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """The groups of a person whom the issuer now puts into `says`.
+    """The groups of a person that the issuer now puts into `says`.
 
     `given` are those that rested on its word alone so far; `elsewhere` those that another issuer gives, too. What the
     person has from here is left alone.
@@ -125,8 +125,9 @@ def membership(
 
 
 def does_address_count(trust: Trust, who: Identity) -> bool:
-    # > combination of `iss` + `tenant` uniquely identifies the tenant (ID-JAG §6.1): whoever runs another tenant of the
-    # same issuer may verify any address there, so addresses count only for tenants that are named.
+    # > combination of `iss` + `tenant` uniquely identifies the tenant (ID-JAG §6.1)
+    # The administrators of another tenant of the same issuer can verify any address there, so addresses count only for
+    # tenants that are named.
     return bool(who.email) and (not who.tenant or who.tenant in trust.tenants)
 
 
@@ -154,7 +155,7 @@ def choose(trust: Trust, who: Identity, candidates: Sequence[Candidate]) -> int 
     if "email" in trust.match and does_address_count(trust, who) and candidates:
         if len(candidates) > 1:
             raise OAuthError(Reason.SUBJECT_AMBIGUOUS)
-        # An address that the issuer has given to somebody else does not bring the account with it.
+        # An address that the issuer has given to another person does not bring the account with it.
         if candidates[0].is_linked:
             raise OAuthError(Reason.SUBJECT_LINKED_OTHERWISE)
         return candidates[0].pk
@@ -178,7 +179,7 @@ _FIELDS = ("id", "username", "email", "is_active", "subject")  # in the model's 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody of ours, with the groups that they are in now."""
+    """A person of this server, with the groups that they are in now."""
 
     user: User
     groups: tuple[str, ...]
@@ -198,7 +199,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """The people who have the address of somebody who is made beside them, and why it did not find them."""
+    """The people who have the same address as a new person, and why the address did not find them."""
 
     why: Unused
     people: tuple[int, ...]
@@ -206,7 +207,7 @@ class PassedOver:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Whom an assertion speaks of, and what it would change; nothing has been written.
+    """The person that an assertion names, and what it would change; nothing has been written.
 
     `person` is as they will be once `effects.take` has written it; without a `link` their user may not be stored yet.
     `word` is None where the assertion changes nothing about a person who is linked. `regroups`: it puts the person into
@@ -296,7 +297,7 @@ def _to_be_linked(trust: Trust, who: Identity) -> tuple[Person, Link | None, Pas
         chosen = choose(trust, who, candidates)
         user = User.objects.get(pk=chosen) if chosen is not None else _new(trust, who)
     except OAuthError:
-        # Somebody linked the same identity, or the same person, since it was looked for: what they wrote decides.
+        # Another request linked the same identity, or the same person, in between: what it wrote decides.
         found = _find(trust, who)
         if found is None:
             raise
@@ -310,11 +311,11 @@ def _to_be_linked(trust: Trust, who: Identity) -> tuple[Person, Link | None, Pas
 def _new(trust: Trust, who: Identity) -> User:
     # The name is ours to give, unique, and says where the person comes from; it is never one that a rule already names.
     digest = hashlib.sha256(f"{trust.issuer}\n{who.tenant}\n{who.subject}".encode()).hexdigest()[:12]
-    # An address of somebody else stays theirs. One that a tenant of its own making verified counts for nobody.
+    # The address of another person stays theirs. One that an unnamed tenant verified does not count.
     gives_address = does_address_count(trust, who) and not people.with_address(who.email)
     name = visible(who.email.partition("@")[0])[:64] if who.email else "person"
     username = f"{name}-{digest}"
-    # Somebody has unlinked the person whom this identity made.
+    # An administrator has unlinked the person that was created for this identity.
     if User.objects.filter(username=username).exists():
         raise OAuthError(Reason.SUBJECT_LINKED_OTHERWISE)
     user = User(username=username, email=who.email if gives_address else "", is_from_elsewhere=True)

@@ -243,8 +243,8 @@ def question(client: Client, sign_in: SignIn, target: Target, wanted: tuple[str,
 
 
 def servers(agents: Sequence[Agent]) -> list[ReachedServer]:
-    """What an exchange leads to, for who looks at what is in reach (authz/decisions/simulation.py): asked as
-    `question` does, so the sensitivity of scopes is not known; by whom `redeem` and `client_id_at` let through.
+    """What an exchange leads to, for the access review (authz/decisions/simulation.py). The question is that of
+    `question`, so the sensitivity of scopes is not known; the agents are those that `redeem` and `client_id_at` accept.
     """
     asking = [agent for agent in agents if GRANT_TYPE in agent.grant_types and _may_exchange(agent)]
     found = []

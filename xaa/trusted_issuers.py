@@ -1,8 +1,7 @@
-"""The issuers that we believe, as requests see them, and their keys.
+"""The trusted issuers, as requests see them, and their keys.
 
-An issuer that is not listed, is switched off, or is listed for something else is believed in nothing; an empty list
-trusts nobody (law 5, attack 18). Configuration comes from the snapshot, so switching one off holds from the next
-request on.
+An issuer that is not listed, is switched off, or is listed for another use is not trusted; an empty list trusts no one
+(invariant 5, attack 18). Configuration comes from the cache, so switching one off holds from the next request on.
 """
 
 import time

@@ -76,7 +76,7 @@ def _new_private_key(alg: str) -> jwks.PrivateKey:
 
 
 def ensure(now: datetime) -> list[SigningKey]:
-    """Make the keys that are missing, one for each algorithm; they sign at once, since nobody waits for them."""
+    """Make the keys that are missing, one for each algorithm; they sign at once."""
     with unit_of_work():
         _one_at_a_time()
         present = set(SigningKey.objects.filter(retired=None).values_list("alg", flat=True))
@@ -152,7 +152,7 @@ def _load() -> tuple[Signing, ...]:
 
 def _private_key(der: bytes) -> jwks.PrivateKey:
     # Whether its factors are primes is not tried again with each change of configuration (40 ms, measured,
-    # in which the lane answers nobody): who decrypts it knows that we encrypted it.
+    # in which the event loop answers no request): a key that can be decrypted was encrypted here.
     return load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)  # type: ignore[return-value]  # we made it, of one of three kinds
 
 

@@ -62,7 +62,7 @@ def left() -> int:
 
 
 def everything() -> list[AtRest]:
-    """The columns that hold ciphertexts: the core's, and those of rooms."""
+    """The columns that hold ciphertexts: the core's, and those of other apps."""
     return [import_string(name) for app in apps.get_app_configs() for name in getattr(app, "SECRETS_AT_REST", ())]
 
 

@@ -1,5 +1,5 @@
 """The secrets of people's second factors (TOTP, recovery codes), which allauth keeps in clear text unless told how not
-to (law 9)."""
+to (invariant 9)."""
 
 from base64 import b64decode, b64encode
 from typing import Any

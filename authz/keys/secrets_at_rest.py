@@ -1,4 +1,4 @@
-"""Keys derived from the one secret of the environment, each for one purpose (law 9).
+"""Keys derived from the one secret of the environment, each for one purpose (invariant 9).
 
 `GATEHOUSE_SECRET_KEY` itself never encrypts or signs anything: HKDF (RFC 5869) gives each purpose a key of its own, so
 that what leaks of one says nothing about another.

@@ -32,7 +32,7 @@ def client_address(meta: Mapping[str, Any]) -> str:
 
 
 def network_of(address: str) -> str:
-    """Whom an address stands for when we count: itself; of an IPv6 address the /64, which one customer has in whole."""
+    """What is counted for an address: itself; of an IPv6 address the /64, all of which one customer has."""
     if ":" not in address:
         return address
     try:

@@ -1,8 +1,8 @@
 """Counters that all processes of a node share, in a file that each of them maps (authz/limits/rate_limits.py).
 
 The table has a fixed size, so that no stranger makes it grow. A new counter takes the place of one that has ended, or
-of the smallest among the few that could stand where it does: whoever wants a counter forgotten has to outdo it. Where
-it stands depends on a number that each start of the server draws, so nobody can choose its neighbours.
+of the smallest among the few that could stand where it does: to push a counter out takes a larger one. Where it stands
+depends on a random number of this start of the server, so no client can choose its neighbours.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ from typing import Any
 
 from limits.storage import Storage
 
-# What a counter is known by, when it ends and what it counts. Moments are by the clock that only moves forward: it is
+# What a counter is known by, when it ends and what it counts. Moments are of the monotonic clock, which is
 # the same for all processes of a machine.
 _COUNTER = struct.Struct("<QdQ")
 # The drawn number, and when the last of those who wait may go on.
@@ -39,7 +39,7 @@ class NodeCounters(Storage):
     """A storage of `limits`, and who has to wait. Without a file it is this process's own."""
 
     STORAGE_SCHEME = None
-    # A clock that is set ahead ends nobody's wait, and one that is set back prolongs none.
+    # A clock that is set ahead ends no wait, and one that is set back prolongs none.
     clock = staticmethod(time.monotonic)
 
     def __init__(self, file: Path | None = None) -> None:
@@ -66,7 +66,7 @@ class NodeCounters(Storage):
             _UNTIL.pack_into(self._map, _UNTIL_AT, max(until, _UNTIL.unpack_from(self._map, _UNTIL_AT)[0]))
 
     def waits_until(self, key: str) -> float:
-        """By the clock that only moves forward (`clock`); 0 if nobody has to."""
+        """By the monotonic clock (`clock`); 0 if there is nothing to wait for."""
         return self._read(f"wait {key}")[0]
 
     # --- As `limits` wants it ---
@@ -116,8 +116,8 @@ class NodeCounters(Storage):
                     fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def _is_locked(self) -> bool:
-        """Whether it is ours now. A process that was stopped with the lock keeps nobody waiting: who has looked often
-        enough goes on, and a count may be lost.
+        """Whether it is ours now. A process that was stopped with the lock does not block the others: after `LOOKS`
+        attempts they go on, and a count may be lost.
         """
         for _ in range(LOOKS):
             with suppress(BlockingIOError):

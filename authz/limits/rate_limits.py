@@ -1,4 +1,4 @@
-"""How often somebody may ask, and above all how often somebody may be wrong (docs/decisions/0032-rate-limits.md).
+"""How often a client may ask, and above all how often it may be wrong (docs/decisions/0032-rate-limits.md).
 
 What is refused is counted by the client and the network address it came from, and by the address alone; sign-ins by the
 account. Beyond a limit the answer is 429 until the window ends, whatever the request brings: a right secret too, or the
@@ -39,8 +39,8 @@ log = logging.getLogger(__name__)
 GUEST = 600.0
 # Who is a guest is remembered for so many at most.
 MAXIMUM = 10_000
-# What an address may do that stands for everybody, times one visitor's; and the limits that this is about.
-EVERYBODY = 20
+# How many visitors' worth an address may do that stands for all of them, and the limits that this is about.
+ALL_VISITORS = 20
 _OF_AN_ADDRESS = frozenset({"refused:address", "sign_in:address", "login:address", "reset:address"})
 # Answers that a well-behaved client waits for by asking again.
 _POLLING = frozenset({"authorization_pending", "slow_down"})
@@ -50,8 +50,8 @@ _guests: dict[Key, float] = {}
 
 
 def admit(client_id: str = "") -> None:
-    """Raises `OAuthError` (429) if whoever asks has to wait. `client_id` is only claimed."""
-    # Whoever was let in does not wait for what this very request has led to when it was begun.
+    """Raises `OAuthError` (429) if the sender has to wait. `client_id` is only claimed."""
+    # A request that was admitted is not refused for what it led to when it was first begun.
     concurrency.once(f"admitted {client_id}", lambda: _admit(client_id))
 
 
@@ -85,7 +85,7 @@ def served(client_id: str) -> None:
 
 
 def refused(error: OAuthError, client_id: str = "") -> None:
-    """Count a refusal. Nobody has to wait for what was our own fault, or for asking again as they were told to."""
+    """Count a refusal. What was our own fault does not count, nor does asking again as the client was told to."""
     if error.status >= 500 or error.reason is Reason.RATE_LIMITED or error.code in _POLLING:
         return
     network = network_of(audit.current_origin().address)
@@ -95,7 +95,7 @@ def refused(error: OAuthError, client_id: str = "") -> None:
 
 
 def admit_sign_in(account: str) -> None:
-    """Raises `OAuthError` (429) if nobody may try to sign in as `account` from here now."""
+    """Raises `OAuthError` (429) if no one may try to sign in as `account` from here now."""
     admit()
     for key in _account_keys(account):
         _stop_if_waiting("login", key)
@@ -108,8 +108,8 @@ def sign_in_refused(account: str) -> None:
 
 
 def admit_second_factor(person: str) -> None:
-    """Raises `OAuthError` (429) if nobody may try a second factor of this person (their `sub`) now, from anywhere: who
-    is asked for one has shown the password."""
+    """Raises `OAuthError` (429) if no one may try a second factor of this person (their `sub`) now, from any
+    address: a second factor is asked for only after the password."""
     admit()
     _stop_if_waiting("login", ("second_factor:account", person))
 
@@ -204,7 +204,7 @@ def _limits() -> Mapping[str, RateLimitItem]:
 
 def _for_everybody(rate: RateLimitItem) -> RateLimitItem:
     """Behind a proxy that is not named, all visitors have one address: a few wrong passwords must not shut them out."""
-    return type(rate)(rate.amount * EVERYBODY, rate.multiples) if unnamed_proxies.is_everybodys() else rate
+    return type(rate)(rate.amount * ALL_VISITORS, rate.multiples) if unnamed_proxies.stands_for_all_visitors() else rate
 
 
 @cache

@@ -1,10 +1,10 @@
-"""Recording refusals without letting anybody fill the disk or drown the others.
+"""Records refusals so that no sender can fill the disk or hide the refusals of others.
 
-Refusals cost their sender nothing, so each process records them at a bounded rate. Whoever is noisy spends a budget of
-their own: an address, or a confidential client at an address, once it has proven who it is. Strangers together spend
-another one than proven clients together. What goes beyond is counted, and the count is recorded too: with the next
-refusal that is written, or within seconds by the worker's heartbeat (attack 32). A refusal that cannot be recorded is
-not answered: `UnrecordedError` is.
+Refusals cost their sender nothing, so each process records them at a bounded rate. A sender spends a budget of its own:
+an address, or a confidential client at an address, once it has proven who it is. Unknown senders together spend another
+one than proven clients together. What goes beyond is counted, and the count is recorded too: with the next refusal that
+is written, or within seconds with the worker's report (attack 32). A refusal that cannot be recorded is not answered:
+`UnrecordedError` is.
 """
 
 import logging
@@ -44,7 +44,7 @@ Left = Counter[tuple[str, Source]]
 
 @dataclass(slots=True)
 class _Bucket:
-    """Tokens to spend, refilled by the clock."""
+    """Tokens to spend, refilled with time."""
 
     tokens: float
     last: float
@@ -132,7 +132,7 @@ def record_unauthenticated(event: StrEnum, error: OAuthError, *, client_id: str 
     """Record a refusal, if the budget allows, and give it back to answer with. Raises `UnrecordedError`.
 
     With the audit out of order, a right guess at a secret and a wrong one get the same answer, or guesses would go
-    unseen. It raises, so that nobody can answer something else.
+    unseen. It raises, so that no caller can answer something else.
     """
     where = audit.current_origin()
     source = (network_of(where.address), where.proven_client_id)

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from authz.database import concurrency
 
-# Seconds: who takes longer is as good as away, and nobody asks for so long then.
+# Seconds: a server that takes longer than SLOW counts as away, and is not asked for RETRY.
 SLOW, RETRY = 0.05, 5.0
 
 

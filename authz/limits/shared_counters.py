@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 Key = tuple[str, ...]
 # How many counters may wait to be told, and for how many seconds: far away, each takes as long as a round trip.
 MAXIMUM, IN_TIME = 1_000, 5.0
-# Seconds for which nobody asks after there was no answer.
+# Seconds for which it is not asked after there was no answer.
 RETRY = 5.0
 
 

@@ -27,7 +27,7 @@ _lock = threading.Lock()
 _peer, _count, _noted = "", 0, float("-inf")
 
 
-def is_everybodys() -> bool:
+def stands_for_all_visitors() -> bool:
     """Whether an address may stand for all visitors: TLS ends at a proxy (this server has none), and none is named."""
     return conf.issuer.startswith("https://") and not conf.trusted_proxies
 

@@ -25,7 +25,7 @@ class TooMuchError(Exception):
 
 
 class Abandonment:
-    """Whether anybody still wants what an exchange is about to bring. It ends those that were begun under it."""
+    """Whether the result of an exchange is still wanted. If not, the exchanges that were begun under it end."""
 
     def __init__(self) -> None:
         self.is_abandoned = False
@@ -94,7 +94,7 @@ class Deadline:
 
     @property
     def is_abandoned(self) -> bool:
-        """Whether it was ended because nobody waits for it any more."""
+        """Whether it was ended because no request waits for it any more."""
         return self._abandonment is not None and self._abandonment.is_abandoned
 
     def left(self, most: float = float("inf")) -> float:
@@ -107,7 +107,7 @@ class Deadline:
             raise TimeoutError
 
     def hold(self, sock: socket.socket) -> None:
-        """Cut this connection when time is up, whoever owns the socket by then. Raises TimeoutError if it is.
+        """Cut this connection when time is up, whichever object owns the socket by then. Raises TimeoutError if it is.
 
         A handle of our own: `http.client` lets go of its socket after the head of an answer that says
         `Connection: close`, and TLS takes the socket over.

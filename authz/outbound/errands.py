@@ -1,9 +1,8 @@
 """What a request needs from another server: fetched once however many ask, beside all of them, within bounds.
 
-A request that needs a document, an issuer's metadata or somebody's keys holds no thread while they are on their way. It
-leaves (`concurrency.MustRunInThread`), the event loop waits for the errand, and the request begins again with what
-came of it
-(authz/serving/asgi.py). So a server that drips keeps one thread of its own busy, and nobody who asks for something else
+A request that needs a document, an issuer's metadata or another party's keys holds no thread while they are on their
+way. It leaves (`concurrency.MustRunInThread`), the event loop waits for the errand, and the request begins again with
+the result (authz/serving/asgi.py). So a server that drips keeps one thread of its own busy, and no other request
 (attacks 10, 41).
 
 Each kind has its own places: strangers' documents take none from known clients, nor from the issuers that
@@ -30,7 +29,7 @@ from authz.outbound.deadlines import Abandonment
 
 T = TypeVar("T")
 
-# Seconds. More than any errand takes: a lease that somebody else holds, a document, a logo.
+# Seconds. More than any errand takes: a lease that another process holds, a document, a logo.
 SECONDS = 25.0
 
 
@@ -68,7 +67,7 @@ class Errand:
 
     @contextmanager
     def waited_for(self) -> Iterator[Future[Any]]:
-        """Somebody waits. Where nobody does any more, the work is ended."""
+        """A request waits inside. When none does any more, the work is ended."""
         with _lock:
             self._waiting += 1
         try:
@@ -88,7 +87,7 @@ _one_at_a_time: dict[Hashable, tuple[threading.Lock, int]] = {}
 
 def result(kind: Pool, key: Hashable, work: Callable[[], T], *, party: str = "") -> T:
     """What `work` gives, or raises. Raises `BusyError`, in the server `concurrency.MustRunInThread`, and RuntimeError
-    inside `unit_of_work()` (law 2).
+    while a transaction is open.
     """
     require_no_transaction()
     brought = concurrency.brought()
@@ -154,7 +153,7 @@ def _begun(kind: Pool, key: Hashable, work: Callable[[], object], party: str) ->
         if len(parties) >= kind.at_once or parties.count(party) >= kind.per_party:
             raise BusyError
         errand = _under_way[key] = Errand(key, kind, party)
-    # A thread of its own, which nobody waits for when the server ends.
+    # A thread of its own; the server does not wait for it when it ends.
     context = copy_context()
     threading.Thread(target=context.run, args=(_run, errand, work), name=f"errand {kind.value}", daemon=True).start()
     return errand

@@ -83,7 +83,7 @@ def _exchange(request: requests.PreparedRequest, limits: Limits, adapter: "Pinne
         if reply.status_code != 304:
             _check_head(limits, reply.status_code, received, is_answer=request.method == "GET")
         elif not _is_conditional(request):
-            # Nobody asked whether it changed: an unsolicited 304 would confirm what we never had (attack 9).
+            # The request had no condition: an unsolicited 304 would confirm what was never held (attack 9).
             raise OutboundError(Cause.STATUS, status=304)
         body = b"" if reply.status_code == 304 else _read(reply.raw, limits.max_bytes)
         elapsed = limits.seconds - deadline.left()

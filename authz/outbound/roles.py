@@ -8,7 +8,7 @@ from authz.protocol.sentences import WithSentence
 
 
 class Cause(WithSentence):
-    """Why nothing came back. For administrators only: a stranger learns nothing of it (the wire says one sentence)."""
+    """Why nothing came back. For administrators only: the client is told one sentence that does not depend on it."""
 
     URL = "url", "The URL is not one that this server fetches (https, a plain host name, no user name, no fragment)."
     DNS = "dns", "The host name could not be resolved."
@@ -21,7 +21,7 @@ class Cause(WithSentence):
     STATUS = "status", "The host answered with a status other than 200."
     CONTENT_TYPE = "content_type", "The answer has the wrong content type."
     ENCODING = "encoding", "The answer is compressed, although it was asked not to be."
-    ABANDONED = "abandoned", "Everybody who waited for the answer has left."
+    ABANDONED = "abandoned", "No request waits for the answer any more."
     BUSY = "busy", "Too many requests of this server wait for other servers already."
     TOO_LARGE = "too_large", "The answer is too large."
     REFUSED = "refused", "The mail server does not deliver to this address."
@@ -62,7 +62,7 @@ _JSON = r"application/(?:json|[a-z0-9!#$&^_.+\-]+\+json)"
 
 
 class Role(StrEnum):
-    """What a call is for. There is no other way out, so this is the list of what the server ever fetches."""
+    """What a request is for: the list of all that the server ever asks other servers for."""
 
     limits: Limits
 

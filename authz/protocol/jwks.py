@@ -185,7 +185,8 @@ def _key(members: Mapping[str, Any]) -> Key:
         raise _PassOver(Unusable.MEMBERS)
     if kid is not None and len(kid) > MAX_KID:
         raise _PassOver(Unusable.LONG_KID)
-    if members.get("use", "sig") not in _USES or "verify" not in operations:
+    use = members.get("use", "sig")
+    if not isinstance(use, str | None) or use not in _USES or "verify" not in operations:
         raise _PassOver(Unusable.OTHER_USE)
     if (kty, crv if kty != "RSA" else None) not in CURVES:
         raise _PassOver(Unusable.OTHER_TYPE)

@@ -22,8 +22,7 @@ class Basis:
 
 
 def of(client: Client, policy: Policy) -> Basis:
-    """A registration of before this was kept is judged as one that came by its hosts: it brings nothing that lets it go
-    anywhere."""
+    """The basis of a registration. One from before this was kept counts as one that came by its hosts."""
     row = Registration.objects.filter(client=client).first()
     if row is not None and row.token_digest:
         return Basis(policy.registration and row.token_digest in policy.registration_token_digests, None)
@@ -39,7 +38,7 @@ def lets(basis: Basis, client: Client, wanted: ClientMetadata) -> bool:
 
 
 def are_on(uris: list[str], hosts: tuple[str, ...]) -> bool:
-    """Whether every redirect URI is on one of these hosts; an empty list of either is nobody's."""
+    """Whether every redirect URI is on one of these hosts; False for an empty list of either."""
     shown = [redirect_uris.display(uri).host for uri in uris]
     return bool(shown) and all(host_patterns.matches(hosts, host) for host in shown)
 
@@ -63,7 +62,7 @@ def foreign_hosts(wanted: ClientMetadata, hosts: tuple[str, ...]) -> str:
 
 
 def not_let(basis: Basis, wanted: ClientMetadata) -> OAuthError:
-    """A refusal of who holds the registration access token, and so is told what is in the way."""
+    """The refusal of a change. The client holds its registration access token, so it is told the cause."""
     if not basis.holds:
         told = "What let this registration in is not in force any more: it may only give things up."
         return OAuthError(Reason.REGISTRATION_DENIED, detail="no longer let in", told=told)

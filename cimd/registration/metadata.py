@@ -41,7 +41,7 @@ def _terms() -> Terms:
     methods = registry.client_auth_methods()
     offered = ("private_key_jwt", "client_secret_basic", "client_secret_post", "none")
     return Terms(
-        # A registration is for people's programs: machine grants are for clients that somebody has looked at.
+        # A registration is for people's programs: machine grants are for clients that were approved.
         grant_types=frozenset(registry.grants()) & client_metadata.PUBLIC_GRANT_TYPES,
         auth_methods=tuple(method for method in offered if method in methods),
         signing_algorithms=ALGORITHMS,

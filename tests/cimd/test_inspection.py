@@ -43,7 +43,7 @@ def test_the_outcome_says_whether_somebody_has_to_approve(documents: DocumentHos
     url = documents.document()
     assert look(url).outcome == "The document is accepted."
     apply("cimd: {trusted_hosts: []}")
-    assert look(url).outcome == "The document is accepted; its client waits until somebody approves it."
+    assert look(url).outcome == "The document is accepted; its client waits for an approval."
     assert look(documents.document(client_name=...)).outcome == "The document is refused."
     assert Document.objects.count() == Client.objects.filter(registration_source="cimd").count() == 0
 

@@ -104,7 +104,7 @@ class TestSigningIn:
         return int(answer.status_code)
 
     def test_a_stranger_shuts_nobody_out(self, gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(unnamed_proxies, "is_everybodys", lambda: True)
+        monkeypatch.setattr(unnamed_proxies, "stands_for_all_visitors", lambda: True)
         for number in range(40):
             assert self.sign_in(gatehouse, f"nobody-{number}", WRONG, "203.0.113.1") == 200
         assert self.sign_in(gatehouse, "bob", "bob-password", "192.0.2.1") == 302
@@ -112,7 +112,7 @@ class TestSigningIn:
     def test_a_stranger_who_goes_on_waits_all_the_same(
         self, gatehouse: World, monkeypatch: pytest.MonkeyPatch, gatehouse_settings: Any, settings: Any
     ) -> None:
-        monkeypatch.setattr(unnamed_proxies, "is_everybodys", lambda: True)
+        monkeypatch.setattr(unnamed_proxies, "stands_for_all_visitors", lambda: True)
         gatehouse_settings(RATE_LIMITS=settings.GATEHOUSE["RATE_LIMITS"] | {"sign_in:address": "2/minute"})
         statuses = [self.sign_in(gatehouse, f"nobody-{number}", WRONG, f"192.0.2.{number}") for number in range(43)]
         assert statuses == [200] * 41 + [429] * 2

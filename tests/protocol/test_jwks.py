@@ -60,6 +60,7 @@ PASSED_OVER: list[tuple[str, Any, Unusable]] = [
     ("a type that is a list", {"kty": ["RSA"]}, Unusable.NOT_A_KEY),
     ("a kid that is a number", RSA_JWK | {"kid": 1}, Unusable.MEMBERS),
     ("key_ops that is a string", RSA_JWK | {"key_ops": "verify"}, Unusable.MEMBERS),
+    ("a use that is a list", RSA_JWK | {"use": [None]}, Unusable.OTHER_USE),
     ("a key for encryption", RSA_JWK | {"use": "enc", "kid": "e"}, Unusable.OTHER_USE),
     ("an encryption key under a signing key's kid", RSA_JWK | {"use": "enc", "kid": "k2"}, Unusable.OTHER_USE),
     ("an X.509 identity of SPIFFE", EC_JWK | {"use": "x509-svid"}, Unusable.OTHER_USE),

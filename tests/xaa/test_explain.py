@@ -47,7 +47,7 @@ def test_a_good_id_jag_passes_every_check_and_is_not_used_up(company: Company) -
             {"resource": "https://x.example/mcp"},
             "NO   its resource is ours (assertion_resource_unknown: https://x.example/mcp)",
         ),
-        ({"sub": "nobody", "email": None}, "NO   its subject is somebody (subject_not_linked"),
+        ({"sub": "nobody", "email": None}, "NO   its subject is a person of this server (subject_not_linked"),
         ({"scope": "mcp:write"}, "NO   policy allows it (no_rule_allows: no rule)"),
     ],
 )

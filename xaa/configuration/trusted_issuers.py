@@ -61,7 +61,7 @@ def host_problem(patterns: list[str]) -> str:
 
 def address_problem(email_trusted: bool, email_domains: list[str]) -> str:
     """Why an issuer's word about addresses can't be meant so; "" if it can."""
-    # An issuer that could speak for every domain could sign in as anybody (attack 23).
+    # An issuer that could speak for every domain could sign in as any person (attack 23).
     return "needs email_domains: for which domains" if email_trusted and not email_domains else ""
 
 
@@ -114,7 +114,7 @@ class TrustedIssuerSerializer(serializers.Serializer[Any]):
     enabled = serializers.BooleanField(default=True)
     jwks_uri = serializers.CharField(max_length=1024, default="", allow_blank=True)
     jwks = serializers.JSONField(default=None, allow_null=True)
-    # Nothing unless named: a trusted issuer that nobody said what for is believed in nothing (law 5).
+    # Nothing unless named: an issuer without a use is trusted for nothing (invariant 5).
     accepts = serializers.ListField(child=serializers.ChoiceField(TrustedIssuer.Use.values), default=list)
     subjects = SubjectsSerializer(default=lambda: {"match": ["sub"], "create": False, "groups": "", "tenants": []})
     aud_tenant = serializers.CharField(max_length=255, default="", allow_blank=True)

@@ -51,7 +51,7 @@ def build(
         claims["act"] = dict(act)
     named = {"tenant": tenant, "aud_tenant": aud_tenant, "aud_sub": aud_sub}
     claims |= {name: value for name, value in named.items() if value}
-    # > It is RECOMMENDED that the ID-JAG contain an `email` and/or `aud_sub` claim. (ID-JAG §3)
+    # > It is RECOMMENDED that the ID-JAG contain an `email` [...] and/or `aud_sub` [...] claim. (ID-JAG §3)
     if email:
         claims |= {"email": email, "email_verified": True}
     return claims

@@ -14,7 +14,7 @@ _LONGEST_IDENTIFIER: Final = 255
 
 
 def it_is_typed(presented: Presented) -> None:
-    # > Validate the JWT `typ` is `oauth-id-jag+jwt` (ID-JAG §4.4.1; RFC 8725 §3.11)
+    # > Validate the JWT `typ` is `oauth-id-jag+jwt` (per Section 3.11 of [RFC8725]) (ID-JAG §4.4.1)
     if presented.token.typ != TYP:
         raise OAuthError(Reason.ASSERTION_TYP)
 
@@ -66,7 +66,8 @@ def its_client_presents_it(presented: Presented) -> None:
 
 def it_is_in_time(presented: Presented) -> None:
     # > The authorization server MUST reject any JWT with an expiration time that has passed, subject to allowable clock
-    # > skew between systems. (RFC 7523 §3) `exp` and `iat` are both REQUIRED (ID-JAG §3).
+    # > skew between systems. (RFC 7523 §3)
+    # `exp` and `iat` are both required (ID-JAG §3).
     try:
         jwts.check_times(
             presented.claims,
@@ -101,7 +102,8 @@ def it_names_its_subject(presented: Presented) -> None:
 
 
 def it_has_an_id_of_its_own(presented: Presented) -> None:
-    # > `jti`: REQUIRED (ID-JAG §3): what makes it good for once.
+    # > `jti`: REQUIRED - Unique ID of this JWT (ID-JAG §3)
+    # By it the ID-JAG is accepted once.
     if not _is_identifier(presented.claims.get("jti")):
         raise OAuthError(Reason.ASSERTION_JTI)
 
@@ -119,7 +121,8 @@ def its_resource_is_well_formed(presented: Presented) -> None:
 
 
 def its_scope_is_well_formed(presented: Presented) -> None:
-    # > `scope`: a JSON string containing a space-separated list of scopes (ID-JAG §3)
+    # > `scope`: OPTIONAL - a JSON string containing a space-separated list of scopes associated with the token
+    # > (ID-JAG §3)
     if "scope" not in presented.claims:
         return
     scope = presented.claims["scope"]
@@ -147,12 +150,12 @@ def it_is_bound_to_no_key(presented: Presented) -> None:
 
 
 def its_tenants_are_well_formed(presented: Presented) -> None:
-    # > `tenant`: JSON string that represents the tenant identifier for a multi-tenant issuer (ID-JAG §3)
+    # > `tenant`: OPTIONAL - JSON string that represents the tenant identifier for a multi-tenant issuer (ID-JAG §3)
     if "tenant" in presented.claims and not _is_identifier(presented.claims["tenant"]):
         raise OAuthError(Reason.ASSERTION_TENANT)
-    # > `aud_tenant`: [...] a Resource Authorization Server tenant identifier. This claim is only included when the
-    # > Resource Authorization Server is multi-tenant and the IdP knows the tenant identifier. (ID-JAG §3) We have one
-    # tenant. A name that no administrator said is ours limits the grant to somebody else's.
+    # > `aud_tenant`: [...] This claim is only included when the Resource Authorization Server is multi-tenant and the
+    # > IdP knows the tenant identifier. (ID-JAG §3)
+    # We have one tenant. A name that no administrator said is ours limits the grant to another tenant.
     named = presented.claims.get("aud_tenant")
     if named is not None and (not _is_identifier(named) or named != presented.aud_tenant):
         raise OAuthError(Reason.ASSERTION_TENANT, detail=f"aud_tenant: {harmless(str(named))}")
@@ -176,7 +179,7 @@ def its_actor_is_well_formed(presented: Presented) -> None:
 
 
 def check_actor(claims: Mapping[str, Any]) -> None:
-    """Raises OAuthError for an `act` that names nobody, at any depth (RFC 8693 §4.1)."""
+    """Raises OAuthError for an `act` without a subject, at any depth (RFC 8693 §4.1)."""
     bearer: Any = claims
     while "act" in bearer:
         bearer = bearer["act"]

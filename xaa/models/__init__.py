@@ -1,4 +1,4 @@
-"""Whom we believe, where our ID-JAGs may go, and who is who."""
+"""Trusted issuers, the servers that our ID-JAGs may go to, and linked identities."""
 
 from xaa.models.redemption import Redemption
 from xaa.models.resource_authorization_server import ResourceAuthorizationServer, TargetResource

@@ -9,7 +9,7 @@ LEAST_LIFETIME, USUAL_LIFETIME, GREATEST_LIFETIME = 60, 24 * 3600, 25 * 3600
 
 
 class TrustedIssuer(models.Model):
-    """An issuer, by its identifier, byte for byte. What `accepts` does not name, it is not believed for (law 5)."""
+    """An issuer, by its identifier, byte for byte. It is trusted only for what `accepts` names (invariant 5)."""
 
     class Use(models.TextChoices):
         ID_JAG = "id-jag", "ID-JAGs"

@@ -24,7 +24,7 @@ def userinfo(request: Request) -> Answer:
 def told_by(token: str, moment: float) -> dict[str, Any] | None:
     """What the token may learn of its person; None if it may learn nothing (any more).
 
-    A token for a protected resource is refused: whoever runs that resource holds it, and was not told who the
+    A token for a protected resource is refused: the operator of that resource holds it, and was not told who the
     person is.
     """
     try:

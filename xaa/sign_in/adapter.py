@@ -33,7 +33,7 @@ from xaa.trusted_issuers import Use
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth is untyped
-    """People are found or made by subject resolution; nobody signs up, and nobody links accounts by themselves."""
+    """People are found or made by subject resolution; there is no sign-up, and no linking of accounts."""
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
         return False
@@ -41,7 +41,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
     def list_apps(
         self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
     ) -> list[SocialApp]:
-        """The trusted issuers that sign people in, and nobody else: allauth's own table has no say."""
+        """The trusted issuers that sign people in, and no others: allauth's own table is not read."""
         configuration_cache.begin()
         apps = [_app(trust) for trust in trusted_issuers.cached().values() if trust.signs_in]
         return [
@@ -62,7 +62,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
 
     def get_requests_session(self) -> NoReturn:
         # What allauth fetches by itself does not go through `authz.outbound` (invariant 6).
-        raise RuntimeError("allauth speaks with nobody: xaa/sign_in/provider.py does")
+        raise RuntimeError("allauth sends no requests itself: xaa/sign_in/provider.py does")
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
         configuration_cache.begin()
@@ -140,7 +140,7 @@ def _note_context(request: HttpRequest, sociallogin: Any = None, **_: Any) -> No
         **({"tenant": id_token["tenant"]} if id_token.get("tenant") else {}),
     }
     if sociallogin is not None:
-        # Now, not when the request ends: whoever withdraws the issuer meanwhile has to find this session.
+        # Now, not when the request ends: withdrawing the issuer meanwhile has to find this session.
         request.session.save()
 
 

@@ -1,4 +1,4 @@
-"""Whom an issuer signed in is signed out once it is not believed for that any more.
+"""The people that an issuer signed in are signed out once it is not trusted for that any more.
 
 Withdrawing trust ends these sessions (xaa/lineage.py). This holds however trust was withdrawn: by a bulk update too, at
 the database's prompt, or while the person was signing in.

@@ -1,7 +1,7 @@
-"""A trusted issuer as somebody who signs people in: allauth's flow with the checks of OpenID Connect that it lacks.
+"""A trusted issuer that signs people in: allauth's flow with the checks of OpenID Connect that it lacks.
 
 allauth brings state, PKCE and the session. Here are what it leaves open: addresses come from the issuer's own metadata,
-whose `issuer` must be the one configured; every call goes through the one door out; the nonce; the ID token's
+whose `issuer` must be the one configured; every call goes through `authz.outbound`; the nonce; the ID token's
 signature, judged as any other ID token of the issuer; `iss` on the way back (RFC 9207); and that a link cannot choose
 scopes or parameters.
 """
@@ -58,7 +58,7 @@ class Upstream(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth is 
             raise refused(Reason.SIGN_IN_UNAVAILABLE, str(error)) from None
 
     def get_callback_url(self, request: HttpRequest, app: SocialApp) -> str:
-        # Law 7: not from the Host header.
+        # Not from the Host header (invariant 7).
         return callback_url(app.provider_id)
 
     def get_access_token_data(
@@ -132,7 +132,7 @@ class Provider(OpenIDConnectProvider):  # type: ignore[misc]  # allauth is untyp
 
     def get_redirect_from_request_kwargs(self, request: HttpRequest) -> dict[str, Any]:
         kwargs: dict[str, Any] = super().get_redirect_from_request_kwargs(request)
-        # Whoever is signed in and comes here has to sign in anew: something asks for it.
+        # A signed-in person comes here only if a fresh sign-in is required.
         fresh = request.user.is_authenticated
         nonce = secrets.token_urlsafe(24)
         # With max_age the issuer has to say when it was; 0 would be over before the person is back.
@@ -166,7 +166,7 @@ def authenticated(
 
 
 def refused(reason: Any, detail: str = "") -> OAuth2Error:
-    """Record why somebody is not signed in; the page that allauth shows for it says nothing."""
+    """Record why a person is not signed in; the page that allauth shows for it says nothing."""
     error = OAuthError(reason, detail=detail)
     record_unauthenticated(audit.Event.SIGN_IN_FAILED, error)
     return (UnreachableError if error.status == 503 else OAuth2Error)(reason.value)

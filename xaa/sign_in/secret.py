@@ -1,4 +1,5 @@
-"""The secret with which we are a client of an issuer: encrypted at rest (law 9), and never in the snapshot."""
+"""The secret with which we are a client of an issuer: encrypted at rest (invariant 9), never in the configuration
+cache."""
 
 from authz.keys.secrets_at_rest import AtRest, decrypt, encrypt, moved
 from xaa.models import SignInClient

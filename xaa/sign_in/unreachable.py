@@ -1,4 +1,4 @@
-"""An issuer that does not answer while somebody signs in: a page to come again, and nobody's fault."""
+"""An issuer that does not answer while a person signs in: a page that says to come again. It counts against no one."""
 
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 
