@@ -63,8 +63,8 @@ bench: env ## Measure beside others and a ceiling in one run (needs wrk, Node an
 	$(BIN)/python -m tests.bench.pages
 	$(BIN)/python -m tests.bench.audit
 
-load: env ## A minute of 64 slow clients (slowloris), and a hundred kills under load: each received token has its event (KILLS=n)
-	$(BIN)/python -m tests.load $(KILLS)
+load: env ## A minute of 64 slow clients (slowloris), a hundred kills and twenty power cuts under load: each received token has its event (KILLS=n CUTS=n)
+	$(BIN)/python -m tests.load $(or $(KILLS),100) $(or $(CUTS),20)
 
 mutants: env ## Break the policy engine in thousands of ways: its tests notice at least nine of ten (PATTERN=…)
 	$(BIN)/python -m tests.mutants $(if $(PATTERN),'$(PATTERN)')

@@ -267,10 +267,9 @@ if IS_SQLITE:
         # A write transaction takes its lock at the start: it waits for it instead of failing half way.
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        # WAL with synchronous=NORMAL: a committed row survives a killed process; a power cut may lose the last second,
-        # but never the database (docs/decisions/0004-durability.md). docs/benchmarks.md compares page sizes and memory
-        # mapping.
-        "init_command": "PRAGMA page_size=2048; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+        # WAL with synchronous=FULL: a committed row survives a killed process and a power cut
+        # (docs/decisions/0004-durability.md). docs/benchmarks.md compares page sizes and memory mapping.
+        "init_command": "PRAGMA page_size=2048; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
         " PRAGMA foreign_keys=ON; PRAGMA mmap_size=0; PRAGMA cache_size=-8000;",
     }
 else:

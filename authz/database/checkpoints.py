@@ -11,7 +11,7 @@ from django.db import close_old_connections, connection
 
 logger = logging.getLogger(__name__)
 
-# Seconds. A power cut loses what was committed since the last checkpoint (docs/decisions/0004-durability.md).
+# Seconds. Until then a commit is safe in the log (docs/decisions/0004-durability.md).
 POLL_SECONDS = 1.0
 
 

@@ -116,8 +116,8 @@ class Request(greenlet, Generic[T]):
             outcome: T = self.switch()
         finally:
             asyncio._set_running_loop(self.loop)
-            while _to_wake:
-                self.loop.call_soon(_to_wake.pop().wake)
+            while _to_call:
+                self.loop.call_soon(_to_call.pop())
         if not self.dead:
             self._listen()
             _keep_ticking(self.loop)
@@ -192,9 +192,14 @@ def current() -> Request[Any] | None:
     return running if type(running) is Request else None
 
 
+def call_soon(function: Callable[[], object]) -> None:
+    """Have the loop call it, once the request that is running waits or ends."""
+    _to_call.append(function)
+
+
 def wake_soon(request: Request[Any]) -> None:
     """Have it look whether it can go on, once the one that is running waits or ends."""
-    _to_wake.append(request)
+    call_soon(request.wake)
 
 
 async def run(work: Callable[[], T], watch: Callable[[], Awaitable[object]] | None = None) -> T:
@@ -203,7 +208,7 @@ async def run(work: Callable[[], T], watch: Callable[[], Awaitable[object]] | No
 
 
 _waiting: dict[Request[Any], None] = {}
-_to_wake: list[Request[Any]] = []
+_to_call: list[Callable[[], object]] = []
 _ticking: set[AbstractEventLoop] = set()
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -78,11 +79,7 @@ def write(sql: str, parameters: Sequence[Any] = ()) -> int:
     database = _database()
     if not isinstance(database, SQLite) or database.in_atomic_block:
         return int(_execute(sql, parameters).rowcount)
-    database.take_write_lock()
-    try:
-        return database.wait_to_write(lambda: int(_execute(sql, parameters).rowcount))
-    finally:
-        database.release_write_lock()
+    return database.write_alone(lambda: int(_execute(sql, parameters).rowcount))
 
 
 def _execute(sql: str, parameters: Sequence[Any]) -> Any:
@@ -112,7 +109,7 @@ def timestamp(value: datetime) -> datetime | str:
 
 def _database() -> BaseDatabaseWrapper:
     """This request's connection, or the thread's, remembered: Django looks it up by the running task each time."""
-    if (request := greenlets.current()) is not None:
+    if not settings.IS_SQLITE and (request := greenlets.current()) is not None:
         return request.database or connections[DEFAULT_DB_ALIAS]
     try:
         database: BaseDatabaseWrapper = _here.database

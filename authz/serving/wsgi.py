@@ -17,6 +17,7 @@ from django.core.wsgi import get_wsgi_application
 
 people = get_wsgi_application()
 
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.db import connection
 
@@ -86,9 +87,9 @@ def _busy() -> Response:
 
 def answer(view: View, environ: dict[str, Any]) -> Response:
     """The response of a machine endpoint."""
-    # In a greenlet the pool does this (authz/database/postgresql/pool.py).
-    needs_database = not getattr(view, "needs_no_database", False)
-    if needs_database and greenlets.current() is None and connection.connection is not None:
+    # On PostgreSQL the pool does this for a greenlet (authz/database/postgresql/pool.py).
+    is_pooled = not settings.IS_SQLITE and greenlets.current() is not None
+    if not getattr(view, "needs_no_database", False) and not is_pooled and connection.connection is not None:
         # Django does this by a signal that is not sent here. It may query the database.
         connection.close_if_unusable_or_obsolete()
         # The first statement of each request finds out whether it is alive (authz/database/configuration_cache.py).

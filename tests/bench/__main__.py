@@ -182,8 +182,8 @@ def report(results: list[tuple[Line, Figures]], memory: list[float], changed: ol
     if cut.listed >= cut.valid:
         missed.append("the switch: the status list did not show it within its lifetime")
     print(
-        "SQLite in WAL mode, synchronous=NORMAL: what was answered survives a killed process; a power cut may take the"
-        " last moments (docs/decisions/0004-durability.md)."
+        "SQLite in WAL mode, synchronous=FULL: what was answered survives a killed process and a power cut"
+        " (docs/decisions/0004-durability.md)."
     )
     for miss in missed:
         print(f"MISSED  {miss}")

@@ -27,8 +27,11 @@ from django.db import Error
 from django.db.backends.sqlite3 import base
 
 from authz.conf import conf
-from authz.database import concurrency
+from authz.database import concurrency, greenlets
 from authz.database.locks import is_locked
+from authz.database.sqlite3.group_commit import GroupCommit
+from authz.database.sqlite3.group_transaction import GroupTransaction
+from authz.database.sqlite3.log import Log
 
 T = TypeVar("T")
 Identity = tuple[int, int] | None
@@ -45,6 +48,9 @@ LONG_LOG, LONGEST_LOG = 16_384, 131_072
 class DatabaseWrapper(base.DatabaseWrapper):
     _opened: Identity = None
     _write_lock: int | None = None  # the descriptor of the file that is locked
+    _log: Log | None = None
+    _group: GroupCommit | None = None
+    _is_in_unit = False
 
     def get_connection_params(self) -> dict[str, Any]:
         parameters: dict[str, Any] = super().get_connection_params()
@@ -69,6 +75,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def close(self) -> None:
         super().close()
+        if self.connection is None:
+            self._log = None
         if self.connection is None and self._write_lock is not None:
             os.close(self._write_lock)
             self._write_lock = None
@@ -100,11 +108,31 @@ class DatabaseWrapper(base.DatabaseWrapper):
             else:
                 return
 
+    def try_write_lock(self, seconds: float) -> bool:
+        """Whether it is ours, after so many seconds at most. The caller releases it."""
+        if self._write_lock is None:
+            return True
+        ends = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(self._write_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= ends:
+                    return False
+                time.sleep(POLL_SECONDS)
+            else:
+                return True
+
     def release_write_lock(self) -> None:
         if self._write_lock is not None:
             fcntl.flock(self._write_lock, fcntl.LOCK_UN)
 
     def _start_transaction_under_autocommit(self) -> None:
+        if (group := self._group_of_loop()) is not None:
+            group.join()
+            self._is_in_unit = True
+            self.execute("SAVEPOINT unit")
+            return
         self.take_write_lock()
         try:
             self.wait_to_write(super()._start_transaction_under_autocommit)  # type: ignore[misc]  # the stubs do not know it
@@ -133,17 +161,70 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _wait_at_most(self, milliseconds: int) -> None:
         self.connection.execute(f"PRAGMA busy_timeout={milliseconds}")
 
+    def write_alone(self, write: Callable[[], T]) -> T:
+        """Run `write`, a statement that is a transaction of its own, and return its result. Raises Django's `Error`."""
+        if (group := self._group_of_loop()) is not None:
+            with group.unit():
+                return write()
+        self.take_write_lock()
+        try:
+            return self.wait_to_write(write)
+        finally:
+            self.release_write_lock()
+
     def _commit(self) -> None:
+        if self._is_in_unit:
+            self.execute("RELEASE unit")
+            return
         try:
             super()._commit()  # type: ignore[misc]  # the stubs do not know it
         finally:
             self.release_write_lock()
 
     def _rollback(self) -> None:
+        if self._is_in_unit:
+            self.execute("ROLLBACK TO unit")
+            self.execute("RELEASE unit")
+            return
         try:
             super()._rollback()  # type: ignore[misc]  # the stubs do not know it
         finally:
             self.release_write_lock()
+
+    # --- Group commit (authz/database/sqlite3/group_commit.py) ---
+
+    def _group_of_loop(self) -> GroupCommit | None:
+        """What a request of the event loop writes with; None elsewhere, where each transaction is committed alone."""
+        request = greenlets.current()
+        if request is None:
+            return None
+        if self._group is None or self._group.loop is not request.loop:
+            self._group = GroupCommit(GroupTransaction(self), request.loop)
+        return self._group
+
+    def _set_autocommit(self, autocommit: bool) -> None:
+        """Django's last step of a transaction, committed or rolled back. It returns when the group is on the disk."""
+        if not self._is_in_unit or self._group is None:
+            super()._set_autocommit(autocommit)  # type: ignore[misc]  # the stubs do not know it
+            return
+        # Others use this connection before it returns.
+        self._is_in_unit, self.autocommit = False, True
+        hooks, self.run_on_commit = self.run_on_commit, []
+        self._group.leave()
+        self.run_on_commit, self.run_commit_hooks_on_set_autocommit_on = hooks, bool(hooks)
+
+    def execute(self, sql: str) -> None:
+        with self.wrap_database_errors:
+            self.connection.execute(sql)
+
+    def restore_busy_timeout(self) -> None:
+        self._wait_at_most(LOOP_BUSY)
+
+    def log(self) -> Log:
+        """The log that this connection writes."""
+        if self._log is None:
+            self._log = Log(f"{self.settings_dict['NAME']}-wal")
+        return self._log
 
     # --- The write-ahead log ---
 
