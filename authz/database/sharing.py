@@ -1,6 +1,6 @@
 """What requests of one event loop do together: of many that need the same, one reads it and the others wait for it.
 
-In a thread of its own, and on SQLite, each does it by itself.
+In a thread of its own each does it by itself.
 """
 
 import time

@@ -62,6 +62,7 @@ class _Unit:
     request: Request[Any]
     since: float = field(default_factory=time.monotonic)
     has_turn: bool = False
+    has_left: bool = False
     is_over: bool = False
     failure: str = ""
 
@@ -121,6 +122,7 @@ class GroupCommit:
         """Return when what the request has written is on the disk. Raises `OperationalError`."""
         unit, self._writes = self._writes, None
         assert unit is not None  # noqa: S101  it has joined
+        unit.has_left = True
         while not unit.is_over:
             unit.request.pause(inf)
         if unit.failure:
@@ -176,6 +178,8 @@ class GroupCommit:
                 unit.write()
                 if not self._transaction.is_open():
                     raise OperationalError("the transaction of the group was lost")
+                if not unit.has_left:
+                    raise OperationalError("a request waits for something else in its transaction")
             return self._transaction.commit()
         except BaseException:
             self._transaction.abandon()
