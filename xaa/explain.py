@@ -270,7 +270,6 @@ def _try(check: Callable[[], Any]) -> Any:
 
 def _finding(check: str, outcome: object, note: str = "") -> Finding:
     if isinstance(outcome, OAuthError):
-        return Finding(
-            check, False, ": ".join(part for part in (outcome.reason.value, outcome.detail, note[:500]) if part)
-        )
+        said = dict.fromkeys((outcome.reason.value, outcome.detail, note[:500]))  # a note may be the detail itself
+        return Finding(check, False, ": ".join(part for part in said if part))
     return Finding(check, True, note)
