@@ -155,6 +155,7 @@ def _own_id_token(token: Unverified, client: Client, now: float) -> SubjectToken
 
 
 def _foreign_id_token(token: Unverified, client: Client, now: float) -> SubjectToken:
+    """The sign-in behind an ID token of a trusted issuer, whose audience stands for the client."""
     trust = trusted_issuers.require(trusted_issuers.of(token), Use.ID_TOKEN)
     audiences = tuple(theirs for theirs, ours in trust.client_ids.items() if ours == client.client_id)
     # Asked before the keys are, so that a client that nothing stands for cannot make us fetch.

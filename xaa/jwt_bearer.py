@@ -132,6 +132,10 @@ class _AlreadyUsedError(Exception):
 def _issue(
     trust: Trust, granted: IdJag, resource: ProtectedResource, wanted: Sequence[str], request: TokenRequest
 ) -> dict[str, Any]:
+    """Decide, sign, claim and issue for an ID-JAG that has passed all rules.
+
+    Raises OAuthError, and `MovedError` where all of it has to begin again.
+    """
     found = subject_resolution.look(trust, granted.claims)
     audit.concerns(subject=found.person.user.subject, resource=resource.identifier)
     sign_in = sign_in_of(found.person.user, granted, found.person.groups)

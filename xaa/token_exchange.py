@@ -126,6 +126,7 @@ def _claims(
     targets: Sequence[Target],
     decision: Decision,
 ) -> dict[str, Any]:
+    """The claims of the ID-JAG for the person behind the subject token, as its audience knows client and person."""
     user = subject.sign_in.user
     return id_jag.build(
         issuer=conf.issuer,

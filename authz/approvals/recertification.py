@@ -34,6 +34,7 @@ def _due(number: int, end: datetime) -> QuerySet[Client]:
 
 
 def _tell(client: Client, number: int, now: datetime) -> None:
+    """Tell the owner of an agent, once for each reminder number, that its approval ends or has ended."""
     with unit_of_work():
         # Of two nodes one tells; a person who renewed it in this moment isn't told that it ends.
         same = Client.objects.filter(pk=client.pk, approved_until=client.approved_until, approval_reminders__lt=number)

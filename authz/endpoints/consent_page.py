@@ -39,6 +39,7 @@ class ConsentPage:
         scopes: Sequence[str],
         subject: User,
     ) -> None:
+        """The page for one request of one person: what the client would get, and where the answer goes."""
         self.request, self._redirect_uri = request, redirect_uri
         self._redirect = redirect_uris.display(redirect_uri)
         self._context: dict[str, Any] = {

@@ -195,6 +195,7 @@ def _answer(
     refused: StrEnum | None,
     reads: Callable[[Params], Sequence[Statement]] | None,
 ) -> Response:
+    """The response of a view: preflight, wrong method, limits, the answer, or the refusal with its audit record."""
     allow = ", ".join((*methods, "OPTIONS"))
     if request.method == "OPTIONS":
         return HttpResponse(status=204, headers={"Allow": allow, "Access-Control-Allow-Methods": allow, **_PREFLIGHT})

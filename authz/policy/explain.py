@@ -138,6 +138,7 @@ def _scope_trace(name: str, sensitivity: str, traces: list[RuleTrace]) -> ScopeT
 
 
 def _trace(rule: Rule, question: AccessQuestion, now: float) -> RuleTrace:
+    """One rule on one question: each field that it names, matched by itself."""
     scopes = {name: _on_scope(rule, name, sensitivity) for name, sensitivity in question.sensitivities().items()}
     found = [
         ("enabled", YES if rule.enabled else NO),
@@ -208,6 +209,7 @@ def _on_scope(rule: Rule, name: str, sensitivity: str) -> Match:
 
 
 def _asked(field: str, question: AccessQuestion, now: float) -> str:
+    """What the question has in a field, in words."""
     match field:
         case "clients":
             keys = [

@@ -162,6 +162,8 @@ def _rows(
     now: float,
     approvals: Sequence[Approval],
 ) -> Iterator[Reach]:
+    """The rows of one class of agents and one class of subjects at one server: one for each answer, with the grants
+    that get it."""
     if server.clients is not None:
         alike = [agent for agent in alike if agent.client_id in server.clients]
     if not alike:
@@ -169,7 +171,7 @@ def _rows(
     agent, subject = alike[0], subjects[0]
     by_answer: dict[tuple[tuple[str, ...], ...], list[str]] = defaultdict(list)
     for grant_type in _grants(agent, subject, server):
-        question = _ask(agent, subject, server.identifier, grant_type)
+        question = _question(agent, subject, server.identifier, grant_type)
         by_answer[_answer(question, rules, server, now, approvals)].append(grant_type)
     for (scopes, waiting, conditional), grant_types in by_answer.items():
         if scopes or waiting or conditional:
@@ -218,7 +220,7 @@ def _grants(agent: Agent, subject: Person | None, server: Server) -> list[str]:
 OF_PERSONS = ("authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange")
 
 
-def _ask(agent: Agent, person: Person | None, resource: str, grant_type: str) -> AccessQuestion:
+def _question(agent: Agent, person: Person | None, resource: str, grant_type: str) -> AccessQuestion:
     return AccessQuestion(
         client_id=agent.client_id,
         client_status=agent.status,

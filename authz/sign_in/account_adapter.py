@@ -58,7 +58,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
             raise PermissionDenied(why)
         super().set_password(user, password)
 
-    # --- Mails: built from the issuer, never from the Host header (law 7) ---
+    # --- Mails: built from the issuer, never from the Host header (invariant 7) ---
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         person, _, token = key.partition("-")

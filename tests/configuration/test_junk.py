@@ -12,7 +12,7 @@ from django.test import Client as Browser
 
 from authz.models import AuditEvent, User
 from authz.protocol.numbers import number
-from authz.protocol.timestamps import moment
+from authz.protocol.timestamps import parse_time
 from tests.support import commands, databases
 from tests.support.world import World
 
@@ -150,4 +150,4 @@ def test_a_number_has_one_spelling(text: str, found: int | None) -> None:
     ],
 )  # fmt: skip
 def test_a_moment_is_one_that_every_database_has(text: str, found: datetime | None) -> None:
-    assert moment(text) == found
+    assert parse_time(text) == found

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from authz.api.framework.problems import Problem
 from authz.protocol.numbers import number
-from authz.protocol.timestamps import moment
+from authz.protocol.timestamps import parse_time
 
 LIMIT, MAXIMUM_LIMIT = 50, 200
 
@@ -90,7 +90,7 @@ def _number(text: str) -> int:
 
 
 def _parse_time(text: str) -> datetime:
-    found = moment(text)
+    found = parse_time(text)
     if found is None:
         raise _not_ours()
     return found

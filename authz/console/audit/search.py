@@ -13,7 +13,7 @@ from authz.audit import queries
 from authz.console.widgets import names, timeline
 from authz.models import AuditEvent, User
 from authz.protocol.numbers import number
-from authz.protocol.timestamps import moment as moment_in
+from authz.protocol.timestamps import parse_time as parse_time_in_zone
 
 EXACT_WORDS = {
     "client_id": "Agent",
@@ -29,7 +29,7 @@ EXACT_WORDS = {
 
 
 def parse_time(text: str) -> datetime | None:
-    return moment_in(text) or moment_in(f"{text}Z") or moment_in(f"{text}T00:00Z")
+    return parse_time_in_zone(text) or parse_time_in_zone(f"{text}Z") or parse_time_in_zone(f"{text}T00:00Z")
 
 
 def with_whole_times(request: HttpRequest) -> None:
