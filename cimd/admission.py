@@ -119,7 +119,7 @@ def _set_status(document: Document, status: str) -> None:
 
 
 def approve(document: Document, digest: str, *, by: User, terms: Terms) -> bool:
-    """Put what waits in force: the very version that was looked at. False if it is no longer that one.
+    """Approve the waiting version, if it is still the one that was reviewed. False if it is not.
 
     Raises as `lifecycle.approval` does: an agent of one's own, or one without an owner.
     """

@@ -18,7 +18,7 @@ Status = Client.Status
 # How many may wait in all that no person has asked for, how many may wait at one host, and how many clients a host may
 # have. Of a trusted host only unused ones count.
 PENDING, PENDING_PER_HOST, CLIENTS_PER_HOST = 500, 20, 200
-# Seconds that a client of a full host has waited before it makes room for another of the same host.
+# Seconds after which a waiting client of a full host may be replaced by another of the same host.
 HOUR = 3600.0
 # Seconds to come again in, where room comes only by a decision or by time.
 FULL = 3600

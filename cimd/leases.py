@@ -57,7 +57,7 @@ def _claimed(identifier: ClientIdentifier, name: str, limits: Limits, now: float
     origin, lease = identifier.origin, secrets.token_hex(16)
     with unit_of_work():
         windows = budget.lock_windows(origin, name, now)
-        # The windows' rows are locked from here to the commit: what is counted stays true, by the clock as it is now.
+        # The windows' rows are locked from here to the commit, so the counts stay true for this time.
         now = max(now, time.time())
         budget.require_some(origin, name, limits, now, until=_latest(now), is_known=is_known)
         defaults = {"host": identifier.host, "origin": origin}

@@ -16,7 +16,7 @@ def why_no_password(user: User) -> str:
     """Why a linked person may have no password, in words. Only a person who had one before the link, and whose issuer
     does not sign people in, keeps it.
 
-    A sign-in that is configured counts also while the issuer is switched off: that is when it matters.
+    A configured `sign_in` counts also while the issuer is disabled.
     """
     links = SubjectLink.objects.filter(user=user).select_related("issuer")
     if user.has_usable_password():

@@ -1,4 +1,4 @@
-"""A client that lost the answer to its ID-JAG gets the same one once more, as it does with a refresh token.
+"""A client that lost the response to its ID-JAG gets the same one again, as with a refresh token.
 
 An ID-JAG is good once, and its issuer may take a minute or a person to give another. Within the window
 (`GATEHOUSE_REFRESH_REUSE_WINDOW`) the same authenticated client that sends the same request is given the same answer:

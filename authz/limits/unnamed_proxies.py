@@ -55,7 +55,7 @@ def note() -> None:
         _count, _noted = 0, time.monotonic()
     log.warning(
         "%d requests name an address before %s, which GATEHOUSE_TRUSTED_PROXIES does not name: if that is your proxy,"
-        " all visitors count as one",
+        " all visitors share one address",
         count,
         peer,
     )

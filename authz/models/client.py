@@ -75,7 +75,7 @@ class Client(AbstractApplication):
         null=True, blank=True, help_text="Its approval ends then, whatever its status says; empty: it has no end."
     )
     approval_reminders = models.PositiveSmallIntegerField(
-        default=0, db_default=0, editable=False, help_text="How often somebody was told that the approval ends."
+        default=0, db_default=0, editable=False, help_text="How many reminders of the approval's end were sent."
     )
     tags = models.JSONField(default=list, blank=True)
     client_uri = models.CharField(max_length=1024, blank=True, default="")

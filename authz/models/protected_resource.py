@@ -26,7 +26,7 @@ class ProtectedResource(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="owned_resources"
     )
     approvers = models.JSONField(
-        null=True, blank=True, help_text="Who approves access where a rule asks for it and names nobody."
+        null=True, blank=True, help_text="The approvers where a rule requires approval and names none."
     )
     access_token_lifetime = models.PositiveIntegerField(
         default=600, validators=[MinValueValidator(30), MaxValueValidator(86_400)], help_text="Seconds."

@@ -13,7 +13,7 @@ class StatusList(models.Model):
     class Kind(models.TextChoices):
         BRIEF = "brief", "As long as one access token"
         LONG = "long", "As long as a refresh token"
-        MACHINE = "machine", "Until somebody ends it"
+        MACHINE = "machine", "Until it is ended"
 
     kind = models.CharField(max_length=8, choices=Kind.choices)
     seed = models.CharField(max_length=32, help_text="What its indices are scattered by, 32 hexadecimal digits.")

@@ -1,13 +1,13 @@
-"""What a request needs from another server: fetched once however many ask, beside all of them, within bounds.
+"""Fetches from other servers for requests: each once for all requests, in a thread of its own, within bounds.
 
 A request that needs a document, an issuer's metadata or another party's keys holds no thread while they are on their
 way. It leaves (`concurrency.MustRunInThread`), the event loop waits for the errand, and the request begins again with
 the result (authz/serving/asgi.py). So a server that drips keeps one thread of its own busy, and no other request
 (attacks 10, 41).
 
-Each kind has its own places: strangers' documents take none from known clients, nor from the issuers that
-administrators trust. Of one party's there are only a few, so that no host takes all places of its kind. The last who
-waits and leaves ends the errand, where that can be known.
+Each kind has a pool of its own: documents of unknown clients take no places from known clients, nor from the issuers
+that administrators trust. One party may have only a few places, so that no host takes all places of its kind. When the
+last waiting client disconnects, the errand ends.
 
 Outside the server (commands, tests) the caller does the work itself, one at a time for each key.
 """
@@ -56,7 +56,7 @@ class BusyError(Exception):
 
 
 class Errand:
-    """Some work under way. `future` holds what came of it."""
+    """Some work under way. `future` holds what result."""
 
     def __init__(self, key: Hashable, kind: Pool, party: str) -> None:
         self.key, self.kind, self.party = key, kind, party

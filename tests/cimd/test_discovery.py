@@ -404,7 +404,7 @@ def test_a_quarantined_client_gets_nothing_until_somebody_approves_the_new_docum
     configuration_cache.forget()
     assert find(url).status == Client.Status.PENDING  # trust in the host does not lift it
     page = trusting.browser.get(trusting.authorize_url(client_id=url, redirect_uri=CALLBACK)).content.decode()
-    assert "has changed what it says of itself" in page
+    assert "has changed its metadata" in page
     assert "not approved this agent yet" not in page
     documents.document(**KEYED)
     age()

@@ -56,7 +56,7 @@ def host_problem(patterns: list[str]) -> str:
     wrong = next((pattern for pattern in patterns if not host_patterns.is_pattern(pattern)), None)
     if wrong is None:
         return ""
-    return f"{wrong} is not a host such as claude.ai or *.example.com (no scheme, port or path; * alone is nobody's)"
+    return f"{wrong} is not a host such as claude.ai or *.example.com (no scheme, port or path; not * alone)"
 
 
 def address_problem(email_trusted: bool, email_domains: list[str]) -> str:

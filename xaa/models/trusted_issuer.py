@@ -53,7 +53,7 @@ class TrustedIssuer(models.Model):
         default=list,
         db_default=[],
         blank=True,
-        help_text="Hosts whose documents may redeem this issuer's ID-JAGs without authenticating; nobody's if empty.",
+        help_text="Hosts whose documents may redeem this issuer's ID-JAGs without authenticating; none if empty.",
     )
     public_client_lifetime = models.PositiveSmallIntegerField(
         default=60, db_default=60, help_text="Seconds that an ID-JAG may live which such a client redeems; 300 at most."

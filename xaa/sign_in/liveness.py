@@ -1,7 +1,7 @@
 """The people that an issuer signed in are signed out once it is not trusted for that any more.
 
-Withdrawing trust ends these sessions (xaa/lineage.py). This holds however trust was withdrawn: by a bulk update too, at
-the database's prompt, or while the person was signing in.
+Withdrawing trust ends these sessions (xaa/lineage.py). This check also covers a bulk update, manual SQL
+and a withdrawal while the person was signing in.
 """
 
 from collections.abc import Callable, Mapping
