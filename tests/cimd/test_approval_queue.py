@@ -1,4 +1,4 @@
-"""Attack 41: what strangers leave behind shuts nobody out, and what a person has touched stays."""
+"""Attack 41: unknown clients cannot block the queue, and an agent that a person asked for stays."""
 
 import time
 from collections.abc import Callable
@@ -86,7 +86,7 @@ TOUCHED: list[Callable[[Client], object]] = [
 
 
 @pytest.mark.parametrize("touch", TOUCHED)
-def test_what_somebody_has_touched_makes_no_room(touch: Callable[[Client], object]) -> None:
+def test_a_client_that_a_person_asked_for_is_not_replaced(touch: Callable[[Client], object]) -> None:
     first = stranger("https://0.example/c.json")
     touch(first)
     for number in range(1, 20):
@@ -117,7 +117,7 @@ def test_a_trusted_host_is_never_bound_for_ever() -> None:
 def test_who_is_asked_for_waits_apart_from_strangers(
     gatehouse: world.World, documents: DocumentHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Bob comes with an agent that nobody has approved, and presses the button."""
+    """Bob uses an agent that is not approved, and presses the button."""
     url = documents.document()
     gatehouse.sign_in("bob")
     flow = {"client_id": url, "redirect_uri": CALLBACK}

@@ -201,7 +201,7 @@ def test_keys_that_were_changed_at_their_address_are_found_although_assertions_n
     assert answer(new) == "unauthorized_client"
     assert documents.seen("/jwks.json") == 2
     assert [answer(old) for _ in range(3)] == ["invalid_client"] * 3
-    assert documents.seen("/jwks.json") == 3  # it did not help, so nobody asks again for a while
+    assert documents.seen("/jwks.json") == 3  # it did not help, so it is not fetched again for a while
     monkeypatch.setattr(remote_documents, "DOUBT_INTERVAL", 0.0)
     assert answer(old) == "invalid_client"
     assert documents.seen("/jwks.json") == 4
@@ -393,7 +393,7 @@ def test_a_change_has_the_consequence_of_its_class(
         assert events(Event.QUARANTINED)
 
 
-def test_a_quarantined_client_gets_nothing_until_somebody_approves_the_new_document(
+def test_a_quarantined_client_gets_nothing_until_the_new_document_is_approved(
     trusting: world.World, documents: DocumentHost
 ) -> None:
     url = documents.document(**KEYED)

@@ -39,7 +39,7 @@ def told(url: str) -> dict[str, str]:
     return found
 
 
-def test_the_outcome_says_whether_somebody_has_to_approve(documents: DocumentHost) -> None:
+def test_the_outcome_says_whether_approval_is_needed(documents: DocumentHost) -> None:
     url = documents.document()
     assert look(url).outcome == "The document is accepted."
     apply("cimd: {trusted_hosts: []}")
@@ -123,7 +123,7 @@ def test_it_looks_at_the_logo(documents: DocumentHost) -> None:
 def test_what_a_hostile_host_answers_is_not_written_into_the_log(
     documents: DocumentHost, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Attack 32: a line of the stranger's own choice in the log of whoever looks at its document."""
+    """Attack 32: a document injects a line into the log of the person who inspects it."""
     url = documents.serve("/client.json", drip(b"HTTP/1.1 200 OK\r\nX written by a stranger\r\n\r\n{}", every=0.0))
     look(url)
     assert "stranger" not in caplog.text

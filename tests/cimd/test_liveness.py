@@ -44,7 +44,7 @@ def test_its_tokens_are_inactive_at_once_and_its_refresh_tokens_refused(
     assert refreshed.status_code in {400, 401}
 
 
-def test_whom_a_person_approved_needs_no_trusted_host(gatehouse: world.World, documents: DocumentHost) -> None:
+def test_a_client_approved_by_a_person_needs_no_trusted_host(gatehouse: world.World, documents: DocumentHost) -> None:
     url = documents.document(grant_types=CLAUDE_CODE["grant_types"])
     gatehouse.sign_in("bob")
     gatehouse.browser.get(gatehouse.authorize_url(client_id=url, redirect_uri=CALLBACK))

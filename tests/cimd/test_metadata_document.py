@@ -65,7 +65,7 @@ def test_each_refusal_says_what_is_wrong(raw: bytes, name: str) -> None:
     assert all(check.explanation.endswith((".", "…")) for check in judgement.refusals)
 
 
-def test_members_that_nobody_knows_are_ignored() -> None:
+def test_unknown_members_are_ignored() -> None:
     judgement = validate(URL, body(software_id="x", x_vendor={"a": [1, None]}, logo_uri=None), terms())
     assert judgement.metadata is not None
     assert {check.verdict for check in judgement.checks} == {Verdict.PASSED}

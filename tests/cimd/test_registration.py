@@ -90,7 +90,7 @@ def test_an_initial_access_token_lets_any_host_register_with_a_secret(on: world.
         (program(redirect_uris=["https://anywhere.example/cb"]), TOKEN[:-1]),
     ],
 )
-def test_nobody_else_registers(body: dict[str, Any], token: str, on: world.World) -> None:
+def test_other_registrations_are_refused(body: dict[str, Any], token: str, on: world.World) -> None:
     response = ask("post", PATH, body, token)
     assert (response.status_code, response.json()["error"]) == (401, "invalid_token")
     assert response["WWW-Authenticate"] == "Bearer"
@@ -98,7 +98,7 @@ def test_nobody_else_registers(body: dict[str, Any], token: str, on: world.World
     assert AuditEvent.objects.filter(event="registration:client:refused").exists()
 
 
-def test_an_empty_list_of_hosts_is_nobody(gatehouse: world.World) -> None:
+def test_an_empty_list_of_hosts_admits_none(gatehouse: world.World) -> None:
     apply("cimd: {registration: true}")
     assert ask("post", PATH, program()).status_code == 401
 
@@ -192,7 +192,7 @@ def test_changing_cannot_leave_the_named_hosts(on: world.World) -> None:
     assert ask("put", address, other, registered["registration_access_token"]).status_code == 400
 
 
-def test_nobody_manages_another_client(on: world.World) -> None:
+def test_a_client_cannot_manage_another(on: world.World) -> None:
     one, two = (ask("post", PATH, program()).json() for _ in range(2))
     token = one["registration_access_token"]
     for client_id in (two["client_id"], "desktop-app", "nightly-report"):

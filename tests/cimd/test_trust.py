@@ -1,4 +1,4 @@
-"""Trust in hosts: an empty list is nobody, and blocked outweighs trusted."""
+"""Trust in hosts: an empty list trusts none, and blocked outweighs trusted."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Signing keys change while tokens are issued and verified: no token is ever unverifiable, whoever caches our JWKS."""
+"""Signing keys change while tokens are issued and verified: each token can be verified, also with a cached JWKS."""
 
 import threading
 from collections.abc import Callable

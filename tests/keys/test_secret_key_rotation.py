@@ -75,7 +75,7 @@ class TestCiphertexts:
         assert secrets_at_rest.moved(first, purpose="p", about="row") is not None
 
     def test_a_name_does_not_make_a_key(self, settings: Settings) -> None:
-        """Whoever may write to the database renames a ciphertext: it is of the key it is of."""
+        """Attack: a writer to the database renames the key of a ciphertext, which does not change its real key."""
         use(settings, OLD)
         sealed = secrets_at_rest.encrypt(b"a secret", purpose="p", about="row")
         use(settings, NEW)
@@ -181,7 +181,7 @@ class TestRefreshTokens:
         use(settings, NEW)  # its successor is of the new key
         assert gatehouse.refresh(answer.json()["refresh_token"]).status_code == 200  # type: ignore[attr-defined]
 
-    def test_whoever_has_a_leaked_key_writes_none_once_it_is_taken_away(self, settings: Settings) -> None:
+    def test_a_leaked_key_writes_no_refresh_token_after_its_removal(self, settings: Settings) -> None:
         from uuid import uuid4
 
         use(settings, OLD)

@@ -78,7 +78,7 @@ def test_a_flood_of_names_neither_grows_it_nor_has_anybody_forgotten(
     assert (tmp_path / "counters").stat().st_size == size
 
 
-def test_nobody_else_can_read_it(tmp_path: Path) -> None:
+def test_other_users_cannot_read_it(tmp_path: Path) -> None:
     NodeCounters(tmp_path / "counters")
     assert (tmp_path / "counters").stat().st_mode & 0o777 == 0o600
 

@@ -1,4 +1,4 @@
-"""Who is wrong too often waits, and nobody else does."""
+"""A source with too many failures waits, and no other does."""
 
 import json
 import time
@@ -53,7 +53,7 @@ def is_made_to_wait(answer: HttpResponse) -> bool:
 
 
 class TestByDefault:
-    def test_hundreds_of_wrong_requests_stop_nobody(self, gatehouse: World) -> None:
+    def test_hundreds_of_wrong_requests_are_within_the_limit(self, gatehouse: World) -> None:
         for _ in range(200):
             assert ask(gatehouse, WRONG).status_code == 401
         assert ask(gatehouse).status_code == 200
@@ -67,7 +67,7 @@ class TestByDefault:
             "sign_in:account_everywhere",
             "sign_in:address",
             "second_factor:account",
-            "reset:account",  # each of them is a mail to somebody
+            "reset:account",  # each of them sends a mail
             "reset:address",
             "login:address",
         }
@@ -81,7 +81,7 @@ class TestByDefault:
         assert (time.process_time() - began) / many < 20e-6  # 3 µs where it was written
 
 
-def test_somebody_tidied_the_run_directory_away(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+def test_the_run_directory_was_removed(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.GATEHOUSE = settings.GATEHOUSE | {"RUN_DIRECTORY": "/nowhere"}
     assert rate_limits._node.__wrapped__().incr("a", 60) == 1
 
@@ -89,7 +89,7 @@ def test_somebody_tidied_the_run_directory_away(monkeypatch: pytest.MonkeyPatch,
 class TestGuessing:
     """Attack 32: guesses at a secret, as many as the line carries."""
 
-    def test_whoever_guesses_waits_and_a_right_guess_tells_nothing(self, gatehouse: World, limits: Any) -> None:
+    def test_a_guesser_waits_and_a_right_guess_reveals_nothing(self, gatehouse: World, limits: Any) -> None:
         limits(refused__client="5/minute")
         for _ in range(6):
             assert ask(gatehouse, WRONG).status_code == 401
@@ -237,7 +237,7 @@ class TestOneAddress:
             ("not:an:address", "not:an:address"),
         ],
     )
-    def test_whom_an_address_stands_for(self, address: str, network: str) -> None:
+    def test_the_counted_form_of_an_address(self, address: str, network: str) -> None:
         assert network_of(address) == network
 
 

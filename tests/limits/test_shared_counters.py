@@ -49,7 +49,7 @@ def test_what_two_nodes_count_is_one_count() -> None:
     assert 3500 < elsewhere["refused", "a"] - time.time() < 3601
 
 
-def test_nobody_waits_for_slow_ones_and_what_comes_meanwhile_is_told_at_once() -> None:
+def test_no_request_waits_for_slow_counters_and_counts_are_sent_together() -> None:
     shared, over, storage = counters(lambda: time.sleep(0.2))
     began = time.monotonic()
     for _ in range(100):

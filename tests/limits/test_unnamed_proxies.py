@@ -1,4 +1,4 @@
-"""A proxy that `GATEHOUSE_TRUSTED_PROXIES` does not name: it is noticed and said, and shuts nobody out."""
+"""A proxy that `GATEHOUSE_TRUSTED_PROXIES` does not name: it is reported, and locks no one out."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -91,7 +91,7 @@ def test_it_is_noted_once_a_minute_and_forgotten_after_a_day(monkeypatch: pytest
 
 
 class TestSigningIn:
-    """Attack: 31 wrong passwords, and nobody behind that proxy signs in for a minute."""
+    """Attack: after 31 wrong passwords no person behind that proxy could sign in for a minute."""
 
     @staticmethod
     def sign_in(world: World, username: str, password: str, sender: str) -> int:

@@ -97,7 +97,7 @@ def test_however_many_ask_it_is_done_once(machine: Callable[[Any], None]) -> Non
     assert done == [1]
 
 
-def test_what_hangs_keeps_nobody_else_waiting(machine: Callable[[Any], None]) -> None:
+def test_a_hanging_host_delays_no_other_request(machine: Callable[[Any], None]) -> None:
     over = threading.Event()
 
     def view(request: Any) -> Any:
@@ -153,7 +153,7 @@ def test_the_last_who_leaves_ends_it(machine: Callable[[Any], None]) -> None:
             await asyncio.sleep(0.01)
         first.leaves.set()
         await waiting[0]
-        assert not ended.is_set()  # somebody still wants it
+        assert not ended.is_set()  # another request still wants it
         second.leaves.set()
         return await asyncio.gather(*waiting)
 

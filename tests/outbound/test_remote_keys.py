@@ -269,7 +269,7 @@ def slow(host: Host, monkeypatch: pytest.MonkeyPatch) -> SlowHost:
     return slow
 
 
-def test_whoever_comes_while_a_rotated_key_is_being_fetched_gets_it_too(host: Host, slow: SlowHost) -> None:
+def test_a_request_during_the_fetch_of_a_rotated_key_gets_it_too(host: Host, slow: SlowHost) -> None:
     slow.may_answer.set()
     kids()
     slow.publish("one", "two")

@@ -86,7 +86,9 @@ def test_one_who_is_made_beside_is_told(
 
 
 def test_two_tenants_of_one_issuer_speak_each_for_itself(company: Company) -> None:
-    """Who runs another tenant of the issuer could verify any address there: it finds nobody until it is named."""
+    """An administrator of another tenant could verify any address there: it finds no person until the tenant is
+    named.
+    """
     configured(**TRUSTED, subjects={"match": ["sub", "email"], "tenants": ["acme"]})
     evil = company.idp.id_jag(email_verified=None, tenant="evil")
     assert refused(company.redeem_assertion(evil)) == REFUSED

@@ -49,7 +49,7 @@ def test_an_id_jag_waits_and_is_then_redeemed_once(company: Company, settings: A
     assert company.introspect(json.loads(redeemed.content)["access_token"]) == {"active": False}
 
 
-def test_an_id_jag_is_not_issued_before_somebody_has_approved_it(company: Company) -> None:
+def test_an_id_jag_is_not_issued_before_its_approval(company: Company) -> None:
     ask_first(resource=CHAT_MCP, scopes=["chat.history"])
     id_token = company.login()["id_token"]
 

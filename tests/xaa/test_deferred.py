@@ -23,8 +23,13 @@ def waiting(company: Company, settings: Any) -> Company:
     """Everything has to wait for an approval, at Notes and at Chat."""
     settings.GATEHOUSE = settings.GATEHOUSE | {"REFRESH_REUSE_WINDOW": 0}
     scopes = ["mcp:read", "chat.read"]
-    for name, whom in (("People", {"groups": ["*"]}), ("Machines", {})):
-        definition = {"clients": ["*"], "grant_types": ["*"], "resources": [NOTES, CHAT_MCP], "scopes": scopes} | whom
+    for name, subjects in (("People", {"groups": ["*"]}), ("Machines", {})):
+        definition = {
+            "clients": ["*"],
+            "grant_types": ["*"],
+            "resources": [NOTES, CHAT_MCP],
+            "scopes": scopes,
+        } | subjects
         Rule.objects.create(name=name, effect="require_approval", definition=definition)
     return company
 
@@ -153,7 +158,7 @@ def test_what_is_withdrawn_meanwhile_is_not_given(waiting: Company, what: str) -
         SubjectLink.objects.all().delete()
     elif what == "rule":
         everybody = {"clients": ["*"], "groups": ["*"], "grant_types": ["*"], "resources": [NOTES], "scopes": ["*"]}
-        Rule.objects.create(name="Nobody any more", effect="deny", definition=everybody)
+        Rule.objects.create(name="No one any more", effect="deny", definition=everybody)
     else:
         Client.objects.filter(client_id=AGENT[0]).update(grant_types=["authorization_code"])
     assert refused(poll(waiting, code)) == (400, "access_denied")

@@ -1,4 +1,4 @@
-"""What an ID-JAG is for (the resource that was named, the only one, or all of them), and whom it speaks of."""
+"""The resources of an ID-JAG (the named one, the only one, or all of them), and its subject."""
 
 import json
 from typing import Any
@@ -161,7 +161,7 @@ def test_names_there_are_those_that_are_configured(company: Company) -> None:
     assert named(company) == {"aud_tenant": "chat-eu"}
 
 
-def test_an_address_that_nobody_vouches_for_is_no_name(company: Company) -> None:
+def test_an_unverified_address_is_no_name(company: Company) -> None:
     bob = person("bob")
     company.exchange(company.idp.id_token())
     EmailAddress.objects.create(user=bob, email=bob.email, verified=False)

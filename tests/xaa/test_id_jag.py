@@ -168,7 +168,7 @@ ROWS: list[tuple[str, dict[str, Any], Reason | None]] = [
     ("tenant", {"tenant": "acme"}, None),
     ("tenant empty", {"tenant": ""}, Reason.ASSERTION_TENANT),
     ("tenant is a list", {"tenant": ["acme"]}, Reason.ASSERTION_TENANT),
-    ("a tenant that nobody said is ours", {"aud_tenant": "acme", "aud_sub": "alice"}, Reason.ASSERTION_TENANT),
+    ("a tenant that is not configured as ours", {"aud_tenant": "acme", "aud_sub": "alice"}, Reason.ASSERTION_TENANT),
     # §3: authentication and actor
     ("no authentication context", {"auth_time": ABSENT, "acr": ABSENT, "amr": ABSENT}, None),
     ("auth_time is a string", {"auth_time": "today"}, Reason.ASSERTION_CLAIM),

@@ -198,7 +198,7 @@ class TestNoPasswordOfTheirOwn:
         TrustedIssuer.objects.update(enabled=False)
         assert not self.signs_in("bob", "bob-password"), "above all then"
 
-    def test_a_link_to_an_issuer_that_signs_nobody_in_leaves_the_password(self, company: Company) -> None:
+    def test_a_link_to_an_issuer_without_sign_in_keeps_the_password(self, company: Company) -> None:
         company.idp_link("bob")
         assert self.signs_in("bob", "bob-password")
 
@@ -252,7 +252,7 @@ class TestNoPasswordOfTheirOwn:
 
 
 def test_a_tenant_of_its_own_making_gives_no_address(company: Company) -> None:
-    """Else a person whom another issuer knows by that address would land on the account that it made."""
+    """Otherwise another issuer's person with that address would get the account that this issuer created."""
     apply(
         f"trusted_issuers: [{{issuer: '{IDP}', jwks_uri: '{IDP_JWKS}', accepts: [id-jag],"
         " subjects: {match: [sub, email], create: true}}]"

@@ -96,7 +96,7 @@ def test_an_issuer_of_ones_own_has_to_be_named(company: Company) -> None:
         applied({"preset": "okta"})
 
 
-def test_a_preset_believes_nobody_in_more_than_it_says(company: Company) -> None:
+def test_a_preset_trusts_an_issuer_for_no_more_than_it_says(company: Company) -> None:
     for name, preset in presets.PRESETS.items():
         assert preset.keys["accepts"], name
         assert not preset.keys.get("subjects", {}).get("create", False), name

@@ -171,7 +171,7 @@ def test_a_stolen_one_is_of_no_use_to_another_document(claude: Company, other: s
 
 
 def test_another_issuer_has_to_name_the_host_itself(claude: Company) -> None:
-    """And whether it does is not told: which issuers are trusted, and with whom, is nobody's business."""
+    """The answer is the same in both cases: which issuers are trusted for which clients is confidential."""
     TrustedIssuer.objects.update(public_clients=[])
     TrustedIssuer.objects.create(issuer="https://second.example", accepts=["id-jag"], public_clients=["claude.ai"])
     unnamed = redeem(claude, brief(claude))
@@ -261,6 +261,6 @@ def test_a_host_is_the_same_however_it_is_written(company: Company, written: str
         ("email_domains: ['@example.com']", "is not a host"),
     ],
 )
-def test_what_names_nobody_or_everybody_is_refused(company: Company, keys: str, problem: str) -> None:
+def test_patterns_for_no_host_or_all_hosts_are_refused(company: Company, keys: str, problem: str) -> None:
     with pytest.raises(ConfigurationError, match=problem):
         apply(f"trusted_issuers: [{{issuer: https://i.example, {keys}}}]")

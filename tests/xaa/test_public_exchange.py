@@ -133,7 +133,7 @@ def test_another_clients_id_token_opens_nothing(company: Company, documents: Doc
     assert refused(exchange(company, company.login()["id_token"], url)) == (400, "invalid_grant")
 
 
-def test_a_document_that_turns_public_is_stopped_until_somebody_approves(
+def test_a_document_that_turns_public_is_stopped_until_it_is_approved(
     company: Company, documents: DocumentHost
 ) -> None:
     """An attack: approved while it had keys, then published without any."""

@@ -65,7 +65,7 @@ def test_what_is_switched_off_is_not_there(company: Company) -> None:
         policy("reach", "--resource", CHAT_MCP)
 
 
-def test_an_exchange_leads_nowhere_else_and_nobody_there_for_itself(company: Company) -> None:
+def test_an_exchange_leads_only_there_and_only_for_people(company: Company) -> None:
     everything = {"clients": ["*"], "grant_types": ["*"], "resources": ["*"], "scopes": ["*"]}
     Rule.objects.create(name="People everything", effect="allow", definition=everything | {"groups": ["*"]})
     Rule.objects.create(name="Machines everything", effect="allow", definition=everything)

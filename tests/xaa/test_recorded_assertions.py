@@ -67,7 +67,7 @@ def test_what_issuers_write_is_redeemed(company: Company, shape: Shape) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-def test_an_address_of_another_domain_finds_nobody_in_any_shape(company: Company, shape: Shape) -> None:
+def test_an_address_of_another_domain_finds_no_person_in_any_shape(company: Company, shape: Shape) -> None:
     trusting(shape, email_domains=["acme.example"])
     assert refused(company.redeem_assertion(recorded(shape))) == (400, "invalid_grant")
 

@@ -39,7 +39,7 @@ def offered(page: str, field: str) -> dict[str, str]:
     return {value: " ".join(re.sub(r"<[^>]+>", " ", text).split()) for value, text in [*ticks, *options]}
 
 
-def test_the_rules_form_offers_them_with_their_scopes_and_says_whom_they_stand_behind(alice: Browser) -> None:
+def test_the_rules_form_offers_them_with_their_scopes_and_names_their_issuer(alice: Browser) -> None:
     another("", "https://mcp.travel.example/")
     page = alice.get("/console/authz/rule/add/").content.decode()
 
@@ -102,7 +102,7 @@ def test_what_is_switched_off_is_not_offered(alice: Browser) -> None:
     assert offered(page, "resources")[CHAT_MCP] == CHAT_MCP
 
 
-def test_they_are_suggested_to_whoever_sees_rules(alice: Browser) -> None:
+def test_they_are_suggested_to_readers_of_rules(alice: Browser) -> None:
     for text in ("mcp.chat", "behind chat"):
         told = alice.get("/console/suggest/", {"of": "resources", "q": text}).json()["found"]
         assert told == [{"value": CHAT_MCP, "name": "behind Chat"}]
@@ -145,7 +145,7 @@ def test_it_knows_no_sensitivity_there_as_the_exchange_knows_none(alice: Browser
 
 def test_a_draft_about_them_is_tried(alice: Browser) -> None:
     form: dict[str, Any] = {
-        "name": "Nobody reads Chat's past", "effect": "deny", "enabled": "on", "clients": "*", "grant_types": "*",
+        "name": "No reading of Chat's past", "effect": "deny", "enabled": "on", "clients": "*", "grant_types": "*",
         "whom": "people", "groups": "*", "resources": CHAT_MCP, "scopes": "chat.history", "_simulate": "1",
     }  # fmt: skip
     page = alice.post("/console/authz/rule/add/", form | {f"ask-{name}": value for name, value in ASK.items()})

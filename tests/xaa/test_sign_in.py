@@ -66,7 +66,7 @@ def test_the_session_knows_how_the_issuer_saw_the_person_sign_in(company: Compan
         {},
     ],
 )
-def test_whoever_is_not_resolved_does_not_sign_in(company: Company, said: dict[str, Any]) -> None:
+def test_an_unresolved_subject_does_not_sign_in(company: Company, said: dict[str, Any]) -> None:
     request, response = signed_in(**said)
     assert response.status_code == 403
     assert SESSION_KEY not in request.session
@@ -74,7 +74,7 @@ def test_whoever_is_not_resolved_does_not_sign_in(company: Company, said: dict[s
 
 
 @pytest.mark.parametrize("withdrawn", [{"enabled": False}, {"accepts": ["id-jag"]}])
-def test_an_issuer_that_is_not_trusted_for_it_signs_nobody_in(company: Company, withdrawn: dict[str, Any]) -> None:
+def test_an_issuer_that_is_not_trusted_for_it_signs_no_one_in(company: Company, withdrawn: dict[str, Any]) -> None:
     TrustedIssuer.objects.update(**withdrawn)
     _, response = signed_in(id_token=ID_TOKEN, userinfo=USERINFO)
     assert response.status_code == 403
@@ -87,7 +87,7 @@ def test_a_deactivated_person_does_not_sign_in(company: Company) -> None:
     assert SESSION_KEY not in request.session
 
 
-def test_nobody_links_accounts_by_themselves(company: Company) -> None:
+def test_people_cannot_link_accounts_themselves(company: Company) -> None:
     _, response = signed_in(process="connect", id_token=ID_TOKEN, userinfo=USERINFO)
     assert response.status_code == 403
     assert not SubjectLink.objects.exists()

@@ -363,7 +363,7 @@ class TestAttacks:
         assert b"Corporate IdP" not in upstream.browser.get("/accounts/login/").content
         assert upstream.browser.post(LOGIN).status_code == 404
 
-    def test_allauths_own_table_signs_nobody_in(self, upstream: Upstream) -> None:
+    def test_allauths_own_table_signs_no_one_in(self, upstream: Upstream) -> None:
         from allauth.socialaccount.models import SocialApp
 
         SocialApp.objects.create(

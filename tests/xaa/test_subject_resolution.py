@@ -1,4 +1,4 @@
-"""Whom an assertion speaks of: the rules, as tables."""
+"""Subject resolution: the rules, as tables."""
 
 from typing import Any
 
@@ -43,13 +43,13 @@ UNVERIFIED = {"email": "", "unused_email": "bob@example.com", "unused": Unused.U
 FOREIGN = UNVERIFIED | {"unused": Unused.FOREIGN_DOMAIN}
 ROWS: list[tuple[str, dict[str, Any], dict[str, Any], tuple[Candidate, ...], int | Reason | None]] = [
     ("a verified address", {}, {}, (BOB,), 1),
-    ("an address that nobody has", {}, {}, (), Reason.SUBJECT_NOT_LINKED),
+    ("an unknown address", {}, {}, (), Reason.SUBJECT_NOT_LINKED),
     ("an address that is not verified", {}, {"email": ""}, (), Reason.SUBJECT_NOT_LINKED),
     ("an unverified address of a person", {}, UNVERIFIED, (BOB,), Reason.SUBJECT_ADDRESS_UNUSED),
     ("an unverified address of a person, and creation", CREATES, UNVERIFIED, (BOB,), Reason.SUBJECT_ADDRESS_UNUSED),
-    ("an unverified address of nobody, and creation", CREATES, UNVERIFIED, (), None),
+    ("an unknown unverified address, and creation", CREATES, UNVERIFIED, (), None),
     ("a foreign address of a person, and creation", CREATES, FOREIGN, (BOB,), Reason.SUBJECT_ADDRESS_UNUSED),
-    ("a foreign address of nobody", {}, FOREIGN, (), Reason.SUBJECT_NOT_LINKED),
+    ("an unknown foreign address", {}, FOREIGN, (), Reason.SUBJECT_NOT_LINKED),
     (
         "an unverified address of a person, by an issuer that isn't matched by address",
         CREATES | {"match": ("sub",)},
@@ -63,7 +63,7 @@ ROWS: list[tuple[str, dict[str, Any], dict[str, Any], tuple[Candidate, ...], int
     ("an address of two people, and creation", CREATES, {}, (BOB, CHARLIE), Reason.SUBJECT_AMBIGUOUS),
     ("a recycled address", {}, {}, (LINKED_BOB,), Reason.SUBJECT_LINKED_OTHERWISE),
     ("a recycled address, and creation", CREATES, {}, (LINKED_BOB,), Reason.SUBJECT_LINKED_OTHERWISE),
-    ("nobody, and creation", CREATES, {}, (), None),
+    ("an unknown subject, and creation", CREATES, {}, (), None),
     ("an unnamed address, and creation", CREATES | {"match": ("sub",)}, {}, (BOB,), None),
     ("a tenant that is not named", {}, {"tenant": "evil"}, (BOB,), Reason.SUBJECT_NOT_LINKED),
     ("a tenant that is not named, and creation", CREATES, {"tenant": "evil"}, (BOB,), None),

@@ -181,7 +181,7 @@ def test_a_foreign_id_token_needs_the_issuer_to_be_trusted_for_it(company: Compa
 
 
 def test_a_foreign_issuer_cannot_speak_for_us(company: Company) -> None:
-    """A token that claims our issuer is judged by our keys, whoever signed it."""
+    """A token with our issuer is verified by our keys only."""
     assert refused(company.exchange(Idp(conf.issuer).id_token(aud=AGENT[0]))) == (400, "invalid_grant")
 
 
@@ -288,7 +288,7 @@ def test_deactivating_the_person_ends_it(company: Company) -> None:
 
 def test_a_deny_rule_ends_it(company: Company) -> None:
     Rule.objects.create(
-        name="Nobody goes to Chat",
+        name="No access to Chat",
         effect="deny",
         definition={
             "clients": ["*"],
@@ -335,7 +335,7 @@ def test_our_own_id_jag_is_never_redeemed_here(company: Company) -> None:
     ResourceAuthorizationServer.objects.filter(issuer=CHAT).update(issuer=conf.issuer)
     body = granted(company.exchange(company.login()["id_token"], audience=conf.issuer))
     assert refused(company.redeem_assertion(body["access_token"])) == (400, "invalid_grant")
-    # Not even if somebody lists us among the issuers that we trust.
+    # Not even if this server is listed among the trusted issuers.
     TrustedIssuer.objects.create(issuer=conf.issuer, name="Ourselves", accepts=["id-jag"], create=True)
     assert refused(company.redeem_assertion(body["access_token"])) == (400, "invalid_grant")
     assert AuditEvent.objects.filter(reason="issuer_is_ourselves").count() == 2
