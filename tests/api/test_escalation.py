@@ -122,6 +122,7 @@ PAGES = {
     "admin:simulator": (SEE, SEE),
     "admin:who_reaches": (SEE, SEE),
     "admin:replay": (SEE, SEE),
+    "admin:find": ("DUPX", "DUPX"),
     "admin:story": (SEE, SEE),
     "admin:switch_overview": (SEE, SEE),
     "admin:switch": (SEE, ADMIN),  # tried on everything; tests/console/test_end_access.py tries each kind

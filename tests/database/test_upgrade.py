@@ -61,6 +61,9 @@ def is_additive(operation: Any, made_since: set[str]) -> bool:
         # What it constrains is NULL in every row of a version that does not know of it.
         return set(operation.constraint.fields) <= added_since(operation.model_name)
     if isinstance(operation, migrations.AlterField):
+        # A column that the older version does not know may change, as long as it can be left out.
+        if operation.name in _columns_since(operation.model_name):
+            return bool(operation.field.null or operation.field.db_default is not NOT_PROVIDED)
         # Choices, help texts and the like are no columns.
         return _column(operation) == _column_released(operation)
     return False
@@ -82,12 +85,15 @@ def _column_released(operation: Any) -> tuple[Any, ...] | None:
 
 
 def added_since(model: str) -> set[str]:
+    """The columns that are NULL in every row of an older version."""
+    return {name for name, field in _columns_since(model).items() if field.null}
+
+
+def _columns_since(model: str) -> dict[str, Any]:
     return {
-        operation.name
+        operation.name: operation.field
         for _, operation in newer()
-        if isinstance(operation, migrations.AddField)
-        and operation.model_name.lower() == model.lower()
-        and operation.field.null
+        if isinstance(operation, migrations.AddField) and operation.model_name.lower() == model.lower()
     }
 
 
