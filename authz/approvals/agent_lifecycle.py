@@ -1,9 +1,8 @@
 """An agent's life: pending → approved, for a time and by a person → suspended → retired.
 
-An approval says who answers for the agent, for which environment it is, and when it ends. It ends by itself, in that
-moment (`Client.state`); owners are told before (authz/approvals/recertification.py), and who may approve may renew it.
-Nobody
-approves or renews an agent of their own. Each move is one conditional UPDATE, so of two who decide at once one does.
+An approval names the agent's owner, its environment and its end date. It expires at that time (`Client.state`); owners
+are reminded before (authz/approvals/recertification.py), and approvers may renew it. person approves or renews their
+own agent. Each change is one conditional UPDATE, so of two concurrent ones one succeeds.
 """
 
 from collections.abc import Mapping

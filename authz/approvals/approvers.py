@@ -86,9 +86,9 @@ def objection(request: AccessRequest, by: User, deciding: Panel | None = None) -
     if by.role == User.Role.AUDITOR:
         return "Auditors read everything and decide nothing."
     if request.user_id == by.pk:
-        return "Nobody decides what they asked for themselves."
+        return "You cannot decide your own request."
     if request.client.owner_id == by.pk:
-        return "Nobody decides for an agent of their own."
+        return "You cannot decide for your own agent."
     deciding = deciding or panel(request)
     if not deciding.means(by):
         return f"Others decide this: {deciding.in_words()}."

@@ -40,7 +40,7 @@ def explained(request: AccessRequest, now: datetime) -> None:
         approvers.who(request, approvers.TOLD),
         request,
         subject=f"Why {_agent(request)} needs access at {_server(request)}",
-        lines=[f"{_whom(request)} gave a reason:", "", f"  {plain(request.reason, 500)}", "", *_facts(request)],
+        lines=[f"{_person(request)} gave a reason:", "", f"  {plain(request.reason, 500)}", "", *_facts(request)],
         now=now,
     )
 
@@ -177,7 +177,7 @@ def _facts(request: AccessRequest) -> list[str]:
     calls_itself = f", calls itself “{plain(client.name)}”" if client.name else ""
     said = {
         "Agent": (client.host or client.client_id) + calls_itself,
-        "For": _whom(request),
+        "For": _person(request),
         "MCP server": f"{_server(request)} {request.resource}".strip(),
         "Scopes": " ".join(request.scopes),
         "Because of": ", ".join(f"“{name}”" for name in request.context.get("rules", ())),
@@ -197,7 +197,7 @@ def _server(request: AccessRequest) -> str:
     return plain(name or request.resource, 60)
 
 
-def _whom(request: AccessRequest) -> str:
+def _person(request: AccessRequest) -> str:
     return request.user.username if request.user else "itself"
 
 

@@ -1,6 +1,6 @@
 """The owner of an agent is told before its approval ends, twice, and when it has ended (a scheduled task).
 
-The end itself needs no task: whatever lets an agent do anything looks at the clock (`Client.state`).
+The end itself needs no task: all code that lets an agent do anything checks it (`Client.state`).
 """
 
 from datetime import UTC, datetime, timedelta
@@ -57,10 +57,10 @@ def _tell(client: Client, number: int, now: datetime) -> None:
             _who(client),
             subject=f"{name} has stopped" if has_ended else f"The approval of {name} ends",
             body=(
-                f"Nobody renewed the approval of {name}, so it ended on {end}. It gets no more tokens."
+                f"The approval of {name} was not renewed, and ended on {end}. It gets no more tokens."
                 if has_ended
-                else f"The approval of {name} ends on {end}. Unless somebody renews it, it stops then.\n\n"
-                "If it is still needed, ask an approver to renew it. Nobody renews an agent of their own."
+                else f"The approval of {name} ends on {end}. Unless it is renewed, the agent stops then.\n\n"
+                "If it is still needed, ask an approver to renew it. You cannot renew your own agent."
             ),
             link=reverse("admin:authz_client_change", args=[client.pk]),
             about=f"agent {client.pk}",

@@ -90,7 +90,7 @@ def _voted(vote: AccessVote, now: datetime) -> AccessRequest:
         raise NotDecided(problem)
     # An approval of what the agent was doesn't hold for what it is (attack 7).
     if vote.approves and current.client.consent_digest != current.client_digest:
-        raise NotDecided("The agent has changed since it asked. It asks again as what it is now.")
+        raise NotDecided("The agent has changed since it asked. It has to ask again.")
     if not still_open:
         raise NotDecided("It is no longer open: another approver was quicker, or it has lapsed.")
     current.votes.filter(expires__lte=now).delete()

@@ -1,4 +1,4 @@
-"""Removing an agent, a person or an MCP server: what had an authorization is ended and stays, hidden.
+"""Removes an agent, a person or an MCP server: one that has had an authorization is ended and stays, hidden.
 
 If its row went, its authorizations would go along, and a status list would say VALID again of tokens that are still
 alive; and the audit would name a subject without an account. So the row stays and nothing of it works: whatever

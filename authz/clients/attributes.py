@@ -1,8 +1,8 @@
-"""Whose word is it? Each column of a client is the client's own description or the organisation's to set.
+"""Who may set a client's columns: each is the client's own description, or an attribute of the organisation.
 
-Rules may refer to what the organisation set, and checks are weakened by it. So who registers an agent of theirs (in the
-console, by the API, by dynamic registration or in a metadata document) says only what is `DECLARED`, and somebody looks
-at it before it is approved. The rest is an administrator's, or the approver's as far as the approval says.
+Rules may refer to the organisation's attributes, and some weaken checks. So a registration of one's own agent (in the
+console, by the API, by dynamic registration or in a metadata document) sets only what is `DECLARED`, and it is reviewed
+before it is approved. Administrators set the rest, or approvers, as far as an approval does.
 """
 
 from authz.models import Client

@@ -23,11 +23,11 @@ ISSUED = ":issued"
 
 
 class CannotReplay(Exception):
-    """Why there is nothing to replay, in words for who asked."""
+    """There is nothing to replay, with a text for the caller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hindsight:
+class PastDecision:
     """A decision as it was, or would have been, at `moment` (in seconds since the epoch) under version `number`."""
 
     moment: float
@@ -36,7 +36,7 @@ class Hindsight:
     notes: tuple[str, ...]
 
 
-def of_event(event: AuditEvent) -> Hindsight:
+def of_event(event: AuditEvent) -> PastDecision:
     """Why what the event records was decided so. Raises `CannotReplay`."""
     known = recorded_questions.Known.of([event])
     question = recorded_questions.ask_of(event, known)
@@ -58,7 +58,7 @@ def of_event(event: AuditEvent) -> Hindsight:
     if len(approvals) < len(named):
         notes.append("An approval that it stood on is no longer there.")
     found = _explained(question, rules, event.time.timestamp(), approvals)
-    return Hindsight(
+    return PastDecision(
         moment=event.time.timestamp(),
         number=number,
         explanation=found,
@@ -66,14 +66,14 @@ def of_event(event: AuditEvent) -> Hindsight:
     )
 
 
-def at(question: AccessQuestion, moment: datetime) -> Hindsight:
+def at(question: AccessQuestion, moment: datetime) -> PastDecision:
     """How a question would have been decided at a past time: by the rules of then; all else is as `question` has it."""
     number = rule_history.number_at(moment)
     note = "The rules and approvals are those of that time; the agent, the person and the groups are today's."
     approvals = access_requests.approvals_for(question, moment.timestamp())
     rules = rule_history.rule_set(number)
     found = _explained(question, rules, moment.timestamp(), approvals)
-    return Hindsight(moment=moment.timestamp(), number=number, explanation=found, notes=(note,))
+    return PastDecision(moment=moment.timestamp(), number=number, explanation=found, notes=(note,))
 
 
 def event_of_token(jti: str, authorization: str = "") -> AuditEvent:

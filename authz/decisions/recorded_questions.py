@@ -1,7 +1,7 @@
-"""What was really asked, read back from the audit: to try a change of the rules on it before it is saved.
+"""Real requests, read back from the audit, to test a change of the rules before it is saved.
 
-An event since decisions record their question (`detail.ask`) says what was asked as it was then. Of an older one, and
-of groups that no rule named then, today's rows are taken.
+An event with its question (`detail.ask`) has the request of that time. For an older event, and
+for groups that no rule named then, today's rows are used.
 
 A million events are too many to read in one request, so a bounded number is read: runs of neighbours, evenly spread
 over the time, each found by its primary key.

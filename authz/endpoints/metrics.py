@@ -1,4 +1,4 @@
-"""`/metrics` for Prometheus: what this server's processes on this machine have counted, and what the database says.
+"""`/metrics` for Prometheus: the counts of this server's processes on this machine, and figures of the database.
 
 It tells its reader which issuers are trusted and how busy each client is, so it answers only a request that brings
 `GATEHOUSE_METRICS_TOKEN`, and not at all without one. An address would prove nothing: behind a proxy on the same

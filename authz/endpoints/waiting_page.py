@@ -25,8 +25,8 @@ from authz.protocol.params import Params
 from authz.sign_in import form_binding
 
 REQUEST_FORM, AGENT_FORM = "ask for access", "ask for an agent"
-_WAITS = "Your organisation lets a person decide this. It is asked for, once; nothing else happens yet."
-_MAY_BE_ASKED = "Your organisation lets a person decide this. Nobody has been asked yet."
+_WAITS = "This needs an approval. It is asked for, once; nothing else happens yet."
+_MAY_BE_ASKED = "This needs an approval. No one has been asked yet."
 
 
 # --- A request that waits for an approver ---------------------------------------------------------------------------
@@ -123,7 +123,7 @@ def for_agent(request: HttpRequest, client: Client, now: float) -> HttpResponse:
 def _why_it_waits(client: Client) -> str:
     """In words; "" if it was never approved."""
     if client.status == Client.Status.APPROVED:
-        return "The approval of this agent has ended, and nobody has renewed it yet."
+        return "The approval of this agent has ended, and is not renewed yet."
     return registry.presentation(client).get("waits_because", "")
 
 

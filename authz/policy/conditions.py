@@ -48,7 +48,7 @@ YES, NO, NOT_ESTABLISHED = Match.YES, Match.NO, Match.NOT_ESTABLISHED
 class Hours:
     """Hours of the day, `start` included and `end` not; over midnight if it ends before it starts.
 
-    start, end   minutes since midnight by the clock of `timezone` (an IANA name); end may be 1440.
+    start, end   minutes since midnight in `timezone` (an IANA name); end may be 1440.
     days         the days on which such hours begin; empty: every day.
     """
 

@@ -52,8 +52,8 @@ def around_servers(rule: Rule) -> tuple[str, tuple[str, ...], str]:
     through = "for themselves" if rule.for_machines else f"through {clients_phrase(rule)}"
     if rule.effect is not Effect.DENY:
         may = f"{who} may get"
-    elif who in _NOBODY:
-        may = f"{_NOBODY[who]} may get"
+    elif who in _NO_ONE:
+        may = f"{_NO_ONE[who]} may get"
     else:
         may = f"{who} may not get"
     said = f"{may} {scopes_phrase(rule)} at "

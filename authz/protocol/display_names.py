@@ -1,4 +1,4 @@
-"""Names that strangers give themselves, as they may be shown to people who must decide about them (attack 11).
+"""Names of clients, as they may be shown to people who decide about them (attack 11).
 
 What cannot be seen is made visible, and a name that could be taken for another host is told apart.
 """
@@ -9,7 +9,7 @@ import unicodedata
 from authz.protocol.top_level_domains import TOP_LEVEL_DOMAINS
 
 MAX_LENGTH = 80
-UNSEEN = "holds characters that nobody can see"
+UNSEEN = "has invisible characters"
 
 # These are letters or marks by category, and nothing to the eye.
 _BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u2800\u3164\uffa0\u034f")

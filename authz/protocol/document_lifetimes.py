@@ -57,7 +57,7 @@ def schedule(
     headers: Mapping[str, str], *, requested: float, received: float, bounds: Bounds, now: float | None = None
 ) -> Schedule:
     """The schedule of a document received with these headers (names in lower case). `requested` and `received` are
-    seconds since the epoch; `now` is the moment of receipt by the clock of the schedule, if that is another.
+    seconds since the epoch; `now` is the time of receipt by the schedule's clock, if that is another.
     """
     said = http_caching.freshness(headers, requested=requested, received=received)
     remaining = bounds.default if said.remaining is None else said.remaining

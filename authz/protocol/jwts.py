@@ -151,8 +151,8 @@ def _decoded(segment: str) -> bytes:
         raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
     except (binascii.Error, ValueError):
         raise JwtError(JwtProblem.MALFORMED) from None
-    # The unused bits of the last character must be zero: otherwise one signature has several spellings, and whoever
-    # remembers used tokens by their text can be shown the same one twice.
+    # The unused bits of the last character must be zero: otherwise one signature has several spellings, and code that
+    # remembers used tokens by their text would accept the same one twice.
     if _encoded(raw) != segment:
         raise JwtError(JwtProblem.MALFORMED)
     return raw

@@ -112,7 +112,7 @@ def test_a_person_cannot_decide_their_own_request(erin: Caller, person: Person) 
     response = erin("POST", f"access_requests/{pk}/approve", {})
 
     assert response.status_code == 403
-    assert problem(response)["detail"] == "Nobody decides for an agent of their own."
+    assert problem(response)["detail"] == "You cannot decide for your own agent."
     assert AccessRequest.objects.get().status == "open"
 
 

@@ -41,7 +41,7 @@ def test_two_people_approve_what_a_third_one_asked_for(arrive: Arrive) -> None:
     assert bob.open(path) == 403
     expect(bob.page.get_by_role("heading", level=1)).to_have_text("This needs an approval")
     bob.page.get_by_label("Why do you need it?").fill("I sum up the meeting notes for the board.")
-    expect(bob.page.get_by_text("Nobody has been asked yet.")).to_be_visible()
+    expect(bob.page.get_by_text("No one has been asked yet.")).to_be_visible()
     bob.page.get_by_role("button", name="Ask for access").click()
     expect(bob.page.get_by_role("button", name="Ask for access")).to_have_count(0)
     expect(bob.page.get_by_text("I sum up the meeting notes for the board.")).to_be_visible()

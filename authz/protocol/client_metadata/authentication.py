@@ -53,7 +53,7 @@ def _keys_problem(reading: Reading) -> str:
         return "private_key_jwt needs jwks or jwks_uri."
     problem = key_sets.problem(jwks)
     if problem and isinstance(jwks, dict) and not key_sets.is_readable(jwks):
-        # A private key in public is nobody's secret any more.
+        # A published private key is no secret any more.
         reading.refused("jwks", f"It {problem}.")
         return "Its keys cannot be used."
     return f"jwks {problem}." if problem else ""

@@ -16,7 +16,7 @@ def client_name(reading: Reading) -> str:
     shown = visible(name)
     if not shown:
         if "client_name" in reading.terms.required:
-            reading.refused("client_name", "It is required, so that people see whom they let in.")
+            reading.refused("client_name", "It is required, so that people see which agent they allow.")
         return ""
     # The host is what vouches for a client; its name must not look like another host's (attack 11).
     if reading.terms.host and imitates_a_host(name, reading.terms.host):

@@ -20,7 +20,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at: the member or rule, the verdict, and a sentence for whoever wrote the metadata."""
+    """One check: the member or rule, the verdict, and a sentence for the author of the metadata."""
 
     name: str
     verdict: Verdict
