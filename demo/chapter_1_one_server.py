@@ -66,7 +66,7 @@ def tell_it(tell: Narrator, gatehouse: Gatehouse) -> None:
             machine_with_a_secret(tell, gatehouse, notes, report_secret)
             machine_with_a_key(tell, gatehouse, notes, indexer_key)
             bobs_token = person(tell, gatehouse, notes, password)
-            somebody_else(tell, notes, password)
+            a_person_without_a_rule(tell, notes, password)
             revocation(tell, metadata, bobs_token, notes_secret)
 
 
@@ -123,7 +123,7 @@ def later(tell: Narrator, agent: agents.Agent) -> None:
     agent.forget_freshness()
 
 
-def somebody_else(tell: Narrator, notes: str, password: str) -> None:
+def a_person_without_a_rule(tell: Narrator, notes: str, password: str) -> None:
     tell.step(
         "A person that no rule allows",
         "Charlie has an account, but he is no engineer. Nothing is allowed unless a rule allows it.",

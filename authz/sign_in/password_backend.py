@@ -21,7 +21,7 @@ class PasswordBackend(AuthenticationBackend):  # type: ignore[misc]  # allauth i
             return None
         person = people.named(str(credentials.get("username") or credentials.get("email") or ""))
         # Without a person, a throwaway one does the same work. Without a usable password, Django does it.
-        if not (person or _nobody()).check_password(password) or person is None:
+        if not (person or _unknown_person()).check_password(password) or person is None:
             return None
         if registry.why_no_password(person):
             return None
@@ -31,7 +31,7 @@ class PasswordBackend(AuthenticationBackend):  # type: ignore[misc]  # allauth i
         return person
 
 
-def _nobody() -> User:
+def _unknown_person() -> User:
     person = User()
     person.set_unusable_password()
     return person

@@ -187,7 +187,7 @@ def test_a_developer_asks_in_the_console(erin: Caller) -> None:
     pk = world.client("tool").pk
     page = f"/console/authz/client/{pk}/ask/"
     assert b"Ask for access" in erin.browser.get(f"/console/authz/client/{pk}/change/").content
-    form = {"resource": NOTES, "scopes": "mcp:read", "whom": "agent", "reason": "The weekly report."}
+    form = {"resource": NOTES, "scopes": "mcp:read", "acts_for": "agent", "reason": "The weekly report."}
 
     response = erin.browser.post(page, form)
 
@@ -198,7 +198,7 @@ def test_a_developer_asks_in_the_console(erin: Caller) -> None:
 
 def test_the_console_says_when_nothing_is_to_be_asked(erin: Caller) -> None:
     pk = world.client("tool").pk
-    form = {"resource": NOTES, "scopes": "mcp:fly", "whom": "agent", "reason": "x"}
+    form = {"resource": NOTES, "scopes": "mcp:fly", "acts_for": "agent", "reason": "x"}
 
     assert b"This server has no mcp:fly" in erin.browser.post(f"/console/authz/client/{pk}/ask/", form).content
     other = erin.browser.post(
@@ -210,7 +210,7 @@ def test_the_console_says_when_nothing_is_to_be_asked(erin: Caller) -> None:
 
 
 def test_only_the_owner_requests_access_for_an_agent(erin: Caller, person: Person) -> None:
-    form = {"resource": NOTES, "scopes": "mcp:read", "whom": "agent", "reason": "x"}
+    form = {"resource": NOTES, "scopes": "mcp:read", "acts_for": "agent", "reason": "x"}
 
     page = person("approver").browser.post(f"/console/authz/client/{world.client('tool').pk}/ask/", form)
 

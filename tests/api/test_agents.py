@@ -25,7 +25,7 @@ def made(caller: Caller, **members: object) -> dict:
     return json.loads(response.content)
 
 
-def somebody_elses(**fields: object) -> Client:
+def of_another_owner(**fields: object) -> Client:
     frank = User.objects.create(username="frank", role="developer")
     return Client.objects.create(client_id="franks", owner=frank, grant_types=["client_credentials"], **fields)
 
@@ -109,7 +109,7 @@ def test_a_developer_names_no_private_scheme(erin: Caller, uri: str) -> None:
 
 def test_a_developer_sees_and_touches_only_their_own(erin: Caller) -> None:
     agent = made(erin)
-    theirs = somebody_elses(status="pending")
+    theirs = of_another_owner(status="pending")
 
     assert [item["client_id"] for item in erin.get("agents")["items"]] == [agent["client_id"]]
     assert [item["client_id"] for item in erin.get("configuration/clients")["items"]] == [agent["client_id"]]

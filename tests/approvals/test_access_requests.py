@@ -1,4 +1,4 @@
-"""Access requests: ask, wait, approved by somebody else, the same request succeeds, and it ends by itself."""
+"""Access requests: a request waits, another person approves it, the same request succeeds, and the approval expires."""
 
 import json
 import time
@@ -240,7 +240,7 @@ class TestWhoDecides:
         with pytest.raises(NotDecided, match="agent of their own"):
             approve(request, world.person("alice"))
 
-    def test_nobody_decides_what_they_asked_for(self, gatehouse: World) -> None:
+    def test_a_person_cannot_decide_what_they_requested(self, gatehouse: World) -> None:
         ask_first(scopes=["mcp:read"])
         gatehouse.sign_in("alice")
         gatehouse.ask()

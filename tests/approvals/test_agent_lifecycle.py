@@ -55,7 +55,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 # --- Approving --------------------------------------------------------------------------------------------------------
 
 
-def test_an_approval_says_by_whom_until_when_and_what_for(carol: User) -> None:
+def test_an_approval_names_its_approver_end_and_environment(carol: User) -> None:
     agent = client("pending-agent")
     terms = Terms(owner=person("bob"), environment="production", until=NOW + timedelta(days=30))
 
@@ -80,7 +80,7 @@ def test_an_approval_always_ends(carol: User) -> None:
         )
 
 
-def test_nobody_answers_so_nobody_approves(carol: User) -> None:
+def test_an_agent_without_an_owner_cannot_be_approved(carol: User) -> None:
     with pytest.raises(CannotApprove, match="owner"):
         agent_lifecycle.approve(client("pending-agent"), by=carol, now=NOW, terms=Terms())
     User.objects.filter(username="bob").update(is_active=False)
@@ -89,7 +89,7 @@ def test_nobody_answers_so_nobody_approves(carol: User) -> None:
     assert client("pending-agent").status == "pending"
 
 
-def test_nobody_approves_or_renews_an_agent_of_their_own(gatehouse: World) -> None:
+def test_a_person_cannot_approve_or_renew_their_own_agent(gatehouse: World) -> None:
     alice = person("alice")
     with pytest.raises(PermissionDenied, match="approve your own agent"):
         agent_lifecycle.approve(client("nightly-report"), by=alice, now=NOW, terms=Terms())
@@ -137,7 +137,7 @@ def test_a_new_agent_gets_nothing(gatehouse: World) -> None:
 # --- The end ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_nobody_renews_stops_in_that_moment_without_any_task(gatehouse: World, clock: Any) -> None:
+def test_an_approval_expires_at_its_end_date_without_a_task(gatehouse: World, clock: Any) -> None:
     until = datetime.now(UTC) + timedelta(hours=1)
     end("nightly-report", until)
     clock(until - timedelta(seconds=30))
@@ -259,7 +259,7 @@ def test_unused_agents_are_listed(gatehouse: World) -> None:
     assert agents("unused", "--days", "30") == "0 agents.\n"
 
 
-def test_agents_of_somebody_who_left_are_listed_as_nobodys(gatehouse: World) -> None:
+def test_agents_of_an_inactive_owner_are_listed_as_without_an_owner(gatehouse: World) -> None:
     Client.objects.update(owner=person("bob"))
     assert agents("ownerless") == "0 agents.\n"
     User.objects.filter(username="bob").update(is_active=False)

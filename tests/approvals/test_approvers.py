@@ -1,4 +1,4 @@
-"""Who may decide an access request, how many of them it takes, and that nobody decides twice: also all at once."""
+"""Who may decide an access request, how many approvers are needed, and that no one decides twice, also concurrently."""
 
 import json
 from collections.abc import Callable
@@ -112,7 +112,7 @@ class TestWho:
             approve(request, person("quentin", role="approver"))
         assert approve(request, world.person("alice")) == "approved"
 
-    def test_nobody_approves_their_own_ask_whatever_names_them(self, gatehouse: World) -> None:
+    def test_a_named_approver_cannot_approve_their_own_request(self, gatehouse: World) -> None:
         hold(approvers={"users": ["bob"]})
         request = bob_asks(gatehouse)
         for role in ("none", "approver", "administrator"):
@@ -120,7 +120,7 @@ class TestWho:
                 approve(request, person("bob", role=role))
         assert not who_approves.who(request)
 
-    def test_nobody_approves_for_an_agent_of_their_own(self, gatehouse: World) -> None:
+    def test_a_person_cannot_approve_a_request_of_their_own_agent(self, gatehouse: World) -> None:
         olga = person("olga")
         hold(approvers={"users": ["olga"]})
         request = bob_asks(gatehouse)

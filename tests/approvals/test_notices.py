@@ -93,7 +93,7 @@ class TestThePeople:
         voting.deny(request, by=approvers, comment="No need.", now=datetime.now(UTC))
         assert "olga wrote: No need." in sent()["bob@example.com"].body
 
-    def test_a_decision_that_was_refused_tells_nobody(self, gatehouse: World) -> None:
+    def test_a_refused_decision_notifies_no_one(self, gatehouse: World) -> None:
         request = bob_asks(gatehouse)
         sent()
         with pytest.raises(NotDecided):
@@ -107,7 +107,7 @@ class TestThePeople:
         voting.cancel(request, by=approvers, now=datetime.now(UTC))
         assert "olga ended the approval" in sent()["bob@example.com"].body
 
-    def test_what_was_withdrawn_tells_nobody(self, gatehouse: World) -> None:
+    def test_a_withdrawn_request_notifies_no_one(self, gatehouse: World) -> None:
         request = bob_asks(gatehouse)
         sent()
         assert voting.cancel(request, by=world.person("bob"), now=datetime.now(UTC))
@@ -186,7 +186,7 @@ class TestThePageThatWaits:
         assert "olga" in after
 
     @override_settings(EMAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend")
-    def test_without_a_mail_server_it_says_that_nobody_was_told(self, gatehouse: World) -> None:
+    def test_without_a_mail_server_it_says_that_no_mail_was_sent(self, gatehouse: World) -> None:
         gatehouse.sign_in("bob")
         assert "No one. Send one of them the reference" in asked_page(gatehouse)
 
@@ -211,7 +211,7 @@ class TestThePageThatWaits:
         assert browser.post(gatehouse.authorize_url(), {"reason": "Because."}).status_code == 403
         assert AccessRequest.objects.get().reason == ""
 
-    def test_nobody_gives_a_reason_for_somebody_else(self, gatehouse: World) -> None:
+    def test_a_person_cannot_give_a_reason_for_another(self, gatehouse: World) -> None:
         request = bob_asks(gatehouse)
         alice = world.person("alice")
         assert not access_requests.add_justification(request, by=alice, reason="I say so.", now=datetime.now(UTC))
@@ -246,7 +246,7 @@ class TestWhoHasNoRoleInTheConsole:
         assert (request.status, request.decided_by) == ("approved", approvers)
 
     @pytest.mark.parametrize("username", ["bob", "charlie"])
-    def test_who_asks_or_owns_the_agent_or_is_nobody_does_not(self, gatehouse: World, username: str) -> None:
+    def test_the_requester_the_owner_and_other_people_do_not(self, gatehouse: World, username: str) -> None:
         request = bob_asks(gatehouse)
         gatehouse.sign_in(username)
         decide = f"/account/requests/{request.pk}/decide"
@@ -271,7 +271,7 @@ class TestAnAgentThatNobodyApproved:
     def _pending(self, gatehouse: World) -> None:
         Client.objects.filter(client_id="desktop-app").update(status=Client.Status.PENDING)
 
-    def test_a_stranger_learns_no_names_and_writes_to_nobody(self, gatehouse: World) -> None:
+    def test_an_unknown_client_learns_no_names_and_notifies_no_one(self, gatehouse: World) -> None:
         shown = page(gatehouse)
         assert "alice" not in shown
         assert "/accounts/login/?next=/o/authorize" in shown

@@ -55,7 +55,7 @@ def test_not_modified_has_no_body(notes: World) -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_it_is_compressed_for_whoever_can_read_that(notes: World) -> None:
+def test_it_is_compressed_for_clients_that_accept_it(notes: World) -> None:
     uri = world.claims(notes.machine_token()["access_token"])["status"]["status_list"]["uri"]
     plain = notes.browser.get(path(uri))
     small = notes.browser.get(path(uri), headers={"accept-encoding": "gzip, br"})

@@ -24,7 +24,7 @@ from .attempts import ask, refused
 
 
 class TestAssertion:
-    def test_it_authenticates_whoever_holds_the_key(self, gatehouse: World) -> None:
+    def test_it_authenticates_the_holder_of_the_key(self, gatehouse: World) -> None:
         assert ask(gatehouse, **client_assertion()).status_code == 200
         assert ask(gatehouse, client_id="signing-agent", **client_assertion()).status_code == 200
 
@@ -119,7 +119,7 @@ class TestAssertion:
         assert sorted(answer.status_code for answer in answers) == [200] + [401] * 7
         assert UsedAssertion.objects.count() == 1
 
-    def test_whoever_cannot_sign_burns_no_jti(self, gatehouse: World) -> None:
+    def test_a_wrong_signature_does_not_use_up_the_jti(self, gatehouse: World) -> None:
         forged = client_assertion(key=ec.generate_private_key(ec.SECP256R1()), jti="the victim's")
         assert refused(ask(gatehouse, **forged)) == "client_assertion_signature"
         assert ask(gatehouse, **client_assertion(jti="the victim's")).status_code == 200

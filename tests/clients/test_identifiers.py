@@ -1,4 +1,4 @@
-"""An identifier is never somebody else's: at every door by which clients, resources and issuers get theirs."""
+"""Identifiers are unique across clients, resources and issuers, at every input."""
 
 import json
 from collections.abc import Callable
@@ -78,7 +78,7 @@ def sub_of_alice() -> str:
     return str(world.person("alice").subject)
 
 
-# What no client may be called, whoever it belongs to.
+# Identifiers that no client may have.
 TAKEN: list[Callable[[], str]] = [
     *(lambda spelt=spelt: spelt(sub_of_alice()) for spelt in SPELLINGS),  # type: ignore[misc]
     lambda: UUID,
@@ -193,7 +193,9 @@ def test_what_is_there_goes_on_and_is_told_of(organisation: World) -> None:
     row.save()
 
 
-def test_nobody_new_gets_the_subject_of_an_older_client(organisation: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_new_person_gets_the_subject_of_an_older_client(
+    organisation: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = Client.objects.create(client_id="older")
     Client.objects.filter(pk=client.pk).update(client_id=UUID.upper())
     person = User.objects.create(username="zoe", subject=UUID)

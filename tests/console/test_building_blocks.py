@@ -1,4 +1,4 @@
-"""Suggestions, narrowing, the keys' timeline, and what waits for whom."""
+"""Suggestions, narrowing, the keys' timeline, and the waiting decisions."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The figures of the home page: counted once, whoever counts, and with what has just happened."""
+"""The figures of the home page: counted once by any process, including the latest events."""
 
 import threading
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The page of seals and destinations, and proofs to download: for whoever may read the audit, and nobody else."""
+"""The page of seals and destinations, and proofs to download: only for readers of the audit."""
 
 import json
 from datetime import UTC, datetime

@@ -39,7 +39,7 @@ def last(event: str) -> AuditEvent:
 
 
 def of_token(world: World, token: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """What somebody may paste of a token's life, and where it has to lead."""
+    """Identifiers that a person may paste, and the pages to which they lead."""
     jwt = claims(token["access_token"])
     issued, bob = last("token:access:issued"), person("bob")
     rule = Rule.objects.get(name="Engineers use agents on Notes")

@@ -59,7 +59,7 @@ def test_who_could_make_it_so(signed_in: Page, kind: str, by: str, undoes: str, 
 
 @pytest.mark.parametrize("name", ["terminal", "bob", "alice2", ""])
 def test_a_name_is_no_person(signed_in: Page, name: str) -> None:
-    """Whoever is called “terminal”, or has the name of a person who has left, undoes nothing of theirs."""
+    """A person called “terminal”, or with the name of a former person, undoes nothing of theirs."""
     found = cut_off.target("client", "desktop-app")
     browser = signed_in("approver")
     if name:

@@ -9,7 +9,7 @@ from tests.support.world import NOTES, World
 
 MISTYPED = {
     "name": "No writing", "effect": "deny", "enabled": "on", "clients": "nightly-reprot", "grant_types": ["*"],
-    "whom": "machine", "groups": [], "users": "", "resources": [NOTES], "scopes": ["*"],
+    "acts_for": "machine", "groups": [], "users": "", "resources": [NOTES], "scopes": ["*"],
 }  # fmt: skip
 SENTENCE = "Agents: “nightly-reprot”. There is no agent of this client_id. Did you mean “nightly-report”?"
 

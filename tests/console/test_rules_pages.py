@@ -18,7 +18,7 @@ from tests.support.world import NOTES, PAYROLL, SECRET, World, client, submit
 
 FORM = {
     "name": "Visitors read", "effect": "allow", "enabled": "on", "clients": "host:*.example.com\nnightly-report",
-    "grant_types": ["authorization_code"], "whom": "people", "groups": ["visitors"], "users": "",
+    "grant_types": ["authorization_code"], "acts_for": "people", "groups": ["visitors"], "users": "",
     "resources": [NOTES], "scopes": ["mcp:read"], "max_lifetime": "300", "networks": "10.0.0.0/8",
 }  # fmt: skip
 
@@ -42,7 +42,7 @@ def test_the_form_writes_what_the_policy_engine_reads(signed_in: Page) -> None:
 
 @pytest.mark.parametrize(("change", "sentence"), [
     ({"groups": []}, "Name a group or a person."),
-    ({"whom": "machine"}, "A rule for machines names no people"),
+    ({"acts_for": "machine"}, "A rule for machines names no people"),
     ({"clients": "*.example.com"}, "host:*.example.com"),
     ({"networks": "not-a-network"}, "network"),
     ({"effect": "deny"}, "has no meaning in a deny"),
@@ -76,7 +76,7 @@ def test_switching_a_rule_off_takes_effect_with_the_next_request_and_is_recorded
     row = Rule.objects.get(name="Agents read notes")
     definition = row.definition
     form = {
-        "name": row.name, "effect": row.effect, "clients": "\n".join(definition["clients"]), "whom": "machine",
+        "name": row.name, "effect": row.effect, "clients": "\n".join(definition["clients"]), "acts_for": "machine",
         "grant_types": definition["grant_types"], "resources": definition["resources"], "scopes": definition["scopes"],
     }  # fmt: skip
     gatehouse.machine_token()
@@ -230,7 +230,7 @@ def test_the_simulator_issues_and_records_nothing(signed_in: Page) -> None:
 # --- Trying a change, the history, going back, and past decisions ---------------------------------------------------
 
 NOTES_RULE = {
-    "name": "Agents read notes", "effect": "allow", "enabled": "on", "clients": "posting-agent", "whom": "machine",
+    "name": "Agents read notes", "effect": "allow", "enabled": "on", "clients": "posting-agent", "acts_for": "machine",
     "grant_types": ["client_credentials"], "resources": [NOTES], "scopes": ["mcp:read"],
 }  # fmt: skip
 

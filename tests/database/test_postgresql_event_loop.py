@@ -233,7 +233,7 @@ class TestThePool:
         assert len(pool._idle) == 1
         assert pool._borrowers == set()
 
-    def test_a_transaction_that_was_left_open_is_nobody_elses(
+    def test_a_transaction_that_was_left_open_is_not_shared(
         self, committed_gatehouse: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def leave_it(request: Any) -> Any:

@@ -56,7 +56,7 @@ def test_does_this_comply_with_our_data_policy(gatehouse: World, data_policy: st
     with pytest.raises(CommandError, match="around it"):
         manage("policy", "comply", data_policy)
 
-    # Applied, it is kept; and whatever else somebody allows, it stays so.
+    # Once applied, it is enforced, also against later permissions.
     manage("apply", data_policy)
     assert manage("policy", "comply", data_policy).startswith("The rules keep it")
     everything = {"clients": ["*"], "groups": ["*"], "grant_types": ["*"], "resources": ["*"], "scopes": ["*"]}

@@ -1,4 +1,4 @@
-"""The rules' history: complete whoever writes, named by every decision, replayable, and a way back."""
+"""The rules' history: complete for every writer, named by every decision, repeatable, and restorable."""
 
 import json
 import re
@@ -173,7 +173,7 @@ def test_what_was_allowed_then_is_replayed_although_the_rules_and_the_agent_have
 def test_a_replay_says_when_the_history_is_not_what_the_event_saw(gatehouse: World) -> None:
     gatehouse.machine_token()
     event = AuditEvent.objects.get(event="token:access:issued")
-    # As if somebody had dropped the triggers, or falsified the table.
+    # As if the triggers had been dropped, or the table falsified.
     with append_only.lifted():
         RuleChange.objects.filter(name="Agents read notes").update(enabled=False)
 

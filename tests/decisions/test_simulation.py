@@ -1,4 +1,4 @@
-"""Whom and what the simulations look at."""
+"""The agents, people and servers of simulations."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

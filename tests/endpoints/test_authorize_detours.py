@@ -61,7 +61,7 @@ def by_login(gatehouse: World, url: str) -> Any:
 
 
 def by_another_person(gatehouse: World, url: str) -> Any:
-    """“Not alice? Sign out” on the page of somebody else's session."""
+    """“Not alice? Sign out” on the page of another person's session."""
     gatehouse.sign_in("alice")
     link = linked(gatehouse.browser.get(url), "Sign out")
     form = hidden_fields(gatehouse.browser.get(link))
@@ -119,7 +119,7 @@ def test_a_request_outlives_its_detour(
 
 
 def test_a_mailed_link_leads_another_browser_to_no_request(gatehouse: World) -> None:
-    """A stranger who asks for somebody's mail does not choose where its reader ends."""
+    """Attack: a person who requests another person's mail cannot choose where its link leads."""
     stranger = Browser()
     address = f"/accounts/password/reset/?{urlencode({'next': gatehouse.authorize_url()})}"
     stranger.post(address, {"email": "bob@example.com"})
@@ -142,7 +142,7 @@ def test_a_forgotten_password_leads_nowhere_else(gatehouse: World, address: str)
 
 
 def test_a_mail_for_another_person_keeps_the_request(gatehouse: World) -> None:
-    """Whoever is signed in is signed out by the link, and the session is a new one."""
+    """The link signs a signed-in person out, and makes a new session."""
     url = gatehouse.authorize_url()
     gatehouse.browser.post(f"/accounts/password/reset/?{urlencode({'next': url})}", {"email": "bob@example.com"})
     gatehouse.sign_in("alice")

@@ -1,4 +1,4 @@
-"""At the door of the authorization endpoint: whoever is stopped there costs little, and sees a page that fits."""
+"""The precheck of the authorization endpoint: a rejection is cheap, and shows the right page."""
 
 import pytest
 from django.db import connection
@@ -35,7 +35,7 @@ def test_a_flood_of_first_sights_costs_a_few_statements_each_no_session_and_no_d
     assert [sql for sql in said if "session" in sql or "authz_user" in sql] == []
 
 
-def test_whoever_comes_in_a_flood_is_told_to_wait_and_comes_again_by_itself(gatehouse: World, spent: None) -> None:
+def test_a_request_in_a_flood_waits_and_reloads_by_itself(gatehouse: World, spent: None) -> None:
     response = gatehouse.browser.get(gatehouse.authorize_url(client_id=UNKNOWN))
     page = response.content.decode()
     assert response.status_code == 503

@@ -22,7 +22,7 @@ def test_two_are_refused(gatehouse: World, resource: list[str]) -> None:
     assert (answer.status_code, json.loads(answer.content)["error"]) == (400, "invalid_target")
 
 
-def test_whoever_signs_in_is_asked_for_one_that_is_named_twice(gatehouse: World) -> None:
+def test_a_repeated_resource_leads_to_the_sign_in(gatehouse: World) -> None:
     gatehouse.sign_in("bob")
     once, twice = (gatehouse.browser.get(gatehouse.authorize_url(resource=named)) for named in (NOTES, [NOTES, NOTES]))
     assert (once.status_code, twice.status_code) == (200, 200)

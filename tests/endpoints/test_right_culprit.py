@@ -126,7 +126,7 @@ TOKEN: list[tuple[str, dict[str, Any], tuple[str, str], tuple[str, str]]] = [
         ("grant_type_not_registered", "refresh_token"),
     ),
     (
-        "a code of nobody",
+        "an unknown code",
         {"basic": ("web-app", SECRET), "grant_type": "authorization_code", "code": "x", "code_verifier": "y" * 43},
         ("invalid_grant", ONE_INVALID_GRANT),
         ("code_unknown", ""),

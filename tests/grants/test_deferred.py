@@ -65,7 +65,7 @@ def revoke(world: World, code: str, basic: tuple[str, str] = MACHINE) -> HttpRes
 
 
 def approver() -> User:
-    """Nobody decides for an agent of their own, and Alice owns the machine."""
+    """No one decides for their own agent, and Alice owns the machine."""
     return User.objects.get_or_create(username="olga", defaults={"role": "administrator"})[0]
 
 
@@ -117,7 +117,7 @@ def test_who_is_told_that_a_request_waits(
     said = body(response)
     assert response.status_code == 400
     assert ("deferral_code" if "deferral_code" in said else said["error"]) == answer
-    # Either way somebody can approve it, and the audit tells the operator that it waits.
+    # In both cases it can be approved, and the audit tells the operator that it waits.
     assert AccessRequest.objects.get().status == "open"
     recorded = AuditEvent.objects.get(event="token:access:refused")
     assert recorded.reason == {"invalid_scope": "client_waits"}.get(answer, "approval_pending")

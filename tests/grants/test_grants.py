@@ -161,7 +161,7 @@ def test_a_refresh_follows_the_rules_as_they_are_now(gatehouse: World) -> None:
     assert json.loads(gatehouse.refresh(tokens["refresh_token"]).content)["error"] == "invalid_grant"
 
 
-def test_introspection_tells_the_named_server_and_nobody_else(gatehouse: World) -> None:
+def test_introspection_answers_the_named_server_only(gatehouse: World) -> None:
     token = gatehouse.signed_in_tokens()["access_token"]
     answer = gatehouse.introspect(token)
     assert answer["active"] is True
@@ -191,7 +191,7 @@ def test_a_later_deny_of_openid_takes_it_out_of_the_refresh(gatehouse: World) ->
     apply(
         """
 rules:
-  - name: Nobody signs in any more
+  - name: No one signs in any more
     effect: deny
     clients: ["*"]
     groups: ["*"]

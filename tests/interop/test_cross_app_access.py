@@ -232,7 +232,9 @@ def test_we_redeem_an_id_jag_of_the_conformance_suites_idp(
 def test_we_redeem_a_workload_assertion_of_the_conformance_suite(
     cross_app: CrossApp, mcp2: Path, node: Path, tmp_path: Path
 ) -> None:
-    """`auth/wif-jwt-bearer` gives its client three: one is good, one for somebody else, one has expired (SEP-1933)."""
+    """`auth/wif-jwt-bearer` gives its client three: one is good, one for another audience, one has expired
+    (SEP-1933).
+    """
     given = of_the_suite(cross_app, node, tmp_path, "auth/wif-jwt-bearer", "tests.interop.context_of_the_suite")
     said = claims(given["valid_jwt"])
     workload = {
@@ -245,7 +247,7 @@ def test_we_redeem_a_workload_assertion_of_the_conformance_suite(
         "issuer": said["iss"],
         "jwks_uri": cross_app.documents.url("/suite/keys"),
         "accepts": ["workload"],
-        # The suite writes its own authorization server, as platforms that let nobody choose an audience do.
+        # The suite writes its own authorization server, like platforms with a fixed audience.
         "audience": [said["aud"]],
         "workloads": [{"subject": said["sub"], "client_id": given["client_id"]}],
     }

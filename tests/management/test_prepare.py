@@ -1,4 +1,4 @@
-"""`manage.py prepare`: one command before a server starts, and again whenever somebody likes."""
+"""`manage.py prepare`: one command before a server starts, and as often as you like."""
 
 from io import StringIO
 from pathlib import Path

@@ -252,10 +252,10 @@ def test_a_mail_server_that_is_not_there(settings: Settings, monkeypatch: pytest
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 
     def refuse() -> Any:
-        raise ConnectionRefusedError("nobody listens")
+        raise ConnectionRefusedError("no one listens")
 
     monkeypatch.setattr(services, "get_connection", lambda: SimpleNamespace(open=refuse))
-    assert "nobody listens" in only("mail").says
+    assert "no one listens" in only("mail").says
 
 
 class TestTrustedIssuers:

@@ -53,8 +53,8 @@ def test_the_key_file_is_its_owners_alone_and_stays_as_it_is(tmp_path: Path) -> 
     key = key_file.read_or_make(path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert [entry.name for entry in path.parent.iterdir()] == ["secret-key"]
-    path.write_text("somebody's own key\n")
-    assert key_file.read_or_make(path) == "somebody's own key" != key
+    path.write_text("a key of one's own\n")
+    assert key_file.read_or_make(path) == "a key of one's own" != key
 
 
 def active() -> Counter[str]:

@@ -103,7 +103,7 @@ def measure(title: str, rules: list[policy.Rule], put: list[policy.AccessQuestio
     p99 = statistics.quantiles(costs, n=100)[98]
     print(
         f"{title}: {mean:.1f} µs of CPU a decision "
-        f"(by the clock: median {statistics.median(costs):.1f}, p99 {p99:.1f}); "
+        f"(wall clock: median {statistics.median(costs):.1f}, p99 {p99:.1f}); "
         f"{len(rules)} rules compiled in {compiling:.0f} ms; "
         + ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
     )

@@ -18,7 +18,7 @@ def test_an_approval_answers_exactly_the_rules_that_asked_for_it(rules: tuple[st
 
 
 @pytest.mark.parametrize(("until", "reason"), [(NOW, "client_not_approved"), (NOW + 1, "allowed")])
-def test_nobody_signs_in_to_a_client_whose_approval_has_ended(until: float, reason: str) -> None:
+def test_no_one_signs_in_to_a_client_whose_approval_has_ended(until: float, reason: str) -> None:
     assert decide_sign_in(question("openid", client_until=until), policy.compile([allow()]), NOW).reason == reason
 
 

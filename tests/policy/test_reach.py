@@ -85,7 +85,7 @@ ROWS: list[tuple[str, list[Rule], Agent, Person, list[Reach]]] = [
         [row(conditional=("read",))],
     ),
     (
-        "that nobody escapes an approval by waiting",
+        "that waiting does not avoid an approval",
         [allow("read"), require("read", max_auth_age=60)],
         agent(),
         ALICE,
@@ -200,7 +200,7 @@ def test_a_machine_reaches_for_itself() -> None:
     assert list(rows) == [row(subjects=(None,), grant_types=(MACHINE, JWT_BEARER), scopes=("read",))]
 
 
-def test_what_machines_reach_is_left_out_where_nobody_asks_for_it() -> None:
+def test_the_reach_of_machines_is_left_out_unless_requested() -> None:
     rules = compile([allow("read", groups=None), allow("write")])
     through = agent(grant_types=(CODE, MACHINE))
     assert len(reach(rules, [through], [ALICE], [AT_NOTES], NOW)) == 2

@@ -139,7 +139,7 @@ def test_a_rule_reads_as_a_sentence(rule: policy.Rule, expected: str) -> None:
     assert policy.sentence(rule) == expected
 
 
-def test_a_sentence_comes_apart_at_the_servers_for_whoever_calls_them_otherwise() -> None:
+def test_a_sentence_is_split_at_the_servers_names() -> None:
     rule = allow("read", users=["bob"], resources=[NOTES, PAYROLL], max_lifetime=60)
     before, servers, after = around_servers(rule)
 

@@ -10,7 +10,7 @@ ALL = "allowed: openid email"
 
 TABLE = [
     ("nothing by default", [], question("openid"), (), "no_rule_allows"),
-    ("whoever may do anything may sign in", [allow("read")], question("openid email"), (), ALL),
+    ("a person with any permission may sign in", [allow("read")], question("openid email"), (), ALL),
     ("whatever the resource", [allow("read", resources=[PAYROLL])], question("openid email"), (), ALL),
     ("in the request's order", [allow("read")], question("email openid"), (), "allowed: email openid"),
     (
@@ -120,7 +120,7 @@ TABLE = [
         (),
         ALL,
     ),
-    ("a deny for somebody else", [allow(), deny(users=["charlie"])], question("openid email"), (), ALL),
+    ("a deny for another person", [allow(), deny(users=["charlie"])], question("openid email"), (), ALL),
     ("a deny through something else", [allow(), deny(clients=["other"])], question("openid email"), (), ALL),
     ("a deny by another grant", [allow(), deny(grant_types=["client_credentials"])], question("openid email"), (), ALL),
     (

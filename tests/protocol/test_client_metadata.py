@@ -238,7 +238,7 @@ def test_host_patterns(pattern: str, host: str, expected: bool) -> None:
         "Émile",
     ],
 )
-def test_an_ordinary_name_imitates_nobody(name: str) -> None:
+def test_an_ordinary_name_imitates_no_host(name: str) -> None:
     assert not imitates_a_host(name, "app.example.com")
     assert not mixes_scripts(name)
     assert visible(name) == name

@@ -48,7 +48,7 @@ def shown(name: str, host: str = HOST) -> str:
         "C# (preview)",
     ],
 )
-def test_a_name_that_deceives_nobody_is_shown_as_it_is(name: str) -> None:
+def test_a_harmless_name_is_shown_unchanged(name: str) -> None:
     assert shown(name) == name
 
 
@@ -101,6 +101,6 @@ def test_a_host_names_itself() -> None:
         ("A\x07B", "A⟨U+0007⟩B"),
     ],
 )
-def test_what_nobody_sees_is_spelt_out(name: str, spelt: str) -> None:
+def test_invisible_characters_are_spelt_out(name: str, spelt: str) -> None:
     assert visible(name) == spelt
     assert visible(spelt) == spelt

@@ -85,7 +85,7 @@ def test_keys_serve_while_their_host_is_down_whatever_its_headers_say(said: str,
     assert planned.serves_until - planned.fresh_until == stale
 
 
-def test_a_schedule_is_by_the_clock_that_reads_it() -> None:
+def test_a_schedule_uses_the_clock_that_reads_it() -> None:
     planned = schedule({}, requested=NOW, received=NOW, bounds=BOUNDS, now=7.0)
     assert planned.fresh_until == 7.0 + HOUR
 

@@ -1,4 +1,4 @@
-"""Where a request ends and whom it is for, as tables (attack 36)."""
+"""Where a request ends, and its host, as tables (attack 36)."""
 
 import pytest
 from hypothesis import given
@@ -48,7 +48,7 @@ def test_what_a_host_is(host: bytes, expected: bool) -> None:
         ("GET", b"hTTp://[::1]?c", (b"[::1]", b"/?c")),
     ],
 )
-def test_whom_a_target_names(method: str, target: bytes, expected: tuple[bytes | None, bytes]) -> None:
+def test_the_host_of_a_target(method: str, target: bytes, expected: tuple[bytes | None, bytes]) -> None:
     assert split_target(method, target) == expected
 
 

@@ -56,7 +56,7 @@ def test_a_rule_about_them_is_written_with_the_form(alice: Browser, company: Com
     assert company.exchange(company.login()["id_token"]).status_code == 400
     form = {
         "name": "Bob reaches Chat", "effect": "allow", "enabled": "on", "clients": "*", "grant_types": TOKEN_EXCHANGE,
-        "whom": "people", "users": "bob", "resources": CHAT_MCP, "scopes": "chat.read",
+        "acts_for": "people", "users": "bob", "resources": CHAT_MCP, "scopes": "chat.read",
     }  # fmt: skip
 
     response = alice.post("/console/authz/rule/add/", form)
@@ -146,7 +146,7 @@ def test_it_knows_no_sensitivity_there_as_the_exchange_knows_none(alice: Browser
 def test_a_draft_about_them_is_tried(alice: Browser) -> None:
     form: dict[str, Any] = {
         "name": "No reading of Chat's past", "effect": "deny", "enabled": "on", "clients": "*", "grant_types": "*",
-        "whom": "people", "groups": "*", "resources": CHAT_MCP, "scopes": "chat.history", "_simulate": "1",
+        "acts_for": "people", "groups": "*", "resources": CHAT_MCP, "scopes": "chat.history", "_simulate": "1",
     }  # fmt: skip
     page = alice.post("/console/authz/rule/add/", form | {f"ask-{name}": value for name, value in ASK.items()})
 

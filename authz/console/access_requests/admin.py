@@ -51,7 +51,7 @@ class AccessRequestAdmin(ReadOnlyAdmin):
     introduction = "Requests that a person decides. An approval covers exactly what was asked, and ends on its date."
     empty_text = "They appear when a rule requires an approval and an agent asks."
     change_form_template = "console/access_request_view.html"
-    list_display = ("what", "for_whom", "scope_text", "why", "asked_text", "state_chip", "to_decide")
+    list_display = ("what", "acts_for", "scope_text", "why", "asked_text", "state_chip", "to_decide")
     list_filter = (WaitsFilter, "status")
     list_select_related = ("client", "user", "decided_by")
     search_fields = ("client__client_id", "client__name", "user__username")
@@ -64,7 +64,7 @@ class AccessRequestAdmin(ReadOnlyAdmin):
         return foreign(row.client.name or row.client.client_id, sub=f"at {where}" if row.resource else "sign-in only")
 
     @admin.display(description="for", ordering="user__username")
-    def for_whom(self, row: AccessRequest) -> SafeString | str:
+    def acts_for(self, row: AccessRequest) -> SafeString | str:
         return foreign(row.user.username) if row.user else format_html('<span class="soft">{}</span>', "itself")
 
     @admin.display(description="scopes")

@@ -35,7 +35,7 @@ class AskForm(forms.Form):
         widget=forms.TextInput(attrs={"class": "mono", "spellcheck": "false"}),
         help_text="Separated by spaces. Left empty: all that the server has.",
     )
-    whom = forms.ChoiceField(label="Acts for", choices=FOR, widget=forms.RadioSelect)
+    acts_for = forms.ChoiceField(label="Acts for", choices=FOR, widget=forms.RadioSelect)
     reason = forms.CharField(max_length=LONGEST_TEXT, label="Why it is needed", help_text="The approvers read it.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -60,7 +60,7 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
     me = person(request)
     client = get_object_or_404(visible(me, Client.objects.select_related("owner")), pk=pk)
     configuration_cache.begin()
-    form = AskForm(request.POST if request.method == "POST" else None, initial={"whom": "agent"})
+    form = AskForm(request.POST if request.method == "POST" else None, initial={"acts_for": "agent"})
     if request.method == "POST" and form.is_valid():
         found = _asked(request, client, form)
         if found is not None:
@@ -71,11 +71,11 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _asked(request: HttpRequest, client: Client, form: AskForm) -> HttpResponse | None:
     me, given = person(request), form.cleaned_data
-    if given["whom"] == "agent" and client.owner_id != me.pk:
-        form.add_error("whom", "Its owner asks for it. You can ask for yourself.")
+    if given["acts_for"] == "agent" and client.owner_id != me.pk:
+        form.add_error("acts_for", "Its owner asks for it. You can ask for yourself.")
         return None
-    for_whom = me if given["whom"] == "me" else None
-    decision, row = preflight.ask_for(client, given["resource"], given["scopes"], person=for_whom, now=time.time())
+    acts_for = me if given["acts_for"] == "me" else None
+    decision, row = preflight.ask_for(client, given["resource"], given["scopes"], person=acts_for, now=time.time())
     if row is not None:
         access_requests.add_justification(row, by=me, reason=given["reason"], now=datetime.now(UTC))
         messages.success(request, "Asked. The approvers are told.")

@@ -40,7 +40,7 @@ class AuthorizationAdmin(ReadOnlyAdmin):
     place = Place("Allow", "Authorizations", "link", order=3)
     introduction = "Live and ended authorizations: one agent, for one person or for itself, at one MCP server."
     empty_text = "They appear when an agent gets its first token."
-    list_display = ("what", "for_whom", "scope_text", "grant_type", "made", "state")
+    list_display = ("what", "acts_for", "scope_text", "grant_type", "made", "state")
     list_filter = (StateFilter, "grant_type")
     list_select_related = ("client", "user", "resource")
     ordering = ("-created",)
@@ -59,7 +59,7 @@ class AuthorizationAdmin(ReadOnlyAdmin):
         )
 
     @admin.display(description="for", ordering="user__username")
-    def for_whom(self, row: Authorization) -> str:
+    def acts_for(self, row: Authorization) -> str:
         return row.user.username if row.user else "itself"
 
     @admin.display(description="agent")

@@ -53,7 +53,7 @@ class AuditAdmin(AuditColumns, ReadOnlyAdmin):
     empty_text = "The first request writes the first event."
     change_list_template = "console/audit_list.html"
     change_form_template = "console/audit_event.html"
-    list_display = ("at", "what", "agent", "for_whom", "server", "origin")
+    list_display = ("at", "what", "agent", "acts_for", "server", "origin")
     list_display_links = ("what",)
     list_filter = (PeriodFilter, OutcomeFilter, EventFilter, ReasonFilter, ServerFilter)
     search_fields = ("client_id",)

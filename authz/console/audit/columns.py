@@ -61,7 +61,7 @@ class AuditColumns:
         return _named(event.client_id, event.agent_name)
 
     @admin.display(description="person")
-    def for_whom(self, event: Any) -> SafeString | str:
+    def acts_for(self, event: Any) -> SafeString | str:
         return _named(event.subject if event.subject != event.client_id else "", event.person_name)
 
     @admin.display(description="MCP server")

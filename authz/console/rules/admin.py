@@ -50,7 +50,7 @@ class RuleAdmin(ConsoleAdmin):
     fieldsets = (
         (None, {"fields": ("name", "effect", "enabled")}),
         ("Which agents, and how they ask", {"fields": ("clients", "grant_types")}),
-        ("People", {"fields": ("whom", "groups", "users")}),
+        ("People", {"fields": ("acts_for", "groups", "users")}),
         ("To what", {"fields": ("resources", "scopes", "sensitivities", "max_lifetime")}),
         (ASKING, {"fields": ("approvers", "approvals")}),
         (

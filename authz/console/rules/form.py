@@ -38,7 +38,7 @@ class RuleForm(Form):
         " kind:cimd, or * for every one.",
     )
     grant_types = forms.MultipleChoiceField(choices=(), widget=forms.CheckboxSelectMultiple, label="Grants")
-    whom = forms.ChoiceField(
+    acts_for = forms.ChoiceField(
         choices=(("machine", "For itself (machine to machine)"), ("people", "For people")),
         widget=forms.RadioSelect,
         label="Acts for",
@@ -111,7 +111,7 @@ class RuleForm(Form):
         definition: dict[str, Any] = self.instance.definition or {}
         conditions: dict[str, Any] = definition.get("conditions") or {}
         if self.instance.pk:
-            self.initial["whom"] = "people" if "users" in definition or "groups" in definition else "machine"
+            self.initial["acts_for"] = "people" if "users" in definition or "groups" in definition else "machine"
         for field in (
             "clients",
             "grant_types",
@@ -163,13 +163,13 @@ class RuleForm(Form):
         definition: dict[str, Any] = {
             field: cleaned[field] for field in ("clients", "grant_types", "resources", "scopes")
         }
-        if cleaned["whom"] == "people":
+        if cleaned["acts_for"] == "people":
             if not cleaned["groups"] and not cleaned["users"]:
                 self.add_error("groups", "Name a group or a person.")
                 return cleaned
             definition |= {field: cleaned[field] for field in ("groups", "users") if cleaned[field]}
         elif cleaned["groups"] or cleaned["users"]:
-            self.add_error("whom", "A rule for machines names no people. Make a second rule for them.")
+            self.add_error("acts_for", "A rule for machines names no people. Make a second rule for them.")
             return cleaned
         if cleaned["sensitivities"]:
             definition["sensitivities"] = cleaned["sensitivities"]

@@ -1,4 +1,4 @@
-"""`manage.py changepassword`: Django's own, but not for people whom an issuer signs in."""
+"""`manage.py changepassword`: Django's own, but not for people who sign in by an issuer."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-// Makes a key pair in the browser of whoever owns the agent. The public half goes into the form; the private half is
+// Makes a key pair in the browser of the agent's owner. The public half goes into the form; the private half is
 // shown and offered as a file, and never leaves this page: it is in no form field, no request and no storage.
 
 const encode = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes)))

@@ -1,5 +1,5 @@
-// Keys for those who spend their day here. `?` lists them, and switches them off (WCAG 2.2, 2.1.4): whoever speaks to
-// their computer would press them by accident. Without this file everything works by Tab and Enter.
+// Keyboard shortcuts. `?` lists them, and disables them (WCAG 2.2, 2.1.4): people who use voice control
+// would press them by accident. Without this file everything works by Tab and Enter.
 
 const STORE = "gatehouse-keys";
 const GO = { h: "home", d: "inbox", a: "agent", s: "server", r: "rule", e: "list" };
@@ -86,7 +86,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-// The button in the navigation opens the list for whoever has switched them off, or uses a pointer.
+// The button in the navigation opens the list, also if the shortcuts are disabled.
 document.querySelectorAll(".who").forEach((place) => {
   const button = document.createElement("button");
   button.type = "button";

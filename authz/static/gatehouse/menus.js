@@ -1,4 +1,4 @@
-// A menu that lies over the page goes away by Escape, and when somebody looks elsewhere. Without this file its button
+// A menu over the page closes with Escape, and with a click elsewhere. Without this file its button
 // closes it.
 
 const open = () => document.querySelectorAll(".toolbar details[open], .views details[open], details.menu[open], details.more[open]");

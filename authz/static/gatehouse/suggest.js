@@ -1,4 +1,4 @@
-// Suggests agents, people, groups, MCP servers and scopes while somebody types, in any field with `data-suggest`.
+// Suggests agents, people, groups, MCP servers and scopes during typing, in each field with `data-suggest`.
 // Without this file the field is plain text, and means the same.
 
 const DELAY = 150;
