@@ -213,7 +213,7 @@ class TestJwksUri:
         assert asked == []
 
     def test_keys_that_cannot_be_had_are_a_refusal(self, gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        # Nobody is allowed outside here, so the door itself refuses: closed, not open.
+        # No private address is allowed here, so the fetch fails closed.
         row = world.client("signing-agent")
         row.client_jwks, row.client_jwks_uri = None, "https://127.0.0.1:1/jwks"
         row.save()

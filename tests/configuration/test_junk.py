@@ -45,7 +45,7 @@ JUNK = {
     "a text that is called a mapping": ("users: !!map abc\n", 1),
     "alias bomb": (BOMB, 0),
     "alias of itself": ("users: &a\n  - *a\n", 1),
-    "unknown alias": ("users: *nobody\n", 1),
+    "unknown alias": ("users: *missing\n", 1),
     "deep": ("users:\n  - " + "[" * 60 + "]" * 60 + "\n", 2),
     "very deep": ("users:\n  - " + "[" * 20_000 + "]" * 20_000 + "\n", 2),
     "deep mappings": ("users:\n  - " + "{a: " * 40 + "}" * 40 + "\n", 2),

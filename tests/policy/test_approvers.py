@@ -76,7 +76,7 @@ def test_only_a_require_approval_has_approvers(effect: str) -> None:
         ({"username": "leads", "groups": ["olga"]}, False),
     ],
 )
-def test_whom_approvers_mean(person: dict[str, Any], means: bool) -> None:
+def test_which_people_are_approvers(person: dict[str, Any], means: bool) -> None:
     approvers = policy.Approvers(owner=True, users=("olga",), groups=("leads",), roles=("approver",))
     facts: dict[str, Any] = {"groups": [], "role": "none", "is_owner": False, **person}
     assert approvers.mean(**facts) is means

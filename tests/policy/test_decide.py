@@ -38,8 +38,8 @@ NOTHING_BY_DEFAULT = [
 
 EMPTY_LISTS = [
     ("no clients is no client", [allow(clients=[])], question(), "no_rule_allows"),
-    ("no groups is nobody", [allow(groups=[])], question(), "no_rule_allows"),
-    ("no users is nobody", [allow(users=[])], question(), "no_rule_allows"),
+    ("no groups is no one", [allow(groups=[])], question(), "no_rule_allows"),
+    ("no users is no one", [allow(users=[])], question(), "no_rule_allows"),
     ("no users is not a machine either", [allow(users=[])], machine(), "no_rule_allows"),
     ("no groups is not a machine either", [allow(groups=[])], machine(), "no_rule_allows"),
     (

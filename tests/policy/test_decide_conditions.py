@@ -123,7 +123,7 @@ PLACES_AND_TIMES = [
 SIGN_INS = [
     ("recent enough", [allow(max_auth_age=HOUR)], question(auth_time=NOW - HOUR), "allowed: read"),
     ("too old", [allow(max_auth_age=HOUR)], question(auth_time=NOW - HOUR - 1), "step_up_needed"),
-    ("nobody knows when", [allow(max_auth_age=HOUR)], question(), "step_up_needed"),
+    ("an unknown time", [allow(max_auth_age=HOUR)], question(), "step_up_needed"),
     ("a clock slightly ahead", [allow(max_auth_age=HOUR)], question(auth_time=NOW + 60), "allowed: read"),
     ("a sign-in in the future", [allow(max_auth_age=HOUR)], question(auth_time=NOW + 61), "step_up_needed"),
     ("the right acr", [allow(acr=["gold"])], question(acr="gold"), "allowed: read"),
@@ -134,7 +134,7 @@ SIGN_INS = [
     ("every method", [allow(amr=["pwd", "otp"])], question(amr=("otp", "pwd", "hwk")), "allowed: read"),
     ("one method of two", [allow(amr=["pwd", "otp"])], question(amr=("pwd",)), "step_up_needed"),
     ("no such method", [allow(amr=["otp"])], question(amr=("pwd",)), "step_up_needed"),
-    ("nobody knows how", [allow(amr=["otp"])], question(), "step_up_needed"),
+    ("unknown methods", [allow(amr=["otp"])], question(), "step_up_needed"),
     (
         "stale for one scope",
         [allow("read", name="a"), allow("write", name="b", max_auth_age=60)],
@@ -156,7 +156,7 @@ SIGN_INS = [
     ),
     ("it wouldn't get other scopes", [allow("write", acr=["gold"])], question("read"), "no_rule_allows"),
     ("nor what is denied", [allow(acr=["gold"]), deny()], question(), "denied_by_rule"),
-    ("nor what nobody else could", [allow(acr=["gold"], users=["alice"])], question(), "no_rule_allows"),
+    ("nor what no one else could", [allow(acr=["gold"], users=["alice"])], question(), "no_rule_allows"),
     (
         "one denied, one after a better sign-in",
         [allow(acr=["gold"]), deny("write")],

@@ -131,7 +131,7 @@ SUBJECTS = [
     ("any signed-in person, by users", [allow(users=["*"])], question(groups=()), "allowed: read"),
     ("any signed-in person is no machine", [allow(groups=["*"])], machine(), "no_rule_allows"),
     ("any user is no machine", [allow(users=["*"])], machine(), "no_rule_allows"),
-    ("a person without a name is nobody", [allow()], question(subject=""), "no_rule_allows"),
+    ("a person without a name is no one", [allow()], question(subject=""), "no_rule_allows"),
     ("not even as a member of a group", [allow(groups=["engineering"])], question(subject=""), "no_rule_allows"),
     ("nor a machine", [allow(groups=None)], question(subject=""), "no_rule_allows"),
     ("a rule without persons is for machines", [allow(groups=None)], machine(), "allowed: read"),

@@ -41,7 +41,7 @@ def test_a_good_id_jag_passes_every_check_and_is_not_used_up(company: Company) -
         ({"aud": "https://other.example"}, "NO   it is for us (assertion_audience: it is for"),
         ({"exp": 1_000, "iat": 900}, "NO   it is in time (assertion_expired: iat"),
         ({"client_id": "public-agent"}, "NO   its client authenticates (client_is_public: public-agent"),
-        ({"client_id": "nobody"}, "NO   the client that presents it is known (client_unknown: nobody)"),
+        ({"client_id": "unknown"}, "NO   the client that presents it is known (client_unknown: unknown)"),
         ({"resource": []}, "NO   its resource is well formed (assertion_claim: resource)"),
         (
             {"resource": "https://x.example/mcp"},
@@ -96,7 +96,7 @@ def test_it_says_when_there_is_nothing_to_explain(company: Company) -> None:
         ({"aud": "https://other.example"}, "it is for https://other.example, and we are http://127.0.0.1:8000/o"),
         ({"client_id": "charlies-agent-there"}, "it is for charlies-agent-there, and agent presents it"),
         ({"exp": 1_700_000_300, "iat": 1_700_000_000}, "30 s are forgiven"),
-        ({"sub": "nobody", "email": None}, "sub nobody, no address; the issuer matches by sub, email"),
+        ({"sub": "unknown", "email": None}, "sub unknown, no address; the issuer matches by sub, email"),
     ],
 )
 def test_what_is_wrong_is_told_beside_what_would_be_right(company: Company, changes: dict[str, Any], seen: str) -> None:
