@@ -81,7 +81,7 @@ def test_an_issuer_that_says_nothing_is_believed_in_nothing(gatehouse: object) -
         ("trusted_issuers: [{issuer: https://i.example, accepts: [everything]}]", "everything"),
         ("trusted_issuers: [{issuer: https://i.example, subjects: {match: [name]}}]", "name"),
         ("trusted_issuers: [{issuer: https://i.example, trust: all}]", "trust"),
-        ("trusted_issuers: [{issuer: https://i.example, workloads: [{subject: s, client_id: nobody}]}]", "nobody"),
+        ("trusted_issuers: [{issuer: https://i.example, workloads: [{subject: s, client_id: no-one}]}]", "no-one"),
         ("trusted_issuers: [{issuer: https://i.example, workloads: [{subject: s, client_id: web-app}]}]", "registered"),
         ("resource_authorization_servers: [{issuer: " + conf.issuer + "}]", "itself"),
         ("resource_authorization_servers: [{issuer: https://r.example, resources: [{identifier: x}]}]", "resource"),
