@@ -237,14 +237,14 @@ class TestWhoDecides:
 
     def test_an_agents_owner_does_not_decide_for_it(self, gatehouse: World) -> None:
         request = waits(gatehouse)
-        with pytest.raises(NotDecided, match="agent of their own"):
+        with pytest.raises(NotDecided, match="your own agent"):
             approve(request, world.person("alice"))
 
     def test_a_person_cannot_decide_what_they_requested(self, gatehouse: World) -> None:
         ask_first(scopes=["mcp:read"])
         gatehouse.sign_in("alice")
         gatehouse.ask()
-        with pytest.raises(NotDecided, match="asked for themselves"):
+        with pytest.raises(NotDecided, match="your own request"):
             approve(AccessRequest.objects.get(), world.person("alice"))
 
     def test_a_role_taken_away_a_moment_ago_decides_nothing(self, gatehouse: World) -> None:
@@ -329,5 +329,5 @@ class TestAtATerminal:
     @pytest.mark.parametrize("action", [("approve",), ("deny", "--comment", "no")])
     def test_who_may_not_decide_does_not_here_either(self, gatehouse: World, action: tuple[str, ...]) -> None:
         # Alice is an administrator, and owns the agent that asks.
-        with pytest.raises(CommandError, match="agent of their own"):
+        with pytest.raises(CommandError, match="your own agent"):
             self.manage(*action, str(waits(gatehouse).pk), "--by", "alice")

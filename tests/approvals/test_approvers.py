@@ -116,7 +116,7 @@ class TestWho:
         hold(approvers={"users": ["bob"]})
         request = bob_asks(gatehouse)
         for role in ("none", "approver", "administrator"):
-            with pytest.raises(NotDecided, match="asked for themselves"):
+            with pytest.raises(NotDecided, match="your own request"):
                 approve(request, person("bob", role=role))
         assert not who_approves.who(request)
 
@@ -125,7 +125,7 @@ class TestWho:
         hold(approvers={"users": ["olga"]})
         request = bob_asks(gatehouse)
         type(request.client).objects.filter(pk=request.client_id).update(owner=olga)
-        with pytest.raises(NotDecided, match="agent of their own"):
+        with pytest.raises(NotDecided, match="your own agent"):
             approve(request, olga)
 
     @pytest.mark.parametrize("changes", [{"role": "auditor"}, {"is_active": False}])
