@@ -25,7 +25,7 @@ _GRANTS = {
     "urn:ietf:params:oauth:grant-type:jwt-bearer": "an identity assertion",
     "urn:ietf:params:oauth:grant-type:token-exchange": "token exchange",
 }
-_NOBODY = {"any agent": "no agent", "any signed-in person": "no signed-in person"}
+_NO_ONE = {"any agent": "no agent", "any signed-in person": "no signed-in person"}
 _ANY_SERVER = "any server"
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 

@@ -103,7 +103,7 @@ class TestSigningIn:
         )
         return int(answer.status_code)
 
-    def test_a_stranger_shuts_nobody_out(self, gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_wrong_passwords_lock_no_one_out(self, gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(unnamed_proxies, "stands_for_all_visitors", lambda: True)
         for number in range(40):
             assert self.sign_in(gatehouse, f"nobody-{number}", WRONG, "203.0.113.1") == 200
