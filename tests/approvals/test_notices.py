@@ -266,7 +266,7 @@ class TestWhoHasNoRoleInTheConsole:
         assert "Too much." in browser.get(f"/account/requests/{request.pk}/decide").content.decode()
 
 
-class TestAnAgentThatNobodyApproved:
+class TestAnUnapprovedAgent:
     @pytest.fixture(autouse=True)
     def _pending(self, gatehouse: World) -> None:
         Client.objects.filter(client_id="desktop-app").update(status=Client.Status.PENDING)

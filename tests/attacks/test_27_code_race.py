@@ -79,7 +79,7 @@ class TestOnce:
         assert code not in events
 
 
-class TestSomebodyElses:
+class TestAnotherClientsCode:
     def test_another_client_cannot_use_a_code_and_does_not_burn_it(self, gatehouse: World) -> None:
         code = gatehouse.authorize()["code"]
         stolen = gatehouse.token(

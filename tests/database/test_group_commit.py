@@ -324,7 +324,7 @@ def test_no_answer_leaves_before_the_disk_has_its_row_and_the_loop_goes_on(
     asyncio.run(watched())
 
 
-class TestSomebodyElseWrites:
+class TestAnotherProcessWrites:
     def test_it_is_waited_for_and_the_loop_goes_on(self, machine: Callable[[Any], None]) -> None:
         machine(record)
 

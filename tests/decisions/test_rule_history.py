@@ -86,7 +86,7 @@ def test_apply_says_who_and_the_outer_writer_has_the_word(gatehouse: World) -> N
         apply(text.replace("Applied", "Sent"))
     assert (newest().author, newest().how) == ("alice", "api")
 
-    Rule.objects.create(name="Nobody's", effect="allow", definition=DEFINITION)
+    Rule.objects.create(name="Unknown author", effect="allow", definition=DEFINITION)
     assert newest().author == ""
 
 

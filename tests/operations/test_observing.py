@@ -274,7 +274,7 @@ class TestLogs:
         assert logs.scrub(line) == line
 
 
-class TestNoiseDrownsNobody:
+class TestNoiseHidesNoRefusal:
     """Attack 32: one source of refusals hides what the others do."""
 
     @pytest.fixture(autouse=True)
@@ -291,7 +291,7 @@ class TestNoiseDrownsNobody:
             data = {"grant_type": "client_credentials", "client_id": "nobody"}
             if agent:
                 data = {"grant_type": "refresh_token", "client_id": agent, "client_secret": SECRET}
-            TestNoiseDrownsNobody.post(world, data, address)
+            TestNoiseHidesNoRefusal.post(world, data, address)
 
     @staticmethod
     def post(world: World, data: dict[str, str], address: str) -> None:
