@@ -8,6 +8,7 @@ import json
 import math
 import random
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from authz import audit
@@ -214,6 +215,7 @@ def fill(now: datetime | None = None) -> None:
 
 
 def documents(now: datetime, approver: User) -> None:
+    from cimd import metadata_document, policy
     from cimd.models import Document, DocumentVersion
 
     for url, name, redirects, ago in (
@@ -226,14 +228,20 @@ def documents(now: datetime, approver: User) -> None:
             grant_types=["authorization_code", "refresh_token"], redirect_uris=redirects, client_uri=f"https://{host}/",
             token_endpoint_auth_method="none",
         )  # fmt: skip
-        body = {"client_id": url, "client_name": name, "redirect_uris": redirects.split()}
+        given = {
+            "client_id": url, "client_name": name, "redirect_uris": redirects.split(), "client_uri": f"https://{host}/",
+            "grant_types": ["authorization_code", "refresh_token"], "token_endpoint_auth_method": "none",
+        }  # fmt: skip
+        body = json.dumps(given).encode()
+        read = metadata_document.validate(url, body, policy.terms(host)).metadata
+        assert read is not None
         document = Document.objects.create(
             url=url, host=host, origin=f"https://{host}", client=agent, approval="host", fetched=now.timestamp() - 900,
             fresh_until=now.timestamp() + 3600,
         )  # fmt: skip
         document.current = DocumentVersion.objects.create(
-            document=document, digest=host.ljust(64, "0"), body=json.dumps(body).encode(), address="203.0.113.9",
-            fetched=now - timedelta(days=ago), metadata={}, changes=[],
+            document=document, digest=host.ljust(64, "0"), body=body, address="203.0.113.9",
+            fetched=now - timedelta(days=ago), metadata=asdict(read), changes=[],
         )  # fmt: skip
         document.save()
 
