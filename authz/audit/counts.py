@@ -4,15 +4,17 @@ Events that are older than a minute are counted into `EventCount`, once: the mar
 transaction. Younger events are counted when a page shows them.
 """
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from django.db import connection
-from django.db.models import CharField, Count, QuerySet, Sum, TextField
+from django.db.models import CharField, Count, Max, QuerySet, Sum, TextField
 from django.db.models.fields.json import KT
-from django.db.models.functions import Cast, Substr
+from django.db.models.functions import Cast, Length, Substr
 
 from authz import audit
 from authz.audit import queries
@@ -74,20 +76,34 @@ def tally(events: QuerySet[AuditEvent]) -> Tally:
     hour = Substr(Cast("time", TextField()), 1, HOUR, output_field=CharField())
     rows = (
         events.order_by()
-        .annotate(hour=hour, grant=KT("detail__grant_type"))
-        .values_list("hour", "event", "grant", "client_id", "resource", "reason")
+        .annotate(hour=hour, grant=KT("detail__grant_type"), rules=KT("detail__rules"))
+        .values_list("hour", "event", "grant", "client_id", "resource", "reason", "rules")
         .annotate(n=Count("id"))
     )
     found: Counter[tuple[str, str, str]] = Counter()
-    for hour_text, event, grant, client_id, resource, reason, n in rows:
-        values = {Dimension.REASON: reason}
+    for hour_text, event, grant, client_id, resource, reason, rules, n in rows:
+        values = [(Dimension.REASON, reason), *((Dimension.RULE, name) for name in _names(rules))]
         if event == audit.Event.TOKEN_ISSUED:
-            values |= {Dimension.GRANT: grant or "other", Dimension.AGENT: client_id, Dimension.RESOURCE: resource}
-        for dimension, value in values.items():
+            values += [
+                (Dimension.GRANT, grant or "other"),
+                (Dimension.AGENT, client_id),
+                (Dimension.RESOURCE, resource),
+            ]
+        for dimension, value in values:
             if value:
                 for name in (hour_text.replace("T", " "), hour_text[:DAY]):
                     found[dimension, name, _storable(value)] += n
     return found
+
+
+@lru_cache(maxsize=1024)
+def _names(rules: str | None) -> tuple[str, ...]:
+    """The names in a decision's list of rules, which is JSON."""
+    try:
+        found = json.loads(rules or "[]")
+    except ValueError:
+        return ()
+    return tuple(name for name in found if isinstance(name, str)) if isinstance(found, list) else ()
 
 
 def _storable(value: str) -> str:
@@ -150,6 +166,15 @@ class Figures:
         found = {value: top.get(value, 0) + fresh[value] for value in {*top, *latest}}
         return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:length]
 
+    def totals(self, dimension: str, values: Sequence[str]) -> Mapping[str, int]:
+        """How many of each of these values, over all slots; those that there were none of are not in it."""
+        rows = self._rows(dimension).filter(value__in=values).values("value").annotate(total=Sum("n"))
+        found = Counter(dict(rows.values_list("value", "total")))
+        for (of, _, value), n in self.tail.items():
+            if of == dimension and value in values:
+                found[value] += n
+        return found
+
     def _rows(self, dimension: str) -> QuerySet[EventCount]:
         return EventCount.objects.filter(dimension=dimension, slot__in=self.slots).order_by()
 
@@ -159,3 +184,10 @@ def _nested(rows: Iterable[tuple[str, str, int]]) -> Mapping[str, Mapping[str, i
     for value, slot, n in rows:
         found.setdefault(value, Counter())[slot] += n
     return found
+
+
+def last_days(dimension: str, values: Sequence[str]) -> Mapping[str, str]:
+    """The last day (`2026-11-23`) on which each of these values was counted, among the days that are kept."""
+    days = EventCount.objects.filter(dimension=dimension, value__in=values).annotate(length=Length("slot"))
+    rows = days.filter(length=DAY).order_by().values("value").annotate(last=Max("slot"))
+    return dict(rows.values_list("value", "last"))

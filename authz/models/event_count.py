@@ -13,6 +13,7 @@ class EventCount(models.Model):
         AGENT = "agent"  # tokens issued, by client_id
         RESOURCE = "resource"  # tokens issued, by resource
         REASON = "reason"  # everything refused, by reason
+        RULE = "rule"  # what was decided, by the rules that made it
 
     pk = models.CompositePrimaryKey("dimension", "slot", "value")
     dimension = models.CharField(max_length=8, choices=Dimension.choices)

@@ -14,8 +14,9 @@ from django.utils.safestring import SafeString, mark_safe
 from authz import audit
 from authz.console.model_admin import ConsoleAdmin, person, record
 from authz.console.navigation import Place
-from authz.console.rules import unmatched
+from authz.console.rules import unmatched, use
 from authz.console.rules.draft import rules_with, simulated
+from authz.console.rules.enabling import switch_selected
 from authz.console.rules.form import RuleForm
 from authz.console.rules.history import DAYS, USUAL_DAYS, asked_days, effect, history, restore
 from authz.console.rules.simulator import AskBesideForm, AskForm
@@ -43,7 +44,8 @@ class RuleAdmin(ConsoleAdmin):
     form = RuleForm
     change_form_template = "console/rule.html"
     delete_confirmation_template = "console/rule_delete.html"
-    list_display = ("name_text", "effect_chip", "in_words")
+    list_display = ("name_text", "effect_chip", "in_words", "used")
+    actions = ("enable_selected", "disable_selected")
     list_filter = ("effect", "enabled")
     search_fields = ("name",)
     search_help_text = "Name"
@@ -94,6 +96,18 @@ class RuleAdmin(ConsoleAdmin):
         told = rule.told if hasattr(rule, "told") else sentences.of_rows([rule])[0]
         return format_html('<span class="sentence">{}</span>', told)
 
+    @admin.display(description=f"used in {use.DAYS} days")
+    def used(self, rule: Any) -> SafeString:
+        return use.in_words(getattr(rule, "use", use.Use()))
+
+    @admin.action(description="Enable", permissions=["change"])
+    def enable_selected(self, request: HttpRequest, queryset: QuerySet[Rule]) -> HttpResponse | None:
+        return switch_selected(request, queryset, on=True)
+
+    @admin.action(description="Disable", permissions=["change"])
+    def disable_selected(self, request: HttpRequest, queryset: QuerySet[Rule]) -> HttpResponse | None:
+        return switch_selected(request, queryset, on=False)
+
     def tools(self, request: HttpRequest, obj: Rule | None) -> Sequence[Tool]:
         all_changes = reverse("admin:authz_rule_history_of_all")
         return (Tool("Simulator", reverse("admin:simulator")), *(() if obj else (Tool("History", all_changes),)))
@@ -135,9 +149,9 @@ class RuleAdmin(ConsoleAdmin):
         response = super().changelist_view(request, extra_context)
         if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
             rows: list[Any] = list(response.context_data["cl"].result_list)
-            found = unmatched.by_name(rows)
+            found, uses = unmatched.by_name(rows), use.by_name(rows)
             for row, told in zip(rows, sentences.of_rows(rows), strict=True):
-                row.told, row.unmatched = told, found.get(row.name, ())
+                row.told, row.unmatched, row.use = told, found.get(row.name, ()), uses[row.name]
         return response
 
     def delete_view(
