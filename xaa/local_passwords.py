@@ -1,6 +1,6 @@
 """Who has no password here, since an issuer signs them in (PASSWORD_CHECKS, authz/registry.py).
 
-People of an issuer end with it. A password of their own would let them go on when it is switched off, or has let them
+People of an issuer end with it. A password of their own would let them go on when it is disabled, or has let them
 go (docs/decisions/0037-people-and-sign-in.md).
 """
 

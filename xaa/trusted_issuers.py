@@ -1,6 +1,6 @@
 """The trusted issuers, as requests see them, and their keys.
 
-An issuer that is not listed, is switched off, or is listed for another use is not trusted; an empty list trusts no one
+An issuer that is not listed, is disabled, or is listed for another use is not trusted; an empty list trusts no one
 (invariant 5, attack 18). Configuration comes from the cache, so switching one off holds from the next request on.
 """
 

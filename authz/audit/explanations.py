@@ -380,11 +380,12 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         HEALTH,
     ),
     "undo_nothing": Explanation(
-        "This cut-off changed no state that an undo could restore, or it is already undone.",
+        "Ending this access changed no state that an undo could restore, or it is already undone.",
         "Agents ask again, and people consent again.",
     ),
     "undo_done": Explanation("Another person undid it at the same moment.", "Nothing is left to do."),
     "undo_void": Explanation(
-        "The target has changed, or was cut off again, since then.", "Decide about the agent or the person anew."
+        "The target has changed, or its access was ended again, since then.",
+        "Decide about the agent or the person anew.",
     ),
 }

@@ -1,10 +1,9 @@
-"""The switch: all access of an agent, a person, an authorization, a session, an MCP server, an issuer, a document, or
-of everyone ends at once.
+"""Ends all access of an agent, a person, an authorization, a session, an MCP server, an issuer, a document, or of all.
 
-One transaction stops issuing and ends what stands. From its commit on nothing is issued, no refresh succeeds, and
-introspection calls every token under it inactive; what a request that began before it still got is judged by that, too.
+One transaction stops issuing and ends live authorizations. From its commit on no token is issued, no refresh succeeds,
+and introspection reports every token under it as inactive, also one that a concurrent request still got.
 
-Undoing gives back the right to ask. It never gives back what was given: ended authorizations stay ended
+An undo allows new requests. Ended authorizations stay ended
 (docs/decisions/0023-what-an-undo-gives-back.md).
 """
 

@@ -27,7 +27,7 @@ METADATA = metadata
 
 
 def _answered(view: type[View], request: HttpRequest, **kwargs: str) -> HttpResponse:
-    # Where registering is switched off, who has registered still reads, narrows and removes its registration.
+    # While registration is disabled, registered clients can still read, narrow and remove their registration.
     if not policy.cached().registration and not _is_registered(kwargs.get("client_id", "")):
         return json_response({"error": "not_found"}, status=404).for_django()
     try:

@@ -143,7 +143,7 @@ def test_one_event_is_read_and_nothing_changes_it(dana: Caller, person: Person) 
         assert alice(method, f"audit_events/{event.pk}", {}).status_code == 405
 
 
-# --- The switch -------------------------------------------------------------------------------------------------------
+# --- End access -------------------------------------------------------------------------------------------------------
 
 
 def test_the_switch_says_what_it_ends_and_ends_it(person: Person, gatehouse: World) -> None:

@@ -1,4 +1,4 @@
-"""The switch on one version of a metadata document."""
+"""Ending the access of one version of a metadata document."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The switch under load: what four server processes still answer after its response has returned."""
+"""Ending access under load: what four server processes still answer after its response has returned."""
 
 import base64
 import re
