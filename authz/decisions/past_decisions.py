@@ -18,7 +18,7 @@ from authz.models import AccessRequest, AuditEvent
 from authz.policy import AccessQuestion, Approval, Explanation, Outcome, RuleSet, decide_sign_in, explain
 from authz.protocol.timed_ids import made_at
 
-# A room's event that something was issued ends so, too.
+# The apps' events for issued tokens end in the same way.
 ISSUED = ":issued"
 
 

@@ -20,7 +20,7 @@ ONE_INVALID_CLIENT = "Client authentication failed."
 class RefusalReason(str, Enum):  # noqa: UP042  StrEnum cannot carry members beside the value
     """The shape of a vocabulary of reasons: a value for the operator, a code and a sentence for the wire.
 
-    Each room of the house (`authz`, `cimd`, `xaa`) has one enum of this shape.
+    Each app (`authz`, `cimd`, `xaa`) has one enum of this shape.
     """
 
     code: str
