@@ -46,8 +46,8 @@ def _first_sight(document: Document, version: DocumentVersion, metadata: ClientM
     if problem := identifiers.client_id_problem(document.url):
         raise OAuthError(Reason.IDENTIFIER, detail=problem)
     approval_queue.make_room(document.host, time.time())
-    standing = trust.trust_status(document.host, policy.cached().trust)
-    is_trusted = standing is trust.TrustStatus.TRUSTED
+    trust_status = trust.trust_status(document.host, policy.cached().trust)
+    is_trusted = trust_status is trust.TrustStatus.TRUSTED
     document.client = Client(
         client_id=document.url,
         registration_source=Client.RegistrationSource.CIMD,
@@ -55,7 +55,7 @@ def _first_sight(document: Document, version: DocumentVersion, metadata: ClientM
     )
     document.approval = Document.Approval.HOST if is_trusted else Document.Approval.NONE
     _apply(document, version, metadata, Consequence.CONSENT)
-    detail = {"digest": version.digest, "address": version.address, "standing": standing.value}
+    detail = {"digest": version.digest, "address": version.address, "standing": trust_status.value}
     audit.record(Event.FIRST_SEEN, client_id=document.url, detail=detail)
 
 
@@ -161,8 +161,8 @@ def approve(document: Document, digest: str, *, by: User, terms: Terms) -> bool:
 
 def follow_trust(document: Document) -> None:
     """Trust in a host that came or went since the client was last seen takes effect on the next request."""
-    standing = trust.trust_status(document.host, policy.cached().trust)
-    is_trusted = standing is trust.TrustStatus.TRUSTED
+    trust_status = trust.trust_status(document.host, policy.cached().trust)
+    is_trusted = trust_status is trust.TrustStatus.TRUSTED
     with unit_of_work():
         document = (
             Document.objects.select_for_update(of=("self",))
@@ -177,11 +177,11 @@ def follow_trust(document: Document) -> None:
             _set_status(document, Status.APPROVED)
             if document.current is not None and document.current.as_metadata().logo_uri:
                 document.fresh_until = 0  # with the next sign-in comes the logo
-            audit.record(Event.APPROVED, client_id=document.url, detail={"standing": standing.value})
+            audit.record(Event.APPROVED, client_id=document.url, detail={"standing": trust_status.value})
         elif not is_trusted and client.status == Status.APPROVED and document.approval == Document.Approval.HOST:
             document.approval = Document.Approval.NONE
             _set_status(document, Status.PENDING)
-            audit.record(Event.TRUST_WITHDRAWN, client_id=document.url, detail={"standing": standing.value})
+            audit.record(Event.TRUST_WITHDRAWN, client_id=document.url, detail={"standing": trust_status.value})
         document.save(update_fields=["approval", "fresh_until"])
 
 

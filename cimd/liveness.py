@@ -12,7 +12,7 @@ from cimd.models import Document
 
 
 def stands(authorization: Authorization, client: Client) -> bool:
-    """From the snapshot alone, but for the first question about a client after a change of configuration."""
+    """From the configuration cache alone, but for the first question about a client after a change of configuration."""
     if client.registration_source != Client.RegistrationSource.CIMD:
         return True
     return configuration_cache.cached(("cimd stands", client.pk), lambda: _is_let_in(client.host, _approval(client)))
@@ -36,10 +36,10 @@ def _of_documents(let_in: Mapping[tuple[str, str], bool]) -> Q:
 
 
 def _is_let_in(host: str, approval: str) -> bool:
-    standing = trust.trust_status(host, policy.cached().trust)
-    if standing is trust.TrustStatus.BLOCKED:
+    trust_status = trust.trust_status(host, policy.cached().trust)
+    if trust_status is trust.TrustStatus.BLOCKED:
         return False
-    return standing is trust.TrustStatus.TRUSTED or approval != Document.Approval.HOST
+    return trust_status is trust.TrustStatus.TRUSTED or approval != Document.Approval.HOST
 
 
 def _approval(client: Client) -> str:

@@ -50,8 +50,8 @@ def resolve(client_id: str) -> Client | None:
         identifier = client_identifier.parse(client_id)
     except IdentifierError as error:
         raise OAuthError(Reason.IDENTIFIER, detail=error.problem.value) from None
-    standing = trust.trust_status(identifier.host, policy.cached().trust)
-    if standing is trust.TrustStatus.BLOCKED:
+    trust_status = trust.trust_status(identifier.host, policy.cached().trust)
+    if trust_status is trust.TrustStatus.BLOCKED:
         raise OAuthError(Reason.HOST_BLOCKED)
     if registered is None:
         return discovery.refresh(identifier).client
@@ -59,7 +59,7 @@ def resolve(client_id: str) -> Client | None:
     if registered.status in {Client.Status.SUSPENDED, Client.Status.RETIRED}:
         return registered
     known = configuration_cache.cached(("cimd", client_id), lambda: _known(client_id))
-    is_current = known.follows_terms and _agrees(registered, known, standing)
+    is_current = known.follows_terms and _agrees(registered, known, trust_status)
     if is_current and discovery.is_fresh(known.fresh_until, time.time()):
         return registered
     return _brought_up_to_date(identifier, known)
@@ -85,9 +85,9 @@ def _known(client_id: str) -> _Known:
     return _Known(row.fresh_until, row.approval, row.candidate_id is not None, not admission.grants_differ(row))
 
 
-def _agrees(client: Client, known: _Known, standing: trust.TrustStatus) -> bool:
+def _agrees(client: Client, known: _Known, trust_status: trust.TrustStatus) -> bool:
     """Whether the client's status is what trust in its host says today."""
-    is_trusted = standing is trust.TrustStatus.TRUSTED
+    is_trusted = trust_status is trust.TrustStatus.TRUSTED
     if client.status == Client.Status.PENDING:
         return known.is_quarantined or not is_trusted
     return is_trusted or known.approval != Document.Approval.HOST

@@ -30,7 +30,7 @@ Use = TrustedIssuer.Use
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """As which client of the issuer we sign people in. Its secret is no part of the snapshot."""
+    """The client of the issuer as which this server signs people in. Its secret is not in the configuration cache."""
 
     client_id: str
     scopes: tuple[str, ...]
