@@ -35,7 +35,7 @@ MOVES: Mapping[str, frozenset[str]] = {
 }
 
 
-class Event(StrEnum):
+class LifecycleEvent(StrEnum):
     AGENT_APPROVED = "agent:status:approved"
     AGENT_RENEWED = "agent:approval:renewed"
     APPROVAL_ENDED = "agent:approval:ended"
@@ -70,7 +70,7 @@ def change_status(client: Client, to: str, *, by: User, now: datetime, terms: Te
         ended = 0
         if to == Status.RETIRED:
             ended = authorizations.end(Authorization.objects.filter(client=client), reason="client_retired", now=now)
-        event = Event.AGENT_RETIRED if to == Status.RETIRED else Event.AGENT_SUSPENDED
+        event = LifecycleEvent.AGENT_RETIRED if to == Status.RETIRED else LifecycleEvent.AGENT_SUSPENDED
         _record(event, client, by, was=client.status, **({"ended": ended} if ended else {}))
     return True
 
@@ -84,7 +84,7 @@ def approve(client: Client, *, by: User, now: datetime, terms: Terms) -> bool:
         same = Client.objects.filter(pk=client.pk, **{name: getattr(client, name) for name in names})
         if not same.filter(Q(owner=None) | ~Q(owner=by)).update(**values):
             return False
-        event = Event.AGENT_RENEWED if client.status == Status.APPROVED else Event.AGENT_APPROVED
+        event = LifecycleEvent.AGENT_RENEWED if client.status == Status.APPROVED else LifecycleEvent.AGENT_APPROVED
         detail = {"owner": values["owner"].username, "environment": values["environment"]}
         _record(event, client, by, was=client.status, until=values["approved_until"].isoformat(), **detail)
     return True
@@ -115,7 +115,7 @@ def is_ones_own(client: Client, to: str, by: User) -> bool:
     return to == Status.APPROVED and client.owner_id == by.pk
 
 
-def _record(event: Event, client: Client, by: User, **detail: object) -> None:
+def _record(event: LifecycleEvent, client: Client, by: User, **detail: object) -> None:
     audit.record(event, client_id=client.client_id, subject=str(by.subject), detail={"by": by.username, **detail})
 
 

@@ -44,7 +44,7 @@ def _tell(client: Client, number: int, now: datetime) -> None:
         has_ended = client.approved_until <= now
         if has_ended and number == len(BEFORE):
             audit.record(
-                agent_lifecycle.Event.APPROVAL_ENDED,
+                agent_lifecycle.LifecycleEvent.APPROVAL_ENDED,
                 client_id=client.client_id,
                 detail={"until": client.approved_until.isoformat()},
             )

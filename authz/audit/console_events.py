@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Event(StrEnum):
+class ConsoleEvent(StrEnum):
     AGENT_SECRET_MADE = "agent:secret:made"  # noqa: S105  not a secret
     REFUSED = "console:request:refused"
     AUDIT_EXPORTED = "audit:events:exported"

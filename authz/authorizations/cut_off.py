@@ -35,7 +35,7 @@ class NothingToCut(Exception):
     """There is no such agent, person, …; in words for who tried."""
 
 
-class Reason(RefusalReason):
+class UndoReason(RefusalReason):
     """Why an undo gives nothing back."""
 
     NOTHING = "undo_nothing", "access_denied", f"There is nothing to give back. {GONE_FOR_GOOD}"
@@ -50,7 +50,7 @@ class Reason(RefusalReason):
 class NothingToUndo(Exception):
     """There is nothing that an undo could give back; in words for who tried."""
 
-    def __init__(self, reason: Reason, words: str = "") -> None:
+    def __init__(self, reason: UndoReason, words: str = "") -> None:
         super().__init__(words or reason.sentence)
         self.reason = reason
 
@@ -188,7 +188,7 @@ def last(kind: str, identifier: str) -> CutOff:
         if row.can_be_undone:
             return row
     words = f"No cut-off of {kind} {identifier!r} waits to be undone. {GONE_FOR_GOOD}"
-    raise NothingToUndo(Reason.NOTHING, words)
+    raise NothingToUndo(UndoReason.NOTHING, words)
 
 
 def is_void(row: CutOff) -> bool:
@@ -219,15 +219,15 @@ def undo(row: CutOff, *, by: str, now: datetime) -> State:
 
 def _undone(row: CutOff, found: Target, by: str, now: datetime) -> State:
     if found.reinstate is None or not row.can_be_undone:
-        raise NothingToUndo(Reason.NOTHING)
+        raise NothingToUndo(UndoReason.NOTHING)
     # A request that suspends one of the rows at this moment waits here, or this one waits: the last one holds.
     _lock(found)
     # One conditional statement: of two requests that undo it at once, one does (invariant 3).
     if not CutOff.objects.filter(pk=row.pk, undone=None).update(undone=now, undone_by=by):
-        raise NothingToUndo(Reason.DONE)
+        raise NothingToUndo(UndoReason.DONE)
     left = _as_left(row, found)
     if not left:
-        raise NothingToUndo(Reason.VOID)
+        raise NothingToUndo(UndoReason.VOID)
     # What a request that was on its way got in spite of it does not come alive now.
     authorizations.end(found.authorizations, reason=REASON, now=now)
     before = found.state()

@@ -4,7 +4,7 @@ import secrets
 import string
 
 from authz import audit
-from authz.audit.console_events import Event
+from authz.audit.console_events import ConsoleEvent
 from authz.configuration import By
 from authz.database.transactions import unit_of_work
 from authz.models import Client
@@ -16,7 +16,9 @@ def make_secret(client: Client, by: By) -> str:
     with unit_of_work():
         client.set_secret(secret)
         client.save(update_fields=["secret_digest"])
-        audit.record(Event.AGENT_SECRET_MADE, client_id=client.client_id, subject=by.subject, detail={"by": by.name})
+        audit.record(
+            ConsoleEvent.AGENT_SECRET_MADE, client_id=client.client_id, subject=by.subject, detail={"by": by.name}
+        )
     return secret
 
 

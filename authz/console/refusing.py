@@ -8,7 +8,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.db import Error as DatabaseFailure
 from django.http import HttpRequest
 
-from authz.audit.console_events import Event
+from authz.audit.console_events import ConsoleEvent
 from authz.limits.refusal_sampling import record_unauthenticated
 from authz.protocol.errors import OAuthError, RefusalReason
 
@@ -16,7 +16,7 @@ from authz.protocol.errors import OAuthError, RefusalReason
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-class Reason(RefusalReason):
+class ConsoleReason(RefusalReason):
     QUERY_NOT_OFFERED = "console_query_not_offered", "invalid_request", "The page does not offer this."
 
 
@@ -45,8 +45,8 @@ def refuse(request: HttpRequest, what: str) -> NoReturn:
 
     `what` names the parameter, never its value: that may be a guess at a secret.
     """
-    error = OAuthError(Reason.QUERY_NOT_OFFERED, detail=f"{request.method} {request.path[:200]}: {what[:100]}")
-    recorded = record_unauthenticated(Event.REFUSED, error, subject=str(getattr(request.user, "subject", "")))
-    if recorded.reason is not Reason.QUERY_NOT_OFFERED:
+    error = OAuthError(ConsoleReason.QUERY_NOT_OFFERED, detail=f"{request.method} {request.path[:200]}: {what[:100]}")
+    recorded = record_unauthenticated(ConsoleEvent.REFUSED, error, subject=str(getattr(request.user, "subject", "")))
+    if recorded.reason is not ConsoleReason.QUERY_NOT_OFFERED:
         raise DatabaseFailure("the refusal could not be recorded")
     raise NotOffered(what)

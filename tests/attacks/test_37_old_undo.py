@@ -37,7 +37,7 @@ def undo(row: CutOff) -> bool:
     try:
         cut_off.undo(row, by="alice", now=now())
     except cut_off.NothingToUndo as refused:
-        assert refused.reason is cut_off.Reason.VOID
+        assert refused.reason is cut_off.UndoReason.VOID
         return False
     return True
 

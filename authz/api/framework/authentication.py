@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from authz import clients, resources, tokens
 from authz.api.framework.principal import SCOPES, Principal
 from authz.api.framework.problems import Problem
-from authz.api.framework.reasons import Reason
+from authz.api.framework.reasons import ApiReason
 from authz.api.framework.refusing import refuse
 from authz.conf import conf
 from authz.database import configuration_cache
@@ -60,7 +60,7 @@ class TokenAuthentication(BaseAuthentication):
         scheme, _, token = header.partition(" ")
         # > The "Bearer" authentication scheme … credentials = "Bearer" 1*SP b64token (RFC 6750 §2.1)
         if scheme.lower() != "bearer" or not token or len(token) > MAXIMUM_TOKEN:
-            raise self._refusal(request, Reason.CREDENTIALS_UNKNOWN)
+            raise self._refusal(request, ApiReason.CREDENTIALS_UNKNOWN)
         configuration_cache.begin()
         principal = self._principal(request, token.strip(), time.time())
         return principal.person or AnonymousUser(), principal
@@ -72,22 +72,22 @@ class TokenAuthentication(BaseAuthentication):
         try:
             claims = tokens.read(token, now=now)
         except jwts.JwtError:
-            raise self._refusal(request, Reason.TOKEN_INVALID) from None
+            raise self._refusal(request, ApiReason.TOKEN_INVALID) from None
         resource = registered()
         # > the resource server MUST … reject any JWT access token … if the "aud" claim does not contain a resource
         # > indicator value corresponding to an identifier the resource server expects for itself (RFC 9068 §4)
         if resource is None or claims["aud"] != resource.identifier:
-            raise self._refusal(request, Reason.TOKEN_FOR_ANOTHER, claims["client_id"])
+            raise self._refusal(request, ApiReason.TOKEN_FOR_ANOTHER, claims["client_id"])
         authorization = introspection.live_authorization(claims, resource, now)
         client = clients.registered(claims["client_id"])
         # The whole row, since the token path does not read the role.
         person = _person(authorization.user_id) if authorization else None
         if authorization is None or client is None or (person is None and authorization.user_id is not None):
-            raise self._refusal(request, Reason.TOKEN_ENDED, claims["client_id"])
+            raise self._refusal(request, ApiReason.TOKEN_ENDED, claims["client_id"])
         return Principal(person=person, client=client, scopes=frozenset(str(claims["scope"]).split()))
 
-    def _refusal(self, request: Request, reason: Reason, client_id: str = "") -> Problem:
-        status = 400 if reason is Reason.CREDENTIALS_UNKNOWN else 401
+    def _refusal(self, request: Request, reason: ApiReason, client_id: str = "") -> Problem:
+        status = 400 if reason is ApiReason.CREDENTIALS_UNKNOWN else 401
         return refuse(
             request, reason, status, client_id=client_id, headers={"WWW-Authenticate": challenge(reason.code)}
         )
@@ -104,5 +104,5 @@ class ConsoleSession(SessionAuthentication):
         try:
             found = super().authenticate(request)
         except exceptions.PermissionDenied as error:
-            raise refuse(request, Reason.FORGED, 403, detail=str(error.detail)) from None
+            raise refuse(request, ApiReason.FORGED, 403, detail=str(error.detail)) from None
         return None if found is None else (found[0], Principal(person=found[0]))

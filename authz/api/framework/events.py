@@ -3,5 +3,5 @@
 from enum import StrEnum
 
 
-class Event(StrEnum):
+class ApiEvent(StrEnum):
     REFUSED = "api:request:refused"

@@ -3,7 +3,7 @@
 from authz.protocol.errors import RefusalReason
 
 
-class Reason(RefusalReason):
+class ApiReason(RefusalReason):
     TOKEN_INVALID = "api_token_invalid", "invalid_token", "The access token is malformed, expired or revoked."
     TOKEN_FOR_ANOTHER = "api_token_for_another", "invalid_token", "The access token is malformed, expired or revoked."
     TOKEN_ENDED = "api_token_ended", "invalid_token", "The access token is malformed, expired or revoked."

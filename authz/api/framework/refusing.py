@@ -4,16 +4,16 @@ from collections.abc import Mapping
 
 from rest_framework.request import Request
 
-from authz.api.framework.events import Event
+from authz.api.framework.events import ApiEvent
 from authz.api.framework.problems import Problem
-from authz.api.framework.reasons import Reason
+from authz.api.framework.reasons import ApiReason
 from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
 from authz.protocol.errors import OAuthError
 
 
 def refuse(
     request: Request,
-    reason: Reason,
+    reason: ApiReason,
     status: int,
     *,
     client_id: str = "",
@@ -27,13 +27,13 @@ def refuse(
 
 
 def recorded(
-    request: Request, problem: Problem, reason: Reason, *, client_id: str = "", subject: str = "", detail: str = ""
+    request: Request, problem: Problem, reason: ApiReason, *, client_id: str = "", subject: str = "", detail: str = ""
 ) -> Problem:
     """The problem to answer with after its record is written: a 503 if it cannot be written."""
     what = f"{request.method} {request.path[:200]}"
     error = OAuthError(reason, detail=f"{what}: {detail}" if detail else what)
     try:
-        record_unauthenticated(Event.REFUSED, error, client_id=client_id, subject=subject)
+        record_unauthenticated(ApiEvent.REFUSED, error, client_id=client_id, subject=subject)
     except UnrecordedError as unrecorded:
         return Problem(503, unrecorded.sentence, headers={"Retry-After": str(unrecorded.retry_after)})
     problem.is_recorded = True

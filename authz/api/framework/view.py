@@ -16,7 +16,7 @@ from authz.api.framework.authentication import ConsoleSession, TokenAuthenticati
 from authz.api.framework.describing import Described
 from authz.api.framework.principal import Principal
 from authz.api.framework.problems import Problem, escaped, handler, problem_of
-from authz.api.framework.reasons import Reason
+from authz.api.framework.reasons import ApiReason
 from authz.api.framework.refusing import recorded, refuse
 from authz.database import configuration_cache
 from authz.protocol import strict_json
@@ -78,10 +78,10 @@ def require(request: Request, permission: str) -> None:
     principal = principal_of(request)
     client_id, subject = principal.client.client_id if principal.client else "", principal.by.subject
     if scope := principal.lacks_scope(permission):
-        header = {"WWW-Authenticate": challenge(Reason.SCOPE_INSUFFICIENT.code, scope)}
+        header = {"WWW-Authenticate": challenge(ApiReason.SCOPE_INSUFFICIENT.code, scope)}
         raise refuse(
             request,
-            Reason.SCOPE_INSUFFICIENT,
+            ApiReason.SCOPE_INSUFFICIENT,
             403,
             client_id=client_id,
             subject=subject,
@@ -89,7 +89,7 @@ def require(request: Request, permission: str) -> None:
             headers=header,
         )
     if not principal.may(permission):
-        raise refuse(request, Reason.ROLE_INSUFFICIENT, 403, client_id=client_id, subject=subject, detail=permission)
+        raise refuse(request, ApiReason.ROLE_INSUFFICIENT, 403, client_id=client_id, subject=subject, detail=permission)
 
 
 class ApiView(APIView):
@@ -162,7 +162,7 @@ def answered(error: Exception, context: Mapping[str, Any]) -> Any:
     return handler(problem, context)
 
 
-_REASONS = {401: Reason.UNAUTHENTICATED, 403: Reason.NOT_ALLOWED}
+_REASONS = {401: ApiReason.UNAUTHENTICATED, 403: ApiReason.NOT_ALLOWED}
 
 
 def _who(request: Request) -> dict[str, str]:

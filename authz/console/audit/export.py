@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 
 from authz import audit
-from authz.audit.console_events import Event
+from authz.audit.console_events import ConsoleEvent
 from authz.console.model_admin import person
 from authz.console.widgets import exports, names
 from authz.models import AuditEvent
@@ -40,7 +40,7 @@ def export(request: HttpRequest, shown: QuerySet[AuditEvent], form: str) -> Http
     queryset = shown.order_by("-id")[:EXPORT_LIMIT]
     rows = _rows(queryset)
     audit.record(
-        Event.AUDIT_EXPORTED,
+        ConsoleEvent.AUDIT_EXPORTED,
         subject=str(person(request).subject),
         detail={
             "by": request.user.get_username(),

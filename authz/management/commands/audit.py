@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from authz import audit
 from authz.audit import queries
-from authz.audit.console_events import Event
+from authz.audit.console_events import ConsoleEvent
 from authz.conf import conf
 from authz.evidence import checkpoint_keys, proofs, sealer
 from authz.evidence.delivery import FORMATS
@@ -121,7 +121,7 @@ class Command(BaseCommand):
     def export(self, options: dict[str, Any]) -> None:
         since, until = _event_id(options["since"]), _event_id(options["until"], last=True)
         audit.record(
-            Event.AUDIT_EXPORTED,
+            ConsoleEvent.AUDIT_EXPORTED,
             detail={
                 "by": operator() or "manage.py",
                 "form": options["format"],
