@@ -63,7 +63,7 @@ bench: env ## Measure beside others and a ceiling in one run (needs wrk, Node an
 	$(BIN)/python -m tests.bench.pages
 	$(BIN)/python -m tests.bench.audit
 
-load: env ## A minute of 64 slow clients (slowloris), a hundred kills and twenty power cuts under load: each received token has its event (KILLS=n CUTS=n)
+load: env ## A minute of all grants at once (70/15/10/5), one of 64 slow clients (slowloris), a hundred kills and twenty power cuts under load: each received token has its event (KILLS=n CUTS=n)
 	$(BIN)/python -m tests.load $(or $(KILLS),100) $(or $(CUTS),20)
 
 mutants: env ## Break the policy engine in thousands of ways: its tests notice at least nine of ten (PATTERN=…)

@@ -1,5 +1,5 @@
-"""`python -m tests.load [KILLS [CUTS]]`: a minute of slowloris, a hundred kills, and on SQLite twenty power cuts, on
-the kind of database that DATABASE_URL names.
+"""`python -m tests.load [KILLS [CUTS]]`: a minute of all grants, one of slowloris, a hundred kills, on SQLite twenty
+power cuts, on the kind of database that DATABASE_URL names.
 """
 
 import os
@@ -16,10 +16,16 @@ from django.conf import settings  # noqa: E402
 
 from tests.load.drips import drip  # noqa: E402  their organisation stands on the models
 from tests.load.kills import kill_again_and_again  # noqa: E402
+from tests.load.mix import mix  # noqa: E402
 from tests.load.power_cuts import cut_again_and_again  # noqa: E402
 
 
 def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="gatehouse-load-") as directory:
+        mixed = mix(60, Path(directory))
+    print(mixed)
+    if not mixed.is_complete:
+        return 1
     kills, cuts = (int(sys.argv[at]) if len(sys.argv) > at else most for at, most in ((1, 100), (2, 20)))
     with tempfile.TemporaryDirectory(prefix="gatehouse-load-") as directory:
         dripped = drip(60.0, Path(directory))

@@ -130,6 +130,16 @@ def drop(url: str) -> None:
         _administer("DROP DATABASE {} WITH (FORCE)", urlsplit(url).path[1:])
 
 
+def recorded(url: str, event: str) -> int:
+    """How many of such events the audit of that database holds."""
+    statement = f"SELECT count(*) FROM authz_auditevent WHERE event = '{event}'"  # noqa: S608  a name of ours
+    if url.startswith("postgres"):
+        with psycopg.connect(url) as connection:
+            return int(connection.execute(statement).fetchone()[0])  # type: ignore[call-overload, index]
+    with closing(sqlite3.connect(urlsplit(url).path)) as file:
+        return int(file.execute(statement).fetchone()[0])
+
+
 def need_not_survive(name: str) -> None:
     """A power cut, that is: no commit to this PostgreSQL database waits for the disk."""
     _administer("ALTER DATABASE {} SET synchronous_commit TO off", name)

@@ -2,20 +2,18 @@
 
 import os
 import signal
-import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-import psycopg
 import requests
 
 from demo.browser import Person
 from demo.processes import Server, free_port
-from tests.support import commands
+from tests.support import commands, databases
 from tests.support.world import CHALLENGE, NOTES, REDIRECT, VERIFIER
 
 # On Linux the server ends with the test run even if that is killed (PR_SET_PDEATHSIG).
@@ -93,12 +91,7 @@ class RunningGatehouse:
 
     def recorded(self, event: str) -> int:
         """How many of such events the audit holds."""
-        sql = f"SELECT count(*) FROM authz_auditevent WHERE event = '{event}'"  # noqa: S608  a name of ours
-        if self.database_url.startswith("postgres"):
-            with psycopg.connect(self.database_url) as connection:
-                return int(connection.execute(sql).fetchone()[0])  # type: ignore[call-overload, index]
-        with closing(sqlite3.connect(urlsplit(self.database_url).path)) as file:
-            return int(file.execute(sql).fetchone()[0])
+        return databases.recorded(self.database_url, event)
 
     def manage(self, *arguments: str) -> str:
         """`manage.py …` beside the running server: another process on the same database."""
