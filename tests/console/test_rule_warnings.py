@@ -1,6 +1,7 @@
 """Rules that name what does not exist, as their authors are told in the console."""
 
 import pytest
+from django.http import HttpResponse
 from django.urls import reverse
 
 from authz.models import Rule
@@ -55,3 +56,38 @@ def test_a_rule_that_is_switched_off_has_no_mark(signed_in: Page, rule: Rule, ga
     browser = signed_in("administrator")
     browser.get("/console/")
     assert "Matches nothing" not in browser.get("/console/authz/rule/").content.decode()
+
+
+# --- While it is written
+
+
+def preview(signed_in: Page, role: str, form: dict[str, object]) -> HttpResponse:
+    answer: HttpResponse = signed_in(role).post("/console/rule_preview/", form)
+    return answer
+
+
+def test_the_form_is_told_in_words_while_it_is_written(signed_in: Page) -> None:
+    page = preview(signed_in, "administrator", {**MISTYPED, "clients": "nightly-report"}).content.decode()
+    assert "Machines may not get" not in page
+    assert "nightly-report may not get any scope at" in page
+    assert "warning" not in page
+    assert not Rule.objects.filter(name="No writing").exists()
+
+
+def test_what_it_names_in_vain_is_told_beside_it(signed_in: Page) -> None:
+    assert SENTENCE in preview(signed_in, "administrator", MISTYPED).content.decode()
+
+
+def test_a_form_that_is_no_rule_yet_names_what_is_missing(signed_in: Page) -> None:
+    page = preview(signed_in, "administrator", {**MISTYPED, "name": "", "clients": ""}).content.decode()
+    assert "Not a rule yet." in page and "Agents" in page
+
+
+@pytest.mark.parametrize("role", ["auditor", "approver", "developer"])
+def test_only_authors_of_rules_are_told(signed_in: Page, role: str) -> None:
+    assert preview(signed_in, role, MISTYPED).status_code == 403
+
+
+def test_a_saved_rule_is_not_in_its_own_way(signed_in: Page, rule: Rule) -> None:
+    answer = signed_in("administrator").post(f"/console/rule_preview/?rule={rule.pk}", MISTYPED)
+    assert SENTENCE in answer.content.decode()

@@ -77,3 +77,23 @@ def test_beside_a_rules_form_an_ask_is_answered_as_it_is_and_with_the_draft(arri
     page.get_by_role("link", name="The nightly report reads").click()
     expect(page.get_by_label("Agents", exact=True)).not_to_have_value("another-agent")
     assert someone.complaints == []
+
+
+def test_the_sentence_of_a_rule_grows_while_its_form_is_filled_in(arrive: Arrive) -> None:
+    someone = arrive()
+    page = someone.page
+    someone.sign_in("alice")
+    someone.open("/console/authz/rule/add/")
+    words = page.locator("#rule-in-words")
+    expect(words).to_contain_text("Not a rule yet.")
+
+    page.get_by_label("Name", exact=True).fill("Nightly report reads")
+    page.locator("[name=effect][value=deny]").check()
+    page.locator("#id_clients").fill("nightly-reprot")
+    page.get_by_label("Every grant").check()
+    page.locator("[name=acts_for][value=machine]").check()
+    page.get_by_label("Every MCP server").check()
+    page.get_by_label("Every scope").check()
+
+    expect(words).to_contain_text("nightly-reprot")
+    expect(words).to_contain_text("Did you mean “nightly-report”?")
