@@ -1,6 +1,7 @@
 """All pages of the console: importing a page registers it. `cimd` and `xaa` register theirs in their `admin`."""
 
 import authz.console.access_requests.admin
+import authz.console.agents.add
 import authz.console.agents.admin
 import authz.console.agents.authorizations
 import authz.console.audit.admin

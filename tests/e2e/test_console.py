@@ -107,6 +107,7 @@ def test_a_developer_registers_an_agent_and_waits(arrive: Arrive) -> None:
 
     console(someone)
     page.get_by_role("link", name="Add agent").click()
+    page.get_by_role("link", name="whole form").click()
     page.get_by_label("Name").fill("Erin's experiment")
     page.get_by_label("authorization_code").check()
     page.get_by_label("Redirect URIs").fill("http://127.0.0.1/callback")

@@ -38,7 +38,7 @@ ABOUT = {
     "account_request": "authz_accessrequest",
     "account_decide": "authz_accessrequest",
 }
-ARGUMENTS = {"to": "suspended", "alg": "ES256", "kind": "everything", "form": "csv"}
+ARGUMENTS = {"what": "script", "to": "suspended", "alg": "ES256", "kind": "everything", "form": "csv"}
 # Besides the addresses themselves: what a query makes of a page.
 ASKED = {
     "admin:index": ("?period=7d", "?period=30d"),

@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from authz.approvals.agent_lifecycle import MOVES, is_ones_own
 from authz.audit import queries
 from authz.clients.attributes import ORGANISATIONS
-from authz.console.agents import access_request_form, narrowing, secret, status_change
+from authz.console.agents import access_request_form, connect, narrowing, secret, status_change
 from authz.console.agents.attention import AttentionFilter
 from authz.console.agents.columns import AgentColumns, KindFilter
 from authz.console.agents.form import AgentForm
@@ -166,11 +166,18 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
         if obj is None:
             return ()
         found = [*self._status_tools(request, obj)]
+        if obj.kind != "cimd":
+            url = reverse("admin:authz_client_connect", args=[obj.pk])
+            found.append(Tool("Connect", url, in_menu=obj.status != Status.PENDING))
         if request.user.has_perm(ASK) and obj.status == Status.APPROVED:
             found.append(Tool("Ask for access", reverse("admin:authz_client_ask", args=[obj.pk]), in_menu=True))
         if secret.may_make_secret(request, obj):
             found.append(Tool("New secret", reverse("admin:authz_client_secret", args=[obj.pk]), in_menu=True))
         return found
+
+    def _add_tool(self, request: HttpRequest) -> tuple[Tool, ...]:
+        # First by what it is; the whole form is a link on that page.
+        return (Tool("Add agent", reverse("admin:add_agent"), ""),) if self.has_add_permission(request) else ()
 
     @staticmethod
     def _status_tools(request: HttpRequest, obj: Client) -> Iterator[Tool]:
@@ -225,12 +232,16 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
         return [
             path("<int:pk>/switch/<str:to>/", wrap(self.status_view), name="authz_client_switch"),
             path("<int:pk>/ask/", wrap(never_cache(access_request_form.ask)), name="authz_client_ask"),
+            path("<int:pk>/connect/", wrap(never_cache(self.connect_view)), name="authz_client_connect"),
             path("<int:pk>/secret/", wrap(never_cache(self.secret_view)), name="authz_client_secret"),
             *super().get_urls(),
         ]
 
     def status_view(self, request: HttpRequest, pk: int, to: str) -> HttpResponse:
         return status_change.change_one(request, self.get_queryset(request), pk, to)
+
+    def connect_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return connect.view(request, self.get_queryset(request), pk)
 
     def secret_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return secret.make(request, self.get_queryset(request), pk)

@@ -141,15 +141,16 @@ class AgentForm(Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         method = cleaned.get("token_endpoint_auth_method", self.instance.token_endpoint_auth_method)
-        grants = cleaned.get("grant_types") or []
+        grants = cleaned.get("grant_types", self.instance.grant_types) or []
         has_key_errors = {"client_jwks", "client_jwks_uri"} & set(self.errors)
         has_one = bool(cleaned.get("client_jwks")) != bool(cleaned.get("client_jwks_uri"))
         if method == "private_key_jwt" and "client_jwks" in self.fields and not has_one and not has_key_errors:
             self.add_error("client_jwks", "private_key_jwt needs either keys or a JWKS URL.")
-        if "authorization_code" in grants and not cleaned.get("redirect_uris") and "redirect_uris" not in self.errors:
+        needs_uris = "authorization_code" in grants and "redirect_uris" in self.fields
+        if needs_uris and not cleaned.get("redirect_uris") and "redirect_uris" not in self.errors:
             self.add_error("redirect_uris", "The authorization code grant needs at least one.")
         # > The client credentials grant type MUST only be used by confidential clients. (RFC 6749 §4.4)
-        if "client_credentials" in grants and method == "none":
+        if "client_credentials" in grants and method == "none" and "token_endpoint_auth_method" in self.fields:
             self.add_error(
                 "token_endpoint_auth_method", "The client credentials grant needs an agent that authenticates."
             )

@@ -32,6 +32,8 @@ DELETION = "delete a rule"
 
 ASKING, ONLY_WHEN = "Approvals", "Only when"
 
+# Fields of the form with several values.
+LISTS = ("grant_types", "groups", "resources", "scopes")
 EFFECT_WORDS = {"allow": "Allow", "deny": "Deny", "require_approval": "Approval"}
 EFFECT_TONES = {"allow": "good", "deny": "bad", "require_approval": "caution"}
 
@@ -111,6 +113,12 @@ class RuleAdmin(ConsoleAdmin):
     def tools(self, request: HttpRequest, obj: Rule | None) -> Sequence[Tool]:
         all_changes = reverse("admin:authz_rule_history_of_all")
         return (Tool("Simulator", reverse("admin:simulator")), *(() if obj else (Tool("History", all_changes),)))
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """What an address fills in (authz/console/agents/connect.py): to be looked at and saved."""
+        asked = request.GET
+        one = {name: asked[name] for name in ("name", "effect", "clients", "whom", "users") if name in asked}
+        return one | {name: asked.getlist(name) for name in LISTS if name in asked}
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
