@@ -2,7 +2,8 @@
 
 BENCH_POSTGRES is the URL of the server that databases are made on; BENCH_SECONDS a measurement's length; BENCH_ROUNDS
 how often each is taken (the median counts); BENCH_LINES some of the lines. Of each it prints requests a second, the
-processor time that a request costs in the worker processes, p99, and the ratio to PostgreSQL without a round trip.
+processor time that a request costs in the worker processes, p99, and the ratios to PostgreSQL without a round trip and
+to SQLite.
 """
 
 import os
@@ -103,26 +104,32 @@ def main() -> None:
 
 
 def _show(line: str, taken: dict[str, list[Measured]]) -> None:
-    print(f"\n{line:<34}{'a second':>9}{'CPU µs':>8}{'p99 ms':>8}{'ratio':>7}")
-    near = next(name for name in taken if name.startswith("PostgreSQL"))
-    reference = median(one.figures.per_second for one in taken[near])
+    print(f"\n{line:<34}{'a second':>9}{'CPU µs':>8}{'p99 ms':>8}{'to near':>9}{'to SQLite':>11}")
+    near = next(several for name, several in taken.items() if name.startswith("PostgreSQL, round trip"))
     for name, several in taken.items():
         rate = median(one.figures.per_second for one in several)
         spent = median(one.microseconds for one in several)
         p99 = median(one.figures.p99 for one in several)
-        print(f"  {name:<32}{rate:>9,.0f}{spent:>8,.0f}{p99:>8.1f}{rate / reference:>7.2f}", flush=True)
+        ratios = f"{_ratio(several, near):>9.2f}{_ratio(several, taken['SQLite']):>11.2f}"
+        print(f"  {name:<32}{rate:>9,.0f}{spent:>8,.0f}{p99:>8.1f}{ratios}", flush=True)
+
+
+def _ratio(several: list[Measured], others: list[Measured]) -> float:
+    """The median of the rounds' ratios: what a machine does beside it changes from round to round."""
+    pairs = zip(several, others, strict=True)
+    return median(one.figures.per_second / other.figures.per_second for one, other in pairs)
 
 
 def _places(stack: ExitStack) -> Iterator[Place]:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    (folder / "sqlite").mkdir()
-    (folder / "postgresql").mkdir()
-    server, prepared = _server(stack, f"sqlite:///{folder}/sqlite/bench.sqlite3", folder / "sqlite")
-    yield Place("SQLite", server, prepared)
+    for name in ("sqlite", "beside", "far"):
+        (folder / name).mkdir()
+    yield Place("SQLite", *_server(stack, f"sqlite:///{folder}/sqlite/bench.sqlite3", folder / "sqlite"))
+    yield Place("PostgreSQL, no proxy", *_server(stack, stack.enter_context(_database()), folder / "beside"))
     url = urlsplit(POSTGRES)
     proxy = stack.enter_context(delaying_proxy.between(url.hostname or "127.0.0.1", url.port or 5432))
     database = stack.enter_context(_database())
-    server, prepared = _server(stack, _behind(database, proxy.port), folder / "postgresql")
+    server, prepared = _server(stack, _behind(database, proxy.port), folder / "far")
     for milliseconds in ROUND_TRIPS:
         yield Place(f"PostgreSQL, round trip {milliseconds:g} ms", server, prepared, proxy, milliseconds)
 
