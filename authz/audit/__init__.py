@@ -132,6 +132,7 @@ _INSERT = (
     ' (time, event, reason, client_id, subject, resource, "authorization", address, request_id, detail)'
     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
+_INSERT_CLAIMED = f"{_INSERT.replace(' VALUES (', ' SELECT ').removesuffix(')')} FROM claimed"  # noqa: S608  constants
 
 
 # Seconds for which `/readyz` reports a failed write, unless an event was written since.
@@ -149,11 +150,15 @@ def record(
     resource: str = "",
     authorization: UUID | str | None = None,
     detail: Mapping[str, object] | None = None,
-) -> None:
+    claim: raw_sql.Statement | None = None,
+) -> bool:
     """Append one event. Raises `DatabaseError` if it cannot be written; then nothing that rests on it may be issued.
 
     Values that a client may have sent (`client_id`, `resource`) are truncated to the column's length, so that no value
     can make the record fail.
+
+    `claim` is an UPDATE of one row that decides among racers, for PostgreSQL: it goes into the same statement. False:
+    it changed no row, and nothing is recorded.
     """
     where = _origin.get()
     values = (
@@ -168,19 +173,23 @@ def record(
         where.request_id,
         _json(detail or {}),
     )
-    _write(values)
+    if claim is None:
+        return _written(_INSERT, values)
+    update, parameters = claim
+    return _written(f"WITH claimed AS ({update} RETURNING 1) {_INSERT_CLAIMED}", (*parameters, *values))
 
 
-def _write(values: Sequence[object]) -> None:
+def _written(insert: str, values: Sequence[object]) -> bool:
     global _failed  # noqa: PLW0603  one per process is the idea
     try:
-        raw_sql.write(_INSERT, values)
+        rows = raw_sql.write(insert, values)
     except DatabaseFailure as failure:
         # A lock on a row or a table does not mean that the next event cannot be written.
         if getattr(failure.__cause__, "sqlstate", "") != _LOCK_NOT_AVAILABLE:
             _failed = time.monotonic()
         raise
     _failed = None
+    return rows == 1
 
 
 def failed_lately() -> bool:

@@ -40,7 +40,7 @@ _ROTATE = (
 
 
 def find(pk: UUID) -> Authorization | None:
-    """The authorization, ended or not, with its `user`. Read-only but for what `rotate` does."""
+    """The authorization, ended or not, with its `user`. Read-only but for what `rotation` does."""
     row = raw_sql.one(_FIND, (_stored(pk),))
     return None if row is None else _made_of(pk, row)
 
@@ -85,14 +85,14 @@ def groups_of(user: User) -> tuple[str, ...]:
     return tuple(name for (name,) in raw_sql.every(_GROUPS, (user.pk,)))
 
 
-def rotate(pk: UUID, *, generation: int, now: datetime, expires: datetime) -> bool:
-    """Compare and swap the generation. False: another request has rotated, or revoked, in between (invariant 3).
+def rotation(pk: UUID, *, generation: int, now: datetime, expires: datetime) -> raw_sql.Statement:
+    """Compare and swap the generation. No row: another request has rotated, or revoked, in between (invariant 3).
 
     A row that is older than `generation` has lost rotations, and is brought up to it
     (docs/decisions/0046-a-rotation-that-was-lost.md).
     """
     moments = (raw_sql.timestamp(now), raw_sql.timestamp(expires))
-    return raw_sql.write(_ROTATE, (generation + 1, *moments, _stored(pk), generation)) == 1
+    return _ROTATE, (generation + 1, *moments, _stored(pk), generation)
 
 
 def _stored(pk: UUID) -> UUID | str:

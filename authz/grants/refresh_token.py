@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
+from django.conf import settings
+
 from authz import audit, authorizations, decisions, registry, resources, tokens
 from authz.authorizations import live
 from authz.conf import conf
+from authz.database import raw_sql
 from authz.database.raw_sql import Statement
 from authz.database.transactions import unit_of_work
 from authz.grants.authorization_code import REFRESH_TOKEN_IDLE, REFRESH_TOKEN_LONGEST
@@ -50,11 +53,25 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         "scope": scopes.join([*granted, *identity]),
         **registry.token_response_additions(_issuance(authorization, token, identity, request)),
     }
+    if _issued_at_once(token, authorization, presented, request):
+        return response
     with tokens.issuing(token):
         if request.deferral is not None:
             deferrals.redeem(request.deferral)
         _consume(authorization, presented, now)
     return response
+
+
+def _issued_at_once(
+    token: AccessToken, authorization: Authorization, presented: RefreshToken, request: TokenRequest
+) -> bool:
+    """Rotate and record in one statement of PostgreSQL, where the token is the newest and no more is to be written.
+    False: nothing was written.
+    """
+    is_newest = presented.generation == authorization.generation
+    if settings.IS_SQLITE or request.deferral is not None or not is_newest:
+        return False
+    return token.record(_rotation(authorization, presented, datetime.fromtimestamp(request.now, UTC)))
 
 
 def ahead(params: Mapping[str, str]) -> tuple[Statement, ...]:
@@ -157,8 +174,12 @@ def _refuse_replay(authorization: Authorization, presented: RefreshToken, now: d
 
 def _rotate(authorization: Authorization, presented: RefreshToken, now: datetime) -> bool:
     """Compare and swap. False: another request has rotated, or revoked, in between."""
+    return raw_sql.write(*_rotation(authorization, presented, now)) == 1
+
+
+def _rotation(authorization: Authorization, presented: RefreshToken, now: datetime) -> Statement:
     expires = min(now + REFRESH_TOKEN_IDLE, authorization.created + REFRESH_TOKEN_LONGEST)
-    return live.rotate(authorization.pk, generation=presented.generation, now=now, expires=expires)
+    return live.rotation(authorization.pk, generation=presented.generation, now=now, expires=expires)
 
 
 def _decide(authorization: Authorization, sign_in: SignIn | None, request: TokenRequest) -> Decision:

@@ -13,6 +13,7 @@ from uuid import UUID
 from authz import audit, decisions, keys
 from authz.authorizations import AuthorizationReference
 from authz.conf import conf
+from authz.database.raw_sql import Statement
 from authz.database.transactions import in_unit_of_work, last_statement, unit_of_work
 from authz.models import ProtectedResource
 from authz.policy import Decision
@@ -29,7 +30,7 @@ IDENTITY_TOKEN_LIFETIME = 600
 class Issued(Protocol):
     """Something that was signed and is about to be issued. `record` writes its audit record."""
 
-    def record(self) -> None: ...
+    def record(self) -> object: ...
 
 
 @contextmanager
@@ -73,18 +74,20 @@ class AccessToken:
             "scope": scopes.join(self.scopes),
         }
 
-    def record(self) -> None:
+    def record(self, claim: Statement | None = None) -> bool:
         """Write the audit record without which no token is issued (invariant 4).
 
-        Where nothing else is written this one statement is the transaction. Raises what the database raises.
+        Where nothing else is written this one statement is the transaction. On PostgreSQL it may bring a claim along,
+        and is False where that lost (`audit.record`). Raises what the database raises.
         """
-        audit.record(
+        return audit.record(
             audit.Event.TOKEN_ISSUED,
             client_id=self.client_id,
             subject=self.subject if self.subject != self.client_id else "",
             resource=self.audience,
             authorization=self.authorization,
             detail=self.detail,
+            claim=claim,
         )
 
 

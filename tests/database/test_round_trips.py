@@ -72,7 +72,7 @@ def refused(of: World) -> Ask:
 ROUND_TRIPS: dict[str, tuple[Callable[[World], Ask], int]] = {
     "client_credentials": (lambda of: machine, 2),
     "private_key_jwt": (signed, 3),
-    "refresh": (refresh, 3),
+    "refresh": (refresh, 2),
     "code": (code, 6),
     "introspection": (introspected, 2),
     "a wrong secret": (refused, 2),
