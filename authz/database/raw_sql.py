@@ -28,12 +28,16 @@ Statement = tuple[str, tuple[Any, ...]]
 _ahead: ContextVar[dict[Statement, list[tuple[Any, ...]]] | None] = ContextVar("ahead", default=None)
 
 
+def reads_ahead() -> bool:
+    """Whether a request reads ahead here: in the event loop of PostgreSQL."""
+    return not settings.IS_SQLITE and greenlets.current() is not None
+
+
 def read_ahead(*statements: Statement) -> None:
     """Read now, in one round trip, what this request reads in a moment with `one()` or `every()`. In a thread, and on
     SQLite, nothing is read.
     """
-    request = greenlets.current()
-    if request is None:
+    if not reads_ahead():
         return
     database = _database()
     database.ensure_connection()

@@ -16,7 +16,7 @@ from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 
 from authz import audit
-from authz.database import concurrency, configuration_cache, greenlets
+from authz.database import concurrency, configuration_cache, raw_sql
 from authz.database.locks import leave_if_locked
 from authz.database.raw_sql import Statement
 from authz.endpoints.from_memory import Memory, refreshed_by
@@ -226,7 +226,7 @@ def _answer(
 
 def _ahead(request: Request, reads: Callable[[Params], Sequence[Statement]] | None) -> Sequence[Statement]:
     """What the view reads first, where that saves a round trip."""
-    if reads is None or greenlets.current() is None:
+    if reads is None or not raw_sql.reads_ahead():
         return ()
     try:
         return reads(form(request))

@@ -10,23 +10,30 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
 from authz import audit
+from authz.conf import conf
 from authz.database import greenlets, replay
 from authz.database.sqlite3 import group_commit, log
+from authz.database.sqlite3.base import DatabaseWrapper
 from authz.database.sqlite3.group_transaction import GroupTransaction
 from authz.database.sqlite3.log import Log
 from authz.database.transactions import unit_of_work
 from authz.endpoints.machine import json_response, machine_endpoint
-from authz.models import AuditEvent
+from authz.models import AuditEvent, Authorization, Client, ProtectedResource, User
 from authz.protocol.errors import OAuthError, Reason
 from authz.serving import asgi
+from authz.tokens import refresh_tokens
+from tests.serving.test_asgi import ask as asgi_ask
 from tests.serving.test_asgi import scope
+from tests.support.world import NOTES, World
 
 pytestmark = [
     pytest.mark.skipif(not settings.IS_SQLITE, reason="PostgreSQL has its own group commit"),
@@ -413,3 +420,40 @@ def test_a_log_is_closed_when_nothing_flushes_it_any_more() -> None:
     del made
     with pytest.raises(OSError):
         os.fstat(descriptor)
+
+
+def test_a_request_keeps_the_connection_that_the_last_one_had(
+    committed_gatehouse: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening one takes longer than all the rest of a request, so each grant is asked twice."""
+    opened: list[str] = []
+    get_new_connection = DatabaseWrapper.get_new_connection
+
+    def watched(self: DatabaseWrapper, parameters: dict[str, Any]) -> Any:
+        opened.append("opened")
+        return get_new_connection(self, parameters)
+
+    monkeypatch.setattr(DatabaseWrapper, "get_new_connection", watched)
+    form = urlencode({"grant_type": "refresh_token", "client_id": "desktop-app", "refresh_token": family()}).encode()
+    assert [ask_for_token(form) for _ in range(2)] == [200, 200]
+    assert opened == []
+
+
+def family() -> str:
+    authorization = Authorization.objects.create(
+        client=Client.objects.get(client_id="desktop-app"),
+        user=User.objects.get(username="bob"),
+        resource=ProtectedResource.objects.get(identifier=NOTES),
+        grant_type="authorization_code",
+        scopes=["mcp:read"],
+        created=datetime.now(UTC),
+        expires=datetime.now(UTC) + timedelta(days=1),
+    )
+    return refresh_tokens.write(authorization.pk, 0)
+
+
+def ask_for_token(form: bytes) -> int:
+    asked = scope(
+        "POST", f"{conf.issuer_path}/token".encode(), ((b"content-type", b"application/x-www-form-urlencoded"),)
+    )
+    return asgi_ask(asked, form)[0]
