@@ -154,6 +154,7 @@ def approve(document: Document, digest: str, *, by: User, terms: Terms) -> bool:
             "owner": values["owner"].username,
             "environment": values["environment"],
             "until": values["approved_until"].isoformat(),
+            **agent_lifecycle.because(terms),
         }
         audit.record(Event.APPROVED, client_id=document.url, subject=str(by.subject), detail=detail)
     return True

@@ -15,6 +15,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from authz import audit, authorizations
+from authz.approvals import notices
 from authz.audit import queries
 from authz.database.transactions import unit_of_work
 from authz.models import AuditEvent, Authorization, Client, User
@@ -39,6 +40,7 @@ class LifecycleEvent(StrEnum):
     AGENT_APPROVED = "agent:status:approved"
     AGENT_RENEWED = "agent:approval:renewed"
     APPROVAL_ENDED = "agent:approval:ended"
+    AGENT_REJECTED = "agent:status:rejected"
     AGENT_SUSPENDED = "agent:status:suspended"
     AGENT_RETIRED = "agent:status:retired"
 
@@ -49,11 +51,15 @@ class CannotApprove(PermissionDenied):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What an approval says. What is None stays as it is on the agent; no end is the usual one from now."""
+    """What an approval says. What is None stays as it is on the agent; no end is the usual one from now.
+
+    The audit keeps `reason`.
+    """
 
     owner: User | None = None
     environment: str | None = None
     until: datetime | None = None
+    reason: str = ""
 
 
 def change_status(client: Client, to: str, *, by: User, now: datetime, terms: Terms | None = None) -> bool:
@@ -85,7 +91,7 @@ def approve(client: Client, *, by: User, now: datetime, terms: Terms) -> bool:
         if not same.filter(Q(owner=None) | ~Q(owner=by)).update(**values):
             return False
         event = LifecycleEvent.AGENT_RENEWED if client.status == Status.APPROVED else LifecycleEvent.AGENT_APPROVED
-        detail = {"owner": values["owner"].username, "environment": values["environment"]}
+        detail = {"owner": values["owner"].username, "environment": values["environment"], **because(terms)}
         _record(event, client, by, was=client.status, until=values["approved_until"].isoformat(), **detail)
     return True
 
@@ -108,6 +114,22 @@ def approval(client: Client, *, by: User, now: datetime, terms: Terms) -> dict[s
         "approved_until": until,
         "approval_reminders": 0,
     }
+
+
+def because(terms: Terms) -> dict[str, str]:
+    """The reason of an approval, for the audit's detail."""
+    return {"because": terms.reason} if terms.reason else {}
+
+
+def reject(client: Client, *, by: User, now: datetime, reason: str) -> bool:
+    """Retire an agent that waits, and tell its owner why; False if it no longer waits."""
+    with unit_of_work():
+        if not Client.objects.filter(pk=client.pk, status=Status.PENDING).update(status=Status.RETIRED):
+            return False
+        authorizations.end(Authorization.objects.filter(client=client), reason="client_retired", now=now)
+        _record(LifecycleEvent.AGENT_REJECTED, client, by, was=client.status, because=reason)
+        notices.agent_rejected(client, by, reason, now)
+    return True
 
 
 def is_ones_own(client: Client, to: str, by: User) -> bool:

@@ -129,6 +129,20 @@ def agent_waits(client: Client, person: User, now: datetime) -> list[Notificatio
     return told_about(about, Kind.AGENT_WAITS)
 
 
+def agent_rejected(client: Client, by: User, reason: str, now: datetime) -> None:
+    """Tell an agent's owner that it was not approved, and why."""
+    tell(
+        Kind.AGENT_REJECTED,
+        [client.owner] if client.owner else [],
+        subject=f"{plain(client.name or client.client_id, 40)} is not approved as an agent",
+        body=f"{by.username} rejected it: {plain(reason)}\n\nAgent:      {plain(client.client_id)}",
+        link=f"/console/authz/client/{client.pk}/change/",
+        about=f"agent:{client.pk}",
+        data={"client_id": client.client_id, "subject": str(by.subject)},
+        now=now,
+    )
+
+
 def told_of_agent(client: Client, now: datetime) -> list[Notification]:
     """Who was told within a week that this agent waits."""
     told = told_about(f"agent:{client.pk}", Kind.AGENT_WAITS)

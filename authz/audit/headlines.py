@@ -35,6 +35,7 @@ _HEADLINES = {
     "api:request:refused": "API request refused",
     "console:request:refused": "Console request refused",
     "agent:status:approved": "Agent approved",
+    "agent:status:rejected": "Agent rejected",
     "agent:status:suspended": "Agent suspended",
     "agent:status:retired": "Agent retired",
     "agent:secret:made": "New secret made",

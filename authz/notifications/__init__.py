@@ -43,6 +43,7 @@ class Kind(StrEnum):
     ACCESS_CANCELLED = "access_request.cancelled"
     ACCESS_ENDS_SOON = "access_request.ends_soon"
     AGENT_WAITS = "agent.waits"
+    AGENT_REJECTED = "agent.rejected"
     WEBHOOK_TEST = "webhook.test"
     AGENT_ENDS_SOON = "agent.ends_soon"
     AGENT_ENDED = "agent.ended"

@@ -91,3 +91,20 @@ def test_an_app_is_added_on_a_phone_without_javascript(arrive: Arrive) -> None:
 
     expect(page.get_by_text("It waits for an approval by an approver who isn't its owner.")).to_be_visible()
     assert someone.overflow() == 0
+
+
+def test_an_approver_rejects_an_agent_and_says_why(arrive: Arrive) -> None:
+    someone = arrive(viewport=PHONE, javascript=False, has_touch=True)
+    page = someone.page
+    someone.sign_in("bob")
+    someone.open("/console/authz/client/?q=support-assistant")
+    page.get_by_role("link", name="Support assistant").tap()
+    page.get_by_role("link", name="Approve").tap()
+    expect(page.get_by_text("https://support.example.com/callback")).to_be_visible()
+    assert someone.overflow() == 0
+    page.get_by_role("link", name="Reject").tap()
+    page.get_by_label("Why").fill("It asks for more than it needs.")
+    assert someone.overflow() == 0
+    page.get_by_role("button", name="Reject").tap()
+
+    expect(page.get_by_role("status").first).to_contain_text("is rejected")

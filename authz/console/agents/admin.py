@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from authz.approvals.agent_lifecycle import MOVES, is_ones_own
 from authz.audit import queries
 from authz.clients.attributes import ORGANISATIONS
-from authz.console.agents import access_request_form, connect, narrowing, secret, status_change
+from authz.console.agents import access_request_form, connect, narrowing, rejection, secret, status_change
 from authz.console.agents.attention import AttentionFilter
 from authz.console.agents.columns import AgentColumns, KindFilter
 from authz.console.agents.form import AgentForm
@@ -190,6 +190,8 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
                 style = "" if to == Status.APPROVED and not renews else "plain"
                 title = "Renew" if renews else CHANGES[to][0]
                 yield Tool(title, url, style, in_menu=to == Status.RETIRED)
+        if obj.status == Status.PENDING:
+            yield Tool("Reject", reverse("admin:authz_client_reject", args=[obj.pk]), in_menu=True)
 
     def cut_off_as(self, obj: Client) -> tuple[str, str] | None:
         return "client", obj.client_id
@@ -233,6 +235,7 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
             path("<int:pk>/switch/<str:to>/", wrap(self.status_view), name="authz_client_switch"),
             path("<int:pk>/ask/", wrap(never_cache(access_request_form.ask)), name="authz_client_ask"),
             path("<int:pk>/connect/", wrap(never_cache(self.connect_view)), name="authz_client_connect"),
+            path("<int:pk>/reject/", wrap(self.reject_view), name="authz_client_reject"),
             path("<int:pk>/secret/", wrap(never_cache(self.secret_view)), name="authz_client_secret"),
             *super().get_urls(),
         ]
@@ -242,6 +245,9 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
 
     def connect_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return connect.view(request, self.get_queryset(request), pk)
+
+    def reject_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return rejection.reject(request, self.get_queryset(request), pk)
 
     def secret_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return secret.make(request, self.get_queryset(request), pk)

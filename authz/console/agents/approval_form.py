@@ -6,8 +6,9 @@ from typing import Any
 
 from django import forms
 
+from authz.approvals.access_requests import LONGEST_TEXT
 from authz.approvals.agent_lifecycle import LONGEST, OWN, USUAL, Terms
-from authz.console.widgets.fields import KeyField, PersonField
+from authz.console.widgets.fields import KeyField, PersonField, ShownField
 from authz.models import Client, User
 
 
@@ -26,6 +27,10 @@ class ApprovalForm(forms.Form):
         label="Ends after",
         widget=forms.DateInput(attrs={"type": "date"}),
         help_text=f"The last day (UTC), at most {LONGEST.days} days from now. Unless it is renewed, it stops then.",
+    )
+
+    reason = ShownField(
+        max_length=LONGEST_TEXT, required=False, label="Why", help_text="For the audit: why you approve it."
     )
 
     # What the page showed: another approver may have decided since.
@@ -69,14 +74,15 @@ class ApprovalForm(forms.Form):
 
     def terms(self, client: Client | None = None) -> Terms:
         """The terms from the form, for the one agent or for this one of several."""
-        given = self.cleaned_data
+        given, reason = self.cleaned_data, self.cleaned_data["reason"]
         if client is None:
-            return Terms(owner=given["owner"], environment=given["environment"], until=given["until"])
+            return Terms(owner=given["owner"], environment=given["environment"], until=given["until"], reason=reason)
         has_owner = client.owner is not None and client.owner.is_active
         return Terms(
             owner=client.owner if has_owner else given["owner"],
             environment=given["environment"] or None,
             until=given["until"],
+            reason=reason,
         )
 
 

@@ -15,6 +15,7 @@ from authz.approvals import agent_lifecycle
 from authz.approvals.agent_lifecycle import OWN, change_status, is_ones_own
 from authz.console.agents.approval_form import ApprovalForm
 from authz.console.agents.reach import reach
+from authz.console.agents.registered import registered_by
 from authz.console.model_admin import person
 from authz.console.site import console
 from authz.decisions import rule_history
@@ -104,6 +105,7 @@ def _confirm(request: HttpRequest, to: str, clients: Sequence[Client], form: App
         "is_bulk": bool(request.POST.get("action")),
         "shown_field": form_binding.field(request, APPROVAL, *_to_approve(clients)) if form else "",
         "reach": reach(clients[0]) if not many and to == Status.APPROVED else None,
+        "registered_by": registered_by(clients[0]) if not many else "",
     }
     return TemplateResponse(request, "console/agent_status.html", context)
 
