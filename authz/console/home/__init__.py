@@ -19,7 +19,7 @@ from authz.models import Client
 REMEMBERED = {"24h": 10, "7d": 60, "30d": 300}
 
 
-@console.page("", "index", place=Place("", "Home", "home"))
+@console.page("", "index", place=Place("", "Home", "home", tab="Overview"))
 def home(request: HttpRequest) -> HttpResponse:
     period = one_of(request, "period", PERIODS) or "24h"
     context: dict[str, Any] = {
