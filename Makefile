@@ -59,6 +59,7 @@ pictures: env ## Take the pictures in docs/images again in that browser
 
 bench: env ## Measure beside others and a ceiling in one run (needs wrk, Node and PostgreSQL: BENCH_POSTGRES=url)
 	$(BIN)/python -m tests.bench.peers
+	$(BIN)/python -m tests.bench.round_trips
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.pages
 	$(BIN)/python -m tests.bench.audit
