@@ -181,7 +181,7 @@ def _remembered(view: View) -> View:
 
     def fresh_or_kept(request: Request) -> Answer:
         # Where asking is a round trip.
-        if greenlets.current() is not None and (young := memory.recall(YOUNG_SECONDS)) is not None:
+        if raw_sql.reads_ahead() and (young := memory.recall(YOUNG_SECONDS)) is not None:
             return _copy(young)
         try:
             return fresh(request)
