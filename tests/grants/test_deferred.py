@@ -168,7 +168,9 @@ def test_a_deferred_request_is_answered_by_its_code_once_it_is_approved(waiting:
     assert set(answer) == {
         "error", "error_description", "access_request", "error_uri", "deferral_code", "expires_in", "interval",
     }  # fmt: skip
-    assert (answer["expires_in"], answer["interval"]) == (86_400, 5)
+    # A day from when the request was opened, which may be the second before.
+    assert answer["expires_in"] in {86_399, 86_400}
+    assert answer["interval"] == 5
     assert len(answer["deferral_code"]) == 43
 
     still = poll(waiting, answer["deferral_code"])
