@@ -18,7 +18,7 @@ from cimd.reasons import Reason
 
 # > Authorization servers that publish Authorization Server Metadata MUST include the following property (CIMD §5)
 METADATA: Mapping[str, object] = {"client_id_metadata_document_supported": True}
-CHANGED = "This agent has changed what it says of itself, and the change is not approved yet."
+CHANGED = "This agent has changed its metadata, and the change is not approved yet."
 
 
 @dataclass(slots=True)
