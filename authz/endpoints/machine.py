@@ -19,6 +19,7 @@ from authz import audit
 from authz.database import concurrency, configuration_cache, raw_sql
 from authz.database.locks import leave_if_locked
 from authz.database.raw_sql import Statement
+from authz.endpoints import reference
 from authz.endpoints.from_memory import YOUNG_SECONDS, Memory, refreshed_by
 from authz.limits.addresses import client_address
 from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
@@ -254,7 +255,10 @@ def _refusal(request: Request, error: OAuthError, refused: StrEnum | None) -> An
     # > field matching the authentication scheme used by the client. (RFC 6749 §5.2)
     if error.status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="gatehouse", charset="UTF-8"'
-    return json_response(error.body(), status=error.status, headers=headers)
+    body = error.body()
+    if refused is not None:
+        body.setdefault("error_uri", reference.address())
+    return json_response(body, status=error.status, headers=headers)
 
 
 def json_response(

@@ -18,6 +18,8 @@ DECIDE_REQUESTS = "authz.decide_accessrequest"
 SELF = "authz.view_oneself"
 ASK = "authz.add_accessrequest"
 CONFIGURE = "authz.change_configuration"
+# A developer: for agents of their own.
+SIMULATE = "authz.view_simulator"
 # The permission that ends access, by kind. Kinds without an entry are for administrators.
 CUT_OFF = {
     "client": "authz.cut_off_client",
@@ -53,6 +55,7 @@ _GRANTED: Mapping[str, frozenset[str]] = {
             "authz.view_accessrequest",
             ASK,
             SELF,
+            SIMULATE,
         }
     ),
 }

@@ -36,7 +36,7 @@ PAGES = [
     ("authz_user_changelist", OK, OK, OK, NO),
     ("authz_user_add", OK, NO, NO, NO),
     ("auth_group_changelist", OK, OK, OK, NO),
-    ("simulator", OK, OK, OK, NO),
+    ("simulator", OK, OK, OK, OK),
     ("who_reaches", OK, OK, OK, NO),
     ("story", OK, OK, OK, NO),
     ("switch_overview", OK, OK, OK, NO),

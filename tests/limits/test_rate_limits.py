@@ -16,7 +16,7 @@ from authz.models import AuditEvent
 from authz.settings import RATE_LIMITS, env_rates
 from authz.telemetry import metrics
 from demo.processes import free_port
-from tests.support.world import SECRET, World, basic_header
+from tests.support.world import SECRET, World, basic_header, without_reference
 
 WRONG = "wrong" * 10
 
@@ -95,7 +95,7 @@ class TestGuessing:
             assert ask(gatehouse, WRONG).status_code == 401
         answers = [ask(gatehouse, secret) for secret in (WRONG, SECRET)]
         assert all(is_made_to_wait(answer) for answer in answers)
-        assert len({answer.content for answer in answers}) == 1
+        assert len({without_reference(answer) for answer in answers}) == 1
 
     def test_the_agent_itself_works_elsewhere_and_others_work_here(self, gatehouse: World, limits: Any) -> None:
         limits(refused__client="5/minute")

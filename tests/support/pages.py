@@ -34,6 +34,7 @@ ABOUT = {
     "account_end_agent": "authz_client",
     "authz_rule_restore": "authz_rulechange",
     "replay": "authz_auditevent",
+    "answer": "authz_auditevent",
     "authz_auditevent_forget_view": "authz_savedview",
     "account_request": "authz_accessrequest",
     "account_decide": "authz_accessrequest",

@@ -234,6 +234,12 @@ def hidden_fields(page: Any) -> dict[str, str]:
     return {name: unescape(value) for name, value in found}
 
 
+def without_reference(response: Any) -> bytes:
+    """The body without the request's own id, by which alone two refusals may differ."""
+    content: bytes = response.content
+    return content.replace(response["X-Request-Id"].encode(), b"")
+
+
 def submit(browser: Any, address: str, data: dict[str, Any] | None = None, *, follow: bool = False) -> Any:
     """Open a page and post its form with all hidden fields, as a browser does."""
     return browser.post(address, hidden_fields(browser.get(address)) | (data or {}), follow=follow)

@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from authz.approvals.agent_lifecycle import MOVES, is_ones_own
 from authz.audit import queries
 from authz.clients.attributes import ORGANISATIONS
-from authz.console.agents import access_request_form, connect, narrowing, rejection, secret, status_change
+from authz.console.agents import access_request_form, answers, connect, narrowing, rejection, secret, status_change
 from authz.console.agents.attention import AttentionFilter
 from authz.console.agents.columns import AgentColumns, KindFilter
 from authz.console.agents.form import AgentForm
@@ -28,7 +28,7 @@ from authz.console.widgets.toolbar import Tool
 from authz.database import configuration_cache
 from authz.models import AuditEvent, Authorization, Client, User
 from authz.protocol.client_metadata import SECRET_METHODS
-from authz.sign_in.roles import APPROVE_AGENTS, ASK, CONFIGURE
+from authz.sign_in.roles import APPROVE_AGENTS, ASK, CONFIGURE, SIMULATE
 
 Status = Client.Status
 # So many of an agent's latest events are grouped on its page.
@@ -220,6 +220,8 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
                 "recent_events": event_history.chapters(list(queries.about("client_id", client.client_id)[:RECENT]))[:8]
                 if request.user.has_perm("authz.view_auditevent")
                 else (),
+                "answers": None if request.user.has_perm("authz.view_auditevent") else answers.of(client),
+                "may_simulate": request.user.has_perm(SIMULATE),
                 "reach": reach(client) if request.user.has_perm("authz.view_rule") else None,
                 "status_chip": self.status_chip(client),
                 "last_event": getattr(client, "last_event", None),

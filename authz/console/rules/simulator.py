@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from authz import decisions, registry
+from authz.console.model_admin import person
 from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets import names, servers
@@ -20,6 +21,7 @@ from authz.decisions import simulation
 from authz.models import AccessRequest, Client, User
 from authz.policy import Explanation, RuleSet, explain
 from authz.policy.reach import OF_PERSONS
+from authz.sign_in.roles import SIMULATE, visible
 from authz.sign_in.sign_in import signed_in_now
 
 REASONS = {
@@ -41,6 +43,11 @@ NOT_BY_IT = (
 )
 
 
+def sees_only_own(viewer: User | None) -> bool:
+    """Whether this person tries agents of their own only, and reads no rules."""
+    return viewer is not None and not viewer.has_perm("authz.view_rule")
+
+
 class AskForm(forms.Form):
     client_id = forms.CharField(label="Agent", max_length=1024, help_text="Its client_id.")
     username = forms.CharField(
@@ -50,22 +57,29 @@ class AskForm(forms.Form):
     grant_type = forms.ChoiceField(label="Grant")
     scope = forms.CharField(label="Scopes", required=False, help_text="Separated by spaces. If empty, all of them.")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, viewer: User | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        suggesting(self.fields["client_id"], "agents")
-        suggesting(self.fields["username"], "people")
+        self._viewer = viewer
+        if not sees_only_own(viewer):
+            suggesting(self.fields["client_id"], "agents")
+            suggesting(self.fields["username"], "people")
         self.fields["resource"].choices = servers.choices()  # type: ignore[attr-defined]
         self.fields["grant_type"].choices = [(name, grant_choice(name)) for name in registry.grants()]  # type: ignore[attr-defined]
 
     def clean_client_id(self) -> Client:
-        client = Client.objects.select_related("owner").filter(client_id=self.cleaned_data["client_id"]).first()
+        agents = visible(self._viewer, Client.objects.select_related("owner"))
+        client = agents.filter(client_id=self.cleaned_data["client_id"]).first()
         if client is None:
-            raise forms.ValidationError("No agent has this client_id.")
+            # The same sentence for an agent of another owner.
+            whose = "of yours " if sees_only_own(self._viewer) else ""
+            raise forms.ValidationError(f"No agent {whose}has this client_id.")
         return client
 
     def clean_username(self) -> User | None:
         if not self.cleaned_data["username"]:
             return None
+        if sees_only_own(self._viewer) and self.cleaned_data["username"] != self._viewer.username:  # type: ignore[union-attr]
+            raise forms.ValidationError("You can try it for yourself only.")
         user = User.objects.filter(username=self.cleaned_data["username"]).first()
         if user is None:
             raise forms.ValidationError("No person has this user name.")
@@ -113,10 +127,16 @@ class AskBesideForm(AskForm):
     permission="authz.view_rule",
 )
 def simulator(request: HttpRequest) -> HttpResponse:
-    if not request.user.has_perm("authz.view_rule"):
+    if not request.user.has_perm(SIMULATE):
         raise PermissionDenied
-    form = AskForm(request.GET if "client_id" in request.GET else None)
-    context: dict[str, Any] = {**console.each_context(request), "title": "Simulator", "form": form}
+    viewer = person(request)
+    form = AskForm(request.GET if "client_id" in request.GET else None, viewer=viewer)
+    context: dict[str, Any] = {
+        **console.each_context(request),
+        "title": "Simulator",
+        "form": form,
+        "sees_rules": not sees_only_own(viewer),
+    }
     if form.is_bound and form.is_valid():
         configuration_cache.begin()
         context["answer"] = answer(form.cleaned_data, decisions.cached_rules(), time.time())

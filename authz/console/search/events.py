@@ -10,11 +10,13 @@ from django.urls import reverse
 
 from authz import registry
 from authz.audit import queries
+from authz.audit.headlines import headline
 from authz.console.search.forms import ip_address_of, is_hex_id, uuid_of
-from authz.console.search.hits import Hit, finder
+from authz.console.search.hits import SHOWN, Hit, finder
 from authz.decisions import past_decisions
-from authz.models import AuditEvent, Authorization, User
+from authz.models import AuditEvent, Authorization, Client, User
 from authz.protocol.timed_ids import made_at
+from authz.sign_in.roles import visible
 
 # A request that waits for a person goes on under its id for so long at the most.
 REQUEST_LASTS = timedelta(minutes=5)
@@ -50,6 +52,17 @@ def requests(text: str, viewer: User) -> Iterator[Hit]:
     elif found:
         url = _events(q=f"request_id:{text}", time__gte=(found[-1].time - timedelta(minutes=1)).isoformat())
         yield Hit(kind="Request", title="Its events", sub=text, url=url, is_exact=True)
+
+
+@finder("authz.view_client")
+def own_answers(text: str, viewer: User) -> Iterator[Hit]:
+    """The answers to a developer's own agents by the reference in the error answer; nothing of other agents."""
+    if not is_hex_id(text) or viewer.has_perm("authz.view_auditevent"):
+        return
+    theirs = _of_request(text).filter(client_id__in=visible(viewer, Client.objects.all()).values("client_id"))
+    for event in theirs[:SHOWN]:
+        url = reverse("admin:answer", args=[event.pk])
+        yield Hit(kind="Answer", title=headline(event.event), sub=event.client_id, url=url, is_exact=True)
 
 
 def _of_request(request_id: str) -> QuerySet[AuditEvent]:

@@ -1,0 +1,13 @@
+"""The reference in an error answer: an address in the console where the refusal is explained."""
+
+from authz import audit
+from authz.conf import conf
+
+
+def address() -> str:
+    """The `error_uri` of the present request; 32 hexadecimal digits are all that is the request's own.
+
+    > error_uri: OPTIONAL. A URI identifying a human-readable web page with information about the error […]. Values
+    > for the "error_uri" parameter MUST conform to the URI-reference syntax (RFC 6749 §5.2)
+    """
+    return f"{conf.origin}/console/find/?q={audit.current_origin().request_id}"
