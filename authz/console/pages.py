@@ -14,6 +14,7 @@ import authz.console.mcp_servers
 import authz.console.people
 import authz.console.rules.admin
 import authz.console.rules.history
+import authz.console.rules.matrix
 import authz.console.rules.preview
 import authz.console.rules.simulator
 import authz.console.rules.who_reaches

@@ -6,7 +6,7 @@ Approvals count for nothing here: what waits for a human is said to wait.
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -70,7 +70,7 @@ class Unknown(Exception):
 def cast(*, client_id: str = "", username: str = "", resource: str = "") -> Cast:
     """All agents, people and servers; or only this agent, this person, this server. Raises `Unknown`."""
     acting = agents(client_id, time.time())
-    found = Cast(agents=acting, persons=_persons(username), servers=servers(resource, acting))
+    found = Cast(agents=acting, persons=persons([username] if username else None), servers=servers(resource, acting))
     # For an empty selection every question would be answered by "nothing", a misspelt one too.
     for name, rows in ((client_id, found.agents), (username, found.persons), (resource, found.servers)):
         if name and not rows:
@@ -139,9 +139,10 @@ def _usable(grants: tuple[str, ...], source: str, auth_method: str, host: str) -
     return tuple(grant for grant in grants if grant != JWT_BEARER or grant in given)
 
 
-def _persons(username: str) -> list[Person]:
+def persons(usernames: Collection[str] | None) -> list[Person]:
+    """Those of these names, with their groups; None: all people."""
     users = User.objects.filter(is_active=True)
-    users = users.filter(username=username) if username else users
+    users = users if usernames is None else users.filter(username__in=usernames)
     rows = users.order_by("username", "groups__name").values_list("username", "groups__name")
     return [
         Person(username=name, groups=tuple(group for _, group in of_one if group is not None))

@@ -122,13 +122,14 @@ def _agent_classes(
     for agent in agents:
         if agent.status == ClientStatus.APPROVED:
             # Not by way of a question: there may be ten thousand agents.
-            bits = union(rules.clients, _keys(agent))
+            bits = union(rules.clients, agent_keys(agent))
             alone = agent.client_id if agent.client_id in approved else ""
             classes[(bits, agent.environment, tuple(sorted(agent.grant_types)), alone)].append(agent)
     return classes
 
 
-def _keys(agent: Agent) -> list[str]:
+def agent_keys(agent: Agent) -> list[str]:
+    """The keys under which rules find it (`clients.py`)."""
     return keys_of(
         client_id=agent.client_id,
         kind=agent.kind,

@@ -121,6 +121,9 @@ PAGES = {
     ),  # what it suggests is for who may see such things: tests/console/test_building_blocks.py
     "admin:simulator": (SEE, SEE),
     "admin:who_reaches": (SEE, SEE),
+    "admin:reach_matrix": (SEE, SEE),
+    "admin:reach_matrix_export": (SEE, SEE),
+    "admin:rule_preview": ("", ADMIN),
     "admin:replay": (SEE, SEE),
     "admin:find": ("DUPX", "DUPX"),
     "admin:story": (SEE, SEE),

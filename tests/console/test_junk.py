@@ -57,6 +57,7 @@ READ = {
     "admin:suggest": ("of", "of=people&q"),
     "admin:simulator": ("client_id", "client_id=nightly-report&resource", "client_id=nightly-report&username"),
     "admin:who_reaches": ("resource", "client_id", "username"),
+    "admin:reach_matrix": ("agent", "server", "for", "o", "p", "c"),
     "admin:authz_rule_history_of_all": ("rule", "before"),
     "admin:authz_rule_restore": ("rule", "days"),
     "admin:authz_rule_delete": ("days",),

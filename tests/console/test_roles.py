@@ -38,6 +38,8 @@ PAGES = [
     ("auth_group_changelist", OK, OK, OK, NO),
     ("simulator", OK, OK, OK, OK),
     ("who_reaches", OK, OK, OK, NO),
+    ("reach_matrix", OK, OK, OK, NO),
+    ("reach_matrix_export", OK, OK, OK, NO),
     ("story", OK, OK, OK, NO),
     ("switch_overview", OK, OK, OK, NO),
 ]

@@ -14,7 +14,7 @@ from django.urls.resolvers import URLResolver
 NO_PAGE = frozenset(
     {
         "admin:login", "admin:logout", "admin:password_change", "admin:password_change_done", "admin:app_list",
-        "admin:jsi18n", "admin:authz_auditevent_export",
+        "admin:jsi18n", "admin:authz_auditevent_export", "admin:reach_matrix_export", "admin:rule_preview",
         "admin:suggest",
         "admin:authz_auditdestination_checkpoint",
         "admin:authz_auditdestination_proof",
@@ -46,6 +46,7 @@ ASKED = {
     "admin:story": ("?client_id=nightly-report",),
     "admin:simulator": ("?client_id=nightly-report&resource={resource}&grant_type=client_credentials",),
     "admin:who_reaches": ("?resource={resource}", "?client_id=nightly-report", "?username=bob"),
+    "admin:reach_matrix": ("?o=most", "?o={resource}", "?for=itself&agent=nightly"),
     "admin:authz_client_changelist": ("?q=agent", "?status__exact=pending", "?kind=cimd"),
     "admin:authz_accessrequest_changelist": ("?status__exact=open",),
     "admin:authz_authorization_changelist": ("?state=live", "?q=agent"),

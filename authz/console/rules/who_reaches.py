@@ -11,12 +11,14 @@ from django.template.response import TemplateResponse
 from authz import decisions
 from authz.console.navigation import Place
 from authz.console.site import console
-from authz.console.widgets import names, servers
+from authz.console.widgets import names, sentences, servers
 from authz.console.widgets.suggestions import suggesting
 from authz.database import configuration_cache
 from authz.decisions import simulation
 from authz.decisions.simulation import Level
+from authz.models import Rule
 from authz.policy import Reach, reach
+from authz.policy.matrix import rules_between
 
 # Rows of the page, and names of a row.
 ROWS, NAMES = 200, 12
@@ -41,7 +43,10 @@ class WhoForm(forms.Form):
 
 
 @console.page(
-    "reach/", "who_reaches", place=Place("Allow", "Who reaches what", "reach", order=2), permission="authz.view_rule"
+    "reach/",
+    "who_reaches",
+    place=Place("Allow", "Who reaches what", "reach", tab="One by one", order=2),
+    permission="authz.view_rule",
 )
 def who_reaches(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("authz.view_rule"):
@@ -60,6 +65,7 @@ def who_reaches(request: HttpRequest) -> HttpResponse:
                 "more": max(len(rows) - ROWS, 0),
                 "servers": names.of_servers(row.resource for row in rows[:ROWS]),
                 "authorization_servers": servers.authorization_servers(),
+                **_rules(form.cleaned_data),
             }
     return TemplateResponse(request, "console/who_reaches.html", context)
 
@@ -69,6 +75,16 @@ def _rows(asked: dict[str, Any], now: float) -> tuple[Reach, ...]:
     # Of one person: what machines reach for themselves is no business of theirs.
     machines = not asked["username"]
     return reach(decisions.cached_rules(), among.agents, among.persons, among.servers, now, machines=machines)
+
+
+def _rules(asked: dict[str, Any]) -> dict[str, Any]:
+    """Where an agent and a server are named: the enabled rules that name both."""
+    if not (asked["client_id"] and asked["resource"]):
+        return {}
+    agent = simulation.agents(asked["client_id"], time.time())[0]
+    deciding = rules_between(decisions.cached_rules(), agent, asked["resource"])
+    stored = list(Rule.objects.filter(name__in=[rule.name for rule in deciding]).order_by("name")[:ROWS])
+    return {"rules": list(zip(stored, sentences.of_rows(stored), strict=True))}
 
 
 def _in_words(row: Reach) -> dict[str, Any]:
