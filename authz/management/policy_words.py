@@ -1,14 +1,16 @@
 """Words in which `manage.py policy` answers."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
-from authz.decisions import rule_history, simulation
+from authz.decisions import rule_check, rule_history, simulation
 from authz.models import Rule as RuleRow
 from authz.models import RuleChange
 from authz.policy import (
     Reach,
     sentence,
 )
+from authz.policy.unmatched import Unmatched, matches_nothing
 
 # Names in a line.
 SHOWN = 10
@@ -32,3 +34,21 @@ def counted(count: int, what: str) -> str:
 
 def in_words(row: RuleChange | RuleRow) -> str:
     return f"{row.effect}. {sentence(rule_history.as_policy_rule(row))}"
+
+
+def warnings(found: Mapping[str, Sequence[Unmatched]]) -> list[str]:
+    """What rules name in vain: a line for each part, and one more for a rule that has no effect at all."""
+    lines = []
+    for rule, parts in found.items():
+        lines += [f"! rule “{rule}”: {rule_check.sentence(part)}" for part in parts]
+        lines += [f"! rule “{rule}” matches nothing."] if matches_nothing(parts) else []
+    return lines or ["Every rule that is switched on names what exists."]
+
+
+def warnings_as_json(found: Mapping[str, Sequence[Unmatched]]) -> str:
+    """The same for programs, as `GET /api/v1/policy/warnings` has it."""
+    items = [
+        {"rule": rule, "matches_nothing": matches_nothing(parts), "parts": [rule_check.as_item(part) for part in parts]}
+        for rule, parts in found.items()
+    ]
+    return json.dumps({"items": items}, ensure_ascii=False, indent=2)

@@ -1,5 +1,6 @@
 """`manage.py policy`: one request explained, and other rules tried out before they are saved."""
 
+import json
 from io import StringIO
 from pathlib import Path
 
@@ -143,6 +144,39 @@ def test_it_tells_who_reaches_what(gatehouse: World) -> None:
     assert policy("reach", "--user", "charlie") == "Out of reach.\n"
     with pytest.raises(CommandError, match="Name an agent"):
         policy("reach")
+
+
+def test_rules_that_name_what_exists_pass_the_check(gatehouse: World) -> None:
+    assert policy("check") == "Every rule that is switched on names what exists.\n"
+
+
+@pytest.mark.parametrize(
+    ("clients", "fails"), [(["nightly-reprot"], True), (["nightly-report", "nightly-reprot"], False)]
+)
+def test_the_check_fails_where_a_rule_matches_nothing(
+    gatehouse: World, capsys: pytest.CaptureFixture[str], clients: list[str], fails: bool
+) -> None:
+    rule = Rule.objects.get(name="Agents read notes")
+    Rule.objects.filter(pk=rule.pk).update(definition={**rule.definition, "clients": clients})
+    for arguments in ((), ("--json",)):
+        codes = []
+        try:
+            call_command("policy", "check", *arguments)
+        except SystemExit as ended:
+            codes.append(ended.code)
+        assert codes == ([1] if fails else [])
+    told, _, as_json = capsys.readouterr().out.partition("{")
+    assert "Did you mean “nightly-report”?" in told
+    assert ("“Agents read notes” matches nothing." in told) is fails
+    (item,) = json.loads("{" + as_json)["items"]
+    assert (item["rule"], item["matches_nothing"]) == ("Agents read notes", fails)
+    assert item["parts"][0]["suggestion"] == "nightly-report"
+
+
+def test_a_rule_that_is_switched_off_is_not_checked(gatehouse: World) -> None:
+    rule = Rule.objects.get(name="Agents read notes")
+    Rule.objects.filter(pk=rule.pk).update(definition={**rule.definition, "clients": ["misspelt"]}, enabled=False)
+    assert policy("check").startswith("Every rule")
 
 
 @pytest.mark.parametrize("option", ["--client", "--user", "--resource"])

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from authz import decisions
 from authz.database import configuration_cache
-from authz.decisions import past_decisions, recorded_questions, rule_history, simulation
+from authz.decisions import past_decisions, recorded_questions, rule_check, rule_history, simulation
 from authz.decisions.simulation import Level
 from authz.management.operators import administrator
 from authz.management.policy_input import (
@@ -22,7 +22,7 @@ from authz.management.policy_input import (
     scope_of,
     shifts_of,
 )
-from authz.management.policy_words import counted, first_names, in_words, where
+from authz.management.policy_words import counted, first_names, in_words, warnings, warnings_as_json, where
 from authz.models import RuleChange
 from authz.policy import (
     Explanation,
@@ -33,10 +33,11 @@ from authz.policy import (
     reach,
     sentence,
 )
+from authz.policy.unmatched import matches_nothing
 
 
 class Command(BaseCommand):
-    help = "Explain one request, now or as it was; try other rules; and read or go back in the rules' history."
+    help = "Explain one request, now or as it was; check the rules; try others; read or go back in the rules' history."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -64,6 +65,10 @@ class Command(BaseCommand):
             reaching.add_argument("--client", default="", help="Only this agent.")
             reaching.add_argument("--user", default="", help="Only this person (and asks without one).")
             reaching.add_argument("--resource", default="", help="Only this MCP server.")
+        checking = actions.add_parser(
+            "check", help="Which rules name what does not exist; exit code 1 if one matches nothing."
+        )
+        checking.add_argument("--json", action="store_true", help="As JSON, for programs.")
         differing = actions.add_parser("diff", help="Which rules a file adds, changes and removes, as sentences.")
         differing.add_argument("--days", type=int, default=0, help="And what it would have changed over so many days.")
         for reading in (simulating, complying, differing):
@@ -92,6 +97,8 @@ class Command(BaseCommand):
                 self._simulate(options, time.time())
             case "comply":
                 self._comply(options, time.time())
+            case "check":
+                self._check(as_json=options["json"])
             case "history":
                 self._history(options["rule"], options["limit"])
             case "restore":
@@ -192,6 +199,12 @@ class Command(BaseCommand):
         if broken:
             raise CommandError(f"The rules do not keep it: {counted(len(broken), 'way')} around it.")
         self.stdout.write(self.style.SUCCESS("The rules keep it: adding these would take nothing away."))
+
+    def _check(self, *, as_json: bool) -> None:
+        found = rule_check.check(simulation.current().values())
+        self.stdout.write(warnings_as_json(found) if as_json else "\n".join(warnings(found)))
+        if any(matches_nothing(parts) for parts in found.values()):
+            raise SystemExit(1)
 
     def _diff(self, options: dict[str, Any]) -> None:
         old = simulation.current()
