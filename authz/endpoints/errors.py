@@ -6,13 +6,16 @@ import sys
 
 from django.db import Error as DatabaseFailure
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.template import loader
 from django.views import csrf, defaults
 
 from authz import audit
 from authz.limits.refusal_sampling import UnrecordedError
 from authz.limits.refused_pages import record_refused_page
+from authz.models import User
 from authz.protocol.errors import RETRY_AFTER, Reason
+from authz.sign_in import whom_to_ask
 from authz.telemetry import metrics
 
 # After these nothing was given and nothing refused.
@@ -35,7 +38,18 @@ def unavailable() -> HttpResponse:
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's `handler403`: an attempt without permission is worth knowing."""
     record_refused_page(request, Reason.PAGE_FORBIDDEN, str(exception))
-    return defaults.permission_denied(request, exception)
+    if not isinstance(request.user, User):
+        return defaults.permission_denied(request, exception)
+    found = request.resolver_match
+    permission = whom_to_ask.permission_of(str(exception), (found.url_name if found else "") or "")
+    # A person who holds it was refused for another reason, such as that the agent is their own.
+    is_missing = permission and not request.user.has_perm(permission)
+    context = {
+        "role": request.user.get_role_display(),
+        "roles": whom_to_ask.roles_with(permission) if is_missing else (),
+        "administrators": whom_to_ask.administrators(),
+    }
+    return render(request, "403.html", context, status=403)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -110,6 +110,12 @@ def test_a_developer_simulates_their_own_agent_without_reading_rules(gatehouse: 
     assert not [rule.name for rule in Rule.objects.all() if rule.name in page]
 
 
+def test_a_link_that_knows_the_agent_alone_fills_in_the_form(gatehouse: World, developer: Browser) -> None:
+    page = developer.get(reverse("admin:simulator"), {"client_id": "nightly-report", "resource": NOTES})
+    assert 'value="nightly-report"' in page.content.decode()
+    assert b"This field is required." not in page.content
+
+
 @pytest.mark.parametrize(("changes", "answer"), [
     ({"client_id": "desktop-app"}, "No agent of yours has this client_id."),
     ({"client_id": "nobody-knows-it"}, "No agent of yours has this client_id."),

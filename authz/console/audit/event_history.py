@@ -50,7 +50,7 @@ def chapters(events: Sequence[AuditEvent]) -> list[Chapter]:
 @console.page("story/", "story")
 def story(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("authz.view_auditevent"):
-        raise PermissionDenied
+        raise PermissionDenied("authz.view_auditevent")
     key, value = next(((key, request.GET[key]) for key in KEYS if request.GET.get(key)), ("", ""))
     # The latest events, told from the first of them on.
     newest = list(queries.about(key, value)[: LENGTH + 1]) if key else []

@@ -128,9 +128,11 @@ class AskBesideForm(AskForm):
 )
 def simulator(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm(SIMULATE):
-        raise PermissionDenied
+        raise PermissionDenied(SIMULATE)
     viewer = person(request)
-    form = AskForm(request.GET if "client_id" in request.GET else None, viewer=viewer)
+    # A link may know the agent alone; the rest is chosen here.
+    given = request.GET if {"client_id", "grant_type"} <= request.GET.keys() else None
+    form = AskForm(given, viewer=viewer, initial=request.GET.dict())
     context: dict[str, Any] = {
         **console.each_context(request),
         "title": "Simulator",
