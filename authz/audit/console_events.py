@@ -5,5 +5,6 @@ from enum import StrEnum
 
 class ConsoleEvent(StrEnum):
     AGENT_SECRET_MADE = "agent:secret:made"  # noqa: S105  not a secret
+    PROTECTION_CHECKED = "console:protection:checked"
     REFUSED = "console:request:refused"
     AUDIT_EXPORTED = "audit:events:exported"

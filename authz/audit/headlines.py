@@ -33,6 +33,7 @@ _HEADLINES = {
     "configuration:object:ended": "Ended with its history kept",
     "configuration:object:removed": "Configuration removed",
     "api:request:refused": "API request refused",
+    "console:protection:checked": "Protection of an MCP server checked",
     "console:request:refused": "Console request refused",
     "agent:status:approved": "Agent approved",
     "agent:status:rejected": "Agent rejected",

@@ -14,10 +14,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authz import keys, outbound, resources
+from authz import keys, resources
 from authz.clients import identifiers
 from authz.conf import conf
-from authz.console.model_admin import ConsoleAdmin, Form
+from authz.console import protection
+from authz.console.model_admin import ConsoleAdmin, Form, person
 from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets import resource_check, snippets
@@ -27,7 +28,6 @@ from authz.console.widgets.toolbar import Tool
 from authz.models import ProtectedResource, Scope
 from authz.policy import RuleError
 from authz.policy.approvers import MAX_APPROVERS
-from authz.protocol import strict_json
 from authz.protocol.errors import OAuthError
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ class ResourceAdmin(ConsoleAdmin):
         # A POST, since it sends a request to another server, and only for people who may change this MCP server.
         may_check = request.user.has_perm("authz.change_protectedresource") or row.owner_id == request.user.pk
         if request.method == "POST" and may_check:
-            checked = check(row.identifier, names)
+            checked = protection.check(row, names, person(request))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -258,17 +258,3 @@ class ResourceAdmin(ConsoleAdmin):
             "may_check": may_check,
         }
         return TemplateResponse(request, "console/protect.html", context)
-
-
-def check(identifier: str, scopes: Sequence[str]) -> list[resource_check.Finding]:
-    """Fetch a resource's metadata through `authz.outbound`, and say what is wrong with it."""
-    try:
-        response = outbound.fetch(outbound.Role.RESOURCE_METADATA, snippets.metadata_address(identifier))
-    except outbound.OutboundError as error:
-        status = f" (HTTP {error.status})" if error.status else ""
-        return [resource_check.Finding("error", f"{error.cause.sentence}{status}")]
-    try:
-        document = strict_json.read_object(response.body)
-    except ValueError:
-        return [resource_check.Finding("error", "The document is not strict JSON.")]
-    return resource_check.findings(document, identifier=identifier, issuer=conf.issuer, scopes=scopes)

@@ -102,7 +102,7 @@ def _check_head(limits: Limits, status: int, headers: Mapping[str, str], *, is_a
         raise OutboundError(Cause.REDIRECT, status=status)
     # > A successful response MUST use the 200 OK HTTP status code. (CIMD §4)
     if status != 200 and (is_answer or not 200 <= status < 300):
-        raise OutboundError(Cause.STATUS, status=status)
+        raise OutboundError(Cause.STATUS, status=status, challenge=headers.get("www-authenticate", "")[:2000])
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise OutboundError(Cause.ENCODING, status=status)
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()

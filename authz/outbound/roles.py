@@ -28,10 +28,14 @@ class Cause(WithSentence):
 
 
 class OutboundError(Exception):
-    """Nothing usable came back. `status` is the HTTP status where there was one; `detail` never holds a body."""
+    """Nothing usable came back. `status` is the HTTP status where there was one; `detail` never holds a body.
 
-    def __init__(self, cause: Cause, *, status: int | None = None, detail: str = "") -> None:
+    `challenge` is the `WWW-Authenticate` of an answer with another status than 200.
+    """
+
+    def __init__(self, cause: Cause, *, status: int | None = None, detail: str = "", challenge: str = "") -> None:
         super().__init__(cause.value)
+        self.challenge = challenge
         self.cause = cause
         self.status = status
         self.detail = detail
@@ -86,6 +90,7 @@ class Role(StrEnum):
     ISSUER_KEYS = "issuer_keys", Limits(256 * 1024, "application/jwk-set+json, application/json", _JSON, 5.0)
     ISSUER_SIGN_IN = "issuer_sign_in", Limits(64 * 1024, "application/json", _JSON, 5.0)
     RESOURCE_METADATA = "resource_metadata", Limits(64 * 1024, "application/json", _JSON, 5.0)
+    RESOURCE_PROBE = "resource_probe", Limits(64 * 1024, "application/json, text/event-stream", r".*", 5.0)
     TRACES = "traces", Limits(64 * 1024, "application/x-protobuf, application/json", r".*", 5.0)
     WEBHOOK = "webhook", Limits(4 * 1024, "*/*", r".*", 5.0)
     AUDIT_COLLECTOR = "audit_collector", Limits(64 * 1024, "*/*", r".*", 10.0)

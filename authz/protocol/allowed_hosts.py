@@ -16,7 +16,7 @@ USES: Mapping[str, frozenset[str]] = {
     "keys": frozenset({"issuer_keys"}),
     "discovery": frozenset({"issuer_metadata"}),
     "sign-in": frozenset({"issuer_sign_in"}),
-    "resources": frozenset({"resource_metadata"}),
+    "resources": frozenset({"resource_metadata", "resource_probe"}),
     "webhooks": frozenset({"webhook"}),
     "audit": frozenset({"audit_collector", "audit_syslog"}),
     "traces": frozenset({"traces"}),

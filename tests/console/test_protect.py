@@ -82,7 +82,8 @@ def test_the_check_goes_through_the_one_door_and_only_by_post(signed_in: Page) -
         assert not fetch.called
         page = browser.post(address).content.decode()
 
-    assert fetch.call_args.args[0] is outbound.Role.RESOURCE_METADATA
+    asked = [call.args[0] for call in fetch.call_args_list]
+    assert asked == [outbound.Role.RESOURCE_METADATA, outbound.Role.RESOURCE_PROBE, outbound.Role.RESOURCE_PROBE]
     assert "not on the public Internet" in page
 
 

@@ -18,7 +18,7 @@ from tests.e2e.conftest import Arrive
 
 @pytest.fixture
 def mcp_server() -> Iterator[ThreadingHTTPServer]:
-    """An MCP server whose metadata (RFC 9728) is `server.document`."""
+    """An MCP server whose metadata (RFC 9728) is `server.document`. It answers every request with `server.status`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -28,6 +28,14 @@ def mcp_server() -> Iterator[ThreadingHTTPServer]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(getattr(self.server, "status", 200))
+            address = f"http://127.0.0.1:{self.server.server_address[1]}/.well-known/oauth-protected-resource/mcp"
+            self.send_header("WWW-Authenticate", f'Bearer resource_metadata="{address}"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def log_message(self, format: str, *arguments: object) -> None:
             pass
@@ -80,7 +88,8 @@ def test_from_an_empty_server_to_a_first_token(
     page.get_by_role("link", name="Protect your server").click()
     mcp_server.document = {"resource": identifier}  # type: ignore[attr-defined]
     page.get_by_role("button", name="Check it now").click()
-    expect(page.locator(".note.error, .note.warning").first).to_be_visible()
+    expect(page.locator(".note.error", has_text="It answers anybody: it isn't protected.")).to_be_visible()
+    mcp_server.status = 401  # type: ignore[attr-defined]
     mcp_server.document = {  # type: ignore[attr-defined]
         "resource": identifier,
         "authorization_servers": [gatehouse.issuer],
