@@ -12,7 +12,7 @@ from authz.operations import doctor
 from authz.sign_in.roles import CONFIGURE
 
 
-@console.page("health/", "health", place=Place("", "Home", "home", tab="Health"), permission=CONFIGURE)
+@console.page("health/", "health", place=Place("", "Home", "home", tab="Health", order=1), permission=CONFIGURE)
 def health(request: HttpRequest) -> HttpResponse:
     """A GET shows the button. Examining asks other servers, so only a POST does it."""
     if not request.user.has_perm(CONFIGURE):

@@ -44,3 +44,10 @@ def test_only_who_configures_this_server_examines_it(signed_in: Page, role: str)
 
     assert browser.post(reverse("admin:health")).status_code == 403
     assert "/console/health/" not in browser.get(reverse("admin:index")).content.decode()
+
+
+def test_home_still_leads_to_the_overview(signed_in: Page) -> None:
+    context = signed_in("administrator").get(reverse("admin:health")).context
+
+    assert context["navigation"][0].items[0].url == reverse("admin:index")
+    assert [(tab.title, tab.current) for tab in context["tabs"]] == [("Overview", False), ("Health", True)]
