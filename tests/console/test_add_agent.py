@@ -57,7 +57,9 @@ def test_the_next_steps_lead_to_a_first_token(signed_in: Page, gatehouse: World)
 
     submit(browser, reverse("admin:authz_client_switch", args=[agent.pk, "approved"]), terms())
     form = browser.get(rule_form).context["adminform"].form
-    filled = {name: form.initial[name] for name in ("name", "clients", "grant_types", "whom", "resources", "scopes")}
+    filled = {
+        name: form.initial[name] for name in ("name", "clients", "grant_types", "acts_for", "resources", "scopes")
+    }
     saved = browser.post(rule_form, filled | {"effect": "allow", "enabled": "on"})
 
     assert saved.status_code == 302, saved.content

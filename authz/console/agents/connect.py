@@ -86,7 +86,7 @@ def rule_url(client: Client, server: ProtectedResource | None) -> str:
         "effect": "allow",
         "clients": client.client_id,
         "grant_types": client.grant_types,
-        "whom": "machine" if is_for_itself else "people",
+        "acts_for": "machine" if is_for_itself else "people",
     }
     if server is not None:
         scopes = server.scopes.exclude(sensitivity=Scope.Sensitivity.HIGH).order_by("name")

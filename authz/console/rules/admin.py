@@ -117,7 +117,7 @@ class RuleAdmin(ConsoleAdmin):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """What an address fills in (authz/console/agents/connect.py): to be looked at and saved."""
         asked = request.GET
-        one = {name: asked[name] for name in ("name", "effect", "clients", "whom", "users") if name in asked}
+        one = {name: asked[name] for name in ("name", "effect", "clients", "acts_for", "users") if name in asked}
         return one | {name: asked.getlist(name) for name in LISTS if name in asked}
 
     def get_urls(self) -> list[URLPattern]:
