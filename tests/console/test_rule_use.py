@@ -49,6 +49,36 @@ def test_the_list_says_never_of_a_rule_that_decided_nothing(signed_in: Page, gat
     assert '<span class="soft">never</span>' in page
 
 
+# --- What stands first
+
+
+def listed(signed_in: Page, **asked: str) -> list[str]:
+    return [row.name for row in signed_in("administrator").get(LIST, asked).context["cl"].result_list]
+
+
+def test_what_restricts_stands_first_and_what_is_disabled_last(signed_in: Page, gatehouse: World) -> None:
+    allowed = Rule.objects.get(name=MACHINES)
+    for name, effect, enabled in (
+        ("B denial", "deny", True),
+        ("Z denial", "deny", True),
+        ("A question", "require_approval", True),
+        ("Off", "deny", False),
+    ):
+        Rule.objects.create(name=name, effect=effect, enabled=enabled, definition=allowed.definition)
+    found = listed(signed_in)
+    assert found[:3] == ["B denial", "Z denial", "A question"]
+    assert found[-1] == "Off"
+    assert found[3:-1] == sorted(found[3:-1]) and MACHINES in found[3:-1]
+
+
+def test_the_list_is_sorted_by_use(signed_in: Page, gatehouse: World) -> None:
+    today, former = datetime.now(UTC), datetime.now(UTC) - timedelta(days=60)
+    for name, day, n in ((MACHINES, today, 5), (PEOPLE, former, 90)):
+        EventCount.objects.create(dimension="rule", slot=counts.slot(day, counts.DAY), value=name, n=n)
+    assert listed(signed_in, o="-4")[0] == MACHINES
+    assert listed(signed_in, o="4")[-1] == MACHINES
+
+
 # --- Several at once
 
 

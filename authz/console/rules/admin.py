@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Case, IntegerField, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -36,6 +36,12 @@ ASKING, ONLY_WHEN = "Approvals", "Only when"
 LISTS = ("grant_types", "groups", "resources", "scopes")
 EFFECT_WORDS = {"allow": "Allow", "deny": "Deny", "require_approval": "Approval"}
 EFFECT_TONES = {"allow": "good", "deny": "bad", "require_approval": "caution"}
+
+# What restricts stands first: a denial outweighs every other rule, and an approval outweighs an allow.
+_WEIGHTS = (Rule.Effect.DENY, Rule.Effect.REQUIRE_APPROVAL, Rule.Effect.ALLOW)
+WEIGHT = Case(
+    *(When(effect=effect, then=Value(place)) for place, effect in enumerate(_WEIGHTS)), output_field=IntegerField()
+)
 
 
 @admin.register(Rule, site=console)
@@ -80,11 +86,18 @@ class RuleAdmin(ConsoleAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Rule | None = None) -> tuple[str, ...]:
         return () if self.has_change_permission(request, obj) else ("in_words",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Rule]:
+        rows = Rule.objects.alias(weight=WEIGHT, times=use.times_of("name"))
+        return rows.order_by(*self.get_ordering(request))
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("-enabled", "weight", "name")
+
     @admin.display(description="rule", ordering="name")
     def name_text(self, rule: Rule) -> SafeString:
         return format_html("<bdi>{}</bdi>", rule.name)
 
-    @admin.display(description="effect", ordering="effect")
+    @admin.display(description="effect", ordering="weight")
     def effect_chip(self, rule: Rule) -> SafeString:
         chips = [chip(EFFECT_WORDS[rule.effect], EFFECT_TONES[rule.effect])]
         if not rule.enabled:
@@ -98,7 +111,7 @@ class RuleAdmin(ConsoleAdmin):
         told = rule.told if hasattr(rule, "told") else sentences.of_rows([rule])[0]
         return format_html('<span class="sentence">{}</span>', told)
 
-    @admin.display(description=f"used in {use.DAYS} days")
+    @admin.display(description=f"used in {use.DAYS} days", ordering="times")
     def used(self, rule: Any) -> SafeString:
         return use.in_words(getattr(rule, "use", use.Use()))
 
