@@ -133,7 +133,9 @@ def refusal() -> str:
 
 class TestTheRound:
     def test_the_page_offers_it_and_the_person_is_signed_in(self, upstream: Upstream) -> None:
-        assert b"Sign in with Corporate IdP" in upstream.browser.get("/accounts/login/").content
+        page = upstream.browser.get("/accounts/login/").content
+        # The organisation's provider comes first, before the password.
+        assert 0 < page.index(b"Sign in with Corporate IdP") < page.index(b'name="password"')
         assert upstream.sign_in("?next=/account/requests/")["Location"] == "/account/requests/"
         assert upstream.browser.session[SESSION_KEY] == str(person("bob").pk)
 

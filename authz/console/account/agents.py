@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from authz import audit, authorizations
 from authz.console.model_admin import person
 from authz.database.transactions import unit_of_work
-from authz.models import AuditEvent, Authorization, Client, Consent, Scope
+from authz.models import AuditEvent, Authorization, Client, Consent, ProtectedResource, Scope
 
 SHOWN = 200
 
@@ -39,7 +39,10 @@ def account(request: HttpRequest) -> HttpResponse:
     last = _last_used([str(row.pk) for row in rows])
     agents: dict[int, dict[str, Any]] = {}
     for row in rows:
-        agent = agents.setdefault(row.client_id, {"client": row.client, "grants": [], "last_used": None})
+        agent = agents.setdefault(
+            row.client_id, {"client": row.client, "grants": [], "servers": set(), "last_used": None}
+        )
+        agent["servers"].add(row.resource_id)
         agent["grants"].append(
             {
                 "row": row,
@@ -70,22 +73,37 @@ def _last_used(ids: list[str]) -> dict[str, datetime]:
 @login_required
 @never_cache
 def end_agent(request: HttpRequest, pk: int) -> HttpResponse:
-    """End all that one agent may do for the person, and delete the consent."""
-    client = get_object_or_404(Client, pk=pk)
-    mine = Authorization.objects.filter(user=person(request), client=client)
+    """End all that one agent may do for the person, and delete the consent; with `?server=…` (an identifier) only at
+    that MCP server.
+    """
+    client, server = get_object_or_404(Client, pk=pk), None
+    mine: dict[str, Any] = {"user": person(request), "client": client}
+    if identifier := request.GET.get("server"):
+        server = get_object_or_404(ProtectedResource, identifier=identifier)
+        mine["resource"] = server
     if request.method == "POST":
-        with unit_of_work():
-            ended = authorizations.end(mine, reason="ended_by_person", now=datetime.now(UTC))
-            # It asks again next time, instead of coming back by itself.
-            withdrawn, _ = Consent.objects.filter(user=person(request), client=client).delete()
-            if withdrawn:
-                subject = str(person(request).subject)
-                audit.record(audit.Event.CONSENT_WITHDRAWN, client_id=client.client_id, subject=subject)
-        messages.success(
-            request,
-            f"“{client.name or client.client_id}” no longer acts for you." if ended else "It had ended already.",
+        where = f" at {server.name or server.identifier}" if server else ""
+        gone = f"“{client.name or client.client_id}” no longer acts for you{where}."
+        messages.success(request, gone if _end(mine) else "It had ended already.")
+        return redirect("account_home")
+    if not Authorization.objects.filter(**mine, revoked=None).exists():
+        return redirect("account_home")
+    return render(request, "account/end_agent.html", {"client": client, "server": server})
+
+
+def _end(mine: dict[str, Any]) -> int:
+    """How many authorizations were ended. `mine` has the user, the client, and a resource where only that is meant."""
+    with unit_of_work():
+        ended = authorizations.end(
+            Authorization.objects.filter(**mine), reason="ended_by_person", now=datetime.now(UTC)
         )
-        return redirect("account_home")
-    if not mine.filter(revoked=None).exists():
-        return redirect("account_home")
-    return render(request, "account/end_agent.html", {"client": client})
+        # It asks again next time, instead of coming back by itself.
+        withdrawn, _ = Consent.objects.filter(**mine).delete()
+        if withdrawn:
+            audit.record(
+                audit.Event.CONSENT_WITHDRAWN,
+                client_id=mine["client"].client_id,
+                subject=str(mine["user"].subject),
+                resource=mine["resource"].identifier if "resource" in mine else "",
+            )
+    return ended
