@@ -119,7 +119,8 @@ PAGES = {
         "DUPX",
         "",
     ),  # what it suggests is for who may see such things: tests/console/test_building_blocks.py
-    "admin:simulator": (SEE, SEE),
+    "admin:simulator": ("DUPX", "DUPX"),
+    "admin:answer": ("DUPX", "DUPX"),
     "admin:who_reaches": (SEE, SEE),
     "admin:reach_matrix": (SEE, SEE),
     "admin:reach_matrix_export": (SEE, SEE),
