@@ -24,7 +24,7 @@ LISTS = {
     "index": 31,
     "authz_client_changelist": 12,
     "authz_protectedresource_changelist": 9,
-    "authz_rule_changelist": 15,
+    "authz_rule_changelist": 20,
     "authz_authorization_changelist": 9,
     "authz_auditevent_changelist": 17,
     "authz_signingkey_changelist": 11,
