@@ -115,6 +115,11 @@ PAGES = {
     "account_request": ("DUPX", "DUPX"),  # redirects a reader to the console, and others nowhere
     "account_decide": ("PX", "PX"),  # and the approvers in a rule or an MCP server
     "admin:index": ("DUPX", "DUPX"),
+    "admin:health": (ADMIN, ADMIN),
+    "admin:add_agent": ("DX", "DX"),
+    "admin:add_agent_as": ("DX", "DX"),
+    "admin:authz_client_connect": (SEE, SEE),  # and a developer, of their own
+    "admin:authz_client_reject": ("PX", "PX"),
     "admin:suggest": (
         "DUPX",
         "",
