@@ -256,7 +256,7 @@ def _refusal(request: Request, error: OAuthError, refused: StrEnum | None) -> An
     if error.status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="gatehouse", charset="UTF-8"'
     body = error.body()
-    if refused is not None:
+    if refused is not None and error.code not in reference.ALIKE:
         body.setdefault("error_uri", reference.address())
     return json_response(body, status=error.status, headers=headers)
 

@@ -4,6 +4,10 @@ from authz import audit
 from authz.conf import conf
 
 
+# Answers that must not be told apart are the same to the byte. Their reference is in the header `X-Request-Id` alone.
+ALIKE = frozenset({"invalid_client", "invalid_grant"})
+
+
 def address() -> str:
     """The `error_uri` of the present request; 32 hexadecimal digits are all that is the request's own.
 
