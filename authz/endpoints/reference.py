@@ -3,7 +3,6 @@
 from authz import audit
 from authz.conf import conf
 
-
 # Answers that must not be told apart are the same to the byte. Their reference is in the header `X-Request-Id` alone.
 ALIKE = frozenset({"invalid_client", "invalid_grant"})
 

@@ -125,7 +125,7 @@ PAGES = {
         "",
     ),  # what it suggests is for who may see such things: tests/console/test_building_blocks.py
     "admin:simulator": ("DUPX", "DUPX"),
-    "admin:answer": (SEE, SEE),  # a developer: answers to agents of their own (tests/console/test_answers.py)
+    "admin:answer": ("", ""),  # of an event without an agent; tests/console/test_answers.py tries those with one
     "admin:who_reaches": (SEE, SEE),
     "admin:reach_matrix": (SEE, SEE),
     "admin:reach_matrix_export": (SEE, SEE),
