@@ -15,7 +15,7 @@ from authz.limits.refusal_sampling import UnrecordedError
 from authz.limits.refused_pages import record_refused_page
 from authz.models import User
 from authz.protocol.errors import RETRY_AFTER, Reason
-from authz.sign_in import whom_to_ask
+from authz.sign_in import contacts
 from authz.telemetry import metrics
 
 # After these nothing was given and nothing refused.
@@ -41,13 +41,13 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     if not isinstance(request.user, User):
         return defaults.permission_denied(request, exception)
     found = request.resolver_match
-    permission = whom_to_ask.permission_of(str(exception), (found.url_name if found else "") or "")
+    permission = contacts.permission_of(str(exception), (found.url_name if found else "") or "")
     # A person who holds it was refused for another reason, such as that the agent is their own.
     is_missing = permission and not request.user.has_perm(permission)
     context = {
         "role": request.user.get_role_display(),
-        "roles": whom_to_ask.roles_with(permission) if is_missing else (),
-        "administrators": whom_to_ask.administrators(),
+        "roles": contacts.roles_with(permission) if is_missing else (),
+        "administrators": contacts.administrators(),
     }
     return render(request, "403.html", context, status=403)
 

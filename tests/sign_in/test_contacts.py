@@ -1,10 +1,10 @@
-"""A page that a person may not open says which role may, and whom to ask."""
+"""A page that a person may not open says which role may, and who can help."""
 
 import pytest
 from django.test import Client as Browser
 
 from authz.models import User
-from authz.sign_in.whom_to_ask import permission_of
+from authz.sign_in.contacts import permission_of
 from tests.support.world import World
 
 
