@@ -109,12 +109,16 @@ def concerns(*, subject: UUID | str = "", resource: str = "", authorization: UUI
     change.
     """
     where = _origin.get()
+    # By position: dataclasses.replace() takes three times as long, and each token comes here twice.
     _origin.set(
-        replace(
-            where,
-            subject=str(subject) or where.subject,
-            resource=resource or where.resource,
-            authorization=str(authorization) or where.authorization,
+        Origin(
+            where.address,
+            where.request_id,
+            where.endpoint,
+            where.proven_client_id,
+            str(subject) or where.subject,
+            resource or where.resource,
+            str(authorization) or where.authorization,
         )
     )
 
