@@ -8,6 +8,9 @@ import trustme
 from django.conf import settings
 from django.test import override_settings
 
+from authz.configuration import apply
+from tests.cimd.discovered import TRUSTED
+from tests.support import world
 from tests.support.document_host import DocumentHost, document_host, write_bundle
 
 CA = trustme.CA()
@@ -22,3 +25,9 @@ def documents(tmp_path: Path) -> Iterator[DocumentHost]:
         }
         with override_settings(GATEHOUSE={**settings.GATEHOUSE, **changed}):
             yield host
+
+
+@pytest.fixture
+def trusting(gatehouse: world.World) -> world.World:
+    apply(TRUSTED)
+    return gatehouse

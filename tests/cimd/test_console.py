@@ -14,8 +14,8 @@ from authz.configuration import apply
 from authz.database import configuration_cache
 from authz.models import AuditEvent, Client, User
 from cimd.models import Document, Policy
+from tests.cimd.discovered import age
 from tests.cimd.documents import jwks
-from tests.cimd.test_discovery import age
 from tests.support import world
 from tests.support.document_host import DocumentHost
 

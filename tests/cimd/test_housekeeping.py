@@ -6,7 +6,7 @@ from authz.approvals.agent_lifecycle import Terms
 from authz.models import Client
 from cimd import admission, housekeeping
 from cimd.models import Document, FetchWindow
-from tests.cimd.test_discovery import find, refusal
+from tests.cimd.discovered import find, refusal
 from tests.support import world
 from tests.support.document_host import DocumentHost
 

@@ -14,9 +14,9 @@ from authz.decisions import simulation
 from authz.models import AuditEvent, Client, User
 from cimd import admission
 from cimd.models import Document
+from tests.cimd.discovered import age
 from tests.cimd.documents import CLAUDE_CODE, jwks
 from tests.cimd.test_console import browser
-from tests.cimd.test_discovery import age
 from tests.support.document_host import DocumentHost
 from tests.support.world import claims, person
 from tests.xaa.company import CHAT, JWT_BEARER, TOKEN_EXCHANGE, Company, refused

@@ -13,9 +13,9 @@ from authz.configuration import apply
 from authz.models import AuditEvent, Client
 from authz.outbound import remote_keys
 from authz.protocol import jwks, jwts
+from tests.cimd.discovered import age
 from tests.cimd.documents import CLAUDE_CODE
 from tests.cimd.documents import jwks as key_set
-from tests.cimd.test_discovery import age
 from tests.support.document_host import DocumentHost
 from tests.support.world import NOTES, PAYROLL, claims, person
 from tests.xaa.company import Company, refused
