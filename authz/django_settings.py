@@ -2,6 +2,7 @@
 them.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -179,6 +180,9 @@ USE_I18N = False
 FORMAT_MODULE_PATH = "authz.console.formats"
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "var" / "static"  # only for a front server that wants the files collected
+# WhiteNoise warns, past the log, of a folder that is not there. In a read-only file system it cannot be made.
+with suppress(OSError):
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},

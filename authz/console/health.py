@@ -8,7 +8,6 @@ from django.template.response import TemplateResponse
 
 from authz.console.navigation import Place
 from authz.console.site import console
-from authz.operations import doctor
 from authz.sign_in.roles import CONFIGURE
 
 
@@ -19,6 +18,9 @@ def health(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     context: dict[str, Any] = {**console.each_context(request), "title": "Health"}
     if request.method == "POST":
+        # Not before it is asked for: it loads the Redis client, and with it what no worker needs.
+        from authz.operations import doctor
+
         found = doctor.examine()
         context |= {
             "findings": [finding for each in found.values() for finding in each],

@@ -188,6 +188,11 @@ def _runs(since: datetime) -> tuple[list[tuple[int, int]], int]:
     first, newest = queries.first_id(since), AuditEvent.objects.aggregate(newest=Max("id"))["newest"]
     if newest is None or newest < first:
         return [], 0
+    ids = AuditEvent.objects.filter(id__gte=first).order_by("id").values_list("id", flat=True)
+    few = list(ids[: MAX_EVENTS_READ + 1])
+    if len(few) <= MAX_EVENTS_READ:
+        # Their number is known: ids have gaps, where transactions were rolled back and events were archived.
+        return [(run[0], run[-1]) for run in (few[start : start + RUN] for start in range(0, len(few), RUN))], len(few)
     total = newest - first + 1
     count = min(-(-total // RUN), MAX_EVENTS_READ // RUN)
     bounds = [newest - run * total // count for run in range(count + 1)]

@@ -139,6 +139,18 @@ def test_of_many_events_a_bounded_number_is_read_evenly_spread(
     assert all('"authz_auditevent"."id" >=' in sql and '"authz_auditevent"."id" <=' in sql for sql in runs)
 
 
+def test_gaps_between_ids_are_no_events(gatehouse: World) -> None:
+    """Transactions that were rolled back, and archives, leave gaps: few events are all read, however far apart."""
+    gatehouse.machine_token()
+    newest = AuditEvent.objects.latest("id")
+    AuditEvent.objects.create(pk=newest.pk + 10 * recorded_questions.MAX_EVENTS_READ, time=newest.time, event="x:y:z")
+    found = recorded_questions.impact(
+        decisions.cached_rules(), decisions.cached_rules(), days=30, now=datetime.now(UTC)
+    )
+    assert found.is_complete
+    assert found.total == found.events == AuditEvent.objects.count()
+
+
 def test_it_stops_when_its_time_is_over_and_says_so(gatehouse: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorded_questions, "RUN", 1)
     monkeypatch.setattr(recorded_questions, "TOGETHER", 1)

@@ -186,7 +186,8 @@ def of_the_suite(pair: CrossApp, node: Path, directory: Path, scenario: str, cli
         command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=SCRIPT_PATIENCE, check=False
     )
     assert answer_file.exists(), suite.stdout + suite.stderr
-    pair.documents.documents["/suite/keys"] = json.loads(keys_file.read_text())
+    # Each scenario has keys of its own and gives them no kid, so each has an address of its own: keys are cached.
+    pair.documents.documents[f"/suite/{scenario}"] = json.loads(keys_file.read_text())
     given: dict[str, Any] = json.loads(answer_file.read_text())
     return given
 
@@ -206,7 +207,7 @@ def test_we_redeem_an_id_jag_of_the_conformance_suites_idp(
     }
     trusted = {
         "issuer": given["issuer"],
-        "jwks_uri": cross_app.documents.url("/suite/keys"),
+        "jwks_uri": cross_app.documents.url("/suite/auth/enterprise-managed-authorization"),
         "accepts": ["id-jag"],
         "subjects": {"match": ["sub"], "create": True},
     }
@@ -245,7 +246,7 @@ def test_we_redeem_a_workload_assertion_of_the_conformance_suite(
     }
     trusted = {
         "issuer": said["iss"],
-        "jwks_uri": cross_app.documents.url("/suite/keys"),
+        "jwks_uri": cross_app.documents.url("/suite/auth/wif-jwt-bearer"),
         "accepts": ["workload"],
         # The suite writes its own authorization server, like platforms with a fixed audience.
         "audience": [said["aud"]],
