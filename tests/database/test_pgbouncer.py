@@ -21,7 +21,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGatehous
     with (
         databases.database(directory, world.configuration()) as url,
         pgbouncer.before(url) as pooled,
-        processes.running(pooled, directory, GATEHOUSE_DATABASE_POOLER="1") as running,
+        processes.running(pooled, directory, GATEHOUSE_DATABASE_POOLER="1", GATEHOUSE_DATABASE_TIMEOUT="6") as running,
     ):
         yield running
 
@@ -57,7 +57,7 @@ def test_a_statement_has_its_deadline_whatever_session_it_gets(server: RunningGa
         holder.execute("LOCK TABLE authz_auditevent IN ACCESS EXCLUSIVE MODE")
         began = time.monotonic()
         assert machine(server) == 503
-        assert 1.5 < time.monotonic() - began < 12
+        assert 5 < time.monotonic() - began < 30
 
 
 def test_no_session_keeps_a_requests_deadline(server: RunningGatehouse) -> None:

@@ -149,7 +149,8 @@ def test_the_last_who_leaves_ends_it(machine: Callable[[Any], None]) -> None:
     async def visits() -> list[tuple[int, bytes]]:
         first, second = Visitor(), Visitor()
         waiting = [asyncio.ensure_future(first.visit()), asyncio.ensure_future(second.visit())]
-        while not begun.is_set():
+        # Until both wait for it: the work begins with the first of them.
+        while not begun.is_set() or errands._under_way["a"]._waiting < 2:
             await asyncio.sleep(0.01)
         first.leaves.set()
         await waiting[0]

@@ -15,7 +15,7 @@ from demo.processes import free_port
 from tests.support.postgresql import ACCOUNT
 
 # Connections to PostgreSQL. Fewer than a server has to PgBouncer, so each of these gets another one all the time.
-SERVERS = 2
+SERVERS = 3
 
 
 @contextmanager
