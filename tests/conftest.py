@@ -34,11 +34,6 @@ def pytest_configure(config: pytest.Config) -> None:
     databases.directory()
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: a third of the time of a run is waiting, for servers and for deadlines."""
-    return (os.cpu_count() or 1) + 1
-
-
 # Tests that use no database, or each in the same way.
 WITHOUT_A_DATABASE = (
     "tests/policy/",
