@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from django.db import OperationalError
 
 from authz.database import greenlets
+from authz.database.concurrency import Locked
 from authz.database.sharing import OneAtATime, SharedRead
 from tests.database.test_greenlets import here, in_time
 
@@ -63,6 +65,22 @@ class TestASharedRead:
         assert [type(answer) for answer in answers] == [OSError] + [type(None)] * 4
         assert reading.begun == 2
 
+    @pytest.mark.parametrize("failure", [OperationalError("the database does not answer"), Locked()], ids=repr)
+    def test_where_the_database_fails_it_fails_for_all_that_waited(self, failure: BaseException) -> None:
+        """Attack: a database that hangs for two seconds keeps the last of twenty requests waiting for forty."""
+        shared, begun = SharedRead(), []
+
+        def read() -> None:
+            begun.append("reading")
+            here().pause(0.0)
+            raise failure
+
+        answers = together(*[lambda: shared.read(read)] * 10)
+        assert [type(answer) for answer in answers] == [type(failure)] * 10
+        assert len(begun) == 1
+        together(lambda: shared.read(lambda: begun.append("read again")))
+        assert begun[-1] == "read again"
+
     def test_in_a_thread_each_reads(self) -> None:
         shared, begun = SharedRead(), []
         for _ in range(3):
@@ -109,6 +127,20 @@ class TestOneAtATime:
                     raise OSError
 
         assert [type(answer) for answer in together(*[make] * 2)] == [OSError, type(None)]
+
+    @pytest.mark.parametrize("failure", [OperationalError("database is locked"), Locked()], ids=repr)
+    def test_where_the_database_fails_it_fails_for_all_that_waited(self, failure: BaseException) -> None:
+        turns, tries = OneAtATime(), list[str]()
+
+        def make() -> None:
+            with turns.turn("rules"):
+                tries.append("try")
+                here().pause(0.0)
+                raise failure
+
+        answers = together(*[make] * 10)
+        assert [type(answer) for answer in answers] == [type(failure)] * 10
+        assert tries == ["try"]
 
     def test_a_client_that_goes_waits_no_longer(self) -> None:
         turns = OneAtATime()

@@ -18,6 +18,9 @@ from django.db import OperationalError, transaction
 from authz.database import raw_sql
 from authz.database.sqlite3 import base
 from authz.database.sqlite3.base import DatabaseWrapper
+from authz.database.sqlite3.log import Log
+
+FULL = 2  # PRAGMA synchronous
 
 # Without it no connection may be made.
 pytestmark = pytest.mark.django_db
@@ -43,6 +46,7 @@ def connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
         made.append(DatabaseWrapper(how, alias=f"turns{len(made)}"))
         made[-1].inc_thread_sharing()
         made[-1].connect()
+        made[-1].execute("PRAGMA journal_mode=WAL")
         return made[-1]
 
     yield connect
@@ -140,6 +144,47 @@ def test_a_single_statement_takes_the_write_lock(monkeypatch: pytest.MonkeyPatch
     assert turns == ["taken", "ended"]
 
 
+WRITES: dict[str, Callable[[DatabaseWrapper], None]] = {
+    "a transaction": lambda connection: write_pages(connection, 1),
+    "a single statement": lambda connection: connection.write_alone(
+        lambda: connection.execute("CREATE TABLE u (x)"),
+    ),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_others_write_while_the_disk_takes_the_log(
+    connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch, write: Callable[[DatabaseWrapper], None]
+) -> None:
+    """Attack: on a slow disk, sixty-four clients that are refused keep a person from signing in (503)."""
+    first, second = connected(), connected()
+    flushed: list[bool] = []
+
+    def flush(log: Log) -> None:
+        flushed.append(is_free(second))
+        second.execute("CREATE TABLE meanwhile (x)")
+
+    first.log()
+    monkeypatch.setattr(Log, "flush", flush)
+    write(first)
+    assert flushed[-1:] == [True]
+    # Elsewhere SQLite waits for the disk itself.
+    assert first.connection.execute("PRAGMA synchronous").fetchone() == (FULL,)
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_what_the_disk_did_not_take_has_failed(
+    connected: Callable[[], DatabaseWrapper], monkeypatch: pytest.MonkeyPatch, write: Callable[[DatabaseWrapper], None]
+) -> None:
+    def fail(_: Log) -> None:
+        raise OSError("input/output error")
+
+    only = connected()
+    monkeypatch.setattr(Log, "flush", fail)
+    with pytest.raises(OperationalError, match="input/output error"):
+        write(only)
+
+
 def test_a_commit_runs_no_checkpoint(connected: Callable[[], DatabaseWrapper], tmp_path: Path) -> None:
     first, second = connected(), connected()
     write_pages(first, 1500)  # SQLite's own default is a thousand
@@ -222,7 +267,6 @@ def test_a_system_that_does_not_list_descriptors_has_checkpoints(
 
 def write_pages(connection: DatabaseWrapper, count: int) -> None:
     """Write at least so many pages to the log."""
-    connection.cursor().execute("PRAGMA journal_mode=WAL")
     connection.cursor().execute("CREATE TABLE IF NOT EXISTS t (x)")
     connection._start_transaction_under_autocommit()
     connection.cursor().execute("INSERT INTO t VALUES (zeroblob(%s))", [4096 * count])

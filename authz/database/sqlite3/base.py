@@ -23,7 +23,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from django.db import Error
+from django.db import Error, OperationalError
 from django.db.backends.sqlite3 import base
 
 from authz.conf import conf
@@ -135,9 +135,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return
         self.take_write_lock()
         try:
+            self._flush_afterwards()
             self.wait_to_write(super()._start_transaction_under_autocommit)  # type: ignore[misc]  # the stubs do not know it
         except BaseException:
-            self.release_write_lock()
+            self._written()
             raise
 
     def wait_to_write(self, write: Callable[[], T]) -> T:
@@ -168,9 +169,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 return write()
         self.take_write_lock()
         try:
-            return self.wait_to_write(write)
+            self._flush_afterwards()
+            outcome = self.wait_to_write(write)
         finally:
-            self.release_write_lock()
+            self._written()
+        self._flush_log()
+        return outcome
 
     def _commit(self) -> None:
         if self._is_in_unit:
@@ -179,7 +183,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             super()._commit()  # type: ignore[misc]  # the stubs do not know it
         finally:
-            self.release_write_lock()
+            self._written()
+        self._flush_log()
 
     def _rollback(self) -> None:
         if self._is_in_unit:
@@ -189,7 +194,31 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             super()._rollback()  # type: ignore[misc]  # the stubs do not know it
         finally:
+            self._written()
+
+    # --- The disk: it takes milliseconds, and others may write meanwhile ---
+
+    def _flush_afterwards(self) -> None:
+        """SQLite itself would keep all others from writing until the disk has the log."""
+        if conf.run_directory is not None:
+            self.ensure_connection()
+            self.execute("PRAGMA synchronous=NORMAL")
+
+    def _written(self) -> None:
+        """Let others write."""
+        try:
+            if conf.run_directory is not None and self.connection is not None:
+                self.execute("PRAGMA synchronous=FULL")
+        finally:
             self.release_write_lock()
+
+    def _flush_log(self) -> None:
+        """Return when the disk has what was committed. Raises `OperationalError`."""
+        if conf.run_directory is not None:
+            try:
+                self.log().flush()
+            except OSError as error:
+                raise OperationalError(f"the disk did not take the log: {error}") from error
 
     # --- Group commit (authz/database/sqlite3/group_commit.py) ---
 
@@ -234,10 +263,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """
         self.ensure_connection()
         if self._carry() > LONG_LOG:
-            self._flush()
+            self._flush_pages()
             # More was committed meanwhile.
             self._carry()
-            self._flush()
+            self._flush_pages()
             self.take_write_lock()
             try:
                 self._carry()
@@ -250,7 +279,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             _, pages, _ = self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         return int(pages)
 
-    def _flush(self) -> None:
+    def _flush_pages(self) -> None:
         """Flush the moved pages to the disk. SQLite does so only when all of the log is moved, and then writers wait.
 
         It uses SQLite's own descriptor: closing another one of that file would release this process's locks on it.
