@@ -21,10 +21,10 @@ MAX_REQUESTS_READ = 200
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What has to be answered, once for each rule that asked, and who owns the MCP server."""
+    """What has to be answered, once for each rule that asked, and the keys of the MCP server's owners."""
 
     demands: tuple[Approvers, ...]
-    owner: int | None
+    owners: frozenset[int]
 
     def means(self, person: User) -> list[Approvers]:
         """The demands that this person can answer."""
@@ -32,7 +32,7 @@ class Panel:
         return [
             demand
             for demand in self.demands
-            if demand.mean(username=person.username, groups=groups, role=person.role, is_owner=self.owner == person.pk)
+            if demand.mean(username=person.username, groups=groups, role=person.role, is_owner=person.pk in self.owners)
         ]
 
     def in_words(self) -> str:
@@ -45,10 +45,12 @@ def panel(request: AccessRequest) -> Panel:
 
 
 def panels(requests: Sequence[AccessRequest]) -> list[Panel]:
-    """Who decides each of them, for two queries in all."""
+    """Who decides each of them, for three queries in all."""
     servers = {
         row.identifier: row
-        for row in ProtectedResource.objects.filter(identifier__in={request.resource for request in requests})
+        for row in ProtectedResource.objects.filter(
+            identifier__in={request.resource for request in requests}
+        ).prefetch_related("owners")
     }
     names = {name for request in requests for name in request.context.get("rules", ())}
     rules = list(Rule.objects.filter(name__in=names, effect=Rule.Effect.REQUIRE_APPROVAL).order_by("id"))
@@ -60,7 +62,7 @@ def panels(requests: Sequence[AccessRequest]) -> list[Panel]:
         found.append(
             Panel(
                 demands=tuple(dict.fromkeys(_approvers(given, server) for given in named)),
-                owner=server.owner_id if server else None,
+                owners=server.owner_keys() if server else frozenset(),
             )
         )
     return found
@@ -74,7 +76,7 @@ def _approvers(given: object, server: ProtectedResource | None) -> Approvers:
             except RuleError:
                 # Written past `apply` and the console: the approvers aren't known, so administrators decide.
                 return Approvers(roles=("administrator",))
-    if server is not None and server.owner_id is not None:
+    if server is not None and server.owner_keys():
         return Approvers(owner=True, roles=("administrator",))
     return Approvers(roles=("administrator", "approver"))
 
@@ -103,20 +105,20 @@ def are_enough(request: AccessRequest, by: Sequence[User]) -> bool:
 
 
 def who(request: AccessRequest, most: int = SHOWN) -> list[User]:
-    """Some of those who may decide it and have not yet, the MCP server's owner first."""
+    """Some of those who may decide it and have not yet, the MCP server's owners first."""
     deciding = panel(request)
     found = _meant(deciding).exclude(role=User.Role.AUDITOR)
     found = found.exclude(pk__in=[pk for pk in (request.user_id, request.client.owner_id) if pk is not None])
     found = found.exclude(access_votes__request=request).order_by("-role", "username").distinct()
-    return sorted(found[:most], key=lambda person: person.pk != deciding.owner)
+    return sorted(found[:most], key=lambda person: person.pk not in deciding.owners)
 
 
 def _meant(deciding: Panel) -> QuerySet[User]:
     meant = Q(pk__in=[])
     for demand in deciding.demands:
         meant |= Q(username__in=demand.users) | Q(groups__name__in=demand.groups) | Q(role__in=demand.roles)
-        if demand.owner and deciding.owner is not None:
-            meant |= Q(pk=deciding.owner)
+        if demand.owner:
+            meant |= Q(pk__in=deciding.owners)
     return User.objects.filter(meant, is_active=True)
 
 

@@ -112,6 +112,7 @@ def _end(row: Row, now: datetime) -> None:
             _end_person(row, now)
         case ProtectedResource():
             row.introspection_clients.clear()
+            row.owners.clear()
             row.ended, row.is_active, row.is_default, row.owner = now, False, False, None
             row.save()
 
@@ -128,6 +129,7 @@ def _end_client(row: Client, now: datetime) -> None:
 def _end_person(row: User, now: datetime) -> None:
     row.owned_clients.update(owner=None)
     row.owned_resources.update(owner=None)
+    row.co_owned_resources.clear()
     row.groups.clear()
     row.user_permissions.clear()
     row.ended, row.is_active, row.role, row.email = now, False, User.Role.NONE, ""

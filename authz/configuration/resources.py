@@ -11,7 +11,7 @@ from authz.authorizations import removal
 from authz.clients import identifiers
 from authz.configuration.rules import nested
 from authz.configuration.shown_text import ShownField
-from authz.models import Client, ProtectedResource, Scope
+from authz.models import Client, ProtectedResource, Scope, User
 from authz.models.pending_answer import PendingAnswer
 from authz.policy import Approvers, RuleError
 from authz.protocol.errors import OAuthError
@@ -42,6 +42,7 @@ class ResourceSerializer(serializers.Serializer[Any]):
     default = serializers.BooleanField(default=False)
     active = serializers.BooleanField(default=True)
     owner = serializers.CharField(default=None, allow_null=True)
+    owners = serializers.ListField(child=serializers.CharField(), default=list)
     approvers = serializers.JSONField(default=None, allow_null=True)
     access_token_lifetime = serializers.IntegerField(default=600, min_value=30, max_value=86_400)
     access_token_signing_alg = serializers.ChoiceField(
@@ -80,7 +81,9 @@ def natural_key(item: Mapping[str, Any]) -> str:
 
 
 def rows() -> QuerySet[ProtectedResource]:
-    found = ProtectedResource.objects.select_related("owner").prefetch_related("scopes", "introspection_clients")
+    found = ProtectedResource.objects.select_related("owner").prefetch_related(
+        "scopes", "introspection_clients", "owners"
+    )
     return found.order_by("identifier")
 
 
@@ -91,6 +94,7 @@ def as_item(row: ProtectedResource) -> dict[str, Any]:
         "default": row.is_default,
         "active": row.is_active,
         "owner": row.owner.username if row.owner else None,
+        "owners": sorted(person.username for person in row.owners.all()),
         "approvers": row.approvers,
         "access_token_lifetime": row.access_token_lifetime,
         "access_token_signing_alg": row.access_token_signing_alg,
@@ -118,7 +122,7 @@ def write(item: Mapping[str, Any]) -> None:
             "is_default": item["default"],
             "ended": None,
             "is_active": item["active"],
-            "owner": _owner(item["owner"]),
+            "owner": None if item["owner"] is None else _person("owner", item["owner"]),
             "approvers": item["approvers"],
             "access_token_lifetime": item["access_token_lifetime"],
             "access_token_signing_alg": item["access_token_signing_alg"],
@@ -126,6 +130,7 @@ def write(item: Mapping[str, Any]) -> None:
             "pending_answer": item["pending_answer"],
         },
     )
+    row.owners.set([_person("owners", username) for username in item["owners"]])
     row.introspection_clients.set([_client(client_id) for client_id in item["introspection_clients"]])
     _write_scopes(row, item["scopes"])
 
@@ -157,15 +162,11 @@ def _write_scopes(row: ProtectedResource, wanted: list[dict[str, Any]]) -> None:
         )
 
 
-def _owner(username: str | None) -> Any:
-    from authz.models import User
-
-    if username is None:
-        return None
-    owner = User.objects.filter(username=username).first()
-    if owner is None:
-        raise serializers.ValidationError({"owner": f"there is no user {username}"})
-    return owner
+def _person(member: str, username: str) -> User:
+    found = User.objects.filter(username=username).first()
+    if found is None:
+        raise serializers.ValidationError({member: f"there is no user {username}"})
+    return found
 
 
 def _client(client_id: str) -> Client:

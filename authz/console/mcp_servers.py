@@ -23,7 +23,7 @@ from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets import resource_check, snippets
 from authz.console.widgets.display import chip, count, foreign
-from authz.console.widgets.fields import AgentsField, ApproversField, PersonField, ShownField, with_count
+from authz.console.widgets.fields import AgentsField, ApproversField, PeopleField, PersonField, ShownField, with_count
 from authz.console.widgets.toolbar import Tool
 from authz.models import ProtectedResource, Scope
 from authz.policy import RuleError
@@ -43,6 +43,13 @@ ASKING = "Approvals"
 
 class ResourceForm(Form):
     owner = PersonField(required=False, help_text="The user name of the person who is responsible for it.")
+    owners = PeopleField(
+        required=False,
+        label="Other owners",
+        widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
+        help_text="One user name a line. They have the same rights as the owner: they see who reaches it, word its"
+        " scopes, and decide on requests for access.",
+    )
     approvers = ApproversField(
         required=False,
         label="Who approves",
@@ -62,7 +69,7 @@ class ResourceForm(Form):
     class Meta:
         model = ProtectedResource
         fields = (
-            "name", "identifier", "owner", "is_active", "is_default", "access_token_lifetime",
+            "name", "identifier", "owner", "owners", "is_active", "is_default", "access_token_lifetime",
             "access_token_signing_alg", "status_list", "pending_answer", "introspection_clients",
         )  # fmt: skip
         labels: ClassVar = {
@@ -157,7 +164,7 @@ class ResourceAdmin(ConsoleAdmin):
     search_help_text = "Name or identifier"
     ordering = ("name",)
     fieldsets = (
-        (None, {"fields": ("name", "identifier", "owner", ("is_active", "is_default"))}),
+        (None, {"fields": ("name", "identifier", "owner", "owners", ("is_active", "is_default"))}),
         (
             "Tokens",
             {
@@ -236,7 +243,7 @@ class ResourceAdmin(ConsoleAdmin):
         names = [scope.name for scope in row.scopes.all()]
         checked: list[resource_check.Finding] | None = None
         # A POST, since it sends a request to another server, and only for people who may change this MCP server.
-        may_check = request.user.has_perm("authz.change_protectedresource") or row.owner_id == request.user.pk
+        may_check = request.user.has_perm("authz.change_protectedresource") or request.user.pk in row.owner_keys()
         if request.method == "POST" and may_check:
             checked = protection.check(row, names, person(request))
         context = {

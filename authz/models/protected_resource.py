@@ -1,6 +1,6 @@
 """Protected resources: MCP servers, named by their canonical URI (RFC 9728, RFC 8707), and their scopes."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -24,6 +24,12 @@ class ProtectedResource(models.Model):
     is_active = models.BooleanField(default=True)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="owned_resources"
+    )
+    owners = models.ManyToManyField(
+        settings.AUTH_USER_MODEL,
+        blank=True,
+        related_name="co_owned_resources",
+        help_text="Others with the same rights as the owner.",
     )
     approvers = models.JSONField(
         null=True, blank=True, help_text="The approvers where a rule requires approval and names none."
@@ -59,6 +65,16 @@ class ProtectedResource(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.identifier
+
+    def owner_keys(self) -> frozenset[int]:
+        """The keys of its owners: the one who is named first, and all others."""
+        first = () if self.owner_id is None else (self.owner_id,)
+        return frozenset((*first, *(person.pk for person in self.owners.all())))
+
+
+def owned_by(person: Any) -> models.Q:
+    """The MCP servers of which a person is an owner. A query with it needs `distinct()`."""
+    return models.Q(owner=person) | models.Q(owners=person)
 
 
 class Scope(models.Model):

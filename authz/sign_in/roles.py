@@ -11,6 +11,7 @@ from django.contrib.auth.backends import BaseBackend
 from django.db.models import Model, Q, QuerySet
 
 from authz.models import AccessRequest, Client, CutOff, ProtectedResource, User
+from authz.models.protected_resource import owned_by
 
 APPROVE_AGENTS = "authz.approve_client"
 END_AUTHORIZATIONS = "authz.end_authorization"
@@ -86,7 +87,7 @@ def may_cut_off(user: User, kind: str, identifier: str) -> bool:
     MCP servers they own."""
     if user.has_perm(CUT_OFF.get(kind, CUT_OFF[""])):
         return True
-    owned = ProtectedResource.objects.filter(identifier=identifier, owner=user)
+    owned = ProtectedResource.objects.filter(owned_by(user), identifier=identifier)
     return kind == "resource" and user.has_perm(END_AUTHORIZATIONS) and owned.exists()
 
 

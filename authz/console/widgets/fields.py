@@ -89,6 +89,28 @@ class PersonField(forms.CharField):
         return (self.prepare_value(initial) or "") != (data or "")
 
 
+class PeopleField(LinesField):
+    """People by user name, one a line."""
+
+    def widget_attrs(self, widget: forms.Widget) -> Any:
+        return {**super().widget_attrs(widget), **attributes("people")}
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, Iterable) and not isinstance(value, str):
+            return "\n".join(person.username for person in value)
+        return value
+
+    def clean(self, value: Any) -> list[User]:  # type: ignore[override]  # a field may clean to what it likes
+        names = super().clean(value)
+        found = {person.username: person for person in User.objects.filter(username__in=names)}
+        if unknown := [name for name in names if name not in found]:
+            raise forms.ValidationError(f"No person has this user name: {', '.join(unknown)}")
+        return list(found.values())
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return sorted(person.username for person in initial or ()) != sorted(str(data or "").split())
+
+
 class ApproversField(forms.CharField):
     """Who approves, one a line: `owner`, `role:approver`, `group:payroll-leads`, `user:olga`. How many of them it takes
     is another field's business: `with_count` puts both together."""
