@@ -8,3 +8,4 @@ class ConsoleEvent(StrEnum):
     PROTECTION_CHECKED = "console:protection:checked"
     REFUSED = "console:request:refused"
     AUDIT_EXPORTED = "audit:events:exported"
+    REACH_EXPORTED = "policy:reach:exported"

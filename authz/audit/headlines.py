@@ -18,6 +18,7 @@ _HEADLINES = {
     "authorize:request:refused": "Authorization request refused",
     "policy:access_request:explained": "Reason added to an access request",
     "policy:access_request:seconded": "Access request approved by one of several",
+    "policy:reach:exported": "Who reaches what exported",
     "policy:access:cut_off": "Access ended",
     "policy:access:undo_refused": "Undo refused",
     "person:session:started": "Signed in",

@@ -7,7 +7,7 @@ import time
 import pytest
 from django.urls import reverse
 
-from authz.models import Client, Rule
+from authz.models import AuditEvent, Client, Rule, User
 from tests.console.conftest import Page
 from tests.support.world import NOTES, World
 
@@ -85,6 +85,19 @@ def test_the_export_has_every_cell_with_its_scopes(signed_in: Page) -> None:
     lines = list(csv.DictReader(io.StringIO(response.content.decode())))
     (line,) = [line for line in lines if line["client_id"] == "nightly-report"]
     assert (line["identifier"], line["for"], line["now"]) == (NOTES, "itself", "mcp:read")
+
+
+def test_the_export_is_in_the_audit_with_its_filters(signed_in: Page) -> None:
+    signed_in("auditor").get(f"{PATH[:-1]}.csv", {"agent": "nightly"})
+    event = AuditEvent.objects.get(event="policy:reach:exported")
+    assert event.subject == str(User.objects.get(username="dana").subject)
+    assert event.detail == {"by": "dana", "form": "csv", "query": "agent=nightly"}
+
+
+@pytest.mark.parametrize("role", ["developer", "none"])
+def test_other_roles_export_nothing(signed_in: Page, role: str) -> None:
+    assert signed_in(role).get(f"{PATH[:-1]}.csv").status_code in {302, 403}
+    assert not AuditEvent.objects.filter(event="policy:reach:exported").exists()
 
 
 def test_a_thousand_agents_are_paged_and_answer_in_time(signed_in: Page, gatehouse: World) -> None:

@@ -12,7 +12,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from authz import decisions
+from authz import audit, decisions
+from authz.audit.console_events import ConsoleEvent
+from authz.console.model_admin import person
 from authz.console.navigation import Place
 from authz.console.refusing import one_of, read_number
 from authz.console.site import console
@@ -92,8 +94,13 @@ def matrix(request: HttpRequest) -> HttpResponse:
 
 @console.page("reach/matrix.csv", "reach_matrix_export")
 def export(request: HttpRequest) -> HttpResponse:
-    """The table without its pages, a line for each agent, server and subject that reaches it."""
+    """The table without its pages, a line for each agent, server and subject that reaches it; it is recorded."""
     table = _table(request, _people(request))
+    audit.record(
+        ConsoleEvent.REACH_EXPORTED,
+        subject=str(person(request).subject),
+        detail={"by": request.user.get_username(), "form": "csv", "query": request.GET.urlencode()[:2000]},
+    )
     response = HttpResponse("".join(exports.csv_lines(HEADER, _lines(table))), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="gatehouse-reach.csv"'
     return response
