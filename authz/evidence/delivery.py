@@ -10,11 +10,13 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ALL_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db import connection
-from django.db.models import F, Min, Q
+from django.db.models import F, Min, Q, QuerySet
 
 from authz.conf import conf
+from authz.database import leases
 from authz.database.due import due as due_by
 from authz.evidence import checkpoint_keys, leaves, proofs, targets
 from authz.evidence.destination_tokens import token_of
@@ -30,9 +32,8 @@ logger = logging.getLogger(__name__)
 
 EVERY = 2.0
 FORMATS = {"jsonl": json_lines, "ocsf": ocsf, "cef": cef}
-# Seconds after which a run begins no new batch. The lease is longer than that and the longest delivery together.
+# Seconds after which a run begins no new batch.
 BUDGET = 10.0
-LEASE = 60.0
 BATCH = 500
 BATCH_BYTES = 1024 * 1024
 SEGMENTS = 64
@@ -73,7 +74,7 @@ def _up() -> list[str]:
 
 
 def _is_up(now: float) -> Q:
-    return due_by("next_try", now, LONGEST_REST) & due_by("lease_until", now, LEASE)
+    return due_by("next_try", now, LONGEST_REST) & due_by("lease_until", now, leases.LEASE)
 
 
 def measures() -> Mapping[str, tuple[str, float]]:
@@ -102,21 +103,33 @@ def _serve(name: str) -> None:
     """Deliver batches to one destination for a while, if this process gets its lease."""
     row = AuditDestination.objects.filter(name=name)
     now = time.time()
+    until = now + leases.LEASE
     # One conditional statement decides (invariant 3): two concurrent deliveries would mix up the order.
-    if not row.filter(_is_up(now), enabled=True).update(lease_until=now + LEASE):
+    if not row.filter(_is_up(now), enabled=True).update(lease_until=until):
         return
+    with leases.renewed(row, until, time.time) as lease:
+        ended = _tell(row)
+    lease.release(**ended)
+
+
+def _tell(row: QuerySet[AuditDestination]) -> dict[str, Any]:
+    """What the row says afterwards, if it failed."""
     ends = time.monotonic() + BUDGET
     try:
         while time.monotonic() < ends and _tell_next(row.get()):
             pass
     except Exception as error:  # any failure stops this destination only
         if not isinstance(error, (OutboundError, OSError, WrongKeyError, DeliveryError)):
-            logger.exception("telling the audit to %s failed", name)
+            logger.exception("telling the audit to %s failed", row.get().name)
         failure = _told(error)[:200].replace("\0", "")
         rest = min(REST * 2 ** min(row.get().failures, 10), LONGEST_REST)
-        row.update(failures=F("failures") + 1, failure=failure, failed=datetime.now(UTC), next_try=time.time() + rest)
-    finally:
-        row.update(lease_until=0)
+        return {
+            "failures": F("failures") + 1,
+            "failure": failure,
+            "failed": datetime.now(UTC),
+            "next_try": time.time() + rest,
+        }
+    return {}
 
 
 def _told(error: Exception) -> str:

@@ -2,24 +2,26 @@
 
 `PERIODIC_TASKS` in authz/settings.py names modules with `EVERY` (seconds) and `run()`. Each node runs them in a process
 of its own (authz/serving/processes.py), each task in its own thread: they take no time from token requests, and one
-that hangs delays no other. The process that takes a task's lease runs it, so one of many nodes does. A lease expires if
-its holder dies, and ends at once where another process of the same host notices that
-(authz/telemetry/process_names.py). A task works in batches that end well within `LEASE`, and is correct even if two
-processes run it at once: a lease saves work, it does not ensure safety.
+that hangs delays no other. The process that takes a task's lease runs it, so one of many nodes does. A lease is renewed
+while the task runs (authz/database/leases.py). It expires seconds after its holder was killed, and ends at once where
+another process of the same host notices that (authz/telemetry/process_names.py). A task is correct even if two
+processes run it at once, as they do after one was stopped for a while: a lease saves work, it does not ensure safety.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from django.db import Error as DatabaseFailure
 from django.db import close_old_connections, connections
 from django.db.models import F, Q
 
 from authz import registry
-from authz.database import clocks
+from authz.database import clocks, leases
 from authz.database.due import due as is_due_by
+from authz.database.leases import LEASE
 from authz.models import PeriodicTask
 from authz.operations import log_repeats
 from authz.protocol.moments import is_due
@@ -27,7 +29,6 @@ from authz.telemetry import metrics, process_names
 
 logger = logging.getLogger(__name__)
 
-LEASE = 60.0
 # Seconds between looks at the table; what a task is late at most.
 POLL_SECONDS = 1.0
 # Runs a task by its name unless another process does: with the clock, and the process that had its lease.
@@ -118,18 +119,23 @@ def _run(name: str, task: registry.PeriodicTask, now: Callable[[], float], seen:
     is_free = is_due_by("lease_until", began, LEASE)
     if process_names.has_ended(seen):
         is_free |= Q(holder=seen)
-    taken = {"lease_until": began + LEASE, "holder": process_names.own()}
+    until = began + LEASE
+    taken = {"lease_until": until, "holder": process_names.own()}
     if not row.filter(is_free, is_due_by("due", began, task.EVERY)).update(**taken):
         return False
+    with leases.renewed(row, until, now) as lease:
+        ended = _result(name, task, began, now)
+    lease.release(holder="", **ended)
+    return True
+
+
+def _result(name: str, task: registry.PeriodicTask, began: float, now: Callable[[], float]) -> dict[str, Any]:
+    """Run it. What its row says afterwards."""
     try:
         is_more = task.run() is True
     except Exception as error:
         logger.exception("the periodic task %s failed", name)
         failure = f"{type(error).__name__}: {error}"[:200].replace("\0", "")
-        row.update(
-            lease_until=0, holder="", due=now() + task.EVERY, failed=now(), failures=F("failures") + 1, failure=failure
-        )
-    else:
-        due = now() + POLL_SECONDS if is_more else began + task.EVERY
-        row.update(lease_until=0, holder="", due=due, succeeded=now(), failures=0, failure="")
-    return True
+        return {"due": now() + task.EVERY, "failed": now(), "failures": F("failures") + 1, "failure": failure}
+    due = now() + POLL_SECONDS if is_more else began + task.EVERY
+    return {"due": due, "succeeded": now(), "failures": 0, "failure": ""}

@@ -1,4 +1,4 @@
-"""A PostgreSQL cluster of a test's own, for tests that stop it."""
+"""A PostgreSQL cluster of a test's own, for tests that stop it or need other settings."""
 
 import os
 import resource
@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,22 +54,26 @@ class Cluster:
 
 
 @contextmanager
-def cluster(*, largest_file: int = resource.RLIM_INFINITY) -> Iterator[Cluster]:
-    """A new one, which goes with the test. A table of `largest_file` bytes cannot grow, as on a disk that is full. The
-    files of the write-ahead log are 16 MB.
+def cluster(
+    *, largest_file: int = resource.RLIM_INFINITY, settings: Mapping[str, str] = {}, of: Path | None = None
+) -> Iterator[Cluster]:
+    """A new one, which goes with the test; `of` is the directory of one that exists and does not run. A table of
+    `largest_file` bytes cannot grow, as on a disk that is full. The files of the write-ahead log are 16 MB. It need not
+    survive a power cut, unless `settings` say so.
     """
     with tempfile.TemporaryDirectory(prefix="gatehouse-cluster-", ignore_cleanup_errors=True) as directory:
-        data, port = Path(directory), free_port()
+        data, port = of or Path(directory), free_port()
         if os.getuid() == 0:
-            shutil.chown(data, ACCOUNT)
-        initdb = ["initdb", "--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", f"--pgdata={data}"]
-        _start(*initdb).wait(timeout=120)
+            shutil.chown(directory, ACCOUNT)
+        if of is None:
+            initdb = ["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", f"--pgdata={data}"]
+            run("initdb", *initdb)
         made = Cluster(data, port)
         server = _start(
             *(
                 "postgres",
                 "-D",
-                directory,
+                str(data),
                 "-p",
                 str(port),
                 "-h",
@@ -79,6 +83,7 @@ def cluster(*, largest_file: int = resource.RLIM_INFINITY) -> Iterator[Cluster]:
                 "-F",
                 "-c",
                 "autovacuum=off",
+                *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
             ),
             largest_file=largest_file,
         )
@@ -101,6 +106,13 @@ def _wait_for(made: Cluster, server: subprocess.Popen[bytes]) -> None:
             time.sleep(0.1)
         else:
             return
+
+
+def run(program: str, *arguments: str) -> None:
+    """One of PostgreSQL's programs, as its account. Raises `CalledProcessError`."""
+    process = _start(program, *arguments)
+    if process.wait(timeout=120):
+        raise subprocess.CalledProcessError(process.returncode, program)
 
 
 def _start(program: str, *arguments: str, largest_file: int = resource.RLIM_INFINITY) -> subprocess.Popen[bytes]:
