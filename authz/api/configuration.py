@@ -130,4 +130,5 @@ def change_as_item(change: Change) -> dict[str, Any]:
         "action": change.action,
         "before": dict(change.before),
         "after": dict(change.after),
+        **({"rules": list(change.rules)} if change.rules else {}),
     }

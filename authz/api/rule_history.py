@@ -141,17 +141,19 @@ class Effect(ApiView):
         except RuleError as error:
             raise invalid("rules", str(error)) from None
         effect = recorded_questions.impact(decisions.cached_rules(), new, days=days, now=datetime.now(UTC))
-        groups = [
-            {**asdict(group), "direction": group.direction.value, "last": group.last.isoformat()}
-            for group in effect.groups[:MAXIMUM_ROWS]
-        ]
-        return Response(
-            {
-                "looked_at": effect.looked_at,
-                "is_complete": effect.is_complete,
-                "asks": effect.questions,
-                "changed": effect.changed,
-                "groups": groups,
-                "more": len(effect.groups) > MAXIMUM_ROWS,
-            }
-        )
+        return Response(effect_as_item(effect))
+
+
+def effect_as_item(effect: recorded_questions.Impact) -> dict[str, Any]:
+    groups = [
+        {**asdict(group), "direction": group.direction.value, "last": group.last.isoformat()}
+        for group in effect.groups[:MAXIMUM_ROWS]
+    ]
+    return {
+        "looked_at": effect.looked_at,
+        "is_complete": effect.is_complete,
+        "asks": effect.questions,
+        "changed": effect.changed,
+        "groups": groups,
+        "more": len(effect.groups) > MAXIMUM_ROWS,
+    }

@@ -1,6 +1,6 @@
 """`/configuration/{section}`: the configuration file item by item, with the serializers and writers of `apply`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from django.http import Http404
@@ -13,10 +13,13 @@ from authz.api.framework.paging import page
 from authz.api.framework.problems import Problem
 from authz.api.framework.shapes import PAGED, paged
 from authz.api.framework.view import ApiView, MergePatch, StrictJson, principal_of
-from authz.configuration import Section, revise
+from authz.configuration import Change, Section, revise
+from authz.configuration.name_changes import NAMED_BY_RULES
 from authz.configuration.sections import items, presented
 from authz.models import Client
 from authz.sign_in.roles import CONFIGURE, visible
+
+RULES = {"rules": "change: rules that name what goes change along, in the same transaction. leave: they are told."}
 
 
 class SectionView(ApiView):
@@ -26,9 +29,9 @@ class SectionView(ApiView):
         rows = self.section.rows()
         return visible(principal_of(request).person, rows) if rows.model is Client else rows
 
-    def answer(self, item: Mapping[str, Any], status: int = 200) -> Response:
+    def answer(self, item: Mapping[str, Any], status: int = 200, more: Mapping[str, Any] | None = None) -> Response:
         annotations = getattr(self.section, "annotations", None)
-        beside: dict[str, Any] = annotations(item) if annotations else {}
+        beside: dict[str, Any] = {**(annotations(item) if annotations else {}), **(more or {})}
         return Response({**presented(self.section, item), **beside}, status=status, headers={"ETag": etags.etag(item)})
 
 
@@ -89,7 +92,7 @@ class Item(SectionView):
         if not isinstance(request.data, dict):
             raise Problem(400, "The body must be a JSON object.")
         # Additional members of an answer, such as warnings, may be sent back.
-        ours = getattr(self.section, "ANNOTATIONS", ())
+        ours = {*getattr(self.section, "ANNOTATIONS", ()), *({"rules"} if self._is_named_by_rules else ())}
         return {name: value for name, value in request.data.items() if name not in ours}
 
     def _revised(self, request: Request, key: str, revision: Any) -> Response:
@@ -103,9 +106,35 @@ class Item(SectionView):
             return found
 
         key = self.section.LOOKUP if self._is_single else key
-        revise(self.section, key, checked, by=principal.by, permit=not_ones_own(request))
+        asked = self._asked_rules()
+        changes = revise(
+            self.section, key, checked, by=principal.by, permit=not_ones_own(request), changes_rules=asked == "change"
+        )
         after = items(self.section, key).get(key)
-        return Response(status=204) if after is None else self.answer(after, 200 if was_there[0] else 201)
+        beside = {"rules": _rules(changes)} if asked else {}
+        if after is None:
+            return Response(beside) if asked else Response(status=204)
+        return self.answer(after, 200 if was_there[0] else 201, beside)
+
+    @property
+    def _is_named_by_rules(self) -> bool:
+        return self.section.KEY in NAMED_BY_RULES
+
+    def _asked_rules(self) -> str:
+        """Whether rules change along that name what goes: `change`, `leave`, or "" where it is not asked. Raises
+        `Problem`."""
+        asked = self.given.get("rules", "")
+        if asked not in {"", "change", "leave"}:
+            raise Problem(400, "rules is change or leave.")
+        return asked
+
+
+def _rules(changes: Iterable[Change]) -> dict[str, list[str]]:
+    """The names of the rules that changed along, and of those that go on naming what went."""
+    return {
+        "changed": [change.key for change in changes if change.section == "rules"],
+        "left": list(dict.fromkeys(name for change in changes for name in change.rules)),
+    }
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -144,6 +173,7 @@ def views_of(section: Section) -> tuple[type[Items], type[Item]]:
             "section": section,
             "requires": {"GET": reading, "PUT": CONFIGURE, "PATCH": CONFIGURE, "DELETE": CONFIGURE},
             "takes": {"PUT": whole, "PATCH": part},
+            "query": dict.fromkeys(("PUT", "PATCH", "DELETE"), RULES) if section.KEY in NAMED_BY_RULES else {},
             "answers": {"GET": whole, "PUT": whole, "PATCH": whole},
             "__doc__": Item.__doc__,
         },

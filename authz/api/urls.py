@@ -14,6 +14,7 @@ from authz.api import (
     metadata,
     policy,
     rule_history,
+    rule_names,
     sections,
 )
 from authz.api.framework import schema
@@ -78,6 +79,7 @@ urlpatterns = [
     path("policy/simulate", policy.Simulate.as_view(), name="api_policy_simulate"),
     path("policy/warnings", policy.Warnings.as_view(), name="api_policy_warnings"),
     path("policy/effect", rule_history.Effect.as_view(), name="api_policy_effect"),
+    path("policy/naming", rule_names.Naming.as_view(), name="api_policy_naming"),
     path("policy/history", rule_history.History.as_view(), name="api_policy_history"),
     path("policy/replay", rule_history.Replay.as_view(), name="api_policy_replay"),
     path("audit_events", audit_events.AuditEvents.as_view(), name="api_audit_events"),

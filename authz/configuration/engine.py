@@ -1,28 +1,36 @@
 """Applies a file, and revises one item, for all sections."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from rest_framework.serializers import ListSerializer, Serializer, ValidationError
 
 from authz import audit
 from authz.configuration.document import ConfigurationError, Document, Path, read
+from authz.configuration.name_changes import name_changes
 from authz.configuration.rule_warnings import Warn, rule_warnings
 from authz.configuration.sections import Section, all_sections, items
-from authz.decisions import rule_history
+from authz.database import configuration_cache
+from authz.decisions import rule_history, rule_names
 from authz.models import Generation
+from authz.policy.near_miss import one_of
+from authz.policy.renaming import NameChange
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference that applying made: `action` is created, changed or removed; values in the file's form."""
+    """One difference that applying made: `action` is created, changed or removed; values in the file's form.
+
+    `rules` are the rules that name what it removes, and go on doing so.
+    """
 
     section: str
     key: str
     action: str
     before: Mapping[str, Any]
     after: Mapping[str, Any]
+    rules: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
         """The change as a diff for people."""
@@ -34,6 +42,8 @@ class Change:
                 yield f"    {name}: {before!r} → {after!r}"
             elif self.action == "created" and after not in (None, "", [], {}):
                 yield f"    {name}: {after!r}"
+        if self.rules:
+            yield f"    still named by rules: {one_of(self.rules, most=20)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,7 @@ def apply(
             for key, section in sections.items():
                 if key in document.data:
                     changes += _apply_section(section, document, prune=prune, local=local)
+            changes = _with_rules(changes)
             _permit(changes, permit)
             if warn is not None:
                 warn(rule_warnings(document))
@@ -99,8 +110,12 @@ def revise(
     *,
     by: By,
     permit: Permit | None = None,
+    changes_rules: bool = False,
 ) -> list[Change]:
     """Replace one item by the result of `revision` (None: the item does not exist, or is removed), in one transaction.
+
+    With `changes_rules` the rules change along that name what goes (authz/decisions/rule_names.py); they are among the
+    changes.
 
     Both values are as in the database, secrets included, and no other writer changes the item meanwhile. An exception
     in `revision` undoes everything. Raises `ConfigurationError`.
@@ -118,7 +133,30 @@ def revise(
         _permit(changes, permit)
         for change in changes:
             _record(change, by)
-    return changes
+        rules = _change_rules(changes, by) if changes_rules else []
+        return [*_with_rules(changes), *rules]
+
+
+def _change_rules(changes: list[Change], by: By) -> list[Change]:
+    renamed = [name for change in changes for name in _name_changes(change)]
+    found = rule_names.naming(renamed)
+    rule_names.change_along(found, renamed, by=by.name, subject=by.subject, how="api")
+    return [
+        Change("rules", rule.row.name, "changed", rule.proposal.before.to_mapping(), rule.proposal.after.to_mapping())
+        for rule in found
+        if rule.proposal.after is not None
+    ]
+
+
+def _with_rules(changes: list[Change]) -> list[Change]:
+    """With the rules that name in vain what was removed, as they are in this transaction."""
+    with configuration_cache.bypassed():
+        found = rule_names.naming_each([_name_changes(change) for change in changes])
+    return [replace(change, rules=rules) for change, rules in zip(changes, found, strict=True)]
+
+
+def _name_changes(change: Change) -> list[NameChange]:
+    return name_changes(change.section, change.key, change.before, change.after)
 
 
 def one_at_a_time() -> None:

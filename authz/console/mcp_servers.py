@@ -18,8 +18,9 @@ from authz import keys, resources
 from authz.clients import identifiers
 from authz.conf import conf
 from authz.console import protection
-from authz.console.model_admin import ConsoleAdmin, Form, person
+from authz.console.model_admin import Form, person
 from authz.console.navigation import Place
+from authz.console.rules.naming import AsksAboutRules, settle
 from authz.console.site import console
 from authz.console.widgets import resource_check, snippets
 from authz.console.widgets.display import chip, count, foreign
@@ -28,6 +29,7 @@ from authz.console.widgets.toolbar import Tool
 from authz.models import ProtectedResource, Scope
 from authz.policy import RuleError
 from authz.policy.approvers import MAX_APPROVERS
+from authz.policy.renaming import NameChange, Named
 from authz.protocol.errors import OAuthError
 
 if TYPE_CHECKING:
@@ -121,6 +123,16 @@ class ResourceForm(Form):
         return given
 
 
+def name_changes(was: str, identifier: str, before: dict[int, str], after: dict[int, str]) -> list[NameChange]:
+    """What rules may name: the identifier, and the scopes by their keys, before and after."""
+    found = [] if was == identifier else [NameChange(kind=Named.SERVER, name=was, to=identifier)]
+    for key, name in before.items():
+        # One that was removed and entered again is there.
+        if name not in after.values():
+            found.append(NameChange(kind=Named.SCOPE, name=name, to=after.get(key, ""), server=was))
+    return found
+
+
 class ScopeForm(Form):
     description = ShownField(max_length=255, required=False, widget=forms.TextInput(attrs={"aria-label": "In words"}))
 
@@ -151,7 +163,7 @@ class ScopeInline(ScopeInlineBase):
 
 
 @admin.register(ProtectedResource, site=console)
-class ResourceAdmin(ConsoleAdmin):
+class ResourceAdmin(AsksAboutRules):
     place = Place("Connect", "MCP servers", "server", order=2)
     introduction = "What agents reach. A token is for exactly one of them."
     empty_text = "Add the first MCP server that this gate protects."
@@ -214,6 +226,14 @@ class ResourceAdmin(ConsoleAdmin):
     @admin.display(description="tokens")
     def token_settings(self, row: ProtectedResource) -> str:
         return f"{row.access_token_signing_alg}, {row.access_token_lifetime} s"
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        row = form.instance
+        before = dict(row.scopes.values_list("pk", "name"))
+        super().save_related(request, form, formsets, change)
+        if change:
+            after = dict(row.scopes.values_list("pk", "name"))
+            settle(request, name_changes(str(form.initial["identifier"]), row.identifier, before, after))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
         # Deleting it would delete authorizations that the audit refers to: disable it instead.

@@ -14,10 +14,12 @@ from django.utils.safestring import SafeString
 
 from authz.console.model_admin import ConsoleAdmin, Form
 from authz.console.navigation import Place
+from authz.console.rules.naming import AsksAboutRules, settle
 from authz.console.site import console
 from authz.console.widgets.display import chip, foreign, when
 from authz.console.widgets.toolbar import Tool
 from authz.models import User
+from authz.policy.renaming import NameChange, Named
 from authz.sign_in import memberships, people
 
 _GIVEN_HERE = "Groups that are set here. An identity provider cannot remove them."
@@ -112,7 +114,7 @@ class PersonAdmin(ConsoleAdmin):
 
 
 @admin.register(Group, site=console)
-class GroupAdmin(ConsoleAdmin):
+class GroupAdmin(AsksAboutRules):
     place = Place("Operate", "People", "person", tab="Groups", order=1)
     introduction = "Groups are what rules speak of. Who is in one is said on the page of each person."
     list_display = ("name", "members")
@@ -123,6 +125,21 @@ class GroupAdmin(ConsoleAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         rows: QuerySet[Group] = super().get_queryset(request).annotate(member_count=Count("user"))
         return rows
+
+    def save_model(self, request: HttpRequest, obj: Group, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "name" in form.changed_data:
+            settle(request, [NameChange(kind=Named.GROUP, name=str(form.initial["name"]), to=obj.name)])
+
+    def delete_model(self, request: HttpRequest, obj: Group) -> None:
+        name = obj.name
+        super().delete_model(request, obj)
+        settle(request, [NameChange(kind=Named.GROUP, name=name)])
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Group]) -> None:
+        names = sorted(queryset.values_list("name", flat=True))
+        super().delete_queryset(request, queryset)
+        settle(request, [NameChange(kind=Named.GROUP, name=name) for name in names])
 
     @admin.display(description="members", ordering="member_count")
     def members(self, group: Any) -> SafeString:

@@ -10,7 +10,7 @@ over the time, each found by its primary key.
 import random
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -155,9 +155,18 @@ class Impact:
         )
 
 
-def impact(old: RuleSet, new: RuleSet, *, days: int, now: datetime) -> Impact:
-    """What the new rules would have changed over the last days, in bounded time."""
-    deadline = time.monotonic() + SECONDS
+def impact(
+    old: RuleSet,
+    new: RuleSet,
+    *,
+    days: int,
+    now: datetime,
+    asked_after: Callable[[AccessQuestion], AccessQuestion] | None = None,
+    seconds: float = SECONDS,
+) -> Impact:
+    """What the new rules would have changed over the last days, in about so many seconds. `asked_after` is how they are
+    asked where names change, too (authz/policy/renaming.py)."""
+    deadline = time.monotonic() + seconds
     since = now - timedelta(days=days)
     runs, total = _runs(since)
     questions = looked_at = done = 0
@@ -166,7 +175,7 @@ def impact(old: RuleSet, new: RuleSet, *, days: int, now: datetime) -> Impact:
         events = _read(runs[done : done + TOGETHER], since)
         known = Known.of(events)
         found = [(question, event.time.timestamp()) for event in events if (question := _with_today(event, known))]
-        changes += compare(old, new, found, now.timestamp())
+        changes += compare(old, new, found, now.timestamp(), asked_after=asked_after)
         questions, looked_at, done = questions + len(found), looked_at + len(events), done + TOGETHER
     is_complete = total <= MAX_EVENTS_READ and done >= len(runs)
     return Impact(

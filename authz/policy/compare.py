@@ -1,6 +1,6 @@
 """What a change of the rules would have changed over past questions, before it is saved."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -36,16 +36,20 @@ def compare(
     questions: Iterable[tuple[AccessQuestion, float]],
     now: float,
     approvals: Sequence[Approval] = (),
+    *,
+    asked_after: Callable[[AccessQuestion], AccessQuestion] | None = None,
 ) -> tuple[ChangedDecision, ...]:
     """The past questions (each with its time) that the new rules answer differently than the old ones, in their order.
 
     Both sets are taken as they are in force `now`, as if they had been so all the time; how old a sign-in was, the hour
-    of the day and which approvals lived are those of the question's own time.
+    of the day and which approvals lived are those of the question's own time. `asked_after` is how the new rules are
+    asked the same, where names change with them (renaming.py).
     """
     changes: list[ChangedDecision] = []
     for question, at in questions:
         before = evaluate(question, old, at, approvals, in_force_at=now)
-        after = evaluate(question, new, at, approvals, in_force_at=now)
+        asked = asked_after(question) if asked_after else question
+        after = evaluate(asked, new, at, approvals, in_force_at=now)
         direction = _direction(before, after)
         if direction is not None:
             changes.append(ChangedDecision(question=question, at=at, before=before, after=after, direction=direction))

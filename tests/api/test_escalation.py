@@ -67,6 +67,7 @@ API: dict[str, dict[str, str]] = {
     "api_policy_simulate": {"POST": "UPX"},
     "api_policy_effect": {"POST": "UPX"},
     "api_policy_warnings": LIST,
+    "api_policy_naming": {"POST": "UPX"},
     "api_policy_history": LIST,
     "api_policy_replay": LIST,
     "api_audit_events": LIST,
@@ -82,6 +83,7 @@ BODIES: dict[tuple[str, str], object] = {
     ("api_end_access", "POST"): {"kind": "client", "name": "tool", "reason": "A try."},
     ("api_cut_off", "POST"): {"kind": "client", "name": "tool", "reason": "A try."},
     ("api_policy_simulate", "POST"): {"rules": []},
+    ("api_policy_naming", "POST"): {"kind": "resource", "name": NOTES},
 }  # fmt: skip
 
 SEE, NO_ONE, ADMIN = "UPX", "", "X"

@@ -83,3 +83,19 @@ def test_a_file_that_removes_a_server_tells_of_the_rules_that_still_name_it(gate
 def test_the_organisation_of_the_tests_is_without_warnings(gatehouse: World, tmp_path: Path) -> None:
     _, errors = applied(tmp_path, "rules: []\n", "--strict")
     assert errors == ""
+
+
+def test_what_a_file_removes_is_told_with_the_rules_that_name_it(gatehouse: World, tmp_path: Path) -> None:
+    out, _ = applied(
+        tmp_path, f"resources:\n  - {{identifier: '{NOTES}', scopes: [{{name: 'mcp:read'}}]}}\n", "--dry-run"
+    )
+    assert "still named by rules: “Engineers use agents on Notes”" in out
+
+    out, _ = applied(tmp_path, "clients: []\n", "--prune", "--dry-run")
+    assert out.count("still named by rules: “Agents read notes”") == 3
+
+
+def test_what_a_file_removes_with_its_rules_is_told_of_none(gatehouse: World, tmp_path: Path) -> None:
+    out, errors = applied(tmp_path, "clients: []\nresources: []\nrules: []\n", "--prune", "--dry-run")
+    assert "- resources:" in out
+    assert "still named" not in out and errors == ""

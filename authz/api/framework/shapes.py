@@ -163,7 +163,7 @@ SHIFTS = mapping(
 UNMATCHED = mapping(field=TEXT, value=TEXT, problem=TEXT, suggestion=TEXT)
 CHANGES = mapping(
     applied=SWITCH,
-    changes=a_list(mapping(section=TEXT, key=TEXT, action=TEXT, before=ANY, after=ANY)),
+    changes=a_list(mapping(section=TEXT, key=TEXT, action=TEXT, before=ANY, after=ANY, rules=TEXTS)),
     warnings=a_list(
         mapping(
             rule=TEXT,

@@ -17,10 +17,12 @@ from authz.console.agents.approval_form import ApprovalForm
 from authz.console.agents.reach import reach
 from authz.console.agents.registered import registered_by
 from authz.console.model_admin import person
+from authz.console.rules.naming import asking, settle
 from authz.console.site import console
 from authz.decisions import rule_history
 from authz.limits.refused_pages import record_refused_page
 from authz.models import Client
+from authz.policy.renaming import NameChange, Named
 from authz.protocol.errors import Reason
 from authz.sign_in import form_binding
 from authz.sign_in.roles import APPROVE_AGENTS
@@ -62,7 +64,9 @@ def change_one(request: HttpRequest, rows: QuerySet[Client], pk: int, to: str) -
     form = _approval(request, to, [client])
     if request.method == "POST" and (form is None or form.is_valid()):
         if form is None or form_binding.is_as_shown(request, APPROVAL, *_to_approve([client])):
-            return _change_one(request, client, to, form)
+            if to != Status.RETIRED:
+                return _change_one(request, client, to, form)
+            return asking(request, lambda: _change_one(request, client, to, form), request.path)
         messages.warning(request, form_binding.CHANGED)
     return _confirm(request, to, [client], form)
 
@@ -72,12 +76,18 @@ def _change_one(request: HttpRequest, client: Client, to: str, form: ApprovalFor
     is_overtaken = form is not None and form.is_overtaken
     try:
         if not is_overtaken and change_status(client, to, by=person(request), now=datetime.now(UTC), terms=terms):
+            if to == Status.RETIRED:
+                settle(request, _gone([client]))
             messages.success(request, f"“{client.name or client.client_id}” is {DONE[Status(to)]}.")
         else:
             messages.warning(request, "Another administrator has changed its status already.")
     except agent_lifecycle.CannotApprove as problem:
         messages.error(request, str(problem))
     return HttpResponseRedirect(reverse("admin:authz_client_change", args=[client.pk]))
+
+
+def _gone(clients: Sequence[Client]) -> list[NameChange]:
+    return [NameChange(kind=Named.AGENT, name=client.client_id) for client in clients]
 
 
 def _approval(request: HttpRequest, to: str, clients: Sequence[Client]) -> ApprovalForm | None:
@@ -120,15 +130,26 @@ def change_selected(request: HttpRequest, queryset: QuerySet[Client], to: str) -
     if form is not None and not form_binding.is_as_shown(request, APPROVAL, *_to_approve(clients)):
         messages.warning(request, form_binding.CHANGED)
         return _confirm(request, to, clients, form)
-    now, moved, left = datetime.now(UTC), 0, []
+    if to != Status.RETIRED:
+        return _change_selected(request, clients, to, form)
+    return asking(request, lambda: _change_selected(request, clients, to, form), request.get_full_path())
+
+
+def _change_selected(
+    request: HttpRequest, clients: Sequence[Client], to: str, form: ApprovalForm | None
+) -> HttpResponse | None:
+    now, moved, left = datetime.now(UTC), [], []
     for client in clients:
         try:
             terms = form.terms(client) if form else None
-            moved += change_status(client, to, by=person(request), now=now, terms=terms)
+            if change_status(client, to, by=person(request), now=now, terms=terms):
+                moved.append(client)
         except PermissionDenied as problem:
             record_refused_page(request, Reason.PAGE_FORBIDDEN, f"{client.client_id}: {problem}")
             left.append(f"{client.client_id}: {problem}")
-    messages.success(request, f"{moved} of {len(clients)} {DONE[Status(to)]}.")
+    if to == Status.RETIRED:
+        settle(request, _gone(moved))
+    messages.success(request, f"{len(moved)} of {len(clients)} {DONE[Status(to)]}.")
     if left:
         messages.warning(request, " ".join(left[:10]))
     return None
