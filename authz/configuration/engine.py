@@ -140,7 +140,7 @@ def revise(
 def _change_rules(changes: list[Change], by: By) -> list[Change]:
     renamed = [name for change in changes for name in _name_changes(change)]
     found = rule_names.naming(renamed)
-    rule_names.change_along(found, renamed, by=by.name, subject=by.subject, how="api")
+    rule_names.change_along(found, renamed, by=by.name, subject=by.subject)
     return [
         Change("rules", rule.row.name, "changed", rule.proposal.before.to_mapping(), rule.proposal.after.to_mapping())
         for rule in found

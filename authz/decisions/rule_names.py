@@ -61,35 +61,35 @@ def _naming(changes: Sequence[NameChange], elsewhere: Elsewhere) -> list[NamingR
     return found
 
 
-def change_along(found: Iterable[NamingRule], changes: Sequence[NameChange], *, by: str, subject: str, how: str) -> int:
+def change_along(found: Iterable[NamingRule], changes: Sequence[NameChange], *, by: str, subject: str) -> int:
     """Write each rule that has a proposal, as a new version with its event. Returns how many changed.
 
-    In the caller's transaction, so that the rules and what they name change together.
+    Inside `rule_history.written_by`, as `naming` was, in the transaction of the change: the rules and what they name
+    change together, and no other writer's version is lost.
     """
     because = "; ".join(change.sentence for change in changes)[:500]
     changed = 0
-    with rule_history.written_by(by, how):
-        for each in found:
-            after = each.proposal.after
-            if after is None:
-                continue
-            # In the order of their names, and each by itself: triggers write the history of each row.
-            Rule.objects.filter(pk=each.row.pk).update(
-                definition=each.definition, enabled=after.enabled, updated=datetime.now(UTC)
-            )
-            audit.record(
-                audit.Event.CONFIGURATION_CHANGED,
-                subject=subject,
-                detail={
-                    "kind": "rule",
-                    "name": each.row.name,
-                    "by": by,
-                    "because": because,
-                    "before": each.proposal.before.to_mapping(),
-                    "after": after.to_mapping(),
-                },
-            )
-            changed += 1
+    for each in found:
+        after = each.proposal.after
+        if after is None:
+            continue
+        # In the order of their names, and each by itself: triggers write the history of each row.
+        Rule.objects.filter(pk=each.row.pk).update(
+            definition=each.definition, enabled=after.enabled, updated=datetime.now(UTC)
+        )
+        audit.record(
+            audit.Event.CONFIGURATION_CHANGED,
+            subject=subject,
+            detail={
+                "kind": "rule",
+                "name": each.row.name,
+                "by": by,
+                "because": because,
+                "before": each.proposal.before.to_mapping(),
+                "after": after.to_mapping(),
+            },
+        )
+        changed += 1
     return changed
 
 

@@ -10,8 +10,10 @@ from django.http import HttpResponse
 from django.test import Client as Browser
 
 from authz.configuration import apply
-from authz.models import AuditEvent, Client, ProtectedResource, Rule, RuleChange, Scope
+from authz.decisions import rule_history
+from authz.models import AuditEvent, Client, ProtectedResource, Rule, RuleChange, Scope, User
 from tests.console.conftest import Page
+from tests.support.races import at_once
 from tests.support.world import NOTES, PAYROLL, SECRET, World
 
 NEW = "http://127.0.0.1:9200/notes"
@@ -284,3 +286,30 @@ def test_an_approver_who_may_not_change_rules_sees_them_and_leaves_them(signed_i
 
     assert Client.objects.get(client_id="posting-agent").status == "retired"
     assert "posting-agent" in definition(MACHINES)["clients"]
+
+
+# --- Two at once
+
+
+def signed_in_alice() -> Browser:
+    browser = Browser()
+    browser.force_login(User.objects.get(username="alice"), backend="authz.sign_in.password_backend.PasswordBackend")
+    return browser
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_a_rule_that_is_saved_meanwhile_is_not_lost(committed_gatehouse: World, turn: int) -> None:
+    browser, row = signed_in_alice(), ProtectedResource.objects.get(identifier=NOTES)
+    asked = browser.post(page_of(row), server_form(row, identifier=NEW))
+
+    def shorten() -> None:
+        with rule_history.written_by("bob", "api"):
+            rule = Rule.objects.select_for_update().get(name=MACHINES)
+            rule.definition["max_lifetime"] = 60
+            rule.save()
+
+    at_once([lambda: answered(browser, page_of(row), asked, "change"), shorten])
+
+    name = ProtectedResource.objects.get(pk=row.pk).identifier
+    assert definition(MACHINES)["max_lifetime"] == 60
+    assert definition(MACHINES)["resources"] == definition(PEOPLE)["resources"] == [name]

@@ -43,16 +43,18 @@ class RulesNameIt(Exception):
 
 def settle(request: HttpRequest, changes: Sequence[NameChange]) -> None:
     """In the transaction of a change: do with the rules as the person has said. Raises `RulesNameIt`."""
-    found = rule_names.naming(changes)
-    if not found:
+    if not rule_names.naming(changes):
         return
-    answer = request.POST.get(ANSWER, "")
-    if answer not in {CHANGE, LEAVE} or not form_binding.is_as_shown(request, FORM, *_shown(changes)):
-        raise RulesNameIt(changes, found, is_stale=bool(answer))
-    if answer == CHANGE and _may_change(request):
-        by = person(request)
-        changed = rule_names.change_along(found, changes, by=by.username, subject=str(by.subject), how="console")
-        messages.success(request, "1 rule has changed along." if changed == 1 else f"{changed} rules changed along.")
+    answer, by = request.POST.get(ANSWER, ""), person(request)
+    # From here on no other writer changes rules, so what is read is what is replaced.
+    with rule_history.written_by(by.username, "console"):
+        found = rule_names.naming(changes)
+        if answer not in {CHANGE, LEAVE} or not form_binding.is_as_shown(request, FORM, *_shown(changes)):
+            raise RulesNameIt(changes, found, is_stale=bool(answer))
+        if answer == CHANGE and _may_change(request):
+            changed = rule_names.change_along(found, changes, by=by.username, subject=str(by.subject))
+            are = "1 rule has changed along." if changed == 1 else f"{changed} rules changed along."
+            messages.success(request, are)
 
 
 def asking(request: HttpRequest, view: Callable[[], Answer], back: str) -> Answer | HttpResponse:
