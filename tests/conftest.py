@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,7 +20,7 @@ from authz.authorizations import status_lists
 from authz.database import configuration_cache
 from authz.database.postgresql.pool import pool
 from authz.limits import rate_limits, refusal_sampling
-from tests.support import append_only, databases, rows, world
+from tests.support import append_only, databases, rows, scheduling, world
 from tests.support.clock import Clock
 
 
@@ -32,6 +33,19 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.WHITENOISE_AUTOREFRESH = True
     # Made here by the process that starts the others, so that all have the same.
     databases.directory()
+    if own := getattr(config, "workerinput", None):
+        scheduling.give_way(own["workerid"], own["workercount"])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """`None`: the variable says it."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else scheduling.processes()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> scheduling.Scheduling | None:
+    return scheduling.Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 # Tests that use no database, or each in the same way.
