@@ -36,7 +36,7 @@ class Button:
 class Form:
     action: str
     method: str
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, list[str]] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     buttons: list[Button] = field(default_factory=list)
 
@@ -87,7 +87,9 @@ class Page(HTMLParser):
             ticked = kind not in {"checkbox", "radio"} or "checked" in attributes
             form.types[name] = kind
             if ticked:
-                form.fields[name] = value if kind not in {"checkbox", "radio"} else value or "on"
+                said = value if kind not in {"checkbox", "radio"} else value or "on"
+                # Of several boxes with one name, each that is ticked is sent.
+                form.fields.setdefault(name, []).append(said)
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
@@ -144,7 +146,9 @@ class Person:
             response = self._answer(response)
         raise CannotGoOn(f"no end in sight at {response.url}")
 
-    def _open(self, method: str, url: str, data: dict[str, str] | None = None, referer: str = "") -> requests.Response:
+    def _open(
+        self, method: str, url: str, data: dict[str, list[str]] | None = None, referer: str = ""
+    ) -> requests.Response:
         headers = {"Accept": "text/html"} | ({"Referer": referer, "Origin": _origin(referer)} if referer else {})
         body, query = (data, None) if method == "POST" else (None, data)
         return self.session.request(
@@ -181,12 +185,12 @@ class Person:
             raise CannotGoOn(f"{self.username} cannot sign in: {page.text[:600]}")
         self._tried.add(url)
         password = next(name for name, kind in form.types.items() if kind == "password")
-        form.fields |= {login: self.username, password: self.password}
+        form.fields |= {login: [self.username], password: [self.password]}
         self.told(f"reads “{page.title}” and signs in as {self.username}")
         return self._submit(url, form, next(iter(form.buttons), None))
 
     def _submit(self, url: str, form: Form, button: Button | None) -> requests.Response:
-        pressed = {button.name: button.value} if button and button.name else {}
+        pressed = {button.name: [button.value]} if button and button.name else {}
         return self._open(form.method.upper(), urljoin(url, form.action), data=form.fields | pressed, referer=url)
 
 

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from authz import audit, decisions, registry, resources
 from authz.authorizations import consents
+from authz.authorizations.consents import Remembered
 from authz.endpoints import authorize_precheck, waiting_page
 from authz.endpoints.authorize_request import AuthorizationContext, Offer
 from authz.endpoints.authorize_response import allowed, denied
@@ -16,7 +17,8 @@ from authz.endpoints.consent_page import ConsentPage
 from authz.limits.refusal_sampling import record_unauthenticated
 from authz.models import User
 from authz.policy import AccessQuestion, Decision, Outcome
-from authz.protocol import scopes
+from authz.protocol import consent_choice, scopes
+from authz.protocol.consent_choice import NotOfThisPageError
 from authz.protocol.errors import OAuthError, Reason
 from authz.sign_in.session import BrowserSignIn
 from authz.sign_in.sign_in import sign_in_of
@@ -41,31 +43,62 @@ def decide(request: HttpRequest, context: AuthorizationContext, user: User, sign
         scopes=decision.scopes if context.resource else (),
         identity_scopes=_identity_scopes(context, user, signed_in),
     )
+    remembered = _remembered(context, user)
     if request.method == "POST":
-        return _answered(request, context, offer)
-    if _is_consented(context, offer) and "consent" not in context.request.prompt:
-        return allowed(request, context, offer, has_consented=False)
+        return _answered(request, context, offer, remembered)
+    if not _asks_anew(context) and (known := _answered_before(context, offer, remembered)) is not None:
+        return allowed(request, context, known, has_consented=False)
     if "none" in context.request.prompt:
         raise OAuthError(Reason.CONSENT_REQUIRED)
-    return _page(request, context, offer).response()
+    return _page(request, context, offer, _boxes(context, offer, remembered)).response(unticked=remembered.declined)
 
 
-def _answered(request: HttpRequest, context: AuthorizationContext, offer: Offer) -> HttpResponse:
+def _answered(
+    request: HttpRequest, context: AuthorizationContext, offer: Offer, remembered: Remembered
+) -> HttpResponse:
     """The answer to a form. It counts for what its page showed, and for nothing else (attack 31)."""
     if request.POST.get("deny"):
-        return denied(context, offer.user)
+        return denied(context, offer)
     if not request.POST.get("allow"):
         # A form of another page: what waited for an approval is allowed now.
         return HttpResponseRedirect(authorize_precheck.address(request))
-    page = _page(request, context, offer)
-    if page.is_confirmed():
-        return allowed(request, context, offer, has_consented=True)
+    boxes = request.POST.get("boxes", "").split()
+    page = _page(request, context, offer, boxes)
+    given = [name for name in offer.all_scopes if name not in boxes]
+    # What had no box on the page was allowed before, and still is.
+    if page.is_confirmed() and remembered.allowed.issuperset(given):
+        try:
+            kept = consent_choice.chosen(request.POST.getlist("scope"), boxes=boxes).union(given)
+        except NotOfThisPageError:
+            pass
+        else:
+            return _chosen(request, context, offer.narrowed(kept))
     error = OAuthError(Reason.CONSENT_NOT_AS_SHOWN, facts={"scope": scopes.join(offer.all_scopes)})
     record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=context.client.client_id)
-    return page.response(has_changed=True)
+    page = _page(request, context, offer, _boxes(context, offer, remembered))
+    return page.response(unticked=remembered.declined, has_changed=True)
 
 
-def _page(request: HttpRequest, context: AuthorizationContext, offer: Offer) -> ConsentPage:
+def _chosen(request: HttpRequest, context: AuthorizationContext, offer: Offer) -> HttpResponse:
+    """The answer to what a person left ticked. If nothing is left that the agent could use, that is a denial."""
+    if not consent_choice.is_something(offer.all_scopes, is_for_resource=context.resource is not None):
+        return denied(context, offer)
+    return allowed(request, context, offer, has_consented=True)
+
+
+def _asks_anew(context: AuthorizationContext) -> bool:
+    # > consent: The Authorization Server SHOULD prompt the End-User for consent before returning information to the
+    # > Client. (OpenID Connect Core §3.1.2.1) A client that sends it asks for all of it anew, and no other client does.
+    return "consent" in context.request.prompt
+
+
+def _boxes(context: AuthorizationContext, offer: Offer, remembered: Remembered) -> list[str]:
+    """What the page asks for: what the person has not allowed yet, or all of it."""
+    missing = [name for name in offer.all_scopes if _asks_anew(context) or name not in remembered.allowed]
+    return missing or list(offer.all_scopes)
+
+
+def _page(request: HttpRequest, context: AuthorizationContext, offer: Offer, boxes: Sequence[str]) -> ConsentPage:
     return ConsentPage(
         request,
         params=context.params,
@@ -73,6 +106,7 @@ def _page(request: HttpRequest, context: AuthorizationContext, offer: Offer) -> 
         redirect_uri=context.request.redirect_uri,
         resource=context.resource,
         scopes=offer.all_scopes,
+        boxes=boxes,
         subject=offer.user,
     )
 
@@ -114,18 +148,25 @@ def _question(
     )
 
 
-def _is_consented(context: AuthorizationContext, offer: Offer) -> bool:
-    # > unless the identity of the client can be proven, the request SHOULD be processed as if no previous request had
-    # > been approved. Measures such as claimed "https" scheme redirects MAY be accepted (RFC 8252 §8.6)
-    if not context.client.is_confidential and urlsplit(context.request.redirect_uri).scheme != "https":
-        return False
-    return consents.covers(
-        user=offer.user,
+def _remembered(context: AuthorizationContext, user: User) -> Remembered:
+    """What the person has answered to this client before."""
+    return consents.remembered(
+        user=user,
         client=context.client,
         resource=context.resource,
         redirect_uri=context.request.redirect_uri,
-        scopes=offer.all_scopes,
+        # > unless the identity of the client can be proven, the request SHOULD be processed as if no previous request
+        # > had been approved. Measures such as claimed "https" scheme redirects MAY be accepted (RFC 8252 §8.6)
+        is_proven=context.client.is_confidential or urlsplit(context.request.redirect_uri).scheme == "https",
     )
+
+
+def _answered_before(context: AuthorizationContext, offer: Offer, remembered: Remembered) -> Offer | None:
+    """What the person has allowed of the offer before; None if something in it was never asked, or nothing remains."""
+    known = offer.narrowed(remembered.allowed)
+    has_open_question = bool(remembered.unanswered(offer.all_scopes))
+    remains = consent_choice.is_something(known.all_scopes, is_for_resource=context.resource is not None)
+    return known if remains and not has_open_question else None
 
 
 def _waits(

@@ -1,6 +1,7 @@
 """An authorization request with all that its answer depends on, as values."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from authz.models import Client, ProtectedResource, User
 from authz.policy import Decision
@@ -33,14 +34,27 @@ class AuthorizationContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What a person may give the client: the decision on the resource, and the identity scopes beside it."""
+    """What a person may give the client: the decision on the resource, and the identity scopes beside it.
+
+    declined  scopes that the rules would allow, and the person left out.
+    """
 
     user: User
     signed_in: BrowserSignIn
     decision: Decision
     scopes: tuple[str, ...]
     identity_scopes: tuple[str, ...]
+    declined: tuple[str, ...] = ()
 
     @property
     def all_scopes(self) -> tuple[str, ...]:
         return (*self.scopes, *self.identity_scopes)
+
+    def narrowed(self, kept: Collection[str]) -> "Offer":
+        """The same offer for these of its scopes alone."""
+        return replace(
+            self,
+            scopes=tuple(name for name in self.scopes if name in kept),
+            identity_scopes=tuple(name for name in self.identity_scopes if name in kept),
+            declined=tuple(name for name in self.all_scopes if name not in kept),
+        )

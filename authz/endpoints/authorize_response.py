@@ -12,7 +12,7 @@ from authz.conf import conf
 from authz.database.transactions import unit_of_work
 from authz.endpoints import authorize_sign_in
 from authz.endpoints.authorize_request import AuthorizationContext, Offer
-from authz.models import BrowserSession, User
+from authz.models import BrowserSession
 from authz.protocol import scopes
 from authz.protocol.errors import OAuthError, Reason
 from authz.tokens import authorization_codes
@@ -37,8 +37,10 @@ def allowed(request: HttpRequest, context: AuthorizationContext, offer: Offer, *
             user=offer.user,
             resource=context.resource,
             decision=offer.decision,
+            scopes=offer.scopes,
             sign_in=offer.signed_in,
             identity_scopes=offer.identity_scopes,
+            declined=offer.declined,
             arrived=context.arrived,
             now=context.now,
         )
@@ -52,7 +54,8 @@ def _remember(context: AuthorizationContext, offer: Offer) -> None:
         client=context.client,
         resource=context.resource,
         redirect_uri=context.request.redirect_uri,
-        scopes=offer.all_scopes,
+        allowed=offer.all_scopes,
+        declined=offer.declined,
         now=datetime.fromtimestamp(context.now, UTC),
     )
     audit.record(
@@ -63,18 +66,28 @@ def _remember(context: AuthorizationContext, offer: Offer) -> None:
         detail={
             "scope": scopes.join(offer.all_scopes),
             "redirect_origin": consents.origin_of(context.request.redirect_uri),
+            **_unticked(offer),
         },
     )
 
 
-def denied(context: AuthorizationContext, user: User) -> HttpResponse:
+def _unticked(offer: Offer) -> dict[str, str]:
+    return {"unticked": scopes.join(offer.declined)} if offer.declined else {}
+
+
+def denied(context: AuthorizationContext, offer: Offer) -> HttpResponse:
+    """Send the person back with a denial: they pressed “Deny”, or left nothing ticked that the agent could use.
+
+    > access_denied: The resource owner or authorization server denied the request. (RFC 6749 §4.1.2.1)
+    """
     error = OAuthError(Reason.CONSENT_DENIED)
     audit.record(
         audit.Event.CONSENT_DENIED,
         reason=error.reason,
         client_id=context.client.client_id,
-        subject=str(user.subject),
+        subject=str(offer.user.subject),
         resource=context.resource.identifier if context.resource else "",
+        detail=_unticked(offer),
     )
     return back_to_client(context.request.redirect_uri, error_parameters(error, context.request.state))
 

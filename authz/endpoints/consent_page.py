@@ -1,6 +1,6 @@
 """The consent page: who asks, for what, at which MCP server, and where the answer goes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +13,7 @@ from authz.endpoints.content_security_policy import POLICY
 from authz.models import Client, ProtectedResource, User
 from authz.protocol import redirect_uris
 from authz.protocol.params import Params
+from authz.protocol.scopes import join
 from authz.sign_in import form_binding
 
 FORM = "consent"
@@ -37,9 +38,13 @@ class ConsentPage:
         redirect_uri: str,
         resource: ProtectedResource | None,
         scopes: Sequence[str],
+        boxes: Sequence[str],
         subject: User,
     ) -> None:
-        """The page for one request of one person: what the client would get, and where the answer goes."""
+        """The page for one request of one person: what the client would get, and where the answer goes.
+
+        `boxes` are the scopes that the person decides on; they have allowed the other ones before.
+        """
         self.request, self._redirect_uri = request, redirect_uri
         self._redirect = redirect_uris.display(redirect_uri)
         self._context: dict[str, Any] = {
@@ -56,17 +61,28 @@ class ConsentPage:
         }
         # The whole request: its state, nonce and code_challenge aren't shown, but they decide who gets the code.
         # The form posts to the page's own address, and another request can stand in the address of a POST.
-        self._shown = (dict(params), redirect_uri, form_binding.client_state(client), self._context)
+        self._boxes = tuple(boxes)
+        state = form_binding.client_state(client)
+        self._shown = (dict(params), redirect_uri, state, self._context, self._boxes)
 
     def is_confirmed(self) -> bool:
         """Whether the POST comes from this page as it would be drawn now."""
         return form_binding.is_as_shown(self.request, FORM, *self._shown)
 
-    def response(self, *, has_changed: bool = False) -> HttpResponse:
-        """`has_changed`: it was answered as it stood before, and is shown again with a line that says so."""
+    def response(self, *, unticked: Collection[str], has_changed: bool = False) -> HttpResponse:
+        """`unticked`: the boxes that begin without their tick. `has_changed`: it was answered as it stood before, and
+        is shown again with a line that says so.
+        """
+        # A page on which everything is unticked would deny by its “Allow” button.
+        ticked = [name for name in self._boxes if name not in unticked] or self._boxes
+        described = self._context["scopes"]
         seal = form_binding.seal(self.request, FORM, *self._shown)
         action = authorize_precheck.address(self.request)
-        context = {**self._context, "seal": seal, "has_changed": has_changed, "action": action}
+        context = {**self._context, "seal": seal, "has_changed": has_changed, "action": action} | {
+            "boxes": join(self._boxes),
+            "asked": [(scope, scope["name"] in ticked) for scope in described if scope["name"] in self._boxes],
+            "allowed_before": [scope for scope in described if scope["name"] not in self._boxes],
+        }
         response = render(self.request, "authorize/consent.html", context)
         # Browsers apply form-action to the redirect that answers a form, so the client's address has to be in it.
         scheme, host = self._redirect.scheme, self._redirect.host

@@ -57,6 +57,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
 def _response(
     token: AccessToken, code: AuthorizationCode, authorization: Authorization, request: TokenRequest
 ) -> dict[str, Any]:
+    # > scope: OPTIONAL, if identical to the scope requested by the client; otherwise, REQUIRED. (RFC 6749 §5.1)
     response = token.response() | {"scope": " ".join([*authorization.scopes, *authorization.identity_scopes])}
     if authorization.expires:
         response["refresh_token"] = refresh_tokens.write(authorization.pk, authorization.generation)
@@ -170,7 +171,10 @@ def _authorization(
     code: AuthorizationCode, resource: ProtectedResource | None, decision: Decision, request: TokenRequest
 ) -> Authorization:
     now = datetime.fromtimestamp(request.now, UTC)
-    refreshable = "refresh_token" in registry.grants() and request.client.allows_grant_type("refresh_token")
+    # A person who unticked “Stay connected while you are away” gets what they chose.
+    may_stay = "offline_access" not in code.lineage.get(authorization_codes.UNTICKED, ())
+    is_registered = request.client.allows_grant_type("refresh_token")
+    refreshable = may_stay and is_registered and "refresh_token" in registry.grants()
     return Authorization(
         id=uuid.uuid4(),
         client=request.client,

@@ -72,7 +72,7 @@ class Consent(models.Model):
     """A person's remembered consent, per client, resource, scopes and redirect host.
 
     It is valid for the redirect URI's scheme and host, and for the client's security-relevant metadata
-    (`client_digest`).
+    (`client_digest`). `scopes` and `declined` have no scope in common.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="consents")
@@ -81,6 +81,7 @@ class Consent(models.Model):
     redirect_origin = models.CharField(max_length=512)
     client_digest = models.CharField(max_length=64, blank=True, default="")
     scopes = models.JSONField(default=list)
+    declined = models.JSONField(null=True, help_text="Scopes that the person was shown, and unticked.")
     given = models.DateTimeField()
 
     class Meta:

@@ -138,7 +138,6 @@ class TestSomethingElse:
         gatehouse.sign_in("bob")
         hidden = {
             "allow": "true",
-            "scope": "mcp:read mcp:write",
             "client_id": "web-app",
             "redirect_uri": "https://evil.example/",
             "resource": world.PAYROLL,

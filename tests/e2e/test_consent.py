@@ -126,3 +126,32 @@ def test_consent_cannot_be_framed(arrive: Arrive) -> None:
     assert response is not None
     assert "frame-ancestors 'none'" in response.headers["content-security-policy"]
     assert response.headers["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_a_scope_is_unticked_without_javascript(arrive: Arrive, viewport: dict[str, int]) -> None:
+    someone = arrive(viewport=viewport, javascript=False)
+    someone.sign_in("alice")
+    someone.open(someone.authorize_path(prompt="consent"))
+
+    box = someone.page.get_by_role("checkbox", name="Change and delete notes")
+    expect(box).to_be_checked()
+    box.focus()
+    someone.page.keyboard.press("Space")
+    expect(box).not_to_be_checked()
+    assert someone.overflow() <= 0
+    someone.page.get_by_role("button", name="Allow").click()
+    someone.page.wait_for_url("**/callback**")
+
+    response = requests.post(
+        f"{someone.issuer}/token",
+        data={
+            "grant_type": "authorization_code",
+            "client_id": "desktop-app",
+            "code": someone.callback.answer()["code"],
+            "redirect_uri": someone.callback.uri,
+            "code_verifier": VERIFIER,
+        },
+        timeout=20,
+    )
+    assert response.json()["scope"] == "mcp:read mcp:share"

@@ -228,10 +228,13 @@ def redirect_parameters(response: Any) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(response["Location"]).query).items()}
 
 
-def hidden_fields(page: Any) -> dict[str, str]:
-    """The hidden fields of a page's forms."""
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.content.decode())
-    return {name: unescape(value) for name, value in found}
+def hidden_fields(page: Any) -> dict[str, Any]:
+    """The hidden fields of a page's forms, and the scopes that are ticked on it."""
+    content = page.content.decode()
+    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', content)
+    ticked = re.findall(r'<input type="checkbox" name="scope" value="([^"]*)" checked', content)
+    fields: dict[str, Any] = {name: unescape(value) for name, value in found}
+    return fields | ({"scope": [unescape(value) for value in ticked]} if ticked else {})
 
 
 def without_reference(response: Any) -> bytes:
