@@ -315,7 +315,9 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     "pkce_malformed": Explanation(
         "The challenge is malformed.", "Send the SHA-256 of the code_verifier in Base64url, 43 characters."
     ),
-    "consent_denied": Explanation("The person denied consent.", "Nothing is wrong."),
+    "consent_denied": Explanation(
+        "The person denied consent, or left nothing ticked that the client could use.", "Nothing is wrong."
+    ),
     "consent_not_as_shown": Explanation(
         (
             "A form would have allowed something else than its page showed: the client, its document, the request, "
