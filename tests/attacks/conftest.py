@@ -4,8 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.attacks.cimd_server import attacked
 from tests.support import databases, processes, world
 from tests.support.processes import RunningGatehouse
+
+# Its server serves several files.
+__all__ = ["attacked"]
 
 
 @pytest.fixture(scope="session")

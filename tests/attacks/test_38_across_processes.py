@@ -9,7 +9,7 @@ import pytest
 import requests
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 
-from tests.attacks.test_38_sign_in import TOTP_SECRET
+from tests.attacks.signing_in import TOTP_SECRET
 from tests.support import processes
 from tests.support.processes import RunningGatehouse
 

@@ -27,7 +27,7 @@ def tokens(gatehouse: world.World, documents: DocumentHost) -> dict[str, str]:
 
 
 def fallen() -> int:
-    return Authorization.objects.filter(liveness.fallen()).count()
+    return Authorization.objects.filter(liveness.not_live()).count()
 
 
 @pytest.mark.parametrize(

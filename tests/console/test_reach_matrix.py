@@ -2,13 +2,13 @@
 
 import csv
 import io
-import time
 
 import pytest
 from django.urls import reverse
 
 from authz.models import AuditEvent, Client, Rule, User
 from tests.console.conftest import Page
+from tests.support.timing import quickest
 from tests.support.world import NOTES, World
 
 PATH = "/console/reach/matrix/"
@@ -108,10 +108,6 @@ def test_a_thousand_agents_are_paged_and_answer_in_time(signed_in: Page, gatehou
         model.pk, model.client_id, model.name = None, f"agent-{number:04}", f"Agent {number:04}"
         made.append(Client(**{field.attname: getattr(model, field.attname) for field in Client._meta.concrete_fields}))
     Client.objects.bulk_create(made)
-    browser.get(PATH)
-    began = time.perf_counter()
-    response = browser.get(PATH)
-    took = time.perf_counter() - began
-    assert len(response.context["rows"]) == 50
-    assert took < 1.0  # 0.3 seconds alone on a machine
+    assert len(browser.get(PATH).context["rows"]) == 50
+    assert quickest(lambda: browser.get(PATH), enough=1.0) < 1.0  # 0.3 seconds alone on a machine
     assert "agent-0999" in [row["client_id"] for row in browser.get(PATH, {"p": "21"}).context["rows"]]

@@ -2,58 +2,24 @@
 
 import json
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 from django.core.management import CommandError, call_command
 
-from authz.configuration import ConfigurationError, apply, export
 from authz.evidence import delivery, destination_tokens, sealer, targets
 from authz.models import AuditDestination, AuditEvent, AuditSegment
+from tests.evidence.collectors import Write, again, collector, destination, told
 from tests.evidence.conftest import attack, kinds
 from tests.support import world
-from tests.support.document_host import DocumentHost, document_host, drip, raw, reply, write_bundle
+from tests.support.document_host import DocumentHost, drip, raw, reply
 from tests.support.races import at_once
 from tests.support.world import World
 
-CA = trustme.CA()
-Write = Callable[[int], list[int]]
-
-
-@pytest.fixture
-def collector(tmp_path: Path, settings: Any) -> Iterator[DocumentHost]:
-    with document_host(CA) as host:
-        allow(settings, tmp_path, host.port)
-        host.serve("/ingest", reply(b"", status="202 Accepted"))
-        yield host
-
-
-def allow(settings: Any, folder: Path, port: int) -> None:
-    allowed = {"OUTBOUND_ALLOWED_HOSTS": [("localhost", port)], "OUTBOUND_CA_BUNDLE": write_bundle(CA, folder)}
-    settings.GATEHOUSE = {**settings.GATEHOUSE, **allowed}
-
-
-def destination(to: str, spoken: str = "jsonl", **more: Any) -> AuditDestination:
-    return AuditDestination.objects.create(name="siem", format=spoken, to=to, **more)
-
-
-def told(host: DocumentHost) -> list[int]:
-    """The ids that arrived, in the order of their arrival."""
-    bodies = [text.partition("\r\n\r\n")[2] for text in host.requests]
-    return [json.loads(line)["id"] for body in bodies for line in body.splitlines()]
-
-
-def again(**changes: Any) -> AuditDestination:
-    """As if its rest were over."""
-    AuditDestination.objects.update(next_try=0, **changes)
-    delivery.run()
-    return AuditDestination.objects.get()
+__all__ = ["collector"]
 
 
 def test_a_collector_gets_all_events_once_and_in_order(
@@ -241,147 +207,10 @@ def test_no_link_leads_a_file_out_of_its_directory(sealed: list[int], audit_dire
     assert not (tmp_path / "elsewhere").exists()
 
 
-class SyslogServer:
-    """Reads what comes over TLS until the other side closes; and closes in order, if it is well-behaved."""
-
-    def __init__(self, *, closes: bool = True) -> None:
-        self.closes = closes
-        self.received: list[bytes] = []
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        CA.issue_cert("localhost").configure_cert(self.context)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-                with self.context.wrap_socket(connection, server_side=True, suppress_ragged_eofs=False) as tls:
-                    data = b""
-                    while more := tls.recv(65536):
-                        data += more
-                        if not self.closes and len(data) > 100:
-                            # It goes down with all that it had not read.
-                            linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
-                            tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                            break
-                    if self.closes:
-                        self.received.append(data)
-                        tls.unwrap()
-            except (OSError, ValueError):
-                if self.listener.fileno() == -1:
-                    return
-
-    def messages(self) -> list[str]:
-        found: list[str] = []
-        left = b"".join(self.received)
-        while left:
-            length, _, rest = left.partition(b" ")
-            found.append(rest[: int(length)].decode("ascii"))
-            left = rest[int(length) :]
-        return found
-
-
-def test_syslog_over_tls_gets_octet_counted_frames(sealed: list[int], tmp_path: Path, settings: Any) -> None:
-    server = SyslogServer()
-    allow(settings, tmp_path, server.port)
-    destination(f"syslog+tls://localhost:{server.port}", "ocsf")
-    delivery.run()
-    server.listener.close()
-    row = AuditDestination.objects.get()
-    assert (row.failure, row.position) == ("", 31)
-    messages = server.messages()
-    assert [json.loads(message.partition("] ")[2])["metadata"]["uid"] for message in messages] == list(map(str, sealed))
-    assert messages[0].startswith("<110>1 ")
-    assert ' token:access:issued [meta sequenceId="1"] {' in messages[0]
-
-
-def test_a_syslog_server_that_goes_down_in_a_batch_gets_it_again(
-    sealed: list[int], tmp_path: Path, settings: Any
-) -> None:
-    server = SyslogServer(closes=False)
-    allow(settings, tmp_path, server.port)
-    destination(f"syslog+tls://localhost:{server.port}", "cef")
-    delivery.run()
-    assert AuditDestination.objects.get().position == 0
-    server.closes = True
-    assert again().position == 31
-    server.listener.close()
-    assert len(server.messages()) == 31
-
-
-def test_a_syslog_server_without_a_trusted_certificate_gets_nothing(
-    sealed: list[int], tmp_path: Path, settings: Any
-) -> None:
-    server = SyslogServer()
-    allow(settings, tmp_path, server.port)
-    settings.GATEHOUSE = {**settings.GATEHOUSE, "OUTBOUND_CA_BUNDLE": None}
-    destination(f"syslog+tls://localhost:{server.port}", "cef")
-    delivery.run()
-    server.listener.close()
-    assert "tls" in AuditDestination.objects.get().failure
-    assert server.messages() == []
-
-
 def test_no_address_inside_is_reached_that_was_not_named(sealed: list[int]) -> None:
     destination("syslog+tls://127.0.0.1:6514", "cef")
     delivery.run()
     assert "address_forbidden" in AuditDestination.objects.get().failure
-
-
-CONFIGURATION = """
-audit_destinations:
-  - {name: siem, format: ocsf, to: "https://collector.example.com/ingest", bearer_token: a-secret-token}
-  - {name: file, format: jsonl, to: "file:events.jsonl"}
-"""
-
-
-@pytest.mark.django_db
-class TestConfiguration:
-    def test_destinations_are_applied_and_exported_without_their_tokens(self) -> None:
-        assert len(apply(CONFIGURATION)) == 2
-        assert apply(CONFIGURATION.replace(", bearer_token: a-secret-token", "")) == []
-        assert destination_tokens.token_of(AuditDestination.objects.get(name="siem")) == "a-secret-token"
-        assert "a-secret-token" not in export()
-        assert apply(export()) == []
-        assert "a-secret-token" not in str(list(AuditEvent.objects.values_list("detail", flat=True)))
-        assert b"a-secret-token" not in bytes(AuditDestination.objects.get(name="siem").encrypted_token)
-
-    def test_a_change_goes_on_where_it_stood(self) -> None:
-        apply(CONFIGURATION)
-        AuditDestination.objects.update(position=7, failures=3, next_try=time.time() + 600)
-        apply(CONFIGURATION.replace("events.jsonl", "others.jsonl"))
-        row = AuditDestination.objects.get(name="file")
-        assert (row.position, row.next_try) == (7, 0)
-
-    def test_a_token_goes_to_no_other_place(self) -> None:
-        apply(CONFIGURATION)
-        elsewhere = CONFIGURATION.replace(", bearer_token: a-secret-token", "").replace("collector", "evil")
-        with pytest.raises(ConfigurationError, match="is needed again"):
-            apply(elsewhere)
-
-    @pytest.mark.parametrize(
-        ("was", "becomes"),
-        [
-            ("https://collector.example.com/ingest", "http://collector.example.com"),
-            ("file:events.jsonl", "file:../secret-key"),
-            ("file:events.jsonl", "file:/etc/passwd"),
-            ("file:events.jsonl", "file:.hidden"),
-            ("file:events.jsonl", "syslog+tls://user@host:1"),
-            ("file:events.jsonl", "syslog://host:514"),
-            ("file:events.jsonl", "ftp://host"),
-            ("ocsf", "xml"),
-            ("a-secret-token", '"a b"'),
-        ],
-    )
-    def test_an_invalid_destination_is_refused(self, was: str, becomes: str) -> None:
-        with pytest.raises(ConfigurationError):
-            apply(CONFIGURATION.replace(was, becomes))
-
-    def test_a_checkpoint_does_not_fit_into_syslog(self) -> None:
-        with pytest.raises(ConfigurationError, match="several lines"):
-            apply('audit_destinations: [{name: a, format: checkpoint, to: "syslog+tls://host.example:6514"}]')
 
 
 @pytest.mark.parametrize("spoken", ["jsonl", "ocsf", "cef"])

@@ -102,7 +102,7 @@ def test_an_event_that_appears_below_later_ones_is_waited_for(write: Write, monk
         with transaction.atomic():
             audit.record(audit.Event.SIGNED_OUT, client_id="slow")
             began.set()
-            commit.wait(10)
+            commit.wait(60)
         connection.close()
 
     writer = threading.Thread(target=slow)
@@ -110,7 +110,7 @@ def test_an_event_that_appears_below_later_ones_is_waited_for(write: Write, monk
     began.wait(10)
     before = time.monotonic()
     write(3)  # no writer waits
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 30
     assert horizon.horizon() is None
     sealer.run()
     assert sealed_ids() == []

@@ -13,6 +13,6 @@ def test_slowloris_delays_no_other_request(tmp_path: Path) -> None:
     print(outcome)
     assert outcome.failed == []
     assert outcome.dripped >= 64
-    # The slow clients use the same machine: twice the usual time, and half a second.
+    # The slow clients use the same machine: twice the usual time, and three seconds.
     assert outcome.slower(times=2, slack=3.0) == []
     assert outcome.sealed > 0

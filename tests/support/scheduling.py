@@ -16,6 +16,7 @@ from xdist.workermanage import WorkerController
 WAITING = (
     "tests/serving/test_event_loop.py",
     "tests/attacks/test_cimd_server.py",
+    "tests/attacks/test_cimd_floods.py",
     "tests/database/test_hangs.py",
     "tests/attacks/test_38_across_processes.py",
     "tests/serving/test_processes.py",
@@ -39,6 +40,7 @@ WAITING = (
     "tests/attacks/test_xaa_replay.py",
     "tests/configuration/test_plain_http_resources.py",
     "tests/evidence/test_delivery.py",
+    "tests/evidence/test_syslog_delivery.py",
     "tests/keys/test_key_rotation.py",
     "tests/outbound/test_deadlines.py",
     "tests/outbound/test_errands.py",

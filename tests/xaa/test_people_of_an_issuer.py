@@ -21,7 +21,7 @@ from authz.sign_in import account_mails, people
 from authz.sign_in import session as sign_in
 from tests.support.world import hidden_fields, person, redirect_parameters
 from tests.xaa.company import IDP, IDP_JWKS, Company
-from tests.xaa.test_sign_in_client import Upstream, configuration, upstream
+from tests.xaa.upstream import Upstream, configuration, upstream
 from xaa import sessions
 from xaa.models import Session, SignInClient, SubjectLink, TrustedIssuer
 

@@ -192,10 +192,10 @@ def test_taking_the_host_away_ends_what_it_has(claude: Company) -> None:
 def test_taking_the_host_away_at_the_database_ends_it_too(claude: Company) -> None:
     token = json.loads(redeem(claude, brief(claude)).content)["access_token"]
     configuration_cache.begin()
-    assert not Authorization.objects.filter(liveness.fallen(), grant_type=JWT_BEARER).exists()
+    assert not Authorization.objects.filter(liveness.not_live(), grant_type=JWT_BEARER).exists()
     TrustedIssuer.objects.update(public_clients=[])
     assert claude.introspect(token) == {"active": False}
-    assert Authorization.objects.filter(liveness.fallen(), grant_type=JWT_BEARER).exists()
+    assert Authorization.objects.filter(liveness.not_live(), grant_type=JWT_BEARER).exists()
 
 
 def test_hosts_that_are_named_are_given_the_grant(company: Company) -> None:
