@@ -54,7 +54,7 @@ def parts(app_configs: Any, **_: Any) -> list[CheckMessage]:
         ),
         ("CLIENT_RESOLVERS", "authz.E006", registry.client_resolvers, ("recognises", "resolve")),
         ("ENDPOINTS", "authz.E007", registry.endpoints, ("urlpatterns",)),
-        ("LIVENESS_CHECKS", "authz.E008", registry.liveness_checks, ("stands", "fallen")),
+        ("LIVENESS_CHECKS", "authz.E008", registry.liveness_checks, ("is_live", "not_live")),
         ("REASON_EXPLANATIONS", "authz.E015", registry.reason_explanations, ()),
         ("PASSWORD_CHECKS", "authz.E015", registry.password_checks, ("why_no_password",)),
         ("GROUP_SOURCES", "authz.E015", registry.group_sources, ("PREFETCH", "given", "give_way")),

@@ -94,7 +94,7 @@ class ClientAuthMethod(Protocol):
     """A `token_endpoint_auth_method` (RFC 7591 §2).
 
     `is_used` says whether the request uses this method; `client_id` returns the claimed client; `authenticate` verifies
-    it or raises `OAuthError`. A method that reads the Authorization header has `IN_HEADER = True`; one that verifies
+    it. Both raise `OAuthError`. A method that reads the Authorization header has `IN_HEADER = True`; one that verifies
     signatures has `ALGORITHMS`.
     """
 
@@ -129,12 +129,12 @@ class TokenResponseExtension(Protocol):
 
 
 class LivenessCheck(Protocol):
-    """Whether an authorization is still live as far as an app knows. `stands` answers for one, in microseconds;
-    `fallen` is the query of all that are not live any more.
+    """Whether an authorization is still live as far as an app knows. `is_live` answers for one, in microseconds;
+    `not_live` is the query of all that are not live any more.
     """
 
-    def stands(self, authorization: "Authorization", client: "Client") -> bool: ...
-    def fallen(self) -> Q: ...
+    def is_live(self, authorization: "Authorization", client: "Client") -> bool: ...
+    def not_live(self) -> Q: ...
 
 
 class ReasonExplanations(Protocol):
@@ -260,9 +260,9 @@ def grant_for(grant_type: str, client: "Client") -> Grant:
     return grant
 
 
-def stands(authorization: "Authorization", client: "Client") -> bool:
+def is_live(authorization: "Authorization", client: "Client") -> bool:
     """Whether the authorization of this client is still live as far as every app knows."""
-    return all(check.stands(authorization, client) for check in liveness_checks())
+    return all(check.is_live(authorization, client) for check in liveness_checks())
 
 
 def why_no_password(user: "User") -> str:

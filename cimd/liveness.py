@@ -1,5 +1,6 @@
-"""What an agent has stands only while its host is not blocked, and is trusted where that was all that let it in
-(authz/registry.py, LIVENESS_CHECKS)."""
+"""An agent's authorization is live only while its host is not blocked. An agent that no one approved, because its host
+was trusted, also needs a host that still is (LIVENESS_CHECKS, authz/registry.py).
+"""
 
 from collections.abc import Mapping
 
@@ -11,14 +12,14 @@ from cimd import policy, trust
 from cimd.models import Document
 
 
-def stands(authorization: Authorization, client: Client) -> bool:
+def is_live(authorization: Authorization, client: Client) -> bool:
     """From the configuration cache alone, but for the first question about a client after a change of configuration."""
     if client.registration_source != Client.RegistrationSource.CIMD:
         return True
     return configuration_cache.cached(("cimd stands", client.pk), lambda: _is_let_in(client.host, _approval(client)))
 
 
-def fallen() -> Q:
+def not_live() -> Q:
     """The same question of all at once."""
     let_in: dict[tuple[str, str], bool] = {}
     for host, approval in Document.objects.exclude(client=None).values_list("host", "approval").distinct():

@@ -14,6 +14,7 @@ from xaa.reasons import Reason
 
 def resource_of(granted: IdJag, asked: str | None) -> ProtectedResource:
     """The one resource of ours that the ID-JAG and the request agree on, as far as they name any; or the default one.
+    Raises `OAuthError`.
 
     > The granted resources MAY be a subset of the resources in the ID-JAG (ID-JAG §4.4.1): one, since a token is for
     > one.
@@ -43,7 +44,8 @@ def _ours(named: Sequence[str]) -> dict[str, ProtectedResource]:
 
 
 def scopes_of(granted: IdJag, resource: ProtectedResource, request: TokenRequest) -> tuple[str, ...]:
-    """What was asked for and the ID-JAG grants, and of that what exists here and the client may have.
+    """What was asked for and the ID-JAG grants, and of that what exists here and the client may have. Raises
+    `OAuthError`.
 
     > issue access tokens with scopes that are the intersection of the requested scopes and the scopes present in the
     > ID-JAG (MCP enterprise-managed authorization §7.2.1)

@@ -3,8 +3,6 @@
 import json
 from datetime import UTC, datetime
 
-from django.db import connection
-
 from authz import registry
 from authz.authorizations.status_lists import Entry
 from authz.database import raw_sql
@@ -34,7 +32,7 @@ def write(
     status: Entry | None,
 ) -> None:
     values = (
-        minted.authorization.hex if connection.vendor == "sqlite" else minted.authorization,
+        raw_sql.uuid(minted.authorization),
         request.client.pk,
         user.pk,
         resource.pk,

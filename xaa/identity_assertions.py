@@ -79,7 +79,7 @@ def verify(
     others: frozenset[str] | None = frozenset(),
     now: float,
 ) -> dict[str, Any]:
-    """The claims of an ID token (OpenID Connect Core §3.1.3.7) issued for one of `audiences`.
+    """The claims of an ID token (OpenID Connect Core §3.1.3.7) issued for one of `audiences`. Raises `OAuthError`.
 
     `others` are the audiences that may stand beside it; None for any.
     """

@@ -57,7 +57,8 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
 
 
 def client_id(request_params: Mapping[str, str]) -> str | None:
-    """The client that a request stands for which names none: a workload's assertion says whose it is (SEP-1933).
+    """The client that a request stands for which names none: a workload's assertion says whose it is (SEP-1933). Raises
+    `OAuthError`.
 
     The signature comes first: what a stranger wrote is matched against no pattern (attack 43). Redeeming judges the
     rest of the assertion, for just this client.
@@ -75,6 +76,7 @@ def client_id(request_params: Mapping[str, str]) -> str | None:
 
 
 def parsed(request_params: Mapping[str, str]) -> Unverified:
+    """The assertion of a request, not verified. Raises `OAuthError`."""
     try:
         return jwts.parse(params.required(request_params, "assertion"))
     except JwtError as error:
@@ -95,7 +97,7 @@ def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:
     granted = _verified(trust, token, request, public_lifetime)
     resource = granted_limits.resource_of(granted, request.params.get("resource"))
     wanted = granted_limits.scopes_of(granted, resource, request)
-    return subject_effects.until_it_stands(lambda: _issue(trust, granted, resource, wanted, request))
+    return subject_effects.with_retries(lambda: _issue(trust, granted, resource, wanted, request))
 
 
 def _verified(trust: Trust, token: Unverified, request: TokenRequest, public_lifetime: int | None) -> IdJag:

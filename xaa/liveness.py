@@ -1,4 +1,5 @@
-"""What another issuer's word gave stands only while that issuer is believed (LIVENESS_CHECKS, authz/registry.py).
+"""An authorization that rests on another issuer is live only while that issuer is trusted (LIVENESS_CHECKS,
+authz/registry.py).
 
 Withdrawing trust ends what rests on it (xaa/lineage.py). This holds however trust was withdrawn: by a bulk update too,
 or at the database's prompt.
@@ -16,7 +17,7 @@ from xaa.public_clients import PUBLIC_HOST
 from xaa.trusted_issuers import Use
 
 
-def stands(authorization: Authorization, client: Client) -> bool:
+def is_live(authorization: Authorization, client: Client) -> bool:
     """From the configuration cache alone. An authorization that rests on no issuer's word is live."""
     lineage = authorization.lineage
     issuer = lineage.get("issuer")
@@ -32,7 +33,7 @@ def stands(authorization: Authorization, client: Client) -> bool:
     return True
 
 
-def fallen() -> Q:
+def not_live() -> Q:
     """The same question of all at once."""
     by_issuer = _outside("issuer", "tenant", _believed_for_people())
     by_sign_in = _outside("signed_in_by", "signed_in_tenant", _believed_for_sign_in())

@@ -60,7 +60,9 @@ def _load() -> Mapping[str, Server]:
 
 
 def requested(audience: str, resource: str | None) -> tuple[Server, tuple[Target, ...]]:
-    """The server and the resource that a request names; where it names none, all that are behind the server."""
+    """The server and the resource that a request names; where it names none, all that are behind the server. Raises
+    `OAuthError`.
+    """
     # > `audience`: REQUIRED - The identifier of the Resource Authorization Server in another trust domain as the
     # > intended audience for the ID-JAG. (ID-JAG §4.3)
     # One, byte for byte: a slash more or less is another server (attack 22).
@@ -81,7 +83,7 @@ def requested(audience: str, resource: str | None) -> tuple[Server, tuple[Target
 
 
 def client_id_at(server: Server, client: Client) -> str:
-    """What the client is called there.
+    """What the client is called there. Raises `OAuthError`.
 
     > if clients use "Client ID Metadata Document" [...] as their client identifiers, this acts as a shared global
     > namespace of Client IDs and removes the need for the IdP Authorization Server to maintain a mapping of each client

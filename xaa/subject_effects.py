@@ -32,9 +32,10 @@ class MovedError(Exception):
     """The link is no longer as it was looked at. What was done in the transaction is to be rolled back."""
 
 
-def until_it_stands(attempt: Callable[[], T]) -> T:
-    """What `attempt` gives, made again from the look on where another request was first. Not inside
-    `unit_of_work()`."""
+def with_retries(attempt: Callable[[], T]) -> T:
+    """The result of `attempt`, made again where another request was first. Not inside `unit_of_work()`.
+    Raises `OAuthError`.
+    """
     for _ in range(ATTEMPTS):
         try:
             return attempt()
@@ -53,7 +54,7 @@ def resolve(trust: Trust, claims: Mapping[str, Any]) -> Person:
         with unit_of_work():
             return take(found)
 
-    return until_it_stands(attempt)
+    return with_retries(attempt)
 
 
 def take(found: Resolution) -> Person:

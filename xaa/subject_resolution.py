@@ -229,7 +229,7 @@ class Resolution:
 
 
 def look(trust: Trust, claims: Mapping[str, Any]) -> Resolution:
-    """The person that a judged assertion of this issuer speaks of. Writes nothing."""
+    """The person that a judged assertion of this issuer speaks of. Writes nothing. Raises `OAuthError`."""
     who = identity_of(trust, claims)
     if trust.tenants and who.tenant not in trust.tenants:
         raise OAuthError(Reason.ASSERTION_TENANT, detail="not named")

@@ -120,7 +120,7 @@ def signs_in(issuer: str, tenant: str = "") -> bool:
 
 
 def of(token: Unverified) -> Trust:
-    """The issuer that the token names, if it is trusted at all; what for is for `require` to say."""
+    """The trusted issuer that the token names; `require` says what it is trusted for. Raises `OAuthError`."""
     issuer = _named(token.claims)
     if not isinstance(issuer, str) or not issuer:
         raise OAuthError(Reason.ISSUER_MISSING)
@@ -139,13 +139,16 @@ def _named(claims: Mapping[str, Any]) -> object:
 
 
 def require(trust: Trust, use: Use) -> Trust:
+    """The same issuer, if it is trusted for this use. Raises `OAuthError`."""
     if use.value not in trust.accepts:
         raise OAuthError(Reason.ISSUER_NOT_FOR_THIS, detail=use.value)
     return trust
 
 
 def keys_for(trust: Trust, token: Unverified) -> tuple[Key, ...]:
-    """The issuer's keys, asked for anew if the token names one that is not among them; not inside `unit_of_work()`."""
+    """The issuer's keys, asked for anew if the token names one that is not among them; not inside `unit_of_work()`.
+    Raises `OAuthError`.
+    """
     if trust.keys and (not trust.jwks_uri or _is_signed_by(trust.keys, token)):
         return trust.keys
     found = (*trust.keys, *_published(trust, token))

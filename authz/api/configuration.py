@@ -69,7 +69,7 @@ class Configuration(ApiView):
         return Response(export() if is_yaml else data, headers={"ETag": etag(data)})
 
     def post(self, request: Request) -> Response:
-        """Apply the body, all of it or nothing. Returns the changes."""
+        """Apply the body, all of it or nothing. Returns the changes. Raises `Problem`."""
         given = self.given
         text = request.data
         if not isinstance(text, str):

@@ -136,7 +136,9 @@ def _what(scopes: Sequence[str], expires: datetime, comment: str) -> dict[str, s
 
 
 def cancel(request: AccessRequest, *, by: User, now: datetime) -> bool:
-    """Withdraw one's own open request, or (who may decide it) end an approval before its time; False if too late."""
+    """Withdraw one's own open request, or (who may decide it) end an approval before its time; False if too late.
+    Raises `NotDecided`.
+    """
     with unit_of_work():
         held = AccessRequest.objects.select_for_update(of=("self",))
         current = held.select_related("client__owner", "user").get(pk=request.pk)

@@ -5,7 +5,7 @@ rest of the request does (`make bench`). What comes out is the model itself, so 
 """
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -41,7 +41,7 @@ _ROTATE = (
 
 def find(pk: UUID) -> Authorization | None:
     """The authorization, ended or not, with its `user`. Read-only but for what `rotation` does."""
-    row = raw_sql.one(_FIND, (_stored(pk),))
+    row = raw_sql.one(_FIND, (raw_sql.uuid(pk),))
     return None if row is None else _made_of(pk, row)
 
 
@@ -60,7 +60,7 @@ def find_with_groups(pk: UUID) -> Authorization | None:
 
 def reading(pk: UUID) -> raw_sql.Statement:
     """What `find_with_groups` reads, to be read ahead."""
-    return _WITH_GROUPS, (_stored(pk),)
+    return _WITH_GROUPS, (raw_sql.uuid(pk),)
 
 
 def _made_of(pk: UUID, row: tuple[Any, ...]) -> Authorization:
@@ -69,7 +69,7 @@ def _made_of(pk: UUID, row: tuple[Any, ...]) -> Authorization:
     for name in ("scopes", "identity_scopes", "amr", "lineage"):
         setattr(authorization, name, _read_json(getattr(authorization, name)))
     for name in ("created", "expires", "rotated", "revoked"):
-        setattr(authorization, name, _moment(getattr(authorization, name)))
+        setattr(authorization, name, raw_sql.utc(getattr(authorization, name)))
     if authorization.user_id is not None:
         user = User.from_db(DEFAULT_DB_ALIAS, _USER_FIELDS, row[len(_FIELDS) :])
         user.subject = user.subject if isinstance(user.subject, UUID) else UUID(user.subject)
@@ -91,14 +91,5 @@ def rotation(pk: UUID, *, generation: int, now: datetime, expires: datetime) -> 
     A row that is older than `generation` has lost rotations, and is brought up to it
     (docs/decisions/0046-a-rotation-that-was-lost.md).
     """
-    moments = (raw_sql.timestamp(now), raw_sql.timestamp(expires))
-    return _ROTATE, (generation + 1, *moments, _stored(pk), generation)
-
-
-def _stored(pk: UUID) -> UUID | str:
-    return pk.hex if settings.IS_SQLITE else pk
-
-
-def _moment(value: datetime | None) -> datetime | None:
-    # SQLite's driver gives them without a zone; they are all UTC.
-    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+    times = (raw_sql.timestamp(now), raw_sql.timestamp(expires))
+    return _ROTATE, (generation + 1, *times, raw_sql.uuid(pk), generation)

@@ -107,7 +107,9 @@ def _kind_of(authorization: Authorization) -> Kind:
 
 
 def allot(kind: Kind) -> Entry:
-    """An entry that no other authorization gets. Not inside `unit_of_work()`: a rollback would allot it twice."""
+    """An entry that no other authorization gets. Not inside `unit_of_work()`: a rollback would allot it twice. Raises
+    `RuntimeError`.
+    """
     if in_unit_of_work():
         raise RuntimeError("a status list's entries are allotted before the transaction")
     while True:
@@ -196,8 +198,8 @@ def published(number: int, now: float) -> Published | None:
 
 
 def ended(number: int, now: float) -> list[int]:
-    """The indices of a list's authorizations that do not stand any more."""
-    fallen = (
+    """The indices of a list's authorizations that are not live any more."""
+    not_live = (
         Q(revoked__isnull=False)
         | ~Q(client__status=Client.Status.APPROVED)
         | Q(client__approved_until__lte=datetime.fromtimestamp(now, UTC))
@@ -206,9 +208,9 @@ def ended(number: int, now: float) -> list[int]:
         | Q(resource__is_active=False)
     )
     for check in registry.liveness_checks():
-        fallen |= check.fallen()
+        not_live |= check.not_live()
     here = Authorization.objects.filter(status_list=number, status_index__isnull=False)
-    return [index for (index,) in here.filter(fallen).values_list("status_index") if index is not None]
+    return [index for (index,) in here.filter(not_live).values_list("status_index") if index is not None]
 
 
 def _signed(number: int, issued: int, array: bytes, now: float) -> _Remembered:

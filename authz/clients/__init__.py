@@ -45,7 +45,7 @@ def _find(client_id: str) -> Client:
 
 
 def require_approved(client: Client, now: float) -> None:
-    """A client that is not approved, or is no longer, gets nothing, at any endpoint that issues."""
+    """Raises `OAuthError` for a client that is not approved: it gets nothing, at any endpoint that issues."""
     if not client.is_approved(now):
         has_ended = client.status == Client.Status.APPROVED
         detail = "approval ended" if has_ended else client.status

@@ -61,7 +61,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 @console.page("switch/<str:kind>/", "switch")
 def target_page(request: HttpRequest, kind: str) -> HttpResponse:
-    """GET: what would end. POST: end it."""
+    """GET: what would end. POST: end it. Raises `PermissionDenied` or `Http404`."""
     _require_sight(request)
     identifier = request.GET.get("id", "")
     may = may_cut_off(person(request), kind, identifier)
@@ -126,7 +126,7 @@ def done(request: HttpRequest, pk: int) -> HttpResponse:
 
 @console.page("switch/undo/<int:pk>/", "switch_undo")
 def undo(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET: what comes back. POST: give it back."""
+    """GET: what comes back. POST: give it back. Raises `PermissionDenied`."""
     _require_sight(request)
     row = get_object_or_404(CutOff, pk=pk)
     if not may_undo(person(request), row):

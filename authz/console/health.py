@@ -13,7 +13,7 @@ from authz.sign_in.roles import CONFIGURE
 
 @console.page("health/", "health", place=Place("", "Home", "home", tab="Health", order=1), permission=CONFIGURE)
 def health(request: HttpRequest) -> HttpResponse:
-    """A GET shows the button. Examining asks other servers, so only a POST does it."""
+    """A GET shows the button. Examining asks other servers, so only a POST does it. Raises `PermissionDenied`."""
     if not request.user.has_perm(CONFIGURE):
         raise PermissionDenied
     context: dict[str, Any] = {**console.each_context(request), "title": "Health"}

@@ -126,7 +126,7 @@ def is_offered(spec: Any) -> bool:
 
 
 def row_or_404(rows: QuerySet[Row], key: object) -> Row:
-    """The row of a key that an address names; 404 for what no row could have."""
+    """The row of a key that an address names; 404 for what no row could have. Raises `Http404`."""
     if not readable_keys(rows.model, [str(key)]):
         raise Http404
     return get_object_or_404(rows, pk=key)

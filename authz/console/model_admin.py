@@ -41,7 +41,7 @@ else:
 
 
 def person(request: HttpRequest) -> User:
-    """The signed-in person of a request. The console's frame has refused all others."""
+    """The signed-in person of a request. The console's frame has refused all others. Raises `PermissionDenied`."""
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user

@@ -223,7 +223,7 @@ class NotificationAdmin(ReadOnlyAdmin):
         ]
 
     def again_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """Try what did not arrive once more, now."""
+        """Try what did not arrive once more, now. Raises `PermissionDenied`."""
         if not request.user.is_superuser:
             raise PermissionDenied
         found = get_object_or_404(Notification, pk=pk)

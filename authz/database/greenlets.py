@@ -147,7 +147,9 @@ class Request(greenlet, Generic[T]):
     # --- From inside: nothing here may call the loop ---
 
     def pause(self, until: float) -> None:
-        """Leave the greenlet. It goes on at the next `wake()`, or soon after `until` (by the monotonic clock)."""
+        """Leave the greenlet. It goes on at the next `wake()`, or soon after `until` (by the monotonic clock). Raises
+        `ClientGoneError`.
+        """
         if not self._is_abandoned:
             self._until, self._paused = until, time.monotonic()
             _waiting[self] = None

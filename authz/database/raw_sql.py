@@ -8,9 +8,10 @@ statements are observed (tests, DEBUG), and in a broken transaction. Errors are 
 import threading
 from collections.abc import Sequence
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -109,6 +110,17 @@ def timestamp(value: datetime) -> datetime | str:
     """A datetime in UTC, as the driver wants it."""
     # SQLite has no time zones: Django writes UTC without one, as text.
     return str(value.replace(tzinfo=None)) if _database().vendor == "sqlite" else value
+
+
+def utc(value: datetime | None) -> datetime | None:
+    """A datetime, as the driver gave it, with its zone."""
+    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+def uuid(value: UUID) -> UUID | str:
+    """A UUID, as the driver wants it."""
+    # SQLite has no type for it: Django keeps 32 hexadecimal digits.
+    return value.hex if settings.IS_SQLITE else value
 
 
 def _database() -> BaseDatabaseWrapper:

@@ -82,7 +82,7 @@ class _UnderWay:
         self._failure: OperationalError | Locked | None = None
 
     def wait(self, request: Request[Any]) -> None:
-        """Return when it is over, or some time before."""
+        """Return when it is over, or some time before. Raises `ClientGoneError`, `Locked` or `OperationalError`."""
         self._waiting.append(request)
         request.pause(time.monotonic() + LOOK_SECONDS)
         if request.is_client_gone:

@@ -102,7 +102,7 @@ def live_authorization(claims: dict[str, Any], resource: ProtectedResource, mome
         return None
     if not client.is_approved(moment) or authorization.client_digest != client.consent_digest:
         return None
-    if not registry.stands(authorization, client):
+    if not registry.is_live(authorization, client):
         return None
     user = authorization.user
     if user is not None and not user.is_active:

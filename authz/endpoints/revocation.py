@@ -21,7 +21,7 @@ from authz.tokens import refresh_tokens
 
 @machine_endpoint("POST", refused=audit.Event.REVOCATION_REFUSED)
 def revoke(request: Request) -> Answer:
-    """End the authorization behind a token, with every token under it, refresh and access alike.
+    """End the authorization behind a token, with every token under it, refresh and access alike. Raises `OAuthError`.
 
     > If the particular token is a refresh token and the authorization server supports the revocation of access tokens,
     > then the authorization server SHOULD also invalidate all access tokens based on the same authorization grant

@@ -35,7 +35,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     decision = _decide(code, sign_in, resource, request)
     authorization = _authorization(code, resource, decision, request)
     # An issuer that signed the person in may have been withdrawn since.
-    if not registry.stands(authorization, request.client):
+    if not registry.is_live(authorization, request.client):
         raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="trust withdrawn")
     token = tokens.mint(
         request,

@@ -14,7 +14,7 @@ GRANT_TYPE = "client_credentials"
 
 
 def redeem(request: TokenRequest) -> dict[str, Any]:
-    """A token for the client itself. No refresh token: it can always ask again (RFC 6749 §4.4.3)."""
+    """A token for the client itself, and no refresh token: it can ask again (RFC 6749 §4.4.3). Raises `OAuthError`."""
     client = request.client
     # > The client credentials grant type MUST only be used by confidential clients. (RFC 6749 §4.4)
     if request.auth_method == PUBLIC:

@@ -82,7 +82,7 @@ def _deferred(deferral: Deferral, now: float, pending: OAuthError) -> OAuthError
 
 
 def redeem(request: TokenRequest) -> dict[str, Any]:
-    """A poll: the kept request is judged once more, and answered as its own grant answers."""
+    """A poll: the kept request is judged once more, and answered as its own grant answers. Raises `OAuthError`."""
     deferral = deferrals.of_code(params.required(request.params, "deferral_code"), request.client)
     if request.auth_method == PUBLIC:
         raise OAuthError(Reason.DEFERRAL_UNKNOWN, detail="the client has become public")

@@ -124,7 +124,7 @@ def _check(authorization: Authorization, presented: RefreshToken, request: Token
     # A client whose keys or redirect URIs changed is not the one that was consented to (attack 7).
     if authorization.client_digest != request.client.consent_digest:
         raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="client changed")
-    if not registry.stands(authorization, request.client):
+    if not registry.is_live(authorization, request.client):
         raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="trust withdrawn")
     if authorization.user is not None and not authorization.user.is_active:
         raise OAuthError(Reason.SUBJECT_INACTIVE)

@@ -157,7 +157,7 @@ def _private_key(der: bytes) -> jwks.PrivateKey:
 
 
 def signing_key(alg: str, now: float) -> Signing:
-    """The key that signs with `alg` at `now`: the newest that may."""
+    """The key that signs with `alg` at `now`: the newest that may. Raises `OAuthError`."""
     for key in reversed(cached()):
         if key.alg == alg and key.signs_from <= now and (key.retired is None or now < key.retired):
             return key

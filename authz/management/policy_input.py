@@ -25,7 +25,7 @@ from authz.sign_in.sign_in import signed_in_now
 
 
 def parse_time(text: str) -> datetime:
-    """A past time with its offset from UTC (`Z` for none), or a date."""
+    """A past time with its offset from UTC (`Z` for none), or a date. Raises `ArgumentTypeError`."""
     try:
         found = parse_datetime(text) or datetime.combine(datetime.fromisoformat(text), datetime.min.time())
     except ValueError:
@@ -34,6 +34,7 @@ def parse_time(text: str) -> datetime:
 
 
 def event_of(options: dict[str, Any]) -> AuditEvent:
+    """The event that `--token` or `--event` names. Raises `CommandError`."""
     if options["token"]:
         try:
             # The signature doesn't matter: the claims only say where in the audit to look.
@@ -55,6 +56,7 @@ def shifts_of(options: dict[str, Any], now: float, *, prune: bool) -> list[simul
 
 
 def scope_of(options: dict[str, Any]) -> simulation.Cast:
+    """Whose requests a simulation is about. Raises `CommandError` for a name that is not known."""
     try:
         return simulation.cast(client_id=options["client"], username=options["user"], resource=options["resource"])
     except simulation.Unknown as problem:
@@ -80,7 +82,7 @@ def no_demand(given: list[Rule]) -> str:
 
 
 def rule_ids(name: str) -> list[int]:
-    """The ids of all rules that ever had this name."""
+    """The ids of all rules that ever had this name. Raises `CommandError`."""
     found = list(RuleChange.objects.filter(name=name).order_by("rule").values_list("rule", flat=True).distinct())
     if not found:
         raise CommandError(f"No rule was ever called {name!r}.")
@@ -88,6 +90,7 @@ def rule_ids(name: str) -> list[int]:
 
 
 def query_of(options: dict[str, Any], now: float) -> AccessQuestion:
+    """The question that the options ask. Raises `CommandError` for a name that is not known."""
     client = Client.objects.select_related("owner").filter(client_id=options["client"]).first()
     if client is None:
         raise CommandError(f"No agent has the client_id {options['client']!r}.")
@@ -112,6 +115,7 @@ def text_of(name: str) -> str:
 
 
 def rules_of(name: str) -> list[Rule]:
+    """The rules in a configuration file. Raises `CommandError`."""
     try:
         document = read(text_of(name))
     except (OSError, UnicodeDecodeError, ConfigurationError) as error:

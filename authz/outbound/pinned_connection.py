@@ -23,7 +23,7 @@ MAX_FRAMING = 128 * 1024
 
 
 def connected(addresses: list[str], port: int, deadline: Deadline) -> socket.socket:
-    """A connection to the first address that takes one, which ends with the deadline."""
+    """A connection to the first address that takes one, which ends with the deadline. Raises `OutboundError`."""
     for address in addresses:
         sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         try:

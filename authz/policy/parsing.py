@@ -21,7 +21,7 @@ class RuleError(ValueError):
 
 
 def mapping(value: object, field: str, known: Collection[str]) -> Mapping[str, object]:
-    """A mapping that has no other keys than the known ones."""
+    """A mapping that has no other keys than the known ones. Raises `RuleError`."""
     if not isinstance(value, Mapping):
         raise RuleError(field, "must be a mapping.")
     for key in value:
@@ -33,7 +33,7 @@ def mapping(value: object, field: str, known: Collection[str]) -> Mapping[str, o
 
 
 def text(value: object, field: str) -> str:
-    """A line of text: not empty, no spaces around it, no control characters."""
+    """A line of text: not empty, no spaces around it, no control characters. Raises `RuleError`."""
     if not isinstance(value, str):
         raise RuleError(field, "must be text.")
     if not value.strip():
@@ -46,14 +46,14 @@ def text(value: object, field: str) -> str:
 
 
 def texts(value: object, field: str) -> tuple[str, ...]:
-    """A list of lines of text; a repetition says nothing new and is dropped."""
+    """A list of lines of text; a repetition says nothing new and is dropped. Raises `RuleError`."""
     if not isinstance(value, list | tuple):
         raise RuleError(field, "must be a list.")
     return tuple(dict.fromkeys(text(item, f"{field}[{position}]") for position, item in enumerate(value)))
 
 
 def names(value: object, field: str) -> tuple[str, ...]:
-    """A list of exact names, or of "*" for all of them."""
+    """A list of exact names, or of "*" for all of them. Raises `RuleError`."""
     found = texts(value, field)
     for position, name in enumerate(found):
         if name != "*" and "*" in name:
@@ -62,7 +62,7 @@ def names(value: object, field: str) -> tuple[str, ...]:
 
 
 def whole_number(value: object, field: str) -> int:
-    """A whole number of at least 1."""
+    """A whole number of at least 1. Raises `RuleError`."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise RuleError(field, "must be a whole number.")
     if value < 1:
@@ -71,6 +71,7 @@ def whole_number(value: object, field: str) -> int:
 
 
 def switch(value: object, field: str) -> bool:
+    """True or false, and no word or number for it. Raises `RuleError`."""
     if not isinstance(value, bool):
         raise RuleError(field, "must be true or false.")
     return value
@@ -78,6 +79,7 @@ def switch(value: object, field: str) -> bool:
 
 def parse_time(value: object, field: str, *, end_of_day: bool) -> float:
     """A moment in seconds since the epoch, from a date and time with its offset, or from a date: that day in UTC.
+    Raises `RuleError`.
 
     A date means the whole day: `end_of_day` takes the moment after it. Local time without an offset is refused, since
     two servers could read it differently.

@@ -49,7 +49,7 @@ class AuthorizationRequest:
 
 
 def redirect_uri(params: Params, registered: Sequence[str]) -> str:
-    """Where the answer may go, or a refusal that must be shown here and never redirected.
+    """Where the answer may go, or a refusal that must be shown here and never redirected. Raises `OAuthError`.
 
     > the authorization server … MUST NOT automatically redirect the user agent to the invalid redirect URI (RFC 6749
     > §4.1.2.1)

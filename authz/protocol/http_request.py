@@ -41,7 +41,9 @@ def judged(headers: Headers) -> Headers:
 
 
 def check_request_line(head: bytes | bytearray) -> None:
-    """The `head` begins with `METHOD target HTTP/1.0` or `HTTP/1.1`, with one space between them."""
+    """The `head` begins with `METHOD target HTTP/1.0` or `HTTP/1.1`, with one space between them. Raises
+    `MalformedRequestError`.
+    """
     # > Although the line terminator for the start-line and fields is the sequence CRLF, a recipient MAY recognize a
     # > single LF as a line terminator (RFC 9112 §2.2): we don't, since a proxy may not.
     if not _REQUEST_LINE.match(head):
@@ -49,12 +51,14 @@ def check_request_line(head: bytes | bytearray) -> None:
 
 
 def check_method(method: str) -> None:
+    """Raises `MalformedRequestError`, with status 501, for a method that no server of ours implements."""
     # CONNECT asks for a tunnel, TRACE for the request's own headers, secrets included.
     if method in {"CONNECT", "TRACE"}:
         raise MalformedRequestError("method not implemented", 501)
 
 
 def check_host(version: str, headers: Headers) -> None:
+    """Raises `MalformedRequestError` without exactly one valid Host header (HTTP/1.0 needs none)."""
     hosts = [value for name, value in headers if name == b"host"]
     # > A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host
     # > header field and to any request message that contains more than one Host header field line or a Host header
@@ -72,7 +76,9 @@ def is_host(value: bytes) -> bool:
 
 
 def split_target(method: str, target: bytes) -> tuple[bytes | None, bytes]:
-    """The host that an absolute target names (else None), and the target as it is without it."""
+    """The host that an absolute target names (else None), and the target as it is without it. Raises
+    `MalformedRequestError`.
+    """
     if b"#" in target:
         raise MalformedRequestError("a target has no fragment")
     if target.startswith(b"/") or (target == b"*" and method == "OPTIONS"):
@@ -86,7 +92,7 @@ def split_target(method: str, target: bytes) -> tuple[bytes | None, bytes]:
 
 
 def body_length(version: str, headers: Headers) -> int | None:
-    """Bytes of the body that follows; None where it comes in chunks."""
+    """Bytes of the body that follows; None where it comes in chunks. Raises `MalformedRequestError`."""
     lengths = [value for name, value in headers if name == b"content-length"]
     codings = [value for name, value in headers if name == b"transfer-encoding"]
     if codings:
@@ -112,6 +118,7 @@ def body_length(version: str, headers: Headers) -> int | None:
 
 
 def check_expectation(headers: Headers) -> None:
+    """Raises `MalformedRequestError`, with status 417, for an expectation other than `100-continue`."""
     for name, value in headers:
         if name == b"expect" and value.lower() != b"100-continue":
             raise MalformedRequestError("expectation not known", 417)  # (RFC 9110 §10.1.1)

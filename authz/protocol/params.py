@@ -34,7 +34,7 @@ def parse_form(body: bytes, content_type: str) -> Params:
 
 
 def parse_query(encoded: bytes) -> Params:
-    """The parameters of a query component or a form body, as one read-only mapping."""
+    """The parameters of a query component or a form body, as one read-only mapping. Raises `OAuthError`."""
     pairs = encoded.split(b"&") if encoded else []
     if len(pairs) > MAXIMUM_PARAMETERS:
         raise OAuthError(Reason.MALFORMED_BODY)
@@ -42,7 +42,7 @@ def parse_query(encoded: bytes) -> Params:
 
 
 def single(pairs: Iterable[tuple[str, str]]) -> Params:
-    """One value a name. Values of a repeatable name are joined by a space."""
+    """One value a name. Values of a repeatable name are joined by a space. Raises `OAuthError`."""
     params: dict[str, str] = {}
     for name, value in pairs:
         # > Parameters sent without a value MUST be treated as if they were omitted from the request. (RFC 6749 §3.2)
@@ -80,7 +80,7 @@ def _text(encoded: bytes) -> str:
 
 
 def required(params: Params, name: str) -> str:
-    """A parameter that must be there."""
+    """A parameter that must be there. Raises `OAuthError`."""
     try:
         return params[name]
     except KeyError:

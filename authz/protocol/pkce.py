@@ -14,7 +14,7 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
 
 
 def check_request(code_challenge: str | None, code_challenge_method: str | None) -> str:
-    """The challenge of an authorization request, or a refusal."""
+    """The challenge of an authorization request, or a refusal. Raises `OAuthError`."""
     # > Clients MUST use code_challenge and code_verifier and authorization servers MUST enforce their use (OAuth 2.1
     # > §4.1.1)
     if not code_challenge:

@@ -44,7 +44,7 @@ def canonical(uri: str, plain_http: frozenset[str] = frozenset()) -> str:
 
 
 def single(resource: str | None, plain_http: frozenset[str] = frozenset()) -> str | None:
-    """The one resource a request names, in canonical form; None where it names none.
+    """The one resource a request names, in canonical form; None where it names none. Raises `OAuthError`.
 
     A token is for exactly one resource, so naming several is refused (RFC 8707 §2 leaves that to the server). The same
     one twice is one.

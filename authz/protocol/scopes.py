@@ -9,7 +9,7 @@ MAXIMUM_SCOPES = 200
 
 
 def parse(scope: str | None) -> tuple[str, ...]:
-    """The scope parameter as names in their order, each once; `()` where there is none.
+    """The scope parameter as names in their order, each once; `()` where there is none. Raises `OAuthError`.
 
     Clients join lists that hold empty names (claude.ai sends `+offline_access`), so further blanks name nothing.
     """
@@ -33,7 +33,7 @@ def registered(own: Sequence[str] | None, known: Iterable[str]) -> tuple[str, ..
 
 
 def narrow(asked: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
-    """Down-scope: what was asked and exists, in the order asked; asking for nothing asks for all.
+    """Down-scope: what was asked and exists, in the order asked; asking for nothing asks for all. Raises `OAuthError`.
 
     Real clients ask for everything that metadata lists (interop 3, 7), so what is too much is left out rather than
     refused (RFC 6749 §3.3); if nothing is left, that is a refusal.
@@ -64,7 +64,7 @@ def for_client(asked: Sequence[str], own: Sequence[str] | None, known: Collectio
 
 
 def within(asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
-    """The scopes of a refresh: no more than was granted.
+    """The scopes of a refresh: no more than was granted. Raises `OAuthError`.
 
     > The requested scope MUST NOT include any scope not originally granted by the resource owner (RFC 6749 §6)
     """

@@ -18,7 +18,7 @@ _ROUNDS = 4
 
 
 def pack(statuses: Mapping[int, int], *, size: int, bits: int = 1) -> bytes:
-    """The byte array of a list of `size` entries: `statuses` by index, all others VALID.
+    """The byte array of a list of `size` entries: `statuses` by index, all others VALID. Raises `ValueError`.
 
     > the blocks being packed into bytes from the least significant bit ("0") to the most significant bit ("7") (§4.1)
     """

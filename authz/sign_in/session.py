@@ -104,14 +104,14 @@ def current(request: HttpRequest) -> BrowserSignIn:
         # > auth_time: Time when the End-User authentication occurred (OpenID Connect Core §2). `amr` and `acr` speak of
         # all that was shown, so it is the time of the oldest of it: else a password alone would make an hour-old second
         # factor fresh (attack 38).
-        auth_time=int(min((_moment(record, there) for record in shown), default=0)),
+        auth_time=int(min((_shown_at(record, there) for record in shown), default=0)),
         acr=there.get("acr", ""),
         amr=tuple(dict.fromkeys((*methods, *said, *(("mfa",) if several else ())))),
         session_digest=session_digest(request.session.session_key or ""),
         issuer=there.get("issuer", ""),
         tenant=there.get("tenant", ""),
         # An issuer says whole seconds: the sign-in was somewhere in that one.
-        at=min((min(record["at"], _moment(record, there) + 1) for record in shown), default=0.0),
+        at=min((min(record["at"], _shown_at(record, there) + 1) for record in shown), default=0.0),
     )
 
 
@@ -136,7 +136,7 @@ def _kind(record: Mapping[str, Any]) -> str:
     return str(record.get("type", record["method"]))
 
 
-def _moment(record: Mapping[str, Any], there: Mapping[str, Any]) -> float:
+def _shown_at(record: Mapping[str, Any], there: Mapping[str, Any]) -> float:
     """When the person showed who they are: coming back from elsewhere with an hour-old session there is no sign-in."""
     at: float = record["at"]
     return min(at, there.get("auth_time", at)) if record["method"] == _ELSEWHERE else at
@@ -146,7 +146,7 @@ def anew(request: HttpRequest) -> str:
     """The address where the person of a request shows once more what they showed longest ago. Where that is not all of
     it, they are sent on from there: a step-up is met by all that the sign-in stands for."""
     there = request.session.get(ELSEWHERE, {})
-    oldest = min(_shown(request, there), key=lambda record: _moment(record, there), default=None)
+    oldest = min(_shown(request, there), key=lambda record: _shown_at(record, there), default=None)
     if oldest is not None and oldest["method"] == _SECOND:
         return reverse("mfa_reauthenticate")
     return there.get("again", "") or reverse("account_reauthenticate")

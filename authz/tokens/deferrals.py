@@ -60,7 +60,7 @@ AT_REST = secrets_at_rest.AtRest(
 
 def make(request: TokenRequest, waits_for: AccessRequest, uses: SingleUse | None) -> Deferral:
     """Keep a request that waits. Raises `OAuthError` if what it uses up was used before."""
-    arrived = _moment(request.now)
+    arrived = _datetime(request.now)
     # > The deferral code MUST contain at least 128 bits of entropy (160 bits RECOMMENDED)
     code = secrets.token_urlsafe(32)
     made = Deferral(
@@ -95,7 +95,9 @@ def _make_room(client: Client, now: datetime) -> None:
 
 def same_request(request: TokenRequest) -> Deferral | None:
     """The deferral of this very request, if it waits: its client lost the answer."""
-    waiting = Deferral.objects.filter(client=request.client, outcome=Outcome.WAITING, expires__gt=_moment(request.now))
+    waiting = Deferral.objects.filter(
+        client=request.client, outcome=Outcome.WAITING, expires__gt=_datetime(request.now)
+    )
     return waiting.filter(request_digest=_request_digest(request.params)).select_related("access_request").first()
 
 
@@ -115,11 +117,11 @@ def poll(deferral: Deferral, now: float) -> None:
         raise OAuthError(Reason.DEFERRAL_DENIED, detail=deferral.outcome)
     # > After this interval, the authorization server MUST reject polling requests that present this deferral code with
     # > the error `expired_token`.
-    if _moment(now) >= deferral.expires:
+    if _datetime(now) >= deferral.expires:
         raise OAuthError(Reason.DEFERRAL_EXPIRED)
-    before = _moment(now - INTERVAL + SLACK)
+    before = _datetime(now - INTERVAL + SLACK)
     rested = Deferral.objects.filter(Q(polled=None) | Q(polled__lte=before), pk=deferral.pk)
-    if not rested.update(polled=_moment(now)):
+    if not rested.update(polled=_datetime(now)):
         raise OAuthError(Reason.POLLED_TOO_SOON)
 
 
@@ -139,7 +141,9 @@ def _seal(deferral: Deferral, code: str, params: Mapping[str, str]) -> bytes:
 
 
 def redeem(deferral: Deferral) -> None:
-    """Use the deferral up, in the transaction that issues: one conditional statement decides (invariant 3)."""
+    """Use the deferral up, in the transaction that issues: one conditional statement decides (invariant 3). Raises
+    `OAuthError`.
+    """
     if not _waiting(deferral).update(outcome=Outcome.REDEEMED):
         raise OAuthError(Reason.DEFERRAL_REDEEMED)
     audit.record(
@@ -186,5 +190,5 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _moment(seconds: float) -> datetime:
+def _datetime(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)

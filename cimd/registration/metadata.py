@@ -17,6 +17,7 @@ MAX_BODY = 16 * 1024
 
 
 def members(body: bytes) -> dict[str, Any]:
+    """The JSON object of a registration request. Raises `OAuthError`."""
     if len(body) > MAX_BODY:
         raise OAuthError(Reason.REGISTRATION_METADATA, detail="size")
     try:

@@ -26,7 +26,7 @@ def tokens(gatehouse: world.World, documents: DocumentHost) -> dict[str, str]:
     return answer | {"client_id": url}
 
 
-def fallen() -> int:
+def ended() -> int:
     return Authorization.objects.filter(liveness.not_live()).count()
 
 
@@ -36,10 +36,10 @@ def fallen() -> int:
 def test_its_tokens_are_inactive_at_once_and_its_refresh_tokens_refused(
     gatehouse: world.World, tokens: dict[str, str], policy: str
 ) -> None:
-    assert fallen() == 0
+    assert ended() == 0
     apply(f"cimd: {policy}")
     assert gatehouse.introspect(tokens["access_token"]) == {"active": False}
-    assert fallen() == 1
+    assert ended() == 1
     refreshed = gatehouse.refresh(tokens["refresh_token"], client_id=tokens["client_id"])
     assert refreshed.status_code in {400, 401}
 
@@ -56,7 +56,7 @@ def test_a_client_approved_by_a_person_needs_no_trusted_host(gatehouse: world.Wo
     code = gatehouse.authorize(client_id=url, redirect_uri=CALLBACK)["code"]
     token = json.loads(gatehouse.redeem(code, client_id=url, redirect_uri=CALLBACK).content)["access_token"]
     assert gatehouse.introspect(token)["active"] is True
-    assert fallen() == 0
+    assert ended() == 0
 
 
 def test_it_is_said_of_agents_with_documents_alone(gatehouse: world.World) -> None:
@@ -64,4 +64,4 @@ def test_it_is_said_of_agents_with_documents_alone(gatehouse: world.World) -> No
     apply("cimd: {blocked_hosts: ['*']}")
     assert gatehouse.introspect(tokens["access_token"])["active"] is True
     assert Client.objects.filter(registration_source="cimd").count() == 0
-    assert fallen() == 0
+    assert ended() == 0

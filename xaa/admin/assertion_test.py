@@ -27,7 +27,9 @@ class AssertionForm(forms.Form):
 
 
 def assertion_view(request: HttpRequest) -> HttpResponse:
-    """The checks of an assertion, one by one. It may make this server fetch keys, so it is a POST."""
+    """The checks of an assertion, one by one. It may make this server fetch keys, so it is a POST. Raises
+    `PermissionDenied`.
+    """
     if not request.user.is_superuser:
         raise PermissionDenied
     form = AssertionForm(request.POST if request.method == "POST" else None)

@@ -53,7 +53,7 @@ class HostsField(LinesField):
 
 
 def checked(check: Callable[[], object]) -> None:
-    """The configuration file's rule, as a form's."""
+    """The configuration file's rule, as a form's. Raises `ValidationError`."""
     try:
         check()
     except ValidationError as error:

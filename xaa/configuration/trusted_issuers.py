@@ -33,7 +33,7 @@ SECRET = frozenset({"sign_in_secret"})
 
 
 def check_issuer(value: str) -> None:
-    """Refuse what cannot be an issuer identifier."""
+    """Refuse what cannot be an issuer identifier. Raises `ValidationError`."""
     # > a URL that uses the "https" scheme and has no query or fragment components (RFC 8414 §2); http for one machine.
     if spiffe.is_spiffe(value):
         if not spiffe.is_trust_domain(value):

@@ -42,7 +42,7 @@ def told_by(token: str, moment: float) -> dict[str, Any] | None:
     user = authorization.user
     if not client.is_approved(moment) or authorization.client_digest != client.consent_digest:
         return None
-    if not registry.stands(authorization, client):
+    if not registry.is_live(authorization, client):
         return None
     if user is None or not user.is_active or "openid" not in authorization.identity_scopes:
         return None

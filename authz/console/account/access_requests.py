@@ -40,7 +40,7 @@ def mine(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 def one_of_mine(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """One request, for the person it is for, the agent's owner and its approvers. 404 for all others."""
+    """One request, for the person it is for, the agent's owner and its approvers. Raises `Http404` for all others."""
     me, now = person(request), datetime.now(UTC)
     rows = AccessRequest.objects.select_related("client__owner", "user", "decided_by")
     found = get_object_or_404(rows, pk=pk)
@@ -82,7 +82,7 @@ def _withdrawn(request: HttpRequest, found: AccessRequest) -> HttpResponse:
 @login_required
 @never_cache
 def decide_for_others(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """The decision for approvers without a role in the console."""
+    """The decision for approvers without a role in the console. Raises `Http404`."""
     found = AccessRequest.objects.select_related("client__owner", "user").filter(pk=pk).first()
     # People who may not decide it do not learn that it exists.
     if found is None or approvers.objection(found, person(request)):

@@ -54,7 +54,7 @@ class AskForm(forms.Form):
 
 
 def ask(request: HttpRequest, pk: int) -> HttpResponse:
-    """A form that asks as the agent would. The approvers are told, as if it had asked."""
+    """A form that asks as the agent would. The approvers are told, as if it had asked. Raises `PermissionDenied`."""
     if not request.user.has_perm(ASK):
         raise PermissionDenied
     me = person(request)

@@ -23,7 +23,7 @@ ADD = "authz.add_client"
 
 @console.page("authz/client/new/", "add_agent")
 def choose(request: HttpRequest) -> HttpResponse:
-    """Asks what the agent is."""
+    """Asks what the agent is. Raises `PermissionDenied`."""
     if not request.user.has_perm(ADD):
         raise PermissionDenied
     choices = [
@@ -41,7 +41,9 @@ def _address(name: str, kind: Kind) -> str:
 @console.page("authz/client/new/<slug:what>/", "add_agent_as")
 @never_cache
 def add(request: HttpRequest, what: str) -> HttpResponse:
-    """The short form of a kind. A saved one with a secret answers with the secret, the only time it is shown."""
+    """The short form of a kind. A saved one with a secret answers with the secret, the only time it is shown. Raises
+    `PermissionDenied` or `Http404`.
+    """
     if not request.user.has_perm(ADD):
         raise PermissionDenied
     kind = kinds.offered(person(request)).get(what)

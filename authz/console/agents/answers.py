@@ -50,7 +50,7 @@ def _answer(event: AuditEvent) -> Answer:
 @console.page("answers/<int:pk>/", "answer")
 @require_safe
 def answer(request: HttpRequest, pk: int) -> HttpResponse:
-    """One answer to an agent that the person may see."""
+    """One answer to an agent that the person may see. Raises `PermissionDenied`."""
     if not request.user.has_perm("authz.view_client"):
         raise PermissionDenied
     event = get_object_or_404(AuditEvent, pk=pk)

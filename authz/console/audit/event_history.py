@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
-from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -73,19 +72,12 @@ def story(request: HttpRequest) -> HttpResponse:
 
 
 def _authorization(value: str) -> Authorization | None:
-    found = _uuid(value)
+    found = names.uuid_of(value)
     return (
         Authorization.objects.filter(pk=found).select_related("client", "user", "resource").first() if found else None
     )
 
 
 def _person(value: str) -> User | None:
-    found = _uuid(value)
+    found = names.uuid_of(value)
     return User.all_objects.filter(subject=found).first() if found else None
-
-
-def _uuid(value: str) -> UUID | None:
-    try:
-        return UUID(value)
-    except ValueError:
-        return None

@@ -49,7 +49,7 @@ class EvidenceAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "console/evidence.html", context)
 
     def checkpoint_view(self, request: HttpRequest) -> HttpResponse:
-        """The latest checkpoint, to keep it."""
+        """The latest checkpoint, to keep it. Raises `Http404`."""
         self._require(request)
         try:
             note = proofs.latest()
@@ -58,7 +58,7 @@ class EvidenceAdmin(ReadOnlyAdmin):
         return _download(note.encode(), "checkpoint.txt", "text/plain; charset=utf-8")
 
     def proof_view(self, request: HttpRequest, event: int) -> HttpResponse:
-        """The proof that an event is in the audit (tools/verify_audit_proof.py verifies it)."""
+        """The proof that an event is in the audit (tools/verify_audit_proof.py verifies it). Raises `Http404`."""
         self._require(request)
         try:
             proof = proofs.inclusion(event, checkpoint_keys.verifiers(), conf.audit_directory)

@@ -24,7 +24,9 @@ FORM = "switch rules on or off"
 
 
 def switch_selected(request: HttpRequest, queryset: QuerySet[Rule], *, on: bool) -> HttpResponse | None:
-    """The page that says what follows; after it is confirmed, the change. None: back to the list."""
+    """The page that says what follows; after it is confirmed, the change. None: back to the list. Raises
+    `PermissionDenied`.
+    """
     if not request.user.has_perm("authz.change_rule"):
         raise PermissionDenied
     rows = list(queryset.exclude(enabled=on).order_by("pk"))

@@ -52,7 +52,7 @@ class Told:
 
 
 def history(request: HttpRequest) -> HttpResponse:
-    """The newest changes, of all rules or of one; older ones a page further."""
+    """The newest changes, of all rules or of one; older ones a page further. Raises `PermissionDenied`."""
     if not request.user.has_perm("authz.view_rule"):
         raise PermissionDenied
     rows = RuleChange.objects.all()
@@ -121,7 +121,9 @@ def _value(value: Any) -> str:
 
 
 def restore(request: HttpRequest, number: int) -> HttpResponse:
-    """Going back to a version, of all rules or (`?rule=`) of one: a page that says what follows, and a POST."""
+    """Going back to a version, of all rules or (`?rule=`) of one: a page that says what follows, and a POST. Raises
+    `PermissionDenied` or `Http404`.
+    """
     if not request.user.has_perm("authz.change_rule"):
         raise PermissionDenied
     if not 0 < number <= rule_history.number():
@@ -177,7 +179,7 @@ def effect(rules: list[PolicyRule], days: int) -> dict[str, Any]:
 
 @console.page("replay/<int:pk>/", "replay")
 def replay(request: HttpRequest, pk: int) -> HttpResponse:
-    """Why was this allowed, or refused, then?"""
+    """Why was this allowed, or refused, then? Raises `PermissionDenied`."""
     if not (request.user.has_perm("authz.view_auditevent") and request.user.has_perm("authz.view_rule")):
         raise PermissionDenied
     event = get_object_or_404(AuditEvent, pk=pk)

@@ -16,7 +16,9 @@ from authz.models import Rule
 @console.page("rule_preview/", "rule_preview")
 @require_POST
 def preview(request: HttpRequest) -> HttpResponse:
-    """A part of a page for the form as it stands; `?rule=` is the number of the saved rule. It saves nothing."""
+    """A part of a page for the form as it stands; `?rule=` is the number of the saved rule. It saves nothing. Raises
+    `PermissionDenied`.
+    """
     if not request.user.has_perm("authz.change_rule"):
         raise PermissionDenied
     number = read_number(request, "rule")

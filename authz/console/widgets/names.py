@@ -40,12 +40,13 @@ def told_apart(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def of_people(subjects: Iterable[str]) -> dict[str, str]:
     """subject → user name."""
-    known = {found for subject in subjects if (found := _uuid(subject))}
+    known = {found for subject in subjects if (found := uuid_of(subject))}
     rows = User.all_objects.filter(subject__in=known).values_list("subject", "username")
     return {str(subject): username for subject, username in rows}
 
 
-def _uuid(value: str) -> UUID | None:
+def uuid_of(value: str) -> UUID | None:
+    """The UUID that a text is; None where it is none."""
     try:
         return UUID(value)
     except ValueError:

@@ -60,7 +60,9 @@ OF: Mapping[str, tuple[str, Callable[[str], Pairs]]] = {
 @console.page("suggest/", "suggest")
 @require_safe
 def suggest(request: HttpRequest) -> JsonResponse:
-    """`?of=agents&q=rep` → `{"found": [{"value": "nightly-report", "name": "Nightly report"}]}`."""
+    """`?of=agents&q=rep` → `{"found": [{"value": "nightly-report", "name": "Nightly report"}]}`. Raises
+    `PermissionDenied`.
+    """
     of = one_of(request, "of", OF)
     if not of:
         return JsonResponse({"found": []})

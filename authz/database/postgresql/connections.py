@@ -67,7 +67,9 @@ class BoundedConnection(psycopg.Connection[Any]):
     has_committed = False
 
     def wait(self, gen: Any, *rest: Any, **more: Any) -> Any:
-        """What the driver's generator gives in the end. In a greenlet the loop answers others meanwhile."""
+        """What the driver's generator gives in the end. In a greenlet the loop answers others meanwhile. Raises
+        `NoAnswer`.
+        """
         if rest or more or not concurrency.is_serving():
             return super().wait(gen, *rest, **more)
         request = greenlets.current()

@@ -27,8 +27,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
         check = actions.add_parser("verify", help="prove that nothing was changed, removed, inserted or reordered")
-        check.add_argument("--from", dest="since", help="an event's id or a moment (ISO 8601)")
-        check.add_argument("--to", dest="until", help="an event's id or a moment (ISO 8601)")
+        check.add_argument("--from", dest="since", help="an event's id or a time (ISO 8601)")
+        check.add_argument("--to", dest="until", help="an event's id or a time (ISO 8601)")
         check.add_argument("--checkpoint", type=Path, action="append", default=[], help="checkpoints kept elsewhere")
         check.add_argument("--key", action="append", help="the verifier key to trust, instead of those we hold")
         actions.add_parser("seal", help="seal now what waits for its seal, as the server does every few seconds")
@@ -40,8 +40,8 @@ class Command(BaseCommand):
         consistency.add_argument("new", type=Path, nargs="?", help="left out: the latest")
         export = actions.add_parser("export", help="sealed events, archived ones too, one a line")
         export.add_argument("--format", choices=sorted(FORMATS), default="jsonl")
-        export.add_argument("--from", dest="since", help="an event's id or a moment (ISO 8601)")
-        export.add_argument("--to", dest="until", help="an event's id or a moment (ISO 8601)")
+        export.add_argument("--from", dest="since", help="an event's id or a time (ISO 8601)")
+        export.add_argument("--to", dest="until", help="an event's id or a time (ISO 8601)")
         actions.add_parser("checkpoint", help="the latest checkpoint, to keep where the database's owner cannot reach")
         keys = actions.add_parser("keys", help="the verifier keys")
         keys.add_argument("--rotate", action="store_true", help="let a new key sign from the next checkpoint on")
@@ -172,7 +172,7 @@ def _event_id(text: str | None, *, last: bool = False) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise CommandError(f"{text} is neither an event's id nor a moment (ISO 8601)") from None
+        raise CommandError(f"{text} is neither an event's id nor a time (ISO 8601)") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     first = queries.first_id(moment)
     return first if not last else queries.first_id(moment + 2 * queries.DISORDER)
