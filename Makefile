@@ -1,5 +1,6 @@
 # Gatehouse. `make` alone prints this help.
-PYTHON ?= $(shell command -v python3.11 || echo python3)
+# 3.11, 3.12 and 3.13 are tested.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.13 || command -v python3.12 || echo python3)
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +10,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help env run serve test lint demo bench interop e2e pictures load mutants lock prepare clean
+.PHONY: help env run serve test lint demo bench interop e2e pictures load mutants lock clean
 
 help: ## Print this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -19,21 +20,17 @@ env: $(STAMP) ## Make the environment in .venv from the lock file, and nothing e
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes
 
 $(STAMP): requirements/dev.txt requirements/installer.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed (set PYTHON=…)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (set PYTHON=…)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) -r requirements/installer.txt
 	$(PIP_INSTALL) -r requirements/dev.txt
 	@touch $@
 
-prepare: env # migrations and signing keys; quick when there is nothing to do
-	@$(BIN)/python manage.py prepare
+run: env ## Host a demo server on 127.0.0.1:8000: two people, one MCP server, one agent
+	@PORT=$(PORT) exec $(BIN)/python manage.py run
 
-run: prepare ## Host a demo server on 127.0.0.1:8000: two people, one MCP server, one agent
-	@PORT=$(PORT) $(BIN)/python manage.py seed_demo
-	@PORT=$(PORT) exec $(BIN)/python -m authz.serving
-
-serve: prepare ## Serve on 127.0.0.1:PORT with the environment as given, without demo data
-	@PORT=$(PORT) exec $(BIN)/python -m authz.serving
+serve: env ## Serve on 127.0.0.1:PORT with the environment as given, without demo data
+	@PORT=$(PORT) exec $(BIN)/python manage.py serve
 
 test: env ## Run the tests; needs no service
 	$(BIN)/python -m pytest -n auto
@@ -70,12 +67,17 @@ load: env ## A minute of all grants at once (70/15/10/5), one of 64 slow clients
 mutants: env ## Break the policy engine in thousands of ways: its tests notice at least nine of ten (PATTERN=…)
 	$(BIN)/python -m tests.mutants $(if $(PATTERN),'$(PATTERN)')
 
+# For each Python from 3.11 on: what only some of them need has a marker.
+UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-annotate --custom-compile-command "make lock"
+
 lock: ## Pin all requirements by hash (needs uv and npm)
 	cd tests/interop && npm install --package-lock-only
 	cd tests/bench/oidc_provider && npm install --package-lock-only
-	for name in installer runtime dev interop-mcp1 interop-mcp2 mutants; do \
-	  uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	    --custom-compile-command "make lock" requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	$(UV_COMPILE) pyproject.toml -o requirements/runtime.txt
+	$(UV_COMPILE) pyproject.toml requirements/dev.in -o requirements/dev.txt
+	for name in installer build interop-mcp1 interop-mcp2 mutants; do \
+	  $(UV_COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 clean: ## Remove the environment and the demo's data
 	rm -rf $(VENV) var

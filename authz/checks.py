@@ -1,7 +1,11 @@
 """System checks, each with an id of its own. Errors stop the server; deploy checks run in `check --deploy`."""
 
+import difflib
+import os
+import re
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +32,25 @@ def issuer(app_configs: Any, **_: Any) -> list[CheckMessage]:
     if parts.scheme != "https" and parts.hostname not in LOOPBACK:
         return [Error(f"GATEHOUSE_ISSUER must be https off loopback: {conf.issuer!r}", id="authz.E002")]
     return []
+
+
+# Kubernetes tells each container of a Service named `gatehouse` by such variables.
+_SERVICE = re.compile(r"GATEHOUSE(_[A-Z0-9_]+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_\w+)?)")
+
+
+@register()
+def unknown_variables(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """authz.W004: a variable of the environment looks like a setting and is none, such as one that is misspelt."""
+    # authz/settings.py reads the environment and nothing else does, so what it names is what there is.
+    known = re.findall(r"\"(GATEHOUSE_[A-Z_]+)\"", Path(__file__).with_name("settings.py").read_text("utf-8"))
+    messages: list[CheckMessage] = []
+    for name in sorted(os.environ):
+        if name.startswith("GATEHOUSE_") and name not in known and not _SERVICE.fullmatch(name):
+            rests = [other.removeprefix("GATEHOUSE_") for other in known]
+            near = difflib.get_close_matches(name.removeprefix("GATEHOUSE_"), rests, n=1)
+            hint = f"did you mean GATEHOUSE_{near[0]}?" if near else "docs/settings.md lists the settings"
+            messages.append(Warning(f"{name} is no setting and has no effect", hint=hint, id="authz.W004"))
+    return messages
 
 
 @register()

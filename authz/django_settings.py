@@ -2,10 +2,12 @@
 them.
 """
 
-from contextlib import suppress
 from pathlib import Path
 
+# The repository, or where pip installed the packages. There the project's templates are those of the app `authz`
+# (pyproject.toml), and a folder `templates` or `var` beside it is another's.
 BASE_DIR = Path(__file__).resolve().parent.parent
+IS_INSTALLED = (BASE_DIR / "authz" / "templates").is_dir()
 
 # --- Django ----------------------------------------------------------------------------------------------------------
 
@@ -54,7 +56,7 @@ APPEND_SLASH = False
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [] if IS_INSTALLED else [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -179,10 +181,6 @@ USE_TZ = True
 USE_I18N = False
 FORMAT_MODULE_PATH = "authz.console.formats"
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "var" / "static"  # only for a front server that wants the files collected
-# WhiteNoise warns, past the log, of a folder that is not there. In a read-only file system it cannot be made.
-with suppress(OSError):
-    STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},

@@ -4,8 +4,11 @@ docs/settings.md describes every name for operators. authz/django_settings.py ha
 environment.
 """
 
+import difflib
 import os
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -16,9 +19,17 @@ from django.core.exceptions import ImproperlyConfigured
 from limits import parse as parse_rate
 
 from authz.django_settings import *  # noqa: F403  all of them are settings
-from authz.django_settings import BASE_DIR, TOOLKIT
+from authz.django_settings import BASE_DIR, IS_INSTALLED, TOOLKIT
 from authz.operations import key_file, logs
 from authz.protocol import allowed_hosts, issuers
+
+DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """“; did you mean …?” with the known name that is most like the given one, or ""."""
+    near = difflib.get_close_matches(given, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def env_list(name: str) -> list[str]:
@@ -29,7 +40,7 @@ def env_switch(name: str) -> bool:
     """True for 1, False for 0. Raises `ImproperlyConfigured`."""
     value = os.environ.get(name, "0")
     if value not in {"0", "1"}:
-        raise ImproperlyConfigured(f"{name} must be 1 or 0, not {value!r}")
+        raise ImproperlyConfigured(f"{name} must be 1 (on) or 0 (off), not {value!r}")
     return value == "1"
 
 
@@ -37,7 +48,9 @@ def env_choice(name: str, *choices: str) -> str:
     """One of the choices; the first is the default. Raises `ImproperlyConfigured`, as all readers here do."""
     value = os.environ.get(name) or choices[0]
     if value not in choices:
-        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+        raise ImproperlyConfigured(
+            f"{name} must be one of {', '.join(choices)}, not {value!r}{nearest(value, choices)}"
+        )
     return value
 
 
@@ -56,7 +69,7 @@ def env_share(name: str) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise ImproperlyConfigured(f"{name} must be a number between 0 and 1")
+        raise ImproperlyConfigured(f"{name} must be a number from 0 to 1, such as 0.1")
     return share
 
 
@@ -83,13 +96,14 @@ def env_rates(name: str, defaults: dict[str, str]) -> dict[str, str]:
     """`limit=rate` pairs, a rate being such as `100/second`, `10/5 minute` or `none`. Raises `ImproperlyConfigured`."""
     changes = dict(item.partition("=")[::2] for item in env_list(name))
     for limit, rate in changes.items():
+        if limit not in defaults:
+            raise ImproperlyConfigured(f"{name} has no limit {limit!r}{nearest(limit, defaults)}")
         try:
-            if limit not in defaults:
-                raise ValueError
             if rate != "none":
                 parse_rate(rate)
         except ValueError:
-            raise ImproperlyConfigured(f"{name} does not know {limit}={rate}") from None
+            example = "100/second, 10/5 minute or none"
+            raise ImproperlyConfigured(f"{name}: {limit} takes a rate such as {example}, not {rate!r}") from None
     return defaults | changes
 
 
@@ -100,6 +114,14 @@ def env_number(name: str, default: int, unit: str = "seconds", *, least: int = 0
         raise ImproperlyConfigured(
             f"{name} must be a whole number of {unit}{f', {least} at least' if least else ''}, not {value!r}"
         )
+    return int(value)
+
+
+def env_port(name: str, default: int) -> int:
+    """A port to listen on. Raises `ImproperlyConfigured`."""
+    value = os.environ.get(name) or str(default)
+    if not value.isascii() or not value.isdecimal() or not 0 < int(value) < 65536:
+        raise ImproperlyConfigured(f"{name} must be a port, a number from 1 to 65535, not {value!r}")
     return int(value)
 
 
@@ -126,7 +148,9 @@ def network(item: str) -> str:
     try:
         return str(ip_network(item))
     except ValueError:
-        raise ImproperlyConfigured(f"GATEHOUSE_TRUSTED_PROXIES takes addresses and networks, not {item!r}") from None
+        raise ImproperlyConfigured(
+            f"GATEHOUSE_TRUSTED_PROXIES takes addresses and networks, such as 10.0.0.5 or 10.0.0.0/24, not {item!r}"
+        ) from None
 
 
 def proxy_header() -> str:
@@ -138,32 +162,60 @@ def proxy_header() -> str:
 
 
 def secret_key() -> str:
-    """The key from the environment; for a first try on one machine, a key file that only the owner can read."""
+    """The key from the environment; for a first try on one machine, a key file that only the owner can read.
+    Raises `ImproperlyConfigured`.
+    """
     if key := os.environ.get("GATEHOUSE_SECRET_KEY"):
         return key
-    return key_file.read_or_make(BASE_DIR / "var" / "secret-key")
+    try:
+        return key_file.read_or_make(HOME / "secret-key")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ImproperlyConfigured(
+            f"GATEHOUSE_SECRET_KEY is not set, and {HOME / 'secret-key'} cannot be made or read: {reason}"
+        ) from None
+
+
+def database(url: str) -> dict[str, Any]:
+    """DATABASE_URL as Django's settings. Raises `ImproperlyConfigured`, without the URL, which may hold a password."""
+    scheme = url.partition(":")[0] if "://" in url else ""
+    if scheme not in DATABASE_SCHEMES:
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be sqlite:///absolute/path or postgres://user:password@host:5432/name"
+            f"{nearest(scheme, DATABASE_SCHEMES)}"
+        )
+    try:
+        return dict(dj_database_url.parse(url, conn_max_age=None, conn_health_checks=True))
+    except ValueError:
+        raise ImproperlyConfigured(
+            "DATABASE_URL is not a URL: quote special characters of the password (%40 for @), and write the port as a"
+            " number"
+        ) from None
 
 
 def readable(issuer: str) -> SplitResult:
-    """The issuer's parts, which decide about hosts and cookies. Raises `SystemExit` for a text that is no URL;
-    authz.E001 checks the rest.
+    """The issuer's parts, which decide about hosts and cookies. Raises `ImproperlyConfigured` for a text that is no
+    URL; authz.E001 checks the rest.
     """
     try:
         return urlsplit(issuer)
     except ValueError:
-        raise SystemExit(f"GATEHOUSE_ISSUER {issuers.problem(issuer)}") from None
+        raise ImproperlyConfigured(f"GATEHOUSE_ISSUER {issuers.problem(issuer)}") from None
 
 
+# The server's files: its key file, SQLite database and audit archives, as far as no other setting says where they are.
+HOME = Path(os.environ.get("GATEHOUSE_HOME") or (Path.cwd() if IS_INSTALLED else BASE_DIR) / "var").absolute()
 DEBUG = env_switch("GATEHOUSE_DEBUG")
 SECRET_KEY = secret_key()
 # During a change of the secret key: first the new key, then the old one (docs/operations.md).
 SECRET_KEY_FALLBACKS = env_list("GATEHOUSE_SECRET_KEY_FALLBACKS")
-ISSUER = os.environ.get("GATEHOUSE_ISSUER") or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/o"
+PORT = env_port("PORT", 8000)
+ISSUER = os.environ.get("GATEHOUSE_ISSUER") or f"http://127.0.0.1:{PORT}/o"
 _issuer = readable(ISSUER)
 _origin = f"{_issuer.scheme}://{_issuer.netloc}"
 _https = _issuer.scheme == "https"
 
-DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'var' / 'gatehouse.sqlite3'}"
+DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{HOME / 'gatehouse.sqlite3'}"
 IS_SQLITE = DATABASE_URL.startswith("sqlite")
 # Threads of each process: some serve pages, and some may wait for other servers (authz/database/concurrency.py).
 THREADS = env_number("THREADS", 6, "threads")
@@ -188,7 +240,7 @@ GATEHOUSE = {
     "TRACES_SAMPLED": env_share("OTEL_TRACES_SAMPLER_ARG"),
     "METRICS_TOKEN": env_secret("GATEHOUSE_METRICS_TOKEN"),
     "RUN_DIRECTORY": os.environ.get("GATEHOUSE_RUN_DIRECTORY") or None,
-    "AUDIT_DIRECTORY": Path(os.environ.get("GATEHOUSE_AUDIT_DIRECTORY") or BASE_DIR / "var" / "audit"),
+    "AUDIT_DIRECTORY": Path(os.environ.get("GATEHOUSE_AUDIT_DIRECTORY") or HOME / "audit"),
     "AUDIT_RETENTION_DAYS": env_number("GATEHOUSE_AUDIT_RETENTION_DAYS", 0, "days"),
     # The parts of the server. A part that is not listed does not exist, and the metadata does not mention it.
     "GRANTS": [
@@ -260,7 +312,7 @@ CSRF_FAILURE_VIEW = "authz.endpoints.errors.csrf_failure"
 
 # --- Storage -------------------------------------------------------------------------------------------------------
 
-DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)}
+DATABASES = {"default": database(DATABASE_URL)}
 if IS_SQLITE:
     DATABASES["default"]["ENGINE"] = "authz.database.sqlite3"
     DATABASES["default"]["OPTIONS"] = {
@@ -304,8 +356,14 @@ CACHES = {
 def mail_server(url: str) -> dict[str, Any]:
     """EMAIL_URL as Django's settings. Raises `ImproperlyConfigured`, without the URL, which may hold a password."""
     parts = urlsplit(url)
-    if parts.scheme not in {"smtp", "smtps", "smtp+plain"} or not parts.hostname:
-        raise ImproperlyConfigured("EMAIL_URL must be smtp://, smtps:// or smtp+plain:// with a host")
+    try:
+        is_readable = parts.scheme in {"smtp", "smtps", "smtp+plain"} and parts.hostname and parts.port != 0
+    except ValueError:
+        is_readable = False
+    if not is_readable:
+        raise ImproperlyConfigured(
+            "EMAIL_URL must be smtp://, smtps:// or smtp+plain:// with a host, such as smtp://user:password@host:587"
+        )
     return {
         "EMAIL_HOST": parts.hostname,
         "EMAIL_PORT": parts.port or {"smtp": 587, "smtps": 465, "smtp+plain": 25}[parts.scheme],
@@ -340,5 +398,10 @@ SILENCED_SYSTEM_CHECKS = [
     # On loopback the issuer may be http; on https these settings follow it.
     *([] if _https else ["security.W004", "security.W012", "security.W016"]),
 ]
+
+STATIC_ROOT = HOME / "static"  # only for a front server that wants the files collected
+# WhiteNoise warns, past the log, of a folder that is not there. In a read-only file system it cannot be made.
+with suppress(OSError):
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
 LOGGING = logs.configuration(env_choice("GATEHOUSE_LOG_FORMAT", "plain", "json"))

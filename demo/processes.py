@@ -45,6 +45,7 @@ class Server:
     log: Path
     env: Mapping[str, str]
     patience: float = 240
+    cwd: Path = ROOT
     process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -52,7 +53,7 @@ class Server:
             # A session of its own, so that one signal reaches what it starts too (make, its workers).
             self.process = subprocess.Popen(
                 self.command,
-                cwd=ROOT,
+                cwd=self.cwd,
                 env=dict(self.env),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -75,7 +75,11 @@ def _pending(copy: sqlite3.Connection) -> bool:
 
 
 def _migrate(path: Path) -> None:
-    environment = os.environ | {"DATABASE_URL": f"sqlite:///{path}", "PYTHONPATH": str(settings.BASE_DIR)}
+    environment = os.environ | {
+        "DATABASE_URL": f"sqlite:///{path}",
+        "GATEHOUSE_HOME": str(settings.HOME),
+        "PYTHONPATH": str(settings.BASE_DIR),
+    }
     done = subprocess.run(
         [sys.executable, "-m", "django", "migrate", "--verbosity", "0", "--settings", "authz.settings"],
         env=environment,

@@ -11,7 +11,7 @@ def read_or_make(path: Path) -> str:
 
     Raises OSError if it can be neither read nor created.
     """
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     if key := _read(path):
         return key
     folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)

@@ -4,8 +4,11 @@ the settings (docs/decisions/0011-event-loop-and-workers.md).
 
 import gc
 import os
+import sys
 from collections.abc import Callable
 from tempfile import TemporaryDirectory
+
+from django.core.exceptions import ImproperlyConfigured
 
 from authz.operations import logs
 
@@ -19,7 +22,11 @@ def main() -> None:
     # and SQLite's write lock (authz/database/sqlite3). It is set before the settings are read, which happens once.
     with TemporaryDirectory(prefix="gatehouse-") as directory:
         os.environ.setdefault("GATEHOUSE_RUN_DIRECTORY", directory)
-        _serve()
+        try:
+            _serve()
+        except ImproperlyConfigured as error:
+            sys.stderr.write(f"Settings: {error}\n")
+            sys.exit(2)  # docs/commands.md
 
 
 def _load() -> None:
@@ -38,8 +45,8 @@ def _load() -> None:
 
 
 def _require_issuer() -> None:
-    """Exit with a message if the issuer is malformed. `manage.py migrate` checks it, too (authz.E001), but may not have
-    run.
+    """Raises `ImproperlyConfigured` if the issuer is malformed. `manage.py migrate` checks it, too (authz.E001), but
+    may not have run.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz.settings")
     from django.conf import settings
@@ -47,13 +54,13 @@ def _require_issuer() -> None:
     from authz.protocol import issuers
 
     if problem := issuers.problem(str(settings.GATEHOUSE["ISSUER"])):
-        raise SystemExit(f"GATEHOUSE_ISSUER {problem}")
+        raise ImproperlyConfigured(f"GATEHOUSE_ISSUER {problem}")
 
 
 def _serve() -> None:
     workers = os.environ.get("WORKERS") or str(WORKERS)
     if not workers.isdecimal() or int(workers) == 0:
-        raise SystemExit(f"WORKERS must be a number of processes, one at least, not {workers!r}")
+        raise ImproperlyConfigured(f"WORKERS must be a number of processes, one at least, not {workers!r}")
     _require_issuer()
     _load()
     from authz.database import checkpoints
@@ -66,7 +73,7 @@ def _serve() -> None:
 
     processes.serve(
         os.environ.get("HOST", "127.0.0.1"),
-        int(os.environ.get("PORT", "8000")),
+        int(os.environ.get("PORT") or 8000),  # authz/settings.py has checked it
         workers=int(workers),
         stopping=STOPPING,
         scheduled=scheduled,

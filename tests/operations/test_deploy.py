@@ -1,6 +1,7 @@
 """The files to deploy with name what exists, and hold no secret."""
 
 import re
+import tomllib
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -28,14 +29,18 @@ def test_the_image_copies_existing_files_and_runs_as_an_unprivileged_user() -> N
 @pytest.mark.parametrize("file", ["Makefile", "deploy/Dockerfile", "demo/environments.py"])
 def test_the_image_installs_the_locked_requirements(file: str) -> None:
     """If pip resolved dependencies again, it might find a newer `name[extra]`, and install nothing."""
-    (install,) = [line for line in (ROOT / file).read_text().splitlines() if "--require-hashes" in line]
-    assert "--no-deps" in install
+    installs = [line for line in (ROOT / file).read_text().splitlines() if "--require-hashes" in line]
+    assert installs
+    assert all("--no-deps" in install for install in installs)
 
 
-def test_every_app_of_ours_is_in_the_image() -> None:
-    dockerfile = (DEPLOY / "Dockerfile").read_text()
-    for apps in ROOT.glob("*/apps.py"):
-        assert f"COPY {apps.parent.name} " in dockerfile
+def test_the_image_is_built_from_a_wheel_with_every_app_of_ours() -> None:
+    """tests/interop/test_installing.py builds and starts the wheel in the same way."""
+    dockerfile, project = (DEPLOY / "Dockerfile").read_text(), tomllib.loads((ROOT / "pyproject.toml").read_text())
+    ours = sorted(apps.parent.name for apps in ROOT.glob("*/apps.py"))
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ours
+    assert all(f"COPY {folder} " in dockerfile for folder in [*ours, "templates"])
+    assert "pip wheel --no-deps --no-build-isolation --no-index" in dockerfile
 
 
 @pytest.fixture(scope="module")

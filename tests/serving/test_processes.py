@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from django.core.exceptions import ImproperlyConfigured
 
 from authz.serving import __main__ as serve
 from authz.serving import processes as serving
@@ -130,7 +131,7 @@ def test_there_may_be_as_many_connections_as_the_system_allows(monkeypatch: pyte
 def test_a_server_without_a_process_does_not_start(monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
     """It would hold the port and answer no request."""
     monkeypatch.setenv("WORKERS", workers)
-    with pytest.raises(SystemExit, match=f"one at least, not '{workers}'"):
+    with pytest.raises(ImproperlyConfigured, match=f"one at least, not '{workers}'"):
         serve._serve()
 
 

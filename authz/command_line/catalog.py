@@ -1,0 +1,117 @@
+"""Our commands, in the groups of the overview, each with examples of a call. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    does: str
+    examples: tuple[str, ...] = ()
+
+
+GROUPS: Mapping[str, Mapping[str, Entry]] = {
+    "Start": {
+        "run": Entry("a demo server on 127.0.0.1: two people, one MCP server, one agent", ("run", "run --port 8080")),
+        "serve": Entry(
+            "a server without demo data; it migrates and makes missing keys first",
+            ("serve", "serve --host 0.0.0.0 --port 8000 --workers 4"),
+        ),
+        "prepare": Entry(
+            "tables, signing keys and, if given, a configuration", ("prepare", "prepare organisation.yaml")
+        ),
+        "check": Entry("whether the settings are right; --deploy: for production", ("check --deploy",)),
+        "doctor": Entry("examine the installation, and say what to do", ("doctor", "doctor --json")),
+    },
+    "Configuration": {
+        "apply": Entry(
+            "make the configuration be what a file says",
+            ("apply organisation.yaml --dry-run", "apply organisation.yaml --prune", "export | gatehouse apply -"),
+        ),
+        "export": Entry("the configuration as such a file", ("export > organisation.yaml",)),
+        "policy": Entry(
+            "why a request is answered as it is; check, try, compare and restore rules",
+            (
+                "policy explain --client nightly-report --resource https://mcp.example.com/mcp",
+                "policy check --json",
+                "policy diff organisation.yaml --days 30",
+                "policy history --limit 5",
+            ),
+        ),
+    },
+    "People, agents and access": {
+        "createsuperuser": Entry("make an administrator", ("createsuperuser --username alice",)),
+        "changepassword": Entry("give a person a new password", ("changepassword alice",)),
+        "agents": Entry(
+            "show and list agents; approve, renew, suspend or retire one",
+            (
+                "agents list --status pending",
+                "agents show nightly-report",
+                "agents approve nightly-report --owner alice --until 2027-06-30 --by bob",
+            ),
+        ),
+        "requests": Entry("the queue of access requests", ("requests list", "requests approve ID --for 8h --by alice")),
+        "end_access": Entry(
+            "end all access of an agent, a person, a session and so on",
+            ("end_access client nightly-report --preview", "end_access person bob --reason 'left the company'"),
+        ),
+    },
+    "Other servers": {
+        "cimd": Entry(
+            "what the server thinks of a client's metadata document",
+            ("cimd inspect https://client.example.com/metadata.json --json",),
+        ),
+        "xaa": Entry("what the server thinks of an ID-JAG or a workload's assertion", ("xaa explain assertion.jwt",)),
+    },
+    "Keys and audit": {
+        "keys": Entry(
+            "signing keys: list, make, rotate, retire", ("keys list", "keys rotate RS256", "keys retire KID")
+        ),
+        "audit": Entry(
+            "verify, prove and export the audit",
+            ("audit verify --from 2026-01-01", "audit proof 4711 > proof.json", "audit export --format ocsf"),
+        ),
+    },
+    "Operation": {
+        "backup": Entry("copy the database to a file while the server serves", ("backup gatehouse.backup",)),
+        "restore": Entry("replace the database by a backup", ("restore gatehouse.backup --replace",)),
+        "migrate": Entry("bring the tables to this version (prepare does it, too)", ("migrate",)),
+        "periodic": Entry("the scheduled tasks, where another program serves", ("periodic",)),
+    },
+}
+
+# The former name of a command, what `run` uses, and what tests measure with: they work, and no one needs them listed.
+UNLISTED = frozenset({"revoke", "seed_demo", "generate_load_data"})
+
+_FOOT = """
+`{program} COMMAND --help` shows a command's options and examples. Settings come from the environment.
+The code at the end: 0 done, 1 refused or found wrong, 2 not understood, 3 the database does not answer.
+"""
+
+
+def entries() -> dict[str, Entry]:
+    return {name: entry for group in GROUPS.values() for name, entry in group.items()}
+
+
+def names() -> frozenset[str]:
+    """The commands that are ours."""
+    return UNLISTED | entries().keys()
+
+
+def overview(program: str) -> str:
+    """What `help` prints."""
+    width = max(map(len, entries()))
+    lines = [f"Usage: {program} COMMAND …", f"       {program} --version"]
+    for title, group in GROUPS.items():
+        lines += ["", title, *(f"  {name:{width}}  {entry.does}" for name, entry in group.items())]
+    return "\n".join(lines) + "\n" + _FOOT.format(program=program)
+
+
+def examples(program: str, name: str) -> str:
+    """What stands below a command's options; "" for one that is not ours."""
+    entry = entries().get(name)
+    if entry is None or not entry.examples:
+        return ""
+    # A pipe leads to the program itself.
+    calls = [f"  {program} {call}".replace("| gatehouse", f"| {program}") for call in entry.examples]
+    return "\n".join(["Examples:", *calls])

@@ -1,0 +1,74 @@
+"""Runs one command on loaded settings, and turns what can go wrong into one sentence and a code."""
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import BaseCommand, ManagementUtility, call_command, get_commands
+from django.db import DatabaseError, connections
+
+from authz import command_line
+from authz.command_line import catalog, database_failures, exit_codes, parsers
+
+
+class Utility(ManagementUtility):
+    """Django's, with our help. Its own commands (`shell`, `makemigrations`, …) work and are not listed."""
+
+    def main_help_text(self, commands_only: bool = False) -> str:
+        return "\n".join(sorted(catalog.names())) if commands_only else catalog.overview(self.prog_name)
+
+    def fetch_command(self, subcommand: str) -> BaseCommand:
+        if subcommand not in get_commands():
+            near = difflib.get_close_matches(subcommand, [*catalog.entries(), *get_commands()], n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            exit_codes.leave(
+                exit_codes.WRONG_CALL,
+                f"There is no command {subcommand}.{hint} `{self.prog_name} help` lists the commands.",
+            )
+        command: BaseCommand = super().fetch_command(subcommand)
+        if subcommand in catalog.names():
+            with_examples: Any = partial(parsers.with_examples, command.create_parser)
+            command.create_parser = with_examples  # type: ignore[method-assign]
+        return command
+
+
+def execute(arguments: Sequence[str]) -> None:
+    """`arguments` as in `sys.argv`. Returns when it is done, ends the process otherwise."""
+    name = arguments[1]
+    try:
+        if not parsers.is_help(arguments):
+            database_failures.require_file(name)
+        if name in parsers.STARTING:
+            _start(name)
+        Utility(list(arguments)).execute()
+    except ImproperlyConfigured as error:
+        exit_codes.leave(exit_codes.WRONG_CALL, f"Settings: {error}")
+    except DatabaseError as error:
+        if "--traceback" in arguments:
+            raise
+        exit_codes.leave(exit_codes.NO_DATABASE, database_failures.sentence(error, arguments[0]))
+    except BrokenPipeError:
+        # What reads the output, such as `head`, has read enough. Python would complain when it closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _start(name: str) -> None:
+    """Prepare, and become the server: the same process, whose memory holds nothing of the preparation."""
+    call_command("prepare")
+    if name == "run":
+        call_command("seed_demo")
+    connections.close_all()
+    sys.stdout.flush()
+    environment = dict(os.environ)
+    if not settings.IS_INSTALLED:
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [str(Path(command_line.__file__).parents[2]), *filter(None, [environment.get("PYTHONPATH")])]
+        )
+    # -P: a file of the current folder is not taken for a library.
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "authz.serving"], environment)  # noqa: S606  ourselves
