@@ -13,7 +13,7 @@ from authz.api.framework.etags import check, etag
 from authz.api.framework.problems import Problem
 from authz.api.framework.shapes import CHANGES, CONFIGURATION
 from authz.api.framework.view import ApiView, principal_of
-from authz.configuration import Change, ConfigurationError, RuleWarning, apply, export
+from authz.configuration import Change, ConfigurationError, Mistake, RuleWarning, apply, export
 from authz.configuration.sections import exported
 from authz.database.transactions import long_statements
 from authz.decisions import rule_check
@@ -100,11 +100,12 @@ def refuse(found: Sequence[RuleWarning]) -> None:
     The function raises `ConfigurationError`.
     """
     mistakes = [
-        (("rules", warning.rule, part.field), part.problem, line) for warning in found for line, part in warning.parts
+        Mistake(("rules", warning.rule, part.field), part.problem, line)
+        for warning in found
+        for line, part in warning.parts
     ]
     if mistakes:
-        path, problem, line = mistakes[0]
-        raise ConfigurationError(path, problem, line, also=[(path, problem) for path, problem, _ in mistakes[1:]])
+        raise ConfigurationError(*mistakes[0], also=mistakes[1:])
 
 
 def warning_as_item(warning: RuleWarning) -> dict[str, Any]:

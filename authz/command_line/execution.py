@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +12,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import BaseCommand, ManagementUtility, call_command, get_commands
 from django.db import DatabaseError, connections
 
-from authz import command_line
 from authz.command_line import catalog, database_failures, exit_codes, parsers
 
 
@@ -68,7 +66,7 @@ def _start(name: str) -> None:
     environment = dict(os.environ)
     if not settings.IS_INSTALLED:
         environment["PYTHONPATH"] = os.pathsep.join(
-            [str(Path(command_line.__file__).parents[2]), *filter(None, [environment.get("PYTHONPATH")])]
+            [str(settings.BASE_DIR), *filter(None, [environment.get("PYTHONPATH")])]
         )
     # -P: a file of the current folder is not taken for a library.
     os.execve(sys.executable, [sys.executable, "-P", "-m", "authz.serving"], environment)  # noqa: S606  ourselves

@@ -13,6 +13,7 @@ from authz.authorizations import removal
 from authz.clients import identifiers
 from authz.configuration.environment import take_secret
 from authz.configuration.shown_text import KeyField, ShownField
+from authz.configuration.validation import unknown_name
 from authz.models import Client, User
 from authz.models.pending_answer import PendingAnswer
 from authz.policy import RuleError
@@ -71,12 +72,15 @@ class ClientSerializer(serializers.Serializer[Any]):
     def validate_grant_types(self, value: list[str]) -> list[str]:
         for grant_type in value:
             if grant_type not in registry.grants():
-                raise serializers.ValidationError(f"{grant_type} is not a grant type of this server")
+                raise serializers.ValidationError(
+                    f"{grant_type} {unknown_name(grant_type, registry.grants(), 'grant type')}"
+                )
         return value
 
     def validate_token_endpoint_auth_method(self, value: str) -> str:
         if value not in registry.client_auth_methods():
-            raise serializers.ValidationError(f"{value} is not a client authentication method of this server")
+            methods = registry.client_auth_methods()
+            raise serializers.ValidationError(f"{value} {unknown_name(value, methods, 'authentication method')}")
         return value
 
     def validate_jwks(self, value: Any) -> Any:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from yaml.reader import ReaderError
@@ -19,19 +19,30 @@ _KINDS = frozenset(f"{_CORE}{kind}" for kind in ("null", "bool", "int", "float",
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
+class Mistake(NamedTuple):
+    """What is wrong at one place: its line (from 1; 0 where no line can be named), and the problem."""
+
+    path: Path
+    problem: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        where = ".".join(str(part) for part in self.path) or "the file"
+        return f"line {self.line}: {where}: {self.problem}" if self.line else f"{where}: {self.problem}"
+
+
 class ConfigurationError(Exception):
-    """A mistake in the file: its line (from 1; 0 where no line can be named), and the problem.
+    """A mistake in the file, and `also` its further mistakes."""
 
-    `also` are further mistakes of the same item, each (path, problem).
-    """
-
-    def __init__(self, path: Path, problem: str, line: int = 0, *, also: Sequence[tuple[Path, str]] = ()) -> None:
-        where = ".".join(str(part) for part in path) or "the file"
-        super().__init__(f"line {line}: {where}: {problem}" if line else f"{where}: {problem}")
+    def __init__(self, path: Path, problem: str, line: int = 0, *, also: Sequence[Mistake] = ()) -> None:
+        super().__init__(str(Mistake(path, problem, line)))
         self.path = path
         self.problem = problem
         self.line = line
         self.also = tuple(also)
+
+    def mistakes(self) -> tuple[Mistake, ...]:
+        return (Mistake(self.path, self.problem, self.line), *self.also)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
-from rest_framework.serializers import ListSerializer, Serializer, ValidationError
+from rest_framework.serializers import ValidationError
 
 from authz import audit
 from authz.configuration.document import ConfigurationError, Document, Path, read
 from authz.configuration.name_changes import name_changes
 from authz.configuration.rule_warnings import Warn, rule_warnings
 from authz.configuration.sections import Section, all_sections, items
+from authz.configuration.validation import Mistakes, in_words, refusal, unknown_name, validated
 from authz.database import configuration_cache
 from authz.decisions import rule_history, rule_names
 from authz.models import Generation
@@ -80,16 +81,18 @@ def apply(
     """
     document = read(text)
     sections = {section.KEY: section for section in all_sections()}
+    mistakes = Mistakes(document)
     for key in document.data:
         if key not in sections:
-            raise _located(document, (key,), f"is not a known section; there are {', '.join(sections)}")
+            mistakes.add((key,), unknown_name(key, sections, "section"))
     changes: list[Change] = []
     try:
         with rule_history.written_by(by.name if by else "", "apply"):
             one_at_a_time()
             for key, section in sections.items():
                 if key in document.data:
-                    changes += _apply_section(section, document, prune=prune, local=local)
+                    changes += _apply_section(section, mistakes, prune=prune, local=local)
+            mistakes.require_none()
             changes = _with_rules(changes)
             _permit(changes, permit)
             if warn is not None:
@@ -171,44 +174,45 @@ def _permit(changes: list[Change], permit: Permit | None) -> None:
 
 def _write(section: Section, key: str, item: Mapping[str, Any]) -> None:
     nowhere = Document({}, {})
-    validated = _validated(section, item, (), nowhere, local=False)
-    if section.natural_key(validated) != key:
+    new = validated(section, item, (), nowhere, local=False)
+    if section.natural_key(new) != key:
         raise ConfigurationError((section.LOOKUP,), "identifies the item: it does not change")
     try:
-        section.write(validated)
+        section.write(new)
     except ValidationError as error:
-        raise _located_error(error, (), nowhere) from None
+        raise refusal(error, (), nowhere) from None
 
 
-def _apply_section(section: Section, document: Document, *, prune: bool, local: bool) -> list[Change]:
-    """Validate and write the items of one section, and collect the changes. Raises `ConfigurationError`."""
-    data = document.data[section.KEY]
+def _apply_section(section: Section, mistakes: Mistakes, *, prune: bool, local: bool) -> list[Change]:
+    """Validate and write the items of one section, and collect the changes, or the mistakes."""
+    data = mistakes.document.data[section.KEY]
     is_single = getattr(section, "SINGLE", False)
     given = [data] if is_single else data
     if given is None:
         given = []
     if not isinstance(given, list):
-        raise _located(document, (section.KEY,), "must be a list")
-    before = items(section)
+        mistakes.add((section.KEY,), "must be a list")
+        return []
+    before, many = items(section), len(mistakes.found)
     named: dict[str, Path] = {}
     together = []
     for index, item in enumerate(given):
         path: Path = (section.KEY,) if is_single else (section.KEY, index)
-        validated = _validated(section, item, path, document, local=local)
-        key = section.natural_key(validated)
-        if key in named:
-            raise _located(document, path, f"{key} is there twice")
-        named[key] = path
-        together.append(validated)
         try:
-            section.write(validated)
-        except ValidationError as error:
-            raise _located_error(error, path, document) from None
+            new = _apply_item(section, item, path, mistakes.document, named, local=local)
+        except ConfigurationError as error:
+            mistakes.add_item(section, path, item, error)
+        else:
+            together.append(new)
+    if len(mistakes.found) > many:
+        return []
     if hasattr(section, "check_together"):
         try:
             section.check_together(together)
         except ValidationError as error:
-            raise _located_error(error, (section.KEY,), document) from None
+            for path, problem in in_words(error, (section.KEY,)):
+                mistakes.add(path, problem)
+            return []
     if prune and not is_single:
         for key in before:
             if key not in named:
@@ -216,56 +220,20 @@ def _apply_section(section: Section, document: Document, *, prune: bool, local: 
     return list(_differences(section, before, items(section)))
 
 
-def _validated(section: Section, item: object, path: Path, document: Document, *, local: bool) -> Mapping[str, Any]:
-    if not isinstance(item, dict):
-        raise _located(document, path, "must be a mapping")
-    for name in () if local else getattr(section, "LOCAL", ()):
-        # A caller over the network must not read this machine's environment.
-        if name in item:
-            raise _located(document, (*path, name), "is only for files that are applied on the server itself")
-    _refuse_unknown(section.SERIALIZER(), item, path, document)
-    serializer = section.SERIALIZER(data=item)
+def _apply_item(
+    section: Section, item: object, path: Path, document: Document, named: dict[str, Path], *, local: bool
+) -> Mapping[str, Any]:
+    """Raises `ConfigurationError`."""
+    new = validated(section, item, path, document, local=local)
+    key = section.natural_key(new)
+    if key in named:
+        raise ConfigurationError(path, f"{key} is there twice", document.line(path))
+    named[key] = path
     try:
-        serializer.is_valid(raise_exception=True)
+        section.write(new)
     except ValidationError as error:
-        raise _located_error(error, path, document) from None
-    return cast(Mapping[str, Any], serializer.validated_data)
-
-
-def _refuse_unknown(serializer: Any, item: Mapping[str, Any], path: Path, document: Document) -> None:
-    """Refuse unknown keys at every depth: a misspelt key that is ignored would look like a setting."""
-    for name, value in item.items():
-        field = serializer.fields.get(name)
-        if field is None:
-            raise _located(document, (*path, name), "is not a known key")
-        if isinstance(field, Serializer) and isinstance(value, dict):
-            _refuse_unknown(field, value, (*path, name), document)
-        if isinstance(field, ListSerializer) and isinstance(value, list):
-            for index, member in enumerate(value):
-                if isinstance(member, dict):
-                    _refuse_unknown(field.child, member, (*path, name, index), document)
-
-
-def _located_error(error: ValidationError, path: Path, document: Document) -> ConfigurationError:
-    mistakes = list(_mistakes(error.detail, path))
-    where, problem = mistakes[0]
-    return ConfigurationError(where, problem, document.line(where), also=mistakes[1:])
-
-
-def _mistakes(detail: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    """DRF's nested errors, each with its path."""
-    if isinstance(detail, dict):
-        for name, nested in detail.items():
-            yield from _mistakes(nested, path if name == "non_field_errors" else (*path, name))
-    elif isinstance(detail, list):
-        for index, nested in enumerate(detail):
-            yield from _mistakes(nested, path if isinstance(nested, str) else (*path, index))
-    else:
-        yield path, str(detail)
-
-
-def _located(document: Document, path: Path, problem: str) -> ConfigurationError:
-    return ConfigurationError(path, problem, document.line(path))
+        raise refusal(error, path, document) from None
+    return new
 
 
 def _differences(

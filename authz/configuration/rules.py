@@ -1,7 +1,8 @@
 """`rules:` the organisation's policy, in the form that authz/policy/ reads."""
 
+import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -37,22 +38,69 @@ class RuleSerializer(serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         # Left out, it speaks of every grant; an empty list would speak of none.
         attrs.setdefault("grant_types", ["*"])
-        try:
-            PolicyRule.from_mapping(attrs)
-        except RuleError as error:
-            raise serializers.ValidationError(nested(error.field, error.problem)) from None
+        problems = dict(rule_problems(attrs))
+        if problems:
+            raise serializers.ValidationError(merged(nested(at, problem) for at, problem in problems.items()))
         return attrs
 
 
 SERIALIZER = RuleSerializer
 
 
+def rule_problems(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(field, problem) of each member of a rule that cannot be meant."""
+    rule, seen = copy.deepcopy(dict(given)), set[str]()
+    while True:
+        try:
+            PolicyRule.from_mapping(rule)
+        except RuleError as error:
+            if error.field in seen:
+                return  # it is missed now
+            seen.add(error.field)
+            yield error.field, error.problem
+            # The engine names the first problem: it is asked again without that.
+            if not _removed(rule, _steps(error.field)):
+                return
+        else:
+            return
+
+
+def _steps(field: str) -> list[str | int]:
+    parts = [part for part in field.replace("[", ".").replace("]", "").split(".") if part]
+    return [found if (found := number(part)) is not None else part for part in parts]
+
+
+def _removed(value: Any, steps: list[str | int]) -> bool:
+    """Whether a member could be removed; of a list the whole list, since the others would change their places."""
+    while steps and isinstance(steps[-1], int):
+        steps.pop()
+    for step in steps[:-1]:
+        value = value.get(step) if isinstance(value, dict) else None
+    return bool(steps) and isinstance(value, dict) and value.pop(steps[-1], None) is not None
+
+
+def merged(details: Iterable[Any]) -> Any:
+    """Several of DRF's nested errors as one. Two about the same place: the first."""
+    whole: Any = {}
+    for detail in details:
+        if not isinstance(detail, dict):
+            return detail
+        _merge(whole, detail)
+    return whole
+
+
+def _merge(whole: dict[Any, Any], detail: dict[Any, Any]) -> None:
+    for key, inner in detail.items():
+        there = whole.setdefault(key, inner)
+        if there is not inner and isinstance(there, dict) and isinstance(inner, dict):
+            _merge(there, inner)
+
+
 def nested(field: str, problem: str) -> Any:
     """`conditions.networks[1]` as DRF nests errors, so that the line can be found."""
     detail: Any = [problem]
-    parts = [part for part in field.replace("[", ".").replace("]", "").split(".") if part]
-    for part in reversed(parts):
-        detail = {found if (found := number(part)) is not None else part: detail}
+    for step in reversed(_steps(field)):
+        detail = {step: detail}
     return detail
 
 

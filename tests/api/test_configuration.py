@@ -186,7 +186,9 @@ def test_a_member_that_is_not_the_files_is_refused(alice: Caller, member: str, v
     response = alice("PATCH", "configuration/clients/nightly-report", {member: value}, if_match="*")
 
     assert response.status_code == 422
-    assert problem(response)["errors"] == [{"pointer": f"#/{member}", "detail": "is not a known key"}]
+    (error,) = problem(response)["errors"]
+    assert error["pointer"] == f"#/{member}"
+    assert error["detail"].startswith("is not a known key; ")
 
 
 def test_an_item_is_not_renamed(alice: Caller) -> None:

@@ -19,6 +19,8 @@ from authz.protocol.strict_json import StrictJsonError
 
 log = logging.getLogger(__name__)
 
+# Of a file, all of whose mistakes are named.
+MAX_ERRORS = 100
 MEDIA_TYPE = "application/problem+json"
 TITLES = {
     400: "Bad request",
@@ -40,7 +42,7 @@ TITLES = {
 
 
 class Problem(Exception):
-    """A refusal with a text for the caller. `errors` are (JSON pointer, problem)."""
+    """A refusal with a text for the caller. `errors` are (JSON pointer, problem), and in a file also its line."""
 
     is_recorded = False  # in the audit, by authz/api/framework/refusing.py
 
@@ -49,7 +51,7 @@ class Problem(Exception):
         status: int,
         detail: str,
         *,
-        errors: Iterable[tuple[str, str]] = (),
+        errors: Iterable[tuple[str, str] | tuple[str, str, int]] = (),
         headers: Mapping[str, str] | None = None,
         members: Mapping[str, object] | None = None,
     ) -> None:
@@ -64,7 +66,10 @@ class Problem(Exception):
         # > When this member is not present, its value is assumed to be "about:blank" (RFC 9457 §3.1.1)
         body: dict[str, Any] = {"title": TITLES[self.status], "status": self.status, "detail": self.detail}
         if self.errors:
-            body["errors"] = [{"pointer": pointer, "detail": detail} for pointer, detail in self.errors]
+            body["errors"] = [
+                {"pointer": pointer, "detail": detail} | ({"line": line[0]} if line and line[0] else {})
+                for pointer, detail, *line in self.errors
+            ]
         return Response(
             {**body, **self.members}, status=self.status, content_type=MEDIA_TYPE, headers=dict(self.headers)
         )
@@ -122,8 +127,9 @@ def problem_of(error: Exception) -> Problem:
 
 
 def _of_configuration(error: ConfigurationError) -> Problem:
-    errors = [(_pointer(path), problem) for path, problem in ((error.path, error.problem), *error.also)]
-    return Problem(422, str(error), errors=errors, members={"line": error.line} if error.line else {})
+    errors = [(_pointer(path), problem, line) for path, problem, line in error.mistakes()[:MAX_ERRORS]]
+    more = f" ({len(error.also)} more)" if error.also else ""
+    return Problem(422, f"{error}{more}", errors=errors, members={"line": error.line} if error.line else {})
 
 
 def _of_fields(error: exceptions.ValidationError) -> Problem:

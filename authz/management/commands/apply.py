@@ -10,6 +10,9 @@ from authz.configuration import ConfigurationError, RuleWarning, apply
 from authz.configuration.engine import By
 from authz.management.operators import operator
 
+# Mistakes that are shown of one file.
+SHOWN = 100
+
 
 class Command(BaseCommand):
     help = "Make the configuration be what a YAML file says: one transaction, idempotent, audited."
@@ -37,7 +40,7 @@ class Command(BaseCommand):
                 warn=self._refuse if options["strict"] else self._warn,
             )
         except ConfigurationError as error:
-            raise CommandError(f"{name}: {str(error).rstrip('.')}. Nothing was changed.") from None
+            raise CommandError(_refusal(name, error)) from None
         for change in changes:
             for line in change.lines():
                 self.stdout.write(line)
@@ -54,3 +57,13 @@ class Command(BaseCommand):
         if found:
             names = ", ".join(f"“{warning.rule}”" for warning in found)
             raise CommandError(f"--strict: {names} would name what does not exist. Nothing was changed.")
+
+
+def _refusal(name: str, error: ConfigurationError) -> str:
+    """All mistakes, a line each, as compilers write them."""
+    mistakes = error.mistakes()
+    if len(mistakes) == 1:
+        return f"{name}: {str(error).rstrip('.')}. Nothing was changed."
+    lines = [f"{name}: {mistake}" for mistake in mistakes[:SHOWN]]
+    more = [f"… and {len(mistakes) - SHOWN} more"] if len(mistakes) > SHOWN else []
+    return "\n".join([*lines, *more, f"{len(mistakes)} mistakes. Nothing was changed."])
