@@ -1,4 +1,4 @@
-"""Readers of the environment, for authz/settings.py alone: each raises `ImproperlyConfigured` with what may be written."""
+"""Readers of the environment, for authz/settings.py alone. Each raises `ImproperlyConfigured` with what it takes."""
 
 import difflib
 import os

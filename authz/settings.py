@@ -1,4 +1,5 @@
-"""The environment is read here and nowhere else; the server's parts are listed here (`GATEHOUSE`).
+"""The environment is read here and nowhere else, by authz/environment_readers.py; the server's parts are listed here
+(`GATEHOUSE`).
 
 docs/settings.md describes every name for operators. authz/django_settings.py has the settings that do not depend on the
 environment.
@@ -32,7 +33,6 @@ from authz.operations import key_file, logs
 from authz.protocol import allowed_hosts, issuers
 
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
-
 
 # The limits and their defaults (authz/limits/rate_limits.py).
 RATE_LIMITS = {
