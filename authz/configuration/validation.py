@@ -135,7 +135,7 @@ def _field(serializer: Any, steps: Path) -> Any:
     found = serializer
     for step in steps:
         if isinstance(found, Serializer):
-            found = found.fields.get(step)
+            found = found.fields.get(str(step))
         else:
             found = getattr(found, "child", None) or getattr(found, "child_relation", None)
     return found
@@ -157,6 +157,7 @@ def _sentence(detail: Any, of: Any, given: Any) -> str:
         known = [str(choice) for choice in of.choices if choice != ""]
         return f"{str(given)[:100]!r} is none of {', '.join(known)}{nearest(given, known)}"
     if code == "does_not_exist" and isinstance(of, RelatedField) and hasattr(of, "slug_field"):
-        names = of.get_queryset().values_list(of.slug_field, flat=True)[:MAX_NAMES]
+        rows = of.get_queryset()
+        names = [] if rows is None else rows.values_list(of.slug_field, flat=True)[:MAX_NAMES]
         return f"{str(given)[:100]!r} does not exist{nearest(given, map(str, names))}"
     return str(detail)
