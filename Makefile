@@ -45,8 +45,8 @@ lint: env ## Format, style, types, import contracts, missing migrations
 demo: env ## Watch real MCP clients get tokens here and call a real MCP server
 	$(BIN)/python -m demo.run
 
-interop: env ## Run the official SDKs and the conformance suite against a running server (needs Node >= 20 for npm, nginx, Caddy and systemd)
-	$(BIN)/python -m pytest -m interop tests/interop -p no:randomly
+interop: env ## Run the official SDKs, the conformance suite and each how-to against a running server (needs Node >= 20 for npm, nginx, Caddy and systemd)
+	$(BIN)/python -m pytest -m interop tests/interop tests/how_to -p no:randomly
 
 e2e: env ## Drive a real browser (Debian's Chromium) through sign-in, consent and console
 	$(BIN)/python -m pytest -m e2e tests/e2e

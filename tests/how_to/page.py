@@ -1,0 +1,96 @@
+"""A how-to as something that can be carried out: its blocks of code, in their order (pure).
+
+A comment before a block says what the reader of the page needs not be told:
+
+    <!-- keeps running: https://notes.example.com/mcp -->   it serves that address while the rest of the page is done
+    <!-- refused -->                                        it has to end with an error
+    <!-- not run: why -->                                   it can't be run here
+
+Two stand on lines of their own: `<!-- begins with: other.md -->`, because the reader has done that page before, and
+`<!-- bob connects: URL of an app's metadata document, redirect URI -->`, where a person uses an app.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+_BEFORE = re.compile(r"^<!--\s*begins with:\s*(\S+)\s*-->$", re.MULTILINE)
+_BLOCK = re.compile(
+    r"^<!--\s*bob connects:\s*(?P<app>\S+),\s*(?P<redirect>\S+)\s*-->$"
+    r"|(?:^<!--\s*(?P<comment>[^\n]*?)\s*-->\n)?^```(?P<info>[^\n]*)\n(?P<text>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+class Kind(Enum):
+    FILE = "is written to a file"
+    COMMAND = "is run"
+    APP = "is an app that a person uses"
+    SHOWN = "is what the last command prints"
+    NOT_RUN = "is not run"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """`file` is the name under which it is written; `serves` the address that a command goes on serving; `reason` why
+    it is not run. An app's `text` is the URL of its metadata document.
+    """
+
+    kind: Kind
+    text: str
+    file: str = ""
+    serves: str = ""
+    redirect_uri: str = ""
+    is_refused: bool = False
+    reason: str = ""
+
+
+class PageError(ValueError):
+    """A block of which nothing says what becomes of it."""
+
+
+def blocks(markdown: str) -> Iterator[Block]:
+    """Raises `PageError`."""
+    for found in _BLOCK.finditer(markdown):
+        if found["app"]:
+            yield Block(Kind.APP, found["app"], redirect_uri=found["redirect"])
+        else:
+            yield _block(found["comment"] or "", found["info"], found["text"])
+
+
+def before(markdown: str) -> list[str]:
+    """The names of the pages that the reader has done."""
+    return _BEFORE.findall(markdown)
+
+
+def _block(comment: str, info: str, text: str) -> Block:
+    name, _, value = comment.partition(":")
+    language, _, file = info.partition(" ")
+    match name:
+        case "not run" if value.strip():
+            return Block(Kind.NOT_RUN, text, reason=value.strip())
+        case "keeps running" if value.strip() and language == "sh":
+            return Block(Kind.COMMAND, text, serves=value.strip())
+        case "refused" if language == "sh":
+            return Block(Kind.COMMAND, text, is_refused=True)
+        case "":
+            if file:
+                return Block(Kind.FILE, text, file=file)
+            if language == "sh":
+                return Block(Kind.COMMAND, text)
+            if language in {"text", "json"}:
+                return Block(Kind.SHOWN, text)
+    raise PageError(f"nothing says what becomes of this block: {comment!r} {info!r}\n{text}")
+
+
+def is_shown(expected: str, printed: str) -> bool:
+    """Whether a page's lines were printed, in their order; `…` stands for anything."""
+    at = 0
+    for line in filter(None, map(str.strip, expected.splitlines())):
+        pattern = ".*?".join(re.escape(part) for part in line.split("…"))
+        found = re.compile(pattern).search(printed, at)
+        if found is None:
+            return False
+        at = found.end()
+    return True
