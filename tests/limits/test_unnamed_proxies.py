@@ -1,6 +1,5 @@
 """A proxy that `GATEHOUSE_TRUSTED_PROXIES` does not name: it is reported, and locks no one out."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,6 +7,7 @@ from django.core.checks import run_checks
 
 from authz.limits import unnamed_proxies
 from authz.limits.addresses import client_address
+from authz.limits.sightings import Sightings
 from authz.models import PeriodicTask
 from authz.operations import doctor
 from authz.telemetry import metrics
@@ -18,10 +18,8 @@ HTTPS = {"ISSUER": "https://auth.example.com/o"}
 
 
 @pytest.fixture(autouse=True)
-def nothing_seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name, value in {"_peer": "", "_count": 0, "_noted": float("-inf")}.items():
-        monkeypatch.setattr(unnamed_proxies, name, value)
-    yield
+def nothing_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unnamed_proxies, "_seen", Sightings("unnamed_proxies"))
 
 
 @pytest.fixture

@@ -1,22 +1,20 @@
 """A trusted proxy whose header cannot be read: the operator is told, by whichever process saw it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from authz.limits import unreadable_headers
 from authz.limits.addresses import client_address
+from authz.limits.sightings import Sightings
 from authz.operations import doctor
 
 PROXY = "10.0.0.1"
 
 
 @pytest.fixture(autouse=True)
-def nothing_seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name, value in {"_proxy": "", "_count": 0, "_noted": float("-inf")}.items():
-        monkeypatch.setattr(unreadable_headers, name, value)
-    yield
+def nothing_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unreadable_headers, "_seen", Sightings("unreadable_headers"))
 
 
 @pytest.mark.django_db

@@ -4,9 +4,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from authz.policy.clients import keys_of
 from authz.policy.question import ClientStatus
-from authz.policy.reach import Agent, Server
+from authz.policy.reach import Agent, Server, agent_keys
 
 # (problem, suggestion) of an entry that matches nothing; None for one that matches something.
 Finding = tuple[str, str] | None
@@ -52,14 +51,7 @@ class Known:
         for agent in self.agents:
             if agent.status is ClientStatus.RETIRED:
                 continue
-            for key in keys_of(
-                client_id=agent.client_id,
-                kind=agent.kind,
-                host=agent.host,
-                tags=agent.tags,
-                owner=agent.owner,
-                environment=agent.environment,
-            ):
+            for key in agent_keys(agent):
                 found.setdefault(key, []).append(agent)
         return found
 
