@@ -1,7 +1,7 @@
 """Discovery: fetch, validate, store (CIMD §4). No transaction is open during a fetch; the result is committed in
 one (cimd/settlement.py).
 
-    lease → fetch → validate → (logo) → settle
+    claim the lease → fetch → validate → fetch the logo, if it may have one → settle
 
 > The authorization server MUST NOT cache error responses … also MUST NOT cache documents which are invalid or
 > malformed. (CIMD §4.4) A failure is stored only as a reason not to fetch again at once.
@@ -25,7 +25,7 @@ from cimd.client_identifier import ClientIdentifier
 from cimd.leases import Claim
 from cimd.models import Document
 from cimd.reasons import Reason
-from cimd.settlement import BOUNDS, Fetched, Judged
+from cimd.settlement import BOUNDS, Fetched, Validated
 
 
 def refresh(identifier: ClientIdentifier) -> Document:
@@ -54,7 +54,7 @@ def refresh(identifier: ClientIdentifier) -> Document:
 
 
 def is_fresh(until: float, now: float) -> bool:
-    """Whether a document that is fresh `until` then may be served without asking its host."""
+    """Whether a document may be served without asking its host. Its freshness ends at `until`, in seconds."""
     return not is_due(until, now, BOUNDS.maximum)
 
 
@@ -71,7 +71,7 @@ def _is_known(document: Document | None) -> bool:
 
 
 def _renew(identifier: ClientIdentifier, document: Document | None, kind: Pool) -> Document | None:
-    """The document after a fetch, by this or another process. Raises `OAuthError`."""
+    """The document after a fetch by this process, or by another one that has claimed it. Raises `OAuthError`."""
     now = time.time()
     try:
         claim = leases.claim(identifier, now, kind, is_known=_is_known(document))
@@ -111,25 +111,25 @@ def _discover(claim: Claim, identifier: ClientIdentifier, document: Document | N
     if metadata is None:
         return settlement.fail(claim, "document_refused", checks=validation.refusals)
     logo = logos.fetch(document, metadata.logo_uri) if _may_have_logo(identifier, document) else None
-    return settlement.settle(claim, fetched, Judged(metadata, validation.checks), logo)
+    return settlement.settle(claim, fetched, Validated(metadata, validation.checks), logo)
 
 
 def fetch(identifier: ClientIdentifier, document: Document | None) -> Fetched:
     """Fetch the document, conditionally if a version of it is stored. Raises `OutboundError`."""
-    held = (document.candidate or document.current) if document is not None else None
-    condition = http_caching.validators(document.headers) if document is not None and held is not None else {}
+    stored = (document.candidate or document.current) if document is not None else None
+    condition = http_caching.validators(document.headers) if document is not None and stored is not None else {}
     errands.release_database()
     requested = time.time()
     response = outbound.fetch(Role.CLIENT_METADATA_DOCUMENT, identifier.url, headers=condition)
     received = _kept(response.headers)
-    if response.status != 304 or document is None or held is None:
+    if response.status != 304 or document is None or stored is None:
         return Fetched(response.body, received, response.address, requested, time.time())
     headers = http_caching.updated(document.headers, received)
     if headers is None:
         # A 304 for a version that is not stored: without a condition the next fetch gets the whole document.
         Document.objects.filter(pk=document.pk).update(headers={})
         raise OutboundError(Cause.STATUS, status=304)
-    return Fetched(bytes(held.body), headers, response.address, requested, time.time())
+    return Fetched(bytes(stored.body), headers, response.address, requested, time.time())
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:

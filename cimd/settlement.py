@@ -46,18 +46,18 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Validated:
     """A document that was found good: what is kept of it, and the checks it passed."""
 
     metadata: ClientMetadata
     checks: tuple[Check, ...]
 
 
-def settle(claim: Claim, fetched: Fetched, judged: Judged, logo: logos.Image | None) -> Document:
+def settle(claim: Claim, fetched: Fetched, validated: Validated, logo: logos.Image | None) -> Document:
     with unit_of_work():
         document = leases.held(claim)
-        version = _version(document, fetched, judged)
-        admission.admit(document, version, judged.metadata)
+        version = _version(document, fetched, validated)
+        admission.admit(document, version, validated.metadata)
         schedule = fetched.schedule()
         document.headers = dict(fetched.headers)
         document.fetched = fetched.received
@@ -70,7 +70,7 @@ def settle(claim: Claim, fetched: Fetched, judged: Judged, logo: logos.Image | N
     return document
 
 
-def _version(document: Document, fetched: Fetched, judged: Judged) -> DocumentVersion:
+def _version(document: Document, fetched: Fetched, validated: Validated) -> DocumentVersion:
     digest = metadata_document.digest(fetched.body)
     version, is_new = DocumentVersion.objects.get_or_create(
         document=document,
@@ -80,8 +80,8 @@ def _version(document: Document, fetched: Fetched, judged: Judged) -> DocumentVe
             "headers": dict(fetched.headers),
             "address": fetched.address,
             "fetched": datetime.fromtimestamp(fetched.received, UTC),
-            "metadata": asdict(judged.metadata),
-            "checks": [asdict(check) for check in judged.checks],
+            "metadata": asdict(validated.metadata),
+            "checks": [asdict(check) for check in validated.checks],
         },
     )
     if is_new:

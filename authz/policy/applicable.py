@@ -1,6 +1,7 @@
-"""Which of the rules that name a question's client, subject, grant, resource and scopes count under its conditions.
+"""Which of the rules that name a question's client, subject, grant, resource and scopes apply under their conditions.
 
-A rule that restricts counts unless it surely doesn't apply; a rule that permits counts only if it surely does.
+A condition may be met, not met, or not established. A rule that restricts applies unless one of its conditions is not
+met; a rule that permits applies only if all are met.
 """
 
 from dataclasses import dataclass
@@ -21,16 +22,16 @@ from authz.policy.rules import Effect
 
 @dataclass(frozen=True, slots=True)
 class Applicable:
-    """The rules that count, as bits (`RuleSet`): as restrictions, as permissions, and after a better sign-in."""
+    """Rules as bits (`RuleSet`): that restrict, that permit, and that would permit after a step-up."""
 
     restricting: int
     permitting: int
-    retrying: int
+    after_step_up: int
 
     def denying(self, rules: RuleSet) -> int:
         return self.restricting & rules.effects[Effect.DENY]
 
-    def holding(self, rules: RuleSet) -> int:
+    def requiring(self, rules: RuleSet) -> int:
         """Those that make scopes wait for an approval."""
         return self.restricting & rules.effects[Effect.REQUIRE_APPROVAL]
 
@@ -38,9 +39,9 @@ class Applicable:
 def applicable(
     found: int, question: AccessQuestion, rules: RuleSet, now: float, in_force_at: float, *, best_case: bool = False
 ) -> Applicable:
-    """What counts of the rules `found`. See `evaluate` for `in_force_at` and `best_case`."""
+    """What applies of the rules `found`. See `evaluate` for `in_force_at` and `best_case`."""
     restricting = permitting = found & ~rules.conditional
-    retrying = 0
+    after_step_up = 0
     for position in positions(found & rules.conditional):
         conditions = rules.rules[position].conditions
         found_out = match_circumstances(conditions, question, now, in_force_at)
@@ -55,8 +56,10 @@ def applicable(
         if _is_inescapable(circumstances, signed_in) if best_case else authentication is not NO:
             restricting |= bit
         if circumstances is YES and authentication is not YES and question.subject is not None:
-            retrying |= bit
-    return Applicable(restricting, permitting & ~rules.effects[Effect.DENY], retrying & ~rules.effects[Effect.DENY])
+            after_step_up |= bit
+    return Applicable(
+        restricting, permitting & ~rules.effects[Effect.DENY], after_step_up & ~rules.effects[Effect.DENY]
+    )
 
 
 # What time alone changes: hours come round, what has not begun begins, and what has an end ends.

@@ -1,11 +1,11 @@
-"""The decision on one question. Every grant, the consent page, a refresh and the simulator call this function.
+"""The decision on one question. Every grant, the consent page, a refresh and the simulator call `decide`.
 
 Nothing is allowed unless a rule allows it, and each scope is decided by itself:
 
 1. A client that isn't approved, or whose approval has ended, gets nothing.
 2. A scope that a deny names is removed, independent of other rules.
-3. A scope that a require_approval names waits for a human, unless a live approval covers it. A require_approval is also
-   a permission under that condition: with the approval it needs no additional allow.
+3. A scope that a require_approval names waits for a human, unless a live approval covers it. With the approval it is
+   granted, and needs no allow.
 4. Any other scope is granted if an allow names it.
 5. What isn't granted is left out (narrowing). If nothing is left, the question is refused.
 
@@ -48,8 +48,8 @@ def evaluate(
     """`decide`, with two more parameters for simulations.
 
     in_force_at   the time at which the rules' own validity is compared, in seconds since the epoch.
-    best_case     what could be reached from now on: a condition that isn't established is met where it permits and not
-                  met where it restricts, each by itself, and conditions of time are met.
+    best_case     what could be reached from now on. A condition that isn't established counts as met in a rule that
+                  permits, and as not met in a rule that restricts. What time alone changes isn't established.
     """
     refusal = _refusal_before_rules(question, rules, now)
     if refusal is not None:
@@ -59,23 +59,27 @@ def evaluate(
     found = rules.rules_for_client(question) & rules.rules_for_grant(question)
     found &= rules.rules_for_resource(question.resource) & rules.rules_for_subject(question)
     found &= reduce(or_, (possibly for _, _, possibly in named))
-    counting = applicable(found, question, rules, now, in_force_at, best_case=best_case)
-    denying, holding, allows = counting.denying(rules), counting.holding(rules), rules.effects[Effect.ALLOW]
+    applying = applicable(found, question, rules, now, in_force_at, best_case=best_case)
+    denying, requiring, allows = applying.denying(rules), applying.requiring(rules), rules.effects[Effect.ALLOW]
     live = [a for a in approvals if a.is_live(now) and a.resource == question.resource and a.is_for(question)]
 
     tally = Tally()
     for name, surely, possibly in named:
         restricted_by, permitted_by = (surely, possibly) if best_case else (possibly, surely)
-        denied, held, permits = denying & restricted_by, holding & restricted_by, counting.permitting & permitted_by
+        denied, required, permits = (
+            denying & restricted_by,
+            requiring & restricted_by,
+            applying.permitting & permitted_by,
+        )
         # A scope that is permitted only under an approval waits, too, also if no condition is established.
         if not permits & allows:
-            held |= permits
+            required |= permits
         if denied:
             tally.deny(denied)
         elif not permits:
-            tally.miss(counting.retrying & surely)
-        elif held:
-            tally.require_approval(name, permits | held, held, _covering(name, held, live, rules), live)
+            tally.miss(applying.after_step_up & surely)
+        elif required:
+            tally.require_approval(name, permits | required, required, _covering(name, required, live, rules), live)
         else:
             tally.grant(name, permits)
     return tally.decision(question, rules, now, in_force_at)
@@ -86,9 +90,9 @@ def decide_sign_in(
 ) -> Decision:
     """The decision on signing a person in to a client, with the identity scopes among `question.scopes`.
 
-    The caller asks for the identity scopes that the client is registered for; other names, and `question.resource`,
-    count for nothing. A person may sign in if a rule permits anything through this client by the authorization code
-    grant, unless denies remove all of it, or it needs an approval and none is live.
+    The caller asks for the identity scopes that the client is registered for. Other names, and `question.resource`, are
+    ignored. A person may sign in if a rule permits anything through this client by the authorization code grant, unless
+    denies remove all of it, or it needs an approval and none is live.
 
     A deny that names an identity scope removes it. All of them are removed by a deny that names `openid`, or that
     names every scope of every resource. A require_approval that does the same makes the sign-in wait: for an approval
@@ -100,37 +104,37 @@ def decide_sign_in(
     if question.subject is None or question.grant_type != "authorization_code":
         return _refused(DecisionReason.NO_RULE_ALLOWS, question, rules)
     found = rules.rules_for_client(question) & rules.rules_for_grant(question) & rules.rules_for_subject(question)
-    counting = applicable(found, question, rules, now, now)
+    applying = applicable(found, question, rules, now, now)
     answered = [a for a in approvals if a.is_live(now) and a.is_for(question)]
     live = [a for a in answered if a.scopes]
-    denying, holding = counting.denying(rules), counting.holding(rules)
-    permitting = _left_over(counting.permitting & rules.nonempty, denying, rules)
-    retrying = _left_over(counting.retrying & rules.nonempty, denying, rules)
-    opening = rules.effects[Effect.ALLOW] | (rules.effects[Effect.REQUIRE_APPROVAL] if live else 0)
+    denying, requiring = applying.denying(rules), applying.requiring(rules)
+    permitting = _left_over(applying.permitting & rules.nonempty, denying, rules)
+    after_step_up = _left_over(applying.after_step_up & rules.nonempty, denying, rules)
+    granting = rules.effects[Effect.ALLOW] | (rules.effects[Effect.REQUIRE_APPROVAL] if live else 0)
 
     everything = rules.scopes.get("*", 0) & rules.resources.get("*", 0) & rules.any_sensitivity
     tally = Tally()
     for name in (name for name in question.scope_names() if name in IDENTITY_SCOPES):
         naming = union(rules.scopes, ("openid", name))
         concerned = naming | everything
-        denied, held = denying & concerned, holding & concerned
-        permits = permitting & (opening | concerned)
+        denied, required = denying & concerned, requiring & concerned
+        permits = permitting & (granting | concerned)
         if denied:
             tally.deny(denied)
         elif not permits:
-            tally.miss(retrying & (opening | concerned))
-        elif held:
-            covering = _covering(name, held, live, rules) if held & naming else live
-            tally.require_approval(name, permits | held, held, covering, answered)
+            tally.miss(after_step_up & (granting | concerned))
+        elif required:
+            covering = _covering(name, required, live, rules) if required & naming else live
+            tally.require_approval(name, permits | required, required, covering, answered)
         else:
             tally.grant(name, permits)
     return tally.decision(question, rules, now, now)
 
 
-def _covering(name: str, held: int, live: list[Approval], rules: RuleSet) -> list[Approval]:
-    """The approvals that cover this scope and answer each rule that holds it."""
+def _covering(name: str, required: int, live: list[Approval], rules: RuleSet) -> list[Approval]:
+    """The approvals that cover this scope and answer each rule that requires one for it."""
     named = [approval for approval in live if name in approval.scopes]
-    asking = rule_names(held, rules) if named else ()
+    asking = rule_names(required, rules) if named else ()
     return [approval for approval in named if approval.answers(asking)]
 
 

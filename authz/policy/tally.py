@@ -12,15 +12,15 @@ from authz.policy.rules import Rule
 
 
 class Tally:
-    """Collects the scopes one by one, and the rules (as bits, `RuleSet`) that granted, held or denied them."""
+    """Collects the scopes one by one, and the rules (as bits, `RuleSet`) that decided on them."""
 
     def __init__(self) -> None:
         self.granted: list[str] = []
         self.waiting: list[str] = []
         self.permitting = 0
-        self.holding = 0
+        self.requiring = 0
         self.denying = 0
-        self.retrying: list[int] = []
+        self.after_step_up: list[int] = []
         self.approvals: list[Approval] = []
         self.declining: list[Approval] = []
 
@@ -31,13 +31,13 @@ class Tally:
     def deny(self, denied: int) -> None:
         self.denying |= denied
 
-    def miss(self, retrying: int) -> None:
-        """No rule permits a scope; `retrying` would, after a better sign-in."""
-        if retrying:
-            self.retrying.append(retrying)
+    def miss(self, after_step_up: int) -> None:
+        """No rule permits a scope; `after_step_up` would, after a better sign-in."""
+        if after_step_up:
+            self.after_step_up.append(after_step_up)
 
     def require_approval(
-        self, name: str, permits: int, held: int, covering: Sequence[Approval], answered: Sequence[Approval]
+        self, name: str, permits: int, required: int, covering: Sequence[Approval], answered: Sequence[Approval]
     ) -> None:
         """Grant a scope that needs an approval if one covers it, leave it out if one declines it, or let it wait."""
         declining = [approval for approval in answered if name in approval.declined]
@@ -48,7 +48,7 @@ class Tally:
             self.declining.extend(declining)
         else:
             self.waiting.append(name)
-            self.holding |= held
+            self.requiring |= required
 
     def decision(self, question: AccessQuestion, rules: RuleSet, now: float, in_force_at: float) -> Decision:
         """The decision on all of the scopes. See `evaluate` for `in_force_at`."""
@@ -64,9 +64,9 @@ class Tally:
             reason=DecisionReason.APPROVAL_NEEDED,
             scopes=tuple(self.granted),
             waiting=tuple(self.waiting),
-            rules=rule_names(self.holding, rules),
+            rules=rule_names(self.requiring, rules),
             narrowed_by=rule_names(self.denying, rules),
-            step_up=_step_up(self.retrying, rules),
+            step_up=_step_up(self.after_step_up, rules),
             ruleset=rules.version,
             question=question,
         )
@@ -81,13 +81,13 @@ class Tally:
             rules=rule_names(self.permitting, rules),
             narrowed_by=rule_names(self.denying, rules),
             approvals=_ids(self.approvals),
-            step_up=_step_up(self.retrying, rules),
+            step_up=_step_up(self.after_step_up, rules),
             ruleset=rules.version,
             question=question,
         )
 
     def _denied(self, question: AccessQuestion, rules: RuleSet) -> Decision:
-        denying, step_up = rule_names(self.denying, rules), _step_up(self.retrying, rules)
+        denying, step_up = rule_names(self.denying, rules), _step_up(self.after_step_up, rules)
         if step_up is not None:
             reason = DecisionReason.STEP_UP_NEEDED
         elif denying:
@@ -130,11 +130,11 @@ def _ids(approvals: Iterable[Approval]) -> tuple[str, ...]:
     return tuple(sorted({approval.id for approval in approvals}))
 
 
-def _step_up(retrying: list[int], rules: RuleSet) -> StepUp | None:
+def _step_up(after_step_up: list[int], rules: RuleSet) -> StepUp | None:
     """The mildest of the sign-ins that would get the most of the scopes that were missed."""
-    if not retrying:
+    if not after_step_up:
         return None
-    gains = {at: sum(bits >> at & 1 for bits in retrying) for at in positions(reduce(or_, retrying))}
+    gains = {at: sum(bits >> at & 1 for bits in after_step_up) for at in positions(reduce(or_, after_step_up))}
     best = min(gains, key=lambda position: (-gains[position], *_demand(rules.rules[position]), position))
     rule = rules.rules[best]
     return StepUp(
