@@ -49,7 +49,7 @@ interop: env ## Run the official SDKs, the conformance suite and each how-to aga
 	$(BIN)/python -m pytest -m interop tests/interop tests/how_to -p no:randomly
 
 e2e: env ## Drive a real browser (Debian's Chromium) through sign-in, consent and console
-	$(BIN)/python -m pytest -m e2e tests/e2e
+	$(BIN)/python -m pytest -n 2 -m e2e tests/e2e
 
 pictures: env ## Take the pictures in docs/images again in that browser
 	PICTURES=1 $(BIN)/python -m pytest -m e2e tests/e2e/test_pictures.py

@@ -61,6 +61,7 @@ WITHOUT_A_DATABASE = (
     "tests/test_docs.py",
     "tests/test_imports.py",
     "tests/test_prose.py",
+    "tests/test_scheduling.py",
     # Signatures, headers, blanks: what is stored of them is the same.
     "tests/spellings/",
     "tests/attacks/test_17_typ_and_alg_confusion.py",
