@@ -19,7 +19,7 @@ class XaaConfig(AppConfig):
     )
 
     # Columns that hold ciphertexts (authz/keys/reencryption.py).
-    SECRETS_AT_REST = ("xaa.sign_in.secret.AT_REST",)
+    SECRETS_AT_REST = ("xaa.sign_in.secret.AT_REST", "xaa.sign_in.secret.PROPOSED_AT_REST")
 
     # Whose identifiers no client may have (authz/clients/identifiers.py).
     IDENTIFIERS = ("xaa.identifiers.bearer",)

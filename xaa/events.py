@@ -15,3 +15,7 @@ class Event(StrEnum):
     SUBJECT_GROUPS_CHANGED = "subject:groups:changed"
     SUBJECT_GROUPS_UNSAID = "subject:groups:unsaid"
     SESSION_ENDED = "person:sign_in:ended"
+    SIGN_IN_TESTED = "issuer:sign_in:tested"
+    ASSERTION_TESTED = "issuer:assertion:tested"
+    CHANGE_PROPOSED = "issuer:change:proposed"
+    CHANGE_DISCARDED = "issuer:change:discarded"

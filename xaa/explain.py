@@ -5,14 +5,12 @@ instead of to the first that refuses.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from authz import clients, decisions, resources
 from authz.conf import conf
 from authz.database import replay
-from authz.models import Client, ProtectedResource, User
+from authz.models import Client, ProtectedResource
 from authz.policy import AccessQuestion, Outcome
 from authz.protocol import jwts, scopes
 from authz.protocol.errors import OAuthError
@@ -21,33 +19,28 @@ from authz.protocol.jwts import JwtError, Unverified
 from authz.registry import PUBLIC, TokenRequest
 from authz.sign_in.sign_in import sign_in_of
 from xaa import (
+    explain_id_token,
+    explain_person,
     granted_limits,
     id_jag,
     jwt_bearer,
     public_clients,
     single_uses,
-    subject_resolution,
+    spiffe,
     trusted_issuers,
     workloads,
 )
+from xaa.findings import Finding, attempt, finding
 from xaa.id_jag import rules
-from xaa.reasons import BY_JWT_PROBLEM
+from xaa.reasons import BY_JWT_PROBLEM, Reason
 from xaa.trusted_issuers import Trust, Use
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check: what was looked at, whether it is as it should be, and what was seen (never a token)."""
-
-    check: str
-    passed: bool
-    note: str = ""
-
-
-def explain(assertion: str, *, client_id: str | None, now: float) -> Iterator[Finding]:
+def explain(assertion: str, *, client_id: str | None, now: float, issuer: Trust | None = None) -> Iterator[Finding]:
     """The findings in the order in which redeeming looks.
 
-    `client_id` is who would present it; its own client if None.
+    `client_id` is who would present it; its own client if None. `issuer`: the assertion has to be of this one, which is
+    looked at as if it counted already.
     """
     try:
         token = jwts.parse(assertion)
@@ -55,22 +48,39 @@ def explain(assertion: str, *, client_id: str | None, now: float) -> Iterator[Fi
         yield Finding("it can be read", False, BY_JWT_PROBLEM[error.problem].value)
         return
     is_id_jag = token.typ == id_jag.TYP
-    yield Finding("it can be read", True, f"an {'ID-JAG' if is_id_jag else 'assertion of a workload'}, {token.alg}")
-    use = Use.ID_JAG if is_id_jag else Use.WORKLOAD
-    trust = _try(lambda: trusted_issuers.of(token))
-    yield _finding("its issuer is trusted", trust, str(token.claims.get("iss"))[:200])
+    trust = attempt(lambda: _issuer_of(token, issuer))
+    use = (
+        Use.ID_JAG if is_id_jag else explain_id_token.use_of(token, trust) if isinstance(trust, Trust) else Use.WORKLOAD
+    )
+    yield Finding("it can be read", True, f"{_KINDS[use]}, {token.alg}")
+    yield finding("its issuer is trusted", trust, str(token.claims.get("iss"))[:200])
     if not isinstance(trust, Trust):
         return
-    yield _finding(f"the issuer is trusted for this ({use.value})", _try(lambda: trusted_issuers.require(trust, use)))
-    keys = _try(lambda: trusted_issuers.keys_for(trust, token))
+    yield finding(f"the issuer is trusted for this ({use.value})", attempt(lambda: trusted_issuers.require(trust, use)))
+    keys = attempt(lambda: trusted_issuers.keys_for(trust, token))
     passed_over = trusted_issuers.passed_over(trust)
     counted = f"{len(keys)} key{'' if len(keys) == 1 else 's'}" if isinstance(keys, tuple) else ""
-    yield _finding("the issuer's keys are at hand", keys, "; ".join(filter(None, (counted, *_told(passed_over, keys)))))
+    yield finding("the issuer's keys are at hand", keys, "; ".join(filter(None, (counted, *_told(passed_over, keys)))))
     found = keys if isinstance(keys, tuple) else ()
-    if is_id_jag:
-        yield from _explain_id_jag(token, trust, found, client_id, now)
-    else:
-        yield from _explain_workload(token, trust, found, client_id, now)
+    match use:
+        case Use.ID_JAG:
+            yield from _explain_id_jag(token, trust, found, client_id, now)
+        case Use.ID_TOKEN:
+            yield from explain_id_token.explain(token, trust, found, now)
+        case _:
+            yield from _explain_workload(token, trust, found, client_id, now)
+
+
+_KINDS = {Use.ID_JAG: "an ID-JAG", Use.ID_TOKEN: "an ID token", Use.WORKLOAD: "an assertion of a workload"}
+
+
+def _issuer_of(token: Unverified, issuer: Trust | None) -> Trust:
+    if issuer is None:
+        return trusted_issuers.of(token)
+    named = token.claims.get("iss", spiffe.trust_domain(token.claims.get("sub")))
+    if named != issuer.issuer:
+        raise OAuthError(Reason.ISSUER_UNTRUSTED, detail=f"it has to be {issuer.issuer}")
+    return issuer
 
 
 def _told(passed_over: tuple[str, ...], keys: object) -> tuple[str, ...]:
@@ -82,8 +92,8 @@ def _explain_id_jag(
     token: Unverified, trust: Trust, keys: tuple[Key, ...], client_id: str | None, now: float
 ) -> Iterator[Finding]:
     presenter = client_id or str(token.claims.get("client_id", ""))
-    client = _try(lambda: clients.find(presenter))
-    yield _finding("the client that presents it is known", client, presenter)
+    client = attempt(lambda: clients.find(presenter))
+    yield finding("the client that presents it is known", client, presenter)
     presented = id_jag.Presented(
         token=token,
         keys=keys,
@@ -96,20 +106,20 @@ def _explain_id_jag(
         aud_tenant=trust.aud_tenant,
     )
     for rule in id_jag.RULES:
-        outcome = _try(partial(rule, presented))
+        outcome = attempt(partial(rule, presented))
         seen = _SEEN[rule](presented) if isinstance(outcome, OAuthError) and rule in _SEEN else ""
-        yield _finding(rule.__name__.replace("_", " "), outcome, seen)
-    granted = _try(lambda: id_jag.verify(presented))
+        yield finding(rule.__name__.replace("_", " "), outcome, seen)
+    granted = attempt(lambda: id_jag.verify(presented))
     if not isinstance(granted, id_jag.IdJag) or not isinstance(client, Client):
         return
     request = TokenRequest(client=client, auth_method=client.token_endpoint_auth_method, params={}, now=now)
-    resource = _try(lambda: granted_limits.resource_of(granted, None))
-    yield _finding("its resource is ours", resource, ", ".join(granted.resources) or "it names none: the default")
+    resource = attempt(lambda: granted_limits.resource_of(granted, None))
+    yield finding("its resource is ours", resource, ", ".join(granted.resources) or "it names none: the default")
     if not isinstance(resource, ProtectedResource):
         return
     yield Finding("it has not been used before", not single_uses.is_claimed(granted, resource), granted.jti)
-    wanted = _try(lambda: granted_limits.scopes_of(granted, resource, request))
-    yield _finding("it grants scopes that exist there", wanted, scopes.join(granted.scopes or ()))
+    wanted = attempt(lambda: granted_limits.scopes_of(granted, resource, request))
+    yield finding("it grants scopes that exist there", wanted, scopes.join(granted.scopes or ()))
     yield from _explain_person(
         trust=trust,
         granted=granted,
@@ -155,27 +165,9 @@ def _explain_person(
     wanted: tuple[str, ...],
     now: float,
 ) -> Iterator[Finding]:
-    user = subject_resolution.find(trust, granted.claims)
-    who = subject_resolution.identity_of(trust, granted.claims)
-    if trust.groups_claim:
-        said = ", ".join(who.groups) or "no group: the person leaves those that the issuer gave"
-        silent = f"{who.silence}: memberships stay as they are" if who.silence else ""
-        yield Finding(f"what it says of groups ({trust.groups_claim})", True, silent or said)
-    if user is None:
-        chosen = _try(lambda: subject_resolution.choose(trust, who, subject_resolution.candidates_for(trust, who)))
-        note = "a new person would be made" if chosen is None else "would be linked by the verified address"
-        if isinstance(chosen, OAuthError):
-            note = (
-                f"sub {who.subject}, {_address(trust, who)};"
-                f" the issuer matches by {', '.join(trust.match) or 'nothing'}{' and creates' if trust.create else ''}"
-            )
-        yield _finding("its subject is a person of this server", chosen, note)
-        user = User.objects.filter(pk=chosen).first() if isinstance(chosen, int) else None
-    else:
-        yield Finding("its subject is a person of this server", True, f"linked to {user.username}")
+    user = yield from explain_person.explain(trust, granted.claims)
     if user is None:
         return
-    yield Finding("the person is active", user.is_active, user.username)
     question = decisions.access_question(
         client=client,
         sign_in=sign_in_of(user, granted),
@@ -186,13 +178,6 @@ def _explain_person(
     yield _decided(question, now)
 
 
-def _address(trust: Trust, who: subject_resolution.Identity) -> str:
-    unused = subject_resolution.why_unused(trust, who)
-    if unused is not None:
-        return f"address {who.email or who.unused_email} not used ({unused.value})"
-    return f"address {who.email}" if who.email else "no address"
-
-
 def _explain_workload(
     token: Unverified, trust: Trust, keys: tuple[Key, ...], client_id: str | None, now: float
 ) -> Iterator[Finding]:
@@ -200,7 +185,7 @@ def _explain_workload(
     seen = ", ".join(named) or workloads.nearest(trust.workloads, token.claims) or "the issuer has no workloads"
     yield Finding("it is a workload that is bound to a client", bool(named), seen)
     presenter = client_id or (named[0] if named else "")
-    judged = _try(
+    judged = attempt(
         lambda: workloads.verify(
             token,
             keys,
@@ -214,9 +199,9 @@ def _explain_workload(
         )
     )
     seen = _seen_of_workload(token, trust, presenter) if isinstance(judged, OAuthError) else presenter
-    yield _finding("its signature, audience, times and client are right", judged, seen)
-    client = _try(lambda: clients.find(presenter))
-    yield _finding("the client is known", client, presenter)
+    yield finding("its signature, audience, times and client are right", judged, seen)
+    client = attempt(lambda: clients.find(presenter))
+    yield finding("the client is known", client, presenter)
     if not isinstance(judged, workloads.Workload) or not isinstance(client, Client):
         return
     if trust.reuse or judged.reuse or client.reuse_assertions:
@@ -224,8 +209,8 @@ def _explain_workload(
     else:
         is_new = not replay.is_claimed(f"assertion:{judged.issuer}", judged.jti)
         yield Finding("it has not been used before", is_new, judged.jti)
-    resource = _try(resources.default)
-    yield _finding("a request without a resource has one", resource)
+    resource = attempt(resources.default)
+    yield finding("a request without a resource has one", resource)
     if isinstance(resource, ProtectedResource):
         known = scopes.registered(client.scope, resources.scopes_of(resource))
         question = decisions.access_question(
@@ -258,18 +243,3 @@ def _decided(question: AccessQuestion, now: float) -> Finding:
     decision = decisions.evaluate(question, now)
     passed = decision.effect is Outcome.ALLOW
     return Finding("policy allows it", passed, f"{decision.reason}: {', '.join(decision.rules) or 'no rule'}")
-
-
-def _try(check: Callable[[], Any]) -> Any:
-    """What the check gives, or the refusal that it raises."""
-    try:
-        return check()
-    except OAuthError as error:
-        return error
-
-
-def _finding(check: str, outcome: object, note: str = "") -> Finding:
-    if isinstance(outcome, OAuthError):
-        said = dict.fromkeys((outcome.reason.value, outcome.detail, note[:500]))  # a note may be the detail itself
-        return Finding(check, False, ": ".join(part for part in said if part))
-    return Finding(check, True, note)

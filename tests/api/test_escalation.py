@@ -120,6 +120,9 @@ PAGES = {
     "admin:health": (ADMIN, ADMIN),
     "admin:add_agent": ("DX", "DX"),
     "admin:add_agent_as": ("DX", "DX"),
+    "admin:add_agent_elsewhere": (ADMIN, ADMIN),
+    "admin:connect_app": (SEE, SEE),
+    "admin:connect_app_trust": ("", ADMIN),
     "admin:authz_client_connect": (SEE, SEE),  # and a developer, of their own
     "admin:authz_client_reject": ("PX", "PX"),
     "admin:suggest": (
@@ -160,6 +163,10 @@ PAGES = {
     "admin:authz_auditdestination_checkpoint": ("", ""),  # nothing is sealed yet in this test
     "admin:authz_auditdestination_proof": ("", ""),
     "admin:xaa_trustedissuer_test": (ADMIN, ADMIN),
+    "admin:add_issuer": (ADMIN, ADMIN),
+    "admin:add_issuer_as": (ADMIN, ADMIN),
+    "admin:xaa_trustedissuer_setup": (ADMIN, ADMIN),
+    "admin:xaa_trustedissuer_tested": (ADMIN, ADMIN),
     "admin:cimd_document_inspect": (SEE, SEE),
     "admin:cimd_document_approve": ("PX", "PX"),
 }

@@ -18,7 +18,7 @@ NO_PAGE = frozenset(
         "admin:suggest",
         "admin:authz_auditdestination_checkpoint",
         "admin:authz_auditdestination_proof",
-        "admin:authz_auditevent_save_view",
+        "admin:authz_auditevent_save_view", "admin:xaa_trustedissuer_tested", "admin:connect_app_trust",
     }
 )  # fmt: skip
 # django-allauth's, in our templates. Its others are reached from a letter, or in the middle of signing in.
@@ -39,7 +39,17 @@ ABOUT = {
     "account_request": "authz_accessrequest",
     "account_decide": "authz_accessrequest",
 }
-ARGUMENTS = {"what": "script", "to": "suspended", "alg": "ES256", "kind": "everything", "form": "csv"}
+ARGUMENTS = {
+    "use": "people",
+    "preset": "okta",
+    "app": "claude",
+    "provider": "0123456789ab",
+    "what": "script",
+    "to": "suspended",
+    "alg": "ES256",
+    "kind": "everything",
+    "form": "csv",
+}
 # Besides the addresses themselves: what a query makes of a page.
 ASKED = {
     "admin:index": ("?period=7d", "?period=30d"),

@@ -16,7 +16,7 @@ from tests.xaa.company import AGENT
 
 # Before the company's fixture puts its own in their place.
 from tests.xaa.upstream import LOGIN, SECRET, Upstream, refusal, upstream
-from xaa.sign_in import provider
+from xaa.sign_in import exchange
 
 __all__ = ["upstream"]
 
@@ -50,7 +50,7 @@ class TestTheRound:
         upstream.come_back(sent["state"])
         asked = next(form for url, _, form in upstream.asked if url.endswith("/token"))
         challenge = hashlib.sha256(asked["code_verifier"].encode()).digest()
-        assert sent["code_challenge"] == provider.b64encode(challenge, b"-_").decode().rstrip("=")
+        assert sent["code_challenge"] == exchange.b64encode(challenge, b"-_").decode().rstrip("=")
 
     @pytest.mark.parametrize(
         ("methods", "is_basic"), [(None, True), (["client_secret_post"], False), (["client_secret_basic"], True)]

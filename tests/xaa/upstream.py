@@ -16,7 +16,7 @@ from authz.outbound import Cause, OutboundError, Response, Role, remote_document
 from authz.protocol import jwks
 from tests.xaa.company import IDP, IDP_JWKS, Company
 from xaa import discovery
-from xaa.sign_in import provider
+from xaa.sign_in import exchange
 from xaa.sign_in.adapter import provider_id
 
 # Before the company's fixture puts its own in their place.
@@ -114,7 +114,7 @@ class Upstream:
 def upstream(company: Company, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
     apply(configuration())
     made = Upstream(company)
-    monkeypatch.setattr(provider, "fetch", made.fetch)
+    monkeypatch.setattr(exchange, "fetch", made.fetch)
     monkeypatch.setattr(remote_documents, "fetch", made.fetch)
     discovery.forget(IDP)
     yield made

@@ -1,5 +1,16 @@
 """Where Django's admin looks for this app's pages. Importing a module registers its pages in the console."""
 
 from xaa.admin import add_workload, resource_servers, search, sessions, subject_links, trusted_issuers
+from xaa.admin.set_up import new, page, tested
 
-__all__ = ["add_workload", "resource_servers", "search", "sessions", "subject_links", "trusted_issuers"]
+__all__ = [
+    "add_workload",
+    "new",
+    "page",
+    "resource_servers",
+    "search",
+    "sessions",
+    "subject_links",
+    "tested",
+    "trusted_issuers",
+]

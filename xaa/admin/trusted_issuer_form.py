@@ -8,6 +8,7 @@ from django import forms
 from authz.console.model_admin import Form
 from authz.console.widgets.fields import KeysField, LinesField
 from xaa.admin.fields import ClientIdsField, HostsField, IssuerField, checked
+from xaa.configuration import sign_in
 from xaa.configuration.issuer_keys import check_audience, check_keys, check_trust_domain
 from xaa.configuration.trusted_issuers import address_problem
 from xaa.models import (
@@ -16,6 +17,9 @@ from xaa.models import (
 from xaa.models.sign_in_client import SCOPES
 from xaa.models.trusted_issuer import GREATEST_LIFETIME, LEAST_LIFETIME, USUAL_LIFETIME
 from xaa.public_clients import LIFETIME, LONGEST_LIFETIME, SHORTEST_LIFETIME
+
+# What the configuration file calls a field.
+_FIELDS = {"sign_in": "sign_in_client_id", "issuer": "issuer", "subjects": "match"}
 
 
 class TrustedIssuerForm(Form):
@@ -149,6 +153,7 @@ class TrustedIssuerForm(Form):
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or self.cleaned_data
+        self._check_sign_in(given)
         has_keys = bool(given.get("jwks_uri") or given.get("jwks"))
         if problem := check_trust_domain(
             str(given.get("issuer", "")), accepts=given.get("accepts", []), has_keys=has_keys
@@ -158,13 +163,21 @@ class TrustedIssuerForm(Form):
             self.add_error("email_domains", f"Trusting its addresses {problem}.")
         if given.get("public_client_lifetime") is None and "public_client_lifetime" not in self.errors:
             given["public_client_lifetime"] = LIFETIME
-        if not given.get("sign_in_client_id"):
-            return given
-        if "openid" not in given.get("sign_in_scopes", ()):
-            self.add_error("sign_in_scopes", "“openid” is required.")
-        if TrustedIssuer.Use.ID_TOKEN not in given.get("accepts", ()):
-            self.add_error("accepts", "To sign people in, it has to be accepted for ID tokens.")
         return given
+
+    def _check_sign_in(self, given: dict[str, Any]) -> None:
+        if not given.get("sign_in_client_id"):
+            return
+        found = sign_in.problem(
+            str(given.get("issuer", "")),
+            enabled=bool(given.get("enabled")),
+            accepts=given.get("accepts", ()),
+            scopes=given.get("sign_in_scopes", ()),
+            match=given.get("match", ()),
+            create=bool(given.get("create")),
+        )
+        if found:
+            self.add_error(_FIELDS[found.field], found.sentence)
 
     class Meta:
         model = TrustedIssuer

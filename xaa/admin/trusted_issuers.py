@@ -4,25 +4,28 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 
-from authz.console.model_admin import ConsoleAdmin
+from authz import audit
+from authz.console.model_admin import ConsoleAdmin, changed_fields, person
 from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import chip, count, foreign
 from authz.console.widgets.tasks import MAX_TASKS, Task, many
 from authz.console.widgets.toolbar import Tool
 from xaa import presets
+from xaa.admin import proposals
 from xaa.admin.assertion_test import assertion_view
 from xaa.admin.issuer_keys import health_line, inline_line
 from xaa.admin.trusted_issuer_form import TrustedIssuerForm
 from xaa.admin.workloads import WorkloadInline
+from xaa.events import Event
 from xaa.models import (
     SignInClient,
     TrustedIssuer,
@@ -43,6 +46,8 @@ class HealthFilter(admin.SimpleListFilter):
         return queryset.filter(FAILING) if self.value() == "failing" else queryset
 
 
+# In the environment of a request: what became of the form.
+_PROPOSED, _OFF = "gatehouse.issuer_change_proposed", "gatehouse.issuer_saved_off"
 FAILING = Q(enabled=True, health__failures__gt=0)
 
 
@@ -58,7 +63,7 @@ class TrustedIssuerAdmin(ConsoleAdmin):
     inlines = (WorkloadInline,)
     list_display = ("who", "state", "believed_for", "people", "keys")
     list_filter = (HealthFilter,)
-    list_select_related = ("health",)
+    list_select_related = ("health", "proposed")
     search_fields = ("name", "issuer")
     fieldsets = (
         (None, {"fields": ("name", "issuer", "enabled", "accepts", "jwks_uri", "jwks", "keys")}),
@@ -104,8 +109,19 @@ class TrustedIssuerAdmin(ConsoleAdmin):
         return "There is one." if client and client.secret else "—"
 
     def save_model(self, request: HttpRequest, obj: TrustedIssuer, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
         given = form.cleaned_data
+        counts = change and TrustedIssuer.objects.filter(pk=obj.pk, enabled=True).exists()
+        # Who signs in changes only after a test. What takes access away never waits.
+        will_sign_in = obj.enabled and bool(given["sign_in_client_id"])
+        if counts and will_sign_in and proposals.touches_sign_in(form.changed_data):
+            columns = {name: given[name] for name in form.changed_data if name in TrustedIssuerForm.Meta.fields}
+            proposals.keep(obj, columns, given, person(request))
+            request.META[_PROPOSED] = True
+            return
+        if not counts and will_sign_in:
+            obj.enabled = False
+            request.META[_OFF] = True
+        super().save_model(request, obj, form, change)
         if not given["sign_in_client_id"]:
             SignInClient.objects.filter(issuer=obj).delete()
             return
@@ -114,13 +130,40 @@ class TrustedIssuerAdmin(ConsoleAdmin):
             values["secret"] = secret.sealed(given["sign_in_secret"], obj.pk)
         SignInClient.objects.update_or_create(issuer=obj, defaults=values)
 
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        if not request.META.get(_PROPOSED):
+            return super().log_change(request, obj, message)
+        detail = {"issuer": obj.issuer, "by": request.user.get_username(), "changed": changed_fields(message)}
+        audit.record(Event.CHANGE_PROPOSED, subject=str(person(request).subject), detail=detail)
+        return None
+
+    def response_add(self, request: HttpRequest, obj: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._to_be_tested(request, obj) or super().response_add(request, obj, *args, **kwargs)
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        return self._to_be_tested(request, obj) or super().response_change(request, obj)
+
+    def _to_be_tested(self, request: HttpRequest, obj: TrustedIssuer) -> HttpResponse | None:
+        if request.META.get(_PROPOSED):
+            messages.warning(
+                request, "The change is kept, and not in force yet: it changes who signs in. Test it here."
+            )
+        elif request.META.get(_OFF):
+            messages.warning(request, "The issuer is saved, and does not count yet. Test it here, then switch it on.")
+        else:
+            return None
+        return HttpResponseRedirect(reverse("admin:xaa_trustedissuer_setup", args=[obj.pk]))
+
     @admin.display(description="issuer", ordering="issuer")
     def who(self, row: TrustedIssuer) -> SafeString:
         return foreign(row.name or row.issuer, sub=row.issuer)
 
     @admin.display(description="state", ordering="enabled")
     def state(self, row: TrustedIssuer) -> SafeString:
-        return chip("Trusted", "good") if row.enabled else chip("Disabled", "bad")
+        if not row.enabled:
+            return chip("Disabled", "bad")
+        trusted = chip("Trusted", "good")
+        return format_html("{} {}", trusted, chip("Change waits", "caution")) if hasattr(row, "proposed") else trusted
 
     @admin.display(description="accepted for")
     def believed_for(self, row: TrustedIssuer) -> str:
@@ -151,11 +194,18 @@ class TrustedIssuerAdmin(ConsoleAdmin):
     def tools(self, request: HttpRequest, obj: TrustedIssuer | None) -> Sequence[Tool]:
         found = []
         if obj is not None:
+            if self.has_change_permission(request):
+                found.append(Tool("Set up and test", reverse("admin:xaa_trustedissuer_setup", args=[obj.pk]), ""))
             links = reverse("admin:xaa_subjectlink_changelist")
             found.append(Tool("Linked people", f"{links}?issuer__id__exact={obj.pk}"))
         if request.user.is_superuser:
             found.append(Tool("Test an assertion", reverse("admin:xaa_trustedissuer_test")))
         return found
+
+    def _add_tool(self, request: HttpRequest) -> tuple[Tool, ...]:
+        return (
+            (Tool("Add trusted issuer", reverse("admin:add_issuer"), ""),) if self.has_add_permission(request) else ()
+        )
 
     def get_urls(self) -> list[URLPattern]:
         own = path("test/", self.admin_site.admin_view(never_cache(assertion_view)), name="xaa_trustedissuer_test")

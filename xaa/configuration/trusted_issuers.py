@@ -15,7 +15,8 @@ from authz.models import Client
 from authz.models.client import JWT_BEARER
 from authz.protocol import host_patterns
 from authz.protocol.scope_names import is_scope_token
-from xaa import presets, spiffe
+from xaa import presets, spiffe, usable
+from xaa.configuration import sign_in
 from xaa.configuration.issuer_keys import AudienceField, check_keys, check_trust_domain
 from xaa.models import ResourceAuthorizationServer, SignInClient, TrustedIssuer, WorkloadBinding
 from xaa.models.sign_in_client import SCOPES
@@ -101,9 +102,8 @@ class SignInSerializer(serializers.Serializer[Any]):
     scopes = serializers.ListField(child=serializers.CharField(max_length=255), default=lambda: list(SCOPES))
 
     def validate_scopes(self, value: list[str]) -> list[str]:
-        # > openid: REQUIRED (OpenID Connect Core §3.1.2.1)
-        if "openid" not in value or not all(is_scope_token(name) for name in value):
-            raise serializers.ValidationError("must be scopes, openid among them")
+        if not all(is_scope_token(name) for name in value):
+            raise serializers.ValidationError("must be scopes")
         return value
 
 
@@ -158,14 +158,26 @@ class TrustedIssuerSerializer(serializers.Serializer[Any]):
         if "sign_in_secret" in attrs and attrs["sign_in"] is None:
             raise serializers.ValidationError({"sign_in_secret": "has no use without sign_in"})
         # A button that leads to a refusal would be no sign-in.
-        if attrs["sign_in"] is not None and TrustedIssuer.Use.ID_TOKEN not in attrs["accepts"]:
-            raise serializers.ValidationError({"sign_in": "needs id_token in accepts"})
+        if attrs["sign_in"] is not None and (found := _sign_in_problem(attrs)):
+            raise serializers.ValidationError({found.field: found.sentence})
         has_keys = bool(attrs["jwks_uri"] or attrs["jwks"])
         if problem := check_trust_domain(attrs["issuer"], accepts=attrs["accepts"], has_keys=has_keys):
             raise serializers.ValidationError({"issuer": problem})
         if problem := address_problem(attrs["email_trusted"], attrs["email_domains"]):
             raise serializers.ValidationError({"email_trusted": problem})
         return attrs
+
+
+def _sign_in_problem(attrs: Mapping[str, Any]) -> usable.Problem | None:
+    subjects = attrs["subjects"]
+    return sign_in.problem(
+        attrs["issuer"],
+        enabled=attrs["enabled"],
+        accepts=attrs["accepts"],
+        scopes=attrs["sign_in"]["scopes"],
+        match=subjects["match"],
+        create=subjects["create"],
+    )
 
 
 SERIALIZER = TrustedIssuerSerializer

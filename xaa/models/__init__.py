@@ -3,16 +3,19 @@
 from xaa.models.redemption import Redemption
 from xaa.models.resource_authorization_server import ResourceAuthorizationServer, TargetResource
 from xaa.models.session import Session
+from xaa.models.set_up import ProposedSetUp, SignInTest
 from xaa.models.sign_in_client import SignInClient
 from xaa.models.subject_link import SubjectLink
 from xaa.models.trusted_issuer import IssuerHealth, TrustedIssuer, WorkloadBinding
 
 __all__ = [
     "IssuerHealth",
+    "ProposedSetUp",
     "Redemption",
     "ResourceAuthorizationServer",
     "Session",
     "SignInClient",
+    "SignInTest",
     "SubjectLink",
     "TargetResource",
     "TrustedIssuer",

@@ -26,8 +26,9 @@ from authz.limits.refusal_sampling import record_unauthenticated
 from authz.models import User
 from authz.protocol.errors import OAuthError
 from authz.sign_in import session
-from xaa import local_passwords, said_groups, subject_effects, trusted_issuers
+from xaa import local_passwords, subject_effects, trusted_issuers
 from xaa.reasons import Reason
+from xaa.sign_in.said import read
 from xaa.sign_in.unreachable import UNREACHABLE, UnreachableError
 from xaa.trusted_issuers import Use
 
@@ -85,23 +86,12 @@ def person(said: Mapping[str, Any]) -> User:
     `said` is what allauth has fetched over TLS and checked: {"id_token": claims, "userinfo": claims}.
     """
     id_token = said.get("id_token") or {}
-    issuer, subject = id_token.get("iss"), id_token.get("sub")
+    issuer = id_token.get("iss")
     trust = trusted_issuers.cached().get(issuer) if isinstance(issuer, str) else None
     if trust is None or not trust.enabled:
         raise OAuthError(Reason.ISSUER_UNTRUSTED)
     trusted_issuers.require(trust, Use.ID_TOKEN)
-    if not isinstance(subject, str) or not 0 < len(subject) <= 255:
-        raise OAuthError(Reason.ASSERTION_SUBJECT)
-    if "tenant" in id_token and not isinstance(id_token["tenant"], str):
-        raise OAuthError(Reason.ASSERTION_TENANT)
-    # > The sub Claim in the UserInfo Response MUST be verified to exactly match the sub Claim in the ID Token
-    # > (OpenID Connect Core §5.3.2)
-    userinfo = said.get("userinfo") or {}
-    also = dict(userinfo) if userinfo.get("sub") == subject else {}
-    # What UserInfo verified is its own address, not another one that the ID token names.
-    if "email" in id_token and id_token["email"] != also.get("email"):
-        also.pop("email_verified", None)
-    return subject_effects.resolve(trust, said_groups.joined(id_token, also, trust.groups_claim)).user
+    return subject_effects.resolve(trust, read(trust, id_token, said.get("userinfo") or {})).user
 
 
 def provider_id(issuer: str) -> str:

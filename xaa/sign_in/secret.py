@@ -1,8 +1,9 @@
 """The secret with which we are a client of an issuer: encrypted at rest (invariant 9), never in the configuration
-cache."""
+cache.
+"""
 
 from authz.keys.secrets_at_rest import AtRest, decrypt, encrypt, moved
-from xaa.models import SignInClient
+from xaa.models import ProposedSetUp, SignInClient
 
 PURPOSE = "sign-in client secrets"
 
@@ -17,12 +18,13 @@ def of(issuer: int) -> str:
     return opened(SignInClient.objects.get(pk=issuer))
 
 
-def opened(row: SignInClient) -> str:
+def opened(row: SignInClient | ProposedSetUp) -> str:
     return decrypt(bytes(row.secret), purpose=PURPOSE, about=str(row.pk)).decode() if row.secret else ""
 
 
-AT_REST = AtRest(
-    SignInClient,
-    "secret",
-    lambda row: moved(bytes(row.secret), purpose=PURPOSE, about=str(row.pk)) if row.secret else None,
-)
+def _moved(row: SignInClient | ProposedSetUp) -> bytes | None:
+    return moved(bytes(row.secret), purpose=PURPOSE, about=str(row.pk)) if row.secret else None
+
+
+AT_REST = AtRest(SignInClient, "secret", _moved)
+PROPOSED_AT_REST = AtRest(ProposedSetUp, "secret", _moved)

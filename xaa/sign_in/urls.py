@@ -4,9 +4,10 @@ from typing import Any
 
 from allauth.socialaccount.models import SocialApp
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView, OAuth2LoginView
-from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import path
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
 
+from xaa.sign_in import trial
 from xaa.sign_in.provider import Upstream
 from xaa.sign_in.unreachable import RETRY_AFTER, UNREACHABLE
 
@@ -23,6 +24,10 @@ def login(request: HttpRequest, provider_id: str) -> HttpResponse:
 
 
 def callback(request: HttpRequest, provider_id: str) -> HttpResponse:
+    if trial.is_trial(request):
+        # A test of an administrator (xaa/sign_in/trial.py) ends in the console, and never reaches allauth.
+        tested = reverse("admin:xaa_trustedissuer_tested", args=[provider_id])
+        return HttpResponseRedirect(f"{tested}?{request.GET.urlencode()}")
     return _view(_CallbackView, request, provider_id)
 
 
