@@ -64,9 +64,9 @@ def trust_host(request: HttpRequest, app: str) -> HttpResponse:
     if _status(found) is TrustStatus.WAITS:
         with unit_of_work():
             _trust(request, found.host)
-        messages.success(request, f"{found.host} is trusted: agents whose document is there need no approval.")
+        messages.success(request, f"Trusted: {found.host}. Agents whose document is there need no approval.")
     elif _status(found) is TrustStatus.BLOCKED:
-        messages.error(request, f"{found.host} is blocked. Remove it from the blocked hosts first.")
+        messages.error(request, f"The host {found.host} is blocked. Remove it from the blocked hosts first.")
     return HttpResponseRedirect(_back(request))
 
 

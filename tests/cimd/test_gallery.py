@@ -62,8 +62,9 @@ def test_the_steps_run_as_copied(app: gallery.App) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "short"), [("Notes", "notes"), ("Acme's  Ledger (EU)", "acme-s-ledger-eu"), ("帳簿", "server"), ("-", "server")]
-)  # fmt: skip
+    ("name", "short"),
+    [("Notes", "notes"), ("Acme's  Ledger (EU)", "acme-s-ledger-eu"), ("帳簿", "server"), ("-", "server")],
+)
 def test_a_name_for_files_and_commands(name: str, short: str) -> None:
     assert gallery.short_name(name) == short
 
@@ -72,7 +73,7 @@ def test_one_button_trusts_the_host_and_is_recorded(alice: Browser) -> None:
     before = alice.get(PAGE).content.decode()
     assert "Trust claude.ai" in before
     assert "Waits for approval" in before
-    assert "claude.ai is trusted" in trust(alice, "claude").content.decode()
+    assert "Trusted: claude.ai." in trust(alice, "claude").content.decode()
     assert Policy.objects.get().trusted_hosts == ["claude.ai"]
     after = alice.get(PAGE).content.decode()
     assert "Trust claude.ai" not in after
