@@ -30,7 +30,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """`url` is its document's, "" where it has several (below `prefix`) or none. `host` is whom one trusts."""
+    """`url` is its document's, "" where it has several (below `prefix`) or none. `host` is what trusting it trusts."""
 
     key: str
     name: str

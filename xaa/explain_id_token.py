@@ -12,7 +12,7 @@ from xaa.trusted_issuers import Trust
 
 
 def audiences(trust: Trust) -> tuple[str, ...]:
-    """For whom ID tokens of the issuer are of use here: this server as its client, and those that stand for agents."""
+    """Which audiences of its ID tokens are of use here: this server as its client, and those of agents."""
     ours = (trust.sign_in.client_id,) if trust.sign_in is not None else ()
     return (*ours, *trust.client_ids)
 

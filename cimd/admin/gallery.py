@@ -1,4 +1,4 @@
-"""Connecting an app: the known metadata documents, whom one trusts with each, and the steps for its people."""
+"""Connecting an app: the known metadata documents, the trust that each needs, and the steps for its people."""
 
 from typing import Any
 from urllib.parse import urlencode

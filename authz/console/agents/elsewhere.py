@@ -33,7 +33,7 @@ def offer(way: Way) -> None:
 @console.page("authz/client/elsewhere/", "add_agent_elsewhere")
 def choose(request: HttpRequest) -> HttpResponse:
     """Asks how it proves itself."""
-    # Whom this server trusts is configuration.
+    # Trust in others is configuration.
     if not request.user.has_perm(CONFIGURE):
         raise PermissionDenied
     ways = sorted(_WAYS, key=lambda way: way.order)

@@ -97,5 +97,5 @@ _WORDS = {
     Finding.ADDRESS: "People who are here already: the issuer's verified address finds them, once",
     Finding.CREATE: "All who may sign in there: a person is made at the first sign-in, and an address finds those who"
     " are here",
-    Finding.LINK: "Only those whom I link by hand, before it is switched on",
+    Finding.LINK: "Only people that I link by hand, before it is switched on",
 }
