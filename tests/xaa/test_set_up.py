@@ -15,6 +15,7 @@ from django.urls import reverse
 from authz.configuration import ConfigurationError, apply
 from authz.models import AuditEvent, User
 from authz.outbound import Cause, OutboundError, remote_documents
+from tests.api.conftest import Caller, key
 from tests.cimd.test_console import browser
 from tests.support.races import at_once
 from tests.support.world import person
@@ -301,6 +302,17 @@ class TestRefusedEverywhere:
     def test_in_the_file(self, changes: dict[str, Any], words: str) -> None:
         with pytest.raises(ConfigurationError, match=f"No person could sign in: .*{words}"):
             apply(configuration(**changes))
+
+    @pytest.mark.parametrize(("changes", "words"), REFUSED)
+    def test_in_the_api(self, changes: dict[str, Any], words: str) -> None:
+        item = json.loads(configuration(**changes))["trusted_issuers"][0]
+        api = Caller(browser("alice", User.Role.ADMINISTRATOR))
+        path = f"configuration/trusted_issuers/{key(item.pop('issuer'))}"
+        answer = api("PUT", path, item, If_None_Match="*")
+        assert answer.status_code == 400, answer.content
+        assert "No person could sign in: " in answer.content.decode()
+        assert words in json.dumps(json.loads(answer.content), ensure_ascii=False)
+        assert not TrustedIssuer.objects.exists()
 
     @pytest.mark.parametrize(("changes", "words"), REFUSED)
     def test_in_the_form(self, changes: dict[str, Any], words: str) -> None:
