@@ -14,7 +14,7 @@ import requests
 LOGIN_FIELDS = ("login", "username")
 ALLOW = ("allow", "approve", "authorize", "authorise", "accept", "yes")
 DENY = ("deny", "cancel", "no", "refuse")
-ASK = "ask"
+ASK, BACK = "ask", "deny"
 
 
 class CannotGoOn(Exception):
@@ -157,13 +157,13 @@ class Person:
 
     def _answer(self, response: requests.Response) -> requests.Response:
         page = Page(response.text)
-        if response.status_code == 403 and self.consents:
-            # What waits for an approval is asked for by a button.
-            for form in page.forms:
-                for button in form.buttons:
-                    if button.name == ASK:
-                        self.told(f"reads “{page.title}” and asks for access")
-                        return self._submit(response.url, form, button)
+        if response.status_code == 403 and (back := _button(page, BACK)) is not None:
+            self.told(f"reads “{page.title}” and goes back to the application")
+            return self._submit(response.url, *back)
+        # What waits for an approval is asked for by a button.
+        if response.status_code == 403 and self.consents and (found := _button(page, ASK)) is not None:
+            self.told(f"reads “{page.title}” and asks for access")
+            return self._submit(response.url, *found)
         if response.status_code != 200:
             raise CannotGoOn(f"{response.status_code} at {response.url}: {page.text[:600]}")
         for form in page.forms:
@@ -192,6 +192,10 @@ class Person:
     def _submit(self, url: str, form: Form, button: Button | None) -> requests.Response:
         pressed = {button.name: [button.value]} if button and button.name else {}
         return self._open(form.method.upper(), urljoin(url, form.action), data=form.fields | pressed, referer=url)
+
+
+def _button(page: Page, name: str) -> tuple[Form, Button] | None:
+    return next(((form, button) for form in page.forms for button in form.buttons if button.name == name), None)
 
 
 def _origin(url: str) -> str:

@@ -33,7 +33,15 @@ def ask_for_access(
     if client is None:
         raise Http404
     me = person if for_me == "me" else None
-    decision, row = preflight.ask_for(client, resource, _scopes(given.get("scopes"), resource), person=me, now=now)
+    for_rule = given.get("for_rule", False)
+    if not isinstance(for_rule, bool):
+        raise invalid("for_rule", "is true or false")
+    try:
+        decision, row = preflight.ask_for(
+            client, resource, _scopes(given.get("scopes"), resource), person=me, for_rule=for_rule, now=now
+        )
+    except OAuthError as refusal:
+        raise Problem(429 if refusal.status == 429 else 409, refusal.detail or refusal.sentence) from None
     answer = {
         "effect": decision.effect.value,
         "reason": decision.reason.value,

@@ -14,11 +14,12 @@ from rest_framework.response import Response
 from authz.api.access_request_body import ask_for_access
 from authz.api.framework.paging import page
 from authz.api.framework.problems import Problem, invalid
-from authz.api.framework.shapes import ACCESS_REQUEST, PAGED, TEXT, TEXTS, mapping, paged
+from authz.api.framework.shapes import ACCESS_REQUEST, PAGED, SWITCH, TEXT, TEXTS, mapping, paged
 from authz.api.framework.view import ApiView, principal_of
 from authz.approvals import access_requests, approvers, voting
 from authz.approvals.access_requests import LONGEST_TEXT
 from authz.approvals.voting import DURATIONS
+from authz.configuration import accepted_rules
 from authz.models import AccessRequest, User
 from authz.sign_in.roles import ASK, DECIDE_REQUESTS, visible_requests
 
@@ -37,6 +38,7 @@ def request_as_item(row: AccessRequest, now: datetime) -> dict[str, Any]:
         "scopes": row.scopes,
         "reason": row.reason,
         "context": row.context,
+        "needs_rule": row.needs_rule,
         "asked": row.asked,
         "first_asked": row.first_asked.isoformat(),
         "last_asked": row.last_asked.isoformat(),
@@ -80,7 +82,12 @@ class AccessRequests(ApiView):
     }
     takes = {
         "POST": mapping(
-            client_id=TEXT, resource=TEXT, scopes=TEXTS, for_={"type": "string", "enum": ["me", "agent"]}, reason=TEXT
+            client_id=TEXT,
+            resource=TEXT,
+            scopes=TEXTS,
+            for_={"type": "string", "enum": ["me", "agent"]},
+            for_rule=SWITCH,
+            reason=TEXT,
         )
     }
     answers = {
@@ -140,12 +147,17 @@ class Decision(ApiView):
 
 
 class Approve(Decision):
-    takes = {"POST": mapping(scopes=TEXTS, lasts={"type": ["string", "integer"]}, comment=TEXT)}
+    takes = {"POST": mapping(scopes=TEXTS, lasts={"type": ["string", "integer"]}, group=TEXT, comment=TEXT)}
 
     def decide(self, row: AccessRequest, by: User, given: Mapping[str, Any], now: datetime) -> None:
         scopes = given.get("scopes", row.scopes)
         if not isinstance(scopes, list) or not all(isinstance(name, str) for name in scopes):
             raise invalid("scopes", "is a list of scopes")
+        if row.needs_rule:
+            accepted_rules.accept(
+                row, by=by, scopes=scopes, group=_text(given, "group"), comment=_text(given, "comment"), now=now
+            )
+            return
         expires = now + _lasts(given.get("lasts", "8h"))
         voting.approve(row, by=by, scopes=scopes, expires=expires, comment=_text(given, "comment"), now=now)
 

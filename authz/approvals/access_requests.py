@@ -37,12 +37,16 @@ def address(request: AccessRequest) -> str:
 
 def find(question: AccessQuestion, decision: Decision, now: datetime) -> AccessRequest | None:
     """The open request for what waits in `decision`, if it has been asked for. Changes nothing."""
-    client, user = _asker(question)
-    digest = _digest(client, user, question, sorted(decision.waiting))
-    return queue(now).filter(digest=digest).select_related("client", "user").first()
+    client, user = asker_of(question)
+    mine = queue(now).filter(
+        client=client, client_digest=client.consent_digest, user=user, resource=question.resource, needs_rule=False
+    )
+    rows = mine.filter(grant_type=question.grant_type).select_related("client", "user").order_by("-first_asked")
+    # A person may have asked for a part of what waits.
+    return next((row for row in rows[:MAXIMUM_OPEN] if set(row.scopes) <= set(decision.waiting)), None)
 
 
-def _asker(question: AccessQuestion) -> tuple[Client, User | None]:
+def asker_of(question: AccessQuestion) -> tuple[Client, User | None]:
     client = Client.objects.get(client_id=question.client_id)
     return client, None if question.subject is None else User.objects.get(username=question.subject)
 
@@ -50,9 +54,15 @@ def _asker(question: AccessQuestion) -> tuple[Client, User | None]:
 def ask_for(question: AccessQuestion, decision: Decision, now: datetime) -> AccessRequest:
     """The open request for what waits in `decision`: the one there is, or a new one. Call it inside
     `unit_of_work()`."""
-    client, user = _asker(question)
-    waiting = sorted(decision.waiting)
-    digest = _digest(client, user, question, waiting)
+    return open_or_repeat(question, decision, sorted(decision.waiting), now, needs_rule=False)
+
+
+def open_or_repeat(
+    question: AccessQuestion, decision: Decision, scopes: list[str], now: datetime, *, needs_rule: bool
+) -> AccessRequest:
+    """The open request of this question for these scopes: the one there is, or a new one. Inside `unit_of_work()`."""
+    client, user = asker_of(question)
+    digest = digest_of(client, user, question, scopes, needs_rule=needs_rule)
     if not _again(digest, now):
         _make_room(client, now)
         made = AccessRequest(
@@ -62,8 +72,14 @@ def ask_for(question: AccessQuestion, decision: Decision, now: datetime) -> Acce
             user=user,
             resource=question.resource,
             grant_type=question.grant_type,
-            scopes=waiting,
-            context={"rules": list(decision.rules), "address": question.address or "", "refresh": question.refresh},
+            scopes=scopes,
+            needs_rule=needs_rule,
+            context={
+                # Those that wait. Of rules that deny, those who ask and their approvers learn nothing here.
+                "rules": [] if needs_rule else list(decision.rules),
+                "address": question.address or "",
+                "refresh": question.refresh,
+            },
             first_asked=now,
             last_asked=now,
         )
@@ -77,7 +93,8 @@ def ask_for(question: AccessQuestion, decision: Decision, now: datetime) -> Acce
                 resource=question.resource,
                 detail={
                     "request": str(made.pk),
-                    "scope": " ".join(waiting),
+                    "scope": " ".join(scopes),
+                    **({"needs_rule": True} if needs_rule else {}),
                     **made.context,
                     "ruleset": decision.ruleset,
                     "ask": facts_of(question, question.groups),
@@ -102,9 +119,14 @@ def _make_room(client: Client, now: datetime) -> None:
         raise OAuthError(Reason.RATE_LIMITED, detail="too many open access requests")
 
 
-def _digest(client: Client, user: User | None, question: AccessQuestion, waiting: Sequence[str]) -> str:
+def digest_of(
+    client: Client, user: User | None, question: AccessQuestion, waiting: Sequence[str], *, needs_rule: bool = False
+) -> str:
+    """What is asked, as one value: the same question has one open request."""
     subject = str(user.subject) if user else None
     what = [client.client_id, client.consent_digest, subject, question.resource, question.grant_type, list(waiting)]
+    if needs_rule:
+        what.append("needs a rule")
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
@@ -167,6 +189,7 @@ def approvals_for(question: AccessQuestion, now: float) -> tuple[Approval, ...]:
         client__client_id=question.client_id,
         client_digest=F("client__consent_digest"),
         status__in=(Status.APPROVED, Status.DENIED),
+        needs_rule=False,
         not_before__lte=moment,
         expires__gt=moment,
     )

@@ -14,6 +14,8 @@ from authz.models import AccessRequest, ProtectedResource, Rule, User
 from authz.policy import Approvers, RuleError
 from authz.policy.approvers import phrase
 
+# A new rule for an MCP server: those who answer for the server, or for all of them.
+_RULE_MAKERS = Approvers(owner=True, roles=("administrator",))
 SHOWN = 5
 TOLD = 20
 MAX_REQUESTS_READ = 200
@@ -58,6 +60,9 @@ def panels(requests: Sequence[AccessRequest]) -> list[Panel]:
     for request in requests:
         server = servers.get(request.resource)
         because_of = request.context.get("rules", ())
+        if request.needs_rule:
+            found.append(Panel(demands=(_RULE_MAKERS,), owners=server.owner_keys() if server else frozenset()))
+            continue
         named = [row.definition.get("approvers") for row in rules if row.name in because_of] or [None]
         found.append(
             Panel(
@@ -110,6 +115,9 @@ def who(request: AccessRequest, most: int = SHOWN) -> list[User]:
     found = _meant(deciding).exclude(role=User.Role.AUDITOR)
     found = found.exclude(pk__in=[pk for pk in (request.user_id, request.client.owner_id) if pk is not None])
     found = found.exclude(access_votes__request=request).order_by("-role", "username").distinct()
+    # A new rule is the business of the server's owners; of administrators only where it has no owner who may decide.
+    if request.needs_rule and (owners := list(found.filter(pk__in=deciding.owners)[:most])):
+        return owners
     return sorted(found[:most], key=lambda person: person.pk not in deciding.owners)
 
 

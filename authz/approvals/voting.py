@@ -4,7 +4,7 @@ The person who asks doesn't decide (authz/approvals/approvers.py), and each pers
 approve, the approval is what all of them left, until the earliest of their ends; one denial is a denial.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from authz import audit
@@ -41,9 +41,9 @@ def approve(
 
     It stays open if others have to approve, too. Raises `NotDecided`.
     """
-    approved = [name for name in request.scopes if name in scopes]
-    if not approved or not set(scopes) <= set(request.scopes):
-        raise NotDecided("Approve at least one of the scopes that were asked for, and no others.")
+    if request.needs_rule:
+        raise NotDecided("No rule waits for it: accept a rule for it, or reject it.")
+    approved = _of_those_asked(request, scopes)
     if not now < expires <= now + LONGEST_APPROVAL:
         raise NotDecided(f"An approval ends within {LONGEST_APPROVAL.days} days.")
     vote = AccessVote(request=request, by=by, approves=True, scopes=approved, expires=expires, comment=comment)
@@ -61,6 +61,54 @@ def approve(
         record(audit.Event.ACCESS_APPROVED, current, by, **_what(left, ends, comment))
         notices.approved(current, now)
     return current
+
+
+def accept(
+    request: AccessRequest,
+    *,
+    by: User,
+    scopes: Sequence[str],
+    comment: str,
+    now: datetime,
+    wait_for_writers: Callable[[], None],
+    make_rule: Callable[[AccessRequest, list[str]], str],
+) -> AccessRequest:
+    """Accept a request that no rule allows: `make_rule` makes the rule for these scopes, and answers its name.
+
+    The rule and the answer are one transaction, and only one of them all makes a rule. Raises `NotDecided`.
+    """
+    if not request.needs_rule:
+        raise NotDecided("A rule waits for its approval: approve it, or deny it.")
+    accepted = _of_those_asked(request, scopes)
+    # A vote ends; a rule stays.
+    vote = AccessVote(
+        request=request, by=by, approves=True, scopes=accepted, expires=now + LONGEST_APPROVAL, comment=comment
+    )
+    with unit_of_work():
+        # First the lock of those who change rules, then that of the request: in one order, so that no two deadlock.
+        wait_for_writers()
+        current = _voted(vote, now)
+        rule = make_rule(current, accepted)
+        current.context = {**current.context, "rule": rule}
+        _close(current, Status.APPROVED, vote, scopes=accepted, expires=None, remind=None, now=now)
+        AccessRequest.objects.filter(pk=current.pk).update(context=current.context)
+        record(
+            audit.Event.ACCESS_APPROVED,
+            current,
+            by,
+            scope=" ".join(accepted),
+            rule=rule,
+            comment=visible_lines(comment)[:LONGEST_TEXT],
+        )
+        notices.approved(current, now)
+    return current
+
+
+def _of_those_asked(request: AccessRequest, scopes: Sequence[str]) -> list[str]:
+    approved = [name for name in request.scopes if name in scopes]
+    if not approved or not set(scopes) <= set(request.scopes):
+        raise NotDecided("Approve at least one of the scopes that were asked for, and no others.")
+    return approved
 
 
 def deny(request: AccessRequest, *, by: User, comment: str, now: datetime) -> AccessRequest:
@@ -113,7 +161,7 @@ def _close(
     last: AccessVote,
     *,
     scopes: list[str],
-    expires: datetime,
+    expires: datetime | None,
     remind: datetime | None,
     now: datetime,
 ) -> None:
@@ -146,7 +194,9 @@ def cancel(request: AccessRequest, *, by: User, now: datetime) -> bool:
         if problem and by.pk not in (current.user_id, current.client.owner_id):
             raise NotDecided(problem)
         moved = AccessRequest.objects.filter(
-            pk=request.pk, status__in=[Status.OPEN] if problem else [Status.OPEN, Status.APPROVED]
+            pk=request.pk,
+            # What a rule allows is not ended here, but by changing the rule.
+            status__in=[Status.OPEN] if problem or current.needs_rule else [Status.OPEN, Status.APPROVED],
         ).update(status=Status.CANCELLED, expires=now, remind=None)
         if moved:
             record(audit.Event.ACCESS_CANCELLED, current, by, was=current.status)

@@ -2,7 +2,7 @@
 
 from authz.decisions.evaluation import approvals_for, evaluate, evaluate_either, evaluate_sign_in, still_allowed
 from authz.decisions.question import access_question, as_old_as
-from authz.decisions.refusal import open_request, refusal, require
+from authz.decisions.refusal import open_request, open_rule_request, refusal, require
 from authz.decisions.rules import cached_rules
 from authz.decisions.trace import facts_of_refusal, traced
 
@@ -16,6 +16,7 @@ __all__ = [
     "evaluate_sign_in",
     "facts_of_refusal",
     "open_request",
+    "open_rule_request",
     "refusal",
     "require",
     "still_allowed",

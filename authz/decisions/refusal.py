@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from authz.approvals import access_requests
+from authz.approvals import access_requests, rule_requests
 from authz.database.transactions import in_unit_of_work, unit_of_work
 from authz.decisions.evaluation import evaluate, evaluate_either
 from authz.decisions.trace import facts_of_refusal
@@ -41,6 +41,12 @@ def open_request(question: AccessQuestion, decision: Decision) -> AccessRequest:
         return access_requests.ask_for(question, decision, datetime.now(UTC))
     with unit_of_work():
         return access_requests.ask_for(question, decision, datetime.now(UTC))
+
+
+def open_rule_request(question: AccessQuestion, decision: Decision) -> AccessRequest:
+    """The request for a rule that would allow what a decision denies; one a question. Raises OAuthError."""
+    with unit_of_work():
+        return rule_requests.ask_for(question, decision, datetime.now(UTC))
 
 
 def _reason(question: AccessQuestion, now: float) -> Reason:

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from authz import audit, decisions, registry, resources
+from authz.approvals import rule_requests
 from authz.authorizations import consents
 from authz.authorizations.consents import Remembered
-from authz.endpoints import authorize_precheck, waiting_page
+from authz.endpoints import authorize_precheck, not_allowed_page, waiting_page
 from authz.endpoints.authorize_request import AuthorizationContext, Offer
 from authz.endpoints.authorize_response import allowed, denied
 from authz.endpoints.authorize_sign_in import may_ask_for_acr, to_sign_in
@@ -35,7 +36,7 @@ def decide(request: HttpRequest, context: AuthorizationContext, user: User, sign
     if decision.effect is Outcome.PENDING:
         return _waits(request, context, user, _question(context, user, signed_in, _wanted(context)), decision)
     if decision.effect is not Outcome.ALLOW:
-        return _not_allowed(request, context, decision, signed_in)
+        return _not_allowed(request, context, user, decision, signed_in)
     offer = Offer(
         user=user,
         signed_in=signed_in,
@@ -189,13 +190,21 @@ def _waits(
 
 
 def _not_allowed(
-    request: HttpRequest, context: AuthorizationContext, decision: Decision, signed_in: BrowserSignIn
+    request: HttpRequest,
+    context: AuthorizationContext,
+    user: User,
+    decision: Decision,
+    signed_in: BrowserSignIn,
 ) -> HttpResponse:
     step_up = decision.step_up
     if step_up is None:
-        raise OAuthError(
+        refusal = OAuthError(
             Reason.ACCESS_DENIED_BY_POLICY, detail=decision.reason, facts=decisions.facts_of_refusal(decision)
         )
+        question = _question(context, user, signed_in, _wanted(context))
+        if "none" in context.request.prompt or not rule_requests.is_askable(question, decision):
+            raise refusal
+        return not_allowed_page.respond(request, user, context, question=question, decision=decision, refusal=refusal)
     # Another kind of sign-in can be had, if at all, where the person signed in; a more recent one here and now.
     if step_up.acr and signed_in.acr not in step_up.acr and may_ask_for_acr(request):
         return to_sign_in(request, context, step_up.acr)

@@ -2,14 +2,13 @@
 
 from collections.abc import Collection, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from authz import registry, resources
 from authz.endpoints import authorize_precheck
-from authz.endpoints.content_security_policy import POLICY
+from authz.endpoints.content_security_policy import allowing_redirect
 from authz.models import Client, ProtectedResource, User
 from authz.protocol import redirect_uris
 from authz.protocol.params import Params
@@ -84,10 +83,7 @@ class ConsentPage:
             "allowed_before": [scope for scope in described if scope["name"] not in self._boxes],
         }
         response = render(self.request, "authorize/consent.html", context)
-        # Browsers apply form-action to the redirect that answers a form, so the client's address has to be in it.
-        scheme, host = self._redirect.scheme, self._redirect.host
-        target = f"{scheme}://{urlsplit(self._redirect_uri).netloc}" if host else f"{scheme}:"
-        response["Content-Security-Policy"] = f"{POLICY}; form-action 'self' {target}"
+        allowing_redirect(response, self._redirect_uri)
         return response
 
 

@@ -16,6 +16,7 @@ from authz import audit, decisions, notifications, registry
 from authz.approvals import access_requests, approvers, notices
 from authz.database.transactions import unit_of_work
 from authz.endpoints import authorize_precheck
+from authz.endpoints.asked_part import asked_part
 from authz.limits.refusal_sampling import record_unauthenticated
 from authz.models import Client, ProtectedResource, User
 from authz.notifications import Kind
@@ -55,16 +56,17 @@ def for_request(
     )
     is_answered = request.method == "POST" and bool({"ask", "reason"} & set(request.POST))
     if is_answered and form_binding.is_as_shown(request, REQUEST_FORM, *shown):
-        if waiting is None:
-            waiting = decisions.open_request(question, decision)
-        access_requests.add_justification(waiting, by=user, reason=request.POST.get("reason", ""), now=moment)
-        return HttpResponseRedirect(authorize_precheck.address(request))
+        if waiting is None and (part := asked_part(request, question, sorted(decision.waiting))) is not None:
+            waiting = decisions.open_request(part, decisions.evaluate_either(part, now))
+        if waiting is not None:
+            access_requests.add_justification(waiting, by=user, reason=request.POST.get("reason", ""), now=moment)
+            return HttpResponseRedirect(authorize_precheck.address(request))
     _record(Reason.APPROVAL_PENDING, client, decisions.facts_of_refusal(decision))
     context: dict[str, Any] = {
         "client": {"name": client.name, "host": client.host},
         "resource": resource,
         "what": _WAITS if waiting else _MAY_BE_ASKED,
-        "scopes": sorted(decision.waiting),
+        "scopes": waiting.scopes if waiting else sorted(decision.waiting),
         "form": REQUEST_FORM,
         "seal": form_binding.seal(request, REQUEST_FORM, *shown),
         "has_changed": is_answered,

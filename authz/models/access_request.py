@@ -14,7 +14,8 @@ class AccessRequest(models.Model):
     """One request that waits for a human, however often it is repeated; then the answer, which has an end date.
 
     `scopes` are those that wait, `approved_scopes` the approved ones of them. `resource` is a URI and not a foreign
-    key, because it may belong to another authorization server. `client_digest` is a digest of the client's security at
+    key, because it may belong to another authorization server. Where `needs_rule` is true, no rule waits: accepting it
+    makes a rule (authz/approvals/rule_requests.py). `client_digest` is a digest of the client's security at
     that time: an approval is void if that changes.
     """
 
@@ -38,6 +39,9 @@ class AccessRequest(models.Model):
     scopes = models.JSONField(default=list)
     reason = models.CharField(
         max_length=500, blank=True, default="", db_default="", help_text="In the words of who waits."
+    )
+    needs_rule = models.BooleanField(
+        default=False, db_default=False, help_text="No rule allows it: the answer that gives access is a new rule."
     )
     context = models.JSONField(default=dict, help_text="The rules that made it wait, and where it came from.")
     first_asked = models.DateTimeField()

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client as Browser
 
 from authz.configuration import apply
-from authz.models import AccessRequest, AuditEvent, User
+from authz.models import AccessRequest, AuditEvent, Rule, User
 from tests.api.conftest import Caller, problem
 from tests.support import world
 from tests.support.world import NOTES, World
@@ -169,6 +169,20 @@ def test_what_no_rule_lets_a_human_decide_opens_nothing(erin: Caller) -> None:
     assert not AccessRequest.objects.exists()
 
 
+def test_a_rule_is_asked_for_where_the_caller_says_so(erin: Caller, person: Person) -> None:
+    wanted = {**ASK, "resource": world.PAYROLL, "scopes": ["payroll:read"], "for_rule": True, "reason": "Pay day."}
+
+    response = erin("POST", "access_requests", wanted)
+
+    row = json.loads(response.content)["access_request"]
+    assert (response.status_code, row["needs_rule"], row["reason"]) == (202, True, "Pay day.")
+    alice = person("administrator")
+    assert alice("POST", f"access_requests/{row['id']}/approve", {"group": "nobody"}).status_code == 409
+    assert alice("POST", f"access_requests/{row['id']}/approve", {}).status_code == 200
+    assert Rule.objects.latest("id").definition["scopes"] == ["payroll:read"]
+    assert alice("POST", f"access_requests/{row['id']}/approve", {}).status_code == 409
+
+
 def test_requests_come_newest_first_by_the_page(erin: Caller, person: Person) -> None:
     ids = [asked(erin), asked(erin, scopes=["mcp:read"]), asked(erin, scopes=["mcp:write"])]
     bob = person("approver")
@@ -204,8 +218,9 @@ def test_the_console_says_when_nothing_is_to_be_asked(erin: Caller) -> None:
     other = erin.browser.post(
         f"/console/authz/client/{pk}/ask/", {**form, "resource": world.PAYROLL, "scopes": "payroll:read"}
     )
-    assert other.status_code == 200
-    assert not AccessRequest.objects.exists()
+    # What no rule allows is asked of those who answer for the server.
+    assert other.status_code == 302
+    assert AccessRequest.objects.get().needs_rule
     assert erin.browser.get(f"/console/authz/client/{world.client('nightly-report').pk}/ask/").status_code == 404
 
 

@@ -68,6 +68,7 @@ ACCESS_REQUEST = mapping(
     scopes=TEXTS,
     reason=TEXT,
     context=ANY,
+    needs_rule=SWITCH,
     asked=NUMBER,
     first_asked=MOMENT,
     last_asked=MOMENT,

@@ -8,14 +8,17 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest
 
-from authz.approvals import access_requests, approvers, voting
+from authz.approvals import access_requests, approvers, rule_requests, voting
 from authz.approvals.voting import DURATIONS, NotDecided
+from authz.configuration import accepted_rules
+from authz.console.access_requests import rule_draft
 from authz.console.model_admin import person
 from authz.console.widgets.display import scope_label
 from authz.models import AccessRequest, AccessVote, ProtectedResource, Scope
 from authz.sign_in import form_binding
 
 LASTS = {"1h": "1 hour", "8h": "8 hours", "1d": "1 day", "7d": "7 days", "30d": "30 days"}
+MAX_GROUPS = 10
 DECISION = "approve an access request"
 
 
@@ -36,23 +39,52 @@ class DecisionForm(forms.Form):
 
     def __init__(self, request: AccessRequest, votes: Sequence[AccessVote], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        rows = Scope.objects.filter(resource__identifier=request.resource)
-        words = {row.name: (row.description, row.sensitivity) for row in rows}
         scopes = self.fields["scopes"]
-        scopes.choices = [  # type: ignore[attr-defined]
-            (name, scope_label(name, *words.get(name, ("", "")))) for name in request.scopes
-        ]
+        scopes.choices = _scope_choices(request)  # type: ignore[attr-defined]
         # Earlier approvers may have left scopes out.
         scopes.initial = [name for name in request.scopes if all(name in vote.scopes for vote in votes)]
+
+
+class RuleRequestForm(forms.Form):
+    """For a request that no rule allows: which scopes, and for whom, the new rule is."""
+
+    scopes = DecisionForm.base_fields["scopes"]
+    for_whom = forms.ChoiceField(label="For whom", required=False, widget=forms.RadioSelect)
+    comment = forms.CharField(
+        label="Reason",
+        required=False,
+        max_length=500,
+        help_text="The person who asked reads it. A rejection needs a reason.",
+    )
+
+    def __init__(self, request: AccessRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        fields: dict[str, Any] = self.fields
+        fields["scopes"].choices = _scope_choices(request)
+        fields["scopes"].initial = request.scopes
+        fields["scopes"].help_text = "Scopes that are not ticked are not in the rule."
+        if request.user is None:
+            del self.fields["for_whom"]
+        else:
+            groups = rule_requests.groups_of(request)[:MAX_GROUPS]
+            people = [("", f"{request.user.username} alone"), *((name, f"Everyone in {name}") for name in groups)]
+            fields["for_whom"].choices, fields["for_whom"].initial = people, ""
+
+
+def _scope_choices(request: AccessRequest) -> list[tuple[str, str]]:
+    rows = Scope.objects.filter(resource__identifier=request.resource)
+    words = {row.name: (row.description, row.sensitivity) for row in rows}
+    return [(name, scope_label(name, *words.get(name, ("", "")))) for name in request.scopes]
 
 
 def votes_of(found: AccessRequest) -> list[AccessVote]:
     return list(found.votes.select_related("by"))
 
 
-def decide_by_form(request: HttpRequest, found: AccessRequest) -> DecisionForm | None:
+def decide_by_form(request: HttpRequest, found: AccessRequest) -> forms.Form | None:
     """The form to show, with its errors; None once a decision was made."""
-    form = DecisionForm(found, votes_of(found), request.POST if request.method == "POST" else None)
+    given = request.POST if request.method == "POST" else None
+    form = RuleRequestForm(found, given) if found.needs_rule else DecisionForm(found, votes_of(found), given)
     if request.method == "POST" and form.is_valid():
         # The approval is for what the page showed: the agent, its document, the reason and earlier votes.
         approves = request.POST.get("decision") == "approve"
@@ -75,6 +107,7 @@ def known_of(found: AccessRequest) -> dict[str, Any]:
         "deciders": approvers.panel(found).in_words(),
         "votes": votes_of(found),
         "alike": access_requests.like(found),
+        **(rule_draft.in_words(found) if found.needs_rule else {}),
     }
 
 
@@ -92,13 +125,18 @@ def shown_of(found: AccessRequest) -> tuple[object, ...]:
         found.scopes,
         [[scope.name, scope.description, scope.sensitivity] for scope in scopes],
         [found.grant_type, found.reason, found.context, approvers.panel(found).in_words()],
+        [found.needs_rule, rule_requests.groups_of(found) if found.needs_rule else []],
         [[str(vote.pk), vote.by.username, vote.scopes, vote.expires, vote.comment] for vote in votes_of(found)],
     )
 
 
 def _decide(request: HttpRequest, found: AccessRequest, given: dict[str, Any]) -> None:
     by, now = person(request), datetime.now(UTC)
-    if request.POST.get("decision") == "approve":
+    if request.POST.get("decision") == "approve" and found.needs_rule:
+        group = given.get("for_whom", "")
+        accepted_rules.accept(found, by=by, scopes=given["scopes"], group=group, comment=given["comment"], now=now)
+        messages.success(request, "Accepted: the rule is in force.")
+    elif request.POST.get("decision") == "approve":
         expires = now + DURATIONS[given["lasts"]]
         now_is = voting.approve(
             found, by=by, scopes=given["scopes"], expires=expires, comment=given["comment"], now=now
@@ -109,6 +147,6 @@ def _decide(request: HttpRequest, found: AccessRequest, given: dict[str, Any]) -
             messages.success(request, f"Approved, for {LASTS[given['lasts']]}.")
     elif request.POST.get("decision") == "deny":
         voting.deny(found, by=by, comment=given["comment"], now=now)
-        messages.success(request, "Denied.")
+        messages.success(request, "Rejected." if found.needs_rule else "Denied.")
     else:
         raise NotDecided("Approve or deny it.")

@@ -21,8 +21,13 @@ from authz.database import configuration_cache
 from authz.decisions import preflight
 from authz.models import Client, ProtectedResource
 from authz.policy import Outcome
+from authz.protocol.errors import OAuthError, Reason, RefusalReason
 from authz.sign_in.roles import ASK, visible
 
+_REFUSED: dict[RefusalReason, str] = {
+    Reason.RATE_LIMITED: "Too many requests of yours wait for an answer. Withdraw one, or wait.",
+    Reason.ACCESS_DENIED_BY_POLICY: "It was asked for and rejected lately: see your requests.",
+}
 FOR = (("agent", "For itself"), ("me", "For me"))
 
 
@@ -75,10 +80,17 @@ def _asked(request: HttpRequest, client: Client, form: AskForm) -> HttpResponse 
         form.add_error("acts_for", "Its owner asks for it. You can ask for yourself.")
         return None
     acts_for = me if given["acts_for"] == "me" else None
-    decision, row = preflight.ask_for(client, given["resource"], given["scopes"], person=acts_for, now=time.time())
+    try:
+        decision, row = preflight.ask_for(
+            client, given["resource"], given["scopes"], person=acts_for, for_rule=True, now=time.time()
+        )
+    except OAuthError as refusal:
+        form.add_error(None, _REFUSED.get(refusal.reason, refusal.sentence))
+        return None
     if row is not None:
         access_requests.add_justification(row, by=me, reason=given["reason"], now=datetime.now(UTC))
-        messages.success(request, "Asked. The approvers are told.")
+        told = "those who answer for the MCP server" if row.needs_rule else "the approvers"
+        messages.success(request, f"Asked: {told} decide it.")
         return redirect("account_request", row.pk)
     if decision.effect is Outcome.ALLOW:
         form.add_error(None, f"Nothing has to be asked: the rules allow {' '.join(decision.scopes)} already.")
