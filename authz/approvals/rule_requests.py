@@ -80,8 +80,8 @@ def draft(request: AccessRequest, scopes: Sequence[str], group: str = "") -> dic
     who: dict[str, Any] = {}
     if user is not None:
         who = {"groups": [group]} if group else {"users": [user.username]}
-    for_whom = "itself" if user is None else (group or user.username)
-    named = f"{request.client.client_id[:100]} at {request.resource[:80]} for {for_whom[:40]}"
+    holder = "itself" if user is None else (group or user.username)
+    named = f"{request.client.client_id[:100]} at {request.resource[:80]} for {holder[:40]}"
     return {
         # Of what an agent says of itself nothing is in the name: people read it as the organisation's own word.
         "name": f"{named} (request {str(request.pk)[:8]})"[:LONGEST_NAME],

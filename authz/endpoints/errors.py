@@ -3,6 +3,7 @@ and those for actions that a person may not do.
 """
 
 import sys
+from collections.abc import Sequence
 
 from django.db import Error as DatabaseFailure
 from django.http import HttpRequest, HttpResponse
@@ -48,8 +49,19 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
         "role": request.user.get_role_display(),
         "roles": contacts.roles_with(permission) if is_missing else (),
         "administrators": contacts.administrators(),
+        "owners": _owners(request),
     }
     return render(request, "403.html", context, status=403)
+
+
+def _owners(request: HttpRequest) -> Sequence[str]:
+    """Of the MCP server that the page is about: its own page, or one that was asked about it."""
+    found = request.resolver_match
+    kwargs, name = (found.kwargs, found.url_name or "") if found else ({}, "")
+    if name.startswith("authz_protectedresource_"):
+        return contacts.owners_of(str(kwargs.get("pk") or kwargs.get("object_id") or ""), "")
+    is_resource = kwargs.get("kind") == "resource"
+    return contacts.owners_of("", request.GET.get("id" if is_resource else "resource", "")[:1024])
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -1,4 +1,4 @@
-"""The page of a person whom no rule lets use an agent at an MCP server: ask its owners, or go back to the application.
+"""The page where no rule lets a person use an agent at an MCP server: ask its owners, or go back to the application.
 
 It says the same whether no rule allows it or a rule denies it. A GET asks for nothing (attack 31).
 """

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
-from authz.models import User
+from authz.models import ProtectedResource, User
 from authz.sign_in.roles import allows
 
 SHOWN = 3
@@ -30,3 +31,13 @@ def administrators() -> Sequence[str]:
     """The names of at most three people who can change a role."""
     rows = User.objects.filter(role=User.Role.ADMINISTRATOR, is_active=True).order_by("username")[:SHOWN]
     return [row.get_full_name() or row.username for row in rows]
+
+
+def owners_of(pk: str, identifier: str) -> Sequence[str]:
+    """The names of at most three owners of the MCP server that a page is about; () where it is about none."""
+    named: dict[str, Any] = (
+        {"identifier": identifier} if identifier else {"pk": int(pk)} if pk.isdecimal() and len(pk) < 19 else {}
+    )
+    found = ProtectedResource.objects.filter(**named).prefetch_related("owners").first() if named else None
+    people = User.objects.filter(pk__in=found.owner_keys() if found else (), is_active=True).order_by("username")
+    return [row.get_full_name() or row.username for row in people[:SHOWN]]

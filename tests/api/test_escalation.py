@@ -114,6 +114,8 @@ PAGES = {
     "account_home": ("NDUPX", ""),
     "account_end_agent": ("NDUPX", "NDUPX"),  # what the agent may do for oneself
     "account_requests": ("NDUPX", ""),
+    "account_servers": ("NDUPX", ""),  # those that one owns, if any
+    "account_server": (NO_ONE, NO_ONE),  # its owners, whatever their role: tests/console/test_own_servers.py
     "account_request": ("DUPX", "DUPX"),  # redirects a reader to the console, and others nowhere
     "account_decide": ("PX", "PX"),  # and the approvers in a rule or an MCP server
     "admin:index": ("DUPX", "DUPX"),

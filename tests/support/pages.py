@@ -37,6 +37,7 @@ ABOUT = {
     "answer": "authz_auditevent",
     "authz_auditevent_forget_view": "authz_savedview",
     "account_request": "authz_accessrequest",
+    "account_server": "authz_protectedresource",
     "account_decide": "authz_accessrequest",
 }
 ARGUMENTS = {

@@ -46,10 +46,10 @@ class DecisionForm(forms.Form):
 
 
 class RuleRequestForm(forms.Form):
-    """For a request that no rule allows: which scopes, and for whom, the new rule is."""
+    """For a request that no rule allows: the scopes of the new rule, and its people."""
 
     scopes = DecisionForm.base_fields["scopes"]
-    for_whom = forms.ChoiceField(label="For whom", required=False, widget=forms.RadioSelect)
+    holds_for = forms.ChoiceField(label="The rule is for", required=False, widget=forms.RadioSelect)
     comment = forms.CharField(
         label="Reason",
         required=False,
@@ -64,11 +64,11 @@ class RuleRequestForm(forms.Form):
         fields["scopes"].initial = request.scopes
         fields["scopes"].help_text = "Scopes that are not ticked are not in the rule."
         if request.user is None:
-            del self.fields["for_whom"]
+            del self.fields["holds_for"]
         else:
             groups = rule_requests.groups_of(request)[:MAX_GROUPS]
             people = [("", f"{request.user.username} alone"), *((name, f"Everyone in {name}") for name in groups)]
-            fields["for_whom"].choices, fields["for_whom"].initial = people, ""
+            fields["holds_for"].choices, fields["holds_for"].initial = people, ""
 
 
 def _scope_choices(request: AccessRequest) -> list[tuple[str, str]]:
@@ -133,7 +133,7 @@ def shown_of(found: AccessRequest) -> tuple[object, ...]:
 def _decide(request: HttpRequest, found: AccessRequest, given: dict[str, Any]) -> None:
     by, now = person(request), datetime.now(UTC)
     if request.POST.get("decision") == "approve" and found.needs_rule:
-        group = given.get("for_whom", "")
+        group = given.get("holds_for", "")
         accepted_rules.accept(found, by=by, scopes=given["scopes"], group=group, comment=given["comment"], now=now)
         messages.success(request, "Accepted: the rule is in force.")
     elif request.POST.get("decision") == "approve":

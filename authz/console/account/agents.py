@@ -15,6 +15,7 @@ from authz import audit, authorizations
 from authz.console.model_admin import person
 from authz.database.transactions import unit_of_work
 from authz.models import AuditEvent, Authorization, Client, Consent, ProtectedResource, Scope
+from authz.models.protected_resource import owned_by
 
 SHOWN = 200
 
@@ -36,7 +37,7 @@ def account(request: HttpRequest) -> HttpResponse:
         .order_by("client__name", "-created")[:SHOWN]
     )
     words = _words(rows)
-    last = _last_used([str(row.pk) for row in rows])
+    last = last_used([str(row.pk) for row in rows])
     agents: dict[int, dict[str, Any]] = {}
     for row in rows:
         agent = agents.setdefault(
@@ -52,7 +53,8 @@ def account(request: HttpRequest) -> HttpResponse:
         )
         moment = last.get(str(row.pk)) or row.rotated or row.created
         agent["last_used"] = max(filter(None, (agent["last_used"], moment)))
-    return render(request, "account/home.html", {"agents": list(agents.values())})
+    owns = ProtectedResource.objects.filter(owned_by(person(request))).exists()
+    return render(request, "account/home.html", {"agents": list(agents.values()), "owns_servers": owns})
 
 
 def _words(rows: list[Authorization]) -> dict[tuple[int | None, str], str]:
@@ -60,7 +62,7 @@ def _words(rows: list[Authorization]) -> dict[tuple[int | None, str], str]:
     return {(scope.resource_id, scope.name): scope.description or scope.name for scope in scopes}
 
 
-def _last_used(ids: list[str]) -> dict[str, datetime]:
+def last_used(ids: list[str]) -> dict[str, datetime]:
     found = (
         AuditEvent.objects.exclude(authorization="")
         .filter(authorization__in=ids)
