@@ -14,7 +14,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
+PAGES = sorted((Path(__file__).resolve().parents[2] / "docs/how-to").glob("[a-z]*.md"))
 _BEFORE = re.compile(r"^<!--\s*begins with:\s*(\S+)\s*-->$", re.MULTILINE)
 _BLOCK = re.compile(
     r"^<!--\s*bob connects:\s*(?P<app>\S+),\s*(?P<redirect>\S+)\s*-->$"

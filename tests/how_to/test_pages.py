@@ -4,12 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.how_to.page import Block, Kind, PageError, before, blocks, is_shown
+from tests.how_to.page import PAGES, before, blocks
 from tests.how_to.runner import stage
-
-PAGES = sorted((Path(__file__).resolve().parents[2] / "docs/how-to").glob("[a-z]*.md"))
-# Blocks of all pages together that can't be run here.
-MOST_NOT_RUN = 10
 
 
 @pytest.mark.interop
@@ -19,53 +15,3 @@ def test_it_works_as_it_is_written(page: Path, tmp_path: Path) -> None:
         for text in [*(page.with_name(name).read_text() for name in before(page.read_text())), page.read_text()]:
             for block in blocks(text):
                 here.do(block)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_of_each_block_it_is_known_what_becomes_of_it(page: Path) -> None:
-    assert any(block.kind is not Kind.NOT_RUN for block in blocks(page.read_text()))
-
-
-def test_few_blocks_are_not_run() -> None:
-    left_out = [block for page in PAGES for block in blocks(page.read_text()) if block.kind is Kind.NOT_RUN]
-    assert len(left_out) <= MOST_NOT_RUN, [block.reason for block in left_out]
-
-
-def test_each_page_is_in_the_list() -> None:
-    listed = (PAGES[0].parent / "README.md").read_text()
-    assert [page.name for page in PAGES if f"({page.name})" not in listed] == []
-
-
-class TestAPage:
-    def test_its_blocks(self) -> None:
-        text = (
-            "```yaml notes.yaml\na: 1\n```\n\n```sh\nls\n```\n\n```text\nnotes.yaml\n```\n\n<!-- not run: no app -->\n"
-            "```sh\nclaude\n```\n\n<!-- keeps running: https://x.example/mcp -->\n```sh\nserve\n```\n"
-        )
-        assert list(blocks(text)) == [
-            Block(Kind.FILE, "a: 1\n", file="notes.yaml"),
-            Block(Kind.COMMAND, "ls\n"),
-            Block(Kind.SHOWN, "notes.yaml\n"),
-            Block(Kind.NOT_RUN, "claude\n", reason="no app"),
-            Block(Kind.COMMAND, "serve\n", serves="https://x.example/mcp"),
-        ]
-
-    @pytest.mark.parametrize(
-        "text",
-        ["```python\nx = 1\n```", "<!-- not run: -->\n```sh\nls\n```", "<!-- soon -->\n```sh\nls\n```", "```\n```"],
-    )
-    def test_a_block_that_is_silently_left_out_is_an_error(self, text: str) -> None:
-        with pytest.raises(PageError):
-            list(blocks(text))
-
-    @pytest.mark.parametrize(
-        ("expected", "printed", "is_so"),
-        [
-            ("HTTP 401", "HTTP 401\n", True),
-            ("token …\nfor …", "a token abc\nmore\nfor you", True),
-            ("for …\ntoken …", "token abc\nfor you", False),
-            ("HTTP 200", "HTTP 401", False),
-        ],
-    )
-    def test_what_it_shows(self, expected: str, printed: str, is_so: bool) -> None:
-        assert is_shown(expected, printed) is is_so
