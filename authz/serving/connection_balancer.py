@@ -5,6 +5,7 @@ by a hash of the client's port: of sixteen, eleven may wait behind each other in
 """
 
 import asyncio
+import errno
 import socket
 from collections.abc import MutableSequence
 
@@ -66,8 +67,11 @@ class Acceptor:
             connection, _ = self._listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return False  # another worker was quicker, or the client has gone
-        except OSError:
-            self._look_again(POLL_SECONDS)
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # it listens no more
+                self._end()
+            else:
+                self._look_again(POLL_SECONDS)
             return False
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -76,6 +80,15 @@ class Acceptor:
         task.add_done_callback(self._has_come)
         self._count()
         return True
+
+    def _end(self) -> None:
+        """Answer what comes over open connections, each for the last time, and stop when none is left."""
+        self._loop.remove_reader(self._listener)
+        Connection.is_ending = True
+        if self._count():
+            self._loop.call_later(POLL_SECONDS, self._end)
+        else:
+            self._server.should_exit = True
 
     def _connection(self) -> Connection:
         config, state = self._server.config, self._server.server_state

@@ -33,6 +33,9 @@ _received = memoryview(bytearray(READ_AT_ONCE))
 class Connection(HttpToolsProtocol):
     # The maximum number of connections. Each is an open file, and the database needs some (authz/serving/processes.py).
     most = 512
+    # Whether the server takes no new connections. Then each response is the last one on its connection, so that a proxy
+    # sends its next request to another node.
+    is_ending = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -185,6 +188,7 @@ class Connection(HttpToolsProtocol):
         self.expect_100_continue &= version != "1.0" and length != 0
         super().on_headers_complete()
         self._left = Chunks() if length is None else length
+        self.cycle.keep_alive &= not self.is_ending
         # The response to HEAD has no body that its head could be sent with.
         if self.scope["method"] != "HEAD":
             self.cycle.transport = _Answering(self.transport)

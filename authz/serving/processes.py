@@ -4,6 +4,10 @@ replaced when they end.
 
 The workers accept connections from one socket (authz/serving/connection_balancer.py). It belongs to the parent, so a
 client that connects while a worker is being replaced waits for another worker, or for the new one.
+
+A server that stops refuses new connections first, so that a proxy sends them to another node. For `ENDING` seconds it
+answers what comes over open connections. A connection that a proxy keeps open may be used in the moment in which it is
+closed, and a proxy sends no POST twice.
 """
 
 import asyncio
@@ -13,7 +17,9 @@ import resource
 import select
 import signal
 import socket
+import struct
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import connection, get_context
@@ -35,6 +41,8 @@ MAXIMUM_FILES, KEPT_FILES = 4096, 128
 BACKLOG = 4096
 # Seconds before a process is replaced, so that one that cannot start is not started in a busy loop.
 BEFORE_ANOTHER = 1.0
+# Seconds: for requests over connections that are open when the server stops, and for those that were not accepted yet.
+ENDING, ACCEPTING = 1.0, 0.5
 _TOLD = (signal.SIGTERM, signal.SIGINT)
 _fork = get_context("fork")
 
@@ -48,8 +56,8 @@ def serve(
     scheduled: Callable[[Callable[[float], bool]], None],
     log_config: dict[str, Any],
 ) -> None:
-    """Serve until SIGTERM or SIGINT; then requests in flight have `stopping` seconds. Raises `SystemExit` where the
-    port is taken.
+    """Serve until SIGTERM or SIGINT; then requests in flight have `ENDING` and `stopping` seconds. Raises `SystemExit`
+    where the port is taken.
 
     `scheduled` runs the scheduled tasks in a process of its own. It gets a function that waits so many seconds, and
     says whether the server is stopping.
@@ -101,6 +109,10 @@ def serve(
                 logger.error("the process '%s' ended with %s, and is replaced", process.name, process.exitcode)
                 if not is_over.wait(BEFORE_ANOTHER):
                     running[place] = started(*kinds[place])
+    _refuse_connections(listener)
+    ends = time.monotonic() + ENDING
+    for process in running[:workers]:
+        process.join(max(0.0, ends - time.monotonic()))
     for process in running:
         process.terminate()
     for process in running:
@@ -147,6 +159,18 @@ def _listener(host: str, port: int) -> socket.socket:
         raise SystemExit(f"{host}:{port} cannot be served: {error.strerror}") from None
     listener.setblocking(False)
     return listener
+
+
+def _refuse_connections(listener: socket.socket) -> None:
+    """For all processes that share it. The kernel resets those that no worker has accepted yet, so these come first."""
+    ends = time.monotonic() + ACCEPTING
+    with suppress(OSError, AttributeError):  # only Linux tells how many those are, and ends a listening socket this way
+        while time.monotonic() < ends:
+            # `tcpi_unacked`, which is the length of the queue where a socket listens.
+            if not struct.unpack_from("I", listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32), 24)[0]:
+                break
+            time.sleep(0.001)
+        listener.shutdown(socket.SHUT_RD)
 
 
 def _files() -> int:

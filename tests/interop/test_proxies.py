@@ -72,12 +72,12 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
 class nginx:
     """The file of deploy/ with addresses and certificates of this test."""
 
-    def __init__(self, directory: Path, port: int, node: str) -> None:
+    def __init__(self, directory: Path, port: int, node: str, other: str | None = None) -> None:
         own = (DEPLOY / "nginx.conf").read_text()
         for written, here in {
             "listen 443 ": f"listen 127.0.0.1:{port} ",
             "127.0.0.1:8000": f"127.0.0.1:{node}",
-            "127.0.0.1:8001": f"127.0.0.1:{free_port()}",
+            "127.0.0.1:8001": f"127.0.0.1:{other or free_port()}",
             "auth.example.com": "localhost",
             "/etc/ssl/gatehouse/": f"{directory}/",
         }.items():

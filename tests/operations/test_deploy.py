@@ -43,6 +43,14 @@ def test_the_image_is_built_from_a_wheel_with_every_app_of_ours() -> None:
     assert "pip wheel --no-deps --no-build-isolation --no-index" in dockerfile
 
 
+def test_systemd_lets_the_server_stop_its_workers() -> None:
+    """With SIGTERM to all of them at once, requests that no worker has accepted yet would be reset."""
+    unit = (DEPLOY / "gatehouse.service").read_text().splitlines()
+    assert "KillMode=mixed" in unit
+    (writable,) = [line.partition("=")[2] for line in unit if line.startswith("ReadWritePaths=")]
+    assert any("install -d" in line and line.endswith(f" {writable}") for line in unit), "it does not start without it"
+
+
 @pytest.fixture(scope="module")
 def composition() -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 import uvicorn
 
-from authz.serving import connection_balancer
+from authz.serving import connection_balancer, processes
 from authz.serving.connection_balancer import Acceptor
 from authz.serving.http_protocol import Connection
 
@@ -139,3 +139,31 @@ def test_a_stopping_worker_takes_no_more(listener: socket.socket) -> None:
         return counts[0]
 
     assert asyncio.run(go()) == 0
+
+
+def test_a_server_that_stops_refuses_connections_and_answers_over_open_ones_for_the_last_time(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy sends no POST twice: one that meets a closing connection, or a queue that is reset, is lost."""
+    monkeypatch.setattr(Connection, "is_ending", False)
+    monkeypatch.setattr(connection_balancer, "POLL_SECONDS", 0.01)
+
+    async def go() -> None:
+        server = balanced([0], listener)
+        [(reader, writer)] = await connect(listener)
+        await settle(0.05)
+        processes._refuse_connections(listener)
+        await settle(0.05)
+        with pytest.raises(ConnectionRefusedError):
+            await connect(listener)
+        assert not server.should_exit
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 10)
+        assert b"\r\nconnection: close\r\n" in answer.lower()
+        writer.close()
+        deadline = asyncio.get_running_loop().time() + 10
+        while not server.should_exit:
+            assert asyncio.get_running_loop().time() < deadline
+            await settle(0.02)
+
+    asyncio.run(go())
