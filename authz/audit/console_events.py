@@ -6,6 +6,7 @@ from enum import StrEnum
 class ConsoleEvent(StrEnum):
     AGENT_SECRET_MADE = "agent:secret:made"  # noqa: S105  not a secret
     PROTECTION_CHECKED = "console:protection:checked"
+    PROTECTION_FOUND = "console:protection:found"
     REFUSED = "console:request:refused"
     AUDIT_EXPORTED = "audit:events:exported"
     REACH_EXPORTED = "policy:reach:exported"

@@ -35,6 +35,7 @@ _HEADLINES = {
     "configuration:object:removed": "Configuration removed",
     "api:request:refused": "API request refused",
     "console:protection:checked": "Protection of an MCP server checked",
+    "console:protection:found": "Protection of an MCP server judged",
     "console:request:refused": "Console request refused",
     "agent:status:approved": "Agent approved",
     "agent:status:rejected": "Agent rejected",

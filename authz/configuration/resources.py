@@ -6,15 +6,13 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from authz import resources
 from authz.authorizations import removal
-from authz.clients import identifiers
+from authz.configuration import resource_identifiers
 from authz.configuration.rules import nested
 from authz.configuration.shown_text import ShownField
 from authz.models import Client, ProtectedResource, Scope, User
 from authz.models.pending_answer import PendingAnswer
 from authz.policy import Approvers, RuleError
-from authz.protocol.errors import OAuthError
 from authz.protocol.scope_names import IDENTITY_SCOPES, is_scope_token
 
 KEY = "resources"
@@ -54,16 +52,10 @@ class ResourceSerializer(serializers.Serializer[Any]):
     scopes = ScopeSerializer(many=True, default=list)
 
     def validate_identifier(self, value: str) -> str:
-        try:
-            resources.canonical(value)
-        except OAuthError:
-            raise serializers.ValidationError(
-                "is not a resource indicator: an https URI (http only on loopback, and for hosts in"
-                " GATEHOUSE_PLAIN_HTTP_RESOURCES) without fragment (RFC 8707 §2)"
-            ) from None
-        is_new = not ProtectedResource.objects.filter(identifier=value).exists()
-        if is_new and identifiers.is_client_id(value):
-            raise serializers.ValidationError("is the client_id of an agent")
+        # One that is stored stays as it is. One that was removed comes back.
+        is_stored = ProtectedResource.all_objects.filter(identifier=value).exists()
+        if problem := resource_identifiers.problem_with(value, former=value if is_stored else ""):
+            raise serializers.ValidationError(problem.rstrip("."))
         return value
 
     def validate_approvers(self, value: object) -> object:
@@ -110,7 +102,6 @@ def as_item(row: ProtectedResource) -> dict[str, Any]:
 
 def write(item: Mapping[str, Any]) -> None:
     """Create or replace one MCP server with its scopes."""
-    _refuse_twin(item["identifier"])
     if item["default"]:
         others = ProtectedResource.objects.filter(is_default=True).exclude(identifier=item["identifier"])
         # At most one: the file that names another default means it.
@@ -141,12 +132,6 @@ def check_together(items: Sequence[Mapping[str, Any]]) -> None:
     if len(defaults) > 1:
         located: dict[Any, Any] = {defaults[1]: {"default": "another resource is the default already"}}
         raise serializers.ValidationError(located)
-
-
-def _refuse_twin(identifier: str) -> None:
-    for other in ProtectedResource.all_objects.exclude(identifier=identifier).values_list("identifier", flat=True):
-        if resources.readable(other) == resources.canonical(identifier):
-            raise serializers.ValidationError({"identifier": f"is the same resource as {other}"})
 
 
 def _write_scopes(row: ProtectedResource, wanted: list[dict[str, Any]]) -> None:

@@ -5,22 +5,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authz import keys, resources
-from authz.clients import identifiers
+from authz import keys
 from authz.conf import conf
+from authz.configuration import resource_identifiers
 from authz.console import protection
 from authz.console.model_admin import Form, person
 from authz.console.navigation import Place
 from authz.console.rules.naming import AsksAboutRules, settle
+from authz.console.servers import page
+from authz.console.servers.steps import rule_url
 from authz.console.site import console
 from authz.console.widgets import resource_check, snippets
 from authz.console.widgets.display import chip, count, foreign
@@ -30,7 +32,6 @@ from authz.models import ProtectedResource, Scope
 from authz.policy import RuleError
 from authz.policy.approvers import MAX_APPROVERS
 from authz.policy.renaming import NameChange, Named
-from authz.protocol.errors import OAuthError
 
 if TYPE_CHECKING:
     ScopeInlineBase = admin.TabularInline[Scope, ProtectedResource]
@@ -83,7 +84,7 @@ class ResourceForm(Form):
             "pending_answer": "Who is told that a request waits for an approval",
         }
         help_texts: ClassVar = {
-            "identifier": "The URL that MCP clients use, in canonical form. Tokens carry it as their audience (aud).",
+            "identifier": "The URL that MCP clients use, letter by letter. Tokens carry it as their audience (aud).",
             "pending_answer": "Some agents do not know authorization_pending and report a crash. For them, choose the"
             " second: a plain refusal. Agents that send completion_mode=deferred get a deferral code.",
             "access_token_lifetime": "Seconds. Usual: 600. A server that does not introspect accepts an ended token for"
@@ -106,19 +107,10 @@ class ResourceForm(Form):
         return cleaned
 
     def clean_identifier(self) -> str:
-        given = str(self.cleaned_data["identifier"])
-        try:
-            canonical = resources.canonical(given)
-        except OAuthError as error:
-            raise forms.ValidationError(
-                "An https URL without a fragment (plain http only on loopback, and for hosts in"
-                " GATEHOUSE_PLAIN_HTTP_RESOURCES)."
-            ) from error
-        if canonical != given:
-            raise forms.ValidationError(f"Write it in its canonical form: {canonical}")
-        if given != self.instance.identifier and identifiers.is_client_id(given):
-            raise forms.ValidationError("It is the client_id of an agent.")
-        if ProtectedResource.all_objects.filter(identifier=given).exclude(ended=None).exists():
+        given, former = str(self.cleaned_data["identifier"]), self.instance.identifier
+        if problem := resource_identifiers.problem_with(given, former=former):
+            raise forms.ValidationError(f"It {problem}")
+        if given != former and ProtectedResource.all_objects.filter(identifier=given).exclude(ended=None).exists():
             raise forms.ValidationError("It was removed, and tokens named it. `manage.py apply` brings it back.")
         return given
 
@@ -168,6 +160,7 @@ class ResourceAdmin(AsksAboutRules):
     introduction = "What agents reach. A token is for exactly one of them."
     empty_text = "Add the first MCP server that this gate protects."
     form = ResourceForm
+    change_form_template = "console/mcp_server.html"
     inlines = (ScopeInline,)
     list_display = ("server", "state", "scope_count", "owner_name", "token_settings")
     list_filter = ("is_active",)
@@ -227,6 +220,23 @@ class ResourceAdmin(AsksAboutRules):
     def token_settings(self, row: ProtectedResource) -> str:
         return f"{row.access_token_signing_alg}, {row.access_token_lifetime} s"
 
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id) if request.method == "GET" else None
+        context = {**(extra_context or {}), **(page.overview(request, row) if row is not None else {})}
+        return super().change_view(request, object_id, form_url, context)
+
+    def response_post_save_add(self, request: HttpRequest, obj: ProtectedResource) -> HttpResponseRedirect:
+        # A save leads to the thing with its next step.
+        return self.response_post_save_change(request, obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: ProtectedResource) -> HttpResponseRedirect:
+        if other := resource_identifiers.resembles(obj.identifier):
+            told = f"It differs from {other} by a slash, a port or the case alone."
+            messages.warning(request, f"{told} Tokens and rules for one are not for the other.")
+        return HttpResponseRedirect(reverse("admin:authz_protectedresource_change", args=[obj.pk]))
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         row = form.instance
         before = dict(row.scopes.values_list("pk", "name"))
@@ -242,10 +252,10 @@ class ResourceAdmin(AsksAboutRules):
     def tools(self, request: HttpRequest, obj: ProtectedResource | None) -> Sequence[Tool]:
         if obj is None:
             return ()
-        tools = [Tool("Protect your server", reverse("admin:authz_protectedresource_protect", args=[obj.pk]), "")]
+        tools = [Tool("Protect your server", reverse("admin:authz_protectedresource_protect", args=[obj.pk]))]
         if request.user.has_perm("authz.view_rule"):
             who = f"{reverse('admin:who_reaches')}?{urlencode({'resource': obj.identifier})}"
-            tools.append(Tool("Who reaches it", who, ""))
+            tools.append(Tool("Who reaches it", who))
         return tools
 
     def cut_off_as(self, obj: ProtectedResource) -> tuple[str, str] | None:
@@ -282,6 +292,8 @@ class ResourceAdmin(AsksAboutRules):
             ),
             "metadata_address": snippets.metadata_address(row.identifier),
             "findings": checked,
+            "is_protected": bool(checked) and all(finding.level != "error" for finding in checked or ()),
+            "rule_url": rule_url(row, list(row.scopes.all())) if request.user.has_perm("authz.add_rule") else "",
             "may_check": may_check,
         }
         return TemplateResponse(request, "console/protect.html", context)

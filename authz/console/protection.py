@@ -5,8 +5,11 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
 
 from authz import audit, keys, outbound
+from authz.audit import queries
 from authz.audit.console_events import ConsoleEvent
 from authz.conf import conf
 from authz.console.widgets import resource_check, snippets
@@ -40,15 +43,51 @@ class Answer:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The latest check of a server: when, by what user name, and the worst that was found."""
+
+    time: datetime
+    by: str
+    level: str
+    problems: tuple[str, ...]
+
+    @property
+    def is_good(self) -> bool:
+        return self.level != "error"
+
+
 def check(row: ProtectedResource, scopes: Sequence[str], by: User) -> list[Finding]:
     """What is wrong with a server's protection. It sends three requests, so no transaction may be open."""
     metadata = snippets.metadata_address(row.identifier)
     configuration_cache.begin()
-    return [
-        *_metadata(row.identifier, metadata, scopes),
-        *_without_token(_ask(row.identifier, ""), metadata),
-        _with_anothers(_ask(row.identifier, _anothers_token(row, by))),
-    ]
+    found = _metadata(row.identifier, metadata, scopes)
+    without = _ask(row.identifier, "")
+    # A server that cannot be asked says nothing of another token, either.
+    if without.status is None:
+        told_twice = found[0].sentence == f"Metadata: {without.problem}"
+        found = [*(() if told_twice else found), _unlike_401(without, "without a token", "")]
+    else:
+        anothers = _ask(row.identifier, _anothers_token(row, by))
+        found = [*found, *_without_token(without, metadata), _with_anothers(anothers)]
+    problems = [finding.sentence[:200] for finding in found if finding.level != "good"]
+    detail = {"by": by.username, "level": _worst(found), "problems": problems[:10]}
+    audit.record(ConsoleEvent.PROTECTION_FOUND, subject=str(by.subject), resource=row.identifier, detail=detail)
+    return found
+
+
+def latest(identifier: str) -> Check | None:
+    """The latest check, as the audit has it; None if there is none, or it is archived."""
+    events = queries.of_event(ConsoleEvent.PROTECTION_FOUND.value).filter(resource=identifier)
+    event = events.order_by("-id").first()
+    if event is None:
+        return None
+    detail = event.detail
+    return Check(event.time, str(detail.get("by", "")), str(detail.get("level", "")), tuple(detail.get("problems", ())))
+
+
+def _worst(found: Sequence[Finding]) -> str:
+    return min((finding.level for finding in found), key=("error", "warning", "good").index)
 
 
 def _metadata(identifier: str, address: str, scopes: Sequence[str]) -> list[Finding]:
@@ -56,7 +95,7 @@ def _metadata(identifier: str, address: str, scopes: Sequence[str]) -> list[Find
         response = outbound.fetch(outbound.Role.RESOURCE_METADATA, address)
     except outbound.OutboundError as error:
         status = f" (HTTP {error.status})" if error.status else ""
-        return [Finding("error", f"Metadata: {error.cause.sentence}{status}")]
+        return [Finding("error", f"Metadata: {_told(error, address)}{status}")]
     try:
         document = strict_json.read_object(response.body)
     except ValueError:
@@ -71,8 +110,23 @@ def _ask(identifier: str, token: str) -> Answer:
         body = json.dumps(INITIALIZE).encode()
         response = outbound.fetch(outbound.Role.RESOURCE_PROBE, identifier, headers=headers, body=body)
     except outbound.OutboundError as error:
-        return Answer(error.status, error.challenge, error.cause.sentence)
+        return Answer(error.status, error.challenge, _told(error, identifier))
     return Answer(response.status)
+
+
+def _told(error: outbound.OutboundError, url: str) -> str:
+    """Why nothing came back; with the setting where this server may not go there."""
+    parts = urlsplit(url)
+    is_private = error.cause is outbound.Cause.ADDRESS_FORBIDDEN or (
+        error.cause is outbound.Cause.URL and parts.scheme == "http"
+    )
+    if not is_private:
+        return error.cause.sentence
+    pair = f"{parts.netloc}{'' if parts.port else ':443' if parts.scheme == 'https' else ':80'}"
+    return (
+        f"This server may not ask {pair}, which is not on the public Internet. To let it, start it with"
+        f" GATEHOUSE_OUTBOUND_ALLOWED_HOSTS={pair}=resources."
+    )
 
 
 def _without_token(answer: Answer, metadata: str) -> list[Finding]:

@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from authz.conf import conf
 from authz.outbound.deadlines import Deadline
 from authz.outbound.roles import Cause, OutboundError, Role
+from authz.protocol.allowed_hosts import EVERY_PORT
 from authz.protocol.redirect_uris import is_host
 
 
@@ -54,12 +55,16 @@ def parse(url: str, role: Role) -> Target:
         raise OutboundError(Cause.URL)
     port = int(parts["port"] or (443 if parts["scheme"] == "https" else 80))
     host = parts["host"].lower()
-    roles = conf.outbound_allowed_hosts.get((host.strip("[]"), port), frozenset())
-    is_allow_listed = roles is None or role.value in roles
+    is_allow_listed = any(_serves((host.strip("[]"), number), role) for number in (port, EVERY_PORT))
     target = Target(url, parts["scheme"], host, port, is_allow_listed)
     if not 0 < port <= 65535 or (target.scheme != "https" and not target.is_allow_listed):
         raise OutboundError(Cause.URL)
     return target
+
+
+def _serves(pair: tuple[str, int], role: Role) -> bool:
+    roles = conf.outbound_allowed_hosts.get(pair, frozenset())
+    return roles is None or role.value in roles
 
 
 # A resolver cannot be interrupted, so it runs beside us; a hanging one must not eat threads without limit.

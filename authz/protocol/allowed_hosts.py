@@ -3,6 +3,7 @@ what for.
 
     127.0.0.1:9300                   for everything, also what strangers name: documents, logos, their keys
     10.0.0.5:443=keys+discovery      for a trusted issuer's keys and metadata, and nothing else
+    127.0.0.1:*=resources            every port of a loopback host, for what administrators name
 
 An address that an administrator meant for an issuer is not a stranger's to make this server ask (attack 1).
 """
@@ -21,6 +22,11 @@ USES: Mapping[str, frozenset[str]] = {
     "audit": frozenset({"audit_collector", "audit_syslog"}),
     "traces": frozenset({"traces"}),
 }
+# The port of an entry for every port; no URL has it.
+EVERY_PORT = 0
+# Only there, and never for what strangers name: each port of this machine would be theirs to ask.
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+OF_STRANGERS = USES["documents"] | USES["client-keys"]
 Entry = tuple[str, int] | tuple[str, int, frozenset[str]]
 
 
@@ -28,12 +34,23 @@ def parse(item: str) -> Entry:
     """(host, port), with the roles if it names any. Raises ValueError, with a text for administrators."""
     pair, equals, said = item.partition("=")
     host, _, port = pair.rpartition(":")
+    if port == "*":
+        return _on_every_port(item, host.strip("[]").lower(), said)
     if not host or not (port.isascii() and port.isdecimal()) or not 0 < int(port[:6]) <= 65535:
         raise ValueError(f"takes host:port pairs, not {item!r}")
     where = host.strip("[]").lower(), int(port)
-    if not equals:
-        return where
+    return (*where, _roles(item, said)) if equals else where
+
+
+def _on_every_port(item: str, host: str, said: str) -> Entry:
+    roles = _roles(item, said) if said else OF_STRANGERS
+    if host not in LOOPBACK or roles & OF_STRANGERS:
+        raise ValueError(f"takes `*` for a port only of {', '.join(sorted(LOOPBACK))}, with roles, not {item!r}")
+    return host, EVERY_PORT, roles
+
+
+def _roles(item: str, said: str) -> frozenset[str]:
     uses = said.split("+")
     if unknown := [use for use in uses if use not in USES]:
         raise ValueError(f"knows {', '.join(USES)}, and not {unknown[0]!r} (in {item!r})")
-    return *where, frozenset[str]().union(*(USES[use] for use in uses))
+    return frozenset[str]().union(*(USES[use] for use in uses))

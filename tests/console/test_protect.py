@@ -83,8 +83,10 @@ def test_the_check_goes_through_the_one_door_and_only_by_post(signed_in: Page) -
         page = browser.post(address).content.decode()
 
     asked = [call.args[0] for call in fetch.call_args_list]
-    assert asked == [outbound.Role.RESOURCE_METADATA, outbound.Role.RESOURCE_PROBE, outbound.Role.RESOURCE_PROBE]
-    assert "not on the public Internet" in page
+    # What cannot be asked is not asked with a token, too.
+    assert asked == [outbound.Role.RESOURCE_METADATA, outbound.Role.RESOURCE_PROBE]
+    assert page.count("not on the public Internet") == 1
+    assert "GATEHOUSE_OUTBOUND_ALLOWED_HOSTS=127.0.0.1:9200=resources" in page
 
 
 def test_an_auditor_cannot_make_the_server_fetch(signed_in: Page) -> None:

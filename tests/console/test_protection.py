@@ -19,9 +19,13 @@ from tests.support.world import NOTES, hidden_fields
 
 
 class McpServer(ThreadingHTTPServer):
-    """Answers `without` to requests without a token, `anothers` to those with one; `challenge` goes with a 401."""
+    """Answers `without` to requests without a token, `anothers` to those with one; `challenge` goes with a 401.
+
+    `document` is its metadata; without it there is none.
+    """
 
     without, anothers, challenge = 401, 401, ""
+    document: dict[str, Any] | None = None
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -44,7 +48,15 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_GET(self) -> None:
-        self.send_error(404)
+        if self.server.document is None:
+            self.send_error(404)
+            return
+        body = json.dumps(self.server.document).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, *arguments: Any) -> None:
         pass

@@ -28,6 +28,7 @@ def allowing(*items: str, issuer: str | None = None) -> Any:
         ("10.0.0.5:443=keys", ("10.0.0.5", 443, frozenset({"issuer_keys"}))),
         ("10.0.0.5:443=keys+discovery", ("10.0.0.5", 443, frozenset({"issuer_keys", "issuer_metadata"}))),
         ("a.internal:1=audit", ("a.internal", 1, frozenset({"audit_collector", "audit_syslog"}))),
+        ("LocalHost:*=resources", ("localhost", 0, frozenset({"resource_metadata", "resource_probe"}))),
         ("[fd00::1]:8443=documents", ("fd00::1", 8443, frozenset({"client_metadata_document", "client_logo"}))),
     ],
 )
@@ -48,6 +49,12 @@ def test_an_entry_is_a_pair_and_may_name_roles(item: str, read: tuple[object, ..
         "localhost:٤٤٣",
         "localhost:443=",
         "localhost:443=key",
+        "localhost:*",
+        "localhost:*=",
+        "localhost:*=documents",
+        "localhost:*=resources+client-keys",
+        "10.0.0.5:*=resources",
+        "*:*=resources",
         "localhost:443=keys,discovery",
         "localhost:443=keys+",
         "localhost:443=KEYS",
@@ -105,3 +112,18 @@ def test_where_strangers_may_send_a_public_server_is_said(issuer: str, items: li
     with allowing(*items, issuer=issuer):
         found = checks.allow_list(None)
     assert [message.id for message in found] == (["authz.W003"] if warns else [])
+
+
+@pytest.mark.parametrize("port", [1, 9300, 65535])
+def test_every_port_of_a_loopback_host_serves_its_role_and_no_other(port: int) -> None:
+    url = f"http://127.0.0.1:{port}/mcp"
+    with allowing("127.0.0.1:*=resources"):
+        assert is_fetchable(url, Role.RESOURCE_PROBE)
+        assert not is_fetchable(url, Role.CLIENT_METADATA_DOCUMENT)
+        assert not is_fetchable(url, Role.CLIENT_KEYS)
+        assert not is_fetchable(f"http://localhost:{port}/mcp", Role.RESOURCE_PROBE)
+
+
+def test_attack_port_zero_is_not_every_port() -> None:
+    with allowing("127.0.0.1:*=resources"):
+        assert not is_fetchable("http://127.0.0.1:0/mcp", Role.RESOURCE_PROBE)

@@ -1,6 +1,7 @@
 """Adding an agent by what it is: three or four fields, then everything that its author needs."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -27,15 +28,17 @@ def choose(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm(ADD):
         raise PermissionDenied
     choices = [
-        {"title": kind.title, "text": kind.text, "url": _address(name, kind)}
+        {"title": kind.title, "text": kind.text, "url": _address(name, kind, _asked(request)["server"])}
         for name, kind in kinds.offered(person(request)).items()
     ]
     context = {**console.each_context(request), "title": "What is it?", "choices": choices}
     return TemplateResponse(request, "console/agent_new.html", context)
 
 
-def _address(name: str, kind: Kind) -> str:
-    return reverse(f"admin:{kind.url_name}") if kind.url_name else reverse("admin:add_agent_as", args=[name])
+def _address(name: str, kind: Kind, server: str) -> str:
+    if kind.url_name:
+        return reverse(f"admin:{kind.url_name}")
+    return reverse("admin:add_agent_as", args=[name]) + (f"?{urlencode({'server': server})}" if server else "")
 
 
 @console.page("authz/client/new/<slug:what>/", "add_agent_as")

@@ -17,6 +17,7 @@ from authz.console.navigation import Place
 from authz.console.rules import unmatched, use
 from authz.console.rules.draft import rules_with, simulated
 from authz.console.rules.enabling import switch_selected
+from authz.console.rules.follow_up import next_steps
 from authz.console.rules.form import RuleForm
 from authz.console.rules.history import DAYS, USUAL_DAYS, asked_days, effect, history, restore
 from authz.console.rules.simulator import AskBesideForm, AskForm
@@ -175,6 +176,10 @@ class RuleAdmin(ConsoleAdmin):
                 row.told, row.unmatched, row.use = told, found.get(row.name, ()), uses[row.name]
         return response
 
+    def response_post_save_add(self, request: HttpRequest, obj: Rule) -> HttpResponseRedirect:
+        # A save leads to the thing with its next step.
+        return HttpResponseRedirect(reverse("admin:authz_rule_change", args=[obj.pk]))
+
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -197,7 +202,7 @@ class RuleAdmin(ConsoleAdmin):
         rule = self.get_object(request, object_id)
         # People who may only read find it among the fields below.
         told = sentences.of_rows([rule])[0] if self.has_change_permission(request, rule) else ""
-        context = {"sentence": told, **(extra_context or {})}
+        context = {"sentence": told, "next_steps": next_steps(request, rule) if rule else [], **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
     def delete_model(self, request: HttpRequest, obj: Rule) -> None:
