@@ -108,7 +108,7 @@ def test_sign_in_is_set_up_tested_and_used_in_minutes(
     page, counted = someone.page, set_up(someone)
     expect(page.get_by_text("names this very issuer")).to_be_visible()
     expect(page.get_by_text(callback_uri)).to_be_visible()
-    expect(page.get_by_role("button", name="Copy the redirect uri")).to_be_visible()
+    expect(page.get_by_role("button", name="Copy the redirect URI")).to_be_visible()
     page.get_by_label("Name").fill("Example provider")
     page.get_by_label("Client ID").fill("gatehouse")
     page.get_by_label("Client secret").fill(SECRET)

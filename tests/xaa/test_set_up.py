@@ -106,6 +106,7 @@ class TestTheTestSignIn:
         assert "It would sign in <bdi>bob</bdi>" in told
         assert "bob@example.com" in told
         assert "The first sign-in links the identity" in told
+        assert "Signed in as <strong><bdi>alice" in told
         assert everything() == before
         assert upstream.browser.session.session_key == key
         assert upstream.browser.session[SESSION_KEY] == str(person("alice").pk)
@@ -309,7 +310,7 @@ class TestRefusedEverywhere:
         api = Caller(browser("alice", User.Role.ADMINISTRATOR))
         path = f"configuration/trusted_issuers/{key(item.pop('issuer'))}"
         answer = api("PUT", path, item, If_None_Match="*")
-        assert answer.status_code == 400, answer.content
+        assert answer.status_code == 422, answer.content
         assert "No person could sign in: " in answer.content.decode()
         assert words in json.dumps(json.loads(answer.content), ensure_ascii=False)
         assert not TrustedIssuer.objects.exists()

@@ -115,10 +115,15 @@ def _second(request: HttpRequest, use: Use, name: str, form: SetUpForm, report: 
 
 
 def copied(issuer: str, use: Use) -> dict[str, Any]:
-    """What the administrator copies to the issuer: (label, value)."""
+    """What the administrator copies to the issuer: (label, value, words on the button)."""
     if use is Use.PEOPLE:
-        return {"copies": [("Redirect URI", callback_url(provider_id(issuer)))]}
-    return {"copies": [("Audience (aud)", conf.issuer), ("Token endpoint", conf.endpoint("token"))]}
+        return {"copies": [("Redirect URI", callback_url(provider_id(issuer)), "Copy the redirect URI")]}
+    return {
+        "copies": [
+            ("Audience (aud)", conf.issuer, "Copy the audience"),
+            ("Token endpoint", conf.endpoint("token"), "Copy the token endpoint"),
+        ]
+    }
 
 
 def _page(request: HttpRequest, use: Use, name: str, context: Mapping[str, Any]) -> HttpResponse:

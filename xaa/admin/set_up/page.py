@@ -126,7 +126,7 @@ def _page(request: HttpRequest, row: TrustedIssuer, report: Report | None = None
         "title": f"Set up {row.name or row.issuer}"[:120],
         "row": row,
         "use": use.value,
-        "steps": guides.GUIDES[use][preset].steps if preset else (),
+        "steps": guides.GUIDES[use][preset].steps,
         "signs_in": _signs_in(row) or change is not None,
         "problem": proposals.problem(change) if change else "" if row.enabled else _problem(row),
         "tested": was_tested,
@@ -160,8 +160,8 @@ def use_of(row: TrustedIssuer) -> Use:
 
 
 def _preset_of(row: TrustedIssuer, use: Use) -> str:
-    """Whose steps to show: those of the preset whose name the issuer was given; "" where that says nothing."""
-    return next((name for name in guides.GUIDES[use] if guides.preset_of(name).label == row.name), "")
+    """Whose steps to show: those of the preset whose name the issuer was given, or those that hold for any."""
+    return next((name for name in guides.GUIDES[use] if guides.preset_of(name).label == row.name), "other")
 
 
 def _signs_in(row: TrustedIssuer) -> bool:

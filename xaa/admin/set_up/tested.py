@@ -55,7 +55,7 @@ def _told(result: Result) -> dict[str, Any]:
         "title": "The test sign-in",
         "row": result.row,
         "result": result,
-        "user": found.person.user if found else None,
+        "found": found.person.user if found else None,
         "is_new": found is not None and found.person.user.pk is None,
         "is_linked": found is not None and found.link is not None,
         "groups": found.person.groups if found else (),
