@@ -101,9 +101,7 @@ def set_up(someone: Someone) -> Counted:
     return counted
 
 
-def test_sign_in_is_set_up_tested_and_used_in_minutes(
-    arrive: Arrive, callback_uri: str, record_property: pytest.RecordProperty
-) -> None:
+def test_sign_in_is_set_up_tested_and_used_in_minutes(arrive: Arrive, callback_uri: str) -> None:
     someone = arrive()
     page, counted = someone.page, set_up(someone)
     expect(page.get_by_text("names this very issuer")).to_be_visible()
@@ -122,8 +120,6 @@ def test_sign_in_is_set_up_tested_and_used_in_minutes(
     counted.click("link", "Go on")
     counted.click("button", "Switch it on")
     expect(page.get_by_text("counts from now on")).to_be_visible()
-    record_property("clicks", counted.clicks)
-    record_property("seconds", round(counted.seconds, 1))
     print(f"\nSet up in {counted.clicks} clicks and {counted.seconds:.1f} s")
     assert counted.clicks <= MOST_CLICKS
     assert counted.seconds < MOST_SECONDS
