@@ -38,6 +38,7 @@ class Conf:
     grants: tuple[str, ...]
     client_auth_methods: tuple[str, ...]
     client_resolvers: tuple[str, ...]
+    api_parts: tuple[str, ...]
     token_response_extensions: tuple[str, ...]
     endpoints: tuple[str, ...]
     liveness_checks: tuple[str, ...]

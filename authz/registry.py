@@ -207,6 +207,12 @@ def endpoints() -> tuple[Endpoint, ...]:
 
 
 @cache
+def api_parts() -> tuple[Endpoint, ...]:
+    """What apps add to the management API."""
+    return cast(tuple[Endpoint, ...], _modules(conf.api_parts))
+
+
+@cache
 def token_response_extensions() -> tuple[TokenResponseExtension, ...]:
     return cast(tuple[TokenResponseExtension, ...], _modules(conf.token_response_extensions))
 

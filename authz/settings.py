@@ -198,6 +198,7 @@ GATEHOUSE = {
         "xaa.openid.userinfo",
         "xaa.openid.logout",
     ],
+    "API_PARTS": ["cimd.api", "xaa.api"],
     "REASON_EXPLANATIONS": [
         "authz.audit.explanations",
         "authz.api.framework.explanations",

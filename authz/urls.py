@@ -4,6 +4,7 @@ and the management API."""
 from django.urls import include, path
 
 from authz import registry
+from authz.api import reference
 from authz.api import urls as api
 from authz.conf import conf
 from authz.console import pages
@@ -24,10 +25,12 @@ urlpatterns = [
     *health.urlpatterns,
     *metrics.urlpatterns,
     *api.well_known,
+    path("api/v1/reference", reference.reference, name="api_reference"),
     path("api/v1/", include(api.urlpatterns)),
     path("", home.home, name="home"),
     path("accounts/", include(account_pages.urlpatterns())),
     path("account/", include("authz.console.account.urls")),
     path("console/", pages.console.urls),
+    *api.misses,
     *metadata.misses(),
 ]

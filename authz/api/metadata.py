@@ -24,7 +24,7 @@ def protected_resource(request: Request) -> Answer:
             "authorization_servers": [conf.issuer],
             "scopes_supported": list(scopes_of(resource)),
             "bearer_methods_supported": ["header"],
-            "resource_documentation": f"{conf.origin}/api/v1/schema",
+            "resource_documentation": f"{conf.origin}/api/v1/reference",
         },
         cache="public, max-age=300",
     )

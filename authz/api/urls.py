@@ -1,23 +1,28 @@
 """The management API's URLs: `/api/v1/…`, and its metadata where RFC 9728 expects it."""
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, re_path
 from django.urls.converters import IntConverter, register_converter
 
+from authz import registry
 from authz.api import (
     access_requests,
     agents,
     audit_events,
+    audit_evidence,
     authorizations,
     configuration,
     cut_off,
     me,
     metadata,
+    notifications,
     policy,
+    rate_limits,
     rule_history,
     rule_names,
     sections,
+    signing_keys,
 )
-from authz.api.framework import schema
+from authz.api.framework import not_found, schema
 from authz.configuration import all_sections
 from authz.models import Client
 
@@ -84,4 +89,14 @@ urlpatterns = [
     path("policy/replay", rule_history.Replay.as_view(), name="api_policy_replay"),
     path("audit_events", audit_events.AuditEvents.as_view(), name="api_audit_events"),
     path("audit_events/<number:pk>", audit_events.AuditEventView.as_view(), name="api_audit_event"),
+    path("audit_events/<number:pk>/proof", audit_evidence.Proof.as_view(), name="api_audit_event_proof"),
+    path("audit_seals", audit_evidence.Seals.as_view(), name="api_audit_seals"),
+    path("keys", signing_keys.Keys.as_view(), name="api_keys"),
+    path("keys/rotate", signing_keys.Rotate.as_view(), name="api_keys_rotate"),
+    path("keys/<str:kid>/retire", signing_keys.Retire.as_view(), name="api_keys_retire"),
+    path("notifications", notifications.Notifications.as_view(), name="api_notifications"),
+    path("rate_limits", rate_limits.RateLimits.as_view(), name="api_rate_limits"),
+    *(pattern for part in registry.api_parts() for pattern in part.urlpatterns),
 ]
+# After all others.
+misses = [re_path(r"^api(?:/.*)?$", not_found.NotFound.as_view(), name="api_not_found")]

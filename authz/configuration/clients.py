@@ -12,6 +12,7 @@ from authz import registry
 from authz.authorizations import removal
 from authz.clients import identifiers
 from authz.configuration.environment import take_secret
+from authz.configuration.shaped import JWKS, shaped
 from authz.configuration.shown_text import KeyField, ShownField
 from authz.configuration.validation import unknown_name
 from authz.models import Client, User
@@ -42,7 +43,7 @@ class ClientSerializer(serializers.Serializer[Any]):
     token_endpoint_auth_method = serializers.CharField(default="client_secret_basic")
     client_secret = serializers.CharField(required=False, max_length=512, write_only=True, trim_whitespace=False)
     client_secret_env = serializers.CharField(required=False, write_only=True)
-    jwks = serializers.JSONField(default=None, allow_null=True)
+    jwks = shaped(JWKS)(default=None, allow_null=True)
     jwks_uri = serializers.CharField(max_length=1024, default="", allow_blank=True)
     redirect_uris = serializers.ListField(child=serializers.CharField(max_length=2048), default=list)
     post_logout_redirect_uris = serializers.ListField(child=serializers.CharField(max_length=2048), default=list)

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from authz.authorizations import removal
 from authz.configuration import resource_identifiers
 from authz.configuration.rules import nested
+from authz.configuration.shaped import APPROVERS, shaped
 from authz.configuration.shown_text import ShownField
 from authz.models import Client, ProtectedResource, Scope, User
 from authz.models.pending_answer import PendingAnswer
@@ -41,7 +42,7 @@ class ResourceSerializer(serializers.Serializer[Any]):
     active = serializers.BooleanField(default=True)
     owner = serializers.CharField(default=None, allow_null=True)
     owners = serializers.ListField(child=serializers.CharField(), default=list)
-    approvers = serializers.JSONField(default=None, allow_null=True)
+    approvers = shaped(APPROVERS)(default=None, allow_null=True)
     access_token_lifetime = serializers.IntegerField(default=600, min_value=30, max_value=86_400)
     access_token_signing_alg = serializers.ChoiceField(
         choices=ProtectedResource.Algorithm.values, default=ProtectedResource.Algorithm.RS256

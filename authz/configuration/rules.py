@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from authz.configuration.shaped import RULE, shaped
 from authz.configuration.shown_text import KeyField
 from authz.decisions import rule_check
 from authz.models import Rule
@@ -22,7 +23,9 @@ ANNOTATIONS = frozenset({"warnings"})
 
 
 class RuleSerializer(serializers.Serializer[Any]):
-    """Only the names of the members: the policy engine validates the shape (`Rule.from_mapping`)."""
+    """A rule of the policy: what is allowed, denied or needs an approval."""
+
+    # Only the names of the members are looked at here: the policy engine validates their shape (`Rule.from_mapping`).
 
     name = KeyField(max_length=255)
     effect = serializers.ChoiceField(choices=Rule.Effect.values)
@@ -31,8 +34,8 @@ class RuleSerializer(serializers.Serializer[Any]):
     def get_fields(self) -> dict[str, Any]:
         fields = super().get_fields()
         for member in dataclasses.fields(PolicyRule):
-            if member.name not in {"id", "version"}:  # ours to give
-                fields.setdefault(member.name, serializers.JSONField(required=False, allow_null=True))
+            if member.name not in {"id", "version", *fields}:  # the first two are ours to give
+                fields[member.name] = shaped(RULE[member.name])(required=False, allow_null=True)
         return fields
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def test_the_metadata_leads_to_this_server(gatehouse: World) -> None:
         "authorization_servers": ["http://127.0.0.1:8000/o"],
         "scopes_supported": [READ, WRITE, APPROVE],
         "bearer_methods_supported": ["header"],
-        "resource_documentation": "http://127.0.0.1:8000/api/v1/schema",
+        "resource_documentation": "http://127.0.0.1:8000/api/v1/reference",
     }
 
 

@@ -40,6 +40,29 @@ def test_every_operation_says_what_it_needs(document: dict) -> None:
             assert operation["description"]
 
 
+def test_no_schema_is_empty(document: dict) -> None:
+    """An empty one says that everything is taken, which is true of no member."""
+    found = []
+
+    def walk(value: object, path: str) -> None:
+        if value == {}:
+            found.append(path)
+        for key, inner in (
+            value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
+        ):
+            walk(inner, f"{path}/{key}")
+
+    walk(document, "")
+    assert found == []
+
+
+def test_every_operation_is_described_for_its_callers(document: dict) -> None:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            said = operation["description"].partition("\n\nPermission:")[0].strip()
+            assert said and not said.startswith("Permission"), (method, path)
+
+
 def test_a_secret_is_never_in_an_answer_but_where_it_is_made(document: dict) -> None:
     schemas = document["components"]["schemas"]
     assert "client_secret" in schemas["ClientRequest"]["properties"]

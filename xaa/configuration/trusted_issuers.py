@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from authz.clients import identifiers
 from authz.configuration.environment import take_secret
+from authz.configuration.shaped import CLAIM, JWKS, shaped
 from authz.configuration.shown_text import ShownField
 from authz.keys.secrets_at_rest import fingerprint
 from authz.models import Client
@@ -88,7 +89,7 @@ class SubjectsSerializer(serializers.Serializer[Any]):
 class WorkloadSerializer(serializers.Serializer[Any]):
     subject = serializers.CharField(max_length=512)
     client_id = serializers.SlugRelatedField(slug_field="client_id", queryset=Client.objects.all())
-    claims = serializers.DictField(default=dict)
+    claims = serializers.DictField(child=shaped(CLAIM)(allow_null=True), default=dict)
     reuse = serializers.BooleanField(default=False)
 
     def validate_client_id(self, client: Client) -> Client:
@@ -113,7 +114,7 @@ class TrustedIssuerSerializer(serializers.Serializer[Any]):
     name = ShownField(max_length=255, default="", allow_blank=True)
     enabled = serializers.BooleanField(default=True)
     jwks_uri = serializers.CharField(max_length=1024, default="", allow_blank=True)
-    jwks = serializers.JSONField(default=None, allow_null=True)
+    jwks = shaped(JWKS)(default=None, allow_null=True)
     # Nothing unless named: an issuer without a use is trusted for nothing (invariant 5).
     accepts = serializers.ListField(child=serializers.ChoiceField(TrustedIssuer.Use.values), default=list)
     subjects = SubjectsSerializer(default=lambda: {"match": ["sub"], "create": False, "groups": "", "tenants": []})

@@ -43,7 +43,6 @@ class Schema(ApiView):
 
     requires = None
     authentication_classes = ()
-    throttle_classes = ()
 
     def get(self, request: Request) -> Response:
         return Response(document(), headers={"Cache-Control": "public, max-age=300"})

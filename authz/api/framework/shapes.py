@@ -1,6 +1,6 @@
 """The shapes of bodies and answers as JSON Schema, for the OpenAPI document and for validation."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Shape = Mapping[str, Any]
@@ -28,6 +28,11 @@ def mapping(**members: Shape) -> Shape:
     }
 
 
+def one_of(names: Iterable[str]) -> Shape:
+    """A text that is one of these."""
+    return {"type": "string", "enum": list(names)}
+
+
 def a_list(of: Shape) -> Shape:
     return {"type": "array", "items": of}
 
@@ -45,7 +50,7 @@ PROBLEM: Shape = {
         "detail": TEXT,
         "error": TEXT,
         "line": NUMBER,
-        "errors": a_list(mapping(pointer=TEXT, detail=TEXT)),
+        "errors": a_list(mapping(pointer=TEXT, detail=TEXT, line=NUMBER)),
     },
 }
 CONFIGURATION: Shape = {

@@ -19,6 +19,7 @@ from authz.api.framework.problems import Problem, escaped, handler, problem_of
 from authz.api.framework.reasons import ApiReason
 from authz.api.framework.refusing import recorded, refuse
 from authz.database import configuration_cache
+from authz.limits.addresses import client_address, network_of
 from authz.protocol import strict_json
 from authz.protocol.numbers import number
 
@@ -70,7 +71,10 @@ class Rate(SimpleRateThrottle):
 
     def get_cache_key(self, request: Request, view: Any) -> str | None:
         kind = "read" if request.method in SAFE else "write"
-        return f"api:{kind}:{request.auth.key}" if isinstance(request.auth, Principal) else None
+        if isinstance(request.auth, Principal):
+            return f"api:{kind}:{request.auth.key}"
+        # What is open to everyone, such as the schema.
+        return f"api:{kind}:address:{network_of(client_address(request.META))}"
 
 
 def require(request: Request, permission: str) -> None:

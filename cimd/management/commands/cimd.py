@@ -1,12 +1,12 @@
 import json
 import time
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from authz.database import configuration_cache
 from authz.protocol.client_metadata import Verdict
+from cimd.api import inspection_as_item
 from cimd.inspection import inspect
 
 _SIGNS = {Verdict.PASSED: "ok     ", Verdict.NARROWED: "NARROWED", Verdict.REFUSED: "REFUSED"}
@@ -24,15 +24,7 @@ class Command(BaseCommand):
         configuration_cache.begin()
         inspection = inspect(options["url"], time.time())
         if options["json"]:
-            kept = asdict(inspection.metadata) if inspection.metadata and not inspection.is_refused else None
-            found: dict[str, Any] = {
-                "url": inspection.url,
-                "outcome": inspection.outcome,
-                "checks": [asdict(check) for check in inspection.checks],
-                "kept": kept,
-                "hosts_left_out": list(inspection.hosts_left_out),
-            }
-            self.stdout.write(json.dumps(found, indent=2))
+            self.stdout.write(json.dumps(inspection_as_item(inspection), indent=2))
         else:
             for check in inspection.checks:
                 self.stdout.write(f"{_SIGNS[check.verdict]:9}{check.name}: {check.explanation}")
