@@ -18,40 +18,13 @@ from authz.api.framework.shapes import ACCESS_REQUEST, PAGED, SWITCH, TEXT, TEXT
 from authz.api.framework.view import ApiView, principal_of
 from authz.approvals import access_requests, approvers, voting
 from authz.approvals.access_requests import LONGEST_TEXT
+from authz.approvals.request_items import request_as_item
 from authz.approvals.voting import DURATIONS
 from authz.configuration import accepted_rules
 from authz.models import AccessRequest, User
 from authz.sign_in.roles import ASK, DECIDE_REQUESTS, visible_requests
 
 FILTERS = {"status": "status", "client_id": "client__client_id", "username": "user__username", "resource": "resource"}
-
-
-def request_as_item(row: AccessRequest, now: datetime) -> dict[str, Any]:
-    """The access request as JSON for a caller who may see it."""
-    return {
-        "id": str(row.pk),
-        "status": row.state(now),
-        "client_id": row.client.client_id,
-        "username": row.user.username if row.user else None,
-        "resource": row.resource,
-        "grant_type": row.grant_type,
-        "scopes": row.scopes,
-        "reason": row.reason,
-        "context": row.context,
-        "needs_rule": row.needs_rule,
-        "asked": row.asked,
-        "first_asked": row.first_asked.isoformat(),
-        "last_asked": row.last_asked.isoformat(),
-        "approved_scopes": row.approved_scopes,
-        "votes": [
-            {"by": vote.by.username, "approves": vote.approves, "scopes": vote.scopes, "comment": vote.comment}
-            for vote in row.votes.all()
-        ],
-        "decided_by": row.decided_by.username if row.decided_by else None,
-        "decided": row.decided.isoformat() if row.decided else None,
-        "comment": row.comment,
-        "expires": row.expires.isoformat() if row.expires else None,
-    }
 
 
 def seen_by(request: Request) -> QuerySet[AccessRequest]:

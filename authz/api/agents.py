@@ -18,7 +18,8 @@ from authz.api.framework.view import ApiView, MergePatch, StrictJson, principal_
 from authz.api.sections import merge
 from authz.approvals.agent_lifecycle import Terms, change_status
 from authz.client_auth.credentials import make_secret, new_client_id
-from authz.configuration import By, Section, all_sections, revise
+from authz.configuration import By, revise
+from authz.configuration.agent_items import agent_as_item, clients_section
 from authz.configuration.clients import as_item
 from authz.configuration.sections import items, presented
 from authz.models import Client, User
@@ -43,15 +44,6 @@ REGISTRABLE = {
 }
 ENVIRONMENT = 64
 FILTERS = {"status": "status", "kind": "registration_source", "client_id": "client_id", "owner": "owner__username"}
-
-
-def clients_section() -> Section:
-    return next(section for section in all_sections() if section.KEY == "clients")
-
-
-def agent_as_item(client: Client) -> dict[str, Any]:
-    """The client in the configuration's form, with its id in this API and its kind."""
-    return {"id": client.pk, "kind": client.kind, **presented(clients_section(), as_item(client))}
 
 
 def found(request: Request, pk: int) -> Client:

@@ -13,7 +13,7 @@ from authz.api.framework.etags import check, etag
 from authz.api.framework.problems import Problem
 from authz.api.framework.shapes import CHANGES, CONFIGURATION
 from authz.api.framework.view import ApiView, principal_of
-from authz.configuration import Change, ConfigurationError, Mistake, RuleWarning, apply, export
+from authz.configuration import ConfigurationError, Mistake, RuleWarning, apply, export
 from authz.configuration.sections import exported
 from authz.database.transactions import long_statements
 from authz.decisions import rule_check
@@ -91,7 +91,7 @@ class Configuration(ApiView):
         request.accepted_renderer = JSONRenderer()
         request.accepted_media_type = "application/json"
         warnings = {"warnings": [warning_as_item(warning) for warning in warned]} if warned else {}
-        changed = [change_as_item(change) for change in changes]
+        changed = [change.as_item() for change in changes]
         return Response({"applied": not switch(given, "dry_run"), "changes": changed, **warnings})
 
 
@@ -122,14 +122,3 @@ def switch(given: dict[str, str], name: str) -> bool:
     if value not in {"true", "false"}:
         raise Problem(400, f"{name} is true or false.")
     return value == "true"
-
-
-def change_as_item(change: Change) -> dict[str, Any]:
-    return {
-        "section": change.section,
-        "key": change.key,
-        "action": change.action,
-        "before": dict(change.before),
-        "after": dict(change.after),
-        **({"rules": list(change.rules)} if change.rules else {}),
-    }

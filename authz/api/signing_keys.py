@@ -1,7 +1,6 @@
 """`/keys`: the signing keys, and what their operator does with them, like `manage.py keys`."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from django.http import Http404
 from rest_framework.request import Request
@@ -11,7 +10,7 @@ from authz import keys
 from authz.api.framework.problems import invalid
 from authz.api.framework.shapes import MOMENT, MOMENT_OR_NULL, SWITCH, TEXT, a_list, mapping, one_of
 from authz.api.framework.view import ApiView
-from authz.keys.stages import STAGES, stage
+from authz.keys.stages import STAGES, key_as_item
 from authz.models import SigningKey
 from authz.sign_in.roles import CONFIGURE
 
@@ -26,19 +25,6 @@ KEY = mapping(
     expires=MOMENT_OR_NULL,
     public_jwk=JWK,
 )
-
-
-def key_as_item(key: SigningKey, now: datetime) -> dict[str, Any]:
-    return {
-        "kid": key.kid,
-        "alg": key.alg,
-        "stage": stage(key, now),
-        "published": key.published.isoformat(),
-        "signs_from": key.signs_from.isoformat(),
-        "retired": key.retired.isoformat() if key.retired else None,
-        "expires": key.expires.isoformat() if key.expires else None,
-        "public_jwk": key.public_jwk,
-    }
 
 
 class Keys(ApiView):

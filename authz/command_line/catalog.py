@@ -46,11 +46,13 @@ GROUPS: Mapping[str, Mapping[str, Entry]] = {
             "show and list agents; approve, renew, suspend or retire one",
             (
                 "agents list --status pending",
-                "agents show nightly-report",
+                "agents show nightly-report --json",
                 "agents approve nightly-report --owner alice --until 2027-06-30 --by bob",
             ),
         ),
-        "requests": Entry("the queue of access requests", ("requests list", "requests approve ID --for 8h --by alice")),
+        "requests": Entry(
+            "the queue of access requests", ("requests list --json", "requests approve ID --for 8h --by alice")
+        ),
         "end_access": Entry(
             "end all access of an agent, a person, a session and so on",
             ("end_access client nightly-report --preview", "end_access person bob --reason 'left the company'"),
@@ -61,11 +63,13 @@ GROUPS: Mapping[str, Mapping[str, Entry]] = {
             "what the server thinks of a client's metadata document",
             ("cimd inspect https://client.example.com/metadata.json --json",),
         ),
-        "xaa": Entry("what the server thinks of an ID-JAG or a workload's assertion", ("xaa explain assertion.jwt",)),
+        "xaa": Entry(
+            "what the server thinks of an ID-JAG or a workload's assertion", ("xaa explain assertion.jwt --json",)
+        ),
     },
     "Keys and audit": {
         "keys": Entry(
-            "signing keys: list, make, rotate, retire", ("keys list", "keys rotate RS256", "keys retire KID")
+            "signing keys: list, make, rotate, retire", ("keys list --json", "keys rotate RS256", "keys retire KID")
         ),
         "audit": Entry(
             "verify, prove and export the audit",

@@ -33,6 +33,17 @@ class Change:
     after: Mapping[str, Any]
     rules: tuple[str, ...] = ()
 
+    def as_item(self) -> dict[str, Any]:
+        """The change as the API and `apply --json` show it."""
+        return {
+            "section": self.section,
+            "key": self.key,
+            "action": self.action,
+            "before": dict(self.before),
+            "after": dict(self.after),
+            **({"rules": list(self.rules)} if self.rules else {}),
+        }
+
     def lines(self) -> Iterator[str]:
         """The change as a diff for people."""
         sign = {"created": "+", "changed": "~", "removed": "-"}[self.action]

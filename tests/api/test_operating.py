@@ -73,8 +73,9 @@ def test_an_event_is_proved_offline(alice: Caller, gatehouse: World, tmp_path: P
     seals = alice.get("audit_seals")
     assert seals["size"] >= 1
     (tmp_path / "proof.json").write_text(json.dumps(alice.get(f"audit_events/{event}/proof")))
+    (key,) = seals["verifier_keys"]
     done = subprocess.run(
-        [sys.executable, ROOT / "tools/verify_audit_proof.py", tmp_path / "proof.json", "--key", seals["verifier_keys"][0]],
+        [sys.executable, ROOT / "tools/verify_audit_proof.py", tmp_path / "proof.json", "--key", key],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -340,7 +340,7 @@ def test_the_simulator_takes_an_ended_approval_for_none(gatehouse: World) -> Non
 
 
 def test_agents_are_listed_by_their_status(gatehouse: World) -> None:
-    assert agents("list", "--status", "pending") == "pending-agent: pending, without owner\n1 agents.\n"
+    assert agents("list", "--status", "pending") == "pending-agent: pending, without owner\n1 agent.\n"
     everybody = agents("list")
     assert "nightly-report: approved without an end, owned by alice" in everybody
     assert "pending-agent: pending" in everybody

@@ -1,5 +1,6 @@
 """`manage.py agents`: owners, approvals and their end dates, and decisions about one agent."""
 
+import json
 from argparse import ArgumentParser
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from authz.approvals import agent_lifecycle
 from authz.approvals.agent_lifecycle import Terms
+from authz.configuration.agent_items import agent_as_item
+from authz.management.as_json import as_json
+from authz.management.policy_words import counted
 from authz.models import Client, User
 from authz.policy import RuleError
 from authz.policy.parsing import parse_time
@@ -36,7 +40,7 @@ class Command(BaseCommand):
         unused.add_argument("--days", type=int, default=90)
         ending = actions.add_parser("ending", help="Those whose approval ends within some days, or has ended.")
         ending.add_argument("--days", type=int, default=agent_lifecycle.SOON.days)
-        actions.add_parser("ownerless", help="Agents without an active owner.")
+        ownerless = actions.add_parser("ownerless", help="Agents without an active owner.")
         approving = actions.add_parser("approve", help="Approve one, or renew its approval.")
         approving.add_argument("--owner", help="The owner's user name. Left out: unchanged.")
         approving.add_argument("--environment", help="Such as production. Left out: unchanged.")
@@ -45,6 +49,8 @@ class Command(BaseCommand):
             "suspend", help="Suspend one. Its authorizations stay, and work again after a new approval."
         )
         retiring = actions.add_parser("retire", help="Retire one for good, and end all its authorizations.")
+        for reading in (showing, listing, unused, ending, ownerless):
+            reading.add_argument("--json", action="store_true", help="As the API answers.")
         for of_one in (showing, approving, suspending, retiring):
             of_one.add_argument("client_id")
         for deciding in (approving, suspending, retiring):
@@ -54,32 +60,35 @@ class Command(BaseCommand):
         now = datetime.now(UTC)
         match options["action"]:
             case "show":
-                self._show(_client(options["client_id"]), options["environment"], now)
+                self._show(_client(options["client_id"]), options, now)
             case "list":
                 rows = Client.objects.select_related("owner", "approved_by").order_by("client_id")
-                self._list(rows.filter(status=options["status"]) if options["status"] else rows, now)
+                self._list(rows.filter(status=options["status"]) if options["status"] else rows, options, now)
             case "unused":
-                self._list(agent_lifecycle.unused(now, timedelta(days=options["days"])), now)
+                self._list(agent_lifecycle.unused(now, timedelta(days=options["days"])), options, now)
             case "ending":
-                self._list(
-                    [*agent_lifecycle.ended(now), *agent_lifecycle.ending(now, timedelta(days=options["days"]))], now
-                )
+                soon = agent_lifecycle.ending(now, timedelta(days=options["days"]))
+                self._list([*agent_lifecycle.ended(now), *soon], options, now)
             case "ownerless":
-                self._list(agent_lifecycle.ownerless(), now)
+                self._list(agent_lifecycle.ownerless(), options, now)
             case action:
                 self._decide(_client(options["client_id"]), MOVES[action], options, now)
 
-    def _show(self, client: Client, environment: str | None, now: datetime) -> None:
-        self.stdout.write(_line(client, now))
+    def _show(self, client: Client, options: dict[str, Any], now: datetime) -> None:
+        environment = options["environment"]
+        self.stdout.write(json.dumps(agent_as_item(client), indent=2) if options["json"] else _line(client, now))
         is_approved = client.is_approved(now.timestamp())
         if environment is not None and not (is_approved and client.environment == environment):
             raise CommandError(f"It is not approved for {environment}.")
 
-    def _list(self, clients: Iterable[Client], now: datetime) -> None:
+    def _list(self, clients: Iterable[Client], options: dict[str, Any], now: datetime) -> None:
         found = list(clients)
+        if options["json"]:
+            self.stdout.write(as_json([agent_as_item(client) for client in found]))
+            return
         for client in found:
             self.stdout.write(_line(client, now))
-        self.stdout.write(f"{len(found)} agents.")
+        self.stdout.write(f"{counted(len(found), 'agent')}.")
 
     def _decide(self, client: Client, to: str, options: dict[str, Any], now: datetime) -> None:
         by = _person(options["by"])

@@ -1,3 +1,4 @@
+import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("file", help="a YAML file, or - for standard input")
         parser.add_argument("--prune", action="store_true", help="remove what the file's sections do not name")
         parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+        parser.add_argument("--json", action="store_true", help="print the changes as the API answers them")
         parser.add_argument(
             "--strict", action="store_true", help="refuse the file where a rule names what does not exist"
         )
@@ -41,6 +43,10 @@ class Command(BaseCommand):
             )
         except ConfigurationError as error:
             raise CommandError(_refusal(name, error)) from None
+        if options["json"]:
+            applied = {"applied": not options["dry_run"], "changes": [change.as_item() for change in changes]}
+            self.stdout.write(json.dumps(applied, indent=2))
+            return
         for change in changes:
             for line in change.lines():
                 self.stdout.write(line)

@@ -6,6 +6,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from authz import keys
 from authz.keys import reencryption
+from authz.keys.stages import key_as_item
+from authz.management.as_json import as_json
 from authz.models import SigningKey
 
 
@@ -14,7 +16,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        actions.add_parser("list", help="every key, and what it does now")
+        listing = actions.add_parser("list", help="every key, and what it does now")
+        listing.add_argument("--json", action="store_true", help="as the API answers")
         actions.add_parser("ensure", help="make a key for each algorithm that has none")
         rotate = actions.add_parser("rotate", help="publish a successor, which signs when verifiers have seen it")
         rotate.add_argument("alg", choices=keys.ALGORITHMS, nargs="?", help="left out: every algorithm")
@@ -32,8 +35,11 @@ class Command(BaseCommand):
         getattr(self, options["action"])(options, datetime.now(UTC))
 
     def list(self, options: dict[str, Any], now: datetime) -> None:
+        if options["json"]:
+            return self.stdout.write(as_json([key_as_item(key, now) for key in SigningKey.objects.all()]))
         for key in SigningKey.objects.all():
             self.stdout.write(f"{key.alg:6} {key.kid} {state(key, now)}")
+        return None
 
     def ensure(self, options: dict[str, Any], now: datetime) -> None:
         for key in keys.ensure(now):

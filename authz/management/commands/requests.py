@@ -6,9 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import QuerySet
 
 from authz.approvals import access_requests, voting
+from authz.approvals.request_items import request_as_item
 from authz.approvals.voting import DURATIONS, NotDecided
+from authz.management.as_json import as_json
 from authz.models import AccessRequest, User
 
 
@@ -19,6 +22,7 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", required=True)
         listing = actions.add_parser("list", help="Those that wait, the oldest first.")
         listing.add_argument("--approved", action="store_true", help="The approvals that hold, the first to end first.")
+        listing.add_argument("--json", action="store_true", help="As the API answers.")
         approving = actions.add_parser("approve", help="Approve one, for a time.")
         approving.add_argument("--scopes", nargs="+", help="Left out: all that were asked for.")
         approving.add_argument("--for", dest="lasts", choices=list(DURATIONS), default="8h")
@@ -33,7 +37,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         now = datetime.now(UTC)
         if options["action"] == "list":
-            if options["approved"]:
+            if options["json"]:
+                rows = _holding(now) if options["approved"] else access_requests.queue(now)
+                self.stdout.write(as_json([request_as_item(row, now) for row in rows]))
+            elif options["approved"]:
                 self._approved(now)
             else:
                 self._list(now)
@@ -67,12 +74,15 @@ class Command(BaseCommand):
             self.stdout.write(f"    {' '.join(row.scopes)}, {asked}, because of {', '.join(row.context['rules'])}")
 
     def _approved(self, now: datetime) -> None:
-        holding = AccessRequest.objects.filter(status=AccessRequest.Status.APPROVED, expires__gt=now)
-        for row in holding.select_related("client", "user", "decided_by").order_by("expires"):
+        for row in _holding(now).select_related("client", "user", "decided_by"):
             subject = row.user.username if row.user else "itself"
             by = row.decided_by.username if row.decided_by else "a removed person"
             self.stdout.write(f"{row.pk}  {row.client.client_id} for {subject} at {row.resource or 'this server'}")
             self.stdout.write(f"    {' '.join(row.approved_scopes)} until {row.expires:%Y-%m-%d %H:%M} UTC, by {by}")
+
+
+def _holding(now: datetime) -> QuerySet[AccessRequest]:
+    return AccessRequest.objects.filter(status=AccessRequest.Status.APPROVED, expires__gt=now).order_by("expires")
 
 
 def _ended(found: AccessRequest, by: User, now: datetime) -> AccessRequest:

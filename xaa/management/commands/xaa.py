@@ -1,8 +1,10 @@
 """`manage.py xaa explain`: what the server thinks of an assertion, check by check."""
 
+import json
 import sys
 import time
 from argparse import ArgumentParser
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +25,22 @@ class Command(BaseCommand):
         )
         explaining.add_argument("--client", help="The client that would present it; left out: the one it names.")
 
+        explaining.add_argument("--json", action="store_true", help="For programs.")
+
     def handle(self, *args: Any, **options: Any) -> None:
         configuration_cache.begin()
         findings = list(explain(_read(options["assertion"]), client_id=options["client"], now=time.time()))
-        for finding in findings:
+        wrong = [finding for finding in findings if not finding.passed]
+        if options["json"]:
+            told = {"accepted": not wrong, "findings": [asdict(finding) for finding in findings]}
+            self.stdout.write(json.dumps(told, indent=2))
+        for finding in () if options["json"] else findings:
             mark = self.style.SUCCESS("  ok  ") if finding.passed else self.style.ERROR("  NO  ")
             self.stdout.write(f"{mark} {finding.check}{f' ({finding.note})' if finding.note else ''}")
-        wrong = [finding for finding in findings if not finding.passed]
         if wrong:
             raise CommandError(f"It would be refused: {wrong[0].check}: {wrong[0].note}")
-        self.stdout.write("It would be accepted.")
+        if not options["json"]:
+            self.stdout.write("It would be accepted.")
 
 
 def _read(argument: str) -> str:
