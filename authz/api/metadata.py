@@ -1,7 +1,8 @@
 """The API's protected resource metadata (RFC 9728), which tells a program where to get a token."""
 
-from authz.api.framework.authentication import identifier, registered
+from authz.api.framework.authentication import registered
 from authz.conf import conf
+from authz.configuration.api_resource import identifier
 from authz.database import configuration_cache
 from authz.endpoints.machine import Answer, Request, json_response, machine_endpoint
 from authz.resources import scopes_of

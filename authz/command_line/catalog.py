@@ -50,6 +50,10 @@ GROUPS: Mapping[str, Mapping[str, Entry]] = {
                 "agents approve nightly-report --owner alice --until 2027-06-30 --by bob",
             ),
         ),
+        "api_key": Entry(
+            "make a key for the management API",
+            ("api_key 'Backup job' --scopes gatehouse:read --owner alice",),
+        ),
         "requests": Entry(
             "the queue of access requests", ("requests list --json", "requests approve ID --for 8h --by alice")
         ),

@@ -3,6 +3,7 @@
 import authz.console.access_requests.admin
 import authz.console.agents.add
 import authz.console.agents.admin
+import authz.console.agents.api_key
 import authz.console.agents.authorizations
 import authz.console.agents.elsewhere
 import authz.console.audit.admin

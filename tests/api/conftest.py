@@ -10,9 +10,8 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client as Browser
 
-from authz.api.framework.authentication import identifier
-from authz.api.framework.principal import SCOPES
 from authz.configuration import apply
+from authz.configuration.api_resource import SCOPES, identifier
 from authz.models import User
 from tests.support.world import REDIRECT, SECRET, World
 

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client as Browser
 
 from authz import authorizations
-from authz.api.framework.authentication import identifier
+from authz.configuration.api_resource import identifier
 from authz.models import AuditEvent, Authorization, Client, ProtectedResource, Rule, User
 from tests.api.conftest import Caller, bearer, problem, registered_api
 from tests.support import world

@@ -8,10 +8,9 @@ from typing import Any
 
 import yaml
 
-from authz.api.framework.authentication import identifier
-from authz.api.framework.principal import SCOPES
 from authz.api.urls import urlpatterns
 from authz.configuration import apply
+from authz.configuration.api_resource import SCOPES, identifier
 from tests.api.conftest import Caller
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text()

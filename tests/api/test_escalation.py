@@ -138,6 +138,7 @@ PAGES = {
     "admin:add_agent_elsewhere": (ADMIN, ADMIN),
     "admin:connect_app": (SEE, SEE),
     "admin:connect_app_trust": ("", ADMIN),
+    "admin:add_api_key": (ADMIN, ADMIN),
     "admin:authz_client_connect": (SEE, SEE),  # and a developer, of their own
     "admin:authz_client_reject": ("PX", "PX"),
     "admin:suggest": (

@@ -14,22 +14,18 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.request import Request
 
 from authz import clients, resources, tokens
-from authz.api.framework.principal import SCOPES, Principal
+from authz.api.framework.principal import Principal
 from authz.api.framework.problems import Problem
 from authz.api.framework.reasons import ApiReason
 from authz.api.framework.refusing import refuse
 from authz.conf import conf
+from authz.configuration.api_resource import SCOPES, identifier
 from authz.database import configuration_cache
 from authz.endpoints import introspection
 from authz.models import ProtectedResource, User
 from authz.protocol import jwts
 
 MAXIMUM_TOKEN = 8192
-
-
-def identifier() -> str:
-    """The API as a protected resource: the `resource` of token requests, and the `aud` of its tokens."""
-    return f"{conf.origin}/api"
 
 
 def metadata_url() -> str:

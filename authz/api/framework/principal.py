@@ -1,21 +1,12 @@
 """The caller, and what it may do: a person's role and a token's scopes both limit."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from authz.configuration import By
+from authz.configuration.api_resource import APPROVE, READ, WRITE
 from authz.models import Client, User
 from authz.sign_in.roles import APPROVE_AGENTS, CUT_OFF, DECIDE_REQUESTS, END_AUTHORIZATIONS
 
-READ = "gatehouse:read"
-WRITE = "gatehouse:write"
-APPROVE = "gatehouse:approve"
-# The scopes of the API's own protected resource, with the texts of the consent page.
-SCOPES: Mapping[str, str] = {
-    READ: "Read the configuration, the agents, the access requests and the audit, as far as you may",
-    WRITE: "Change the configuration, people and rules included, and register agents, as far as you may",
-    APPROVE: "Approve agents and access requests, and end access, as far as your role allows",
-}
 _DECISIONS = frozenset({APPROVE_AGENTS, DECIDE_REQUESTS, END_AUTHORIZATIONS, *CUT_OFF.values()})
 
 

@@ -8,9 +8,9 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authz.api.framework.principal import SCOPES
 from authz.api.framework.view import ApiView
 from authz.conf import conf
+from authz.configuration.api_resource import SCOPES
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -1,0 +1,20 @@
+"""The management API as a protected resource of this server: its identifier and its scopes."""
+
+from collections.abc import Mapping
+
+from authz.conf import conf
+
+READ = "gatehouse:read"
+WRITE = "gatehouse:write"
+APPROVE = "gatehouse:approve"
+# With the texts of the consent page.
+SCOPES: Mapping[str, str] = {
+    READ: "Read the configuration, the agents, the access requests and the audit, as far as you may",
+    WRITE: "Change the configuration, people and rules included, and register agents, as far as you may",
+    APPROVE: "Approve agents and access requests, and end access, as far as your role allows",
+}
+
+
+def identifier() -> str:
+    """The `resource` of token requests for the API, and the `aud` of its tokens."""
+    return f"{conf.origin}/api"
