@@ -2,7 +2,7 @@
 
 import os
 from argparse import SUPPRESS, Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,18 +25,9 @@ def is_help(arguments: Sequence[str]) -> bool:
     return arguments[1] == "help" or not {"-h", "--help"}.isdisjoint(arguments[2:])
 
 
-class Formatter(RawDescriptionHelpFormatter):
-    """Sentences as they are written: an example is one line."""
-
-    def add_usage(
-        self, usage: str | None, actions: Iterable[Action], groups: Iterable[object], prefix: str | None = None
-    ) -> None:
-        super().add_usage(usage, actions, groups, prefix or "Usage: ")  # type: ignore[arg-type]
-
-
 def with_examples(create: Callable[..., "CommandParser"], program: str, name: str, **options: Any) -> "CommandParser":
     """A command's parser, made by its own `create_parser`: with examples, and without Django's options in the help."""
-    shown = {"epilog": catalog.examples(Path(program).name, name), "formatter_class": Formatter}
+    shown = {"epilog": catalog.examples(Path(program).name, name), "formatter_class": RawDescriptionHelpFormatter}
     parser = create(program, name, **options | shown)
     for action in parser._actions:
         if not HIDDEN.isdisjoint(action.option_strings):
@@ -56,7 +47,7 @@ def starting(program: str, name: str) -> ArgumentParser:
         prog=f"{program} {name}",
         description=catalog.entries()[name].does[:1].upper() + catalog.entries()[name].does[1:] + ".",
         epilog=catalog.examples(program, name),
-        formatter_class=Formatter,
+        formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", dest="PORT", action=_Set, metavar="PORT", help="8000 (the setting PORT)")
     if name == "serve":

@@ -85,7 +85,7 @@ def test_it_never_shows_the_assertion(company: Company, tmp_path: Path) -> None:
 
 
 def test_it_says_when_there_is_nothing_to_explain(company: Company) -> None:
-    assert "Neither an assertion nor a file" in explained("nothing.jwt")
+    assert "is neither an assertion nor a file" in explained("nothing.jwt")
     assert "NO   it can be read (assertion_malformed)" in explained("a.b.c")
     assert AGENT[1] not in explained(company.idp.id_jag())
 

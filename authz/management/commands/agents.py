@@ -15,7 +15,7 @@ from authz.configuration.agent_items import agent_as_item
 from authz.management.as_json import as_json
 from authz.management.policy_words import counted
 from authz.models import Client, User
-from authz.policy import RuleError
+from authz.policy import RuleError, near_miss
 from authz.policy.parsing import parse_time
 from authz.protocol.display_names import UNSEEN, has_unseen
 
@@ -119,15 +119,21 @@ def _terms(options: dict[str, Any]) -> Terms:
 def _client(client_id: str) -> Client:
     found = Client.objects.select_related("owner", "approved_by").filter(client_id=client_id).first()
     if found is None:
-        raise CommandError(f"No agent has the client_id {client_id!r}.")
+        near = near_miss.nearest(client_id, _first(Client.objects.values_list("client_id", flat=True)))
+        raise CommandError(f"No agent has the client_id {client_id!r}.{near_miss.did_you_mean(near)}")
     return found
 
 
 def _person(username: str) -> User:
     found = User.objects.filter(username=username, is_active=True).first()
     if found is None:
-        raise CommandError(f"There is no person {username!r}.")
+        near = near_miss.nearest(username, _first(User.objects.values_list("username", flat=True)))
+        raise CommandError(f"There is no person {username!r}.{near_miss.did_you_mean(near)}")
     return found
+
+
+def _first(names: Any) -> list[str]:
+    return list(names[: near_miss.MAXIMUM_COMPARED])
 
 
 def _line(client: Client, now: datetime) -> str:

@@ -32,7 +32,7 @@ class Command(BaseCommand):
         try:
             text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"{name} cannot be read: {error}") from None
+            raise CommandError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
         try:
             changes = apply(
                 text,

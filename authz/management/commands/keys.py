@@ -56,7 +56,7 @@ class Command(BaseCommand):
         try:
             key = keys.retire(kid, now=now, compromised=options["compromised"])
         except SigningKey.DoesNotExist:
-            raise CommandError(f"there is no key {kid}") from None
+            raise CommandError(f"there is no key {kid}: `keys list` lists them") from None
         self.stdout.write(f"retired {key.alg} {key.kid}, published until {key.expires:%Y-%m-%d %H:%M:%S} UTC")
         if not any(state(other, now).startswith("signing") for other in SigningKey.objects.filter(alg=key.alg)):
             self.stdout.write(

@@ -96,4 +96,4 @@ def _request(given: str) -> AccessRequest:
     try:
         return AccessRequest.objects.get(pk=UUID(given))
     except (ValueError, AccessRequest.DoesNotExist):
-        raise CommandError("There is no such access request.") from None
+        raise CommandError(f"There is no access request {given!r}: `requests list` lists those that wait.") from None

@@ -50,5 +50,5 @@ def _read(argument: str) -> str:
         return argument
     path = Path(argument)
     if not path.is_file():
-        raise CommandError("Neither an assertion nor a file that holds one.")
+        raise CommandError(f"{argument[:100]!r} is neither an assertion nor a file that holds one.")
     return path.read_text().strip()

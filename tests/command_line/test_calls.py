@@ -1,0 +1,75 @@
+"""Wrong calls: the whole answer is read. Nothing was done, and the next try is told."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.processes import ROOT
+from tests.support import commands, databases
+from tests.support.world import configuration
+
+pytestmark = pytest.mark.any_database
+
+WRONG = {
+    "a misspelt command": (
+        "aply x.yaml", 2, "There is no command aply. Did you mean apply? `manage.py help` lists the commands.\n"
+    ),
+    "no file": ("apply nothing.yaml", 1, "nothing.yaml cannot be read: No such file or directory\n"),
+    "a misspelt agent": (
+        "agents show nightly-reprot", 1,
+        "No agent has the client_id 'nightly-reprot'. Did you mean “nightly-report”?\n",
+    ),
+    "a misspelt person": (
+        "agents suspend nightly-report --by bobb", 1, "There is no person 'bobb'. Did you mean “bob”?\n"
+    ),
+    "a person who may not": (
+        "agents suspend nightly-report --by bob", 1, "Only administrators and approvers decide about agents.\n"
+    ),
+    "a key that is not there": ("keys retire nothing", 1, "there is no key nothing: `keys list` lists them\n"),
+    "an access request that is not there": (
+        "requests approve nothing --by alice", 1,
+        "There is no access request 'nothing': `requests list` lists those that wait.\n",
+    ),
+    "an event that is not there": (
+        "audit proof 999999", 1, "event 999999 is not sealed yet, or does not exist\n"
+    ),
+    "a restore without a word": (
+        "restore x", 1, "This replaces everything in the database. Add --replace to confirm.\n"
+    ),
+    "access of nothing": ("end_access client", 1, "Name the one whose access ends.\n"),
+    "a document at no URL": ("cimd inspect ftp://a.example/", 1, "The document is refused.\n"),
+    "no assertion": ("xaa explain nothing", 1, "'nothing' is neither an assertion nor a file that holds one.\n"),
+    "an unknown word": (
+        "keys rotate RS512", 2, "argument alg: invalid choice: 'RS512' (choose from RS256, ES256, EdDSA)\n"
+    ),
+    "an unknown option": ("keys list --jsno", 2, "unrecognized arguments: --jsno\n"),
+    "a missing one": ("api_key Job --owner bob", 2, "the following arguments are required: --scopes\n"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    folder = tmp_path_factory.mktemp("calls")
+    with databases.database(folder) as url:
+        env = commands.environment(url, PYTHONPATH=str(ROOT))
+        (folder / "organisation.yaml").write_text(configuration())
+        commands.python(["manage.py", "prepare", str(folder / "organisation.yaml")], env)
+        yield env
+
+
+@pytest.mark.parametrize(("call", "code", "said"), WRONG.values(), ids=WRONG)
+def test_a_wrong_call_is_one_sentence(
+    environment: dict[str, str], tmp_path: Path, call: str, code: int, said: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "manage.py", *call.split()],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    errors = done.stderr
+    if code == 2 and "usage: " in errors:
+        # The command's usage comes first.
+        errors = errors.rpartition(": error: ")[2].replace("'RS256', 'ES256', 'EdDSA'", "RS256, ES256, EdDSA")
+    assert (done.returncode, errors) == (code, said)
