@@ -30,10 +30,11 @@ GROUPS: Mapping[str, Mapping[str, Entry]] = {
         ),
         "export": Entry("the configuration as such a file", ("export > organisation.yaml",)),
         "policy": Entry(
-            "why a request is answered as it is; check, try, compare and restore rules",
+            "why a request is answered as it is; check, test, compare and restore rules",
             (
                 "policy explain --client nightly-report --resource https://mcp.example.com/mcp",
                 "policy check --json",
+                "policy test expectations.yaml --rules organisation.yaml",
                 "policy diff organisation.yaml --days 30",
                 "policy history --limit 5",
             ),

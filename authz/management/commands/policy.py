@@ -11,6 +11,8 @@ from authz import decisions
 from authz.database import configuration_cache
 from authz.decisions import past_decisions, recorded_questions, rule_check, rule_history, simulation
 from authz.decisions.simulation import Level
+from authz.management import policy_expectations
+from authz.management.as_json import as_json
 from authz.management.operators import administrator
 from authz.management.policy_input import (
     event_of,
@@ -69,6 +71,13 @@ class Command(BaseCommand):
             "check", help="Which rules name what does not exist; exit code 1 if one matches nothing."
         )
         checking.add_argument("--json", action="store_true", help="As JSON, for programs.")
+        testing = actions.add_parser(
+            "test", help="Whether the rules answer as a file of expectations says; exit code 1 if they do not."
+        )
+        testing.add_argument("file", help="A YAML file with `expectations:`, or - for standard input.")
+        testing.add_argument("--rules", help="Test the rules of this configuration file, as if it were applied.")
+        testing.add_argument("--prune", action="store_true", help="With --rules: as if its rules were all there are.")
+        testing.add_argument("--json", action="store_true", help="As JSON, for programs.")
         differing = actions.add_parser("diff", help="Which rules a file adds, changes and removes, as sentences.")
         differing.add_argument("--days", type=int, default=0, help="And what it would have changed over so many days.")
         for reading in (simulating, complying, differing):
@@ -99,6 +108,8 @@ class Command(BaseCommand):
                 self._comply(options, time.time())
             case "check":
                 self._check(as_json=options["json"])
+            case "test":
+                self._test(options, time.time())
             case "history":
                 self._history(options["rule"], options["limit"])
             case "restore":
@@ -205,6 +216,22 @@ class Command(BaseCommand):
         self.stdout.write(warnings_as_json(found) if as_json else "\n".join(warnings(found)))
         if any(matches_nothing(parts) for parts in found.values()):
             raise SystemExit(1)
+
+    def _test(self, options: dict[str, Any], now: float) -> None:
+        rules = decisions.cached_rules()
+        if options["rules"]:
+            rules = compile(simulation.proposed(rules_of(options["rules"]), prune=options["prune"]))
+        found = policy_expectations.outcomes(options["file"], rules, now)
+        broken = [outcome for outcome in found if outcome.problem]
+        if options["json"]:
+            self.stdout.write(as_json([outcome.as_item() for outcome in found]))
+        for outcome in () if options["json"] else found:
+            mark = self.style.ERROR("NO") if outcome.problem else self.style.SUCCESS("ok")
+            self.stdout.write(f"{mark}  {outcome.name}{outcome.problem and f': {outcome.problem}'}")
+        if broken:
+            raise CommandError(f"{len(broken)} of {counted(len(found), 'expectation')} not met.")
+        if not options["json"]:
+            self.stdout.write(f"{counted(len(found), 'expectation')} met.")
 
     def _diff(self, options: dict[str, Any]) -> None:
         old = simulation.current()
