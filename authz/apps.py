@@ -28,6 +28,7 @@ class AuthzConfig(AppConfig):
         "authz.keys.second_factors.AT_REST",
         "authz.tokens.deferrals.AT_REST",
         "authz.notifications.webhook_secrets.AT_REST",
+        "authz.notifications.sealed_links.AT_REST",
         "authz.evidence.checkpoint_keys.AT_REST",
         "authz.evidence.destination_tokens.AT_REST",
     )
@@ -51,9 +52,10 @@ class AuthzConfig(AppConfig):
     def ready(self) -> None:
         import authz.checks  # noqa: F401  registers the system checks
         from authz.models.triggers import install
-        from authz.sign_in import form_binding, password_changes, session
+        from authz.sign_in import form_binding, password_changes, session, sign_ins
 
         session.connect()
         form_binding.connect()
+        sign_ins.connect()
         password_changes.connect()
         post_migrate.connect(install, sender=self, dispatch_uid="authz.triggers")

@@ -151,12 +151,14 @@ class PasswordCheck(Protocol):
 
 class GroupSource(Protocol):
     """Another source of group memberships (authz/sign_in/memberships.py). PREFETCH names the relation of a person that
-    `given` reads. `give_way` gets the groups that the person is given here, and returns those that this source keeps.
+    `given` reads. `named` says who gives each of them, in words. `give_way` gets the groups that the person is given
+    here, and returns those that this source keeps.
     """
 
     PREFETCH: str
 
     def given(self, user: "User") -> frozenset[str]: ...
+    def named(self, user: "User") -> Mapping[str, str]: ...
     def give_way(self, user: "User", names: Collection[str]) -> frozenset[str]: ...
 
 

@@ -20,6 +20,15 @@ def given(user: User) -> frozenset[str]:
     return frozenset(name for link in user.subject_links.all() for name in link.given)
 
 
+def named(user: User) -> dict[str, str]:
+    """Group → the issuers that give it, by name."""
+    found: dict[str, list[str]] = {}
+    for link in user.subject_links.select_related("issuer"):
+        for name in link.given:
+            found.setdefault(name, []).append(link.issuer.name or link.issuer.issuer)
+    return {name: ", ".join(sorted(set(issuers))) for name, issuers in found.items()}
+
+
 def give_way(user: User, names: Collection[str]) -> frozenset[str]:
     """`names` are given here from now on, and no other group is: those that the person stays in by an issuer's word.
 

@@ -12,6 +12,7 @@ from authz.api import (
     authorizations,
     configuration,
     cut_off,
+    invitations,
     me,
     metadata,
     notifications,
@@ -76,6 +77,7 @@ urlpatterns = [
     path("access_requests/<uuid:pk>/cancel", access_requests.Cancel.as_view(), name="api_access_request_cancel"),
     path("authorizations", authorizations.Authorizations.as_view(), name="api_authorizations"),
     path("authorizations/<uuid:pk>", authorizations.AuthorizationView.as_view(), name="api_authorization"),
+    path("people/<str:username>/invitation", invitations.Invitation.as_view(), name="api_invitation"),
     path("end_access", cut_off.CutOff.as_view(), name="api_end_access"),
     # The same under its former name.
     path("cut_off", cut_off.CutOff.as_view(), name="api_cut_off"),

@@ -53,6 +53,11 @@ class Event(StrEnum):
     SIGNED_OUT = "person:session:ended"
     FACTOR_ACCEPTED = "person:factor:accepted"
     PASSWORD_CHANGED = "person:password:changed"  # noqa: S105
+    PERSON_INVITED = "person:invitation:made"
+    INVITATION_USED = "person:invitation:used"
+    INVITATION_VOIDED = "person:invitation:voided"
+    INVITATION_REFUSED = "person:invitation:refused"
+    FACTORS_RESET = "person:factor:reset"
     PAGE_REFUSED = "person:page:refused"
     KEY_PUBLISHED = "key:signing:published"
     KEY_PROMOTED = "key:signing:promoted"

@@ -12,6 +12,7 @@ AGENTS = ListPage("Agents", "admin:authz_client_changelist")
 SERVERS = ListPage("MCP servers", "admin:authz_protectedresource_changelist")
 REQUESTS = ListPage("Access requests", "admin:authz_accessrequest_changelist")
 KEYS = ListPage("Signing keys", "admin:authz_signingkey_changelist")
+PEOPLE = ListPage("People", "admin:authz_user_changelist")
 HEALTH = ListPage("Health", "admin:index")
 
 EXPLANATIONS: Mapping[str, Explanation] = {
@@ -332,6 +333,11 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "misses what."
         ),
         Place.RULES,
+    ),
+    "invitation_unusable": Explanation(
+        "A link of an invitation was forged, used, replaced, taken back or too old; `detail` says which.",
+        "Invite the person anew, from the person’s page. Many unknown ones from one address are an attempt to guess.",
+        PEOPLE,
     ),
     "credentials_wrong": Explanation(
         "A wrong name or password at the sign-in page, or a wrong password at a repeated sign-in.",

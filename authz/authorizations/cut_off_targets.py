@@ -1,6 +1,7 @@
 """What the core can cut off (authz/authorizations/cut_off.py): a function of the identifier for each kind, None: no
 such one."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from authz.authorizations.cut_off import State, Target
@@ -10,6 +11,7 @@ from authz.models import (
     BrowserSession,
     Client,
     Consent,
+    Invitation,
     ProtectedResource,
     User,
 )
@@ -41,11 +43,17 @@ def person(identifier: str) -> Target | None:
     if user is None:
         return None
     this = User.objects.filter(pk=user.pk)
+
+    def stop() -> None:
+        this.update(is_active=False)
+        # As with sessions: a link of before must not work when the account comes back.
+        Invitation.objects.filter(user=user, used=None, voided=None).update(voided=datetime.now(UTC))
+
     return Target(
         name=user.username,
         stops="The account is disabled and signed out, and its consents are deleted.",
         state=lambda: {"active": this.values_list("is_active", flat=True).get()},
-        stop=lambda: this.update(is_active=False),
+        stop=stop,
         reinstate=lambda before, _: this.update(is_active=before["active"]),
         rows=(this,),
         authorizations=Authorization.objects.filter(user=user),

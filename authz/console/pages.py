@@ -13,7 +13,8 @@ import authz.console.cut_off
 import authz.console.health
 import authz.console.home
 import authz.console.mcp_servers
-import authz.console.people
+import authz.console.people.admin
+import authz.console.people.sign_ins
 import authz.console.rules.admin
 import authz.console.rules.history
 import authz.console.rules.matrix

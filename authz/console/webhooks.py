@@ -26,7 +26,7 @@ from authz.console.widgets.fields import LinesField
 from authz.console.widgets.toolbar import Tool
 from authz.database.transactions import unit_of_work
 from authz.models import Notification, WebhookEndpoint
-from authz.notifications import webhook_secrets
+from authz.notifications import Kind, webhook_secrets
 from authz.outbound import Role, is_fetchable
 
 STATE_TONES = {"sent": "good", "waiting": "caution", "failed": "bad"}
@@ -211,7 +211,7 @@ class NotificationAdmin(ReadOnlyAdmin):
         return chip(words[row.state], STATE_TONES[row.state])
 
     def tools(self, request: HttpRequest, obj: Notification | None) -> Sequence[Tool]:
-        if obj is None or obj.state == "sent" or not request.user.is_superuser:
+        if obj is None or obj.state == "sent" or not _may_try_again(request, obj):
             return ()
         return (Tool("Try again", reverse("admin:authz_notification_again", args=[obj.pk])),)
 
@@ -224,9 +224,9 @@ class NotificationAdmin(ReadOnlyAdmin):
 
     def again_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Try what did not arrive once more, now. Raises `PermissionDenied`."""
-        if not request.user.is_superuser:
-            raise PermissionDenied
         found = get_object_or_404(Notification, pk=pk)
+        if not _may_try_again(request, found):
+            raise PermissionDenied
         if request.method == "POST":
             # Conditional: a notification that arrived meanwhile is not sent again (invariant 3).
             tried = Notification.objects.filter(pk=pk, delivered=None).update(due=datetime.now(UTC), attempts=0)
@@ -242,3 +242,9 @@ class NotificationAdmin(ReadOnlyAdmin):
             "back": Tool(found.subject, reverse("admin:authz_notification_change", args=[pk])),
         }
         return TemplateResponse(request, "console/confirm.html", context)
+
+
+def _may_try_again(request: HttpRequest, row: Notification) -> bool:
+    # The link of an invitation is not kept once its mail is given up: the person is invited again.
+    is_without_link = row.kind == Kind.PERSON_INVITED and row.recipient_id is not None and row.sealed is None
+    return request.user.is_superuser and not is_without_link

@@ -11,6 +11,7 @@ from authz.models.deferral import Deferral
 from authz.models.event_count import EventCount, EventCountMark
 from authz.models.evidence import AuditArchive, AuditDestination, AuditSegment, CheckpointKey
 from authz.models.generation import Generation
+from authz.models.invitation import Invitation
 from authz.models.notification import Notification, WebhookEndpoint
 from authz.models.periodic_task import PeriodicTask
 from authz.models.protected_resource import ProtectedResource, Scope
@@ -41,6 +42,7 @@ __all__ = [
     "EventCount",
     "EventCountMark",
     "Generation",
+    "Invitation",
     "Notification",
     "PeriodicTask",
     "ProtectedResource",

@@ -46,6 +46,7 @@ class Notification(models.Model):
     subject = models.CharField(max_length=200)
     body = models.TextField(blank=True, default="")
     data = models.JSONField(default=dict)
+    sealed = models.BinaryField(null=True, editable=False, help_text="A link that only the mail has, encrypted.")
     created = models.DateTimeField()
     due = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)

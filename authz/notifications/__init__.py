@@ -26,6 +26,7 @@ from django.conf import settings
 
 from authz.conf import conf
 from authz.models import Notification, User, WebhookEndpoint
+from authz.notifications import sealed_links
 from authz.protocol.display_names import visible
 
 
@@ -44,12 +45,15 @@ class Kind(StrEnum):
     ACCESS_ENDS_SOON = "access_request.ends_soon"
     AGENT_WAITS = "agent.waits"
     AGENT_REJECTED = "agent.rejected"
+    PERSON_INVITED = "person.invited"
     WEBHOOK_TEST = "webhook.test"
     AGENT_ENDS_SOON = "agent.ends_soon"
     AGENT_ENDED = "agent.ended"
 
 
 _DUMMY = "django.core.mail.backends.dummy.EmailBackend"
+# Mails go nowhere, or to the log.
+WITHOUT_A_SERVER = frozenset({_DUMMY, "django.core.mail.backends.console.EmailBackend"})
 _LONGEST_SUBJECT = 150
 
 
@@ -60,6 +64,7 @@ def tell(
     subject: str,
     body: str,
     link: str = "",
+    secret_link: str = "",
     about: str = "",
     data: Mapping[str, object] | None = None,
     now: datetime | None = None,
@@ -70,8 +75,9 @@ def tell(
                  are sent also without recipients.
     subject      one line. Text from outside has to go through `plain` first, here and in `body`. body         plain
     text, without greeting or signature. link         a path of this server, such as `/account/requests/…`: the mail
-    ends with it, and it is the webhook's `url`. about        the id of the subject matter, at most 64 characters:
-    `told_about` looks it up. data         JSON for webhooks: identifiers rather than content, and never a secret.
+    ends with it, and it is the webhook's `url`. secret_link  a path that only the mail has: the outbox keeps it
+    encrypted until the mail has gone. about        the id of the subject matter, at most 64 characters: `told_about`
+    looks it up. data         JSON for webhooks: identifiers rather than content, and never a secret.
 
     Returns the people who will get a mail. Two statements. Raises only if the database does.
     """
@@ -89,6 +95,9 @@ def tell(
     told = [
         Notification(**common, recipient=user, body=f"{body}\n\n{url}" if url else body) for user in people.values()
     ]
+    if secret_link:
+        for row in told:
+            sealed_links.seal(row, f"{conf.origin}{secret_link}")
     payload = {"url": url, **(data or {})} if url else dict(data or {})
     told += [
         Notification(**common, endpoint=endpoint, data=payload)

@@ -23,7 +23,7 @@ from authz.database.due import due_at
 from authz.database.transactions import unit_of_work
 from authz.keys.secrets_at_rest import WrongKeyError
 from authz.models import Notification, WebhookEndpoint
-from authz.notifications import webhook_secrets
+from authz.notifications import sealed_links, webhook_secrets
 from authz.outbound import Cause, OutboundError, Role
 from authz.protocol import standard_webhooks
 
@@ -118,7 +118,8 @@ def _attempt(row: Notification) -> Exception | None:
         if row.recipient is not None:
             # The person as they are now: a deactivated one gets no mail.
             if row.recipient.is_active and row.recipient.email:
-                outbound.mail(row.recipient.email, row.subject, f"{row.body}\n\n-- \nGatehouse, {conf.origin}\n")
+                body = f"{row.body}{sealed_links.opened(row)}"
+                outbound.mail(row.recipient.email, row.subject, f"{body}\n\n-- \nGatehouse, {conf.origin}\n")
         elif row.endpoint is not None:
             _post(row, row.endpoint)
     except (OutboundError, WrongKeyError) as error:
@@ -159,12 +160,12 @@ def _record(row: Notification, failure: Exception | None, now: datetime) -> None
     mine = Notification.objects.filter(pk=row.pk, attempts=row.attempts, delivered=None)
     endpoints = WebhookEndpoint.objects.filter(pk__in=[row.endpoint_id] if row.endpoint_id else [])
     if failure is None:
-        mine.update(due=None, delivered=now, failure="")
+        mine.update(due=None, delivered=now, failure="", sealed=None)
         endpoints.update(delivered=now, failing_since=None, failure="")
         return
     words = _in_words(failure)
     retry = _next_attempt(row.attempts, now)
-    mine.update(due=retry, failure=words)
+    mine.update(due=retry, failure=words, **({"sealed": None} if retry is None else {}))
     endpoints.update(failure=words)
     endpoints.filter(failing_since=None).update(failing_since=now)
     if isinstance(failure, OutboundError) and failure.status == 410:

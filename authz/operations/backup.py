@@ -20,7 +20,7 @@ from django.db import connection
 from authz import audit, authorizations
 from authz.database import configuration_cache
 from authz.database.transactions import unit_of_work
-from authz.models import AuditEvent, Authorization, AuthorizationCode, BrowserSession, Consent, triggers
+from authz.models import AuditEvent, Authorization, AuthorizationCode, BrowserSession, Consent, Invitation, triggers
 from authz.operations import backup_mac, backup_schema
 
 REASON = "restored"
@@ -89,6 +89,8 @@ def _end_everything(now: datetime) -> int:
     Consent.objects.all().delete()
     AuthorizationCode.objects.filter(expires__gt=now).update(expires=now)
     BrowserSession.objects.all().delete()
+    # One that was used since would work again.
+    Invitation.objects.filter(used=None, voided=None).update(voided=now)
     return ended
 
 

@@ -18,6 +18,7 @@ from authz.models import (
     AuthorizationCode,
     BrowserSession,
     Deferral,
+    Invitation,
     Notification,
     UsedAssertion,
 )
@@ -65,6 +66,7 @@ def over(now: datetime) -> Mapping[str, QuerySet[Any]]:
         "codes": AuthorizationCode.objects.filter(expires__lt=now - KEPT_CODE),
         "assertions": UsedAssertion.objects.filter(expires__lt=now - KEPT_ASSERTION),
         "deferrals": Deferral.objects.filter(expires__lt=now - KEPT_CODE),
+        "invitations": Invitation.objects.filter(expires__lt=now - KEPT_NOTIFICATION),
         "notifications": Notification.objects.filter(created__lt=now - KEPT_NOTIFICATION),
         "status lists": status_lists.over(now),
         "sessions": BrowserSession.objects.filter(expire_date__lt=now),

@@ -6,7 +6,7 @@ and the browser in which they change it.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -16,8 +16,9 @@ from django.db.models.signals import post_save
 
 from authz import audit, authorizations
 from authz.database.transactions import in_unit_of_work, unit_of_work
-from authz.models import Authorization, AuthorizationCode, BrowserSession, Consent, User
+from authz.models import Authorization, AuthorizationCode, BrowserSession, Consent, Invitation, User
 from authz.models.user import password_replaced
+from authz.sign_in import invitations
 
 REASON = "password_changed"
 
@@ -53,6 +54,15 @@ def _switched_off(instance: User, **_: Any) -> None:
     if not instance.is_active:
         BrowserSession.objects.filter(user=instance).delete()
         AuthorizationCode.objects.filter(user=instance, used=None).update(expires=F("created"))
+        _void(instance, "disabled")
+
+
+def _void(user: User, because: str) -> None:
+    """An invitation gives the first password, and only to a person who may sign in."""
+    if not Invitation.objects.filter(user=user, used=None, voided=None).exists():
+        return
+    with nullcontext() if in_unit_of_work() else unit_of_work():
+        invitations.void(user, datetime.now(UTC), because=because)
 
 
 def _end(user: User) -> None:
@@ -69,6 +79,7 @@ def _end(user: User) -> None:
         standing = Authorization.objects.filter(pk__in=here)
     else:
         Consent.objects.filter(user=user).delete()
+    _void(user, "password set")
     ended = authorizations.end(standing, reason=REASON, now=now)
     audit.record(
         audit.Event.PASSWORD_CHANGED,

@@ -60,6 +60,7 @@ API: dict[str, dict[str, str]] = {
     "api_access_request_cancel": {"POST": "DPX"},
     "api_authorizations": LIST,
     "api_authorization": LIST,
+    "api_invitation": {"POST": "X"},
     "api_end_access": {"GET": "UPX", "POST": "PX"},
     "api_cut_off": {"GET": "UPX", "POST": "PX"},
     "api_policy_explain": LIST,
@@ -126,11 +127,13 @@ PAGES = {
     "api_reference": ("NDUPX", ""),
     "account_home": ("NDUPX", ""),
     "account_end_agent": ("NDUPX", "NDUPX"),  # what the agent may do for oneself
+    "account_sign_ins": ("NDUPX", "NDUPX"),  # one's own
     "account_requests": ("NDUPX", ""),
     "account_servers": ("NDUPX", ""),  # those that one owns, if any
     "account_server": (NO_ONE, NO_ONE),  # its owners, whatever their role: tests/console/test_own_servers.py
     "account_request": ("DUPX", "DUPX"),  # redirects a reader to the console, and others nowhere
     "account_decide": ("PX", "PX"),  # and the approvers in a rule or an MCP server
+    "account_invitation": ("", ""),  # of a link that is none: tests/sign_in/test_invitations.py has good ones
     "admin:index": ("DUPX", "DUPX"),
     "admin:health": (ADMIN, ADMIN),
     "admin:add_agent": ("DX", "DX"),
@@ -158,6 +161,9 @@ PAGES = {
     "admin:switch": (SEE, ADMIN),  # tried on everything; tests/console/test_end_access.py tries each kind
     "admin:switch_done": (SEE, SEE),
     "admin:switch_undo": (ADMIN, ADMIN),
+    "admin:end_sign_ins": (SEE, "PX"),
+    "admin:authz_user_invite": (ADMIN, ADMIN),
+    "admin:authz_user_factors": (ADMIN, ADMIN),
     "admin:authz_accessrequest_decide": ("PX", "PX"),
     "admin:authz_accessrequest_end": ("PX", "PX"),
     "admin:authz_client_switch": ("PX", "PX"),

@@ -15,7 +15,7 @@ NO_PAGE = frozenset(
     {
         "admin:login", "admin:logout", "admin:password_change", "admin:password_change_done", "admin:app_list",
         "admin:jsi18n", "admin:authz_auditevent_export", "admin:reach_matrix_export", "admin:rule_preview",
-        "admin:suggest",
+        "admin:suggest", "account_invitation",
         "admin:authz_auditdestination_checkpoint",
         "admin:authz_auditdestination_proof",
         "admin:authz_auditevent_save_view", "admin:xaa_trustedissuer_tested", "admin:connect_app_trust",
@@ -50,6 +50,7 @@ ARGUMENTS = {
     "alg": "ES256",
     "kind": "everything",
     "form": "csv",
+    "token": "nothing",
 }
 # Besides the addresses themselves: what a query makes of a page.
 ASKED = {

@@ -4,23 +4,25 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.cache import never_cache
 
 from authz.console.model_admin import ConsoleAdmin, Form
 from authz.console.navigation import Place
+from authz.console.people import invite, page, second_factors
 from authz.console.rules.naming import AsksAboutRules, settle
 from authz.console.site import console
 from authz.console.widgets.display import chip, foreign, when
 from authz.console.widgets.toolbar import Tool
 from authz.models import User
 from authz.policy.renaming import NameChange, Named
-from authz.sign_in import memberships, people
+from authz.sign_in import invitations, memberships, people
 
 _GIVEN_HERE = "Groups that are set here. An identity provider cannot remove them."
 
@@ -50,7 +52,7 @@ class PersonForm(Form):
         fields = ("username", "email", "first_name", "last_name", "is_active", "role", "groups")
         help_texts: ClassVar = {
             "username": "What rules and owners call them. Letters, digits and @ . + - _.",
-            "email": "They choose a password by “Forgot your password?”, or come through your identity provider.",
+            "email": "Invitations and notices go there. People of an identity provider are found by it.",
             "is_active": "A disabled person cannot sign in, and no token is issued for them.",
             "role": "What they may do in this console; without one, only their own page.",
         }
@@ -61,6 +63,7 @@ class PersonAdmin(ConsoleAdmin):
     place = Place("Operate", "People", "person", tab="People", order=1)
     introduction = "People who may sign in. Rules decide by their groups what agents may do for them."
     form = PersonForm
+    change_form_template = "console/person.html"
     list_display = ("person", "role_chip", "member_of", "is_on", "signed_in")
     list_filter = ("role", "is_active", "groups")
     search_fields = ("username", "email", "first_name", "last_name")
@@ -96,6 +99,8 @@ class PersonAdmin(ConsoleAdmin):
         return when(user.last_login)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        if not change:
+            obj.set_unusable_password()
         super().save_model(request, obj, form, change)
         if "email" in form.changed_data:
             people.vouch(obj)
@@ -105,9 +110,36 @@ class PersonAdmin(ConsoleAdmin):
         return False
 
     def tools(self, request: HttpRequest, obj: User | None) -> Sequence[Tool]:
-        if obj is None or not request.user.has_perm("authz.view_auditevent"):
+        if obj is None:
             return ()
-        return (Tool("Their whole story", f"{reverse('admin:story')}?subject={obj.subject}"),)
+        found = []
+        if invite.may_invite(request) and not invitations.why_not(obj):
+            found.append(Tool("Invite", reverse("admin:authz_user_invite", args=[obj.pk]), ""))
+        if request.user.has_perm("authz.view_auditevent"):
+            found.append(Tool("Event history", f"{reverse('admin:story')}?subject={obj.subject}"))
+        return found
+
+    def response_add(self, request: HttpRequest, obj: User, post_url_continue: str | None = None) -> HttpResponse:
+        if invitations.why_not(obj):
+            return super().response_add(request, obj, post_url_continue)
+        messages.success(request, f"“{obj.username}” is there. Without a password there is no way in yet.")
+        return HttpResponseRedirect(reverse("admin:authz_user_invite", args=[obj.pk]))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context, user = dict(extra_context or {}), self.get_object(request, object_id)
+        if user is not None and self.has_view_permission(request, user):
+            context |= page.context(request, user)
+        return super().change_view(request, object_id, form_url, context)
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:pk>/invite/", wrap(never_cache(invite.view)), name="authz_user_invite"),
+            path("<int:pk>/second-factors/", wrap(never_cache(second_factors.view)), name="authz_user_factors"),
+            *super().get_urls(),
+        ]
 
     def cut_off_as(self, obj: User) -> tuple[str, str] | None:
         return "person", obj.username
