@@ -11,6 +11,7 @@ from authz.api import (
     audit_evidence,
     authorizations,
     configuration,
+    configuration_schema,
     cut_off,
     invitations,
     me,
@@ -57,6 +58,7 @@ well_known = [path(".well-known/oauth-protected-resource/api", metadata.protecte
 urlpatterns = [
     path("schema", schema.Schema.as_view(), name="api_schema"),
     path("me", me.Me.as_view(), name="api_me"),
+    path("configuration_schema", configuration_schema.ConfigurationSchema.as_view(), name="api_configuration_schema"),
     path("configuration", configuration.Configuration.as_view(), name="api_configuration"),
     *section_urlpatterns(),
     path("agents", agents.Agents.as_view(), name="api_agents"),

@@ -53,7 +53,7 @@ JWKS: Mapping[str, Any] = {
 }
 CLAIM: Mapping[str, Any] = {
     "description": "The claim's value, or a list of the values that are accepted.",
-    "type": ["string", "number", "boolean", "array", "object", "null"],
+    "type": ["string", "number", "boolean", "array", "object"],
     "items": {"type": ["string", "number", "boolean"]},
     "additionalProperties": True,
 }

@@ -84,7 +84,7 @@ API: dict[str, dict[str, str]] = {
     "api_documents_inspect": {"POST": "UPX"},
     "api_subject_links": LIST,
 }
-FOR_EVERYBODY = {"api_schema"}
+FOR_EVERYBODY = {"api_schema", "api_configuration_schema"}
 # What the routes of the table are tried on: a row that is there, and a body that is taken.
 BODIES: dict[tuple[str, str], object] = {
     ("api_agents", "POST"): {"grant_types": ["client_credentials"]},
