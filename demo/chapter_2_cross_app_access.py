@@ -43,10 +43,10 @@ def tell_it(tell: Narrator, company: Gatehouse, saas: Gatehouse) -> None:
         "and trusts the company's word about the company's people.",
     )
     with company, saas:
-        for house in (company, saas):
-            tell.say(house.name, f"issuer {house.issuer}")
-            configure(house, agreed, bobs_group="engineering")
-            tell.say("", f"configured by demo/configuration/{house.name}.yaml")
+        for gatehouse in (company, saas):
+            tell.say(gatehouse.name, f"issuer {gatehouse.issuer}")
+            configure(gatehouse, agreed, bobs_group="engineering")
+            tell.say("", f"configured by demo/configuration/{gatehouse.name}.yaml")
         notes_server = Server(
             name="notes",
             command=[sys.executable, "-m", "demo.notes_server", str(port), saas.metadata_url],
@@ -60,9 +60,9 @@ def tell_it(tell: Narrator, company: Gatehouse, saas: Gatehouse) -> None:
             bob_leaves_engineering(tell, agreed, at_company, access_token)
 
 
-def configure(house: Gatehouse, agreed: Agreed, bobs_group: str) -> None:
-    template = Template((ROOT / f"demo/configuration/{house.name}.yaml").read_text())
-    house.apply(
+def configure(gatehouse: Gatehouse, agreed: Agreed, bobs_group: str) -> None:
+    template = Template((ROOT / f"demo/configuration/{gatehouse.name}.yaml").read_text())
+    gatehouse.apply(
         template.substitute(
             PASSWORD=agreed.password,
             BOBS_GROUP=bobs_group,
@@ -134,9 +134,9 @@ def bob_leaves_engineering(tell: Narrator, agreed: Agreed, at_company: agents.At
         "Both organisations take him out of the group, as their directories tell them. Nothing has to expire first.",
     )
     tell.expect(active(tell, agreed, token), "before: the token is active")
-    for house in (agreed.company, agreed.saas):
-        configure(house, agreed, bobs_group="sales")
-        tell.say(house.name, "Bob is in sales now")
+    for gatehouse in (agreed.company, agreed.saas):
+        configure(gatehouse, agreed, bobs_group="sales")
+        tell.say(gatehouse.name, "Bob is in sales now")
     refused = at_company.exchange(audience=agreed.saas.issuer, resource=agreed.notes)
     tell.expect(refused.status_code == 400, "the company issues no ID-JAG for him any more")
     tell.expect(not active(tell, agreed, token), "and the token that he had is inactive")

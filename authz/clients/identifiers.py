@@ -1,6 +1,6 @@
 """No client has the name of a person, resource or issuer, and none of these gets a client's (docs/threats.md, 37c).
 
-Rooms name what bears an identifier of theirs in `IDENTIFIERS` of their AppConfig: dotted names of functions that say
+Apps name what bears an identifier of theirs in `IDENTIFIERS` of their AppConfig: dotted names of functions that say
 what it is, such as “a trusted issuer”, or "" if it is nothing of theirs.
 """
 
