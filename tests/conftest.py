@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
+from hypothesis import HealthCheck
 
 from authz import audit, keys
 from authz.authorizations import status_lists
@@ -29,6 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()
     # Argon2 is slow on purpose; tests sign in hundreds of times.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # By default an example may take 0.2 seconds, which is longer on a machine that others use, too.
+    hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    hypothesis.settings.load_profile("shared")
     # Each client of a test would look through all static files again.
     settings.WHITENOISE_AUTOREFRESH = True
     # Made here by the process that starts the others, so that all have the same.
