@@ -6,7 +6,7 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
-from authz.models import AuditEvent, Client, Rule, User
+from authz.models import AccessRequest, AuditEvent, Client, Rule, User
 from tests.console.conftest import Page
 from tests.support.world import NOTES, SECRET, World, client
 
@@ -127,3 +127,30 @@ def test_a_developer_learns_nothing_of_other_agents_and_people(
     page = simulated(developer, **changes)
     assert answer in page
     assert 'class="decision' not in page
+
+
+# --- Asking for what was refused
+
+
+def test_an_answer_leads_to_a_form_that_asks_for_what_was_refused(gatehouse: World, developer: Browser) -> None:
+    said = refused(gatehouse, scope="mcp:write", resource=NOTES)
+    page = developer.get(path_of(said), follow=True)
+    assert page.context["ask"]
+
+    form = developer.get(page.context["ask"]).context["form"]
+
+    assert (form["resource"].value(), form["acts_for"].value()) == (NOTES, "agent")
+    answer = developer.post(
+        page.context["ask"],
+        {"resource": NOTES, "scopes": "mcp:write", "acts_for": "agent", "reason": "It tidies up at night."},
+    )
+    assert answer.status_code == 302
+    asked = AccessRequest.objects.get()
+    assert (asked.needs_rule, asked.scopes, asked.reason) == (True, ["mcp:write"], "It tidies up at night.")
+
+
+@pytest.mark.parametrize("query", ["resource=https://elsewhere.example/", "scopes=" + "x" * 2000, "acts_for=root"])
+def test_a_made_up_address_fills_in_nothing_that_is_taken(gatehouse: World, developer: Browser, query: str) -> None:
+    address = f"/console/authz/client/{client('nightly-report').pk}/ask/?{query}"
+    assert developer.get(address).status_code == 200
+    assert not AccessRequest.objects.exists()

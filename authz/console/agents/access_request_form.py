@@ -65,7 +65,11 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
     me = person(request)
     client = get_object_or_404(visible(me, Client.objects.select_related("owner")), pk=pk)
     configuration_cache.begin()
-    form = AskForm(request.POST if request.method == "POST" else None, initial={"acts_for": "agent"})
+    # What an answer to the agent leads here with; the form validates it as what is typed.
+    filled = {
+        name: request.GET[name][:LONGEST_TEXT] for name in ("resource", "scopes", "acts_for") if name in request.GET
+    }
+    form = AskForm(request.POST if request.method == "POST" else None, initial={"acts_for": "agent", **filled})
     if request.method == "POST" and form.is_valid():
         found = _asked(request, client, form)
         if found is not None:

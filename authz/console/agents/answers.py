@@ -18,6 +18,7 @@ from authz.audit import queries
 from authz.console.model_admin import person
 from authz.console.site import console
 from authz.console.widgets import names, reasons
+from authz.decisions.preflight import PERSON_GRANT
 from authz.models import AuditEvent, Client
 from authz.protocol.errors import Reason
 from authz.sign_in.roles import ASK, SIMULATE, visible
@@ -26,6 +27,7 @@ from authz.sign_in.roles import ASK, SIMULATE, visible
 RECENT, SHOWN = 100, 10
 # What the agent itself sent, of an event's detail.
 SENT = ("grant_type", "scope", "redirect_uri")
+_FOR = {True: "me", False: "agent"}
 BY_RULES = frozenset({Reason.DENIED_BY_POLICY, Reason.SCOPE_DENIED_BY_POLICY, Reason.ACCESS_DENIED_BY_POLICY})
 
 
@@ -71,7 +73,13 @@ def answer(request: HttpRequest, pk: int) -> HttpResponse:
 def _ask(request: HttpRequest, client: Client, event: AuditEvent) -> str:
     """Where access can be asked for, if the rules are the reason and an approved agent may ask."""
     may_ask = request.user.has_perm(ASK) and client.status == Client.Status.APPROVED
-    return reverse("admin:authz_client_ask", args=[client.pk]) if may_ask and event.reason in BY_RULES else ""
+    if not may_ask or event.reason not in BY_RULES:
+        return ""
+    # The form begins with what was refused: the developer has only to say why it is needed.
+    for_person = event.detail.get("grant_type", PERSON_GRANT) == PERSON_GRANT
+    asked = {"resource": event.resource, "scopes": event.detail.get("scope", ""), "acts_for": _FOR[for_person]}
+    filled = urlencode({name: value for name, value in asked.items() if value})
+    return f"{reverse('admin:authz_client_ask', args=[client.pk])}?{filled}"
 
 
 def _simulate(request: HttpRequest, event: AuditEvent) -> str:
