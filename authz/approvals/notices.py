@@ -18,17 +18,24 @@ def path_of(request: AccessRequest) -> str:
     return f"/account/requests/{request.pk}"
 
 
+_WAITS = {
+    False: ("an approval", "An agent asks for access that an approver has to decide."),
+    True: ("a rule", "No rule allows what an agent asks for. Accept or reject the draft of the narrowest one."),
+}
+
+
 def opened(request: AccessRequest, now: datetime) -> None:
     """Tell those who may decide it that it waits."""
     lately = AccessRequest.objects.filter(client=request.client, first_asked__gt=now - timedelta(hours=1))
     if lately[: MOST_AN_HOUR + 1].count() > MOST_AN_HOUR:
         return
+    what, told = _WAITS[request.needs_rule]
     _tell(
         Kind.ACCESS_REQUESTED,
         approvers.who(request, approvers.TOLD),
         request,
-        subject=f"{_agent(request)} waits for an approval at {_server(request)}",
-        lines=["An agent asks for access that an approver has to decide.", "", *_facts(request)],
+        subject=f"{_agent(request)} waits for {what} at {_server(request)}",
+        lines=[told, "", *_facts(request)],
         now=now,
     )
 
@@ -52,7 +59,8 @@ def approved(request: AccessRequest, now: datetime) -> None:
         request,
         subject=f"{_agent(request)} may use {_server(request)}",
         lines=[
-            f"{_deciders(request)} approved {' '.join(request.approved_scopes)}, until {_when(request.expires)}.",
+            f"{_deciders(request)} approved {' '.join(request.approved_scopes)}, "
+            + ("by a rule." if request.needs_rule else f"until {_when(request.expires)}."),
             "Start again in your application.",
             *_comments(request),
             "",
@@ -194,7 +202,7 @@ def _facts(request: AccessRequest) -> list[str]:
         "For": _person(request),
         "MCP server": f"{_server(request)} {request.resource}".strip(),
         "Scopes": " ".join(request.scopes),
-        "Because of": ", ".join(f"“{name}”" for name in request.context.get("rules", ())),
+        "Because of": ", ".join(f"“{name}”" for name in request.context.get("rules", ())) or "no rule allows it",
         "From": request.context.get("address") or "an unknown address",
     }
     return [f"{name + ':':12}{value}" for name, value in said.items()]

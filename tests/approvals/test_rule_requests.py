@@ -332,7 +332,8 @@ def test_the_owner_decides_on_a_page_without_a_role(gatehouse: World) -> None:
 
     address = found.redirect_chain[-1][0]
     done = gatehouse.browser.post(
-        address, hidden_fields(found) | {"decision": "approve", "scopes": [READ], "holds_for": "", "comment": "Fine."}
+        address,
+        hidden_fields(found) | {"decision": "approve", "scopes": [READ], "holds_for": "alone", "comment": "Fine."},
     )
 
     assert done.status_code == 302, done.content

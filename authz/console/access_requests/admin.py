@@ -138,7 +138,8 @@ class AccessRequestAdmin(ReadOnlyAdmin):
         if state == AccessRequest.Status.OPEN and not obj.votes.filter(by=me).exists():
             return (Tool("Decide", reverse("admin:authz_accessrequest_decide", args=[obj.pk]), ""),)
         following = self._next(request, obj)
-        if state == AccessRequest.Status.APPROVED:
+        # What a rule allows ends by changing the rule.
+        if state == AccessRequest.Status.APPROVED and not obj.needs_rule:
             end_it = Tool("End access", reverse("admin:authz_accessrequest_end", args=[obj.pk]), "danger")
             return (*following, end_it)
         return following

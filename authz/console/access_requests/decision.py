@@ -19,6 +19,7 @@ from authz.sign_in import form_binding
 
 LASTS = {"1h": "1 hour", "8h": "8 hours", "1d": "1 day", "7d": "7 days", "30d": "30 days"}
 MAX_GROUPS = 10
+ALONE, OF_GROUP = "alone", "group:"
 DECISION = "approve an access request"
 
 
@@ -49,7 +50,7 @@ class RuleRequestForm(forms.Form):
     """For a request that no rule allows: the scopes of the new rule, and its people."""
 
     scopes = DecisionForm.base_fields["scopes"]
-    holds_for = forms.ChoiceField(label="The rule is for", required=False, widget=forms.RadioSelect)
+    holds_for = forms.ChoiceField(label="The rule is for", widget=forms.RadioSelect)
     comment = forms.CharField(
         label="Reason",
         required=False,
@@ -67,8 +68,9 @@ class RuleRequestForm(forms.Form):
             del self.fields["holds_for"]
         else:
             groups = rule_requests.groups_of(request)[:MAX_GROUPS]
-            people = [("", f"{request.user.username} alone"), *((name, f"Everyone in {name}") for name in groups)]
-            fields["holds_for"].choices, fields["holds_for"].initial = people, ""
+            everyone = [(f"{OF_GROUP}{name}", f"Everyone in {name}") for name in groups]
+            people = [(ALONE, f"{request.user.username} alone"), *everyone]
+            fields["holds_for"].choices, fields["holds_for"].initial = people, ALONE
 
 
 def _scope_choices(request: AccessRequest) -> list[tuple[str, str]]:
@@ -111,6 +113,10 @@ def known_of(found: AccessRequest) -> dict[str, Any]:
     }
 
 
+def title_of(found: AccessRequest) -> str:
+    return "Accept the rule, or reject it?" if found.needs_rule else "Approve or deny?"
+
+
 def shown_of(found: AccessRequest) -> tuple[object, ...]:
     """What the page shows of a request, without what changes by itself: how often it was asked, and similar cases."""
     resource = ProtectedResource.objects.filter(identifier=found.resource).first()
@@ -133,7 +139,8 @@ def shown_of(found: AccessRequest) -> tuple[object, ...]:
 def _decide(request: HttpRequest, found: AccessRequest, given: dict[str, Any]) -> None:
     by, now = person(request), datetime.now(UTC)
     if request.POST.get("decision") == "approve" and found.needs_rule:
-        group = given.get("holds_for", "")
+        holds_for = given.get("holds_for", ALONE)
+        group = "" if holds_for == ALONE else holds_for.removeprefix(OF_GROUP)
         accepted_rules.accept(found, by=by, scopes=given["scopes"], group=group, comment=given["comment"], now=now)
         messages.success(request, "Accepted: the rule is in force.")
     elif request.POST.get("decision") == "approve":

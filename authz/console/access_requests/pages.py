@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from authz.approvals import approvers, voting
-from authz.console.access_requests.decision import DECISION, decide_by_form, known_of, shown_of
+from authz.console.access_requests.decision import DECISION, decide_by_form, known_of, shown_of, title_of
 from authz.console.model_admin import person
 from authz.console.site import console
 from authz.console.widgets.toolbar import Tool
@@ -34,7 +34,7 @@ def decide(request: HttpRequest, pk: UUID) -> HttpResponse:
     if form is None:
         return redirect("admin:authz_accessrequest_change", pk)
     known = {**known_of(found), "shown_field": form_binding.field(request, DECISION, *shown_of(found))}
-    context = {**console.each_context(request), **known, "title": "Approve or deny?", "form": form}
+    context = {**console.each_context(request), **known, "title": title_of(found), "form": form}
     return TemplateResponse(request, "console/access_request.html", context)
 
 

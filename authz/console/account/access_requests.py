@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from authz.approvals import access_requests, approvers, voting
-from authz.console.access_requests.decision import DECISION, decide_by_form, known_of, shown_of
+from authz.console.access_requests.decision import DECISION, decide_by_form, known_of, shown_of, title_of
 from authz.console.model_admin import person
 from authz.console.widgets import names
 from authz.models import AccessRequest
@@ -91,4 +91,4 @@ def decide_for_others(request: HttpRequest, pk: UUID) -> HttpResponse:
     if form is None:
         return redirect("account_requests")
     known = {**known_of(found), "shown_field": form_binding.field(request, DECISION, *shown_of(found))}
-    return render(request, "account/decide.html", {**known, "title": "Approve or deny?", "form": form})
+    return render(request, "account/decide.html", {**known, "title": title_of(found), "form": form})
