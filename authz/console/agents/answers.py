@@ -14,11 +14,11 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from authz import audit
 from authz.audit import queries
 from authz.console.model_admin import person
 from authz.console.site import console
 from authz.console.widgets import names, reasons
-from authz.decisions.preflight import PERSON_GRANT
 from authz.models import AuditEvent, Client
 from authz.protocol.errors import Reason
 from authz.sign_in.roles import ASK, SIMULATE, visible
@@ -76,7 +76,7 @@ def _ask(request: HttpRequest, client: Client, event: AuditEvent) -> str:
     if not may_ask or event.reason not in BY_RULES:
         return ""
     # The form begins with what was refused: the developer has only to say why it is needed.
-    for_person = event.detail.get("grant_type", PERSON_GRANT) == PERSON_GRANT
+    for_person = event.event == audit.Event.AUTHORIZATION_REFUSED or event.subject not in {"", event.client_id}
     asked = {"resource": event.resource, "scopes": event.detail.get("scope", ""), "acts_for": _FOR[for_person]}
     filled = urlencode({name: value for name, value in asked.items() if value})
     return f"{reverse('admin:authz_client_ask', args=[client.pk])}?{filled}"
