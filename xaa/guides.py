@@ -42,6 +42,7 @@ class Guide:
     may_create      whether all who have an account there may become a person here.
     """
 
+    text: str = ""  # where the preset's own is about another use
     ask: str = ""
     example: str = ""
     steps: tuple[str, ...] = ()
@@ -65,6 +66,7 @@ _GATEHOUSE = "https://auth.example.com/o"
 GUIDES: Final[Mapping[Use, Mapping[str, Guide]]] = {
     Use.PEOPLE: {
         "okta": Guide(
+            text="People sign in at Okta.",
             ask="Your Okta domain",
             example="acme.okta.com",
             steps=(
@@ -76,6 +78,8 @@ GUIDES: Final[Mapping[Use, Mapping[str, Guide]]] = {
             ),
         ),
         "entra": Guide(
+            text="People sign in at Microsoft Entra ID. It does not say that it verified an address, so addresses count"
+            " only in the domains that you name.",
             ask="Your tenant’s id",
             example="8c4f1d0e-0000-4000-8000-000000000000",
             steps=(
@@ -117,6 +121,7 @@ GUIDES: Final[Mapping[Use, Mapping[str, Guide]]] = {
             ),
         ),
         "gatehouse": Guide(
+            text="People sign in at another organisation's Gatehouse.",
             ask="Its issuer",
             example=_GATEHOUSE,
             steps=(
@@ -139,6 +144,7 @@ GUIDES: Final[Mapping[Use, Mapping[str, Guide]]] = {
     },
     Use.AGENTS: {
         "okta": Guide(
+            text="Okta issues ID-JAGs (Cross App Access) for your people, which agents present here.",
             ask="Your Okta domain",
             example="acme.okta.com",
             steps=(
@@ -232,6 +238,11 @@ GUIDES: Final[Mapping[Use, Mapping[str, Guide]]] = {
 
 def preset_of(name: str) -> Preset:
     return OTHER if name == "other" else presets.PRESETS[name]
+
+
+def text_of(use: Use, name: str) -> str:
+    """When to take it, in a sentence or two."""
+    return GUIDES[use][name].text or preset_of(name).situation
 
 
 def issuer_of(name: str, text: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from authz.models import AuditEvent, User
 from cimd import client_identifier, gallery
 from cimd.gallery import APPS, Server
 from cimd.models import Policy
+from tests.cimd.discovered import CALLBACK, find
 from tests.cimd.test_console import browser
 from tests.support import world
+from tests.support.document_host import DocumentHost
 from tests.support.races import at_once
 from tests.support.world import NOTES, World
 
@@ -136,8 +139,18 @@ def test_two_hosts_at_the_same_moment_are_both_trusted(alice: Browser) -> None:
     assert set(Policy.objects.get().trusted_hosts) == {"claude.ai", "zed.dev"}
 
 
-def test_a_first_token_is_seen(alice: Browser) -> None:
+def test_a_card_says_whether_the_app_was_seen_and_when_its_first_token_was(
+    trusting: World, documents: DocumentHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = documents.document(redirect_uris=[CALLBACK])
+    monkeypatch.setattr(gallery, "APPS", (replace(APPS[0], url=url, host="localhost"),))
+    alice = browser("alice", User.Role.ADMINISTRATOR)
     assert "It has not been seen here yet." in alice.get(PAGE).content.decode()
+    find(url)
+    assert "It has asked, and has no token yet." in alice.get(PAGE).content.decode()
+    code = trusting.authorize(client_id=url, redirect_uri=CALLBACK)["code"]
+    assert trusting.redeem(code, client_id=url, redirect_uri=CALLBACK).status_code == 200
+    assert "First token:" in alice.get(PAGE).content.decode()
 
 
 def test_an_agent_of_another_organisation_leads_to_both_ways(alice: Browser) -> None:

@@ -219,6 +219,11 @@ class TestAttacks:
         assert upstream.come_back(real).status_code == 302
         assert upstream.browser.session[SESSION_KEY] == str(person("bob").pk)
 
+    @pytest.mark.parametrize("name", ["a.b", "%F0%9F%94%91", "x" * 500, "../admin"])
+    def test_junk_in_the_place_of_an_issuers_name_is_no_crash(self, company: Company, name: str) -> None:
+        answer: Any = Browser().get(f"/accounts/oidc/{name}/login/callback/", {"state": "test-x", "code": "a"})
+        assert answer.status_code in {302, 404}
+
     def test_another_browser_cannot_finish_it(self, upstream: Upstream) -> None:
         state = begin(upstream)["state"]
         upstream.browser = browser("alice", User.Role.ADMINISTRATOR)

@@ -56,7 +56,7 @@ def _choice(use: Use, name: str) -> dict[str, str]:
     preset = guides.preset_of(name)
     label = "Another issuer" if name == "other" and use is not Use.PEOPLE else preset.label
     address = reverse("admin:add_issuer_as", args=[use.value, name])
-    return {"title": label, "text": preset.situation, "url": address, "letters": label[:2]}
+    return {"title": label, "text": guides.text_of(use, name), "url": address, "letters": label[:2]}
 
 
 @console.page("xaa/trustedissuer/new/<slug:use>/<slug:preset>/", "add_issuer_as")
@@ -129,7 +129,13 @@ def copied(issuer: str, use: Use) -> dict[str, Any]:
 def _page(request: HttpRequest, use: Use, name: str, context: Mapping[str, Any]) -> HttpResponse:
     guide, preset = guides.GUIDES[use][name], guides.preset_of(name)
     title = f"{TITLES[use]} {preset.label}"
-    shared = {**console.each_context(request), "title": title, "use": use.value, "guide": guide, "preset": preset}
+    shared = {
+        **console.each_context(request),
+        "title": title,
+        "use": use.value,
+        "guide": guide,
+        "text": guides.text_of(use, name),
+    }
     return TemplateResponse(request, "console/issuer_new_form.html", {**shared, **context})
 
 

@@ -26,7 +26,7 @@ from xaa.sign_in import trial
 from xaa.sign_in.trial import OverError, Result
 
 
-@console.page("xaa/trustedissuer/tested/<slug:provider>/", "xaa_trustedissuer_tested")
+@console.page("xaa/trustedissuer/tested/<str:provider>/", "xaa_trustedissuer_tested")
 @never_cache
 def tested(request: HttpRequest, provider: str) -> HttpResponse:
     """Where a test ends. Its state is good once, in the browser and for the administrator that began it."""
