@@ -20,9 +20,11 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
 T = TypeVar("T")
+# How many greenlets are kept for the requests to come.
+KEPT = 64
 # Seconds between two looks at requests that wait too long. Deadlines are as exact as that.
 TICK = 0.025
 # Seconds after which a request is slow: the client may be gone, and its connection does not count (postgresql/pool.py).
@@ -40,14 +42,32 @@ class ClientGoneError(BaseException):
     """The client has closed its connection, or the server stops: the request ends where it is."""
 
 
-class Request(greenlet, Generic[T]):
+class _Stack(greenlet):
+    """A greenlet that runs one request after the other. The first calls of a new one are in memory that the system has
+    to map, which takes as long as a dozen statements.
+    """
+
+    request: "Request[Any] | None" = None
+
+    def run(self) -> None:
+        while self.request is not None:
+            self.request.do_work()
+            self.request = None
+            assert self.parent is not None  # noqa: S101  it has been begun from the loop
+            self.parent.switch()
+
+
+class Request(Generic[T]):
     """A request under way. `database` is what the pool lends it."""
 
+    _outcome: T
+    _failure: BaseException | None = None
+
     def __init__(self, loop: AbstractEventLoop, work: Callable[[], T]) -> None:
-        super().__init__(work)
-        self._loops = getcurrent()
+        self._work, self._stack = work, _free_stack()
+        self._stack.request = self
         # Context variables are its own, as those of a task are.
-        self.gr_context = copy_context()
+        self._stack.gr_context = copy_context()
         self.loop = loop
         self.database: Any = None
         self.is_client_gone = False
@@ -64,9 +84,8 @@ class Request(greenlet, Generic[T]):
 
     async def answered(self, watch: Callable[[], Awaitable[object]] | None) -> T:
         self._watch = watch
-        outcome = self._go_on()
-        if self.dead:
-            return outcome
+        if self._goes_on():
+            return self._outcome
         self._over = self.loop.create_future()
         try:
             return await self._over
@@ -99,29 +118,38 @@ class Request(greenlet, Generic[T]):
     def _finish_or_pause(self) -> None:
         assert self._over is not None  # noqa: S101  it has paused
         try:
-            outcome = self._go_on()
+            is_over = self._goes_on()
         except BaseException as error:  # raised where the answer is awaited
             if not self._over.done():
                 self._over.set_exception(error)
         else:
-            if self.dead and not self._over.done():
-                self._over.set_result(outcome)
+            if is_over and not self._over.done():
+                self._over.set_result(self._outcome)
 
-    def _go_on(self) -> T:
+    def _goes_on(self) -> bool:
+        """Run it until it waits again. Whether it is over. Raises what it raises."""
         self._stop_listening()
         # Django keeps database connections by task where a loop is running, and refuses to use them there. While the
         # greenlet runs, the thread is as good as one without a loop.
         asyncio._set_running_loop(None)
         try:
-            outcome: T = self.switch()
+            self._stack.switch()
         finally:
             asyncio._set_running_loop(self.loop)
             while _to_call:
                 self.loop.call_soon(_to_call.pop())
-        if not self.dead:
+        if self._stack.request is self:
             self._listen()
             _keep_ticking(self.loop)
-        return outcome
+            return False
+        _keep(self._stack)
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            try:
+                raise failure
+            finally:
+                del failure  # its traceback has this call, which would hold it
+        return True
 
     def _listen(self) -> None:
         """Have the loop watch the socket that the request waits for."""
@@ -146,6 +174,14 @@ class Request(greenlet, Generic[T]):
 
     # --- From inside: nothing here may call the loop ---
 
+    def do_work(self) -> None:
+        try:
+            self._outcome = self._work()
+        except GreenletExit:  # the process ends
+            raise
+        except BaseException as failure:  # raised where the answer is awaited
+            self._failure = failure
+
     def pause(self, until: float) -> None:
         """Leave the greenlet. It goes on at the next `wake()`, or soon after `until` (by the monotonic clock). Raises
         `ClientGoneError`.
@@ -154,7 +190,8 @@ class Request(greenlet, Generic[T]):
             self._until, self._paused = until, time.monotonic()
             _waiting[self] = None
             try:
-                self._loops.switch()
+                assert self._stack.parent is not None  # noqa: S101  it has been begun from the loop
+                self._stack.parent.switch()
             finally:
                 del _waiting[self]
                 self.is_slow = False
@@ -191,7 +228,7 @@ class Request(greenlet, Generic[T]):
 def current() -> Request[Any] | None:
     """The request that is running here; None in a thread of its own, and outside requests."""
     running = getcurrent()
-    return running if type(running) is Request else None
+    return running.request if type(running) is _Stack else None
 
 
 def call_soon(function: Callable[[], object]) -> None:
@@ -209,6 +246,22 @@ async def run(work: Callable[[], T], watch: Callable[[], Awaitable[object]] | No
     return await Request(asyncio.get_running_loop(), work).answered(watch)
 
 
+def _free_stack() -> _Stack:
+    here = getcurrent()
+    while _free:
+        stack = _free.pop()
+        if stack.parent is here:  # tests have several loops
+            return stack
+    return _Stack(parent=here)
+
+
+def _keep(stack: _Stack) -> None:
+    if len(_free) < KEPT:
+        stack.gr_context = None
+        _free.append(stack)
+
+
+_free: list[_Stack] = []
 _waiting: dict[Request[Any], None] = {}
 _to_call: list[Callable[[], object]] = []
 _ticking: set[AbstractEventLoop] = set()

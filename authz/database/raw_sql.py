@@ -6,7 +6,7 @@ statements are observed (tests, DEBUG), and in a broken transaction. Errors are 
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache
@@ -42,13 +42,23 @@ def read_ahead(*statements: Statement) -> None:
         return
     database = _database()
     database.ensure_connection()
-    found = {}
+    _ahead.set({statement: answer.fetchall() for statement, answer in _executed_together(database, statements)})
+
+
+def _executed_together(
+    database: BaseDatabaseWrapper, statements: Sequence[Statement]
+) -> Iterator[tuple[Statement, Any]]:
+    if not _is_observed(database):
+        with database.wrap_database_errors:
+            found = database.connection.run(*statements)
+        if found is not None:
+            yield from zip(statements, found, strict=True)
+            return
     sql = ";".join(sql for sql, _ in statements)
     cursor = _execute(sql, [value for _, parameters in statements for value in parameters])
     for statement in statements:
-        found[statement] = cursor.fetchall()
+        yield statement, cursor
         cursor.nextset()
-    _ahead.set(found)
 
 
 def borrow() -> None:
@@ -90,20 +100,41 @@ def write(sql: str, parameters: Sequence[Any] = ()) -> int:
 def _execute(sql: str, parameters: Sequence[Any]) -> Any:
     database = _database()
     driver = database.connection
-    if driver is None or database.execute_wrappers or database.queries_logged or database.needs_rollback:
+    if _is_observed(database):
         return _through_django(database, sql, parameters)
     try:
-        return driver.execute(_native(sql) if database.vendor == "sqlite" else sql, parameters)
+        if database.vendor == "sqlite":
+            return driver.execute(_native(sql), parameters)
+        found = driver.run((sql, parameters))
+        return driver.execute(sql, parameters) if found is None else found[0]
     except Exception:
         # The driver's errors become Django's; other errors stay as they are.
         with database.wrap_database_errors:
             raise
 
 
+def _is_observed(database: BaseDatabaseWrapper) -> bool:
+    """Whether statements go through Django's cursor: it opens the connection, tells those that watch, and refuses in a
+    broken transaction.
+    """
+    return bool(
+        database.connection is None or database.execute_wrappers or database.queries_logged or database.needs_rollback
+    )
+
+
 def _through_django(database: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) -> Any:
     cursor = database.cursor()
     cursor.execute(sql, parameters)
     return cursor
+
+
+def check_connection() -> None:
+    """What Django does by a signal before each request, for requests that send none."""
+    database = _database()
+    if database.connection is not None:
+        database.close_if_unusable_or_obsolete()
+        # The first statement of each request finds out whether it is alive (authz/database/configuration_cache.py).
+        database.health_check_done = True  # type: ignore[attr-defined]  # the stubs do not know it
 
 
 def timestamp(value: datetime) -> datetime | str:

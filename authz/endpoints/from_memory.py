@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 # Seconds. A node that cannot reach the database does not learn of a key that was withdrawn; so it forgets in time.
 LONGEST_SECONDS = 600.0
-# Seconds for which a PostgreSQL event loop gives an answer again without asking. Clients keep it for minutes.
+# Seconds for which an event loop gives an answer again without asking the database. Clients keep it for minutes.
 YOUNG_SECONDS = 1.0
 
 

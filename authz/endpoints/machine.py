@@ -1,6 +1,5 @@
 """What every machine endpoint has in common: methods, CORS, the snapshot, JSON refusals, and never a 500 in HTML."""
 
-import json
 import logging
 import secrets
 import time
@@ -16,13 +15,14 @@ from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 
 from authz import audit
-from authz.database import concurrency, configuration_cache, raw_sql
+from authz.database import concurrency, configuration_cache, greenlets, raw_sql
 from authz.database.locks import leave_if_locked
 from authz.database.raw_sql import Statement
 from authz.endpoints import reference
 from authz.endpoints.from_memory import YOUNG_SECONDS, Memory, refreshed_by
 from authz.limits.addresses import client_address
 from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
+from authz.protocol import compact_json
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.numbers import number
 from authz.protocol.params import MAXIMUM_BODY, Params, parse_form
@@ -114,7 +114,7 @@ _HARDENING = {
 }
 
 
-_json = json.JSONEncoder(separators=(",", ":")).encode
+_json = compact_json.writer()
 
 
 def machine_endpoint(
@@ -181,8 +181,7 @@ def _remembered(view: View) -> View:
         return answer
 
     def fresh_or_kept(request: Request) -> Answer:
-        # Where asking is a round trip.
-        if raw_sql.reads_ahead() and (young := memory.recall(YOUNG_SECONDS)) is not None:
+        if greenlets.current() is not None and (young := memory.recall(YOUNG_SECONDS)) is not None:
             return _copy(young)
         try:
             return fresh(request)

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from authz.protocol import strict_json
+from authz.protocol import compact_json, strict_json
 from authz.protocol.jose_algorithms import ALGORITHMS as _ALGORITHMS
 from authz.protocol.jose_algorithms import may_sign
 from authz.protocol.jwks import MAX_KID, MIN_RSA_BITS, Key, KeySetError, PrivateKey, candidates, public_jwk, read
@@ -256,7 +256,7 @@ def _time(claims: Mapping[str, Any], name: str, *, required: bool) -> float | No
 # --- Minting -------------------------------------------------------------------------------------------------------
 
 
-_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_json = compact_json.writer(ensure_ascii=False, allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True)

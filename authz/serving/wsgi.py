@@ -19,11 +19,10 @@ people = get_wsgi_application()
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
-from django.db import connection
 
 from authz import audit
 from authz.conf import conf
-from authz.database import concurrency, greenlets
+from authz.database import concurrency, greenlets, raw_sql
 from authz.endpoints import health, introspection, jwks, metadata, metrics, revocation, token
 from authz.endpoints.machine import BEGAN, MachineRequest, Response, View, json_response, request_id
 from authz.limits.addresses import client_address
@@ -89,9 +88,6 @@ def answer(view: View, environ: dict[str, Any]) -> Response:
     """The response of a machine endpoint."""
     # On PostgreSQL the pool does this for a greenlet (authz/database/postgresql/pool.py).
     is_pooled = not settings.IS_SQLITE and greenlets.current() is not None
-    if not getattr(view, "needs_no_database", False) and not is_pooled and connection.connection is not None:
-        # Django does this by a signal that is not sent here. It may query the database.
-        connection.close_if_unusable_or_obsolete()
-        # The first statement of each request finds out whether it is alive (authz/database/configuration_cache.py).
-        connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs do not know it
+    if not getattr(view, "needs_no_database", False) and not is_pooled:
+        raw_sql.check_connection()
     return view(MachineRequest(environ))

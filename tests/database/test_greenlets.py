@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
+from greenlet import getcurrent
 
 from authz.database import greenlets
 from authz.database.greenlets import READ, WRITE, ClientGoneError, NotInTimeError, Request
@@ -168,3 +169,22 @@ def test_only_of_a_slow_request_the_client_is_watched() -> None:
     assert watched == []
     asyncio.run(ask(0.2))
     assert watched == ["watched"]
+
+
+def test_a_request_finds_nothing_of_the_one_that_had_its_greenlet_before() -> None:
+    """Attack: what is recorded of one request carries the address of the one before it."""
+    seen: list[tuple[int, str]] = []
+
+    def work() -> None:
+        seen.append((id(getcurrent()), _whose.get()))
+        _whose.set("Alice's")
+        raise KeyError
+
+    async def both() -> None:
+        for _ in range(2):
+            with pytest.raises(KeyError):
+                await greenlets.run(work)
+
+    asyncio.run(both())
+    (first, before), (second, after) = seen
+    assert (first, before) == (second, after) == (first, "no one's")

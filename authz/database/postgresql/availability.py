@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from greenlet import getcurrent
 
+from authz.database import greenlets
+
 # Seconds between two tries of a database that did not answer.
 RETRY_SECONDS = 1.0
 
@@ -34,7 +36,7 @@ class Availability:
         if self._next_try is None:
             return True
         with self._lock:
-            now, me = self._clock(), id(getcurrent())  # each thread has a greenlet, too
+            now, me = self._clock(), id(greenlets.current() or getcurrent())  # each thread has a greenlet, too
             # Trying takes several statements.
             if self._next_try is None or self._trying == me or now >= self._next_try:
                 self._next_try, self._trying = now + seconds + RETRY_SECONDS, me

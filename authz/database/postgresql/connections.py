@@ -21,6 +21,7 @@ from authz.conf import conf
 from authz.database import concurrency, greenlets
 from authz.database.greenlets import ClientGoneError, NotInTimeError, Request
 from authz.database.postgresql.availability import availability
+from authz.database.postgresql.prepared import Found, Prepared, Statement
 
 # Seconds for a statement that may change all rows of a table.
 LONG_SECONDS = 120
@@ -65,6 +66,7 @@ class BoundedConnection(psycopg.Connection[Any]):
     begins = commits = False
     # The statement that brought the end along has been sent.
     has_committed = False
+    _own: Prepared | None = None
 
     def wait(self, gen: Any, *rest: Any, **more: Any) -> Any:
         """What the driver's generator gives in the end. In a greenlet the loop answers others meanwhile. Raises
@@ -94,6 +96,23 @@ class BoundedConnection(psycopg.Connection[Any]):
                 wanted = gen.send(request.wait_for_socket(self.pgconn.socket, wanted, until))
         except StopIteration as end:
             return end.value
+
+    def run(self, *statements: Statement) -> list[Found] | None:
+        """What each of them gives, in one round trip (authz/database/postgresql/prepared.py). None: they have to go by
+        a cursor, such as those of a transaction that has begun, and all where a pooler gives each another session.
+        """
+        if conf.database_pooler or not self.autocommit or self._pipeline is not None or not self._is_idle():
+            return None
+        if self._own is None:
+            self._own = Prepared(self)
+        if not self._own.takes(statements):
+            return None
+        self.begin_statement()
+        try:
+            found: list[Found] = self.wait(self._own.run(statements))
+        finally:
+            self.end_statement()
+        return found
 
     def begin_statement(self) -> None:
         """Raises `NoAnswer` where the database is known to hang, and `ClientGoneError`."""

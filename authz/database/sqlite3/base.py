@@ -297,7 +297,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Called before each request."""
         if self.connection is not None and not self.in_atomic_block and self._opened != self._there():
             self.close()
-        super().close_if_unusable_or_obsolete()
+        # What else Django looks for costs a statement, and is there only after an error or where a connection ages.
+        if self.errors_occurred or self.close_at is not None or not self.autocommit:
+            super().close_if_unusable_or_obsolete()
 
     def _there(self) -> Identity:
         """The file that is now at the database's path."""
