@@ -11,7 +11,9 @@ CONNECTIONS = 16
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Requests a second, and the median and 99th percentile of latency in milliseconds; `failed` are not 2xx or 3xx."""
+    """Requests a second, and the median and 99th percentile of latency in milliseconds; `failed` are not 2xx or 3xx, or
+    had no answer.
+    """
 
     per_second: float
     p50: float
@@ -28,12 +30,13 @@ def run(url: str, script: str, *, seconds: int) -> Figures:
         path.write_text(script)
         command = ["wrk", f"-c{CONNECTIONS}", "-t1", f"-d{seconds}s", "--latency", "-s", str(path), url]
         output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
-    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+    unanswered = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)
     return Figures(
         per_second=float(_found(r"Requests/sec:\s+([\d.]+)", output)),
         p50=_milliseconds(_found(r"\n\s+50%\s+(\S+)", output)),
         p99=_milliseconds(_found(r"\n\s+99%\s+(\S+)", output)),
-        failed=int(failed.group(1)) if failed else 0,
+        failed=sum(int(count) for found in (refused, unanswered) if found for count in found.groups()),
     )
 
 
