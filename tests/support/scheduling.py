@@ -25,6 +25,7 @@ WAITING = (
     "tests/serving/",
     "tests/operations/test_faults.py",
     "tests/operations/test_first_start.py",
+    "tests/operations/test_rolling_upgrade.py",
     "tests/database/test_pgbouncer.py",
     "tests/database/test_deadline.py",
     "tests/attacks/test_14_old_rules.py",
