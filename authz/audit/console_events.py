@@ -9,4 +9,5 @@ class ConsoleEvent(StrEnum):
     PROTECTION_FOUND = "console:protection:found"
     REFUSED = "console:request:refused"
     AUDIT_EXPORTED = "audit:events:exported"
+    DESTINATION_TESTED = "audit:destination:tested"
     REACH_EXPORTED = "policy:reach:exported"

@@ -48,6 +48,7 @@ _HEADLINES = {
     "agent:status:retired": "Agent retired",
     "agent:secret:made": "New secret made",
     "audit:events:archived": "Audit archived",
+    "audit:destination:tested": "Destination of the audit tested",
     "audit:events:exported": "Audit exported",
     "cimd:document:first_seen": "Metadata document first seen",
     "cimd:document:fetch_failed": "Metadata document could not be fetched",

@@ -14,7 +14,6 @@ from django.urls import reverse
 
 from authz.authorizations import cut_off
 from authz.console.model_admin import person
-from authz.console.navigation import Place
 from authz.console.site import console
 from authz.models import CutOff
 from authz.sign_in import form_binding
@@ -22,7 +21,6 @@ from authz.sign_in.roles import SEE_CUT_OFFS, may_cut_off, may_undo
 
 EVERYTHING = "everything"
 FORM = "end access"
-SHOWN = 50
 # The kinds in the console's words.
 WORDS = {"client": "agent", "resource": "MCP server", "session": "sign-in", "document": "document version"}
 
@@ -42,27 +40,10 @@ class EverythingForm(EndAccessForm):
         return ""
 
 
-@console.page(
-    "switch/", "switch_overview", place=Place("Decide", "End access", "end", order=2), permission=SEE_CUT_OFFS
-)
-def overview(request: HttpRequest) -> HttpResponse:
-    """The recently ended accesses, and the way to end everything."""
-    _require_sight(request)
-    rows = list(CutOff.objects.order_by("-id")[:SHOWN])
-    context = {
-        **console.each_context(request),
-        "title": "End access",
-        "rows": [_shown(request, row) for row in rows],
-        "may_end_everything": may_cut_off(person(request), EVERYTHING, ""),
-        "gone": cut_off.GONE_FOR_GOOD,
-    }
-    return TemplateResponse(request, "console/end_access.html", context)
-
-
 @console.page("switch/<str:kind>/", "switch")
 def target_page(request: HttpRequest, kind: str) -> HttpResponse:
     """GET: what would end. POST: end it. Raises `PermissionDenied` or `Http404`."""
-    _require_sight(request)
+    require_sight(request)
     identifier = request.GET.get("id", "")
     may = may_cut_off(person(request), kind, identifier)
     if request.method == "POST" and not may:
@@ -113,12 +94,12 @@ def target_page(request: HttpRequest, kind: str) -> HttpResponse:
 @console.page("switch/done/<int:pk>/", "switch_done")
 def done(request: HttpRequest, pk: int) -> HttpResponse:
     """What has ended."""
-    _require_sight(request)
+    require_sight(request)
     row = get_object_or_404(CutOff, pk=pk)
     context = {
         **console.each_context(request),
         "title": "Access has ended",
-        "shown": _shown(request, row),
+        "shown": shown(request, row),
         "gone": cut_off.GONE_FOR_GOOD,
     }
     return TemplateResponse(request, "console/end_access_done.html", context)
@@ -127,7 +108,7 @@ def done(request: HttpRequest, pk: int) -> HttpResponse:
 @console.page("switch/undo/<int:pk>/", "switch_undo")
 def undo(request: HttpRequest, pk: int) -> HttpResponse:
     """GET: what comes back. POST: give it back. Raises `PermissionDenied`."""
-    _require_sight(request)
+    require_sight(request)
     row = get_object_or_404(CutOff, pk=pk)
     if not may_undo(person(request), row):
         raise PermissionDenied
@@ -142,7 +123,7 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         **console.each_context(request),
         "title": "Allow new requests?",
-        "shown": _shown(request, row),
+        "shown": shown(request, row),
         "problem": problem,
         "gone": cut_off.GONE_FOR_GOOD,
     }
@@ -154,12 +135,12 @@ def address(kind: str, identifier: str) -> str:
     return f"{reverse('admin:switch', args=[kind])}?{urlencode({'id': identifier})}"
 
 
-def _require_sight(request: HttpRequest) -> None:
+def require_sight(request: HttpRequest) -> None:
     if not request.user.has_perm(SEE_CUT_OFFS):
         raise PermissionDenied
 
 
-def _shown(request: HttpRequest, row: CutOff) -> dict[str, Any]:
+def shown(request: HttpRequest, row: CutOff) -> dict[str, Any]:
     return {
         "row": row,
         "kind": WORDS.get(row.kind, row.kind),

@@ -121,7 +121,7 @@ def _tell(row: QuerySet[AuditDestination]) -> dict[str, Any]:
     except Exception as error:  # any failure stops this destination only
         if not isinstance(error, (OutboundError, OSError, WrongKeyError, DeliveryError)):
             logger.exception("telling the audit to %s failed", row.get().name)
-        failure = _told(error)[:200].replace("\0", "")
+        failure = in_words(error)[:200].replace("\0", "")
         rest = min(REST * 2 ** min(row.get().failures, 10), LONGEST_REST)
         return {
             "failures": F("failures") + 1,
@@ -132,7 +132,8 @@ def _tell(row: QuerySet[AuditDestination]) -> dict[str, Any]:
     return {}
 
 
-def _told(error: Exception) -> str:
+def in_words(error: Exception) -> str:
+    """Why a delivery failed."""
     if isinstance(error, OutboundError):
         more = [error.detail, f"status {error.status}" if error.status else ""]
         return " ".join([error.cause.sentence, f"({error.cause.value})", *filter(None, more)])

@@ -70,6 +70,11 @@ def send_checkpoint(to: str, note: str, token: str) -> None:
         outbound.fetch(Role.AUDIT_COLLECTOR, to, headers=headers, body=note.encode())
 
 
+def touch(to: str) -> None:
+    """Whether a file target can be written, as `_append` would find it. Raises OSError."""
+    _append(to, "")
+
+
 def read_file(to: str) -> str:
     """The content of a file target; empty if it does not exist yet."""
     name = _file_name(to)

@@ -182,6 +182,10 @@ PAGES = {
     "admin:authz_webhookendpoint_test": (ADMIN, ADMIN),
     "admin:authz_notification_again": (ADMIN, ADMIN),
     "admin:authz_auditdestination_changelist": (SEE, SEE),
+    "admin:authz_auditdestination_add": (ADMIN, ADMIN),
+    "admin:authz_auditdestination_change": (ADMIN, ADMIN),
+    "admin:authz_auditdestination_test": (ADMIN, ADMIN),
+    "admin:authz_auditdestination_delete": (ADMIN, ADMIN),
     "admin:authz_auditdestination_checkpoint": ("", ""),  # nothing is sealed yet in this test
     "admin:authz_auditdestination_proof": ("", ""),
     "admin:xaa_trustedissuer_test": (ADMIN, ADMIN),

@@ -12,6 +12,7 @@ from django.contrib.auth.models import Group
 
 from authz.models import (
     AccessRequest,
+    AuditDestination,
     AuditEvent,
     Authorization,
     BrowserSession,
@@ -103,6 +104,7 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
         message=uuid4(), kind="agent.waiting", endpoint=endpoint, subject=text[:200], body=text, created=now,
         failure=text[:200],
     )  # fmt: skip
+    AuditDestination.objects.create(name="hostile", format="jsonl", to="file:hostile", failures=1, failure=text[:200])
     Session.objects.create(digest="d" * 64, user=stranger)
     BrowserSession.objects.create(digest="d" * 64, session_data="", expire_date=now + timedelta(days=1))
 

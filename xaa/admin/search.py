@@ -15,7 +15,14 @@ def issuers(text: str, viewer: User) -> Iterator[Hit]:
     rows = TrustedIssuer.objects.filter(Q(issuer__icontains=bare) | Q(name__icontains=text)).order_by("name")
     for row in rows[:SHOWN]:
         is_exact = bare in {row.issuer.rstrip("/"), row.name}
-        yield Hit(kind="Trusted issuer", title=row.name, sub=row.issuer, url=page_of(row), is_exact=is_exact)
+        yield Hit(
+            kind="Trusted issuer",
+            title=row.name,
+            sub=row.issuer,
+            url=page_of(row),
+            is_exact=is_exact,
+            ends=("issuer", row.issuer),
+        )
 
 
 @finder("xaa.view_resourceauthorizationserver")

@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from authz.conf import conf
+from authz.console.audit import destinations
 from authz.console.model_admin import ReadOnlyAdmin
 from authz.console.navigation import Place
 from authz.console.site import console
@@ -23,7 +24,7 @@ LATE = 12 * sealer.EVERY
 
 @admin.register(AuditDestination, site=console)
 class EvidenceAdmin(ReadOnlyAdmin):
-    """One page in place of a list: the destinations are few, and are configured with `apply`."""
+    """One page in place of a list: the destinations are few."""
 
     place = Place("Operate", "Audit", "list", tab="Seals and destinations", order=2)
 
@@ -33,6 +34,11 @@ class EvidenceAdmin(ReadOnlyAdmin):
             path("", wrap(self.changelist_view), name="authz_auditdestination_changelist"),
             path("checkpoint", wrap(self.checkpoint_view), name="authz_auditdestination_checkpoint"),
             path("proof/<int:event>", wrap(self.proof_view), name="authz_auditdestination_proof"),
+            path("add/", wrap(destinations.add), name="authz_auditdestination_add"),
+            # A name may have a slash.
+            path("<path:name>/change/", wrap(destinations.change), name="authz_auditdestination_change"),
+            path("<path:name>/test/", wrap(destinations.test), name="authz_auditdestination_test"),
+            path("<path:name>/delete/", wrap(destinations.remove), name="authz_auditdestination_delete"),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -44,6 +50,7 @@ class EvidenceAdmin(ReadOnlyAdmin):
             "title": "Seals and destinations",
             "status": stands,
             "is_late": stands.lag > LATE,
+            "may_change": destinations.may_change(request),
             "retention_days": conf.audit_retention_days,
         }
         return TemplateResponse(request, "console/evidence.html", context)

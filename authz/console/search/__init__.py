@@ -26,6 +26,10 @@ MOST_WORDS = 8
 PREFIXES = ("client", "agent", "person", "user", "authorization", "jti", "request_id", "request", "kid", "address")
 
 
+# Kinds without a button of their own, whose page says how they stop.
+ENDED_ELSEWHERE = frozenset({"Rule", "Metadata document"})
+
+
 @dataclass(slots=True)
 class Found:
     """What a text leads to. `unknown` are the words that nothing is called by."""
@@ -53,6 +57,13 @@ def find(request: HttpRequest) -> HttpResponse:
         "unknown": found.unknown,
     }
     return TemplateResponse(request, "console/find.html", context)
+
+
+def to_end(request: HttpRequest, text: str) -> Found:
+    """What a text leads to, of that whose access can be ended, and rules."""
+    found = look(request, forms.bare(text[:LONGEST]))
+    hits = [hit for hit in found.hits if hit.ends or hit.kind in ENDED_ELSEWHERE]
+    return Found(sorted(hits, key=lambda hit: not hit.is_exact), found.unknown)
 
 
 def look(request: HttpRequest, text: str) -> Found:

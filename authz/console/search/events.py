@@ -40,7 +40,13 @@ def tokens(text: str, viewer: User) -> Iterator[Hit]:
         sub=f"{event.time:%Y-%m-%d %H:%M:%S} UTC",
         url=reverse("admin:replay", args=[event.pk]),
         is_exact=True,
+        ends=("authorization", event.authorization) if _is_live(event.authorization) else None,
     )
+
+
+def _is_live(authorization: str) -> bool:
+    pk = uuid_of(authorization)
+    return pk is not None and Authorization.objects.filter(pk=pk, revoked=None).exists()
 
 
 @finder("authz.view_auditevent")

@@ -14,13 +14,16 @@ SHOWN = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """One thing that was found. `is_exact`: the text is its identifier, and not only a part of its name."""
+    """One thing that was found. `is_exact`: the text is its identifier, and not only a part of its name. `ends`: kind
+    and identifier for ending its access (authz/authorizations/cut_off.py); None where there is none to end.
+    """
 
     kind: str
     title: str
     sub: str = ""
     url: str
     is_exact: bool = False
+    ends: tuple[str, str] | None = None
 
 
 Find = Callable[[str, User], Iterable[Hit]]

@@ -17,7 +17,14 @@ def agents(text: str, viewer: User) -> Iterator[Hit]:
     rows = visible(viewer, Client.objects.filter(Q(client_id__icontains=text) | Q(name__icontains=text)))
     for row in rows.order_by("client_id")[:SHOWN]:
         exact = text in {row.client_id, row.name}
-        yield Hit(kind="Agent", title=row.name or row.client_id, sub=row.client_id, url=page_of(row), is_exact=exact)
+        yield Hit(
+            kind="Agent",
+            title=row.name or row.client_id,
+            sub=row.client_id,
+            url=page_of(row),
+            is_exact=exact,
+            ends=("client", row.client_id),
+        )
 
 
 @finder("authz.view_user")
@@ -26,7 +33,14 @@ def people(text: str, viewer: User) -> Iterator[Hit]:
     rows = User.objects.filter(named | Q(last_name__icontains=text) | Q(subject=uuid_of(text))).order_by("username")
     for row in rows[:SHOWN]:
         exact = text.lower() in {row.username.lower(), row.email.lower(), str(row.subject)}
-        yield Hit(kind="Person", title=row.username, sub=row.email, url=page_of(row), is_exact=exact)
+        yield Hit(
+            kind="Person",
+            title=row.username,
+            sub=row.email,
+            url=page_of(row),
+            is_exact=exact,
+            ends=("person", row.username),
+        )
 
 
 @finder("authz.view_protectedresource")
@@ -39,7 +53,14 @@ def servers(text: str, viewer: User) -> Iterator[Hit]:
     for row in found:
         exact = text in {row.identifier, row.name}
         title = row.name or row.identifier
-        yield Hit(kind="MCP server", title=title, sub=row.identifier, url=page_of(row), is_exact=exact)
+        yield Hit(
+            kind="MCP server",
+            title=title,
+            sub=row.identifier,
+            url=page_of(row),
+            is_exact=exact,
+            ends=("resource", row.identifier),
+        )
 
 
 @finder("authz.view_protectedresource")
@@ -73,7 +94,8 @@ def authorizations(text: str, viewer: User) -> Iterator[Hit]:
     row = Authorization.objects.select_related("client", "user").filter(pk=pk).first() if pk else None
     if row is not None:
         who = f"{row.client.name or row.client.client_id} for {row.user.username if row.user else 'itself'}"
-        yield Hit(kind="Authorization", title=who, sub=text, url=page_of(row), is_exact=True)
+        ends = ("authorization", str(row.pk)) if row.revoked is None else None
+        yield Hit(kind="Authorization", title=who, sub=text, url=page_of(row), is_exact=True, ends=ends)
 
 
 @finder("authz.view_accessrequest")
