@@ -52,6 +52,12 @@ class SignInRow:
         return ", ".join((*((self.issuer,) if self.issuer else ()), *self.methods)) or "—"
 
 
+# One that has ended since it was listed.
+NOT_KNOWN = SignInRow(
+    digest="", started=None, expires=datetime.min.replace(tzinfo=UTC), address="", browser="", methods=(), issuer=""
+)
+
+
 def connect() -> None:
     user_logged_in.connect(_note, dispatch_uid="authz.sign_in.sign_ins.note")
 

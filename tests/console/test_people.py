@@ -97,6 +97,22 @@ def _is_of(browser: Browser, digest: str) -> bool:
     return session_digest(browser.session.session_key or "") == digest
 
 
+def test_the_list_of_sign_ins_says_the_same_and_ends_several(signed_in: Page) -> None:
+    browser = signed_in("administrator")
+    sign_in("bob")
+    sign_in("charlie", user_agent=PHONE, address="2001:db8::7")
+    listed = reverse("admin:xaa_session_changelist")
+    text = browser.get(listed).content.decode()
+    for words in ("Firefox on Windows", "198.51.100.7", "Safari on iPhone", "2001:db8::7"):
+        assert words in text
+    chosen = [*digests("bob"), *digests("charlie")]
+    answer = browser.post(listed, {"action": "end_selected", "_selected_action": chosen})
+    assert answer["Location"] in {end_several(*chosen), end_several(*reversed(chosen))}
+    assert len(digests("bob")) == 1
+    submit(browser, answer["Location"], {"reason": ""})
+    assert digests("bob") == digests("charlie") == []
+
+
 @pytest.mark.parametrize("role", ["auditor", "developer", "none"])
 def test_other_roles_end_no_sign_in(signed_in: Page, role: str) -> None:
     browser = signed_in(role)
@@ -142,6 +158,18 @@ def test_what_needs_doing_first(gatehouse: World, signed_in: Page) -> None:
     assert first_of(browser, "nora") == ["The invitation was not used, and no longer works"]
     apply(f"users: [{{username: nora, password: {PASSWORD}, role: administrator}}]")
     assert first_of(browser, "nora") == ["An administrator without a second factor"]
+
+
+def test_last_seen_is_what_the_person_did_and_not_what_was_done_to_them(signed_in: Page) -> None:
+    browser = signed_in("administrator")
+    apply("users: [{username: nora}]")
+    nora = User.objects.get(username="nora")
+    invitations.invite(nora, by="alice", by_subject="", mail=False, now=datetime.now(UTC))
+    address = reverse("admin:authz_user_change", args=[nora.pk])
+    assert browser.get(address).context["last_seen"] is None
+    apply("users: [{username: nora, password: nora-password}]")
+    sign_in("nora")
+    assert browser.get(address).context["last_seen"] is not None
 
 
 def test_a_disabled_person_whose_access_goes_on_is_told_first(gatehouse: World, signed_in: Page) -> None:

@@ -17,6 +17,8 @@ from authz.sign_in.roles import CUT_OFF, SEE_CUT_OFFS
 from authz.sign_in.session import session_digest
 
 SHOWN = 12
+# What a person does, or an agent for them; others act on a person, too.
+_DOES = ("token:access:", "authorize:", "person:session:", "person:factor:accepted", "person:invitation:used")
 # So many of a person's latest events are grouped on the page.
 RECENT = 100
 
@@ -53,8 +55,8 @@ def context(request: HttpRequest, user: User) -> dict[str, Any]:
 
 def last_seen(user: User, newest: list[AuditEvent]) -> datetime | None:
     """When the person last did something, or an agent did for them."""
-    times = [moment for moment in (user.last_login, newest[0].time if newest else None) if moment is not None]
-    return max(times, default=None)
+    done = [event.time for event in newest if event.event.startswith(_DOES)]
+    return max((moment for moment in (user.last_login, *done[:1]) if moment is not None), default=None)
 
 
 def _groups(user: User) -> list[tuple[str, str]]:
