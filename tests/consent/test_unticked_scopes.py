@@ -11,6 +11,7 @@ from tests.support.world import (
     NOTES,
     World,
     claims,
+    client,
     hidden_fields,
     redirect_parameters,
 )  # fmt: skip
@@ -265,3 +266,13 @@ class TestAtOnce:
 def test_the_page_names_the_server_it_is_for(gatehouse: World) -> None:
     _, page = page_for(gatehouse)
     assert NOTES in page.content.decode()
+
+
+def test_the_account_page_says_what_was_left_out_and_ending_access_asks_again(gatehouse: World) -> None:
+    tokens(gatehouse, allowed(gatehouse, READ))
+
+    assert "You left out: <bdi>Change notes</bdi>" in gatehouse.browser.get("/account/").content.decode()
+    gatehouse.press(f"/account/agents/{client('desktop-app').pk}/end/")
+
+    _, page = page_for(gatehouse)
+    assert hidden_fields(page)["scope"] == [READ, WRITE]

@@ -16,6 +16,7 @@ from authz.console.model_admin import person
 from authz.database.transactions import unit_of_work
 from authz.models import AuditEvent, Authorization, Client, Consent, ProtectedResource, Scope
 from authz.models.protected_resource import owned_by
+from authz.tokens.authorization_codes import UNTICKED
 
 SHOWN = 200
 
@@ -49,6 +50,7 @@ def account(request: HttpRequest) -> HttpResponse:
                 "row": row,
                 "scopes": [words.get((row.resource_id, name), name) for name in row.scopes],
                 "identity": row.identity_scopes,
+                "unticked": [words.get((row.resource_id, name), name) for name in row.lineage.get(UNTICKED, ())],
             }
         )
         moment = last.get(str(row.pk)) or row.rotated or row.created
