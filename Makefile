@@ -26,8 +26,6 @@ $(STAMP): requirements/dev.txt requirements/installer.txt
 	$(PIP_INSTALL) -r requirements/dev.txt
 	@touch $@
 
-# “Is it protected?” may ask MCP servers on this machine.
-run: export GATEHOUSE_OUTBOUND_ALLOWED_HOSTS ?= 127.0.0.1:*=resources,localhost:*=resources,[::1]:*=resources
 run: env ## Host a demo server on 127.0.0.1:8000: two people, one MCP server, one agent
 	@PORT=$(PORT) exec $(BIN)/python manage.py run
 

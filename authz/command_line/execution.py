@@ -83,6 +83,9 @@ def execute(arguments: Sequence[str]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+LOOPBACK_SERVERS = "127.0.0.1:*=resources,localhost:*=resources,[::1]:*=resources"
+
+
 def _start(name: str) -> None:
     """Prepare, and become the server: the same process, whose memory holds nothing of the preparation."""
     call_command("prepare")
@@ -91,6 +94,9 @@ def _start(name: str) -> None:
     connections.close_all()
     sys.stdout.flush()
     environment = dict(os.environ)
+    if name == "run":
+        # “Is it protected?” may ask MCP servers on this machine.
+        environment.setdefault("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS", LOOPBACK_SERVERS)
     if not settings.IS_INSTALLED:
         environment["PYTHONPATH"] = os.pathsep.join(
             [str(settings.BASE_DIR), *filter(None, [environment.get("PYTHONPATH")])]

@@ -23,7 +23,7 @@ def next_steps(request: HttpRequest, rule: Rule) -> list[tuple[str, str]]:
     )
     found = [
         (f"Connect {client.name or client.client_id}", reverse("admin:authz_client_connect", args=[client.pk]) + query)
-        for client in named.order_by("name")[:SHOWN]
+        for client in named.order_by("client_id")[:SHOWN]
     ]
     if server is not None:
         page = reverse("admin:authz_protectedresource_change", args=[server.pk])

@@ -33,17 +33,28 @@ class Values:
         return urlsplit(self.identifier).path or "/"
 
     @property
+    def port(self) -> int:
+        """On which the server listens: that of its identifier, or another than ours behind what ends TLS."""
+        return urlsplit(self.identifier).port or 9300
+
+    @property
     def required(self) -> str:
         """The first scope, as a list that is written the same in Python and JavaScript."""
         return json.dumps(list(self.scopes[:1]))
 
 
+# What CI runs the code with (tests/interop/test_snippets.py).
+FASTMCP, PYTHON_SDK = "4.1.2", "2.3.0"
+TYPESCRIPT_SDK, JOSE, EXPRESS = "1.32.2", "6.2.18", "5.3.0"
+
+
 def protect(values: Values) -> list[Snippet]:
-    """What the author of a resource server copies."""
+    """What the author of a resource server copies: whole programs, with the line that installs what they need."""
+    node = f"npm i @modelcontextprotocol/sdk@{TYPESCRIPT_SDK} jose@{JOSE} express@{EXPRESS}"
     return [
-        Snippet("Python: fastmcp", "pip install fastmcp", _fastmcp(values)),
-        Snippet("Python: the official SDK", "pip install mcp pyjwt[crypto]", _python_sdk(values)),
-        Snippet("TypeScript: the official SDK", "npm i @modelcontextprotocol/sdk jose express", _typescript(values)),
+        Snippet("Python: fastmcp", f"pip install fastmcp=={FASTMCP}", _fastmcp(values)),
+        Snippet("Python: the official SDK", f"pip install mcp=={PYTHON_SDK} 'pyjwt[crypto]'", _python_sdk(values)),
+        Snippet("TypeScript: the official SDK", f"{node} # server.mjs", _typescript(values)),
         Snippet("Any other server", "its metadata document", _metadata(values)),
     ]
 
@@ -80,8 +91,15 @@ auth = RemoteAuthProvider(
 )
 mcp = FastMCP("My server", auth=auth)
 
+
+@mcp.tool
+def hello() -> str:
+    \"\"\"Say hello.\"\"\"
+    return "Hello"
+
+
 if __name__ == "__main__":
-    mcp.run(transport="http", path="{values.path}")
+    mcp.run(transport="http", host="127.0.0.1", port={values.port}, path="{values.path}")
 """
 
 
@@ -90,7 +108,7 @@ def _python_sdk(values: Values) -> str:
 import jwt
 from mcp.server.auth.provider import AccessToken, TokenVerifier
 from mcp.server.auth.settings import AuthSettings
-from mcp.server.fastmcp import FastMCP
+from mcp.server.mcpserver import MCPServer
 
 keys = jwt.PyJWKClient("{values.jwks_uri}")
 
@@ -121,8 +139,19 @@ auth = AuthSettings(
     issuer_url="{values.issuer}",
     resource_server_url="{values.identifier}",
     required_scopes={values.required},
+    validate_token_resource=True,
 )
-mcp = FastMCP("My server", token_verifier=Verifier(), auth=auth)
+mcp = MCPServer("My server", token_verifier=Verifier(), auth=auth)
+
+
+@mcp.tool()
+def hello() -> str:
+    \"\"\"Say hello.\"\"\"
+    return "Hello"
+
+
+if __name__ == "__main__":
+    mcp.run("streamable-http", host="127.0.0.1", port={values.port}, streamable_http_path="{values.path}")
 """
 
 
@@ -130,6 +159,8 @@ def _typescript(values: Values) -> str:
     return f"""\
 import express from 'express';
 import {{ createRemoteJWKSet, jwtVerify }} from 'jose';
+import {{ McpServer }} from '@modelcontextprotocol/sdk/server/mcp.js';
+import {{ StreamableHTTPServerTransport }} from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import {{ requireBearerAuth }} from '@modelcontextprotocol/sdk/server/auth/middleware/bearerAuth.js';
 import {{ InvalidTokenError }} from '@modelcontextprotocol/sdk/server/auth/errors.js';
 
@@ -153,12 +184,27 @@ const verifier = {{
 
 const app = express();
 app.get('{urlsplit(metadata_address(values.identifier)).path}', (_, response) =>
-  response.json({{ resource: '{values.identifier}', authorization_servers: ['{values.issuer}'] }}));
-app.use('{values.path}', requireBearerAuth({{
+  response.json({{
+    resource: '{values.identifier}',
+    authorization_servers: ['{values.issuer}'],
+    scopes_supported: {json.dumps(list(values.scopes))},
+    bearer_methods_supported: ['header'],
+  }}));
+app.use('{values.path}', express.json(), requireBearerAuth({{
   verifier,
   requiredScopes: {values.required},
   resourceMetadataUrl: '{metadata_address(values.identifier)}',
 }}));
+app.post('{values.path}', async (request, response) => {{
+  const server = new McpServer({{ name: 'My server', version: '1.0.0' }});
+  server.registerTool('hello', {{ description: 'Say hello.' }}, () => ({{
+    content: [{{ type: 'text', text: 'Hello' }}],
+  }}));
+  const transport = new StreamableHTTPServerTransport({{ sessionIdGenerator: undefined }});
+  await server.connect(transport);
+  await transport.handleRequest(request, response, request.body);
+}});
+app.listen({values.port}, '127.0.0.1');
 """
 
 
