@@ -50,6 +50,10 @@ class RuleSerializer(serializers.Serializer[Any]):
 SERIALIZER = RuleSerializer
 
 
+# Lists without which a rule is none.
+_NEEDED = ("clients", "grant_types", "resources", "scopes")
+
+
 def rule_problems(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(field, problem) of each member of a rule that cannot be meant."""
     rule, seen = copy.deepcopy(dict(given)), set[str]()
@@ -62,7 +66,7 @@ def rule_problems(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             seen.add(error.field)
             yield error.field, error.problem
             # The engine names the first problem: it is asked again without that.
-            if not _removed(rule, _steps(error.field)):
+            if not _mended(rule, _steps(error.field)):
                 return
         else:
             return
@@ -73,13 +77,17 @@ def _steps(field: str) -> list[str | int]:
     return [found if (found := number(part)) is not None else part for part in parts]
 
 
-def _removed(value: Any, steps: list[str | int]) -> bool:
-    """Whether a member could be removed; of a list the whole list, since the others would change their places."""
+def _mended(value: dict[str, Any], steps: list[str | int]) -> bool:
+    """Whether the member at fault could be taken away, or filled where a rule needs it; of a list the whole list."""
     while steps and isinstance(steps[-1], int):
         steps.pop()
+    if len(steps) == 1 and steps[0] in _NEEDED:
+        value[str(steps[0])] = ["*"]
+        return True
+    inside: Any = value
     for step in steps[:-1]:
-        value = value.get(step) if isinstance(value, dict) else None
-    return bool(steps) and isinstance(value, dict) and value.pop(steps[-1], None) is not None
+        inside = inside.get(step) if isinstance(inside, dict) else None
+    return bool(steps) and isinstance(inside, dict) and inside.pop(steps[-1], None) is not None
 
 
 def merged(details: Iterable[Any]) -> Any:

@@ -83,8 +83,8 @@ WRONG = {
         "  - {identifier: 'https://a.example/', scopes: [{name: read}]}\n"
         "  - {identifier: 'https://a.example/', scopes: [{name: read}]}\n",
         [
-            "line 2: resources.0.identifier: is not a resource indicator: an https URI (http only on loopback, and for"
-            " hosts in GATEHOUSE_PLAIN_HTTP_RESOURCES) without fragment (RFC 8707 §2)",
+            "line 2: resources.0.identifier: must be an https URL without a fragment (plain http only on loopback, and"
+            " for hosts in GATEHOUSE_PLAIN_HTTP_RESOURCES; RFC 8707 §2). Did you mean “https://mcp.example.com/mcp”?",
             "line 4: resources.2: https://a.example/ is there twice",
         ],
     ),

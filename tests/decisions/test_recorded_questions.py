@@ -179,7 +179,7 @@ rules:
     output = StringIO()
     call_command("policy", "diff", str(file), "--days", "7", stdout=output, no_color=True)
     said = output.getvalue()
-    assert "1 rules differ." in said
+    assert "1 rule differs." in said
     assert (
         f"1 × nightly-report for itself at {NOTES}: granted mcp:read, 300 s at most → refused (no rule allows)" in said
     )

@@ -267,7 +267,7 @@ def test_one_rule_goes_back_alone_even_after_its_removal(gatehouse: World) -> No
     Rule.objects.exclude(pk=row.pk).update(enabled=False)
     Rule.objects.filter(pk=row.pk).delete()
 
-    assert "1 rules restored" in policy("restore", str(version), "--rule", "Agents read notes", "--by", "alice")
+    assert "1 rule restored" in policy("restore", str(version), "--rule", "Agents read notes", "--by", "alice")
 
     assert Rule.objects.get(name="Agents read notes").pk == row.pk
     assert not Rule.objects.exclude(pk=row.pk).filter(enabled=True).exists()

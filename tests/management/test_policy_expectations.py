@@ -30,7 +30,7 @@ expectations:
 """
 
 
-def tested(tmp_path: Path, text: str, *options: str) -> str:
+def answer_to(tmp_path: Path, text: str, *options: str) -> str:
     (tmp_path / "expectations.yaml").write_text(text)
     out = StringIO()
     try:
@@ -41,17 +41,17 @@ def tested(tmp_path: Path, text: str, *options: str) -> str:
 
 
 def test_what_holds(gatehouse: World, tmp_path: Path) -> None:
-    assert tested(tmp_path, GOOD) == (
+    assert answer_to(tmp_path, GOOD) == (
         "ok  The nightly report reads\nok  It does not write\n"
         f"ok  desktop-app for alice at {NOTES}\n3 expectations met.\n"
     )
 
 
 def test_what_does_not_hold_names_the_rule(gatehouse: World, tmp_path: Path) -> None:
-    said = tested(tmp_path, GOOD.replace("expect: allow\n    granted", "expect: deny\n    granted"))
+    said = answer_to(tmp_path, GOOD.replace("expect: allow\n    granted", "expect: deny\n    granted"))
     assert "NO  The nightly report reads: expected deny, and it is allow (by “Agents read notes”)\n" in said
     assert said.endswith("1 of 3 expectations not met.")
-    said = tested(tmp_path, GOOD.replace('granted: ["mcp:read"]', "granted: []"))
+    said = answer_to(tmp_path, GOOD.replace('granted: ["mcp:read"]', "granted: []"))
     assert "NO  The nightly report reads: expected the scopes none, and it is mcp:read\n" in said
 
 
@@ -61,13 +61,13 @@ def test_the_rules_of_a_file_before_they_are_applied(gatehouse: World, tmp_path:
         f"rules:\n  - {{name: No machines, effect: deny, clients: [nightly-report], resources: ['{NOTES}'],"
         " scopes: ['*']}\n"
     )
-    said = tested(tmp_path, GOOD, "--rules", str(tmp_path / "organisation.yaml"))
+    said = answer_to(tmp_path, GOOD, "--rules", str(tmp_path / "organisation.yaml"))
     assert "NO  The nightly report reads: expected allow, and it is deny" in said
-    assert tested(tmp_path, GOOD).endswith("3 expectations met.\n")
+    assert answer_to(tmp_path, GOOD).endswith("3 expectations met.\n")
 
 
 def test_for_programs(gatehouse: World, tmp_path: Path) -> None:
-    found = json.loads(tested(tmp_path, GOOD, "--json"))["items"]
+    found = json.loads(answer_to(tmp_path, GOOD, "--json"))["items"]
     assert [item["holds"] for item in found] == [True, True, True]
     assert found[0] | {"scopes": ["mcp:read"], "effect": "allow", "rules": ["Agents read notes"]} == found[0]
 
@@ -101,4 +101,4 @@ def test_for_programs(gatehouse: World, tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_cannot_be_meant(gatehouse: World, tmp_path: Path, text: str, said: str) -> None:
-    assert f"expectations.yaml: {said}" in tested(tmp_path, text)
+    assert f"expectations.yaml: {said}" in answer_to(tmp_path, text)

@@ -17,6 +17,7 @@ from authz.evidence.notes import NoteError, Verifier, read_notes
 from authz.evidence.status import MAX_EVENTS, waiting
 from authz.evidence.verify import Report, verify
 from authz.management.operators import operator
+from authz.management.policy_words import counted
 
 SHOWN = 200
 
@@ -79,9 +80,10 @@ class Command(BaseCommand):
             self.stdout.write(str(finding))
         if len(report.findings) > SHOWN:
             self.stdout.write(f"… and {len(report.findings) - SHOWN} more")
-        held = f", {report.checkpoints} kept checkpoints" if report.checkpoints else ""
-        verdict = f"{len(report.findings)} findings" if report.findings else "all is as it was sealed"
-        self.stdout.write(f"{report.events} events in {report.segments} segments up to {report.size}{held}: {verdict}")
+        held = f", {counted(report.checkpoints, 'kept checkpoint')}" if report.checkpoints else ""
+        verdict = counted(len(report.findings), "finding") if report.findings else "all is as it was sealed"
+        looked_at = f"{counted(report.events, 'event')} in {counted(report.segments, 'segment')}"
+        self.stdout.write(f"{looked_at} up to {report.size}{held}: {verdict}")
 
     def _tell_what_waits(self) -> None:
         """What the verdict says nothing of: who could change it now would leave no trace yet."""

@@ -242,7 +242,11 @@ class Command(BaseCommand):
                 self.stdout.write(self.style.ERROR(f"- {name}: {old[name].effect}. {sentence(old[name])}"))
             if name in new:
                 self.stdout.write(self.style.SUCCESS(f"+ {name}: {new[name].effect}. {sentence(new[name])}"))
-        self.stdout.write(f"{len(differing)} rules differ." if differing else "No rule differs.")
+        self.stdout.write(
+            f"{counted(len(differing), 'rule')} {'differs' if len(differing) == 1 else 'differ'}."
+            if differing
+            else "No rule differs."
+        )
         if options["days"] > 0:
             self._effect(compile(new.values()), options["days"])
 
@@ -283,4 +287,6 @@ class Command(BaseCommand):
             changed = sum(rule_history.restore(version, by=by, how="terminal", rule=rule) for rule in ids)
         except rule_history.CannotRestore as problem:
             raise CommandError(str(problem)) from None
-        self.stdout.write(f"{changed} rules restored from version {version}." if changed else "Nothing to restore.")
+        self.stdout.write(
+            f"{counted(changed, 'rule')} restored from version {version}." if changed else "Nothing to restore."
+        )
