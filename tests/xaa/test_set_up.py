@@ -277,6 +277,11 @@ class TestSwitchingOn:
         SignInClient.objects.update(secret=secret.sealed("another secret of the idp", row().pk))
         assert "has not been tested" in act(upstream, "on")
 
+    def test_a_secret_of_a_lost_key_is_no_crash(self, upstream: Upstream) -> None:
+        try_it(upstream)
+        SignInClient.objects.update(secret=b"of another key")
+        assert "has not been tested" in act(upstream, "on")
+
     def test_a_set_up_in_which_no_person_could_sign_in_is_not_switched_on(self, upstream: Upstream) -> None:
         TrustedIssuer.objects.update(match=["sub"])
         assert "No person could sign in: no identity is linked" in act(upstream, "on", untested="1")

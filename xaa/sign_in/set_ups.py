@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from authz.keys.secrets_at_rest import key_for
+from authz.keys.secrets_at_rest import WrongKeyError, key_for
 from authz.models import User
 from authz.protocol import jwks
 from xaa import trusted_issuers
@@ -54,11 +54,11 @@ def tested(row: TrustedIssuer) -> Tested | None:
     if change is None:
         client = SignInClient.objects.filter(issuer=row).first()
         sign_in = trust.sign_in
-        plain = secret.opened(client) if client else ""
+        plain = _opened(client)
     else:
         trust = _changed(trust, change.values)
         sign_in = SignIn(change.sign_in["client_id"], tuple(change.sign_in["scopes"]))
-        plain = secret.opened(change) if change.secret else _present_secret(row)
+        plain = _opened(change if change.secret else SignInClient.objects.filter(issuer=row).first())
     if sign_in is None:
         return None
     return Tested(
@@ -82,9 +82,12 @@ def note_tested(row: TrustedIssuer, digest: str, by: User) -> None:
     SignInTest.objects.update_or_create(issuer=row, defaults=values)
 
 
-def _present_secret(row: TrustedIssuer) -> str:
-    client = SignInClient.objects.filter(issuer=row).first()
-    return secret.opened(client) if client else ""
+def _opened(kept: SignInClient | ProposedSetUp | None) -> str:
+    """The secret in clear; "" for none, and for one that is of another key: a test with it fails, and says so."""
+    try:
+        return secret.opened(kept) if kept is not None else ""
+    except WrongKeyError:
+        return ""
 
 
 def _changed(trust: Trust, values: Mapping[str, Any]) -> Trust:
