@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help env run serve test lint demo bench interop e2e pictures load mutants lock clean
+.PHONY: help env run serve test lint demo bench growth interop e2e pictures load mutants lock clean
 
 help: ## Print this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ bench: env ## Measure beside others and a ceiling in one run (needs wrk, Node an
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.pages
 	$(BIN)/python -m tests.bench.audit
+
+growth: env ## Measure databases with a million and ten million audit events beside an empty one (half an hour; BENCH_SIZES=…)
+	$(BIN)/python -m tests.bench.growth
 
 load: env ## A minute of all grants at once (70/15/10/5), one of 64 slow clients (slowloris), a hundred kills and twenty power cuts under load: each received token has its event (KILLS=n CUTS=n)
 	$(BIN)/python -m tests.load $(or $(KILLS),100) $(or $(CUTS),20)
