@@ -124,7 +124,6 @@ def test_a_get_trusts_nothing(alice: Browser) -> None:
     assert not Policy.objects.exists()
 
 
-@pytest.mark.any_database
 @pytest.mark.django_db(transaction=True)
 def test_two_hosts_at_the_same_moment_are_both_trusted(alice: Browser) -> None:
     apply(json.dumps({"cimd": {"trusted_hosts": []}}))

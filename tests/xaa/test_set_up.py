@@ -173,7 +173,6 @@ class TestAttacks:
         assert b"This test is over" in again.content
         assert AuditEvent.objects.filter(event="console:request:refused").exists()
 
-    @pytest.mark.any_database
     @pytest.mark.django_db(transaction=True)
     def test_two_at_the_same_moment_are_one(self, upstream: Upstream) -> None:
         state, cookies = begin(upstream)["state"], upstream.browser.cookies
@@ -414,7 +413,6 @@ class TestAChangeOfOneThatCounts:
         self.change(upstream, name="Another name")
         assert row().name == "Another name"
 
-    @pytest.mark.any_database
     @pytest.mark.django_db(transaction=True)
     def test_two_who_take_it_at_once_take_it_once(self, upstream: Upstream) -> None:
         self.change(upstream, create="on")
