@@ -7,7 +7,8 @@ import requests
 from playwright.sync_api import expect
 
 from demo.gatehouse import Gatehouse
-from tests.e2e.conftest import DESK, PHONE, VERIFIER, Arrive, serving
+from tests.e2e.conftest import DESK, PHONE, VERIFIER, Arrive, Someone, serving
+from tests.e2e.test_accessibility import LOOKS, serious
 
 WIKI = "https://wiki.example.com/mcp"
 CONFIGURATION = f"""
@@ -86,3 +87,39 @@ def test_back_to_the_application_without_asking(arrive: Arrive) -> None:
 
     told = dana.callback.answer()
     assert (told["error"], told["state"], told["iss"]) == ("access_denied", "xyz", dana.issuer)
+
+
+def test_axe_finds_nothing_serious_on_the_pages_of_the_round(arrive: Arrive, axe: str) -> None:
+    """Those that a catalogue of addresses does not reach: each is a state of a request, or an owner's own."""
+    erin, wanda = arrive(), arrive()
+    found: dict[str, set[str]] = {}
+
+    def look(someone: Someone, name: str) -> None:
+        for viewport, colours, run in LOOKS:
+            someone.page.set_viewport_size(viewport)  # type: ignore[arg-type]  # it is a width and a height
+            someone.page.emulate_media(color_scheme=colours)
+            if problems := set(serious(someone.page.evaluate(run))):
+                found.setdefault(name, set()).update(problems)
+            assert someone.overflow() <= 0, (name, viewport)
+
+    for someone, username in ((erin, "erin"), (wanda, "wanda")):
+        someone.context.add_init_script(axe)
+        someone.sign_in(username)
+    path = erin.authorize_path(resource=WIKI, scope="wiki:read wiki:write")
+    erin.open(path)
+    look(erin, "not allowed")
+    erin.page.get_by_role("button", name="Ask for access").click()
+    look(erin, "asked for")
+    wanda.open("/account/servers/")
+    look(wanda, "the owner's servers")
+    wanda.page.get_by_role("link", name="Wiki").click()
+    look(wanda, "the owner's server")
+    wanda.page.get_by_role("link", name="“Desktop app” for erin").click()
+    look(wanda, "accept or reject")
+    wanda.page.get_by_label("Reason").fill("Use the export.")
+    wanda.page.get_by_role("button", name="Reject").click()
+    erin.open(path)
+    expect(erin.page.get_by_text("Use the export.")).to_be_visible()
+    look(erin, "rejected")
+
+    assert found == {}
