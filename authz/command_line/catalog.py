@@ -42,7 +42,7 @@ GROUPS: Mapping[str, Mapping[str, Entry]] = {
     },
     "People, agents and access": {
         "createsuperuser": Entry("make an administrator", ("createsuperuser --username alice",)),
-        "invite": Entry("a link by which a person chooses their first password", ("invite bob",)),
+        "invite": Entry("a link by which a person chooses their first password", ("invite bob --by alice",)),
         "changepassword": Entry("give a person a new password", ("changepassword alice",)),
         "agents": Entry(
             "show and list agents; approve, renew, suspend or retire one",
