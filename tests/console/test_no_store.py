@@ -23,8 +23,9 @@ def addresses() -> dict[str, str]:
     everything.fill()
     found = {f"{name} {path}": path for name, paths in pages.pages(everything.first).items() for path in paths}
     found |= {name: reverse(name) for name in OF_SIGN_IN}
-    # The schema is the same for everybody, and asks for no sign-in.
-    found |= {path: path for path in api_lists() if path != reverse("api_schema")}
+    # The schemas are the same for everybody, and ask for no sign-in.
+    schemas = {reverse("api_schema"), reverse("api_configuration_schema")}
+    found |= {path: path for path in api_lists() if path not in schemas}
     found |= {
         path: path
         for path in (

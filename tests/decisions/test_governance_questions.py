@@ -24,7 +24,7 @@ def manage(*arguments: str) -> str:
 
 @pytest.fixture
 def data_policy(tmp_path: Path) -> str:
-    (text,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    text, _ = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     file = tmp_path / "data-policy.yaml"
     file.write_text(text)
     return str(file)

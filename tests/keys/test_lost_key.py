@@ -27,6 +27,7 @@ trusted_issuers:
   - issuer: https://idp.example.com
     name: IdP
     accepts: [id_token]
+    subjects: {{match: [sub, email]}}
     sign_in: {{client_id: gatehouse}}
     sign_in_secret: sign-in-secret
 """
@@ -36,7 +37,7 @@ MENDED = {
     "audit_destinations": "audit_destinations: [{name: siem, format: jsonl, to: 'https://siem.example.com/in',"
     " bearer_token: token-9876543210}]",
     "trusted_issuers": "trusted_issuers: [{issuer: 'https://idp.example.com', name: IdP, accepts: [id_token],"
-    " sign_in: {client_id: gatehouse}, sign_in_secret: another}]",
+    " subjects: {match: [sub, email]}, sign_in: {client_id: gatehouse}, sign_in_secret: another}]",
 }
 SECTIONS = list(MENDED)
 

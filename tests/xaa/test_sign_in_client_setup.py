@@ -76,7 +76,7 @@ class TestConsole:
             "workloads-TOTAL_FORMS": "0",
             "workloads-INITIAL_FORMS": "0",
         }
-        # While the issuer counts, such a change waits for a test (tests/xaa/test_set_up.py).
+        # While the issuer counts, such a change waits for a test (tests/xaa/test_set_up_changes.py).
         del form["enabled"]
         assert browser.post(page, form).status_code == 302
         assert secret.opened(SignInClient.objects.get()) == SECRET
