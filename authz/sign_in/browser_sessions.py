@@ -7,6 +7,8 @@ from typing import Any
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
+from django.contrib.sessions.backends.base import UpdateError
+from django.db import transaction
 from django.utils import timezone
 
 from authz.models import BrowserSession, User
@@ -36,6 +38,21 @@ class SessionStore(db.SessionStore):
             user_id=person_of(data),
             issuer=data.get(ELSEWHERE, {}).get("issuer", ""),
         )
+
+    def save(self, must_create: bool = False) -> None:
+        """Raises `UpdateError` for the session of a person who may not sign in (any more)."""
+        person = None if self.session_key is None else person_of(self._get_session(no_load=must_create))
+        if person is None:
+            super().save(must_create)
+            return
+        with transaction.atomic():
+            # A request that disables the person ends their sessions. It waits here, or this one does: a session that
+            # were saved after it would live again when they are allowed back.
+            if not list(
+                User.objects.select_for_update(no_key=True).filter(pk=person, is_active=True).values_list("pk")
+            ):
+                raise UpdateError
+            super().save(must_create)
 
     def delete(self, session_key: str | None = None) -> None:
         if key := session_key or self.session_key:

@@ -8,15 +8,18 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
-from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.db import connection
 from django.test import Client as Browser
+from django.urls import reverse
 
 from authz.authorizations import cut_off
+from authz.configuration import apply
 from authz.models import BrowserSession
 from authz.sign_in.browser_sessions import SessionStore
 from authz.sign_in.session import session_digest
 from tests.support import world
+from tests.support.races import at_once
 from tests.support.world import World
 
 
@@ -137,3 +140,24 @@ def test_sessions_of_the_earlier_table_go_on(committed_gatehouse: World) -> None
     assert {row.expire_date for row in rows.values()} == {ends}
     assert {row.user_id for row in rows.values()} == {bob.pk, None}
     assert SessionStore("signed in").model is BrowserSession
+
+
+def test_a_disabled_persons_session_is_not_saved(gatehouse: World) -> None:
+    """Attack: a sign-in that was under way when the person was disabled lives again when they are allowed back."""
+    gatehouse.sign_in("bob")
+    under_way = SessionStore(key_of(gatehouse.browser))
+    assert under_way[SESSION_KEY]
+    apply("users: [{username: bob, active: false}]")
+    with pytest.raises(UpdateError):
+        under_way.save()
+    apply("users: [{username: bob, active: true}]")
+    assert gatehouse.browser.get("/account/").status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_person_who_is_disabled_while_signing_in_has_no_session(committed_gatehouse: World) -> None:
+    def sign_in() -> None:
+        Browser().post(reverse("account_login"), {"login": "bob", "password": "bob-password"})
+
+    at_once([sign_in, lambda: apply("users: [{username: bob, active: false}]"), sign_in])
+    assert not BrowserSession.objects.filter(user__username="bob").exists()
