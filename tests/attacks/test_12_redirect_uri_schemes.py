@@ -9,6 +9,8 @@ from authz.configuration import ConfigurationError, apply
 from authz.models import Client
 from tests.support.world import World
 
+pytestmark = pytest.mark.any_database
+
 REFUSED = [
     "javascript:alert(1)",
     "JavaScript:alert(1)",

@@ -9,6 +9,8 @@ from authz.models import Client
 from tests.support import world
 from tests.support.world import REDIRECT, World
 
+pytestmark = pytest.mark.any_database
+
 BAD_REQUESTS = [
     {"response_type": "token"},
     {"response_type": None},

@@ -21,6 +21,8 @@ from tests.xaa.company import IDP, Company
 from xaa import discovery
 from xaa.models import TrustedIssuer
 
+pytestmark = pytest.mark.any_database
+
 KEY = ec.generate_private_key(ec.SECP256R1())
 JWKS = "https://agents.example/jwks"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

@@ -8,6 +8,8 @@ from authz.models import AuditEvent
 from tests.support import world
 from tests.support.world import LOOPBACK_REDIRECT, REDIRECT, World
 
+pytestmark = pytest.mark.any_database
+
 ELSEWHERE = [
     "https://evil.example/callback",
     f"{REDIRECT}/../other",

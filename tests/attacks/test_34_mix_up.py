@@ -7,6 +7,8 @@ import pytest
 from tests.support.processes import RunningGatehouse
 from tests.support.world import CHALLENGE, NOTES, REDIRECT, SECRET, claims
 
+pytestmark = pytest.mark.any_database
+
 EVIL = "evil.example"
 HEADERS = [
     {"Host": EVIL},

@@ -12,6 +12,8 @@ from tests.support import world
 from tests.support.processes import RunningGatehouse
 from tests.support.world import SECRET, World, basic_header
 
+pytestmark = pytest.mark.any_database
+
 FORM = "application/x-www-form-urlencoded"
 BASIC = basic_header("nightly-report", SECRET)
 ENDPOINTS = ("token", "introspect", "revoke")

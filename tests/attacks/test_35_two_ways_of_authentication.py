@@ -13,6 +13,8 @@ from authz.models import AuditEvent
 from tests.support.processes import RunningGatehouse
 from tests.support.world import SECRET, World, basic_header
 
+pytestmark = pytest.mark.any_database
+
 RIGHT = basic_header("posting-agent", SECRET)
 HEADERS = [
     "",

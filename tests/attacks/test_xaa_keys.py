@@ -25,6 +25,8 @@ from xaa import discovery, trusted_issuers
 from xaa.doctor import issuers
 from xaa.models import IssuerHealth, TrustedIssuer
 
+pytestmark = pytest.mark.any_database
+
 REFUSED = (400, "invalid_grant")
 NO_KEYS = (503, "temporarily_unavailable")  # the issuer's fault, and not of who presents an assertion
 

@@ -21,6 +21,8 @@ from demo.processes import ROOT
 from tests.spellings.doors import administrator
 from tests.support.world import SECRET, World, claims
 
+pytestmark = pytest.mark.any_database
+
 LISTED = frozenset({"mcp", "tools.internal:9100", "10.0.0.7", "[fd00::7]"})
 INSIDE = "http://mcp:9100/mcp"
 FILE = """

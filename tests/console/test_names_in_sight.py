@@ -18,6 +18,8 @@ from tests.console.test_file_and_form import APP, in_file
 from tests.support.world import NOTES, client, person
 from xaa import said_groups
 
+pytestmark = pytest.mark.any_database
+
 UNSEEN = [
     ("Claude\N{RIGHT-TO-LEFT OVERRIDE}gpj", "Claude⟨U+202E⟩gpj"),
     ("Claude\N{ZERO WIDTH SPACE}", "Claude⟨U+200B⟩"),

@@ -12,6 +12,8 @@ from authz.models import AuditEvent, Client, ProtectedResource
 from authz.protocol.errors import ONE_INVALID_CLIENT, ONE_INVALID_GRANT
 from tests.support.world import NOTES, PAYROLL, SECRET, World, basic_header, claims
 
+pytestmark = pytest.mark.any_database
+
 WRONG = "a-wrong-secret-0123456789-0123456789-0123456789"
 REPORT = ("nightly-report", SECRET)
 UNKNOWN = "None of the requested scopes exists at this resource."

@@ -8,6 +8,8 @@ import pytest
 from authz.protocol.errors import Reason
 from tests.how_to.page import PAGES, Block, Kind, PageError, blocks, is_shown
 
+pytestmark = pytest.mark.any_database
+
 # Blocks of all pages together that can't be run here.
 MOST_NOT_RUN = 10
 

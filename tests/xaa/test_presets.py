@@ -16,6 +16,8 @@ from tests.xaa.company import JWT_BEARER, Company
 from xaa import presets
 from xaa.models import TrustedIssuer
 
+pytestmark = pytest.mark.any_database
+
 KEYS = "https://keys.example/jwks"
 
 
