@@ -41,8 +41,8 @@ class SessionStore(db.SessionStore):
 
     def save(self, must_create: bool = False) -> None:
         """Raises `UpdateError` for the session of a person who may not sign in (any more)."""
-        person = None if self.session_key is None else person_of(self._get_session(no_load=must_create))
-        if person is None:
+        data = {} if self.session_key is None else self._get_session(no_load=must_create)  # type: ignore[attr-defined]  # the stubs lack it
+        if (person := person_of(data)) is None:
             super().save(must_create)
             return
         with transaction.atomic():
