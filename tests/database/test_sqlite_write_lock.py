@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from django.conf import settings
 from django.db import Error as DatabaseFailure
-from django.db import OperationalError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 
 from authz.database import raw_sql
 from authz.database.sqlite3 import base
@@ -183,6 +183,20 @@ def test_what_the_disk_did_not_take_has_failed(
     monkeypatch.setattr(Log, "flush", fail)
     with pytest.raises(OperationalError, match="input/output error"):
         write(only)
+
+
+def test_a_commit_that_fails_says_why(connected: Callable[[], DatabaseWrapper]) -> None:
+    """SQLite looks at deferred foreign keys in the commit, and its transaction stays open."""
+    only = connected()
+    only.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+    only.execute("CREATE TABLE child (parent REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)")
+    only._start_transaction_under_autocommit()
+    only.execute("INSERT INTO child VALUES (1)")
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+        only._commit()
+    only._rollback()
+    assert is_free(connected())
+    assert only.connection.execute("PRAGMA synchronous").fetchone() == (FULL,)
 
 
 def test_a_commit_runs_no_checkpoint(connected: Callable[[], DatabaseWrapper], tmp_path: Path) -> None:

@@ -205,9 +205,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.execute("PRAGMA synchronous=NORMAL")
 
     def _written(self) -> None:
-        """Let others write."""
+        """Let others write. A commit that failed, such as one with a row whose parent is gone, leaves its transaction
+        open, and SQLite changes nothing about the disk in one: the rollback that follows comes here, too.
+        """
         try:
-            if conf.run_directory is not None and self.connection is not None:
+            if conf.run_directory is not None and self.connection is not None and not self.connection.in_transaction:
                 self.execute("PRAGMA synchronous=FULL")
         finally:
             self.release_write_lock()
