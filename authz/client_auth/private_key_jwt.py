@@ -25,6 +25,9 @@ MAXIMUM_JTI = 512
 # something else (an ID-JAG, an access token, a logout token) are told apart by their typ and refused (attack 16).
 TYPES = frozenset({None, "JWT", "client-authentication+jwt"})
 
+# The grants by which a client brings, beside its assertion, what only itself was given.
+BESIDE_A_SECRET = frozenset({"authorization_code", "refresh_token"})
+
 
 def is_used(credentials: Credentials) -> bool:
     return "client_assertion" in credentials.params or "client_assertion_type" in credentials.params
@@ -47,22 +50,28 @@ def authenticate(credentials: Credentials, client: Client) -> None:
     # > The JWT MUST contain an "iss" … For client authentication, the "sub" value MUST be the "client_id" (RFC 7523 §3)
     if claims.get("iss") != client.client_id or claims.get("sub") != client.client_id:
         raise OAuthError(Reason.CLIENT_ASSERTION_ISSUER)
-    if not is_for_us(claims.get("aud")):
+    if not is_for_us(claims.get("aud"), credentials.grant_type):
         raise OAuthError(Reason.CLIENT_ASSERTION_AUDIENCE)
     _check_times(claims, credentials.now)
     if not client.reuse_assertions:
         _claim(claims, client)
 
 
-def is_for_us(audience: object) -> bool:
-    """Whether an assertion's `aud` is our issuer and nothing else.
+def is_for_us(audience: object, grant_type: str = "") -> bool:
+    """Whether an assertion's `aud` names us and nothing else. `grant_type` is that of a token request.
 
-    The token endpoint's URL or a second audience would let an assertion for one server be used at another
-    (draft-ietf-oauth-rfc7523bis §4). Python's SDK 1.x adds a slash to the issuer (interop 2): it still names us alone.
+    Python's SDK 1.x adds a slash to the issuer (interop 2): it still names us alone.
     """
     if isinstance(audience, list) and len(audience) == 1:
         audience = audience[0]
-    return isinstance(audience, str) and audience in {conf.issuer, f"{conf.issuer}/"}
+    if not isinstance(audience, str):
+        return False
+    # > The Audience SHOULD be the URL of the Authorization Server's Token Endpoint (OpenID Connect Core §9)
+    # A server that names our token endpoint as its own gets such assertions (rfc7523bis §1). So they count only where
+    # an assertion alone is worth nothing (attack 16).
+    if grant_type in BESIDE_A_SECRET and audience == conf.endpoint("token"):
+        return True
+    return audience in {conf.issuer, f"{conf.issuer}/"}
 
 
 def _parsed(credentials: Credentials) -> jwts.Unverified:

@@ -43,7 +43,7 @@ def token(request: Request) -> Answer:
 
 
 def _redeemed(request: Request, params: Params, grant_type: str) -> dict[str, Any]:
-    credentials = Credentials(request.META.get("HTTP_AUTHORIZATION"), params, now())
+    credentials = Credentials(request.META.get("HTTP_AUTHORIZATION"), params, now(), grant_type)
     client, method = client_auth.authenticate_approved(credentials)
     request.claimed_client_id = client.client_id  # type: ignore[union-attr]
     asked = TokenRequest(

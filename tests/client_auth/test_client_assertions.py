@@ -9,7 +9,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from authz.client_auth.private_key_jwt import ASSERTION_TYPE
+from authz import registry
+from authz.client_auth.private_key_jwt import ASSERTION_TYPE, BESIDE_A_SECRET
 from authz.conf import conf
 from authz.models import AuditEvent, UsedAssertion
 from authz.outbound import remote_keys
@@ -73,6 +74,43 @@ class TestAssertion:
         else:
             assert refused(answer) == expected
             assert UsedAssertion.objects.count() == 0
+
+    @pytest.mark.parametrize("grant_type", ["authorization_code", "refresh_token"])
+    @pytest.mark.parametrize("shape", [lambda url: url, lambda url: [url]])
+    def test_beside_a_code_or_a_refresh_token_it_may_name_the_token_endpoint(
+        self, gatehouse: World, grant_type: str, shape: Callable[[str], Any]
+    ) -> None:
+        """As ChatGPT writes it. The agent is authenticated; what is refused is the grant that it has not."""
+        answer = ask(gatehouse, grant_type=grant_type, **client_assertion(aud=shape(conf.endpoint("token"))))
+        assert refused(answer, "unauthorized_client") == "grant_type_not_registered"
+
+    @pytest.mark.parametrize(
+        "audience",
+        [
+            lambda: f"{conf.endpoint('token')}/",
+            lambda: conf.endpoint("revoke"),
+            lambda: [conf.endpoint("token"), conf.issuer],
+            lambda: [conf.endpoint("token"), "https://elsewhere.example/token"],
+            lambda: "https://elsewhere.example/token",
+        ],
+    )
+    def test_no_other_address_is_taken_for_it(self, gatehouse: World, audience: Callable[[], Any]) -> None:
+        assertion = client_assertion(aud=audience())
+        assert refused(ask(gatehouse, grant_type="authorization_code", **assertion)) == "client_assertion_audience"
+
+    @pytest.mark.parametrize("grant_type", [*sorted(set(registry.grants()) - BESIDE_A_SECRET), "nonsense"])
+    def test_where_it_alone_brings_a_token_it_must_name_the_issuer(self, gatehouse: World, grant_type: str) -> None:
+        """Attack 16: a server that calls our token endpoint its own has collected it."""
+        answer = ask(gatehouse, grant_type=grant_type, **client_assertion(aud=conf.endpoint("token")))
+        assert refused(answer) == "client_assertion_audience"
+
+    @pytest.mark.parametrize("endpoint", ["introspect", "revoke"])
+    def test_no_grant_type_of_a_request_elsewhere_counts(self, gatehouse: World, endpoint: str) -> None:
+        """Attack 16."""
+        params = {"token": "any", "grant_type": "authorization_code"}
+        answer = gatehouse.post(endpoint, params | client_assertion(aud=conf.endpoint("token")))
+        assert answer.status_code == 401
+        assert UsedAssertion.objects.count() == 0
 
     @pytest.mark.parametrize("jti", [5, None, ["a"], {"a": 1}])
     def test_a_jti_that_is_no_text_is_none(self, gatehouse: World, jti: Any) -> None:
