@@ -106,7 +106,11 @@ def test_every_command_exists(document: Path) -> None:
     written = document.read_text()
     targets = set(re.findall(r"^([a-z0-9]+):", text("Makefile"), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z0-9]+)(?=[`\s]*(?:`|\n|  |#))", written)) <= targets
-    own = {path.stem for path in ROOT.glob("*/management/commands/*.py")} | {"makemigrations", *catalog.names()}
+    own = {path.stem for path in ROOT.glob("*/management/commands/*.py")} | {
+        "makemigrations",
+        "dumpdata",
+        *catalog.names(),
+    }
     assert set(re.findall(r"\b(?:manage\.py|`gatehouse) ([a-z_]+)", written)) <= own
 
 

@@ -29,6 +29,10 @@ GROUPS: Mapping[str, Mapping[str, Entry]] = {
             ("apply organisation.yaml --dry-run", "apply organisation.yaml --prune", "export | gatehouse apply -"),
         ),
         "export": Entry("the configuration as such a file", ("export > organisation.yaml",)),
+        "convert": Entry(
+            "an export of Keycloak or django-oauth-toolkit as a draft of such a file",
+            ("convert keycloak realm.json > organisation.yaml", "convert oauth-toolkit dump.json > organisation.yaml"),
+        ),
         "policy": Entry(
             "why a request is answered as it is; check, test, compare and restore rules",
             (

@@ -9,7 +9,7 @@ from authz.command_line import catalog
 from authz.operations.logs import scrub
 
 # Commands that make the database, or need none.
-_MAKERS = frozenset({"run", "serve", "prepare", "migrate", "restore", "check", "doctor"})
+_MAKERS = frozenset({"run", "serve", "prepare", "migrate", "restore", "check", "doctor", "convert"})
 _NO_FILE = "no such file: "
 _MISSING = ("no such table", "no such column", "UndefinedTable", "UndefinedColumn")
 

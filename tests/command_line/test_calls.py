@@ -42,6 +42,7 @@ WRONG = {
     "access of nothing": ("end_access client", 1, "Name the one whose access ends.\n"),
     "a document at no URL": ("cimd inspect ftp://a.example/", 1, "The document is refused.\n"),
     "no assertion": ("xaa explain nothing", 1, "'nothing' is neither an assertion nor a file that holds one.\n"),
+    "an export of nothing": ("convert keycloak -", 1, "Standard input is not JSON.\n"),
     "an unknown word": (
         "keys rotate RS512", 2, "argument alg: invalid choice: 'RS512' (choose from RS256, ES256, EdDSA)\n"
     ),
