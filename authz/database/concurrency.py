@@ -12,6 +12,10 @@ and leaves, and begins again when the errand is over (authz/outbound/errands.py)
 **Waiting places.** A request that cannot begin again, such as the redirect back from a person's issuer, takes a waiting
 place before it waits for the network. Two threads of each process are reserved for requests that do not wait, so slow
 hosts cannot occupy all threads, however many clients make this server fetch from them (attack 10).
+**Threads that compute.** Python runs one thread of a process at a time. Six that compute leave the event-loop thread a
+seventh of the time, and on SQLite each of them keeps the write lock while it waits for its turn to compute. There, two
+at a time work on pages; the others begin when one of these has ended or waits for the network, or after a quarter of a
+second. On PostgreSQL threads wait for the database more than they compute.
 """
 
 import threading
@@ -24,9 +28,13 @@ from enum import Enum, auto
 from functools import cache
 from typing import Any, TypeVar
 
+from django.conf import settings
+
 from authz.conf import conf
 
 RESERVED_THREADS = 2
+# On SQLite: how many threads compute at a time, and after how many seconds another one does.
+COMPUTING_THREADS, PATIENCE = 2, 0.25
 
 
 class MustRunInThread(BaseException):
@@ -62,6 +70,14 @@ _party: ContextVar[str] = ContextVar("party", default="")
 _place: ContextVar[_Place] = ContextVar("place", default=_Place.OUTSIDE)
 
 
+_computing: ContextVar[bool] = ContextVar("computing", default=False)
+
+
+@cache
+def _computing_threads() -> threading.BoundedSemaphore:
+    return threading.BoundedSemaphore(COMPUTING_THREADS if settings.IS_SQLITE else conf.threads)
+
+
 @cache
 def _places() -> threading.BoundedSemaphore:
     return threading.BoundedSemaphore(max(1, conf.threads - RESERVED_THREADS))
@@ -81,14 +97,22 @@ def in_event_loop() -> Iterator[None]:
 def in_thread() -> Iterator[None]:
     """Serve a request in a thread of its own."""
     _place.set(_Place.IN_THREAD)
+    _computing.set(_computing_threads().acquire(timeout=PATIENCE))
     try:
         yield
     finally:
+        _compute_no_longer()
         if _place.get() is _Place.WAITING:
             with _parties_lock:
                 _parties[_party.get()] -= 1
             _places().release()
         _place.set(_Place.OUTSIDE)
+
+
+def _compute_no_longer() -> None:
+    if _computing.get():
+        _computing.set(False)
+        _computing_threads().release()
 
 
 def is_serving() -> bool:
@@ -159,6 +183,7 @@ def _take_a_place(party: str) -> bool:
         _parties[party] += 1
     _party.set(party)
     _place.set(_Place.WAITING)
+    _compute_no_longer()
     return True
 
 

@@ -71,3 +71,24 @@ def test_no_request_leaves_the_event_loop_thread_with_an_open_transaction() -> N
     """The transaction would be rolled back, and the request would begin again (invariant 2)."""
     with concurrency.in_event_loop(), pytest.raises(RuntimeError), unit_of_work():
         outbound.fetch(outbound.Role.CLIENT_METADATA_DOCUMENT, "https://slow.example/client.json")
+
+
+def test_two_threads_compute_at_a_time_and_one_that_waits_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    computing = threading.BoundedSemaphore(1)
+    monkeypatch.setattr(concurrency, "_computing_threads", lambda: computing)
+    with concurrency.in_thread():
+        assert not computing.acquire(blocking=False)
+        assert concurrency.may_block()
+        assert computing.acquire(blocking=False)
+        computing.release()
+    assert computing.acquire(blocking=False)
+
+
+def test_a_thread_waits_to_compute_for_a_quarter_of_a_second_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    computing = threading.BoundedSemaphore(1)
+    monkeypatch.setattr(concurrency, "_computing_threads", lambda: computing)
+    monkeypatch.setattr(concurrency, "PATIENCE", 0.01)
+    computing.acquire()
+    with concurrency.in_thread():
+        pass
+    assert not computing.acquire(blocking=False)

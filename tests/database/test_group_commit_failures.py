@@ -4,6 +4,7 @@
 
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.db import OperationalError, connection
 
 from authz.database import greenlets, replay
 from authz.database.sqlite3 import log
+from authz.database.sqlite3.group_commit import GroupCommit
 from authz.database.sqlite3.group_transaction import GroupTransaction
 from authz.database.transactions import unit_of_work
 from tests.database.groups import (
@@ -133,3 +135,17 @@ def test_one_that_waits_for_something_else_in_its_transaction_fails_its_group(ma
     machine(view)
     assert [status for status, _ in ask_together("a", "b", "c")] == [503, 503, 200]
     assert recorded() == ["c"]
+
+
+def test_a_group_whose_requests_have_all_gone_holds_no_thread_up() -> None:
+    ended = list[str]()
+    others_write = SimpleNamespace(begin=lambda *, goes_on: False, end=lambda: ended.append("end"))
+    later = list[Callable[[], None]]()
+    loop = SimpleNamespace(call_later=lambda _, then: later.append(then))
+    group = GroupCommit(others_write, loop)  # type: ignore[arg-type]  # what it needs of them
+    group._waiting.append(SimpleNamespace(since=time.monotonic()))  # type: ignore[arg-type]  # a request that waits
+    group._write()
+    assert not ended
+    group._waiting.clear()
+    later.pop()()
+    assert ended == ["end"]

@@ -289,9 +289,10 @@ def write_pages(connection: DatabaseWrapper, count: int) -> None:
 
 def is_free(connection: DatabaseWrapper) -> bool:
     assert connection._write_lock is not None
+    descriptor = connection._write_lock._lock
     try:
-        fcntl.flock(connection._write_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    fcntl.flock(connection._write_lock, fcntl.LOCK_UN)
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
     return True

@@ -1,9 +1,7 @@
 """Django's SQLite backend, for several processes of one server, and for a file that may be moved, removed or restored.
 
-**The write lock.** SQLite has one writer. A connection that finds another one writing sleeps for milliseconds before it
-tries again, which is as long as dozens of transactions take. So the threads and processes of a server share a file lock
-(`flock`) that they try every few microseconds. Correctness does not need it: a thread that has waited long goes on
-without it, and SQLite decides.
+**The write lock.** Threads and processes of a server write one after the other (authz/database/sqlite3/write_lock.py).
+A thread that has waited long goes on without the lock, and SQLite decides.
 
 **The write-ahead log.** Committed pages stay in the log until a checkpoint moves them into the database file and waits
 for the disk. By default SQLite does that in the commit that fills a thousand pages, about every hundred tokens, and all
@@ -15,11 +13,10 @@ finds none: a process that has opened it would answer 503 for ever, and its log 
 that is restored.
 """
 
-import fcntl
 import os
-import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -32,12 +29,13 @@ from authz.database.locks import is_locked
 from authz.database.sqlite3.group_commit import GroupCommit
 from authz.database.sqlite3.group_transaction import GroupTransaction
 from authz.database.sqlite3.log import Log
+from authz.database.sqlite3.write_lock import WriteLock
 
 T = TypeVar("T")
 Identity = tuple[int, int] | None
 
-# Seconds: between two tries of the write lock, and after which the thread goes on without it.
-POLL_SECONDS, LONGEST_WAIT = 0.00005, 1.0
+# Seconds after which a thread goes on without the write lock.
+LONGEST_WAIT = 1.0
 # Milliseconds for which SQLite waits for the writer: in the event-loop thread, where all others wait, too, and in other
 # threads. Then the request is answered with 503.
 LOOP_BUSY, BUSY = 50, 5000
@@ -47,7 +45,7 @@ LONG_LOG, LONGEST_LOG = 16_384, 131_072
 
 class DatabaseWrapper(base.DatabaseWrapper):
     _opened: Identity = None
-    _write_lock: int | None = None  # the descriptor of the file that is locked
+    _write_lock: WriteLock | None = None
     _log: Log | None = None
     _group: GroupCommit | None = None
     _is_in_unit = False
@@ -69,8 +67,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if conf.run_directory is not None and self._write_lock is None:
             # The run directory may have been removed from /tmp. The server goes on without the write lock.
             with suppress(OSError):
-                path = f"{conf.run_directory}/write-lock"
-                self._write_lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._write_lock = WriteLock(Path(conf.run_directory))
         return made
 
     def close(self) -> None:
@@ -78,7 +75,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self.connection is None:
             self._log = None
         if self.connection is None and self._write_lock is not None:
-            os.close(self._write_lock)
+            self._write_lock.close()
             self._write_lock = None
 
     # --- The write lock ---
@@ -87,45 +84,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Return when no other thread or process of this server writes, or after a second. The caller releases the
         lock. Raises `Locked` in the event-loop thread.
         """
-        if self._write_lock is None:
-            return
-        began, has_place = 0.0, False
-        while True:
-            try:
-                fcntl.flock(self._write_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                began = began or time.monotonic()
-                waited = time.monotonic() - began
-                if waited >= LOOP_BUSY / 1000 and concurrency.is_in_event_loop():
-                    raise concurrency.Locked from None
-                if waited >= LOOP_BUSY / 1000 and not has_place:
-                    has_place = concurrency.may_block()
-                    if not has_place:
-                        return
-                if waited >= LONGEST_WAIT:
-                    return
-                time.sleep(POLL_SECONDS)
-            else:
-                return
+        if self._write_lock is not None:
+            self._write_lock.take(_Waiting().goes_on)
 
-    def try_write_lock(self, seconds: float) -> bool:
-        """Whether it is ours, after so many seconds at most. The caller releases it."""
-        if self._write_lock is None:
-            return True
-        ends = time.monotonic() + seconds
-        while True:
-            try:
-                fcntl.flock(self._write_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= ends:
-                    return False
-                time.sleep(POLL_SECONDS)
-            else:
-                return True
+    def take_write_lock_first(self, seconds: float) -> bool:
+        """For a group of the event loop: whether the lock is ours, after so many seconds at most. The caller releases
+        it in either case.
+        """
+        return self._write_lock is None or self._write_lock.take_first(seconds)
 
     def release_write_lock(self) -> None:
         if self._write_lock is not None:
-            fcntl.flock(self._write_lock, fcntl.LOCK_UN)
+            self._write_lock.release()
 
     def _start_transaction_under_autocommit(self) -> None:
         if (group := self._group_of_loop()) is not None:
@@ -309,6 +279,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return _identity(os.stat(self.settings_dict["NAME"]))  # noqa: PTH116  a third of the time
         except OSError:
             return None
+
+
+class _Waiting:
+    """One wait for the write lock. Threads are few, so a request that waits for long needs a waiting place."""
+
+    _has_place = False
+
+    def goes_on(self, waited: float) -> bool:
+        """After so many seconds. Raises `Locked` in the event-loop thread."""
+        if waited < LOOP_BUSY / 1000:
+            return True
+        if concurrency.is_in_event_loop():
+            raise concurrency.Locked
+        self._has_place = self._has_place or concurrency.may_block()
+        return self._has_place and waited < LONGEST_WAIT
 
 
 def _identity(found: os.stat_result) -> Identity:

@@ -40,7 +40,9 @@ class Transaction(Protocol):
     """The group's transaction, on the connection of the loop's thread. Its methods raise Django's `Error`."""
 
     def begin(self, *, goes_on: bool) -> bool:
-        """Begin to write. False: another process writes. `goes_on` without the write lock: SQLite decides."""
+        """Begin to write. False: another process writes, and threads let this one go first until it calls again, or
+        calls `end`. `goes_on` without the write lock: SQLite decides.
+        """
 
     def is_open(self) -> bool:
         """SQLite itself ends a transaction where the disk is full, for example."""
@@ -137,7 +139,10 @@ class GroupCommit:
 
     def _write(self) -> None:
         self._is_due = False
-        if not self._waiting or not self._has_begun():
+        if not self._waiting:
+            self._transaction.end()  # they have all gone while others wrote
+            return
+        if not self._has_begun():
             return
         written: list[_Unit] = []
         try:
