@@ -18,6 +18,29 @@ HOURS: Mapping[str, Any] = {
     },
     "additionalProperties": False,
 }
+_VALUE: Mapping[str, Any] = {"type": ["string", "number", "boolean"]}
+_NUMBER: Mapping[str, Any] = {"type": "number", "minimum": -(2**53) + 1, "maximum": 2**53 - 1}
+ARGUMENTS: Mapping[str, Any] = {
+    "type": "object",
+    "description": "Members of a tool call’s arguments, such as amount or to.country, and what is asked of each.",
+    "additionalProperties": {
+        "type": "object",
+        "minProperties": 1,
+        "properties": {
+            "equals": _VALUE,
+            "one_of": {"type": "array", "minItems": 1, "items": _VALUE},
+            "below": _NUMBER,
+            "at_least": _NUMBER,
+            "prefix": {"type": "string", "minLength": 1, "maxLength": 255},
+            "present": {"type": "boolean"},
+        },
+        "additionalProperties": False,
+    },
+}
+LABELS: Mapping[str, Any] = {
+    "type": "array",
+    "items": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,62}$"},
+}
 CONDITIONS: Mapping[str, Any] = {
     "type": "object",
     "description": "What is left out requires nothing.",
@@ -30,6 +53,7 @@ CONDITIONS: Mapping[str, Any] = {
         "not_before": _MOMENT,
         "not_after": _MOMENT,
         "hours": HOURS,
+        "arguments": ARGUMENTS,
     },
     "additionalProperties": False,
 }
@@ -66,6 +90,8 @@ RULE: Mapping[str, Mapping[str, Any]] = {
     "resources": {**TEXTS, "description": "Identifiers of MCP servers; * for all."},
     "scopes": TEXTS,
     "sensitivities": {"type": "array", "items": {"enum": ["low", "medium", "high"]}},
+    "tools": {**TEXTS, "description": "Names of tools, or payroll_* for all that begin so. Left out: all of them."},
+    "labels": {**LABELS, "description": "Only where the MCP server, the scope or the tool has one of these."},
     "conditions": CONDITIONS,
     "max_lifetime": {"type": "integer", "minimum": 1, "description": "Seconds that a token lives at most."},
     "approvers": APPROVERS,

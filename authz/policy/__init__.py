@@ -10,16 +10,18 @@ from authz.policy.approvals import Approval
 from authz.policy.approvers import Approvers
 from authz.policy.compare import ChangedDecision, Direction, compare
 from authz.policy.compiled import RuleSet, compile
-from authz.policy.conditions import Conditions, Hours
+from authz.policy.conditions import Conditions
 from authz.policy.decide import decide, decide_sign_in
 from authz.policy.decision import Decision, DecisionReason, Outcome, StepUp
 from authz.policy.explain import Explanation, Mismatch, RuleStatus, RuleTrace, ScopeTrace, explain, rule_status
 from authz.policy.facts import facts_of, question_from
+from authz.policy.hours import Hours
 from authz.policy.parsing import RuleError
 from authz.policy.question import AccessQuestion, ClientKind, ClientStatus
 from authz.policy.reach import Agent, Person, Reach, Server, reach
 from authz.policy.rules import Effect, Rule
 from authz.policy.sentences import sentence
+from authz.policy.tool_calls import ToolCall
 
 __all__ = [
     "AccessQuestion",
@@ -48,6 +50,7 @@ __all__ = [
     "ScopeTrace",
     "Server",
     "StepUp",
+    "ToolCall",
     "compare",
     "compile",
     "decide",

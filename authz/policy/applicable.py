@@ -7,15 +7,8 @@ met; a rule that permits applies only if all are met.
 from dataclasses import dataclass
 
 from authz.policy.compiled import RuleSet, positions
-from authz.policy.conditions import (
-    NO,
-    NOT_ESTABLISHED,
-    YES,
-    Match,
-    all_of,
-    match_authentication,
-    match_circumstances,
-)
+from authz.policy.conditions import match_authentication, match_circumstances
+from authz.policy.match import NO, NOT_ESTABLISHED, YES, Match, all_of
 from authz.policy.question import AccessQuestion
 from authz.policy.rules import Effect
 

@@ -22,6 +22,7 @@ class Approval:
                   denied as a whole is an approval of nothing that declines everything.
     grant_types   exact names, or "*" for any.
     rules         names of the rules that asked for it: one that came later asks for itself. None: it answers any.
+    call          the `digest` of the one tool call that it is for; "" for what a token may do.
     not_before, expires   seconds since the epoch: from, and up to but without.
     """
 
@@ -33,6 +34,7 @@ class Approval:
     declined: tuple[str, ...] = ()
     grant_types: tuple[str, ...]
     rules: tuple[str, ...] | None = None
+    call: str = ""
     not_before: float
     expires: float
 
@@ -41,11 +43,15 @@ class Approval:
         return self.not_before <= now < self.expires < math.inf
 
     def is_for(self, question: AccessQuestion) -> bool:
-        """Whether it is for the question's client, subject and grant. Resource and scopes are compared elsewhere."""
+        """Whether it is for the question's client, subject, grant and call. Resource and scopes are compared elsewhere.
+
+        One that is for no call is for each call of a token, but answers no rule that speaks of calls (decide.py).
+        """
         return (
             self.client_id == question.client_id
             and self.subject == question.subject
             and ("*" in self.grant_types or question.grant_type in self.grant_types)
+            and (not self.call or (question.tool is not None and self.call == question.tool.digest))
         )
 
     def answers(self, rules: Collection[str]) -> bool:

@@ -3,6 +3,12 @@
 Each rule is one bit. For each value that rules name (a client's key, a group, a resource, a scope …) the set keeps the
 bits of the rules that name it, so the rules that apply to a question are found by a few unions and intersections of
 integers.
+
+A rule that speaks of calls (`Rule.is_of_calls`, or labels that only tools have) cannot be decided for a token: there is
+no call yet. Where the resource asks before each call, the token is permitted by such a rule and not restricted, since
+each call is decided again. Where it doesn't ask, the token is good for every call: such a rule permits nothing and
+restricts all of it.
+
 Rules stand in an order of their own, so the order they were given in can't matter.
 """
 
@@ -12,10 +18,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from authz.policy.arguments import members
 from authz.policy.clients import client_keys, pattern_key
 from authz.policy.conditions import UNCONDITIONAL
 from authz.policy.question import AccessQuestion
 from authz.policy.rules import Effect, Rule
+from authz.policy.tool_calls import is_tool_name
 
 Index = dict[str, int]
 
@@ -35,9 +43,22 @@ class RuleSet:
     scopes: Index
     sensitivities: Index
     any_sensitivity: int
+    tools: Index
+    tool_prefixes: Index
+    prefix_lengths: tuple[int, ...]
+    any_tool: int
+    labels: Index
+    any_label: int
+    of_calls: int
+    members: frozenset[str]
     effects: Index
     conditional: int
     nonempty: int
+
+    @property
+    def unlimited(self) -> int:
+        """The rules that hold whatever is called, and whatever anything is called."""
+        return self.any_label & ~self.of_calls
 
     def rules_for_client(self, question: AccessQuestion) -> int:
         return union(self.clients, client_keys(question))
@@ -64,6 +85,36 @@ class RuleSet:
             return named & self.any_sensitivity, named
         sure = named & (self.any_sensitivity | self.sensitivities.get(sensitivity, 0))
         return sure, sure
+
+    def rules_for_call(self, question: AccessQuestion) -> tuple[int, int]:
+        """(may permit, may restrict), by the tools that rules name."""
+        if question.tool is None:
+            beside_calls = ~self.of_calls
+            return (-1, beside_calls) if question.asks_before_calls else (beside_calls, -1)
+        # What the MCP server takes such a name for isn't known.
+        if not is_tool_name(question.tool.name):
+            return self.any_tool, -1
+        named = self.any_tool | self.rules_for_tool(question.tool.name)
+        return named, named
+
+    def rules_for_tool(self, name: str) -> int:
+        """The rules that name this tool, by a pattern or exactly."""
+        prefixes = (name[:length] for length in self.prefix_lengths if length <= len(name))
+        return self.tools.get(name, 0) | union(self.tool_prefixes, prefixes)
+
+    def rules_for_labels(self, question: AccessQuestion, scope: str) -> tuple[int, int, int]:
+        """(may permit, may restrict, matched without a tool's labels), by the labels that rules name."""
+        if not self.labels:
+            return -1, -1, -1
+        own = [label for name, label in question.scope_labels if name == scope]
+        fixed = self.any_label | union(self.labels, question.labels) | union(self.labels, own)
+        if question.tool is not None:
+            # The labels of a tool that isn't known may be any.
+            known = question.tool.labels
+            surely = fixed if known is None else fixed | union(self.labels, known)
+            return surely, -1 if known is None else surely, fixed
+        by_call = fixed | union(self.labels, question.tool_labels)
+        return (by_call, fixed, fixed) if question.asks_before_calls else (fixed, by_call, fixed)
 
 
 def union(index: Index, keys: Iterable[str]) -> int:
@@ -94,10 +145,11 @@ def compile(rules: Iterable[Rule], version: str = "", *, number: int = 0) -> Rul
     clients, users, groups = defaultdict[str, int](int), defaultdict[str, int](int), defaultdict[str, int](int)
     grant_types, resources = defaultdict[str, int](int), defaultdict[str, int](int)
     scopes, sensitivities, effects = defaultdict[str, int](int), defaultdict[str, int](int), defaultdict[str, int](int)
-    machines = any_sensitivity = conditional = nonempty = 0
+    tools, prefixes, labels = defaultdict[str, int](int), defaultdict[str, int](int), defaultdict[str, int](int)
+    machines = any_sensitivity = any_tool = any_label = of_calls = conditional = nonempty = 0
     for position, rule in enumerate(ordered):
-        # A disabled rule keeps its place, for `explain`, and is in no index, so nothing finds it.
-        if not rule.enabled:
+        # A rule that is disabled, or names no tool or label, keeps its place, for `explain`, and is in no index.
+        if not rule.enabled or rule.tools == () or rule.labels == ():
             continue
         bit = 1 << position
         effects[rule.effect] |= bit
@@ -109,6 +161,9 @@ def compile(rules: Iterable[Rule], version: str = "", *, number: int = 0) -> Rul
             (resources, rule.resources),
             (scopes, rule.scopes),
             (sensitivities, rule.sensitivities or ()),
+            (tools, [name for name in rule.tools or () if not name.endswith("*")]),
+            (prefixes, [name[:-1] for name in rule.tools or () if name.endswith("*")]),
+            (labels, rule.labels or ()),
         ):
             for value in values:
                 index[value] |= bit
@@ -116,6 +171,12 @@ def compile(rules: Iterable[Rule], version: str = "", *, number: int = 0) -> Rul
             machines |= bit
         if rule.sensitivities is None:
             any_sensitivity |= bit
+        if rule.tools is None:
+            any_tool |= bit
+        if rule.labels is None:
+            any_label |= bit
+        if rule.is_of_calls:
+            of_calls |= bit
         if rule.conditions != UNCONDITIONAL:
             conditional |= bit
         if rule.resources and rule.scopes and rule.sensitivities != ():
@@ -132,6 +193,14 @@ def compile(rules: Iterable[Rule], version: str = "", *, number: int = 0) -> Rul
         scopes=dict(scopes),
         sensitivities=dict(sensitivities),
         any_sensitivity=any_sensitivity,
+        tools=dict(tools),
+        tool_prefixes=dict(prefixes),
+        prefix_lengths=tuple(sorted({len(prefix) for prefix in prefixes})),
+        any_tool=any_tool,
+        labels=dict(labels),
+        any_label=any_label,
+        of_calls=of_calls,
+        members=frozenset().union(*(members(rule.conditions.arguments) for rule in ordered if rule.enabled)),
         effects={effect: effects[effect] for effect in Effect},
         conditional=conditional,
         nonempty=nonempty,

@@ -10,64 +10,27 @@ amr             is YES when every method listed was used, NO when none was, and 
                 `amr: [pwd, otp]` permits only a sign-in with both and denies a sign-in with either.
 max_auth_age    is a demand and never NO: a person can always wait until a sign-in is old, and must not escape a
                 restriction by that.
+arguments       are those of a tool call (arguments.py); a question without one is answered in compiled.py.
 """
 
 import ipaddress
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
-from authz.policy.parsing import RuleError, mapping, parse_time, text, texts, whole_number
+from authz.policy.argument_parsing import argument_conditions
+from authz.policy.arguments import ArgumentCondition
+from authz.policy.hours import Hours, hours_from, hours_shape
+from authz.policy.match import NO, NOT_ESTABLISHED, YES, Match
+from authz.policy.parsing import RuleError, mapping, parse_time, texts, whole_number
 from authz.policy.question import AccessQuestion
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-_CLOCK_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
-
 # How far in the future (seconds) a sign-in may lie, since an issuer's clock may be ahead of ours.
 CLOCK_SKEW = 60
-
-
-class Match(Enum):
-    YES = "yes"
-    NO = "no"
-    NOT_ESTABLISHED = "not established"
-
-
-YES, NO, NOT_ESTABLISHED = Match.YES, Match.NO, Match.NOT_ESTABLISHED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hours:
-    """Hours of the day, `start` included and `end` not; over midnight if it ends before it starts.
-
-    start, end   minutes since midnight in `timezone` (an IANA name); end may be 1440.
-    days         the days on which such hours begin; empty: every day.
-    """
-
-    start: int
-    end: int
-    days: tuple[str, ...] = ()
-    timezone: str = "UTC"
-
-    def include(self, now: float) -> bool:
-        there = datetime.fromtimestamp(now, _zone(self.timezone))
-        minute = there.hour * 60 + there.minute
-        if self.start < self.end:
-            return self.start <= minute < self.end and self._begin_on(there.weekday())
-        if minute >= self.start:
-            return self._begin_on(there.weekday())
-        return minute < self.end and self._begin_on((there.weekday() - 1) % 7)
-
-    def _begin_on(self, weekday: int) -> bool:
-        return not self.days or DAYS[weekday] in self.days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +45,7 @@ class Conditions:
     not_before: float | None = None
     not_after: float | None = None
     hours: Hours | None = None
+    arguments: tuple[ArgumentCondition, ...] = ()
 
     @classmethod
     def from_mapping(cls, data: object, field: str = "conditions") -> "Conditions":
@@ -100,7 +64,8 @@ class Conditions:
             environments=texts(given.get("environments", ()), f"{field}.environments"),
             not_before=_parse_time(given, field, "not_before"),
             not_after=_parse_time(given, field, "not_after"),
-            hours=_hours(given["hours"], f"{field}.hours") if "hours" in given else None,
+            hours=hours_from(given["hours"], f"{field}.hours") if "hours" in given else None,
+            arguments=argument_conditions(given.get("arguments", {}), f"{field}.arguments"),
         )
         for name in ("acr", "amr", "environments"):
             for position, value in enumerate(getattr(read, name)):
@@ -120,14 +85,15 @@ class Conditions:
             "environments": list(self.environments),
             "not_before": None if self.not_before is None else iso(self.not_before),
             "not_after": None if self.not_after is None else iso(self.not_after),
-            "hours": None if self.hours is None else _hours_shape(self.hours),
+            "hours": None if self.hours is None else hours_shape(self.hours),
+            "arguments": {condition.path: condition.to_mapping() for condition in self.arguments},
         }
-        return {key: value for key, value in shape.items() if value not in (None, [])}
+        return {key: value for key, value in shape.items() if value not in (None, [], {})}
 
 
 UNCONDITIONAL = Conditions()
 
-_FIELDS = ("max_auth_age", "acr", "amr", "networks", "environments", "not_before", "not_after", "hours")
+_FIELDS = ("max_auth_age", "acr", "amr", "networks", "environments", "not_before", "not_after", "hours", "arguments")
 
 
 def match_circumstances(
@@ -149,6 +115,9 @@ def match_circumstances(
         found.append(("networks", _within(question.address, conditions.networks)))
     if conditions.hours is not None:
         found.append(("hours", YES if conditions.hours.include(now) else NO))
+    if conditions.arguments and question.tool is not None:
+        given = question.tool.arguments
+        found.extend((f"arguments.{wanted.path}", wanted.match(given)) for wanted in conditions.arguments)
     return found
 
 
@@ -162,17 +131,6 @@ def match_authentication(conditions: Conditions, question: AccessQuestion, now: 
     if conditions.max_auth_age is not None:
         found.append(("max_auth_age", _recent(question.auth_time, conditions.max_auth_age, now)))
     return found
-
-
-def all_of(found: list[tuple[str, Match]]) -> Match:
-    """NO if any is NO, or else NOT_ESTABLISHED if any is, or else YES."""
-    result = YES
-    for _, verdict in found:
-        if verdict is NO:
-            return NO
-        if verdict is NOT_ESTABLISHED:
-            result = NOT_ESTABLISHED
-    return result
 
 
 def iso(moment_: float) -> str:
@@ -218,11 +176,6 @@ def parsed_address(address: str) -> Address | None:
     return parsed
 
 
-@lru_cache(maxsize=64)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
-
-
 def _parse_time(given: Mapping[str, object], field: str, name: str) -> float | None:
     if name not in given:
         return None
@@ -238,48 +191,3 @@ def _network(value: str, field: str) -> Network:
     if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped is not None:
         raise RuleError(field, "must be written as an IPv4 network.")
     return network
-
-
-def _hours(data: object, field: str) -> Hours:
-    """From {days: [mon, …], from: "08:00", to: "18:00", timezone: Europe/Berlin}."""
-    given = mapping(data, field, ("days", "from", "to", "timezone"))
-    for name in ("from", "to"):
-        if name not in given:
-            raise RuleError(f"{field}.{name}", "is required.")
-    days = texts(given.get("days", ()), f"{field}.days")
-    for position, day in enumerate(days):
-        if day not in DAYS:
-            raise RuleError(f"{field}.days[{position}]", f"must be one of {', '.join(DAYS)}.")
-    timezone = text(given.get("timezone", "UTC"), f"{field}.timezone")
-    try:
-        _zone(timezone)
-    except (ValueError, OSError, KeyError):
-        raise RuleError(f"{field}.timezone", "is not a known time zone, such as Europe/Berlin.") from None
-    start, end = _minutes(given["from"], f"{field}.from"), _minutes(given["to"], f"{field}.to")
-    if start == end:
-        raise RuleError(f"{field}.to", "must differ from “from”.")
-    return Hours(start=start, end=end, days=tuple(day for day in DAYS if day in days), timezone=timezone)
-
-
-def _minutes(value: object, field: str) -> int:
-    """Minutes since midnight of "HH:MM"."""
-    if value == "24:00" and field.endswith(".to"):
-        return 24 * 60
-    # YAML 1.1 reads 18:00 without quotes as the number 1080, and 08:00 as text.
-    if not isinstance(value, str) or not _CLOCK_TIME.fullmatch(value):
-        raise RuleError(field, "must be a time such as “08:00”, in quotes.")
-    return int(value[:2]) * 60 + int(value[3:])
-
-
-def _hours_shape(hours: Hours) -> dict[str, object]:
-    shape: dict[str, object] = {
-        "from": clock_time(hours.start),
-        "to": clock_time(hours.end),
-        "timezone": hours.timezone,
-    }
-    return {"days": list(hours.days), **shape} if hours.days else shape
-
-
-def clock_time(minutes: int) -> str:
-    """Minutes since midnight as "HH:MM"."""
-    return f"{minutes // 60:02}:{minutes % 60:02}"

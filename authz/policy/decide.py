@@ -13,11 +13,17 @@ One scope that waits makes the whole question wait: a token with less than was a
 from the agent. The decision lists the scopes that would be granted at once if the question named them alone. A scope
 that an approver has declined doesn't wait; it is left out.
 
+A call of a tool (`AccessQuestion.tool`) is decided for the scopes that it may use. It is one act, and which of them it
+uses isn't known: one scope that a deny names refuses it as a whole. A scope that no rule permits is left out as ever.
+The approval that lets a call pass where a rule speaks of calls is one of this very call (`Approval.call`). What such
+rules mean for a token stands in `compiled.py`.
+
 A require_approval whose conditions aren't established makes a question wait, but doesn't permit it
 (authz/policy/applicable.py).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
@@ -54,41 +60,70 @@ def evaluate(
     refusal = _refusal_before_rules(question, rules, now)
     if refusal is not None:
         return refusal
-    sensitivities = question.sensitivities().items()
-    named = [(name, *rules.rules_for_scope(name, sensitivity)) for name, sensitivity in sensitivities]
+    named = _scopes(question, rules, best_case=best_case)
     found = rules.rules_for_client(question) & rules.rules_for_grant(question)
     found &= rules.rules_for_resource(question.resource) & rules.rules_for_subject(question)
-    found &= reduce(or_, (possibly for _, _, possibly in named))
+    found &= reduce(or_, (scope.permitting | scope.restricting for scope in named))
     applying = applicable(found, question, rules, now, in_force_at, best_case=best_case)
     denying, requiring, allows = applying.denying(rules), applying.requiring(rules), rules.effects[Effect.ALLOW]
     live = [a for a in approvals if a.is_live(now) and a.resource == question.resource and a.is_for(question)]
 
     tally = Tally()
-    for name, surely, possibly in named:
-        restricted_by, permitted_by = (surely, possibly) if best_case else (possibly, surely)
-        denied, required, permits = (
-            denying & restricted_by,
-            requiring & restricted_by,
-            applying.permitting & permitted_by,
-        )
-        # A scope that is permitted only under an approval waits, too, also if no condition is established.
-        if not permits & allows:
+    for scope in named:
+        denied, required = denying & scope.restricting, requiring & scope.restricting
+        permits = applying.permitting & scope.permitting
+        # A scope that is permitted only under an approval waits, too, also if no condition is established. A token
+        # doesn't wait for the approvals of later calls.
+        if not permits & (allows if question.tool else allows | scope.by_call):
             required |= permits
         if denied:
             tally.deny(denied)
         elif not permits:
-            tally.miss(applying.after_step_up & surely)
+            tally.miss(applying.after_step_up & scope.permitting)
         elif required:
-            tally.require_approval(name, permits | required, required, _covering(name, required, live, rules), live)
+            covering = _covering(scope.name, required, live, rules)
+            if question.tool is not None and required & scope.by_call:
+                covering = [approval for approval in covering if approval.call]
+            tally.require_approval(scope.name, permits | required, required, covering, live)
         else:
-            tally.grant(name, permits)
+            tally.grant(scope.name, permits)
     return tally.decision(question, rules, now, in_force_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """Rules as bits (`RuleSet`): that may permit the scope, that may restrict it, and that do so by the call alone."""
+
+    name: str
+    permitting: int
+    restricting: int
+    by_call: int
+
+
+def _scopes(question: AccessQuestion, rules: RuleSet, *, best_case: bool) -> list[_Scope]:
+    may_permit, may_restrict = rules.rules_for_call(question)
+    scopes = []
+    for name, sensitivity in question.sensitivities().items():
+        surely, possibly = rules.rules_for_scope(name, sensitivity)
+        permitting, restricting = (possibly, surely) if best_case else (surely, possibly)
+        labels_permit, labels_restrict, without_call = rules.rules_for_labels(question, name)
+        scopes.append(
+            _Scope(
+                name,
+                permitting & may_permit & labels_permit,
+                restricting & may_restrict & labels_restrict,
+                rules.of_calls | ~without_call,
+            )
+        )
+    return scopes
 
 
 def decide_sign_in(
     question: AccessQuestion, rules: RuleSet, now: float, approvals: Sequence[Approval] = ()
 ) -> Decision:
     """The decision on signing a person in to a client, with the identity scopes among `question.scopes`.
+
+    A sign-in has no server and no call: a restriction by tools, arguments or labels says nothing of it.
 
     The caller asks for the identity scopes that the client is registered for. Other names, and `question.resource`, are
     ignored. A person may sign in if a rule permits anything through this client by the authorization code grant, unless
@@ -112,7 +147,7 @@ def decide_sign_in(
     after_step_up = _left_over(applying.after_step_up & rules.nonempty, denying, rules)
     granting = rules.effects[Effect.ALLOW] | (rules.effects[Effect.REQUIRE_APPROVAL] if live else 0)
 
-    everything = rules.scopes.get("*", 0) & rules.resources.get("*", 0) & rules.any_sensitivity
+    everything = rules.scopes.get("*", 0) & rules.resources.get("*", 0) & rules.any_sensitivity & rules.unlimited
     tally = Tally()
     for name in (name for name in question.scope_names() if name in IDENTITY_SCOPES):
         naming = union(rules.scopes, ("openid", name))
@@ -152,7 +187,7 @@ def _refused(reason: DecisionReason, question: AccessQuestion, rules: RuleSet) -
 
 def _left_over(permitting: int, denying: int, rules: RuleSet) -> int:
     """The permitting rules that denies do not cancel completely, for scopes of any sensitivity."""
-    denying &= rules.any_sensitivity
+    denying &= rules.any_sensitivity & rules.unlimited
     if not denying:
         return permitting
     left = 0

@@ -9,33 +9,34 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from authz.policy.approvals import Approval
+from authz.policy.call_matches import (
+    UNKNOWN,
+    arguments_match,
+    asked,
+    is_decided_at_the_call,
+    labels_match,
+    tools_match,
+)
 from authz.policy.clients import client_keys, pattern_key
 from authz.policy.compiled import RuleSet
-from authz.policy.conditions import (
-    NO,
-    NOT_ESTABLISHED,
-    YES,
-    Match,
-    all_of,
-    iso,
-    match_authentication,
-    match_circumstances,
-)
+from authz.policy.conditions import iso, match_authentication, match_circumstances
 from authz.policy.decide import decide
 from authz.policy.decision import Decision
+from authz.policy.match import NO, NOT_ESTABLISHED, YES, Match, all_of
 from authz.policy.question import AccessQuestion
 from authz.policy.rules import Effect, Rule
 from authz.policy.sentences import (
+    argument_phrase,
     clients_phrase,
     condition_phrases,
     grants_phrase,
+    labels_phrase,
     resources_phrase,
     scopes_phrase,
     sentence,
     subjects_phrase,
+    tools_phrase,
 )
-
-UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +140,10 @@ def _scope_trace(name: str, sensitivity: str, traces: list[RuleTrace]) -> ScopeT
 
 def _trace(rule: Rule, question: AccessQuestion, now: float) -> RuleTrace:
     """One rule on one question: each field that it names, matched by itself."""
-    scopes = {name: _on_scope(rule, name, sensitivity) for name, sensitivity in question.sensitivities().items()}
+    sensitivities = question.sensitivities().items()
+    by_name = {name: _on_scope(rule, name, sensitivity) for name, sensitivity in sensitivities}
+    labelled = {name: labels_match(rule, question, name) for name in by_name}
+    scopes = {name: all_of([("", match), ("", labelled[name])]) for name, match in by_name.items()}
     found = [
         ("enabled", YES if rule.enabled else NO),
         ("clients", _yes(any(pattern_key(pattern) in client_keys(question) for pattern in rule.clients))),
@@ -149,12 +153,16 @@ def _trace(rule: Rule, question: AccessQuestion, now: float) -> RuleTrace:
             _yes("*" in rule.grant_types or any(name in rule.grant_types for name in question.grant_names())),
         ),
         ("resources", _yes("*" in rule.resources or question.resource in rule.resources)),
-        ("scopes", _best(list(scopes.values()))),
+        ("scopes", _best(list(by_name.values()))),
+        ("labels", _beside(_best(list(by_name.values())), _best(list(scopes.values())))),
+        ("tools", tools_match(rule, question)),
+        *arguments_match(rule, question),
         *match_circumstances(rule.conditions, question, now, now),
         *match_authentication(rule.conditions, question, now),
     ]
     verdict_on_all = all_of(found)
     possibly = tuple(name for name, verdict in scopes.items() if verdict is not NO and verdict_on_all is not NO)
+    restricted = tuple(name for name in possibly if not is_decided_at_the_call(rule, question, name))
     surely = tuple(name for name, verdict in scopes.items() if verdict is YES and verdict_on_all is YES)
     return RuleTrace(
         name=rule.name,
@@ -174,7 +182,7 @@ def _trace(rule: Rule, question: AccessQuestion, now: float) -> RuleTrace:
             for field, verdict in found
             if verdict is not YES
         ),
-        restricts=() if rule.effect is Effect.ALLOW else possibly,
+        restricts=() if rule.effect is Effect.ALLOW else restricted,
         permits=() if rule.effect is Effect.DENY else surely,
     )
 
@@ -185,6 +193,11 @@ def _yes(matches: bool) -> Match:
 
 def _best(verdicts: list[Match]) -> Match:
     return next((verdict for verdict in (YES, NOT_ESTABLISHED) if verdict in verdicts), NO)
+
+
+def _beside(scopes: Match, with_labels: Match) -> Match:
+    """What the labels take away from the match of the scopes."""
+    return YES if scopes is with_labels else with_labels
 
 
 def _is_for_subject(rule: Rule, question: AccessQuestion) -> bool:
@@ -234,6 +247,8 @@ def _asked(field: str, question: AccessQuestion, now: float) -> str:
             return ", ".join(question.amr) or UNKNOWN
         case "max_auth_age":
             return UNKNOWN if question.auth_time is None else f"signed in {now - question.auth_time:.0f} seconds ago"
+        case _ if field.partition(".")[0] in {"labels", "tools", "arguments"}:
+            return asked(field, question)
         case _:
             return iso(now)
 
@@ -264,5 +279,11 @@ def _wanted(field: str, rule: Rule) -> str:
             return resources_phrase(rule) if rule.resources else "no server"
         case "scopes":
             return scopes_phrase(rule) if rule.scopes and rule.sensitivities != () else "no scope"
+        case "labels":
+            return labels_phrase(rule) if rule.labels else "no label"
+        case "tools":
+            return tools_phrase(rule) if rule.tools else "no tool"
+        case "arguments":
+            return " and ".join(argument_phrase(wanted) for wanted in rule.conditions.arguments)
         case _:
             return condition_phrases(rule.conditions, rule.effect)[field]

@@ -3,15 +3,22 @@
 Nothing that is at its default is written, since it is written with every token.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
+from decimal import Decimal
 from typing import Any
 
+from authz.policy.arguments import Absent, at_path, is_comparable
 from authz.policy.question import AccessQuestion, ClientKind, ClientStatus
+from authz.policy.tool_calls import ToolCall
+
+# Of an argument's text; a longer one isn't kept, and a replay takes it as not known.
+MAX_TEXT = 200
 
 
-def facts_of(question: AccessQuestion, groups: Container[str]) -> dict[str, object]:
+def facts_of(question: AccessQuestion, groups: Container[str], members: Collection[str] = ()) -> dict[str, object]:
     """The facts of a question. Of the person's groups those in `groups`: the ones that rules name. A directory may
-    put a person into hundreds, and no decision depends on the others.
+    put a person into hundreds, and no decision depends on the others. Of a call's arguments the `members` that rules
+    name (`RuleSet.members`), by path, and no other.
     """
     facts: dict[str, object] = {
         "user": question.subject,
@@ -27,8 +34,62 @@ def facts_of(question: AccessQuestion, groups: Container[str]) -> dict[str, obje
         "acr": question.acr,
         "amr": list(question.amr),
         "auth_time": question.auth_time,
+        "labels": list(question.labels),
+        "scope_labels": [list(pair) for pair in question.scope_labels],
+        "tool_labels": list(question.tool_labels),
+        "asks_before_calls": question.asks_before_calls,
+        "tool": _facts_of_call(question.tool, members),
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _facts_of_call(tool: ToolCall | None, members: Collection[str]) -> dict[str, object]:
+    if tool is None:
+        return {}
+    facts: dict[str, object] = {"name": tool.name, "digest": tool.digest}
+    if tool.labels is not None:
+        facts["labels"] = sorted(tool.labels)
+    if tool.arguments is not None:
+        found = ((path, at_path(tool.arguments, path)) for path in sorted(members))
+        facts["arguments"] = {path: _kept(value) for path, value in found if value is not Absent.MISSING}
+    return {name: value for name, value in facts.items() if value != ""}
+
+
+def _kept(value: object) -> object:
+    """A value as JSON, from which `_nested` makes one that conditions match alike; null establishes nothing."""
+    if isinstance(value, str):
+        return value if len(value) <= MAX_TEXT else None
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | Decimal):
+        # One that conditions can't compare may have a million digits.
+        written = str(value) if is_comparable(value) else "NaN"
+        return {"number": written if len(written) <= MAX_TEXT else "NaN"}
+    return [] if isinstance(value, list | Mapping) else None
+
+
+def _call_from(facts: Mapping[str, Any]) -> ToolCall:
+    labels, kept = facts.get("labels"), facts.get("arguments")
+    return ToolCall(
+        name=facts["name"],
+        labels=None if labels is None else frozenset(labels),
+        arguments=None if kept is None else _nested(kept),
+        digest=facts.get("digest", ""),
+    )
+
+
+def _nested(kept: Mapping[str, Any]) -> dict[str, object]:
+    arguments: dict[str, Any] = {}
+    # The shorter path first: what has named members of its own is an object, whatever was kept of it.
+    for path, value in sorted(kept.items()):
+        *way, last = path.split(".")
+        container = arguments
+        for name in way:
+            if not isinstance(container.get(name), dict):
+                container[name] = {}
+            container = container[name]
+        container[last] = Decimal(value["number"]) if isinstance(value, dict) else value
+    return arguments
 
 
 def question_from(facts: Mapping[str, Any], *, client_id: str, resource: str, address: str) -> AccessQuestion:
@@ -51,4 +112,9 @@ def question_from(facts: Mapping[str, Any], *, client_id: str, resource: str, ad
         amr=tuple(facts.get("amr", ())),
         auth_time=facts.get("auth_time"),
         address=address or None,
+        labels=tuple(facts.get("labels", ())),
+        scope_labels=tuple((name, label) for name, label in facts.get("scope_labels", ())),
+        tool_labels=tuple(facts.get("tool_labels", ())),
+        asks_before_calls=facts.get("asks_before_calls", False),
+        tool=_call_from(facts["tool"]) if "tool" in facts else None,
     )

@@ -8,6 +8,8 @@ parted the identity scopes (`part_scopes`) from the resource's own.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from authz.policy.tool_calls import ToolCall
+
 
 class ClientStatus(StrEnum):
     """Where an agent stands in its life. Only an approved one gets anything."""
@@ -42,6 +44,10 @@ class AccessQuestion:
     scopes          what is asked for, in the request's order: (name, sensitivity); sensitivity "" if it isn't known.
     acr, amr, auth_time   how and when (seconds since the epoch) the person signed in.
     address         the IP address that the request came from.
+    labels, scope_labels   what the organisation calls the resource, and its scopes: (scope, label).
+    tool_labels     the labels that the resource's tools have, whichever is called.
+    asks_before_calls   whether the resource asks this server before each call of a tool.
+    tool            the call that is decided, with the scopes that it may use in `scopes`; None: a token is.
     """
 
     client_id: str
@@ -62,6 +68,11 @@ class AccessQuestion:
     amr: tuple[str, ...] = ()
     auth_time: float | None = None
     address: str | None = None
+    labels: tuple[str, ...] = ()
+    scope_labels: tuple[tuple[str, str], ...] = ()
+    tool_labels: tuple[str, ...] = ()
+    asks_before_calls: bool = False
+    tool: ToolCall | None = None
 
     def is_approved(self, now: float) -> bool:
         """Whether the client is approved, and its approval has not ended by itself."""

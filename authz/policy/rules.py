@@ -10,6 +10,8 @@ grant_types    see `AccessQuestion.grant_type` for refreshes.
 resources      canonical URIs.
 scopes         the resource's scopes. With `sensitivities`, only those of them that have one of these sensitivities; a
                scope whose sensitivity isn't known is denied by a rule that names any, and allowed by none.
+tools          see `tool_calls.py` for the patterns. None: every tool, and all else that a token is good for.
+labels         only where the resource, the scope or the tool has one of these. None: whatever they are called.
 conditions     see `conditions.py`.
 max_lifetime   seconds that a token may live at most.
 approvers      who may give the approval that a require_approval asks for; see `approvers.py`.
@@ -26,6 +28,7 @@ from authz.policy.approvers import Approvers, approvers_or_none
 from authz.policy.clients import client_pattern
 from authz.policy.conditions import UNCONDITIONAL, Conditions
 from authz.policy.parsing import RuleError, mapping, names, switch, text, texts, whole_number
+from authz.policy.tool_calls import label_names, tool_patterns
 from authz.protocol.scope_names import is_scope_token
 
 
@@ -48,6 +51,8 @@ class Rule:
     resources: tuple[str, ...]
     scopes: tuple[str, ...]
     sensitivities: tuple[str, ...] | None = None
+    tools: tuple[str, ...] | None = None
+    labels: tuple[str, ...] | None = None
     conditions: Conditions = UNCONDITIONAL
     max_lifetime: int | None = None
     approvers: Approvers | None = None
@@ -58,6 +63,11 @@ class Rule:
     @property
     def for_machines(self) -> bool:
         return self.users is None and self.groups is None
+
+    @property
+    def is_of_calls(self) -> bool:
+        """Whether it speaks of calls of tools, so that a question about a token can't decide it."""
+        return self.tools is not None or bool(self.conditions.arguments)
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, object]) -> "Rule":
@@ -86,6 +96,8 @@ class Rule:
             sensitivities=None
             if given.get("sensitivities") is None
             else texts(given["sensitivities"], "sensitivities"),
+            tools=None if given.get("tools") is None else tool_patterns(given["tools"], "tools"),
+            labels=None if given.get("labels") is None else label_names(given["labels"], "labels"),
             conditions=UNCONDITIONAL
             if given.get("conditions") is None
             else Conditions.from_mapping(given["conditions"]),
@@ -112,6 +124,10 @@ class Rule:
         shape["scopes"] = list(self.scopes)
         if self.sensitivities is not None:
             shape["sensitivities"] = list(self.sensitivities)
+        if self.tools is not None:
+            shape["tools"] = list(self.tools)
+        if self.labels is not None:
+            shape["labels"] = list(self.labels)
         if self.conditions != UNCONDITIONAL:
             shape["conditions"] = self.conditions.to_mapping()
         if self.max_lifetime is not None:
@@ -133,6 +149,8 @@ _FIELDS = (
     "resources",
     "scopes",
     "sensitivities",
+    "tools",
+    "labels",
     "conditions",
     "max_lifetime",
     "approvers",

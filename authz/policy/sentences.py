@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from authz.policy.approvers import phrase
+from authz.policy.arguments import ArgumentCondition, Comparison, shown
 from authz.policy.clients import pattern_key
-from authz.policy.conditions import Conditions, Hours, clock_time, iso
+from authz.policy.conditions import Conditions, iso
+from authz.policy.hours import Hours, clock_time
 from authz.policy.rules import Effect, Rule
 
 _SELECTED = {
@@ -27,6 +29,12 @@ _GRANTS = {
 }
 _NO_ONE = {"any agent": "no agent", "any signed-in person": "no signed-in person"}
 _ANY_SERVER = "any server"
+_COMPARED = {
+    Comparison.EQUALS: "is",
+    Comparison.BELOW: "is below",
+    Comparison.AT_LEAST: "is at least",
+    Comparison.PREFIX: "begins with",
+}
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -42,7 +50,7 @@ def around_servers(rule: Rule) -> tuple[str, tuple[str, ...], str]:
     For callers that show the servers by other names. A rule that names none has only the first part.
     """
     off = "" if rule.enabled else "(Switched off.) "
-    for field in ("clients", "grant_types", "resources", "scopes", "sensitivities"):
+    for field in ("clients", "grant_types", "resources", "scopes", "sensitivities", "tools", "labels"):
         if getattr(rule, field) == ():
             return f"{off}Applies to nothing, since its list of {field.replace('_', ' ')} is empty.", (), ""
     if not rule.for_machines and not rule.users and not rule.groups:
@@ -50,17 +58,23 @@ def around_servers(rule: Rule) -> tuple[str, tuple[str, ...], str]:
     by = "" if "*" in rule.grant_types else f" by {grants_phrase(rule)}"
     who = clients_phrase(rule) if rule.for_machines else subjects_phrase(rule)
     through = "for themselves" if rule.for_machines else f"through {clients_phrase(rule)}"
-    if rule.effect is not Effect.DENY:
-        may = f"{who} may get"
-    elif who in _NO_ONE:
-        may = f"{_NO_ONE[who]} may get"
-    else:
-        may = f"{who} may not get"
-    said = f"{may} {scopes_phrase(rule)} at "
+    said = f"{_may(rule, who)} {_what(rule)} at "
     # A name keeps the letters that it is compared by.
     before = f"{off}{said if _begins_with_a_name(rule) else said[0].upper() + said[1:]}"
     after = f" {through}{by}" + "".join(_endings(rule)) + "."
     return (f"{before}{_ANY_SERVER}{after}", (), "") if "*" in rule.resources else (before, rule.resources, after)
+
+
+def _may(rule: Rule, who: str) -> str:
+    if rule.effect is not Effect.DENY:
+        return f"{who} may"
+    return f"{_NO_ONE[who]} may" if who in _NO_ONE else f"{who} may not"
+
+
+def _what(rule: Rule) -> str:
+    if not rule.is_of_calls:
+        return f"get {scopes_phrase(rule)}"
+    return f"call {tools_phrase(rule)} with {scopes_phrase(rule)}"
 
 
 def clients_phrase(rule: Rule) -> str:
@@ -95,6 +109,17 @@ def scopes_phrase(rule: Rule) -> str:
     return named if rule.sensitivities is None else f"{named} of {any_of(rule.sensitivities)} sensitivity"
 
 
+def tools_phrase(rule: Rule) -> str:
+    if rule.tools is None or "*" in rule.tools:
+        return "any tool" if rule.effect is Effect.DENY else "every tool"
+    word = "or" if rule.effect is Effect.DENY else "and"
+    return f"{'the tool' if len(rule.tools) == 1 else 'the tools'} {_list(rule.tools, word)}"
+
+
+def labels_phrase(rule: Rule) -> str:
+    return f"server, scope or tool is labelled {any_of(rule.labels or ())}"
+
+
 def condition_phrases(conditions: Conditions, effect: Effect) -> dict[str, str]:
     """For each condition that is set, what it asks for."""
     phrases: dict[str, str] = {}
@@ -115,7 +140,21 @@ def condition_phrases(conditions: Conditions, effect: Effect) -> dict[str, str]:
         phrases["not_before"] = f"from {iso(conditions.not_before)}"
     if conditions.not_after is not None:
         phrases["not_after"] = f"until {iso(conditions.not_after)}"
+    phrases.update({f"arguments.{wanted.path}": argument_phrase(wanted) for wanted in conditions.arguments})
     return phrases
+
+
+def argument_phrase(wanted: ArgumentCondition) -> str:
+    """What is asked of one member, such as "amount is at least 10 and below 1000"."""
+    return f"{wanted.path} {_list([_compared(name, value) for name, value in wanted.wanted], 'and')}"
+
+
+def _compared(name: Comparison, value: object) -> str:
+    if isinstance(value, tuple):
+        return f"is {any_of(map(shown, value))}"
+    if name is Comparison.PRESENT:
+        return "is given" if value else "is not given"
+    return f"{_COMPARED[name]} {shown(value)}"
 
 
 def hours_phrase(hours: Hours) -> str:
@@ -139,6 +178,8 @@ def _endings(rule: Rule) -> Iterable[str]:
         who = "an approver" if rule.approvers is None else phrase(rule.approvers)
         has = "has" if rule.approvers is None or rule.approvers.count == 1 else "have"
         yield f", but only once {who} {has} approved it"
+    if rule.labels is not None:
+        yield f", where the {labels_phrase(rule)}"
     phrases = condition_phrases(rule.conditions, rule.effect)
     validity = [phrases.pop(name) for name in ("not_before", "not_after") if name in phrases]
     if phrases:

@@ -52,6 +52,9 @@ class Tally:
 
     def decision(self, question: AccessQuestion, rules: RuleSet, now: float, in_force_at: float) -> Decision:
         """The decision on all of the scopes. See `evaluate` for `in_force_at`."""
+        # Which of the scopes a call uses isn't known, so what takes one of them away refuses it.
+        if question.tool is not None and (self.denying or self.declining):
+            return self._denied(question, rules)
         if self.waiting:
             return self._pending(question, rules)
         if self.granted:
@@ -87,7 +90,9 @@ class Tally:
         )
 
     def _denied(self, question: AccessQuestion, rules: RuleSet) -> Decision:
-        denying, step_up = rule_names(self.denying, rules), _step_up(self.after_step_up, rules)
+        denying = rule_names(self.denying, rules)
+        is_final = question.tool is not None and (denying or self.declining)
+        step_up = None if is_final else _step_up(self.after_step_up, rules)
         if step_up is not None:
             reason = DecisionReason.STEP_UP_NEEDED
         elif denying:

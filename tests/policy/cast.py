@@ -39,6 +39,14 @@ def cimd(host: str, **changes: object) -> policy.AccessQuestion:
     return question(**(facts | changes))
 
 
+def call(name: str = "get", scopes: str = "read", **changes: object) -> policy.AccessQuestion:
+    """Bob's agent calls a tool of Notes. `labels`, `arguments` and `digest` are those of the call."""
+    facts = {"labels": frozenset(), "arguments": {}, "digest": "this"}
+    facts |= {field: changes.pop(field) for field in list(changes) if field in facts}
+    tool = policy.ToolCall(name=name, **facts)  # type: ignore[arg-type] # facts by name, as the tables write them
+    return question(scopes, **({"asks_before_calls": True, "tool": tool} | changes))
+
+
 def rule(effect: str, scopes: str = "*", **changes: object) -> policy.Rule:
     """A rule about any signed-in person and everything else, but for the changes. `groups=None` leaves groups out."""
     shape: dict[str, object] = {
@@ -59,7 +67,7 @@ def rule(effect: str, scopes: str = "*", **changes: object) -> policy.Rule:
     return policy.Rule.from_mapping(shape)
 
 
-CONDITIONS = ("max_auth_age", "acr", "amr", "networks", "environments", "not_before", "not_after", "hours")
+CONDITIONS = ("max_auth_age", "acr", "amr", "networks", "environments", "not_before", "not_after", "hours", "arguments")
 
 
 def allow(scopes: str = "*", **changes: object) -> policy.Rule:

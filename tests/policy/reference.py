@@ -5,6 +5,7 @@ It shares no line with `authz/policy`: True is yes, False is no, None is not est
 
 import ipaddress
 from datetime import UTC, datetime
+from decimal import Decimal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,8 @@ def outcome(
     if question.client_status != "approved":
         return "deny", ()
     fates = {name: fate(question, name, rules, now, approvals) for name, _ in question.scopes}
+    if question.tool and {"denied", "declined"} & {*fates.values()}:
+        return "deny", ()
     waiting = tuple(name for name, its in fates.items() if its == "waits")
     granted = tuple(name for name, its in fates.items() if its == "granted")
     if waiting:
@@ -26,17 +29,96 @@ def outcome(
 
 
 def fate(question: AccessQuestion, scope: str, rules: list[Rule], now: float, approvals: list[Approval]) -> str:
-    speaks = [(rule.effect, all_of([on_scope(rule, question, scope), *fields(rule, question, now)])) for rule in rules]
-    if any(effect == "deny" and verdict is not False for effect, verdict in speaks):
+    permits: list[Rule] = []
+    restricts: list[Rule] = []
+    for rule in rules:
+        for said, by in ((permits, True), (restricts, False)):
+            verdict = all_of(
+                [on_scope(rule, question, scope), *fields(rule, question, now), *at_call(rule, question, scope, by)]
+            )
+            if verdict is True or (verdict is None and not by):
+                said.append(rule)
+    if any(rule.effect == "deny" for rule in restricts):
         return "denied"
-    if not any(effect != "deny" and verdict is True for effect, verdict in speaks):
+    permits = [rule for rule in permits if rule.effect != "deny"]
+    if not permits:
         return "not permitted"
-    if not any(effect == "require_approval" and verdict is not False for effect, verdict in speaks):
+    asking = [rule for rule in restricts if rule.effect == "require_approval"]
+    if not asking:
         return "granted"
     answers = [approval for approval in approvals if answers_ask(approval, question, now)]
-    if any(scope in approval.scopes for approval in answers):
+    if question.tool and any(is_by_call(rule, question, scope) for rule in asking):
+        covering = [approval for approval in answers if approval.call]
+    else:
+        covering = answers
+    if any(scope in approval.scopes for approval in covering):
         return "granted"
     return "declined" if any(scope in approval.declined for approval in answers) else "waits"
+
+
+def is_by_call(rule: Rule, question: AccessQuestion, scope: str) -> bool:
+    """Whether it takes the call to know that a rule matches."""
+    return rule.tools is not None or bool(rule.conditions.arguments) or not has_label(rule, question, scope)
+
+
+def has_label(rule: Rule, question: AccessQuestion, scope: str) -> bool:
+    own = [label for name, label in question.scope_labels if name == scope]
+    return rule.labels is None or any(label in rule.labels for label in [*question.labels, *own])
+
+
+def at_call(rule: Rule, question: AccessQuestion, scope: str, permitting: bool) -> list[bool | None]:
+    """What a rule's tools, labels and arguments say, of a rule as one that permits or as one that restricts."""
+    if () in (rule.tools, rule.labels):
+        return [False]
+    tool = question.tool
+    if tool is None:
+        if has_label(rule, question, scope) or not set(rule.labels or ()) & set(question.tool_labels):
+            labelled = has_label(rule, question, scope)
+            by_call = rule.tools is not None or bool(rule.conditions.arguments)
+        else:
+            labelled = by_call = True
+        if not by_call:
+            return [labelled]
+        return [labelled, permitting if question.asks_before_calls else not permitting]
+    verdicts: list[bool | None] = [argument(tool.arguments, path, op, value) for path, op, value in asked_of(rule)]
+    if rule.tools is not None:
+        named = any(name == tool.name or (name[-1] == "*" and tool.name.startswith(name[:-1])) for name in rule.tools)
+        verdicts.append(named if tool.name.isascii() else None)
+    if not has_label(rule, question, scope):
+        verdicts.append(None if tool.labels is None else bool(tool.labels & set(rule.labels or ())))
+    return verdicts
+
+
+def asked_of(rule: Rule) -> list[tuple[str, str, object]]:
+    return [(wanted.path, op, value) for wanted in rule.conditions.arguments for op, value in wanted.wanted]
+
+
+def argument(arguments: object, path: str, op: str, value: object) -> bool | None:
+    """For the few arguments of strategies.py."""
+    found: object = arguments
+    for name in path.split("."):
+        if not isinstance(found, dict) or (name == "amount" and "Amount" in found and "amount" in found):
+            return None
+        # Another spelling of the name may be meant.
+        if name not in found:
+            return None if name == "amount" and "Amount" in found else absent(op, value)
+        found = found[name]
+    if op == "present":
+        return None if found is None else bool(value)
+    if isinstance(value, str | tuple):
+        texts = [value] if isinstance(value, str) else list(value)
+        if not isinstance(found, str):
+            return None
+        if op == "prefix":
+            return None if ".." in found else found.startswith(texts[0])
+        return True if found in texts else None if found.upper() in texts else False
+    if isinstance(found, bool) or not isinstance(found, int | Decimal) or found == 2**60:
+        return None
+    return found < value if op == "below" else found >= value  # type: ignore[operator] # a number of the rule
+
+
+def absent(op: str, value: object) -> bool | None:
+    return (not value) if op == "present" else None
 
 
 def answers_ask(approval: Approval, question: AccessQuestion, now: float) -> bool:
@@ -45,6 +127,8 @@ def answers_ask(approval: Approval, question: AccessQuestion, now: float) -> boo
         question.subject,
         question.resource,
     )
+    if approval.call and (question.tool is None or question.tool.digest != approval.call):
+        return False
     by = question.grant_type in approval.grant_types or "*" in approval.grant_types
     return same and by and approval.not_before <= now and now < approval.expires
 

@@ -1,11 +1,12 @@
 """Asks, rules and approvals of every kind, over so few names that they often meet."""
 
+from decimal import Decimal
 from itertools import permutations
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from authz.policy import AccessQuestion, Approval, ClientKind, ClientStatus, Rule, RuleError
+from authz.policy import AccessQuestion, Approval, ClientKind, ClientStatus, Rule, RuleError, ToolCall
 
 from .cast import NOTES, NOW, PAYROLL
 
@@ -31,6 +32,14 @@ USERS, GROUPS = ("alice", "bob"), ("engineering", "finance")
 GRANTS = ("authorization_code", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer")
 SCOPES = ("read", "write", "delete", "openid", "email")
 SENSITIVITIES = ("low", "high")
+TOOLS, LABELS = ("get", "get_all", "pay"), ("pii", "payroll")
+SCOPE_LABELS = ((), (("read", "pii"),), (("write", "payroll"), ("read", "payroll")))
+ARGUMENTS = (
+    {"amount": {"below": 100}},
+    {"amount": {"at_least": 100}, "to.country": {"one_of": ["DE", "FR"]}},
+    {"to.country": {"equals": "DE"}},
+    {"path": {"prefix": "/a/"}, "reason": {"present": True}},
+)
 NETWORKS = ("10.0.0.0/8", "192.0.2.0/24", "2001:db8::/32")
 
 
@@ -59,6 +68,7 @@ conditions = st.fixed_dictionaries(
         "not_before": st.sampled_from(("2027-01-15T07:59:59Z", "2027-01-15T08:00:00Z", "2027-01-15T08:00:01Z")),
         "not_after": st.sampled_from(("2027-01-15T08:00:02Z", "2027-01-16")),
         "hours": hours,
+        "arguments": st.sampled_from(ARGUMENTS),
     },
 )
 
@@ -79,6 +89,10 @@ def _rules(draw: st.DrawFn, effects: tuple[str, ...]) -> Rule:
             shape[field] = draw(maybe_all(values) if field == "groups" else some(values))
     if draw(st.integers(0, 3)) == 0:
         shape["sensitivities"] = draw(some(SENSITIVITIES))
+    if draw(st.integers(0, 3)) == 0:
+        shape["tools"] = draw(maybe_all((*TOOLS, "get_*", "p*")))
+    if draw(st.integers(0, 3)) == 0:
+        shape["labels"] = draw(some(LABELS))
     if draw(st.booleans()):
         shape["conditions"] = draw(conditions)
     if draw(st.booleans()):
@@ -100,6 +114,32 @@ allows = _rules(("allow",))
 denies = _rules(("deny",))
 requirements = _rules(("require_approval",))
 rule_lists = st.lists(rules, max_size=6)
+
+
+@st.composite
+def _calls(draw: st.DrawFn) -> ToolCall:
+    arguments: dict[str, object] = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "amount": st.sampled_from((99, Decimal("99.9"), 100, Decimal("1e2"), "99", True, None, 2**60)),
+                "to": st.sampled_from(({"country": "DE"}, {"country": "de"}, {"country": "US"}, {}, "DE")),
+                "path": st.sampled_from(("/a/b", "/a/../b", "/c", 1)),
+                "reason": st.sampled_from(("", None, [])),
+                "Amount": st.just(1),
+            },
+        )
+    )
+    labels = draw(st.sampled_from((None, frozenset(), frozenset({"pii"}), frozenset({"payroll", "pii"}))))
+    return ToolCall(
+        name=draw(st.sampled_from((*TOOLS, "pay\u200b"))),
+        labels=labels,
+        arguments=draw(st.sampled_from((arguments, arguments, None))),
+        digest=draw(st.sampled_from(("", "this", "that"))),
+    )
+
+
+calls = _calls()
 
 
 @st.composite
@@ -129,6 +169,13 @@ def _asks(draw: st.DrawFn) -> AccessQuestion:
         amr=tuple(draw(some(("pwd", "otp", "hwk")))),
         auth_time=draw(st.sampled_from((None, NOW - 30, NOW - 600, NOW - 7200, NOW + 600))),
         address=draw(st.sampled_from((None, "10.1.2.3", "192.0.2.1", "::ffff:10.0.0.1", "2001:db8::1", "nowhere"))),
+        labels=tuple(draw(st.sampled_from(((), (), ("pii",))))),
+        scope_labels=tuple(
+            draw(st.sampled_from(((), (("read", "pii"),), (("write", "payroll"), ("read", "payroll")))))
+        ),
+        tool_labels=tuple(draw(st.sampled_from(((), ("pii",), ("payroll",))))),
+        asks_before_calls=draw(st.booleans()),
+        tool=draw(st.none() | calls),
     )
 
 
@@ -145,6 +192,7 @@ def _approvals(draw: st.DrawFn) -> Approval:
         scopes=tuple(draw(some(SCOPES))),
         declined=tuple(draw(some(SCOPES))),
         grant_types=tuple(draw(maybe_all(GRANTS))),
+        call=draw(st.sampled_from(("", "", "this", "that"))),
         not_before=NOW + draw(st.sampled_from((-60, 0, 60))),
         expires=NOW + draw(st.sampled_from((0, 1, 600))),
     )
