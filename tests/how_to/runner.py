@@ -21,6 +21,7 @@ import requests
 from demo import environments
 from demo.gatehouse import Gatehouse
 from demo.processes import ROOT, environment, free_port
+from tests.how_to import operating
 from tests.how_to.others import Others
 from tests.how_to.page import Block, Kind, is_shown
 from tests.support import databases
@@ -172,6 +173,7 @@ def stage(folder: Path) -> Iterator[Stage]:
             **others.real,
         }
         _programs(page / "bin", gatehouse, others)
+        operating.write(page, real)
         (page / "node_modules").symlink_to(environments.node().parents[2])
         others.write_secrets(page / "secrets", gatehouse.issuer)
         yield Stage(page, gatehouse, others, real, stack)
