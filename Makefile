@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help env run serve test lint demo bench growth interop e2e pictures load mutants lock clean
+.PHONY: help env run serve test lint demo bench growth interop e2e site pictures load mutants lock clean
 
 help: ## Print this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ interop: env ## Run the official SDKs, the conformance suite and each how-to aga
 e2e: env ## Drive a real browser (Debian's Chromium) through sign-in, consent and console
 	$(BIN)/python -m pytest -n 2 -m e2e tests/e2e
 
+site: env ## Build the documentation's site into var/site (TAGS="…" builds older versions beside it)
+	$(BIN)/python -m tools.site $(TAGS)
+
 pictures: env ## Take the pictures in docs/images again in that browser
 	PICTURES=1 $(BIN)/python -m pytest -m e2e tests/e2e/test_pictures.py
 
@@ -79,7 +82,7 @@ lock: ## Pin all requirements by hash (needs uv and npm)
 	cd tests/bench/oidc_provider && npm install --package-lock-only
 	$(UV_COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(UV_COMPILE) pyproject.toml requirements/dev.in -o requirements/dev.txt
-	for name in installer build interop-mcp1 interop-mcp2 mutants; do \
+	for name in installer build docs interop-mcp1 interop-mcp2 mutants; do \
 	  $(UV_COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 clean: ## Remove the environment and the demo's data

@@ -1,10 +1,10 @@
 """Environments of their own: for clients `.venv-mcp2`, `.venv-mcp1` and tests/interop/node_modules, for `make mutants`
-`.venv-mutants`, made from their lock files.
+`.venv-mutants`, for `make site` `.venv-docs`, made from their lock files.
 
-    python -m demo.environments [mcp2] [mcp1] [node]
+    python -m demo.environments [mcp2] [mcp1] [node] [docs]
 
-Each is made once, and again when its lock file changes. Only `make interop`, `make demo`, `make mutants` and CI come
-here.
+Each is made once, and again when its lock file changes. Only `make interop`, `make demo`, `make mutants`,
+`make site` and CI come here.
 """
 
 import hashlib
@@ -15,12 +15,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 JAVASCRIPT = ROOT / "tests/interop"
-LOCKS = {"mcp1": "interop-mcp1", "mcp2": "interop-mcp2", "mutants": "mutants"}
+LOCKS = {"mcp1": "interop-mcp1", "mcp2": "interop-mcp2", "mutants": "mutants", "docs": "docs"}
 NODE_NEEDED = 22  # required by the conformance suite and the Inspector
 
 
 def python(line: str) -> Path:
-    """The interpreter that has `mcp` of a line ("mcp1" or "mcp2"), or mutmut ("mutants")."""
+    """The interpreter that has `mcp` of a line ("mcp1" or "mcp2"), mutmut ("mutants") or Sphinx ("docs")."""
     home, lock = ROOT / f".venv-{line}", ROOT / f"requirements/{LOCKS[line]}.txt"
     interpreter = home / "bin/python"
     if not _made(home, lock):

@@ -226,6 +226,30 @@ def test_the_readme_begins_with_its_two_commands() -> None:
     assert re.findall(r"^make (\w+)", first_block, re.MULTILINE) == ["run", "test"]
 
 
+def site_module(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "docs/site"))
+    return import_module(name)
+
+
+def test_every_document_is_in_the_table_of_contents(monkeypatch: pytest.MonkeyPatch) -> None:
+    contents = site_module("contents", monkeypatch)
+    listed = {"README.md"}
+    for index in contents.INDEXES:
+        folder = Path(index).parent
+        listed |= {f"{folder / page}.md" for _, pages in contents.parts(text(f"{index}.md")) for page in pages}
+    assert {str(document.relative_to(ROOT)) for document in DOCUMENTS} == listed
+
+
+def test_the_site_has_four_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    captions = [caption for caption, _ in site_module("contents", monkeypatch).parts(text("README.md"))]
+    assert captions == ["Start", "How-to", "Concepts", "Reference"]
+
+
+def test_the_diagrams_are_drawn_from_what_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, drawing in site_module("stories", monkeypatch).drawings().items():
+        assert text(f"docs/images/{name}") == drawing, "run docs/site/stories.py"
+
+
 def test_decisions_are_numbered_and_say_why() -> None:
     numbers = [int(path.name[:4]) for path in DECISIONS]
     assert numbers == sorted(set(numbers))

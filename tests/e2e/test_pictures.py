@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from demo.gatehouse import Gatehouse
 from demo.processes import ROOT
-from tests.e2e.conftest import DESK, PHONE, Arrive
+from tests.e2e.conftest import DESK, PHONE, Arrive, Someone
 from tests.support import databases
-from tests.support.organisation import CLAUDE, CONFIGURATION, LEDGER, WIKI
+from tests.support.organisation import CLAUDE, CONFIGURATION, LEDGER, SECRET, WIKI
 
 FILL = """
 from authz.audit import counts
@@ -31,6 +32,7 @@ PICTURES = [
     ("protect", "alice", "/console/authz/protectedresource/1/protect/", DESK, False),
     ("audit", "dana", f"/console/authz/auditevent/?resource={LEDGER}", DESK, False),
     ("story", "dana", "/console/story/?client_id=invoice-matcher", DESK, False),
+    ("why", "dana", "why", DESK, False),
     ("keys", "alice", "/console/authz/signingkey/", DESK, False),
     ("simulator", "dana", f"/console/simulator/?{LEDGER_ASK}", DESK, False),
     ("consent", "alice", "authorize", DESK, False),
@@ -50,6 +52,16 @@ def gatehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatehouse]:
         yield server
 
 
+def why_of_a_token(someone: Someone) -> str:
+    """Gets a token as an agent does, and returns the address of the page that explains it."""
+    form = {"grant_type": "client_credentials", "resource": WIKI, "scope": "pages:read"}
+    answer = requests.post(f"{someone.issuer}/token", form, auth=("nightly-report", SECRET), timeout=20)
+    assert answer.status_code == 200
+    someone.open("/console/authz/auditevent/?client_id=nightly-report&event=token:access:issued")
+    someone.page.locator("#result_list tbody a").first.click()
+    return someone.page.get_by_role("link", name="Why?").get_attribute("href") or ""
+
+
 @pytest.mark.parametrize("picture", PICTURES, ids=[name for name, *_ in PICTURES])
 def test_a_picture(arrive: Arrive, picture: tuple[str, str, str, dict[str, int], bool]) -> None:
     name, who, path, viewport, dark = picture
@@ -62,6 +74,8 @@ def test_a_picture(arrive: Arrive, picture: tuple[str, str, str, dict[str, int],
     if path == "decide":
         someone.open("/console/authz/accessrequest/?waits=me")
         path = someone.page.get_by_role("link", name="Decide").first.get_attribute("href") or ""
+    if path == "why":
+        path = why_of_a_token(someone)
     status = someone.open(path)
 
     file = ROOT / f"docs/images/{name}.png"

@@ -1,0 +1,39 @@
+"""What the site makes of pages that read well as plain Markdown, too: a Sphinx extension.
+
+- The links of an index page are the table of contents (contents.py).
+- A block of code whose first line names a file shows that name above it.
+- Diagrams are put into the page, where they take the page's colours, light or dark.
+"""
+
+import re
+from pathlib import Path
+
+from contents import INDEXES, parts
+from docutils import nodes
+from sphinx.application import Sphinx
+
+FENCE = re.compile(r"^```(\w+) ([\w./\-]+)$", re.MULTILINE)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("source-read", _read)
+    app.connect("doctree-resolved", _inline_diagrams)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _read(app: Sphinx, docname: str, source: list[str]) -> None:
+    source[0] = FENCE.sub(r"```{code-block} \1\n:caption: \2\n", source[0])
+    if docname in INDEXES:
+        source[0] += "".join(toctree(caption, pages) for caption, pages in parts(source[0]))
+
+
+def toctree(caption: str, pages: list[str]) -> str:
+    options = [":hidden:", *([f":caption: {caption}"] if caption else [])]
+    return "\n".join(["\n\n```{toctree}", *options, "", *pages, "```\n"])
+
+
+def _inline_diagrams(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    for image in list(doctree.findall(nodes.image)):
+        if image["uri"].endswith(".svg"):
+            drawing = (Path(app.srcdir) / image["uri"]).read_text()
+            image.replace_self(nodes.raw("", f'<div class="diagram-frame" tabindex="0">{drawing}</div>', format="html"))
