@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rest_framework.serializers import BaseSerializer, ListSerializer, Serializer
 
-from authz import registry
+from authz import __version__, registry
 from authz.command_line import catalog
 from authz.configuration import Section, all_sections, apply
 from authz.protocol.errors import RefusalReason
@@ -248,6 +248,12 @@ def test_the_site_has_four_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_diagrams_are_drawn_from_what_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, drawing in site_module("stories", monkeypatch).drawings().items():
         assert text(f"docs/images/{name}") == drawing, "run docs/site/stories.py"
+
+
+def test_this_version_has_its_changes_its_upgrade_note_and_its_support() -> None:
+    assert re.search(rf"^## {re.escape(__version__)}$", text("CHANGELOG.md"), re.MULTILINE)
+    assert re.search(rf"^## To {re.escape(__version__)}$", text("docs/operations/upgrading.md"), re.MULTILINE)
+    assert [row[1].startswith("yes") for row in table(text("SECURITY.md")) if row[0] == __version__] == [True]
 
 
 def test_decisions_are_numbered_and_say_why() -> None:
