@@ -31,6 +31,7 @@ class AuthzConfig(AppConfig):
         "authz.notifications.sealed_links.AT_REST",
         "authz.evidence.checkpoint_keys.AT_REST",
         "authz.evidence.destination_tokens.AT_REST",
+        "authz.configuration.plan_files.AT_REST",
     )
 
     # Identifiers that no client may have (authz/clients/identifiers.py).

@@ -18,9 +18,9 @@ def env_list(name: str) -> list[str]:
     return [item.strip() for item in os.environ.get(name, "").split(",") if item.strip()]
 
 
-def env_switch(name: str) -> bool:
+def env_switch(name: str, default: str = "0") -> bool:
     """True for 1, False for 0. Raises `ImproperlyConfigured`."""
-    value = os.environ.get(name, "0")
+    value = os.environ.get(name, default)
     if value not in {"0", "1"}:
         raise ImproperlyConfigured(f"{name} must be 1 (on) or 0 (off), not {value!r}")
     return value == "1"

@@ -151,6 +151,7 @@ THREADS = env_number("THREADS", 6, "threads")
 GATEHOUSE = {
     "ISSUER": ISSUER,
     "REQUIRE_RESOURCE": env_switch("GATEHOUSE_REQUIRE_RESOURCE"),
+    "PLANS_NEED_APPROVAL": env_switch("GATEHOUSE_PLANS_NEED_APPROVAL", "1"),
     "REFRESH_REUSE_WINDOW": env_number("GATEHOUSE_REFRESH_REUSE_WINDOW", 30),
     "PLAIN_HTTP_RESOURCES": [plain_http_host(item) for item in env_list("GATEHOUSE_PLAIN_HTTP_RESOURCES")],
     "OUTBOUND_ALLOWED_HOSTS": [allowed_host(item) for item in env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")],

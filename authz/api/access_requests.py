@@ -69,6 +69,7 @@ class AccessRequests(ApiView):
             effect=TEXT, reason=TEXT, scopes=TEXTS, waiting=TEXTS, rules=TEXTS, access_request=ACCESS_REQUEST
         ),
     }
+    statuses = {"POST": (200, 202)}
 
     def get(self, request: Request) -> Response:
         given = self.given

@@ -69,6 +69,7 @@ class Agents(ApiView):
     }
     takes = {"POST": mapping(client_id=TEXT, **REGISTRABLE, **CONFIGURABLE)}
     answers = {"GET": paged(AGENT), "POST": AGENT}
+    statuses = {"POST": (201,)}
 
     def get(self, request: Request) -> Response:
         given = self.given

@@ -16,7 +16,6 @@ from authz.api.framework.view import ApiView, principal_of
 from authz.configuration import ConfigurationError, Mistake, RuleWarning, apply, export
 from authz.configuration.sections import exported
 from authz.database.transactions import long_statements
-from authz.decisions import rule_check
 from authz.sign_in.roles import CONFIGURE
 
 MAXIMUM_FILE = 4 * 1024 * 1024
@@ -90,7 +89,7 @@ class Configuration(ApiView):
         # Always JSON, also for a YAML file.
         request.accepted_renderer = JSONRenderer()
         request.accepted_media_type = "application/json"
-        warnings = {"warnings": [warning_as_item(warning) for warning in warned]} if warned else {}
+        warnings = {"warnings": [warning.as_item() for warning in warned]} if warned else {}
         changed = [change.as_item() for change in changes]
         return Response({"applied": not switch(given, "dry_run"), "changes": changed, **warnings})
 
@@ -106,14 +105,6 @@ def refuse(found: Sequence[RuleWarning]) -> None:
     ]
     if mistakes:
         raise ConfigurationError(*mistakes[0], also=mistakes[1:])
-
-
-def warning_as_item(warning: RuleWarning) -> dict[str, Any]:
-    return {
-        "rule": warning.rule,
-        "matches_nothing": warning.matches_nothing,
-        "parts": [{"line": line, **rule_check.as_item(part)} for line, part in warning.parts],
-    }
 
 
 def switch(given: dict[str, str], name: str) -> bool:

@@ -21,6 +21,7 @@ class Invitation(ApiView):
     requires = {"POST": CONFIGURE}
     takes = {"POST": mapping(mail=SWITCH)}
     answers = {"POST": mapping(username=TEXT, expires=MOMENT, link=TEXT, mailed_to=TEXT)}
+    statuses = {"POST": (201,)}
 
     def post(self, request: Request, username: str) -> Response:
         user = User.objects.filter(username=username).first()

@@ -175,6 +175,7 @@ def views_of(section: Section) -> tuple[type[Items], type[Item]]:
             "takes": {"PUT": whole, "PATCH": part},
             "query": dict.fromkeys(("PUT", "PATCH", "DELETE"), RULES) if section.KEY in NAMED_BY_RULES else {},
             "answers": {"GET": whole, "PUT": whole, "PATCH": whole},
+            "statuses": {"PUT": (200, 201)},
             "__doc__": Item.__doc__,
         },
     )

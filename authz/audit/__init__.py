@@ -73,6 +73,11 @@ class Event(StrEnum):
     CONFIGURATION_CREATED = "configuration:object:created"
     CONFIGURATION_CHANGED = "configuration:object:changed"
     CONFIGURATION_REMOVED = "configuration:object:removed"
+    PLAN_MADE = "configuration:plan:made"
+    PLAN_APPROVED = "configuration:plan:approved"
+    PLAN_DECLINED = "configuration:plan:declined"
+    PLAN_APPLIED = "configuration:plan:applied"
+    PLAN_REFUSED = "configuration:plan:refused"
 
 
 @dataclass(frozen=True, slots=True)

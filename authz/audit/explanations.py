@@ -13,6 +13,7 @@ SERVERS = ListPage("MCP servers", "admin:authz_protectedresource_changelist")
 REQUESTS = ListPage("Access requests", "admin:authz_accessrequest_changelist")
 KEYS = ListPage("Signing keys", "admin:authz_signingkey_changelist")
 PEOPLE = ListPage("People", "admin:authz_user_changelist")
+PLANS = ListPage("Plans", "admin:authz_configurationplan_changelist")
 HEALTH = ListPage("Health", "admin:index")
 
 EXPLANATIONS: Mapping[str, Explanation] = {
@@ -338,6 +339,14 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "A link of an invitation was forged, used, replaced, taken back or too old; `detail` says which.",
         "Invite the person anew, from the person’s page. Many unknown ones from one address are an attempt to guess.",
         PEOPLE,
+    ),
+    "plan_unusable": Explanation(
+        (
+            "A plan of the configuration was used before, waits for an approval, has expired, is the approver’s own, "
+            "or would do something else by now; `detail` says which."
+        ),
+        "Read the plan’s page. Where the configuration has changed since, plan the file again.",
+        PLANS,
     ),
     "credentials_wrong": Explanation(
         "A wrong name or password at the sign-in page, or a wrong password at a repeated sign-in.",

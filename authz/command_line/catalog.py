@@ -28,6 +28,13 @@ GROUPS: Mapping[str, Mapping[str, Entry]] = {
             "make the configuration be what a file says",
             ("apply organisation.yaml --dry-run", "apply organisation.yaml --prune", "export | gatehouse apply -"),
         ),
+        "plan": Entry(
+            "have another administrator approve what a file would change",
+            ("plan organisation.yaml --note 'Ticket 7'", "plan organisation.yaml --prune --json"),
+        ),
+        "drift": Entry(
+            "what differs between a file and what is there", ("drift organisation.yaml --prune", "drift - --json")
+        ),
         "export": Entry("the configuration as such a file", ("export > organisation.yaml",)),
         "convert": Entry(
             "an export of Keycloak or django-oauth-toolkit as a draft of such a file",
@@ -99,7 +106,8 @@ UNLISTED = frozenset({"revoke", "seed_demo", "generate_load_data"})
 
 _FOOT = """
 `{program} COMMAND --help` shows a command's options and examples. Settings come from the environment.
-The code at the end: 0 done, 1 refused or found wrong, 2 not understood, 3 the database does not answer.
+The code at the end: 0 done, 1 refused or found wrong, 2 not understood, 3 the database does not answer,
+4 something differs from the file (drift).
 """
 
 

@@ -7,11 +7,13 @@ from authz.conf import conf
 READ = "gatehouse:read"
 WRITE = "gatehouse:write"
 APPROVE = "gatehouse:approve"
+PLAN = "gatehouse:plan"
 # With the texts of the consent page.
 SCOPES: Mapping[str, str] = {
     READ: "Read the configuration, the agents, the access requests and the audit, as far as you may",
     WRITE: "Change the configuration, people and rules included, and register agents, as far as you may",
-    APPROVE: "Approve agents and access requests, and end access, as far as your role allows",
+    APPROVE: "Approve agents, plans and access requests, and end access, as far as your role allows",
+    PLAN: "Plan changes of the configuration, and apply plans that another person approved",
 }
 
 

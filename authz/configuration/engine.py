@@ -1,12 +1,13 @@
 """Applies a file, and revises one item, for all sections."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rest_framework.serializers import ValidationError
 
 from authz import audit
+from authz.configuration.digests import digest
 from authz.configuration.document import ConfigurationError, Document, Path, read
 from authz.configuration.name_changes import name_changes
 from authz.configuration.rule_warnings import Warn, rule_warnings
@@ -23,7 +24,8 @@ from authz.policy.renaming import NameChange
 class Change:
     """One difference that applying made: `action` is created, changed or removed; values in the file's form.
 
-    `rules` are the rules that name what it removes, and go on doing so.
+    `rules` are the rules that name what it removes, and go on doing so. `state` is a digest of the item before the
+    change, with its secrets.
     """
 
     section: str
@@ -32,6 +34,7 @@ class Change:
     before: Mapping[str, Any]
     after: Mapping[str, Any]
     rules: tuple[str, ...] = ()
+    state: str = field(default="", compare=False)
 
     def as_item(self) -> dict[str, Any]:
         """The change as the API and `apply --json` show it."""
@@ -43,6 +46,11 @@ class Change:
             "after": dict(self.after),
             **({"rules": list(self.rules)} if self.rules else {}),
         }
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "Change":
+        """The change that `as_item` showed; without its state."""
+        return cls(**{**item, "rules": tuple(item.get("rules", ()))})
 
     def lines(self) -> Iterator[str]:
         """The change as a diff for people."""
@@ -60,10 +68,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """The author of a change, for the audit: a name, and the subject if it is a person."""
+    """The author of a change, for the audit: a name, the subject if it is a person, and the plan with its planner and
+    its approver, if there is one (authz/configuration/plans.py).
+    """
 
     name: str = ""
     subject: str = ""
+    plan: Mapping[str, str] = field(default_factory=dict)
 
 
 Permit = Callable[[Change], None]
@@ -247,6 +258,11 @@ def _apply_item(
     return new
 
 
+def state_of(item: Mapping[str, Any] | None) -> str:
+    """A digest of an item with its secrets; "" if there is none."""
+    return "" if item is None else digest(item, purpose="states of items")
+
+
 def _differences(
     section: Section, before: Mapping[str, dict[str, Any]], after: Mapping[str, dict[str, Any]]
 ) -> Iterator[Change]:
@@ -254,10 +270,12 @@ def _differences(
         if key not in before:
             yield Change(section.KEY, key, "created", {}, _shown(section, item))
         elif before[key] != item:
-            yield Change(section.KEY, key, "changed", *_shown_both(section, before[key], item))
+            yield Change(
+                section.KEY, key, "changed", *_shown_both(section, before[key], item), state=state_of(before[key])
+            )
     for key, item in before.items():
         if key not in after:
-            yield Change(section.KEY, key, "removed", _shown(section, item), {})
+            yield Change(section.KEY, key, "removed", _shown(section, item), {}, state=state_of(item))
 
 
 def _shown(section: Section, item: Mapping[str, Any]) -> dict[str, Any]:
@@ -293,5 +311,6 @@ def _record(change: Change, by: By) -> None:
             "before": dict(change.before),
             "after": dict(change.after),
             **({"by": by.name} if by.name else {}),
+            **by.plan,
         },
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from authz.configuration.document import Document, Path
 from authz.database import configuration_cache
@@ -27,6 +28,14 @@ class RuleWarning:
             for line, part in self.parts
         ]
         return [*found, f"! rule “{self.rule}” matches nothing."] if self.matches_nothing else found
+
+    def as_item(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "rule": self.rule,
+            "matches_nothing": self.matches_nothing,
+            "parts": [{"line": line, **rule_check.as_item(part)} for line, part in self.parts],
+        }
 
 
 Warn = Callable[[Sequence[RuleWarning]], None]

@@ -16,6 +16,7 @@ import authz.console.home
 import authz.console.mcp_servers
 import authz.console.people.admin
 import authz.console.people.sign_ins
+import authz.console.plans.admin
 import authz.console.rules.admin
 import authz.console.rules.history
 import authz.console.rules.matrix

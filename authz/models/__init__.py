@@ -6,6 +6,7 @@ from authz.models.authorization import Authorization, AuthorizationCode, Consent
 from authz.models.browser_session import BrowserSession
 from authz.models.client import Client
 from authz.models.clock import ClockAnchor, RemovalMark
+from authz.models.configuration_plan import ConfigurationPlan
 from authz.models.cut_off import CutOff, CutOffMark
 from authz.models.deferral import Deferral
 from authz.models.event_count import EventCount, EventCountMark
@@ -35,6 +36,7 @@ __all__ = [
     "CheckpointKey",
     "Client",
     "ClockAnchor",
+    "ConfigurationPlan",
     "Consent",
     "CutOff",
     "CutOffMark",

@@ -20,7 +20,16 @@ from django.db import connection
 from authz import audit, authorizations
 from authz.database import configuration_cache
 from authz.database.transactions import unit_of_work
-from authz.models import AuditEvent, Authorization, AuthorizationCode, BrowserSession, Consent, Invitation, triggers
+from authz.models import (
+    AuditEvent,
+    Authorization,
+    AuthorizationCode,
+    BrowserSession,
+    ConfigurationPlan,
+    Consent,
+    Invitation,
+    triggers,
+)
 from authz.operations import backup_mac, backup_schema
 
 REASON = "restored"
@@ -91,6 +100,10 @@ def _end_everything(now: datetime) -> int:
     BrowserSession.objects.all().delete()
     # One that was used since would work again.
     Invitation.objects.filter(used=None, voided=None).update(voided=now)
+    # One that was applied or declined since would be applied again.
+    plan = ConfigurationPlan.Status
+    open_plans = ConfigurationPlan.objects.filter(status__in=[plan.WAITING, plan.APPROVED])
+    open_plans.update(status=plan.OUTDATED, file=None)
     return ended
 
 

@@ -17,6 +17,7 @@ from authz.models import (
     Authorization,
     AuthorizationCode,
     BrowserSession,
+    ConfigurationPlan,
     Deferral,
     Invitation,
     Notification,
@@ -45,8 +46,15 @@ KEPT_REQUEST = timedelta(days=365)
 def run() -> bool:
     """Whether there is more to remove."""
     now = clocks.earliest()
+    forget_plan_files(now)
     clocks.mark_removed(replay.REMOVED, now - KEPT_ASSERTION)
     return remove(over(now).values())
+
+
+def forget_plan_files(now: datetime) -> None:
+    """The files of expired plans, which may hold secrets."""
+    expired = ConfigurationPlan.objects.filter(expires__lt=now, file__isnull=False)
+    expired.exclude(status=ConfigurationPlan.Status.APPLIED).update(file=None)
 
 
 def remove(kinds: Iterable[QuerySet[Any]]) -> bool:
@@ -71,6 +79,7 @@ def over(now: datetime) -> Mapping[str, QuerySet[Any]]:
         "status lists": status_lists.over(now),
         "sessions": BrowserSession.objects.filter(expire_date__lt=now),
         "authorizations": _authorizations(now - KEPT_AUTHORIZATION),
+        "plans": ConfigurationPlan.objects.filter(expires__lt=now - KEPT_REQUEST),
         "access requests": _access_requests(now - KEPT_REQUEST),
     }
 

@@ -176,6 +176,7 @@ class Reason(RefusalReason):
         "The organisation's policy does not allow this.",
     )
     INVITATION_UNUSABLE = "invitation_unusable", "access_denied", "This link does not work."
+    PLAN_UNUSABLE = "plan_unusable", "access_denied", "This plan cannot be used."
     CREDENTIALS_WRONG = "credentials_wrong", "access_denied", "The name or the password is wrong."
     SECOND_FACTOR_WRONG = "second_factor_wrong", "access_denied", "The code is wrong."
     LOGIN_REQUIRED = "login_required", "login_required", "The person must sign in."

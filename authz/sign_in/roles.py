@@ -19,6 +19,8 @@ DECIDE_REQUESTS = "authz.decide_accessrequest"
 SELF = "authz.view_oneself"
 ASK = "authz.add_accessrequest"
 CONFIGURE = "authz.change_configuration"
+PLAN = "authz.plan_configuration"
+DECIDE_PLANS = "authz.decide_configurationplan"
 # A developer: for agents of their own.
 SIMULATE = "authz.view_simulator"
 # The permission that ends access, by kind. Kinds without an entry are for administrators.

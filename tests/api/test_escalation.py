@@ -15,7 +15,15 @@ from django.test import Client as Browser
 from django.urls import URLPattern, reverse
 
 from authz.api.urls import urlpatterns
-from authz.models import AccessRequest, AuditEvent, Authorization, Notification, User, WebhookEndpoint
+from authz.models import (
+    AccessRequest,
+    AuditEvent,
+    Authorization,
+    ConfigurationPlan,
+    Notification,
+    User,
+    WebhookEndpoint,
+)
 from tests.api.conftest import BACKEND, PEOPLE, Caller
 from tests.api.who_may import API, BODIES, CONSOLE, FOR_EVERYBODY, METHODS, OF_DJANGO, OPEN, PAGES, ROLES
 from tests.support import everything, pages
@@ -84,6 +92,7 @@ def rows(gatehouse: World) -> dict[str, str]:
         "agent": str(agent.pk),
         "access_request": str(asked.pk),
         "authorization": str(Authorization.objects.filter(client=client_row).latest("created").pk),
+        "plan": str(ConfigurationPlan.objects.latest("created").pk),
         "audit_event": str(AuditEvent.objects.latest("id").pk),
         "clients_item": "tool",
         "users_item": "frank",

@@ -10,6 +10,13 @@ ITEM = {"GET": "UPX", "PUT": "X", "PATCH": "X", "DELETE": "X"}
 API: dict[str, dict[str, str]] = {
     "api_me": {"GET": "DUPX"},
     "api_configuration": {"GET": "UPX", "POST": "X"},
+    "api_configuration_drift": {"POST": "X"},
+    "api_plans": {"GET": "UPX", "POST": "X"},
+    "api_plan": LIST,
+    "api_plan_approve": {"POST": "X"},
+    "api_plan_decline": {"POST": "X"},
+    "api_plan_apply": {"POST": "X"},
+    "api_plan_drift": LIST,
     "api_users": LIST,
     "api_users_item": ITEM,
     "api_clients": {"GET": "DUPX"},  # a developer's own
@@ -85,6 +92,7 @@ SEE, NO_ONE, ADMIN = "UPX", "", "X"
 CONSOLE = {
     "authz_accessrequest": ("DUPX", NO_ONE, "DUPX", NO_ONE, NO_ONE),  # what is asked for the developer
     "authz_client": ("DUPX", "DX", SEE, ADMIN, NO_ONE),  # the agent that is tried is not the developer's
+    "authz_configurationplan": (SEE, NO_ONE, SEE, NO_ONE, NO_ONE),
     "authz_auditevent": (SEE, NO_ONE, SEE, NO_ONE, NO_ONE),
     "authz_protectedresource": ("DUPX", ADMIN, "DUPX", ADMIN, NO_ONE),
     "authz_user": (SEE, ADMIN, SEE, ADMIN, NO_ONE),
@@ -146,6 +154,8 @@ PAGES = {
     "admin:authz_user_factors": (ADMIN, ADMIN),
     "admin:authz_accessrequest_decide": ("PX", "PX"),
     "admin:authz_accessrequest_end": ("PX", "PX"),
+    "admin:authz_configurationplan_decide": (ADMIN, ADMIN),
+    "admin:authz_configurationplan_apply": (ADMIN, ADMIN),
     "admin:authz_client_switch": ("PX", "PX"),
     "admin:authz_client_ask": ("PX", "PX"),  # and a developer, of their own
     "admin:authz_client_secret": ("", ""),  # of an agent that has none

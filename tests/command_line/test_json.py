@@ -9,6 +9,7 @@ import pytest
 from django.core.management import call_command
 
 from authz.api.framework.schema import document
+from authz.command_line import exit_codes
 from tests.api.conftest import Caller, person  # noqa: F401  a fixture
 from tests.support.world import World
 
@@ -65,6 +66,25 @@ def test_changes_are_those_of_the_api(gatehouse: World, tmp_path: Path) -> None:
     assert found["changes"][0]["key"] == "dora"
     assert told("apply", str(file))["applied"] is True
     assert told("apply", str(file))["changes"] == []
+
+
+def test_a_plan_and_a_drift_are_those_of_the_api(
+    gatehouse: World,
+    person: Callable[[str], Caller],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text("users:\n  - {username: dora, role: auditor}\n")
+    planned = told("plan", str(file), "--note", "Ticket 7")
+    assert planned == person("administrator").get(f"plans/{planned['id']}")
+    out = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("drift", str(file), "--json", stdout=out)
+    assert ended.value.code == exit_codes.DIFFERS
+    assert json.loads(out.getvalue()) == {"drift": True, "changes": planned["changes"]}
+    call_command("apply", str(file), stdout=StringIO())
+    assert told("drift", str(file)) == {"drift": False, "changes": []}
+    assert told("plan", str(file))["status"] == "unchanged"
 
 
 def test_an_assertion_is_explained_for_programs(gatehouse: World, tmp_path: Path) -> None:

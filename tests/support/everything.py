@@ -10,6 +10,7 @@ from uuid import uuid4
 from django.apps import apps
 from django.contrib.auth.models import Group
 
+from authz.configuration import By, plans
 from authz.models import (
     AccessRequest,
     AuditDestination,
@@ -72,6 +73,8 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
         kind="client", identifier="nightly-report", name=text, time=now, by=text[:150], reason=text[:500],
         counts={"authorizations": 1}, before={"status": "approved"}, after={"status": "suspended"},
     )  # fmt: skip
+    planned = {"users": [{"username": "planned", "groups": [MARKUP]}]}
+    plans.make(json.dumps(planned), prune=False, note=text[:500], by=By(text[:255]), now=now)
     # A rule's name takes no control characters. It is about the hostile agent only, so all others behave as before.
     Rule.objects.create(
         name=f"{MARKUP} rule", effect="require_approval",

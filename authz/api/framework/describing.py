@@ -8,8 +8,6 @@ from drf_spectacular.utils import OpenApiParameter
 from authz.api.framework.principal import scope_for
 from authz.api.framework.shapes import ANY, PROBLEM
 
-CREATES = {"/api/v1/agents": "201", "/api/v1/access_requests": "202"}
-
 
 class Described(AutoSchema):
     def get_operation_id(self) -> str:
@@ -37,10 +35,10 @@ class Described(AutoSchema):
         return {parser.media_type: takes for parser in self.view.parser_classes}
 
     def get_response_serializers(self) -> Any:
-        if self.method == "DELETE":
-            return {204: None, ("default", "application/problem+json"): PROBLEM}
-        code = CREATES.get(self.path, "200") if self.method == "POST" else "200"
-        return {code: self._of("answers") or ANY, ("default", "application/problem+json"): PROBLEM}
+        statuses = self._of("statuses") or ((204,) if self.method == "DELETE" else (200,))
+        answer = self._of("answers") or ANY
+        described: dict[Any, Any] = {str(status): None if status == 204 else answer for status in statuses}
+        return described | {("default", "application/problem+json"): PROBLEM}
 
     def _of(self, declared: str) -> Any:
         return (getattr(self.view, declared) or {}).get(self.method)

@@ -1,21 +1,17 @@
 """Optimistic concurrency (RFC 9110 §13): a change names the version of the item that its author has read."""
 
-import hashlib
-import hmac
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from rest_framework.request import Request
 
 from authz.api.framework.problems import Problem
-from authz.keys.secrets_at_rest import key_for
+from authz.configuration.digests import digest
 
 
 def etag(item: Mapping[str, Any]) -> str:
     """A strong entity tag of an item with its secrets. It is keyed, so it reveals nothing about them."""
-    text = json.dumps(item, sort_keys=True, default=str).encode()
-    return f'"{hmac.new(key_for("entity tags"), text, hashlib.sha256).hexdigest()[:32]}"'
+    return f'"{digest(item, purpose="entity tags")[:32]}"'
 
 
 def check(request: Request, item: Mapping[str, Any] | None) -> None:

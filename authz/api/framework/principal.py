@@ -3,17 +3,20 @@
 from dataclasses import dataclass
 
 from authz.configuration import By
-from authz.configuration.api_resource import APPROVE, READ, WRITE
+from authz.configuration.api_resource import APPROVE, PLAN, READ, WRITE
 from authz.models import Client, User
-from authz.sign_in.roles import APPROVE_AGENTS, CUT_OFF, DECIDE_REQUESTS, END_AUTHORIZATIONS
+from authz.sign_in import roles
+from authz.sign_in.roles import APPROVE_AGENTS, CUT_OFF, DECIDE_PLANS, DECIDE_REQUESTS, END_AUTHORIZATIONS
 
-_DECISIONS = frozenset({APPROVE_AGENTS, DECIDE_REQUESTS, END_AUTHORIZATIONS, *CUT_OFF.values()})
+_DECISIONS = frozenset({APPROVE_AGENTS, DECIDE_PLANS, DECIDE_REQUESTS, END_AUTHORIZATIONS, *CUT_OFF.values()})
 
 
 def scope_for(permission: str) -> str:
     """The scope that a token needs for a permission. An unknown permission needs WRITE."""
     if permission in _DECISIONS:
         return APPROVE
+    if permission == roles.PLAN:
+        return PLAN
     return READ if permission.partition(".")[2].startswith("view_") else WRITE
 
 

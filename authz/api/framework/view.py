@@ -103,6 +103,7 @@ class ApiView(APIView):
     query      the parameters of the query, with their meanings.
     takes      the members of the body, as a shape or as a section's serializer.
     answers    the shape of the answer.
+    statuses   the status codes of success, where they are others than 200, or 204 for DELETE.
     """
 
     authentication_classes: Sequence[type[BaseAuthentication]] = (TokenAuthentication, ConsoleSession)
@@ -117,6 +118,7 @@ class ApiView(APIView):
     query: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     takes: ClassVar[Mapping[str, Any]] = {}
     answers: ClassVar[Mapping[str, Any]] = {}
+    statuses: ClassVar[Mapping[str, Sequence[int]]] = {}
     maximum_body: ClassVar[int] = MAXIMUM_BODY
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

@@ -1,18 +1,14 @@
 import json
-import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from authz.configuration import ConfigurationError, RuleWarning, apply
 from authz.configuration.engine import By
+from authz.management.configuration_files import lines_of, read_file, refusal
 from authz.management.operators import operator
-
-# Mistakes that are shown of one file.
-SHOWN = 100
 
 
 class Command(BaseCommand):
@@ -29,10 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["file"]
-        try:
-            text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        text = read_file(name)
         try:
             changes = apply(
                 text,
@@ -42,14 +35,13 @@ class Command(BaseCommand):
                 warn=self._refuse if options["strict"] else self._warn,
             )
         except ConfigurationError as error:
-            raise CommandError(_refusal(name, error)) from None
+            raise refusal(name, error) from None
         if options["json"]:
             applied = {"applied": not options["dry_run"], "changes": [change.as_item() for change in changes]}
             self.stdout.write(json.dumps(applied, indent=2))
             return
-        for change in changes:
-            for line in change.lines():
-                self.stdout.write(line)
+        for line in lines_of(changes):
+            self.stdout.write(line)
         verb = "would change" if options["dry_run"] else "changed"
         self.stdout.write(f"{len(changes)} {verb}." if changes else "Nothing to change.")
 
@@ -63,13 +55,3 @@ class Command(BaseCommand):
         if found:
             names = ", ".join(f"“{warning.rule}”" for warning in found)
             raise CommandError(f"--strict: {names} would name what does not exist. Nothing was changed.")
-
-
-def _refusal(name: str, error: ConfigurationError) -> str:
-    """All mistakes, a line each, as compilers write them."""
-    mistakes = error.mistakes()
-    if len(mistakes) == 1:
-        return f"{name}: {str(error).rstrip('.')}. Nothing was changed."
-    lines = [f"{name}: {mistake}" for mistake in mistakes[:SHOWN]]
-    more = [f"… and {len(mistakes) - SHOWN} more"] if len(mistakes) > SHOWN else []
-    return "\n".join([*lines, *more, f"{len(mistakes)} mistakes. Nothing was changed."])
