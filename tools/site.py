@@ -5,10 +5,8 @@ warning fails the build of this tree; an older one cannot be mended, so its warn
 configuration file and the API's OpenAPI document are published with the pages.
 """
 
-import ast
 import json
 import os
-import re
 import subprocess
 import sys
 import tarfile
@@ -16,6 +14,7 @@ import tempfile
 from io import BytesIO
 from pathlib import Path
 
+from authz import __version__
 from demo import environments
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,40 +34,33 @@ json.dump({"configuration.schema.json": schema(), "openapi.json": document()}, s
 
 def main(tags: list[str], site: Path = ROOT / "var/site") -> Path:
     """Builds all, and returns the folder: `VERSION/`, `versions.json` (newest first), an index that leads on."""
-    newest = version_of(ROOT)
-    build(ROOT, site / newest, strict=True)
+    older = [build_tag(tag, site) for tag in tags]
+    build(ROOT, site / __version__, strict=True)
     for name, content in schemas().items():
-        (site / newest / name).write_text(json.dumps(content, indent=1))
-    versions = [newest, *(build_tag(tag, site) for tag in tags)]
-    (site / "versions.json").write_text(json.dumps(list(dict.fromkeys(versions))))
-    (site / "index.html").write_text(REDIRECT.format(newest))
+        (site / __version__ / name).write_text(json.dumps(content, indent=1))
+    (site / "versions.json").write_text(json.dumps([__version__, *older]))
+    (site / "index.html").write_text(REDIRECT.format(__version__))
     return site
 
 
 def build(source: Path, target: Path, *, strict: bool) -> None:
-    version = version_of(source)
     sphinx = (str(environments.python("docs")), "-m", "sphinx", "--builder", "html", "--quiet", "--jobs", "auto")
-    options = ("--conf-dir", str(CONFIGURATION), "--define", f"version={version}", "--define", f"release={version}")
-    kept = ("--doctree-dir", f"{target.parent}/.doctrees/{target.name}")
-    subprocess.run([*sphinx, *options, *kept, *(STRICT if strict else ()), str(source), str(target)], check=True)
+    version = ("--define", f"version={target.name}", "--define", f"release={target.name}")
+    kept = ("--conf-dir", str(CONFIGURATION), "--doctree-dir", f"{target.parent}/.doctrees/{target.name}")
+    subprocess.run([*sphinx, *version, *kept, *(STRICT if strict else ()), str(source), str(target)], check=True)
     # README.md is the first page, and a web server looks for index.html.
     (target / "index.html").write_bytes((target / "README.html").read_bytes())
 
 
 def build_tag(tag: str, site: Path) -> str:
-    """Builds the tree of a tag, without touching this one, and returns its version."""
+    """Builds the tree of a tag, without touching this one, and returns its version: `v1.0.0` is 1.0.0."""
     archive = subprocess.run(["git", "archive", tag], cwd=ROOT, check=True, capture_output=True).stdout
+    version = tag.removeprefix("v")
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(fileobj=BytesIO(archive)) as tree:
             tree.extractall(folder, filter="data")
-        version = version_of(Path(folder))
         build(Path(folder), site / version, strict=False)
     return version
-
-
-def version_of(source: Path) -> str:
-    found = re.search(r"^__version__ = (.+)$", (source / "authz/__init__.py").read_text(), re.MULTILINE)
-    return str(ast.literal_eval(found[1])) if found else "unknown"
 
 
 def schemas() -> dict[str, object]:

@@ -38,7 +38,7 @@ html_show_sphinx = False
 html_favicon = str(OURS / "favicon.svg")
 html_static_path = ["static", str(OURS / "fonts")]
 html_css_files = ["site.css"]
-html_js_files = [("versions.js", {"defer": "defer"})]
+html_js_files = [("versions.js", {"defer": "defer"}), ("tables.js", {"defer": "defer"})]
 templates_path = ["templates"]
 html_sidebars = {
     "**": [

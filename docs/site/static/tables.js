@@ -1,0 +1,7 @@
+/* On a phone each row of a table becomes a card (site.css), and each cell says which column it is of. */
+for (const table of document.querySelectorAll("article table.docutils")) {
+  const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
+  for (const row of table.querySelectorAll("tbody tr"))
+    [...row.cells].forEach((cell, column) => { if (column && heads[column]) cell.dataset.label = heads[column]; });
+  table.classList.add("cards");
+}
