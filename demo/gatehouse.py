@@ -61,11 +61,11 @@ class Gatehouse:
     def last_words(self) -> str:
         return self._server.last_words() if self._server is not None else ""
 
-    def apply(self, configuration: str) -> str:
+    def apply(self, configuration: str, *options: str) -> str:
         """`manage.py apply` this YAML text to the running server; its printed difference."""
         file = self.directory / f"{self.name}.yaml"
         file.write_text(configuration)
-        return self.manage("apply", str(file))
+        return self.manage("apply", str(file), *options)
 
     def manage(self, *arguments: str) -> str:
         """Run `manage.py`; its output. Raises RuntimeError if it fails."""

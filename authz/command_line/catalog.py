@@ -81,7 +81,8 @@ GROUPS: Mapping[str, Mapping[str, Entry]] = {
             ("cimd inspect https://client.example.com/metadata.json --json",),
         ),
         "xaa": Entry(
-            "what the server thinks of an ID-JAG or a workload's assertion", ("xaa explain assertion.jwt --json",)
+            "what the server thinks of an issuer, an ID-JAG or a workload's assertion",
+            ("xaa inspect https://acme.okta.com", "xaa explain assertion.jwt --json"),
         ),
     },
     "Keys and audit": {

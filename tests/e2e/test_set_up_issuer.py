@@ -4,7 +4,6 @@ import hashlib
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
@@ -14,8 +13,8 @@ from demo.gatehouse import Gatehouse
 from demo.processes import free_port
 from tests.e2e.conftest import CONFIGURATION, PHONE, Arrive, Someone
 from tests.support import databases
+from tests.support.oidc_provider import oidc_provider
 
-PROVIDER = Path(__file__).resolve().parent.parent / "bench/oidc_provider"
 SECRET = "the-provider-gave-us-this-0123456789"
 PORT = free_port()
 ISSUER = f"http://localhost:{PORT}"
@@ -41,9 +40,7 @@ def callback_uri(gatehouse: Gatehouse) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def _provider(callback_uri: str) -> Iterator[None]:
-    if not (PROVIDER / "node_modules").exists():
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=PROVIDER, check=True, capture_output=True)
-    process = subprocess.Popen(["node", "sign_in.mjs", str(PORT), callback_uri], cwd=PROVIDER)
+    process = subprocess.Popen(["node", "sign_in.mjs", str(PORT), callback_uri], cwd=oidc_provider())
     try:
         _wait()
         yield

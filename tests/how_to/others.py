@@ -13,6 +13,7 @@ from typing import Any, Self
 import jwt
 
 from tests.cimd.documents import CLAUDE_CODE, VS_CODE, document
+from tests.how_to.identity_providers import ENTRA, ENTRA_APP, OKTA, OKTA_APP, IdentityProviders
 from tests.interop.configuration import key_pair
 from tests.interop.document_host import DocumentHost
 from tests.xaa.test_platform_tokens import PLATFORMS
@@ -35,6 +36,8 @@ class Others:
     def __init__(self, folder: Path) -> None:
         self._documents = DocumentHost(folder, documents=_Made())
         self._key = key_pair("RS256")
+        self.providers = IdentityProviders(self._documents.url(""))
+        self._documents.answer = self.providers.answer
 
     def __enter__(self) -> Self:
         self._documents.__enter__()
@@ -56,6 +59,10 @@ class Others:
         return f"localhost:{self._documents.port}"
 
     @property
+    def ca_bundle(self) -> str:
+        return str(self._documents.ca_bundle)
+
+    @property
     def settings(self) -> dict[str, str]:
         return self._documents.settings
 
@@ -65,12 +72,13 @@ class Others:
         platforms = (GITHUB.issuer, GITLAB.issuer, KUBERNETES.issuer, SPIRE)
         return {
             **dict.fromkeys(["https://claude.ai", "https://vscode.dev", *platforms], here),
+            **self.providers.real,
             "trusted_hosts: [claude.ai]": "trusted_hosts: [localhost]",
             "trusted_hosts: [vscode.dev]": "trusted_hosts: [localhost]",
         }
 
     def environment(self, issuer: str) -> dict[str, str]:
-        """What the platforms put into the environment of a job."""
+        """What the platforms put into the environment of a job, and identity providers into an app."""
         asked = f"{self._documents.url('/github')}?api-version=2.0"
         self._documents.documents[f"/github?api-version=2.0&audience={issuer}"] = lambda: {
             "value": self._token(GITHUB.claims, aud=issuer)
@@ -79,7 +87,10 @@ class Others:
             "ACTIONS_ID_TOKEN_REQUEST_URL": asked,
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "github's own",
             "ID_TOKEN_FOR_GATEHOUSE": self._token(GITLAB.claims, aud=issuer),
-            "CURL_CA_BUNDLE": str(self._documents.ca_bundle),
+            # What an app has of a person who has signed in to it.
+            "OKTA_ID_TOKEN": self.providers.id_token(OKTA, OKTA_APP),
+            "ENTRA_ID_TOKEN": self.providers.id_token(ENTRA, ENTRA_APP),
+            "CURL_CA_BUNDLE": self.ca_bundle,
         }
 
     def write_secrets(self, folder: Path, issuer: str) -> None:

@@ -6,8 +6,12 @@ A comment before a block says what the reader of the page needs not be told:
     <!-- refused -->                                        it has to end with an error
     <!-- not run: why -->                                   it can't be run here
 
-Two stand on lines of their own: `<!-- begins with: other.md -->`, because the reader has done that page before, and
-`<!-- bob connects: URL of an app's metadata document, redirect URI -->`, where a person uses an app.
+These stand on lines of their own:
+
+    <!-- begins with: other.md -->                   the reader has done that page before
+    <!-- bob connects: URL of an app's metadata document, redirect URI -->   a person uses an app
+    <!-- registered at: https://acme.okta.com -->    the redirect URI that the last command printed is registered there
+    <!-- carol signs in: Okta -->                    a person signs in by it
 """
 
 import re
@@ -20,6 +24,7 @@ PAGES = sorted((Path(__file__).resolve().parents[2] / "docs/how-to").glob("[a-z]
 _BEFORE = re.compile(r"^<!--\s*begins with:\s*(\S+)\s*-->$", re.MULTILINE)
 _BLOCK = re.compile(
     r"^<!--\s*bob connects:\s*(?P<app>\S+),\s*(?P<redirect>\S+)\s*-->$"
+    r"|^<!--\s*(?P<does>registered at|\w+ signs in):\s*(?P<provider>[^\n]+?)\s*-->$"
     r"|(?:^<!--\s*(?P<comment>[^\n]*?)\s*-->\n)?^```(?P<info>[^\n]*)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
@@ -29,6 +34,8 @@ class Kind(Enum):
     FILE = "is written to a file"
     COMMAND = "is run"
     APP = "is an app that a person uses"
+    REGISTERED = "is registered at an identity provider"
+    SIGN_IN = "is a sign-in"
     SHOWN = "is what the last command prints"
     NOT_RUN = "is not run"
 
@@ -36,7 +43,8 @@ class Kind(Enum):
 @dataclass(frozen=True, slots=True)
 class Block:
     """`file` is the name under which it is written; `serves` the address that a command goes on serving; `reason` why
-    it is not run. An app's `text` is the URL of its metadata document.
+    it is not run. An app's `text` is the URL of its metadata document, that of a registration and of a sign-in the
+    identity provider.
     """
 
     kind: Kind
@@ -44,6 +52,7 @@ class Block:
     file: str = ""
     serves: str = ""
     redirect_uri: str = ""
+    person: str = ""
     is_refused: bool = False
     reason: str = ""
 
@@ -57,6 +66,14 @@ def blocks(markdown: str) -> Iterator[Block]:
     for found in _BLOCK.finditer(markdown):
         if found["app"]:
             yield Block(Kind.APP, found["app"], redirect_uri=found["redirect"])
+        elif found["does"]:
+            name = found["does"].partition(" ")[0]
+            is_sign_in = name != "registered"
+            yield (
+                Block(Kind.SIGN_IN, found["provider"], person=name)
+                if is_sign_in
+                else Block(Kind.REGISTERED, found["provider"])
+            )
         else:
             yield _block(found["comment"] or "", found["info"], found["text"])
 

@@ -1,17 +1,22 @@
 """Each how-to is carried out as it is written: its commands are run, and what it shows is what is printed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.how_to.page import PAGES, before, blocks
-from tests.how_to.runner import stage
+from tests.how_to.page import PAGES, before
+from tests.how_to.stages import Stages
 
 
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stages]:
+    with Stages(tmp_path_factory.mktemp("stages")) as made:
+        yield made
+
+
+# Pages that begin with the same one stand beside each other, so that it is done once.
 @pytest.mark.interop
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_it_works_as_it_is_written(page: Path, tmp_path: Path) -> None:
-    with stage(tmp_path) as here:
-        for text in [*(page.with_name(name).read_text() for name in before(page.read_text())), page.read_text()]:
-            for block in blocks(text):
-                here.do(block)
+@pytest.mark.parametrize("page", sorted(PAGES, key=lambda page: before(page.read_text())), ids=lambda page: page.stem)
+def test_it_works_as_it_is_written(page: Path, stages: Stages) -> None:
+    stages.carry_out(page)

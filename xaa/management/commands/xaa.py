@@ -1,4 +1,4 @@
-"""`manage.py xaa explain`: what the server thinks of an assertion, check by check."""
+"""`manage.py xaa explain`: what the server thinks of an assertion. `xaa inspect`: what it thinks of an issuer."""
 
 import json
 import sys
@@ -12,10 +12,11 @@ from django.core.management.base import BaseCommand, CommandError
 
 from authz.database import configuration_cache
 from xaa.explain import explain
+from xaa.inspection import inspect
 
 
 class Command(BaseCommand):
-    help = "Cross-app access: explain what the server thinks of an ID-JAG or a workload's assertion."
+    help = "Issuers of others: explain what the server thinks of an assertion, or inspect an issuer."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -24,11 +25,25 @@ class Command(BaseCommand):
             "assertion", nargs="?", default="-", help="The assertion, a file that holds it, or - for standard input."
         )
         explaining.add_argument("--client", help="The client that would present it; left out: the one it names.")
-
-        explaining.add_argument("--json", action="store_true", help="For programs.")
+        inspecting = actions.add_parser("inspect", help="What an issuer publishes, and what it has to know of us.")
+        inspecting.add_argument("issuer", help="Its identifier, such as https://acme.okta.com.")
+        for reading in (explaining, inspecting):
+            reading.add_argument("--json", action="store_true", help="For programs.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         configuration_cache.begin()
+        (self._inspect if options["action"] == "inspect" else self._explain)(options)
+
+    def _inspect(self, options: dict[str, Any]) -> None:
+        found = inspect(options["issuer"])
+        if options["json"]:
+            self.stdout.write(json.dumps(asdict(found), indent=2))
+        for line in () if options["json"] else found.lines():
+            self.stdout.write(line)
+        if not found.is_usable:
+            raise CommandError("People could not sign in by it.")
+
+    def _explain(self, options: dict[str, Any]) -> None:
         findings = list(explain(_read(options["assertion"]), client_id=options["client"], now=time.time()))
         wrong = [finding for finding in findings if not finding.passed]
         if options["json"]:
