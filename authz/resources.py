@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from authz.conf import conf
 from authz.database import configuration_cache
-from authz.models import ProtectedResource, Scope
+from authz.models import Client, ProtectedResource, Scope
 from authz.protocol import resources as rules
 from authz.protocol.errors import OAuthError, Reason, harmless
 
@@ -18,7 +18,9 @@ def cached() -> Mapping[str, ProtectedResource]:
 
 
 def _load() -> Mapping[str, ProtectedResource]:
-    rows = ProtectedResource.objects.filter(is_active=True).prefetch_related("scopes", "introspection_clients")
+    rows = ProtectedResource.objects.filter(is_active=True).prefetch_related(
+        "scopes", "introspection_clients", "decision_clients", "claims_clients"
+    )
     return {uri: row for row in rows if (uri := readable(row.identifier)) is not None}
 
 
@@ -88,6 +90,45 @@ def introspection_clients_of(resource: ProtectedResource) -> frozenset[int]:
         ("introspection clients", resource.pk),
         lambda: frozenset(client.pk for client in resource.introspection_clients.all()),
     )
+
+
+def decision_clients_of(resource: ProtectedResource) -> frozenset[int]:
+    """The keys of the clients that may ask for decisions about calls there."""
+    return configuration_cache.cached(
+        ("decision clients", resource.pk),
+        lambda: frozenset(client.pk for client in resource.decision_clients.all()),
+    )
+
+
+def claims_clients_of(resource: ProtectedResource) -> frozenset[int]:
+    """The keys of those of them whose word about a token's claims is taken."""
+    return configuration_cache.cached(
+        ("claims clients", resource.pk),
+        lambda: frozenset(client.pk for client in resource.claims_clients.all()),
+    )
+
+
+def decided_by(client: Client) -> tuple[ProtectedResource, ...]:
+    """The MCP servers about whose calls this client may ask."""
+    return configuration_cache.cached(
+        ("decided by", client.pk),
+        lambda: tuple(row for row in cached().values() if client.pk in decision_clients_of(row)),
+    )
+
+
+def labels_of_tool(resource: ProtectedResource, name: str) -> frozenset[str] | None:
+    """The labels that the organisation gave a tool; None where it isn't known."""
+    return None
+
+
+def tools_of(resource: ProtectedResource) -> tuple[str, ...]:
+    """The names of the tools that the organisation has described."""
+    return ()
+
+
+def shown_arguments_of(resource: ProtectedResource) -> tuple[str, ...]:
+    """The members of a call's arguments, by their path, that the audit and approvers may see."""
+    return tuple(str(path) for path in resource.shown_arguments)
 
 
 def all_scopes() -> list[str]:

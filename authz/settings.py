@@ -47,7 +47,7 @@ RATE_LIMITS = {
     "login:address": "600/minute",
 } | {
     f"{endpoint}:{by}": "none"
-    for endpoint in ("token", "introspect", "revoke", "authorize")
+    for endpoint in ("token", "introspect", "revoke", "evaluation", "evaluations", "events", "authorize")
     for by in ("client", "address")
 }
 RATE_LIMITS |= {"register:address": "none", "manage:address": "none"}
@@ -192,6 +192,10 @@ GATEHOUSE = {
         "authz.endpoints.token",
         "authz.endpoints.introspection",
         "authz.endpoints.revocation",
+        "authz.endpoints.decision_point.evaluation",
+        "authz.endpoints.decision_point.access_requests",
+        "authz.endpoints.decision_point.search",
+        "authz.endpoints.decision_point.events",
         "authz.endpoints.jwks",
         "authz.endpoints.status_lists",
         "cimd.logos",

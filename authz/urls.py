@@ -9,13 +9,14 @@ from authz.api import urls as api
 from authz.conf import conf
 from authz.console import pages
 from authz.endpoints import health, home, metadata, metrics
+from authz.endpoints.decision_point import metadata as authzen
 from authz.sign_in import account_pages
 
 
 def machine_urlpatterns() -> list[object]:
     prefix = f"{conf.issuer_path[1:]}/" if conf.issuer_path else ""
     plugged_in = [path(prefix, include(list(endpoint.urlpatterns))) for endpoint in registry.endpoints()]
-    return [*metadata.well_known(), *plugged_in]
+    return [*metadata.well_known(), *authzen.well_known(), *plugged_in]
 
 
 handler403 = "authz.endpoints.errors.permission_denied"

@@ -19,7 +19,7 @@ from authz.api.framework.view import ApiView, principal_of
 from authz.approvals import access_requests, approvers, voting
 from authz.approvals.access_requests import LONGEST_TEXT
 from authz.approvals.request_items import request_as_item
-from authz.approvals.voting import DURATIONS
+from authz.approvals.voting import DURATIONS, ONCE, ONCE_WITHIN
 from authz.configuration import accepted_rules
 from authz.models import AccessRequest, User
 from authz.sign_in.roles import ASK, DECIDE_REQUESTS, visible_requests
@@ -132,8 +132,9 @@ class Approve(Decision):
                 row, by=by, scopes=scopes, group=_text(given, "group"), comment=_text(given, "comment"), now=now
             )
             return
-        expires = now + _lasts(given.get("lasts", "8h"))
-        voting.approve(row, by=by, scopes=scopes, expires=expires, comment=_text(given, "comment"), now=now)
+        once = given.get("lasts") == ONCE
+        expires = now + (ONCE_WITHIN if once else _lasts(given.get("lasts", "8h")))
+        voting.approve(row, by=by, scopes=scopes, expires=expires, comment=_text(given, "comment"), now=now, once=once)
 
 
 class Deny(Decision):

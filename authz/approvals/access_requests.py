@@ -51,14 +51,27 @@ def asker_of(question: AccessQuestion) -> tuple[Client, User | None]:
     return client, None if question.subject is None else User.objects.get(username=question.subject)
 
 
-def ask_for(question: AccessQuestion, decision: Decision, now: datetime) -> AccessRequest:
+def ask_for(
+    question: AccessQuestion, decision: Decision, now: datetime, call: Mapping[str, object] | None = None, **more: str
+) -> AccessRequest:
     """The open request for what waits in `decision`: the one there is, or a new one. Call it inside
-    `unit_of_work()`."""
-    return open_or_repeat(question, decision, sorted(decision.waiting), now, needs_rule=False)
+    `unit_of_work()`.
+
+    call  what may be shown of the question's call, for a request about that call alone.
+    more  goes into the request's context and into the audit.
+    """
+    return open_or_repeat(question, decision, sorted(decision.waiting), now, needs_rule=False, call=call, more=more)
 
 
 def open_or_repeat(
-    question: AccessQuestion, decision: Decision, scopes: list[str], now: datetime, *, needs_rule: bool
+    question: AccessQuestion,
+    decision: Decision,
+    scopes: list[str],
+    now: datetime,
+    *,
+    needs_rule: bool,
+    call: Mapping[str, object] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> AccessRequest:
     """The open request of this question for these scopes: the one there is, or a new one. Inside `unit_of_work()`."""
     client, user = asker_of(question)
@@ -74,11 +87,14 @@ def open_or_repeat(
             grant_type=question.grant_type,
             scopes=scopes,
             needs_rule=needs_rule,
+            call=call,
+            call_digest=question.tool.digest if call is not None and question.tool else "",
             context={
                 # Those that wait. Of rules that deny, those who ask and their approvers learn nothing here.
                 "rules": [] if needs_rule else list(decision.rules),
                 "address": question.address or "",
                 "refresh": question.refresh,
+                **(more or {}),
             },
             first_asked=now,
             last_asked=now,
@@ -95,6 +111,7 @@ def open_or_repeat(
                     "request": str(made.pk),
                     "scope": " ".join(scopes),
                     **({"needs_rule": True} if needs_rule else {}),
+                    **({"call": call, "arguments": made.call_digest} if call is not None else {}),
                     **made.context,
                     "ruleset": decision.ruleset,
                     "ask": facts_of(question, question.groups),
@@ -127,6 +144,8 @@ def digest_of(
     what = [client.client_id, client.consent_digest, subject, question.resource, question.grant_type, list(waiting)]
     if needs_rule:
         what.append("needs a rule")
+    if question.tool is not None:
+        what.append(question.tool.digest)
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
@@ -190,6 +209,9 @@ def approvals_for(question: AccessQuestion, now: float) -> tuple[Approval, ...]:
         client_digest=F("client__consent_digest"),
         status__in=(Status.APPROVED, Status.DENIED),
         needs_rule=False,
+        # An approval of one call is one of no other, and no approval of a token.
+        call_digest__in=["", question.tool.digest] if question.tool else [""],
+        used=None,
         not_before__lte=moment,
         expires__gt=moment,
     )
@@ -208,9 +230,16 @@ def as_approval(row: AccessRequest, question: AccessQuestion) -> Approval:
         declined=tuple(name for name in row.scopes if name not in row.approved_scopes),
         grant_types=(row.grant_type,),
         rules=tuple(row.context.get("rules", ())),
+        call=row.call_digest,
         not_before=row.not_before.timestamp() if row.not_before else 0,
         expires=row.expires.timestamp() if row.expires else 0,
     )
+
+
+def use(pk: str, now: datetime) -> bool:
+    """Use an approval, if it is for one call: once. False if that was done, or it has ended."""
+    rows = AccessRequest.objects.filter(pk=pk, status=Status.APPROVED, used=None, expires__gt=now)
+    return bool(rows.filter(once=True).update(used=now)) or rows.filter(once=False).exists()
 
 
 def record(event: audit.Event, request: AccessRequest, by: User, **detail: object) -> None:

@@ -2,8 +2,9 @@
 those it is for. Plain text for people; identifiers for systems.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from authz.approvals import approvers
 from authz.models import AccessRequest, Client, Notification, ProtectedResource, User
@@ -197,15 +198,22 @@ def _concerned(request: AccessRequest) -> list[User]:
 def _facts(request: AccessRequest) -> list[str]:
     client = request.client
     calls_itself = f", calls itself “{plain(client.name)}”" if client.name else ""
+    call = {"To call": _call(request.call)} if request.call else {}
     said = {
         "Agent": (client.host or client.client_id) + calls_itself,
         "For": _person(request),
         "MCP server": f"{_server(request)} {request.resource}".strip(),
+        **call,
         "Scopes": " ".join(request.scopes),
         "Because of": ", ".join(f"“{name}”" for name in request.context.get("rules", ())) or "no rule allows it",
         "From": request.context.get("address") or "an unknown address",
     }
     return [f"{name + ':':12}{value}" for name, value in said.items()]
+
+
+def _call(call: Mapping[str, Any]) -> str:
+    """The tool alone: a mail is read by more people than an approver's page."""
+    return plain(str(call["tool"]), 128)
 
 
 def _agent(request: AccessRequest) -> str:

@@ -29,24 +29,40 @@ DURATIONS: Mapping[str, timedelta] = {
     "30d": timedelta(days=30),
 }
 
+# An approval of one call, used or not, ends after so long. Forms and the API call it so.
+ONCE, ONCE_WITHIN = "once", timedelta(hours=8)
+
 
 class NotDecided(Exception):
     """Why an access request was not decided, in words for the person who tried."""
 
 
 def approve(
-    request: AccessRequest, *, by: User, scopes: Sequence[str], expires: datetime, comment: str, now: datetime
+    request: AccessRequest,
+    *,
+    by: User,
+    scopes: Sequence[str],
+    expires: datetime,
+    comment: str,
+    now: datetime,
+    once: bool = False,
 ) -> AccessRequest:
     """Approve some or all of the scopes that wait, until `expires`; the others are declined for as long.
+
+    once  for one call, of a request for a call.
 
     It stays open if others have to approve, too. Raises `NotDecided`.
     """
     if request.needs_rule:
         raise NotDecided("No rule waits for it: accept a rule for it, or reject it.")
+    if once and request.call is None:
+        raise NotDecided("It is not about one call: approve it for a time.")
     approved = _of_those_asked(request, scopes)
     if not now < expires <= now + LONGEST_APPROVAL:
         raise NotDecided(f"An approval ends within {LONGEST_APPROVAL.days} days.")
-    vote = AccessVote(request=request, by=by, approves=True, scopes=approved, expires=expires, comment=comment)
+    vote = AccessVote(
+        request=request, by=by, approves=True, scopes=approved, expires=expires, once=once, comment=comment
+    )
     with unit_of_work():
         current = _voted(vote, now)
         votes = _current_votes(current)
@@ -54,11 +70,13 @@ def approve(
         if not left:
             raise NotDecided("The others approved none of these scopes. Approve some of theirs, or deny it.")
         if not approvers.are_enough(current, [other.by for other in votes]):
-            record(audit.Event.ACCESS_SECONDED, current, by, **_what(approved, expires, comment))
+            record(audit.Event.ACCESS_SECONDED, current, by, **_what(approved, expires, comment), **_once(once))
             return current
         ends = min(other.expires for other in votes)
+        # The narrower word counts.
+        current.once = any(other.once for other in votes)
         _close(current, Status.APPROVED, vote, scopes=left, expires=ends, remind=_reminder(now, ends), now=now)
-        record(audit.Event.ACCESS_APPROVED, current, by, **_what(left, ends, comment))
+        record(audit.Event.ACCESS_APPROVED, current, by, **_what(left, ends, comment), **_once(current.once))
         notices.approved(current, now)
     return current
 
@@ -170,13 +188,17 @@ def _close(
     request.save(update_fields=_DECIDED)
 
 
-_DECIDED = ("status", "decided_by", "decided", "comment", "approved_scopes", "not_before", "expires", "remind")
+_DECIDED = ("once", "status", "decided_by", "decided", "comment", "approved_scopes", "not_before", "expires", "remind")
 
 
 def _reminder(now: datetime, ends: datetime) -> datetime | None:
     """When to say that it ends soon: with a tenth of its time left, at most a day. An hour needs no reminder."""
     lasts = ends - now
     return ends - min(timedelta(days=1), lasts / 10) if lasts > timedelta(hours=2) else None
+
+
+def _once(once: bool) -> dict[str, bool]:
+    return {"once": True} if once else {}
 
 
 def _what(scopes: Sequence[str], expires: datetime, comment: str) -> dict[str, str]:

@@ -48,6 +48,12 @@ class Event(StrEnum):
     ACCESS_CUT_OFF = "policy:access:cut_off"
     ACCESS_REINSTATED = "policy:access:reinstated"
     REINSTATING_REFUSED = "policy:access:undo_refused"
+    CALL_ALLOWED = "access:call:allowed"
+    CALL_DENIED = "access:call:denied"
+    CALL_HELD = "access:call:held"
+    CALL_REPORTED = "access:call:reported"
+    CALLS_SEARCHED = "access:calls:searched"
+    DECISION_REFUSED = "access:decision:refused"
     SIGNED_IN = "person:session:started"
     SIGN_IN_FAILED = "person:session:refused"
     SIGNED_OUT = "person:session:ended"
@@ -174,26 +180,49 @@ def record(
     `claim` is an UPDATE of one row that decides among racers, for PostgreSQL: it goes into the same statement. False:
     it changed no row, and nothing is recorded.
     """
-    where = _origin.get()
-    values = (
-        raw_sql.timestamp(datetime.now(UTC)),
-        event.value,
-        reason.value if reason is not None else "",
-        _storable(client_id, 1024),
-        _storable(subject, 255),
-        _storable(resource, 1024),
-        str(authorization) if authorization is not None else "",
-        _storable(where.address, 45),  # an IPv6 address may have a zone of any length
-        where.request_id,
-        _json(detail or {}),
-    )
+    values = _row(event, reason, Described(client_id, subject, resource, authorization, detail or {}))
     if claim is None:
         return _written(_INSERT, values)
     update, parameters = claim
     return _written(f"WITH claimed AS ({update} RETURNING 1) {_INSERT_CLAIMED}", (*parameters, *values))
 
 
-def _written(insert: str, values: Sequence[object]) -> bool:
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What an event is about: the columns that a caller gives."""
+
+    client_id: str
+    subject: str
+    resource: str
+    authorization: UUID | str | None
+    detail: Mapping[str, object]
+
+
+def record_all(event: StrEnum, described: Sequence[Described]) -> None:
+    """Append many events of one kind by one statement. Raises `DatabaseError` if they cannot be written."""
+    if described:
+        rows = [_row(event, None, one) for one in described]
+        more = f", ({', '.join(['%s'] * len(rows[0]))})" * (len(rows) - 1)
+        _written(f"{_INSERT}{more}", [value for row in rows for value in row], len(rows))
+
+
+def _row(event: StrEnum, reason: RefusalReason | None, about: Described) -> tuple[object, ...]:
+    where = _origin.get()
+    return (
+        raw_sql.timestamp(datetime.now(UTC)),
+        event.value,
+        reason.value if reason is not None else "",
+        _storable(about.client_id, 1024),
+        _storable(about.subject, 255),
+        _storable(about.resource, 1024),
+        str(about.authorization) if about.authorization is not None else "",
+        _storable(where.address, 45),  # an IPv6 address may have a zone of any length
+        where.request_id,
+        _json(about.detail),
+    )
+
+
+def _written(insert: str, values: Sequence[object], count: int = 1) -> bool:
     global _failed  # noqa: PLW0603  one per process is the idea
     try:
         rows = raw_sql.write(insert, values)
@@ -203,7 +232,7 @@ def _written(insert: str, values: Sequence[object]) -> bool:
             _failed = time.monotonic()
         raise
     _failed = None
-    return rows == 1
+    return rows == count
 
 
 def failed_lately() -> bool:

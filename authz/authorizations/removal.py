@@ -112,6 +112,8 @@ def _end(row: Row, now: datetime) -> None:
             _end_person(row, now)
         case ProtectedResource():
             row.introspection_clients.clear()
+            row.decision_clients.clear()
+            row.claims_clients.clear()
             row.owners.clear()
             row.ended, row.is_active, row.is_default, row.owner = now, False, False, None
             row.save()
@@ -119,6 +121,8 @@ def _end(row: Row, now: datetime) -> None:
 
 def _end_client(row: Client, now: datetime) -> None:
     row.introspects.clear()
+    row.decides_at.clear()
+    row.claims_at.clear()
     row.ended, row.status, row.owner = now, Client.Status.RETIRED, None
     row.secret_digest, row.client_jwks, row.client_jwks_uri = "", None, ""
     # Consents and grants hold for one value of it: nothing of before agrees with what comes back.

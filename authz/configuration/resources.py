@@ -20,6 +20,7 @@ KEY = "resources"
 LOOKUP = "identifier"
 TOUCHES_OTHERS = True  # at most one is the default
 SECRET: frozenset[str] = frozenset()
+MAX_SHOWN_ARGUMENTS = 20
 
 
 class ScopeSerializer(serializers.Serializer[Any]):
@@ -50,6 +51,12 @@ class ResourceSerializer(serializers.Serializer[Any]):
     status_list = serializers.BooleanField(default=False)
     pending_answer = serializers.ChoiceField(choices=PendingAnswer.values, default=PendingAnswer.ALWAYS)
     introspection_clients = serializers.ListField(child=serializers.CharField(), default=list)
+    decision_clients = serializers.ListField(child=serializers.CharField(), default=list)
+    claims_clients = serializers.ListField(child=serializers.CharField(), default=list)
+    recorded_calls = serializers.IntegerField(default=1, min_value=1, max_value=10_000)
+    shown_arguments = serializers.ListField(
+        child=serializers.CharField(max_length=100), default=list, max_length=MAX_SHOWN_ARGUMENTS
+    )
     scopes = ScopeSerializer(many=True, default=list)
 
     def validate_identifier(self, value: str) -> str:
@@ -65,6 +72,12 @@ class ResourceSerializer(serializers.Serializer[Any]):
         except RuleError as error:
             raise serializers.ValidationError(nested(error.field, error.problem)) from None
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if alone := set(attrs["claims_clients"]) - set(attrs["decision_clients"]):
+            problem = f"names {min(alone)}, which decision_clients does not name"
+            raise serializers.ValidationError({"claims_clients": problem})
+        return attrs
+
 
 SERIALIZER = ResourceSerializer
 
@@ -75,7 +88,7 @@ def natural_key(item: Mapping[str, Any]) -> str:
 
 def rows() -> QuerySet[ProtectedResource]:
     found = ProtectedResource.objects.select_related("owner").prefetch_related(
-        "scopes", "introspection_clients", "owners"
+        "scopes", "introspection_clients", "decision_clients", "claims_clients", "owners"
     )
     return found.order_by("identifier")
 
@@ -94,6 +107,10 @@ def as_item(row: ProtectedResource) -> dict[str, Any]:
         "status_list": row.status_list,
         "pending_answer": row.pending_answer,
         "introspection_clients": sorted(client.client_id for client in row.introspection_clients.all()),
+        "decision_clients": sorted(client.client_id for client in row.decision_clients.all()),
+        "claims_clients": sorted(client.client_id for client in row.claims_clients.all()),
+        "recorded_calls": row.recorded_calls,
+        "shown_arguments": row.shown_arguments,
         "scopes": [
             {"name": scope.name, "description": scope.description, "sensitivity": scope.sensitivity}
             for scope in row.scopes.all()
@@ -120,10 +137,13 @@ def write(item: Mapping[str, Any]) -> None:
             "access_token_signing_alg": item["access_token_signing_alg"],
             "status_list": item["status_list"],
             "pending_answer": item["pending_answer"],
+            "recorded_calls": item["recorded_calls"],
+            "shown_arguments": item["shown_arguments"],
         },
     )
     row.owners.set([_person("owners", username) for username in item["owners"]])
-    row.introspection_clients.set([_client(client_id) for client_id in item["introspection_clients"]])
+    for member in ("introspection_clients", "decision_clients", "claims_clients"):
+        getattr(row, member).set([_client(member, client_id) for client_id in item[member]])
     _write_scopes(row, item["scopes"])
 
 
@@ -155,13 +175,13 @@ def _person(member: str, username: str) -> User:
     return found
 
 
-def _client(client_id: str) -> Client:
+def _client(member: str, client_id: str) -> Client:
     client = Client.objects.filter(client_id=client_id).first()
     if client is None:
-        raise serializers.ValidationError({"introspection_clients": f"there is no client {client_id}"})
+        raise serializers.ValidationError({member: f"there is no client {client_id}"})
     # Public clients prove nothing, so they may learn nothing (RFC 7662 §2.1).
     if not client.is_confidential:
-        raise serializers.ValidationError({"introspection_clients": f"{client_id} does not authenticate"})
+        raise serializers.ValidationError({member: f"{client_id} does not authenticate"})
     return client
 
 

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from authz import keys
 from authz.conf import conf
 from authz.configuration import resource_identifiers
+from authz.configuration.resources import MAX_SHOWN_ARGUMENTS
 from authz.console import protection
 from authz.console.model_admin import Form, person
 from authz.console.navigation import Place
@@ -41,7 +42,7 @@ else:
     BaseFormSet = forms.BaseInlineFormSet
 
 
-ASKING = "Approvals"
+ASKING, CALLS = "Approvals", "Calls of tools"
 
 
 class ResourceForm(Form):
@@ -68,12 +69,33 @@ class ResourceForm(Form):
         widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
         help_text="One client_id a line. Only these agents may introspect this server's tokens.",
     )
+    decision_clients = AgentsField(
+        required=False,
+        label="Who asks for decisions",
+        widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
+        help_text="One client_id a line: this server’s own client, or its gateway’s. Only these may ask whether a call"
+        " is allowed, and report calls.",
+    )
+    claims_clients = AgentsField(
+        required=False,
+        label="Whose word about claims is taken",
+        widget=forms.Textarea(attrs={"class": "code", "rows": 1}),
+        help_text="Of those, the gateways that name a person and an agent without passing the token on.",
+    )
+    shown_arguments = forms.CharField(
+        required=False,
+        label="Arguments that are shown",
+        widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
+        help_text="One member a line, such as amount or to.account. The audit and approvers see these; of all others"
+        " there is a digest.",
+    )
 
     class Meta:
         model = ProtectedResource
         fields = (
             "name", "identifier", "owner", "owners", "is_active", "is_default", "access_token_lifetime",
-            "access_token_signing_alg", "status_list", "pending_answer", "introspection_clients",
+            "access_token_signing_alg", "status_list", "pending_answer", "introspection_clients", "decision_clients",
+            "claims_clients", "recorded_calls", "shown_arguments",
         )  # fmt: skip
         labels: ClassVar = {
             "is_active": "Active",
@@ -81,9 +103,12 @@ class ResourceForm(Form):
             "access_token_lifetime": "Tokens live for",
             "access_token_signing_alg": "Signed with",
             "status_list": "Publish a status list",
+            "recorded_calls": "Record one allowed call of",
             "pending_answer": "Who is told that a request waits for an approval",
         }
         help_texts: ClassVar = {
+            "recorded_calls": "1 records each. Refused calls, held ones, and those that an approval lets pass are all"
+            " recorded.",
             "identifier": "The URL that MCP clients use, letter by letter. Tokens carry it as their audience (aud).",
             "pending_answer": "Some agents do not know authorization_pending and report a crash. For them, choose the"
             " second: a plain refusal. Agents that send completion_mode=deferred get a deferral code.",
@@ -94,6 +119,8 @@ class ResourceForm(Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial.setdefault("approvers", self.instance.approvers)
+        self.fields["recorded_calls"].required = False
+        self.initial["shown_arguments"] = "\n".join(self.instance.shown_arguments)
         self.initial.setdefault("approvals", (self.instance.approvers or {}).get("count"))
         if "access_token_signing_alg" in self.fields:
             self.fields["access_token_signing_alg"].choices = [(alg, alg) for alg in keys.ALGORITHMS]  # type: ignore[attr-defined]
@@ -105,6 +132,21 @@ class ResourceForm(Form):
         except RuleError as error:
             self.add_error("approvers", error.problem)
         return cleaned
+
+    def clean_shown_arguments(self) -> list[str]:
+        paths = [line.strip() for line in str(self.cleaned_data["shown_arguments"]).splitlines() if line.strip()]
+        if len(paths) > MAX_SHOWN_ARGUMENTS or any(len(path) > 100 for path in paths):
+            raise forms.ValidationError(f"At most {MAX_SHOWN_ARGUMENTS} members, of at most 100 characters.")
+        return list(dict.fromkeys(paths))
+
+    def clean_recorded_calls(self) -> int:
+        return self.cleaned_data["recorded_calls"] or 1
+
+    def clean_claims_clients(self) -> Any:
+        given = self.cleaned_data["claims_clients"]
+        if set(given or ()) - set(self.cleaned_data.get("decision_clients") or ()):
+            raise forms.ValidationError("Name only agents that may ask for decisions.")
+        return given
 
     def clean_identifier(self) -> str:
         given, former = str(self.cleaned_data["identifier"]), self.instance.identifier
@@ -180,12 +222,14 @@ class ResourceAdmin(AsksAboutRules):
                 )
             },
         ),
+        (CALLS, {"fields": ("decision_clients", "claims_clients", "shown_arguments", "recorded_calls")}),
         (ASKING, {"fields": ("approvers", "approvals", "pending_answer")}),
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: ProtectedResource | None = None) -> Any:
         # What most servers leave as it is is folded away until it says something; a new one begins with its scopes.
         folded = {ASKING: not (obj and obj.approvers), "Tokens": obj is None}
+        folded[CALLS] = not (obj and obj.decision_clients.exists())
         return [
             (title, {**options, "classes": ("collapse",)} if folded.get(str(title)) else options)
             for title, options in super().get_fieldsets(request, obj)

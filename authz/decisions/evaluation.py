@@ -46,11 +46,22 @@ def still_allowed(question: AccessQuestion, *, issued_at: float, now: float) -> 
     The sign-in is as old as it was then. Networks count for nothing: the resource server that introspects is in another
     one than the agent. All else (rules, groups, status, approvals) is as of now.
     """
-    aged = question.auth_time + (now - issued_at) if question.auth_time is not None else None
-    at_issue, rules = replace(question, auth_time=aged), cached_rules_anywhere()
+    at_issue, rules = as_of_issue(question, issued_at=issued_at, now=now), cached_rules_anywhere()
     if question.resource:
         decision = _decided(at_issue, rules, now)
     else:
         decision = decide_sign_in(at_issue, rules, now, approvals_for(at_issue, rules, now))
     # Scopes that are granted beside a wait count: each scope of a token is decided by itself.
     return set(at_issue.scope_names()) <= set(decision.scopes)
+
+
+def as_of_issue(question: AccessQuestion, *, issued_at: float, now: float) -> AccessQuestion:
+    """The question with a sign-in that is as old as it was at `issued_at`."""
+    aged = question.auth_time + (now - issued_at) if question.auth_time is not None else None
+    return replace(question, auth_time=aged)
+
+
+def evaluate_anywhere(question: AccessQuestion, now: float) -> Decision:
+    """The decision on what a holder of a token does in a network that isn't known here."""
+    decision = _decided(question, cached_rules_anywhere(), now)
+    return replace(decision, ruleset=cached_rules().version)

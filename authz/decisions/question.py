@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from authz.models import Client, ProtectedResource
 from authz.policy import AccessQuestion, ClientKind, ClientStatus
-from authz.resources import scopes_of
+from authz.resources import decision_clients_of, scopes_of
 from authz.sign_in.sign_in import SignIn
 
 
@@ -43,6 +43,7 @@ def access_question(
         amr=sign_in.amr if sign_in else (),
         auth_time=sign_in.auth_time if sign_in else None,
         address=address or None,
+        asks_before_calls=resource is not None and bool(decision_clients_of(resource)),
     )
 
 

@@ -1,5 +1,6 @@
 """What a request gets that the policy decides on: the decision, or a refusal."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -32,15 +33,17 @@ def refusal(question: AccessQuestion, decision: Decision, now: float) -> OAuthEr
     return OAuthError(_reason(question, now), detail=decision.reason, facts=facts)
 
 
-def open_request(question: AccessQuestion, decision: Decision) -> AccessRequest:
+def open_request(
+    question: AccessQuestion, decision: Decision, call: Mapping[str, object] | None = None, **more: str
+) -> AccessRequest:
     """The access request for what waits in a decision. A question repeated leads to the same one.
 
-    Raises OAuthError where too many are open.
+    `call` and `more`: `access_requests.ask_for`. Raises OAuthError where too many are open.
     """
     if in_unit_of_work():
-        return access_requests.ask_for(question, decision, datetime.now(UTC))
+        return access_requests.ask_for(question, decision, datetime.now(UTC), call, **more)
     with unit_of_work():
-        return access_requests.ask_for(question, decision, datetime.now(UTC))
+        return access_requests.ask_for(question, decision, datetime.now(UTC), call, **more)
 
 
 def open_rule_request(question: AccessQuestion, decision: Decision) -> AccessRequest:

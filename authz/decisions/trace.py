@@ -10,7 +10,7 @@ def traced(decision: Decision) -> dict[str, object]:
     if decision.approvals:
         found["approvals"] = decision.approvals
     if decision.question is not None:
-        found["ask"] = facts_of(decision.question, cached_rules().groups)
+        found["ask"] = facts_of(decision.question, cached_rules().groups, cached_rules().members)
     return found
 
 

@@ -6,21 +6,20 @@ from uuid import UUID
 
 from django.urls import path
 
-from authz import audit, client_auth, clients, decisions, registry, resources, tokens
+from authz import audit, client_auth, registry, resources, tokens
 from authz.authorizations import live
 from authz.conf import conf
 from authz.database.raw_sql import Statement
 from authz.endpoints.client_authentication import auth_methods
 from authz.endpoints.machine import Answer, Request, form, json_response, machine_endpoint, now
 from authz.limits import rate_limits
-from authz.models import Authorization, Client, ProtectedResource
+from authz.models import Client, ProtectedResource
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.params import Params, required
 from authz.registry import Credentials
-from authz.sign_in.sign_in import sign_in_of
 from authz.tokens import refresh_tokens
-from authz.tokens.authorization_codes import ARRIVED
+from authz.tokens.live import live_token
 
 INACTIVE = {"active": False}
 
@@ -72,12 +71,12 @@ def introspection(token: str, caller: Client, moment: float) -> dict[str, Any]:
     resource = _resource_of(claims)
     if resource is None or not _may_introspect(caller, resource):
         return INACTIVE
-    authorization = live_authorization(claims, resource, moment)
-    if authorization is None:
+    found = live_token(claims, resource, moment)
+    if found is None:
         return INACTIVE
     answer = {"active": True, "token_type": "Bearer", **claims}
-    if authorization.user is not None:
-        answer["username"] = authorization.user.username
+    if found.authorization.user is not None:
+        answer["username"] = found.authorization.user.username
     return answer
 
 
@@ -90,40 +89,6 @@ def _resource_of(claims: dict[str, Any]) -> ProtectedResource | None:
 
 def _may_introspect(caller: Client, resource: ProtectedResource) -> bool:
     return caller.pk in resources.introspection_clients_of(resource)
-
-
-def live_authorization(claims: dict[str, Any], resource: ProtectedResource, moment: float) -> Authorization | None:
-    """What a token stands under, with its `user`; None if revoked, suspended, deactivated or no longer allowed."""
-    authorization = live.find_with_groups(UUID(claims["authorization"]))
-    client = clients.registered(claims["client_id"])
-    if authorization is None or authorization.revoked is not None or authorization.resource_id != resource.pk:
-        return None
-    if client is None or authorization.client_id != client.pk:
-        return None
-    if not client.is_approved(moment) or authorization.client_digest != client.consent_digest:
-        return None
-    if not registry.is_live(authorization, client):
-        return None
-    user = authorization.user
-    if user is not None and not user.is_active:
-        return None
-    question = decisions.access_question(
-        client=client,
-        sign_in=sign_in_of(user, authorization) if user else None,
-        grant_type=authorization.grant_type,
-        resource=resource,
-        scopes=str(claims["scope"]).split(),
-    )
-    if not decisions.still_allowed(question, issued_at=_judged_at(authorization, claims["iat"]), now=moment):
-        return None
-    return authorization
-
-
-def _judged_at(authorization: Authorization, issued_at: float) -> float:
-    """When the sign-in's age was judged: for the token of a code, when the authorization request arrived."""
-    if issued_at <= authorization.created.timestamp():
-        return float(authorization.lineage.get(ARRIVED, issued_at))
-    return issued_at
 
 
 def metadata() -> dict[str, object]:

@@ -22,7 +22,7 @@ from authz.endpoints import reference
 from authz.endpoints.from_memory import YOUNG_SECONDS, Memory, refreshed_by
 from authz.limits.addresses import client_address
 from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
-from authz.protocol import compact_json
+from authz.protocol import compact_json, strict_json
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.numbers import number
 from authz.protocol.params import MAXIMUM_BODY, Params, parse_form
@@ -93,8 +93,9 @@ class Endpoint(Protocol):
 # When a request arrived, in its WSGI environment; by the monotonic clock, before it waited for its turn.
 BEGAN = "gatehouse.began"
 REQUEST_ID = "X-Request-Id"
+_THEIR_ID = "HTTP_X_REQUEST_ID"
 _KNOWN_ID = "gatehouse.request_id"
-_FORM = "gatehouse.form"
+_FORM, _JSON_BODY = "gatehouse.form", "gatehouse.json"
 
 # Machine endpoints take no cookies, so any origin may call them (interop 15); `/authorize` never says so.
 _CORS = {
@@ -124,12 +125,14 @@ def machine_endpoint(
     name: str = "",
     is_remembered: bool = False,
     reads: Callable[[Params], Sequence[Statement]] | None = None,
+    echoes_id: bool = False,
 ) -> Callable[[View], Endpoint]:
     """Make a view a machine endpoint. `refused` is the audit event of a refusal; None where there is none to record.
 
     `reads` gives the statements that it reads first, by its form: they go to the database together with the first one.
     `name` is what it is counted and limited as, if not by the view's own. `is_remembered` says that its answer is the
     same for every client, and may be given from memory while the database does not answer.
+    `echoes_id`: a request's own X-Request-Id comes back in place of ours.
     """
 
     def decorate(view: View) -> Endpoint:
@@ -146,7 +149,7 @@ def machine_endpoint(
             ):
                 response = _answer(view, request, methods, refused, reads)
                 tracing.answered(span, response.status_code)
-            response[REQUEST_ID] = trace_id
+            response[REQUEST_ID] = (echoes_id and request.META.get(_THEIR_ID)) or trace_id
             if cors:
                 for header, value in _CORS.items():
                     response[header] = value
@@ -283,6 +286,24 @@ def form(request: Request) -> Params:
         raise OAuthError(Reason.MALFORMED_BODY) from None
     params = request.META[_FORM] = parse_form(body, request.META.get("CONTENT_TYPE") or "")
     return params
+
+
+def json_object(request: Request) -> dict[str, Any]:
+    """The JSON object of a request's body, its numbers as int or Decimal. Raises `OAuthError`."""
+    if (known := request.META.get(_JSON_BODY)) is not None:
+        return cast(dict[str, Any], known)
+    if number(request.META.get("CONTENT_LENGTH") or "0", most=MAXIMUM_BODY) is None:
+        raise OAuthError(Reason.BODY_TOO_LARGE)
+    if (request.META.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower() != "application/json":
+        raise OAuthError(Reason.UNSUPPORTED_MEDIA_TYPE, told="The body must be application/json.")
+    try:
+        found = strict_json.read_exactly(request.body)
+    except (OSError, RawPostDataException):
+        raise OAuthError(Reason.MALFORMED_BODY) from None
+    except strict_json.StrictJsonError as error:
+        raise OAuthError(Reason.JSON_MALFORMED, detail=error.problem.value, told=error.sentence) from None
+    request.META[_JSON_BODY] = found
+    return found
 
 
 def request_id(meta: dict[str, Any]) -> str:

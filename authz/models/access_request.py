@@ -43,6 +43,14 @@ class AccessRequest(models.Model):
     needs_rule = models.BooleanField(
         default=False, db_default=False, help_text="No rule allows it: the answer that gives access is a new rule."
     )
+    call = models.JSONField(
+        null=True, help_text="The tool and the arguments that may be shown; none: not for one call."
+    )
+    call_digest = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="Of the tool and of all arguments."
+    )
+    once = models.BooleanField(default=False, db_default=False, help_text="The approval is for one call.")
+    used = models.DateTimeField(null=True, help_text="When that call was made.")
     context = models.JSONField(default=dict, help_text="The rules that made it wait, and where it came from.")
     first_asked = models.DateTimeField()
     last_asked = models.DateTimeField()
@@ -94,6 +102,7 @@ class AccessVote(models.Model):
     approves = models.BooleanField()
     scopes = models.JSONField(default=list)
     expires = models.DateTimeField()
+    once = models.BooleanField(default=False, db_default=False)
     comment = models.CharField(max_length=500, blank=True, default="")
     time = models.DateTimeField()
 

@@ -49,6 +49,30 @@ class ProtectedResource(models.Model):
         help_text="Whether a client is told that its request waits for an approval, or reads a plain refusal.",
     )
     introspection_clients = models.ManyToManyField("authz.Client", blank=True, related_name="introspects")
+    decision_clients = models.ManyToManyField(
+        "authz.Client",
+        blank=True,
+        related_name="decides_at",
+        help_text="The clients that may ask whether a call is allowed here, such as this server itself or its gateway.",
+    )
+    claims_clients = models.ManyToManyField(
+        "authz.Client",
+        blank=True,
+        related_name="claims_at",
+        help_text="Of those, the ones whose word about a token's claims is taken, without the token.",
+    )
+    recorded_calls = models.PositiveIntegerField(
+        default=1,
+        db_default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(10_000)],
+        help_text="Of so many allowed calls one is recorded. Refused ones are all recorded.",
+    )
+    shown_arguments = models.JSONField(
+        default=list,
+        db_default=models.Value([], models.JSONField()),
+        blank=True,
+        help_text="The members of a call's arguments that the audit and approvers may see.",
+    )
 
     ended = ended_column()
 

@@ -46,6 +46,8 @@ class Reason(RefusalReason):
     )
     MALFORMED_BODY = "malformed_body", "invalid_request", "The body is not well-formed form data in UTF-8."
     BODY_TOO_LARGE = "body_too_large", "invalid_request", "The body is too large."
+    JSON_MALFORMED = "json_malformed", "invalid_request", "The body is not a JSON object that is read in one way only."
+    EVALUATION_MALFORMED = "evaluation_malformed", "invalid_request", "The request is not as AuthZEN describes it."
     DUPLICATE_PARAMETER = "duplicate_parameter", "invalid_request", "A parameter was sent more than once."
     MISSING_PARAMETER = "missing_parameter", "invalid_request", "A required parameter is missing."
     MALFORMED_PARAMETER = "malformed_parameter", "invalid_request", "A parameter is malformed."
@@ -190,6 +192,20 @@ class Reason(RefusalReason):
     # Introspection and revocation.
     TOKEN_OF_ANOTHER_CLIENT = "token_of_another_client", "invalid_grant", ONE_INVALID_GRANT
 
+    # Decisions on calls.
+    DECISIONS_NOT_ALLOWED = (
+        "decisions_not_allowed",
+        "access_denied",
+        "No MCP server names this client in decision_clients.",
+    )
+    DENIAL_BINDING_WRONG = "denial_binding_wrong", "access_denied", "The request does not belong to this denial."
+    TOKEN_NOT_LIVE = "token_not_live", "access_denied", "The access token is not good at this MCP server now."
+    CALL_WITHOUT_SCOPE = "call_without_scope", "insufficient_scope", "The access token lacks a scope of this call."
+    CALL_DENIED = "call_denied", "access_denied", "The organisation's rules do not allow this call."
+    CALL_WAITS = "call_waits", "access_denied", "The organisation's rules ask a person about this call first."
+    CALL_STEP_UP = "call_step_up", "access_denied", "The organisation's rules ask for a better sign-in for this call."
+    CALL_UNKNOWN = "call_unknown", "access_denied", "This is no request that the organisation's rules speak of."
+
     # People's pages.
     PAGE_FORBIDDEN = "page_forbidden", "access_denied", "Your role does not allow this."
     FORM_FORGED = "form_forged", "access_denied", "The form does not prove that it comes from this server."
@@ -207,6 +223,7 @@ _STATUS_OF_REASON: dict[RefusalReason, int] = {
     Reason.METHOD_NOT_ALLOWED: 405,
     Reason.BODY_TOO_LARGE: 413,
     Reason.RATE_LIMITED: 429,
+    Reason.DECISIONS_NOT_ALLOWED: 403,
 }
 
 

@@ -7,6 +7,8 @@ that is not UTF-8 are refused, each with its own problem.
 import json
 import math
 import re
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from authz.protocol.sentences import WithSentence
@@ -39,6 +41,18 @@ class StrictJsonError(ValueError):
 
 def read_object(raw: bytes) -> dict[str, Any]:
     """The object that `raw` is. Raises `StrictJsonError`."""
+    return _read(raw, _decode)
+
+
+def read_exactly(raw: bytes) -> dict[str, Any]:
+    """The same, with numbers as int or Decimal, and none that a double would round.
+
+    Of 0.99999999999999999999 one reader makes less than 1, and another one makes 1. Raises `StrictJsonError`.
+    """
+    return _read(raw, _decode_exactly)
+
+
+def _read(raw: bytes, decode: Callable[[str], Any]) -> dict[str, Any]:
     # > Implementations MUST NOT add a byte order mark (RFC 8259 §8.1)
     if raw.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise StrictJsonError(Problem.BYTE_ORDER_MARK)
@@ -47,7 +61,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise StrictJsonError(Problem.NOT_UTF8) from None
     try:
-        value = _decode(text)
+        value = decode(text)
     except StrictJsonError:
         raise
     except RecursionError:
@@ -83,6 +97,13 @@ def _finite(text: str) -> float:
     return number
 
 
+def _exact(text: str) -> Decimal:
+    # A long exponent is no reason to compute with it.
+    if len(text) > 40 or Decimal(text) != Decimal(repr(_finite(text))):
+        raise StrictJsonError(Problem.NUMBER)
+    return Decimal(text)
+
+
 def _bounded(text: str) -> int:
     # > [-(2**53)+1, (2**53)-1] … implementations will agree exactly on their numeric values (RFC 8259 §6)
     if len(text) > 17 or abs(int(text)) >= 2**53:
@@ -92,6 +113,10 @@ def _bounded(text: str) -> int:
 
 _decode = json.JSONDecoder(
     object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_bounded
+).decode
+
+_decode_exactly = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_exact, parse_int=_bounded
 ).decode
 
 

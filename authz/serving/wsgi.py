@@ -24,6 +24,8 @@ from authz import audit
 from authz.conf import conf
 from authz.database import concurrency, greenlets, raw_sql
 from authz.endpoints import health, introspection, jwks, metadata, metrics, revocation, token
+from authz.endpoints.decision_point import access_requests, evaluation, events
+from authz.endpoints.decision_point import metadata as authzen
 from authz.endpoints.machine import BEGAN, MachineRequest, Response, View, json_response, request_id
 from authz.limits.addresses import client_address
 from authz.protocol.errors import OAuthError, Reason
@@ -33,6 +35,11 @@ MACHINES: dict[str, View] = {
     f"{conf.issuer_path}/introspect": introspection.introspect.answer,
     f"{conf.issuer_path}/revoke": revocation.revoke.answer,
     f"{conf.issuer_path}/jwks": jwks.jwks.answer,
+    f"{conf.issuer_path}/access/v1/evaluation": evaluation.evaluation.answer,
+    f"{conf.issuer_path}/access/v1/evaluations": evaluation.evaluations.answer,
+    f"{conf.issuer_path}/access/v1/requests": access_requests.access_request.answer,
+    f"{conf.issuer_path}/access/v1/events": events.events.answer,
+    f"/{authzen.address()}": authzen.authzen_metadata.answer,
     **{f"/{address}": metadata.metadata.answer for address in metadata.addresses()},
     "/healthz": health.healthz,
     "/readyz": health.readyz,

@@ -13,7 +13,7 @@ from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
 
-from authz import clients, resources, tokens
+from authz import resources, tokens
 from authz.api.framework.principal import Principal
 from authz.api.framework.problems import Problem
 from authz.api.framework.reasons import ApiReason
@@ -21,9 +21,9 @@ from authz.api.framework.refusing import refuse
 from authz.conf import conf
 from authz.configuration.api_resource import SCOPES, identifier
 from authz.database import configuration_cache
-from authz.endpoints import introspection
 from authz.models import ProtectedResource, User
 from authz.protocol import jwts
+from authz.tokens.live import live_token
 
 MAXIMUM_TOKEN = 8192
 
@@ -74,13 +74,12 @@ class TokenAuthentication(BaseAuthentication):
         # > indicator value corresponding to an identifier the resource server expects for itself (RFC 9068 §4)
         if resource is None or claims["aud"] != resource.identifier:
             raise self._refusal(request, ApiReason.TOKEN_FOR_ANOTHER, claims["client_id"])
-        authorization = introspection.live_authorization(claims, resource, now)
-        client = clients.registered(claims["client_id"])
+        found = live_token(claims, resource, now)
         # The whole row, since the token path does not read the role.
-        person = _person(authorization.user_id) if authorization else None
-        if authorization is None or client is None or (person is None and authorization.user_id is not None):
+        person = _person(found.authorization.user_id) if found else None
+        if found is None or (person is None and found.authorization.user_id is not None):
             raise self._refusal(request, ApiReason.TOKEN_ENDED, claims["client_id"])
-        return Principal(person=person, client=client, scopes=frozenset(str(claims["scope"]).split()))
+        return Principal(person=person, client=found.client, scopes=frozenset(str(claims["scope"]).split()))
 
     def _refusal(self, request: Request, reason: ApiReason, client_id: str = "") -> Problem:
         status = 400 if reason is ApiReason.CREDENTIALS_UNKNOWN else 401

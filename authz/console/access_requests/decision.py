@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.http import HttpRequest
 
 from authz.approvals import access_requests, approvers, rule_requests, voting
-from authz.approvals.voting import DURATIONS, NotDecided
+from authz.approvals.voting import DURATIONS, ONCE, ONCE_WITHIN, NotDecided
 from authz.configuration import accepted_rules
 from authz.console.access_requests import rule_draft
 from authz.console.model_admin import person
@@ -18,6 +18,10 @@ from authz.models import AccessRequest, AccessVote, ProtectedResource, Scope
 from authz.sign_in import form_binding
 
 LASTS = {"1h": "1 hour", "8h": "8 hours", "1d": "1 day", "7d": "7 days", "30d": "30 days"}
+CALL_LASTS = [
+    (ONCE, "This one call, within 8 hours"),
+    *((key, f"The same call for {said}") for key, said in LASTS.items()),
+]
 MAX_GROUPS = 10
 ALONE, OF_GROUP = "alone", "group:"
 DECISION = "approve an access request"
@@ -44,6 +48,11 @@ class DecisionForm(forms.Form):
         scopes.choices = _scope_choices(request)  # type: ignore[attr-defined]
         # Earlier approvers may have left scopes out.
         scopes.initial = [name for name in request.scopes if all(name in vote.scopes for vote in votes)]
+        if request.call is not None:
+            # A call is one act: it is approved as a whole, or not.
+            del self.fields["scopes"]
+            lasts: Any = self.fields["lasts"]
+            lasts.label, lasts.choices, lasts.initial = "How often", CALL_LASTS, ONCE
 
 
 class RuleRequestForm(forms.Form):
@@ -131,6 +140,7 @@ def shown_of(found: AccessRequest) -> tuple[object, ...]:
         found.scopes,
         [[scope.name, scope.description, scope.sensitivity] for scope in scopes],
         [found.grant_type, found.reason, found.context, approvers.panel(found).in_words()],
+        [found.call, found.call_digest],
         [found.needs_rule, rule_requests.groups_of(found) if found.needs_rule else []],
         [[str(vote.pk), vote.by.username, vote.scopes, vote.expires, vote.comment] for vote in votes_of(found)],
     )
@@ -144,14 +154,20 @@ def _decide(request: HttpRequest, found: AccessRequest, given: dict[str, Any]) -
         accepted_rules.accept(found, by=by, scopes=given["scopes"], group=group, comment=given["comment"], now=now)
         messages.success(request, "Accepted: the rule is in force.")
     elif request.POST.get("decision") == "approve":
-        expires = now + DURATIONS[given["lasts"]]
+        once = given["lasts"] == ONCE
         now_is = voting.approve(
-            found, by=by, scopes=given["scopes"], expires=expires, comment=given["comment"], now=now
+            found,
+            by=by,
+            scopes=given.get("scopes", found.scopes),
+            expires=now + (ONCE_WITHIN if once else DURATIONS[given["lasts"]]),
+            comment=given["comment"],
+            now=now,
+            once=once,
         )
         if now_is.status == AccessRequest.Status.OPEN:
             messages.success(request, "Your approval counts. Another person has to approve it, too.")
         else:
-            messages.success(request, f"Approved, for {LASTS[given['lasts']]}.")
+            messages.success(request, f"Approved, for {'one call' if once else LASTS[given['lasts']]}.")
     elif request.POST.get("decision") == "deny":
         voting.deny(found, by=by, comment=given["comment"], now=now)
         messages.success(request, "Rejected." if found.needs_rule else "Denied.")

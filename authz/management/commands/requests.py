@@ -26,6 +26,7 @@ class Command(BaseCommand):
         approving = actions.add_parser("approve", help="Approve one, for a time.")
         approving.add_argument("--scopes", nargs="+", help="Left out: all that were asked for.")
         approving.add_argument("--for", dest="lasts", choices=list(DURATIONS), default="8h")
+        approving.add_argument("--once", action="store_true", help="For one call, of a request for a call.")
         denying = actions.add_parser("deny", help="Deny one, with a reason.")
         for deciding in (approving, denying):
             deciding.add_argument("--comment", required=deciding is denying, default="")
@@ -59,6 +60,7 @@ class Command(BaseCommand):
                     expires=now + DURATIONS[options["lasts"]],
                     comment=options["comment"],
                     now=now,
+                    once=options["once"],
                 )
             else:
                 decided = voting.deny(found, by=by, comment=options["comment"], now=now)

@@ -1,0 +1,128 @@
+"""Access requests for one call, and their state (AuthZEN Access Request and Approval Profile).
+
+A denial that can be asked about leads here with the same question. The request goes to the approvers of the rules that
+hold it; after an approval the same call is evaluated again, and passes.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.urls import re_path
+
+from authz import audit, decisions
+from authz.approvals import access_requests
+from authz.endpoints.decision_point import decided, denial_binding
+from authz.endpoints.decision_point.caller import Caller, authenticated, malformed
+from authz.endpoints.decision_point.decided import Decided
+from authz.endpoints.machine import Answer, Request, json_object, json_response, machine_endpoint, now
+from authz.models import AccessRequest
+from authz.models.access_request import LAPSES_AFTER
+from authz.protocol import authzen
+from authz.protocol.authzen import MalformedError
+from authz.protocol.errors import OAuthError, Reason
+
+_PATH = re.compile(r"/access/v1/requests/([0-9a-f-]{36})$")
+_STATES = {
+    "open": "pending",
+    "approved": "approved",
+    "denied": "denied",
+    "expired": "expired",
+    "cancelled": "cancelled",
+}
+
+
+@machine_endpoint("POST", refused=audit.Event.DECISION_REFUSED, cors=False, echoes_id=True)
+def access_request(request: Request) -> Answer:
+    """Ask the approvers about a call that was held. The same call asked about twice is one request."""
+    body = json_object(request)
+    caller = authenticated(request, body)
+    try:
+        asked = authzen.evaluation(body)
+        judged = decided.judge(asked, caller)
+    except MalformedError as problem:
+        raise malformed(problem) from None
+    evaluation = _bound(body.get("denial"), judged, caller.now)
+    return json_response({"task": _task(_opened(judged, evaluation))}, status=202)
+
+
+def _bound(denial: object, judged: Decided, now: float) -> str:
+    """The evaluation whose denial the request answers. Raises `OAuthError`.
+
+    > An Access Request whose denial binding does not cover the submitted Subject, Resource, Action, and
+    > authorization-relevant Context … MUST be rejected
+    """
+    given = denial.get("binding_token") if isinstance(denial, Mapping) else None
+    if isinstance(given, str) and judged.requestable:
+        found = denial_binding.evaluation_of(given, judged.requestable, now)
+        if found is not None:
+            return found
+    raise OAuthError(
+        Reason.DENIAL_BINDING_WRONG,
+        parameters={"type": "urn:openid:authzen:access-request:error:invalid_denial_binding"},
+    )
+
+
+def _opened(judged: Decided, evaluation: str) -> AccessRequest:
+    holder, call, decision = judged.holder, judged.call, judged.decision
+    if holder is None or call is None or call.tool is None or decision is None:
+        raise OAuthError(Reason.DENIAL_BINDING_WRONG)
+    return decisions.open_request(
+        replace(holder.question, tool=call.tool),
+        decision,
+        call={"tool": call.tool.name, "labels": sorted(call.tool.labels or ()), "shown": dict(call.shown or {})},
+        evaluation=evaluation,
+    )
+
+
+@machine_endpoint("GET", "POST", refused=audit.Event.DECISION_REFUSED, cors=False, echoes_id=True, name="task")
+def task(request: Request) -> Answer:
+    """The state of an access request. POST: for callers that authenticate in a body."""
+    body = json_object(request) if request.method == "POST" else {}
+    caller = authenticated(request, body)
+    row = _asked(request.path, caller)
+    if row is None:
+        unknown = "urn:openid:authzen:access-request:error:unknown_task"
+        return json_response({"type": unknown, "title": "There is no such request."}, status=404)
+    answer: dict[str, Any] = {"task": _task(row)}
+    if answer["task"]["status"] == "approved":
+        answer["result"] = {"mode": "reevaluate", "approval": _approval(row)}
+    return json_response(answer, headers={"Retry-After": str(access_requests.POLLING_INTERVAL)})
+
+
+def _asked(address: str, caller: Caller) -> AccessRequest | None:
+    """The request at this address, if it is about a call at an MCP server of the caller's."""
+    found = _PATH.search(address)
+    servers = [row.identifier for row in caller.servers]
+    rows = AccessRequest.objects.filter(resource__in=servers).exclude(call=None).select_related("client", "user")
+    return rows.filter(pk=UUID(found[1])).first() if found else None
+
+
+def _task(row: AccessRequest) -> dict[str, Any]:
+    return {
+        "id": str(row.pk),
+        "status": _STATES[row.state(datetime.fromtimestamp(now(), tz=row.first_asked.tzinfo))],
+        "status_endpoint": f"{denial_binding.endpoint()}/{row.pk}",
+        "expires_at": _rfc3339(row.last_asked + LAPSES_AFTER),
+        "links": {"ticket": access_requests.address(row)},
+    }
+
+
+def _approval(row: AccessRequest) -> dict[str, str]:
+    found = {"id": str(row.pk)}
+    if row.decided is not None and row.expires is not None:
+        found |= {"approved_at": _rfc3339(row.decided), "approved_until": _rfc3339(row.expires)}
+    return found
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+urlpatterns = [
+    re_path(r"^access/v1/requests$", access_request, name="access_request"),
+    re_path(r"^access/v1/requests/[0-9a-f-]{36}$", task, name="access_request_task"),
+]

@@ -1,0 +1,64 @@
+"""What an access token stands for now: its agent, person and authorization, as they are at this moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from authz import clients, decisions, registry
+from authz.authorizations import live
+from authz.models import Authorization, Client, ProtectedResource
+from authz.policy import AccessQuestion
+from authz.sign_in.sign_in import sign_in_of
+from authz.tokens.authorization_codes import ARRIVED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveToken:
+    """A token that is good now. `judged_at`: when its sign-in's age was judged, in seconds since the epoch."""
+
+    claims: Mapping[str, Any]
+    client: Client
+    authorization: Authorization
+    question: AccessQuestion
+    judged_at: float
+
+    @property
+    def subject(self) -> str:
+        """The person's `sub`; "" where the agent acts for itself."""
+        return str(self.authorization.user.subject) if self.authorization.user else ""
+
+
+def live_token(claims: Mapping[str, Any], resource: ProtectedResource, moment: float) -> LiveToken | None:
+    """What verified claims stand for; None if revoked, suspended, deactivated or no longer allowed as a whole."""
+    authorization = live.find_with_groups(UUID(claims["authorization"]))
+    client = clients.registered(claims["client_id"])
+    if authorization is None or authorization.revoked is not None or authorization.resource_id != resource.pk:
+        return None
+    if client is None or authorization.client_id != client.pk:
+        return None
+    if not client.is_approved(moment) or authorization.client_digest != client.consent_digest:
+        return None
+    if not registry.is_live(authorization, client):
+        return None
+    user = authorization.user
+    if user is not None and not user.is_active:
+        return None
+    question = decisions.access_question(
+        client=client,
+        sign_in=sign_in_of(user, authorization) if user else None,
+        grant_type=authorization.grant_type,
+        resource=resource,
+        scopes=str(claims["scope"]).split(),
+    )
+    judged_at = _judged_at(authorization, claims["iat"])
+    if not decisions.still_allowed(question, issued_at=judged_at, now=moment):
+        return None
+    return LiveToken(claims=claims, client=client, authorization=authorization, question=question, judged_at=judged_at)
+
+
+def _judged_at(authorization: Authorization, issued_at: float) -> float:
+    """When the sign-in's age was judged: for the token of a code, when the authorization request arrived."""
+    if issued_at <= authorization.created.timestamp():
+        return float(authorization.lineage.get(ARRIVED, issued_at))
+    return issued_at
