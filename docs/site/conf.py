@@ -38,7 +38,7 @@ html_show_sphinx = False
 html_favicon = str(OURS / "favicon.svg")
 html_static_path = ["static", str(OURS / "fonts")]
 html_css_files = ["site.css"]
-html_js_files = [("versions.js", {"defer": "defer"}), ("tables.js", {"defer": "defer"})]
+html_js_files = [("versions.js", {"defer": "defer"}), ("reading.js", {"defer": "defer"})]
 templates_path = ["templates"]
 html_sidebars = {
     "**": [
@@ -58,6 +58,7 @@ html_theme_options = {
         "color-brand-visited": "#0d594c",
         "color-background-primary": "#fffefb",
         "color-background-secondary": "#f4f1ea",
+        "color-sidebar-caption-text": "#545b5e",
         "font-stack": 'Inter, system-ui, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif',
         "font-stack--headings": 'Newsreader, "Iowan Old Style", Palatino, "Liberation Serif", Georgia, serif',
     },
@@ -67,6 +68,7 @@ html_theme_options = {
         "color-brand-visited": "#85d3c0",
         "color-background-primary": "#121719",
         "color-background-secondary": "#1b2225",
+        "color-sidebar-caption-text": "#a9b2b4",
     },
     "footer_icons": [],
 }

@@ -2,11 +2,13 @@
 
 - The links of an index page are the table of contents (contents.py).
 - A block of code whose first line names a file shows that name above it.
+- The captions of the theme's navigation are headings of a level, which screen readers need.
 - Diagrams are put into the page, where they take the page's colours, light or dark.
 """
 
 import re
 from pathlib import Path
+from typing import Any
 
 from contents import INDEXES, parts
 from docutils import nodes
@@ -18,6 +20,7 @@ FENCE = re.compile(r"^```(\w+) ([\w./\-]+)$", re.MULTILINE)
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", _read)
     app.connect("doctree-resolved", _inline_diagrams)
+    app.connect("html-page-context", _level_captions, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -37,3 +40,8 @@ def _inline_diagrams(app: Sphinx, doctree: nodes.document, docname: str) -> None
         if image["uri"].endswith(".svg"):
             drawing = (Path(app.srcdir) / image["uri"]).read_text()
             image.replace_self(nodes.raw("", f'<div class="diagram-frame" tabindex="0">{drawing}</div>', format="html"))
+
+
+def _level_captions(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')

@@ -134,6 +134,16 @@ def test_no_page_is_wider_than_its_window(page: Page, origin: str, path: str, vi
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
+@pytest.mark.parametrize("path", ["index.html", "docs/concepts/decisions.html", "docs/how-to/protect-fastmcp.html"])
+def test_axe_finds_nothing_in_light_or_dark(page: Page, origin: str, path: str, axe: str) -> None:
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # it is one of two
+        page.goto(f"{origin}/{__version__}/{path}")
+        page.evaluate(axe)
+        found = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})")
+        assert [(v["id"], v["nodes"][0]["html"]) for v in found["violations"]] == []
+
+
 def test_a_diagram_follows_the_readers_choice_of_light_or_dark(page: Page, origin: str) -> None:
     page.goto(f"{origin}/{__version__}/docs/concepts/README.html")
     ground = "getComputedStyle(document.querySelector('svg.diagram > rect')).fill"
