@@ -9,10 +9,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 from rest_framework.serializers import BaseSerializer, ListSerializer, Serializer
 
 from authz import __version__, registry
+from authz.api.configuration_schema import schema
 from authz.command_line import catalog
 from authz.configuration import Section, all_sections, apply
 from authz.protocol.errors import RefusalReason
@@ -219,6 +222,17 @@ def test_the_configuration_that_is_shown_can_be_applied(monkeypatch: pytest.Monk
     example = re.findall(r"^```yaml\n(.*?)^```", text("docs/configuration.md"), re.DOTALL | re.MULTILINE)
     changes = apply(example[-1], dry_run=True)
     assert {change.section for change in changes} == {section.KEY for section in all_sections()}
+
+
+def test_the_examples_of_the_concepts_are_what_the_file_takes() -> None:
+    examples = [
+        example
+        for page in ROOT.glob("docs/concepts/*.md")
+        for example in re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    ]
+    assert examples
+    for example in examples:
+        jsonschema.validate(yaml.safe_load(example), schema())
 
 
 def test_the_readme_begins_with_its_two_commands() -> None:
