@@ -107,6 +107,17 @@ DIAGRAMS: dict[str, Sequence | Ladder] = {
             Step(US, AGENT, "access token", answer=True),
         ),
     ),
+    "concept-call": Sequence(
+        "How a call of a tool is decided",
+        (AGENT, SERVER, US),
+        (
+            Step(AGENT, SERVER, "calls pay(amount: 250),\nwith its token"),
+            Step(SERVER, US, "may this token make this\ncall, with these arguments?"),
+            Step(US, US, "is the token still live?\nwhat do the rules say?"),
+            Step(US, SERVER, "yes, no, or “a person\nhas to look”", answer=True),
+            Step(SERVER, AGENT, "the result, or a refusal", answer=True),
+        ),
+    ),
     "concept-audit": Sequence(
         "How an event becomes something that can be proved",
         (US, "Database", "Elsewhere", "Auditor"),
