@@ -16,10 +16,11 @@ from authz.configuration import ConfigurationError
 from authz.configuration.document import Document, read
 from authz.configuration.validation import Mistakes, nearest, unknown_name
 from authz.management.policy_input import query_of, text_of
-from authz.policy import Explanation, RuleError, RuleSet, explain
+from authz.policy import Explanation, Outcome, RuleError, RuleSet, explain
 from authz.policy.parsing import parse_time
 
-ANSWERS = ("allow", "deny", "require_approval")
+# As in rules, what a decision calls "pending" is "require_approval".
+ANSWERS = {"allow": Outcome.ALLOW, "deny": Outcome.DENY, "require_approval": Outcome.PENDING}
 _REQUIRED = ("client", "resource", "expect")
 _TEXTS = frozenset({"name", "client", "user", "resource", "grant_type", "address", "expect"})
 _LISTS = frozenset({"scopes", "granted"})
@@ -27,7 +28,7 @@ _KNOWN = _TEXTS | _LISTS | {"at"}
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Tested:
     """One expectation, and what became of it; `problem` is "" where it holds."""
 
     name: str
@@ -48,7 +49,7 @@ class Outcome:
         }
 
 
-def outcomes(file: str, rules: RuleSet, now: float) -> list[Outcome]:
+def outcomes(file: str, rules: RuleSet, now: float) -> list[Tested]:
     """Raises `CommandError` for a file that cannot be meant, with all its mistakes."""
     try:
         document = read(text_of(file))
@@ -106,7 +107,7 @@ def _moment(item: Mapping[str, Any], now: float) -> float:
     return parse_time(given, "at", end_of_day=False)
 
 
-def _outcome(item: Mapping[str, Any], index: int, document: Document, rules: RuleSet, now: float) -> Outcome:
+def _outcome(item: Mapping[str, Any], index: int, document: Document, rules: RuleSet, now: float) -> Tested:
     moment, line = _moment(item, now), document.line(("expectations", index))
     asked = {name: item.get(name) for name in ("client", "user", "resource", "grant_type", "scopes")}
     try:
@@ -115,14 +116,15 @@ def _outcome(item: Mapping[str, Any], index: int, document: Document, rules: Rul
         raise ConfigurationError(("expectations", index), str(error), line) from None
     found = explain(question, rules, moment, decisions.approvals_for(question, rules, moment))
     name = item.get("name") or f"{item['client']} for {item.get('user') or 'itself'} at {item['resource']}"
-    return Outcome(name, line, _difference(item, found), found)
+    return Tested(name, line, _difference(item, found), found)
 
 
 def _difference(item: Mapping[str, Any], found: Explanation) -> str:
     decision = found.decision
-    if decision.effect != item["expect"]:
+    if decision.effect != ANSWERS[item["expect"]]:
+        answer = next(name for name, outcome in ANSWERS.items() if outcome == decision.effect)
         by = ", ".join(f"“{rule.name}”" for rule in found.rules if not rule.mismatches) or "no rule"
-        return f"expected {item['expect']}, and it is {decision.effect} (by {by})"
+        return f"expected {item['expect']}, and it is {answer} (by {by})"
     granted = item.get("granted")
     if granted is not None and set(granted) != set(decision.scopes):
         return f"expected the scopes {' '.join(granted) or 'none'}, and it is {' '.join(decision.scopes) or 'none'}"

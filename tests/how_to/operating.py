@@ -1,13 +1,13 @@
-"""What an operator has on the PATH: servers that are left, proxies, a cluster's client.
+"""What an operator has: servers that are left, proxies, a cluster's client."""
 
-nginx and Caddy are the real ones, with the addresses and certificates of the test.
-"""
-
-import stat
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from demo.processes import ROOT
+from tests.how_to import proxies
+from tests.how_to.files import here, program
+from tests.support import databases
 
 _REALM = ROOT / "tests/conversion/keycloak-realm.json"
 # A project with a plain django-oauth-toolkit: two clients, their owner and a token.
@@ -21,23 +21,37 @@ sys.exit(subprocess.run([*python, "django", *sys.argv[1:]], env=env).returncode)
 """
 
 
-def write(folder: Path, real: Mapping[str, str]) -> None:
-    """Into `folder` and `folder`/bin. `real` says what the addresses of the pages are here."""
+def real(folder: Path, page: str) -> dict[str, str]:
+    """What the addresses of that page are here, where they are not the same as on other pages."""
+    return proxies.real(folder) if proxies.has_one(page) else {}
+
+
+def write(folder: Path, page: str, real: Mapping[str, str], ca_bundle: Path) -> None:
+    """Into `folder` and `folder`/bin. `real` says what the addresses of the page are here."""
     realm = folder / "bin/realm.json"
     realm.write_text(here(_REALM.read_text(), real))
     program(folder / "bin/kc.sh", _keycloak(realm))
     (folder / "manage.py").write_text(_TOOLKIT)
+    (folder / "tools").symlink_to(ROOT / "tools")
+    if proxies.has_one(page):
+        proxies.write(folder, ca_bundle)
 
 
-def here(text: str, real: Mapping[str, str]) -> str:
-    for name, address in real.items():
-        text = text.replace(name, address)
-    return text
+def gatehouse(env: Mapping[str, str]) -> str:
+    """The command, for the server that has those settings; a page with a GATEHOUSE_HOME has a server of its own.
 
-
-def program(path: Path, text: str) -> None:
-    path.write_text(f"#!/usr/bin/env bash\n{text}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    To migrate takes longer than the rest of a page: a new SQLite file begins as a copy of one that is migrated.
+    """
+    ours = {name: value for name, value in env.items() if name.startswith(("GATEHOUSE_", "DATABASE_"))}
+    exports = "".join(f"  [ -v {name} ] || export {name}='{value}'\n" for name, value in ours.items())
+    url = urlsplit(databases.migrated())
+    begin = f'[ -e "$file" ] || cp "{url.path}" "$file"' if url.scheme == "sqlite" else ":"
+    return (
+        f"if [ -v GATEHOUSE_HOME ]; then\n  file=$GATEHOUSE_HOME/gatehouse.sqlite3\nelse\n{exports}"
+        f'  file=${{DATABASE_URL#sqlite:///}}\nfi\ncase "$1" in prepare|serve) {begin};; esac\n'
+        # Files are named as the reader sees them.
+        f'PYTHONPATH="{ROOT}" exec "{ROOT}/.venv/bin/python" "{ROOT}/manage.py" "$@"'
+    )
 
 
 def _keycloak(realm: Path) -> str:

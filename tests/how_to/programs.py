@@ -6,13 +6,12 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from demo import environments
 from demo.gatehouse import Gatehouse
-from demo.processes import ROOT
-from tests.how_to.operating import program
+from tests.how_to import operating
+from tests.how_to.files import program
 from tests.how_to.others import Others
 from tests.support.oidc_provider import oidc_provider
 
@@ -48,25 +47,15 @@ def write(folder: Path, gatehouse: Gatehouse, others: Others, partner: Gatehouse
         "pip": f'exec "{python}" - "$@" <<\'EOF\'{_PIP}EOF',
         "npm": f'exec "{sys.executable}" - "$@" <<\'EOF\'{_NPM}EOF',
         "spire-agent": f"printf '%s' '{svid}'",
-        "gatehouse": _gatehouse(gatehouse),
+        "gatehouse": operating.gatehouse(gatehouse.env),
     }
     for name, text in said.items():
         program(programs / name, text)
     if partner is not None:
         (folder / "partner").mkdir()
-        program(folder / "partner/gatehouse", _gatehouse(partner))
+        program(folder / "partner/gatehouse", operating.gatehouse(partner.env))
         program(programs / "ssh", f'shift\nPATH="{folder}/partner:$PATH" exec "$@"')
     _link_node_modules(folder / "node_modules")
-
-
-def _gatehouse(server: Gatehouse) -> str:
-    # Files are named as the reader sees them.
-    ours = {name: value for name, value in server.env.items() if name.startswith(("GATEHOUSE_", "DATABASE_"))}
-    return f'{_exports(ours)}PYTHONPATH="{ROOT}" exec "{ROOT}/.venv/bin/python" "{ROOT}/manage.py" "$@"'
-
-
-def _exports(env: Mapping[str, str]) -> str:
-    return "".join(f"export {name}='{value}'\n" for name, value in env.items())
 
 
 def _link_node_modules(folder: Path) -> None:

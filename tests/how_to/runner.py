@@ -18,6 +18,7 @@ import requests
 from demo import environments
 from demo.gatehouse import Gatehouse
 from demo.processes import ROOT, environment
+from tests.how_to.files import here
 from tests.how_to.others import Others
 from tests.how_to.page import Block, Kind, is_shown
 from tests.how_to.signing_in import sign_in
@@ -44,7 +45,8 @@ class Stage:
     def do(self, block: Block) -> None:
         text = self._here(block.text)
         if block.kind is Kind.FILE:
-            path = self.folder / block.file
+            # A file of /etc is one of the page's folder.
+            path = self.folder / block.file.removeprefix("/")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         elif block.kind is Kind.SHOWN:
@@ -62,9 +64,7 @@ class Stage:
             self._run(text, is_refused=block.is_refused)
 
     def _here(self, text: str) -> str:
-        for name, address in self.real.items():
-            text = text.replace(name, address)
-        return text
+        return here(text, self.real)
 
     def _run(self, text: str, *, is_refused: bool) -> None:
         done = subprocess.run(
@@ -105,7 +105,7 @@ class Stage:
             )
         self.stack.callback(_end, process)
         ends = time.monotonic() + PATIENCE
-        while not _answers(address):
+        while not _answers(address, self.others.ca_bundle):
             if process.poll() is not None or time.monotonic() > ends:
                 raise NotAsWrittenError(f"nothing answers at {address}:\n{text}\n{self._log()}")
             time.sleep(0.1)
@@ -119,9 +119,9 @@ class Stage:
         return environment(**here, **self.others.environment(self.gatehouse.issuer))
 
 
-def _answers(address: str) -> bool:
+def _answers(address: str, ca_bundle: str) -> bool:
     with requests.Session() as session:
-        session.trust_env = False
+        session.trust_env, session.verify = False, ca_bundle
         try:
             return session.get(address, timeout=5).status_code < 500
         except requests.RequestException:

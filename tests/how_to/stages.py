@@ -59,7 +59,7 @@ class Stages:
         text = page.read_text()
         begins = before(text)
         if self._stage is None or not begins or self._begun != begins:
-            self._stage = self._begin_again(page.stem, needs_partner=PARTNER in text)
+            self._stage = self._begin_again(page.stem, text)
             self._begun = []
             for name in begins:
                 self._do(page.with_name(name).read_text())
@@ -73,7 +73,8 @@ class Stages:
         for block in blocks(text):
             self._stage.do(block)
 
-    def _begin_again(self, name: str, *, needs_partner: bool) -> Stage:
+    def _begin_again(self, name: str, text: str) -> Stage:
+        needs_partner = PARTNER in text
         self._page.close()
         self._page = ExitStack()
         if needs_partner and self._partner is None:
@@ -82,8 +83,8 @@ class Stages:
         folder = self._folder / name
         partner = self._partner if needs_partner else None
         programs.write(folder, self._gatehouse, self._others, partner)
-        real = self._real(folder)
-        operating.write(folder, real)
+        real = self._real(folder) | operating.real(folder, text)
+        operating.write(folder, text, real, Path(self._others.ca_bundle))
         self._others.write_secrets(folder / "secrets", self._gatehouse.issuer)
         return Stage(folder, self._gatehouse, self._others, real, self._page)
 

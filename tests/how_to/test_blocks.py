@@ -36,6 +36,35 @@ def test_each_refusal_that_is_named_exists() -> None:
     assert named <= set(Reason)
 
 
+FILES = {"behind-nginx": "nginx.conf", "behind-caddy": "Caddyfile", "behind-traefik": "traefik.yaml"}
+
+
+@pytest.mark.parametrize(("page", "file"), FILES.items(), ids=FILES)
+def test_the_proxys_file_is_the_one_to_deploy_with(page: str, file: str) -> None:
+    """But for the second node and the comments."""
+    (written,) = [
+        block.text
+        for block in blocks((PAGES[0].parent / f"{page}.md").read_text())
+        if block.file.startswith("/etc/") and "127.0.0.1:8000" in block.text
+    ]
+    deployed = (PAGES[0].parents[2] / "deploy" / file).read_text()
+    for ours, theirs in PLACEHOLDERS.items():
+        deployed = deployed.replace(ours, theirs)
+    assert _instructions(written) == [line for line in _instructions(deployed) if not SECOND_NODE.search(line)]
+
+
+PLACEHOLDERS = {
+    "{$PUBLIC_HOST:localhost}": "auth.example.com",
+    "{$NODES:127.0.0.1:8000}": "127.0.0.1:8000",
+    "http://10.0.0.11:8000": "http://127.0.0.1:8000",
+}
+SECOND_NODE = re.compile(r"127\.0\.0\.1:8001|10\.0\.0\.12")
+
+
+def _instructions(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+
+
 class TestAPage:
     def test_its_blocks(self) -> None:
         text = (

@@ -66,6 +66,18 @@ def test_the_rules_of_a_file_before_they_are_applied(gatehouse: World, tmp_path:
     assert answer_to(tmp_path, GOOD).endswith("3 expectations met.\n")
 
 
+def test_a_request_that_waits_for_an_approval(gatehouse: World, tmp_path: Path) -> None:
+    rule = f"name: Review, effect: require_approval, clients: [nightly-report], resources: ['{NOTES}'], scopes: ['*']"
+    (tmp_path / "organisation.yaml").write_text(f"rules:\n  - {{{rule}}}\n")
+    waits = f"expectations:\n  - {{client: nightly-report, resource: '{NOTES}', expect: require_approval}}\n"
+    assert answer_to(tmp_path, waits, "--rules", str(tmp_path / "organisation.yaml")).endswith("1 expectation met.\n")
+    assert "expected require_approval, and it is allow" in answer_to(tmp_path, waits)
+    said = answer_to(
+        tmp_path, waits.replace("require_approval", "allow"), "--rules", str(tmp_path / "organisation.yaml")
+    )
+    assert "expected allow, and it is require_approval (by " in said
+
+
 def test_for_programs(gatehouse: World, tmp_path: Path) -> None:
     found = json.loads(answer_to(tmp_path, GOOD, "--json"))["items"]
     assert [item["holds"] for item in found] == [True, True, True]

@@ -12,6 +12,7 @@ from authz.approvals import access_requests, voting
 from authz.approvals.request_items import request_as_item
 from authz.approvals.voting import DURATIONS, NotDecided
 from authz.management.as_json import as_json
+from authz.management.policy_words import counted
 from authz.models import AccessRequest, User
 
 
@@ -71,7 +72,7 @@ class Command(BaseCommand):
     def _list(self, now: datetime) -> None:
         for row in access_requests.queue(now).select_related("client", "user"):
             subject = row.user.username if row.user else "itself"
-            asked = f"{row.asked} times since {row.first_asked:%Y-%m-%d %H:%M} UTC"
+            asked = f"{counted(row.asked, 'time')} since {row.first_asked:%Y-%m-%d %H:%M} UTC"
             self.stdout.write(f"{row.pk}  {row.client.client_id} for {subject} at {row.resource or 'this server'}")
             self.stdout.write(f"    {' '.join(row.scopes)}, {asked}, because of {', '.join(row.context['rules'])}")
 
