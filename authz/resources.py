@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from authz.conf import conf
 from authz.database import configuration_cache
 from authz.models import Client, ProtectedResource, Scope
+from authz.policy.tool_calls import ToolCall, labels_of_tool
 from authz.protocol import resources as rules
 from authz.protocol.errors import OAuthError, Reason, harmless
 
@@ -82,6 +83,27 @@ def scopes_of(resource: ProtectedResource) -> dict[str, Scope]:
     return configuration_cache.cached(
         ("scopes", resource.pk), lambda: {scope.name: scope for scope in resource.scopes.all()}
     )
+
+
+def scope_labels_of(resource: ProtectedResource) -> tuple[tuple[str, str], ...]:
+    """(scope, label) of all its scopes that have labels."""
+    return configuration_cache.cached(
+        ("scope labels", resource.pk),
+        lambda: tuple((scope.name, label) for scope in resource.scopes.all() for label in scope.labels),
+    )
+
+
+def tool_labels_of(resource: ProtectedResource) -> tuple[str, ...]:
+    """The labels that its tools have, whichever is called; empty unless they are listed."""
+    return tuple(dict.fromkeys(label for tool in resource.tools for label in tool.get("labels", ())))
+
+
+def tool_call(
+    resource: ProtectedResource, name: str, arguments: Mapping[str, object] | None, *, digest: str = ""
+) -> ToolCall:
+    """A call of one of its tools, for `AccessQuestion.tool`, with the tool's labels as they are configured."""
+    listed = ((tool["name"], tool.get("labels", ())) for tool in resource.tools)
+    return ToolCall(name=name, labels=labels_of_tool(name, listed), arguments=arguments, digest=digest)
 
 
 def introspection_clients_of(resource: ProtectedResource) -> frozenset[int]:

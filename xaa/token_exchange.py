@@ -240,7 +240,8 @@ def question(client: Client, sign_in: SignIn, target: Target, wanted: tuple[str,
         scopes=wanted,
         address=address,
     )
-    return replace(asked, resource=target.identifier)
+    # What others call their resources isn't known, as the sensitivity of their scopes.
+    return replace(asked, resource=target.identifier, labels=None)
 
 
 def servers(agents: Sequence[Agent]) -> list[ReachedServer]:

@@ -9,11 +9,12 @@ from rest_framework import serializers
 from authz.authorizations import removal
 from authz.configuration import resource_identifiers
 from authz.configuration.rules import nested
-from authz.configuration.shaped import APPROVERS, shaped
+from authz.configuration.shaped import APPROVERS, LABELS, shaped
 from authz.configuration.shown_text import ShownField
 from authz.models import Client, ProtectedResource, Scope, User
 from authz.models.pending_answer import PendingAnswer
 from authz.policy import Approvers, RuleError
+from authz.policy.tool_calls import label_names, tool_patterns
 from authz.protocol.scope_names import IDENTITY_SCOPES, is_scope_token
 
 KEY = "resources"
@@ -23,10 +24,35 @@ SECRET: frozenset[str] = frozenset()
 MAX_SHOWN_ARGUMENTS = 20
 
 
+class LabelsField(shaped(LABELS)):  # type: ignore[misc]  # a class that is made
+    """Labels, as rules name them (authz/policy/tool_calls.py)."""
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        try:
+            return list(label_names(super().to_internal_value(data), ""))
+        except RuleError as error:
+            raise serializers.ValidationError(nested(error.field, error.problem)) from None
+
+
+class ToolSerializer(serializers.Serializer[Any]):
+    """A tool, or several by a pattern such as payroll_*."""
+
+    name = serializers.CharField(max_length=129)
+    labels = LabelsField(default=list)
+    description = ShownField(max_length=255, default="", allow_blank=True)
+
+    def validate_name(self, value: str) -> str:
+        try:
+            return tool_patterns([value], "")[0]
+        except RuleError as error:
+            raise serializers.ValidationError(error.problem) from None
+
+
 class ScopeSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=255)
     description = ShownField(max_length=255, default="", allow_blank=True)
     sensitivity = serializers.ChoiceField(choices=Scope.Sensitivity.values, default=Scope.Sensitivity.LOW)
+    labels = LabelsField(default=list)
 
     def validate_name(self, value: str) -> str:
         if not is_scope_token(value):
@@ -57,13 +83,21 @@ class ResourceSerializer(serializers.Serializer[Any]):
     shown_arguments = serializers.ListField(
         child=serializers.CharField(max_length=100), default=list, max_length=MAX_SHOWN_ARGUMENTS
     )
+    labels = LabelsField(default=list)
     scopes = ScopeSerializer(many=True, default=list)
+    tools = ToolSerializer(many=True, default=list)
 
     def validate_identifier(self, value: str) -> str:
         # One that is stored stays as it is. One that was removed comes back.
         is_stored = ProtectedResource.all_objects.filter(identifier=value).exists()
         if problem := resource_identifiers.problem_with(value, former=value if is_stored else ""):
             raise serializers.ValidationError(problem.rstrip("."))
+        return value
+
+    def validate_tools(self, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        names = [tool["name"] for tool in value]
+        if len(names) != len(set(names)):
+            raise serializers.ValidationError("names one tool twice")
         return value
 
     def validate_approvers(self, value: object) -> object:
@@ -111,10 +145,17 @@ def as_item(row: ProtectedResource) -> dict[str, Any]:
         "claims_clients": sorted(client.client_id for client in row.claims_clients.all()),
         "recorded_calls": row.recorded_calls,
         "shown_arguments": row.shown_arguments,
+        "labels": row.labels,
         "scopes": [
-            {"name": scope.name, "description": scope.description, "sensitivity": scope.sensitivity}
+            {
+                "name": scope.name,
+                "description": scope.description,
+                "sensitivity": scope.sensitivity,
+                "labels": scope.labels,
+            }
             for scope in row.scopes.all()
         ],
+        "tools": row.tools,
     }
 
 
@@ -139,6 +180,8 @@ def write(item: Mapping[str, Any]) -> None:
             "pending_answer": item["pending_answer"],
             "recorded_calls": item["recorded_calls"],
             "shown_arguments": item["shown_arguments"],
+            "labels": item["labels"],
+            "tools": [dict(tool) for tool in item["tools"]],
         },
     )
     row.owners.set([_person("owners", username) for username in item["owners"]])
@@ -164,7 +207,11 @@ def _write_scopes(row: ProtectedResource, wanted: list[dict[str, Any]]) -> None:
         Scope.objects.update_or_create(
             resource=row,
             name=scope["name"],
-            defaults={"description": scope["description"], "sensitivity": scope["sensitivity"]},
+            defaults={
+                "description": scope["description"],
+                "sensitivity": scope["sensitivity"],
+                "labels": scope["labels"],
+            },
         )
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from authz.models import Client, ProtectedResource
-from authz.policy import AccessQuestion, ClientKind, ClientStatus
-from authz.resources import decision_clients_of, scopes_of
+from authz.policy import AccessQuestion, ClientKind, ClientStatus, ToolCall
+from authz.resources import decision_clients_of, scope_labels_of, scopes_of, tool_labels_of
 from authz.sign_in.sign_in import SignIn
 
 
@@ -17,11 +17,13 @@ def access_question(
     scopes: Sequence[str],
     refresh: bool = False,
     address: str = "",
+    tool: ToolCall | None = None,
 ) -> AccessQuestion:
     """The question: may this client reach this resource with these scopes?
 
     sign_in  that of the person that the client acts for; None where it acts for itself.
     address  the IP address that the request came from; "" where it doesn't matter.
+    tool     the call that is decided (`resources.tool_call`), with the scopes of the token; None for a token.
     """
     known = scopes_of(resource) if resource else {}
     return AccessQuestion(
@@ -43,7 +45,11 @@ def access_question(
         amr=sign_in.amr if sign_in else (),
         auth_time=sign_in.auth_time if sign_in else None,
         address=address or None,
+        labels=tuple(resource.labels) if resource else (),
+        scope_labels=scope_labels_of(resource) if resource else (),
+        tool_labels=tool_labels_of(resource) if resource else (),
         asks_before_calls=resource is not None and bool(decision_clients_of(resource)),
+        tool=tool,
     )
 
 

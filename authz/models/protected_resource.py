@@ -9,6 +9,8 @@ from django.db import models
 from authz.models.ended import Standing, ended_column
 from authz.models.pending_answer import PendingAnswer
 
+NONE = models.Value([], models.JSONField())
+
 
 class ProtectedResource(models.Model):
     """An MCP server. An access token is for exactly one."""
@@ -47,6 +49,12 @@ class ProtectedResource(models.Model):
         default=PendingAnswer.ALWAYS,
         db_default=PendingAnswer.ALWAYS,
         help_text="Whether a client is told that its request waits for an approval, or reads a plain refusal.",
+    )
+    labels = models.JSONField(
+        default=list, db_default=NONE, blank=True, help_text="The organisation's words for it; rules can name them."
+    )
+    tools = models.JSONField(
+        default=list, db_default=NONE, blank=True, help_text="[{name, labels, description}]; a name may be a pattern."
     )
     introspection_clients = models.ManyToManyField("authz.Client", blank=True, related_name="introspects")
     decision_clients = models.ManyToManyField(
@@ -113,6 +121,8 @@ class Scope(models.Model):
     name = models.CharField(max_length=255)
     description = models.CharField(max_length=255, blank=True, default="")
     sensitivity = models.CharField(max_length=8, choices=Sensitivity.choices, default=Sensitivity.LOW)
+
+    labels = models.JSONField(default=list, db_default=NONE, blank=True)
 
     class Meta:
         ordering = ["id"]

@@ -31,6 +31,8 @@ def labels_match(rule: Rule, question: AccessQuestion, scope: str) -> Match:
         return YES
     if not rule.labels:
         return NO
+    if question.labels is None:
+        return NOT_ESTABLISHED
     if question.tool is None:
         return _for_a_token(rule, question) if {*rule.labels} & {*question.tool_labels} else NO
     if question.tool.labels is None:
@@ -53,7 +55,7 @@ def is_decided_at_the_call(rule: Rule, question: AccessQuestion, scope: str) -> 
 
 def _has_label(rule: Rule, question: AccessQuestion, scope: str) -> bool:
     own = {label for name, label in question.scope_labels if name == scope}
-    return bool({*(rule.labels or ())} & {*question.labels, *own})
+    return bool({*(rule.labels or ())} & {*(question.labels or ()), *own}) and question.labels is not None
 
 
 def _for_a_token(rule: Rule, question: AccessQuestion) -> Match:
@@ -67,6 +69,8 @@ def asked(field: str, question: AccessQuestion) -> str:
     tool = question.tool
     match field.partition(".")[0]:
         case "labels":
+            if question.labels is None:
+                return UNKNOWN
             found = [*question.labels, *(label for _, label in question.scope_labels), *_labels_of_tool(question)]
             return ", ".join(dict.fromkeys(found)) or "no label"
         case "tools":

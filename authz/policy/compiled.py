@@ -106,6 +106,8 @@ class RuleSet:
         """(may permit, may restrict, matched without a tool's labels), by the labels that rules name."""
         if not self.labels:
             return -1, -1, -1
+        if question.labels is None:
+            return self.any_label, -1, self.any_label
         own = [label for name, label in question.scope_labels if name == scope]
         fixed = self.any_label | union(self.labels, question.labels) | union(self.labels, own)
         if question.tool is not None:

@@ -44,7 +44,8 @@ class AccessQuestion:
     scopes          what is asked for, in the request's order: (name, sensitivity); sensitivity "" if it isn't known.
     acr, amr, auth_time   how and when (seconds since the epoch) the person signed in.
     address         the IP address that the request came from.
-    labels, scope_labels   what the organisation calls the resource, and its scopes: (scope, label).
+    labels, scope_labels   what the organisation calls the resource, and its scopes: (scope, label). `labels` is None
+                    where it isn't known, as with a resource of another authorization server.
     tool_labels     the labels that the resource's tools have, whichever is called.
     asks_before_calls   whether the resource asks this server before each call of a tool.
     tool            the call that is decided, with the scopes that it may use in `scopes`; None: a token is.
@@ -68,7 +69,7 @@ class AccessQuestion:
     amr: tuple[str, ...] = ()
     auth_time: float | None = None
     address: str | None = None
-    labels: tuple[str, ...] = ()
+    labels: tuple[str, ...] | None = ()
     scope_labels: tuple[tuple[str, str], ...] = ()
     tool_labels: tuple[str, ...] = ()
     asks_before_calls: bool = False

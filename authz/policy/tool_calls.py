@@ -7,7 +7,7 @@ A rule that names tools, or has conditions on arguments, speaks of calls. `decid
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from authz.policy.parsing import RuleError, texts
@@ -59,6 +59,18 @@ def tool_patterns(value: object, field: str) -> tuple[str, ...]:
 def matches_tool(pattern: str, name: str) -> bool:
     """Whether a pattern means a tool of this name."""
     return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+
+
+def labels_of_tool(name: str, listed: Iterable[tuple[str, Iterable[str]]]) -> frozenset[str] | None:
+    """The labels of a tool, from a server's list of (pattern, labels); all patterns that mean it count.
+
+    None where the list has other tools and not this one. A server without a list has no tools with labels of their own.
+    """
+    entries = list(listed)
+    if not is_tool_name(name):
+        return None
+    found = [labels for pattern, labels in entries if matches_tool(pattern, name)]
+    return None if entries and not found else frozenset().union(*found)
 
 
 def label_names(value: object, field: str) -> tuple[str, ...]:

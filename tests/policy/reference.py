@@ -62,8 +62,10 @@ def is_by_call(rule: Rule, question: AccessQuestion, scope: str) -> bool:
 
 
 def has_label(rule: Rule, question: AccessQuestion, scope: str) -> bool:
+    if question.labels is None:
+        return rule.labels is None
     own = [label for name, label in question.scope_labels if name == scope]
-    return rule.labels is None or any(label in rule.labels for label in [*question.labels, *own])
+    return rule.labels is None or any(label in rule.labels for label in [*(question.labels or ()), *own])
 
 
 def at_call(rule: Rule, question: AccessQuestion, scope: str, permitting: bool) -> list[bool | None]:
@@ -71,7 +73,11 @@ def at_call(rule: Rule, question: AccessQuestion, scope: str, permitting: bool) 
     if () in (rule.tools, rule.labels):
         return [False]
     tool = question.tool
+    unknown: list[bool | None] = [None] if rule.labels and question.labels is None else []
     if tool is None:
+        if unknown:
+            by_call = rule.tools is not None or bool(rule.conditions.arguments)
+            return unknown if not by_call or permitting else [None if not question.asks_before_calls else False]
         if has_label(rule, question, scope) or not set(rule.labels or ()) & set(question.tool_labels):
             labelled = has_label(rule, question, scope)
             by_call = rule.tools is not None or bool(rule.conditions.arguments)
@@ -84,7 +90,8 @@ def at_call(rule: Rule, question: AccessQuestion, scope: str, permitting: bool) 
     if rule.tools is not None:
         named = any(name == tool.name or (name[-1] == "*" and tool.name.startswith(name[:-1])) for name in rule.tools)
         verdicts.append(named if tool.name.isascii() else None)
-    if not has_label(rule, question, scope):
+    verdicts += unknown
+    if not unknown and not has_label(rule, question, scope):
         verdicts.append(None if tool.labels is None else bool(tool.labels & set(rule.labels or ())))
     return verdicts
 

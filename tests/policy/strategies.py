@@ -169,7 +169,7 @@ def _asks(draw: st.DrawFn) -> AccessQuestion:
         amr=tuple(draw(some(("pwd", "otp", "hwk")))),
         auth_time=draw(st.sampled_from((None, NOW - 30, NOW - 600, NOW - 7200, NOW + 600))),
         address=draw(st.sampled_from((None, "10.1.2.3", "192.0.2.1", "::ffff:10.0.0.1", "2001:db8::1", "nowhere"))),
-        labels=tuple(draw(st.sampled_from(((), (), ("pii",))))),
+        labels=draw(st.sampled_from(((), (), ("pii",), None))),
         scope_labels=tuple(
             draw(st.sampled_from(((), (("read", "pii"),), (("write", "payroll"), ("read", "payroll")))))
         ),
