@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 from authz.conf import conf
 from authz.database import configuration_cache
@@ -85,17 +86,20 @@ def scopes_of(resource: ProtectedResource) -> dict[str, Scope]:
     )
 
 
-def scope_labels_of(resource: ProtectedResource) -> tuple[tuple[str, str], ...]:
-    """(scope, label) of all its scopes that have labels."""
-    return configuration_cache.cached(
-        ("scope labels", resource.pk),
-        lambda: tuple((scope.name, label) for scope in resource.scopes.all() for label in scope.labels),
-    )
+def facts_of_resource(resource: ProtectedResource) -> Mapping[str, Any]:
+    """What an `AccessQuestion` or a `policy.Server` says of a resource besides its identifier and scopes."""
+    return {
+        "labels": tuple(resource.labels),
+        "scope_labels": tuple((scope.name, label) for scope in resource.scopes.all() for label in scope.labels),
+        "tool_labels": tuple(dict.fromkeys(label for tool in resource.tools for label in tool.get("labels", ()))),
+        # Naming a client that may ask is the promise that it asks before each call.
+        "asks_before_calls": bool(resource.decision_clients.all()),
+    }
 
 
-def tool_labels_of(resource: ProtectedResource) -> tuple[str, ...]:
-    """The labels that its tools have, whichever is called; empty unless they are listed."""
-    return tuple(dict.fromkeys(label for tool in resource.tools for label in tool.get("labels", ())))
+def cached_facts_of(resource: ProtectedResource) -> Mapping[str, Any]:
+    """The same of a resource that requests see. Shared: read-only."""
+    return configuration_cache.cached(("labels", resource.pk), lambda: facts_of_resource(resource))
 
 
 def tool_call(

@@ -264,6 +264,7 @@ def servers(agents: Sequence[Agent]) -> list[ReachedServer]:
                 behind=server.name,
                 grant_types=frozenset({GRANT_TYPE}),
                 clients=clients,
+                labels=None,
             )
             for target in server.resources.values()
         ]

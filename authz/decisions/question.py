@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from authz.models import Client, ProtectedResource
 from authz.policy import AccessQuestion, ClientKind, ClientStatus, ToolCall
-from authz.resources import decision_clients_of, scope_labels_of, scopes_of, tool_labels_of
+from authz.resources import cached_facts_of, scopes_of
 from authz.sign_in.sign_in import SignIn
 
 
@@ -45,11 +45,8 @@ def access_question(
         amr=sign_in.amr if sign_in else (),
         auth_time=sign_in.auth_time if sign_in else None,
         address=address or None,
-        labels=tuple(resource.labels) if resource else (),
-        scope_labels=scope_labels_of(resource) if resource else (),
-        tool_labels=tool_labels_of(resource) if resource else (),
-        asks_before_calls=resource is not None and bool(decision_clients_of(resource)),
         tool=tool,
+        **(cached_facts_of(resource) if resource else {}),
     )
 
 

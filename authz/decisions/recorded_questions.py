@@ -34,6 +34,7 @@ from authz.policy import (
     compare,
     question_from,
 )
+from authz.resources import facts_of_resource
 
 MAX_EVENTS_READ = 20_000
 RUN = 200
@@ -49,6 +50,7 @@ class Known:
     clients: Mapping[str, Client]
     users: Mapping[str, User]
     sensitivities: Mapping[str, Mapping[str, str]]
+    resources: Mapping[str, Mapping[str, Any]]
 
     @classmethod
     def of(cls, events: Sequence[AuditEvent]) -> "Known":
@@ -58,9 +60,10 @@ class Known:
         people = _in_bulk(User, "subject", {e.subject for e in events if len(e.subject) == 36})
         named = _in_bulk(User, "username", {str(e.detail.get("ask", {}).get("user", "")) for e in events})
         users = {key: user for user in (*people, *named) for key in (str(user.subject), user.username)}
-        rows = ProtectedResource.all_objects.prefetch_related("scopes")
+        rows = ProtectedResource.all_objects.prefetch_related("scopes", "decision_clients")
         sensitivities = {row.identifier: {s.name: s.sensitivity for s in row.scopes.all()} for row in rows}
-        return cls(clients=clients, users=users, sensitivities=sensitivities)
+        facts = {row.identifier: facts_of_resource(row) for row in rows}
+        return cls(clients=clients, users=users, sensitivities=sensitivities, resources=facts)
 
 
 def _in_bulk(model: Any, column: str, values: set[str]) -> list[Any]:
@@ -218,8 +221,12 @@ def _read(runs: Iterable[tuple[int, int]], since: datetime) -> list[AuditEvent]:
 
 
 def _with_today(event: AuditEvent, known: Known) -> AccessQuestion | None:
-    """The question, with the groups that the person is in today: of then, only those that rules named are on record."""
+    """The question, with the groups that the person is in today: of then, only those that rules named are on record.
+    The labels are today's, too: a server is labelled because of what it has always been.
+    """
     question = ask_of(event, known)
+    if question is not None and question.resource in known.resources:
+        question = replace(question, **known.resources[question.resource])
     if question is None or question.subject is None or question.subject not in known.users:
         return question
     today = [group.name for group in known.users[question.subject].groups.all()]

@@ -20,6 +20,7 @@ from authz.models import Client, ProtectedResource, Rule, User
 from authz.models.client import JWT_BEARER, host_of, kind_of, state_of
 from authz.policy import Agent, ClientKind, ClientStatus, Person, RuleSet, Server, reach
 from authz.policy import Rule as PolicyRule
+from authz.resources import facts_of_resource
 
 
 class Level(StrEnum):
@@ -27,7 +28,7 @@ class Level(StrEnum):
 
     NOTHING = "nothing"
     WAITING = "after an approval"
-    CONDITIONAL = "after the right sign-in, from the right network, at the right time"
+    CONDITIONAL = "after the right sign-in, from the right network, at the right time, for some tools"
     GRANTED = "now"
 
 
@@ -87,7 +88,7 @@ def servers(resource: str, acting: Sequence[Agent]) -> list[Server]:
 
 
 def _own(resource: str) -> list[Server]:
-    rows = ProtectedResource.objects.filter(is_active=True).prefetch_related("scopes").order_by("identifier")
+    rows = ProtectedResource.objects.filter(is_active=True).prefetch_related("scopes", "decision_clients").order_by("identifier")
     rows = rows.filter(identifier=resource) if resource else rows
     grant_types = registry.grants_leading_here()
     return [
@@ -95,6 +96,8 @@ def _own(resource: str) -> list[Server]:
             identifier=row.identifier,
             scopes=tuple((scope.name, scope.sensitivity) for scope in row.scopes.all()),
             grant_types=grant_types,
+            tools=tuple(tool["name"] for tool in row.tools),
+            **facts_of_resource(row),
         )
         for row in rows
     ]

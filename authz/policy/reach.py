@@ -54,6 +54,8 @@ class Server:
     behind                what people call that authorization server; "" if they call it nothing.
     grant_types           the grants that lead there; None: every one.
     clients               the clients that can come there at all; None: every one.
+    labels, scope_labels, tool_labels, asks_before_calls   as in `AccessQuestion`.
+    tools                 the names and patterns of its tools; empty where they aren't listed.
     """
 
     identifier: str
@@ -62,6 +64,11 @@ class Server:
     behind: str = ""
     grant_types: frozenset[str] | None = None
     clients: frozenset[str] | None = None
+    labels: tuple[str, ...] | None = ()
+    scope_labels: tuple[tuple[str, str], ...] = ()
+    tool_labels: tuple[str, ...] = ()
+    asks_before_calls: bool = False
+    tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +76,11 @@ class Reach:
     """Any of these clients, for any of these subjects (None: for itself), at this server, by any of these grants.
     `resource` and `authorization_server` are those of `Server`.
 
-    scopes        granted now, whatever the sign-in and the network.
+    scopes        granted now, whatever the sign-in, the network and the tool that is called.
     waiting       granted once an approver approves, at best.
     conditional   granted at best, without an approval: after the right sign-in, from the right network, at the right
-                  time. Each condition is judged by itself, so this is rather too much than too little.
+                  time, or for some calls of tools. Each condition is judged by itself, so this is rather too much than
+                  too little.
     """
 
     clients: tuple[str, ...]
@@ -172,7 +180,7 @@ def _rows(
     agent, subject = alike[0], subjects[0]
     by_answer: dict[tuple[tuple[str, ...], ...], list[str]] = defaultdict(list)
     for grant_type in _grants(agent, subject, server):
-        question = _question(agent, subject, server.identifier, grant_type)
+        question = _question(agent, subject, server, grant_type)
         by_answer[_answer(question, rules, server, now, approvals)].append(grant_type)
     for (scopes, waiting, conditional), grant_types in by_answer.items():
         if scopes or waiting or conditional:
@@ -195,7 +203,9 @@ def _answer(
     granted, waiting, conditional = [], [], []
     for scope in server.scopes:
         single = replace(question, scopes=(scope,))
-        if decide(single, rules, now, approvals).effect is Outcome.ALLOW:
+        # A token that would be good for every call.
+        for_all_calls = replace(single, asks_before_calls=False)
+        if decide(for_all_calls, rules, now, approvals).effect is Outcome.ALLOW:
             granted.append(scope[0])
             continue
         # Also of what would wait now: who gets around the approval from another network must be seen.
@@ -221,7 +231,7 @@ def _grants(agent: Agent, subject: Person | None, server: Server) -> list[str]:
 OF_PERSONS = ("authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange")
 
 
-def _question(agent: Agent, person: Person | None, resource: str, grant_type: str) -> AccessQuestion:
+def _question(agent: Agent, person: Person | None, server: Server, grant_type: str) -> AccessQuestion:
     return AccessQuestion(
         client_id=agent.client_id,
         client_status=agent.status,
@@ -233,6 +243,10 @@ def _question(agent: Agent, person: Person | None, resource: str, grant_type: st
         subject=None if person is None else person.username,
         groups=() if person is None else person.groups,
         grant_type=grant_type,
-        resource=resource,
+        resource=server.identifier,
         scopes=(),
+        labels=server.labels,
+        scope_labels=server.scope_labels,
+        tool_labels=server.tool_labels,
+        asks_before_calls=server.asks_before_calls,
     )

@@ -158,7 +158,12 @@ def asked_after(question: AccessQuestion, changes: Iterable[NameChange]) -> Acce
                 question = replace(question, resource=change.to or question.resource, scopes=scopes)
             case Named.SCOPE if question.resource == change.server:
                 named = ((change.to if name == change.name else name, level) for name, level in question.scopes)
-                question = replace(question, scopes=tuple(pair for pair in named if pair[0]))
+                labelled = (
+                    (change.to if name == change.name else name, label) for name, label in question.scope_labels
+                )
+                question = replace(
+                    question, scopes=tuple(pair for pair in named if pair[0]), scope_labels=tuple(labelled)
+                )
             case Named.GROUP if change.name in question.groups:
                 question = replace(question, groups=_replaced(question.groups, change))
             case Named.AGENT if question.client_id == change.name:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from authz.policy.rules import Rule
 from authz.policy.unmatched.agents import clients, environments
+from authz.policy.unmatched.calls import calls
 from authz.policy.unmatched.known import Known, Unmatched
 from authz.policy.unmatched.people import approvers, people
 from authz.policy.unmatched.requests import grant_types, resources, scopes
@@ -25,6 +26,7 @@ def unmatched(rule: Rule, known: Known, now: float) -> tuple[Unmatched, ...]:
         *grant_types(rule, known),
         *resources(rule, known),
         *scopes(rule, known),
+        *calls(rule, known),
         *_conditions(rule, known, now),
         *approvers(rule, known),
     )
@@ -36,7 +38,7 @@ def matches_nothing(found: Iterable[Unmatched]) -> bool:
 
 
 def _empty_lists(rule: Rule) -> Iterator[Unmatched]:
-    for field in ("clients", "grant_types", "resources", "scopes", "sensitivities"):
+    for field in ("clients", "grant_types", "resources", "scopes", "sensitivities", "tools", "labels"):
         if getattr(rule, field) == ():
             yield Unmatched(field=field, value="", problem="This list is empty, and names nothing.", is_fatal=True)
     if not rule.for_machines and not rule.users and not rule.groups:

@@ -55,13 +55,14 @@ def _resource(name: str, identifiers: Collection[str]) -> Finding:
     return "There is no MCP server of this identifier." + did_you_mean(near), near
 
 
-def _named_servers(rule: Rule, known: Known) -> list[Server]:
+def named_servers(rule: Rule, known: Known) -> list[Server]:
+    """Those that a rule names, of the servers that there are."""
     everywhere = "*" in rule.resources
     return [server for server in known.servers if everywhere or server.identifier in rule.resources]
 
 
 def scopes(rule: Rule, known: Known) -> Iterator[Unmatched]:
-    servers = _named_servers(rule, known)
+    servers = named_servers(rule, known)
     if not servers:
         return  # said of the servers already
     here = {name for server in servers for name, _ in server.scopes}
