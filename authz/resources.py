@@ -7,7 +7,7 @@ from typing import Any
 from authz.conf import conf
 from authz.database import configuration_cache
 from authz.models import Client, ProtectedResource, Scope
-from authz.policy.tool_calls import ToolCall, labels_of_tool
+from authz.policy import tool_calls
 from authz.protocol import resources as rules
 from authz.protocol.errors import OAuthError, Reason, harmless
 
@@ -86,28 +86,23 @@ def scopes_of(resource: ProtectedResource) -> dict[str, Scope]:
     )
 
 
-def facts_of_resource(resource: ProtectedResource) -> Mapping[str, Any]:
+def facts_of_resource(resource: ProtectedResource, *, asks_before_calls: bool) -> Mapping[str, Any]:
     """What an `AccessQuestion` or a `policy.Server` says of a resource besides its identifier and scopes."""
     return {
         "labels": tuple(resource.labels),
         "scope_labels": tuple((scope.name, label) for scope in resource.scopes.all() for label in scope.labels),
         "tool_labels": tuple(dict.fromkeys(label for tool in resource.tools for label in tool.get("labels", ()))),
-        # Naming a client that may ask is the promise that it asks before each call.
-        "asks_before_calls": bool(resource.decision_clients.all()),
+        "asks_before_calls": asks_before_calls,
     }
 
 
 def cached_facts_of(resource: ProtectedResource) -> Mapping[str, Any]:
     """The same of a resource that requests see. Shared: read-only."""
-    return configuration_cache.cached(("labels", resource.pk), lambda: facts_of_resource(resource))
-
-
-def tool_call(
-    resource: ProtectedResource, name: str, arguments: Mapping[str, object] | None, *, digest: str = ""
-) -> ToolCall:
-    """A call of one of its tools, for `AccessQuestion.tool`, with the tool's labels as they are configured."""
-    listed = ((tool["name"], tool.get("labels", ())) for tool in resource.tools)
-    return ToolCall(name=name, labels=labels_of_tool(name, listed), arguments=arguments, digest=digest)
+    return configuration_cache.cached(
+        ("labels", resource.pk),
+        # Naming a client that may ask is the promise that it asks before each call.
+        lambda: facts_of_resource(resource, asks_before_calls=bool(decision_clients_of(resource))),
+    )
 
 
 def introspection_clients_of(resource: ProtectedResource) -> frozenset[int]:
@@ -143,13 +138,13 @@ def decided_by(client: Client) -> tuple[ProtectedResource, ...]:
 
 
 def labels_of_tool(resource: ProtectedResource, name: str) -> frozenset[str] | None:
-    """The labels that the organisation gave a tool; None where it isn't known."""
-    return None
+    """The labels that the organisation gave a tool; None where it isn't known (authz/policy/tool_calls.py)."""
+    return tool_calls.labels_of_tool(name, ((tool["name"], tool.get("labels", ())) for tool in resource.tools))
 
 
 def tools_of(resource: ProtectedResource) -> tuple[str, ...]:
-    """The names of the tools that the organisation has described."""
-    return ()
+    """The names of the tools that the organisation has described; of those by a pattern none is known."""
+    return tuple(tool["name"] for tool in resource.tools if not tool["name"].endswith("*"))
 
 
 def shown_arguments_of(resource: ProtectedResource) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from authz.console.site import console
 from authz.console.widgets import resource_check, snippets
 from authz.console.widgets.display import chip, count, foreign
 from authz.console.widgets.fields import AgentsField, ApproversField, PeopleField, PersonField, ShownField, with_count
+from authz.console.widgets.tool_fields import LabelsField, ToolsField
 from authz.console.widgets.toolbar import Tool
 from authz.models import ProtectedResource, Scope
 from authz.policy import RuleError
@@ -89,11 +90,23 @@ class ResourceForm(Form):
         help_text="One member a line, such as amount or to.account. The audit and approvers see these; of all others"
         " there is a digest.",
     )
+    labels = LabelsField(
+        required=False,
+        widget=forms.TextInput(attrs={"class": "mono"}),
+        help_text="Your words for it, separated by spaces, such as payroll pii. Rules can name them.",
+    )
+    tools = ToolsField(
+        required=False,
+        label="Its tools",
+        help_text="For rules that speak of labels. One a line: a name or payroll_*, its labels, and after a bar what it"
+        " does. Once tools are listed, one that is not may have any label; * names all others.",
+    )
 
     class Meta:
         model = ProtectedResource
         fields = (
-            "name", "identifier", "owner", "owners", "is_active", "is_default", "access_token_lifetime",
+            "name", "identifier", "owner", "owners", "is_active", "is_default", "labels", "tools",
+            "access_token_lifetime",
             "access_token_signing_alg", "status_list", "pending_answer", "introspection_clients", "decision_clients",
             "claims_clients", "recorded_calls", "shown_arguments",
         )  # fmt: skip
@@ -169,10 +182,11 @@ def name_changes(was: str, identifier: str, before: dict[int, str], after: dict[
 
 class ScopeForm(Form):
     description = ShownField(max_length=255, required=False, widget=forms.TextInput(attrs={"aria-label": "In words"}))
+    labels = LabelsField(required=False, widget=forms.TextInput(attrs={"aria-label": "Labels", "class": "mono"}))
 
     class Meta:
         model = Scope
-        fields = ("name", "description", "sensitivity")
+        fields = ("name", "description", "sensitivity", "labels")
         # A table's head is no label for the controls below it.
         widgets: ClassVar = {
             "name": forms.TextInput(attrs={"aria-label": "Scope", "class": "mono"}),
@@ -191,7 +205,7 @@ class ScopeInline(ScopeInlineBase):
     model = Scope
     form = ScopeForm
     formset = ScopeFormSet
-    fields = ("name", "description", "sensitivity")
+    fields = ("name", "description", "sensitivity", "labels")
     extra = 2
     verbose_name_plural = "scopes"
 
@@ -211,7 +225,7 @@ class ResourceAdmin(AsksAboutRules):
     search_help_text = "Name or identifier"
     ordering = ("name",)
     fieldsets = (
-        (None, {"fields": ("name", "identifier", "owner", "owners", ("is_active", "is_default"))}),
+        (None, {"fields": ("name", "identifier", "owner", "owners", "labels", ("is_active", "is_default"))}),
         (
             "Tokens",
             {
@@ -222,14 +236,14 @@ class ResourceAdmin(AsksAboutRules):
                 )
             },
         ),
-        (CALLS, {"fields": ("decision_clients", "claims_clients", "shown_arguments", "recorded_calls")}),
+        (CALLS, {"fields": ("tools", "decision_clients", "claims_clients", "shown_arguments", "recorded_calls")}),
         (ASKING, {"fields": ("approvers", "approvals", "pending_answer")}),
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: ProtectedResource | None = None) -> Any:
         # What most servers leave as it is is folded away until it says something; a new one begins with its scopes.
         folded = {ASKING: not (obj and obj.approvers), "Tokens": obj is None}
-        folded[CALLS] = not (obj and obj.decision_clients.exists())
+        folded[CALLS] = not (obj and (obj.tools or obj.decision_clients.exists()))
         return [
             (title, {**options, "classes": ("collapse",)} if folded.get(str(title)) else options)
             for title, options in super().get_fieldsets(request, obj)

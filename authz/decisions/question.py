@@ -23,7 +23,7 @@ def access_question(
 
     sign_in  that of the person that the client acts for; None where it acts for itself.
     address  the IP address that the request came from; "" where it doesn't matter.
-    tool     the call that is decided (`resources.tool_call`), with the scopes of the token; None for a token.
+    tool     the call that is decided, with the scopes of the token; None for a token.
     """
     known = scopes_of(resource) if resource else {}
     return AccessQuestion(

@@ -22,6 +22,7 @@ from authz import audit
 from authz.audit import queries
 from authz.conf import conf
 from authz.models import AuditEvent, Client, ProtectedResource, User
+from authz.models.protected_resource import asks_before_calls
 from authz.policy import (
     AccessQuestion,
     ChangedDecision,
@@ -60,9 +61,9 @@ class Known:
         people = _in_bulk(User, "subject", {e.subject for e in events if len(e.subject) == 36})
         named = _in_bulk(User, "username", {str(e.detail.get("ask", {}).get("user", "")) for e in events})
         users = {key: user for user in (*people, *named) for key in (str(user.subject), user.username)}
-        rows = ProtectedResource.all_objects.prefetch_related("scopes", "decision_clients")
+        rows = ProtectedResource.all_objects.annotate(asks=asks_before_calls()).prefetch_related("scopes")
         sensitivities = {row.identifier: {s.name: s.sensitivity for s in row.scopes.all()} for row in rows}
-        facts = {row.identifier: facts_of_resource(row) for row in rows}
+        facts = {row.identifier: facts_of_resource(row, asks_before_calls=row.asks) for row in rows}
         return cls(clients=clients, users=users, sensitivities=sensitivities, resources=facts)
 
 

@@ -18,6 +18,7 @@ from django.db.models import TextField, functions
 from authz import registry
 from authz.models import Client, ProtectedResource, Rule, User
 from authz.models.client import JWT_BEARER, host_of, kind_of, state_of
+from authz.models.protected_resource import asks_before_calls
 from authz.policy import Agent, ClientKind, ClientStatus, Person, RuleSet, Server, reach
 from authz.policy import Rule as PolicyRule
 from authz.resources import facts_of_resource
@@ -88,7 +89,12 @@ def servers(resource: str, acting: Sequence[Agent]) -> list[Server]:
 
 
 def _own(resource: str) -> list[Server]:
-    rows = ProtectedResource.objects.filter(is_active=True).prefetch_related("scopes", "decision_clients").order_by("identifier")
+    rows = (
+        ProtectedResource.objects.filter(is_active=True)
+        .annotate(asks=asks_before_calls())
+        .prefetch_related("scopes")
+        .order_by("identifier")
+    )
     rows = rows.filter(identifier=resource) if resource else rows
     grant_types = registry.grants_leading_here()
     return [
@@ -97,7 +103,7 @@ def _own(resource: str) -> list[Server]:
             scopes=tuple((scope.name, scope.sensitivity) for scope in row.scopes.all()),
             grant_types=grant_types,
             tools=tuple(tool["name"] for tool in row.tools),
-            **facts_of_resource(row),
+            **facts_of_resource(row, asks_before_calls=row.asks),
         )
         for row in rows
     ]

@@ -4,25 +4,34 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('authz', '0025_decided_calls'),
+        ("authz", "0025_decided_calls"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='protectedresource',
-            name='labels',
-            field=models.JSONField(blank=True, db_default=models.Value([], models.JSONField()), default=list, help_text="The organisation's words for it; rules can name them."),
+            model_name="protectedresource",
+            name="labels",
+            field=models.JSONField(
+                blank=True,
+                db_default=models.Value([], models.JSONField()),
+                default=list,
+                help_text="The organisation's words for it; rules can name them.",
+            ),
         ),
         migrations.AddField(
-            model_name='protectedresource',
-            name='tools',
-            field=models.JSONField(blank=True, db_default=models.Value([], models.JSONField()), default=list, help_text='[{name, labels, description}]; a name may be a pattern.'),
+            model_name="protectedresource",
+            name="tools",
+            field=models.JSONField(
+                blank=True,
+                db_default=models.Value([], models.JSONField()),
+                default=list,
+                help_text="[{name, labels, description}]; a name may be a pattern.",
+            ),
         ),
         migrations.AddField(
-            model_name='scope',
-            name='labels',
+            model_name="scope",
+            name="labels",
             field=models.JSONField(blank=True, db_default=models.Value([], models.JSONField()), default=list),
         ),
     ]

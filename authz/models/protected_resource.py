@@ -104,6 +104,12 @@ class ProtectedResource(models.Model):
         return frozenset((*first, *(person.pk for person in self.owners.all())))
 
 
+def asks_before_calls() -> models.Exists:
+    """Whether it has clients that ask before each call, to annotate rows with."""
+    joins = ProtectedResource.decision_clients.through._default_manager
+    return models.Exists(joins.filter(protectedresource=models.OuterRef("pk")))
+
+
 def owned_by(person: Any) -> models.Q:
     """The MCP servers of which a person is an owner. A query with it needs `distinct()`."""
     return models.Q(owner=person) | models.Q(owners=person)

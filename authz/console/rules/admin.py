@@ -31,7 +31,7 @@ from authz.sign_in import form_binding
 
 DELETION = "delete a rule"
 
-ASKING, ONLY_WHEN = "Approvals", "Only when"
+ASKING, ONLY_WHEN, CALLS = "Approvals", "Only when", "Calls of tools"
 
 # Fields of the form with several values.
 LISTS = ("grant_types", "groups", "resources", "scopes")
@@ -62,7 +62,8 @@ class RuleAdmin(ConsoleAdmin):
         (None, {"fields": ("name", "effect", "enabled")}),
         ("Which agents, and how they ask", {"fields": ("clients", "grant_types")}),
         ("People", {"fields": ("acts_for", "groups", "users")}),
-        ("To what", {"fields": ("resources", "scopes", "sensitivities", "max_lifetime")}),
+        ("To what", {"fields": ("resources", "scopes", "sensitivities", "labels", "max_lifetime")}),
+        (CALLS, {"fields": ("tools", "arguments")}),
         (ASKING, {"fields": ("approvers", "approvals")}),
         (
             ONLY_WHEN,
@@ -76,7 +77,8 @@ class RuleAdmin(ConsoleAdmin):
             # What most rules do without is folded away until it says something.
             folded = {
                 ASKING: not (obj and obj.effect == Rule.Effect.REQUIRE_APPROVAL),
-                ONLY_WHEN: "conditions" not in definition,
+                ONLY_WHEN: not {*(definition.get("conditions") or {})} - {"arguments"},
+                CALLS: "tools" not in definition and "arguments" not in (definition.get("conditions") or {}),
             }
             return [
                 (title, {**options, "classes": ("collapse",)} if folded.get(str(title)) else options)

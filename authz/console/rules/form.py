@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 from authz import registry
 from authz.console.model_admin import Form
 from authz.console.widgets import servers
+from authz.console.widgets.argument_field import ArgumentsField
 from authz.console.widgets.display import grant_label, server_label
 from authz.console.widgets.fields import ApproversField, LinesField, with_count
 from authz.console.widgets.suggestions import suggesting
@@ -59,6 +60,26 @@ class RuleForm(Form):
         widget=forms.CheckboxSelectMultiple,
         label="Of these, only with sensitivity",
         help_text="If none is ticked, all sensitivities.",
+    )
+    labels = LinesField(
+        required=False,
+        widget=forms.TextInput(attrs={"class": "mono"}),
+        label="Only what is labelled",
+        help_text="Labels of MCP servers, scopes or tools, separated by spaces, such as pii. If empty, whatever the"
+        " label.",
+    )
+    tools = LinesField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
+        label="Only calls of these tools",
+        help_text="One a line: a name, payroll_* or *. If empty, the rule speaks of all tools and of tokens.",
+    )
+    arguments = ArgumentsField(
+        required=False,
+        label="Only with these arguments",
+        help_text="One a line: amount below 1000, amount at_least 10, to.country one_of DE, AT, path prefix /reports/,"
+        ' kind equals invoice, reason present. Numbers as text in quotes: "7". A call whose arguments are not known is'
+        " not allowed.",
     )
     max_lifetime = forms.IntegerField(
         required=False,
@@ -120,10 +141,13 @@ class RuleForm(Form):
             "resources",
             "scopes",
             "sensitivities",
+            "labels",
+            "tools",
             "max_lifetime",
         ):
             if field in definition:
                 self.initial.setdefault(field, definition[field])
+        self.initial.setdefault("arguments", conditions.get("arguments"))
         self.initial.setdefault("approvers", definition.get("approvers"))
         self.initial.setdefault("approvals", (definition.get("approvers") or {}).get("count"))
         for field in self.OF_CONDITIONS:
@@ -171,11 +195,12 @@ class RuleForm(Form):
         elif cleaned["groups"] or cleaned["users"]:
             self.add_error("acts_for", "A rule for machines names no people. Make a second rule for them.")
             return cleaned
-        if cleaned["sensitivities"]:
-            definition["sensitivities"] = cleaned["sensitivities"]
-        if cleaned["max_lifetime"]:
-            definition["max_lifetime"] = cleaned["max_lifetime"]
-        conditions = {field: cleaned[field] for field in self.OF_CONDITIONS if cleaned[field]}
+        restricted = ("sensitivities", "labels", "tools", "max_lifetime")
+        definition |= {field: cleaned[field] for field in restricted if cleaned[field]}
+        # An empty list matches nothing; without it the rule would speak of everything.
+        was = self.instance.definition or {}
+        definition |= {field: [] for field in ("labels", "tools") if was.get(field) == [] and not cleaned[field]}
+        conditions = {field: cleaned[field] for field in (*self.OF_CONDITIONS, "arguments") if cleaned[field]}
         # A condition without a field in this form stays as it is.
         if hours := (self.instance.definition or {}).get("conditions", {}).get("hours"):
             conditions["hours"] = hours
