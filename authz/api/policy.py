@@ -13,7 +13,7 @@ from authz import decisions, resources
 from authz.api.framework.problems import Problem, invalid
 from authz.api.framework.shapes import ANY, EXPLANATION, REACH, RULE_WARNINGS, SHIFTS, SWITCH, TEXT, a_list, mapping
 from authz.api.framework.view import ApiView
-from authz.decisions import rule_check, simulation
+from authz.decisions import made_up_calls, rule_check, simulation
 from authz.models import Client, ProtectedResource, User
 from authz.policy import AccessQuestion, Explanation, Reach, Rule, RuleError, compile, explain, reach
 from authz.policy.unmatched import Unmatched, matches_nothing
@@ -38,6 +38,8 @@ class Explain(ApiView):
             "scope": "Separated by spaces; left out: all that the server has.",
             "grant_type": "Left out: authorization_code for a person, client_credentials for itself.",
             "address": "Where it comes from.",
+            "tool": "Decide a call of this tool; left out: a token.",
+            "arguments": "The call's arguments, as a JSON object.",
         }
     }
     answers = {"GET": EXPLANATION}
@@ -110,7 +112,7 @@ def ask_of(given: dict[str, str], now: float) -> AccessQuestion:
     if "username" in given and user is None:
         raise invalid("username", "is no user name")
     resource = resource_of(given.get("resource", ""))
-    return decisions.access_question(
+    question = decisions.access_question(
         client=client,
         # Requirements beyond a sign-in of this moment are shown as missing.
         sign_in=signed_in_now(user, now),
@@ -119,6 +121,11 @@ def ask_of(given: dict[str, str], now: float) -> AccessQuestion:
         scopes=given["scope"].split() if "scope" in given else list(resources.scopes_of(resource)),
         address=given.get("address", ""),
     )
+    tool = given.get("tool", "")
+    try:
+        return made_up_calls.with_call(question, tool, made_up_calls.read_arguments(given.get("arguments", ""), tool))
+    except made_up_calls.NoCall as problem:
+        raise invalid("arguments", str(problem)) from None
 
 
 def resource_of(uri: str) -> ProtectedResource:

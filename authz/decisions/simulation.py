@@ -12,16 +12,16 @@ from enum import StrEnum
 from functools import cache
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 from django.db.models import TextField, functions
 
-from authz import registry
+from authz import registry, resources
 from authz.models import Client, ProtectedResource, Rule, User
 from authz.models.client import JWT_BEARER, host_of, kind_of, state_of
 from authz.models.protected_resource import asks_before_calls
 from authz.policy import Agent, ClientKind, ClientStatus, Person, RuleSet, Server, reach
 from authz.policy import Rule as PolicyRule
-from authz.resources import facts_of_resource
 
 
 class Level(StrEnum):
@@ -88,6 +88,12 @@ def servers(resource: str, acting: Sequence[Agent]) -> list[Server]:
     return [*_own(resource), *(server for server in others if not resource or server.identifier == resource)]
 
 
+def facts_of(resource: str) -> Mapping[str, Any]:
+    """What a question says of a resource besides its scopes; of another authorization server's little is known."""
+    own = resources.cached().get(resource)
+    return {"labels": None} if own is None else resources.cached_facts_of(own)
+
+
 def _own(resource: str) -> list[Server]:
     rows = (
         ProtectedResource.objects.filter(is_active=True)
@@ -103,7 +109,7 @@ def _own(resource: str) -> list[Server]:
             scopes=tuple((scope.name, scope.sensitivity) for scope in row.scopes.all()),
             grant_types=grant_types,
             tools=tuple(tool["name"] for tool in row.tools),
-            **facts_of_resource(row, asks_before_calls=row.asks),
+            **resources.facts_of_resource(row, asks_before_calls=row.asks),
         )
         for row in rows
     ]

@@ -22,9 +22,10 @@ from authz.policy.parsing import parse_time
 # As in rules, what a decision calls "pending" is "require_approval".
 ANSWERS = {"allow": Outcome.ALLOW, "deny": Outcome.DENY, "require_approval": Outcome.PENDING}
 _REQUIRED = ("client", "resource", "expect")
-_TEXTS = frozenset({"name", "client", "user", "resource", "grant_type", "address", "expect"})
+_TEXTS = frozenset({"name", "client", "user", "resource", "grant_type", "address", "expect", "tool"})
 _LISTS = frozenset({"scopes", "granted"})
-_KNOWN = _TEXTS | _LISTS | {"at"}
+_KNOWN = _TEXTS | _LISTS | {"at", "arguments"}
+_ASKED = ("client", "user", "resource", "grant_type", "scopes", "tool", "arguments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,8 @@ def _problems(item: object) -> Iterator[tuple[tuple[str, ...], str]]:
             yield (key,), "must be text"
         elif key in _LISTS and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
             yield (key,), "must be a list of names"
+    if "arguments" in item and (not isinstance(item["arguments"], dict) or "tool" not in item):
+        yield ("arguments",), "must be a mapping, beside a tool"
     for key in _REQUIRED:
         if key not in item and not any(nearest(other, _KNOWN).startswith(f"; did you mean {key}") for other in item):
             yield (), f"{key} is missing"
@@ -109,7 +112,7 @@ def _moment(item: Mapping[str, Any], now: float) -> float:
 
 def _outcome(item: Mapping[str, Any], index: int, document: Document, rules: RuleSet, now: float) -> Tested:
     moment, line = _moment(item, now), document.line(("expectations", index))
-    asked = {name: item.get(name) for name in ("client", "user", "resource", "grant_type", "scopes")}
+    asked = {name: item.get(name) for name in _ASKED}
     try:
         question = query_of({**asked, "address": item.get("address", "")}, moment)
     except CommandError as error:

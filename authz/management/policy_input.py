@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_datetime
 from authz import decisions
 from authz.configuration import ConfigurationError
 from authz.configuration.document import read
-from authz.decisions import past_decisions, simulation
+from authz.decisions import made_up_calls, past_decisions, simulation
 from authz.models import AuditEvent, Client, ProtectedResource, RuleChange, User
 from authz.policy import (
     AccessQuestion,
@@ -100,7 +100,7 @@ def query_of(options: dict[str, Any], now: float) -> AccessQuestion:
     resource = ProtectedResource.objects.prefetch_related("scopes").filter(identifier=options["resource"]).first()
     if resource is None:
         raise CommandError(f"No MCP server has the identifier {options['resource']!r}.")
-    return decisions.access_question(
+    question = decisions.access_question(
         client=client,
         sign_in=signed_in_now(user, now),
         grant_type=options["grant_type"] or ("authorization_code" if user else "client_credentials"),
@@ -108,6 +108,12 @@ def query_of(options: dict[str, Any], now: float) -> AccessQuestion:
         scopes=options["scopes"] or [scope.name for scope in resource.scopes.all()],
         address=options["address"],
     )
+    tool, given = options.get("tool") or "", options.get("arguments")
+    try:
+        arguments = made_up_calls.read_arguments(given or "", tool) if not isinstance(given, dict) else given
+    except made_up_calls.NoCall as problem:
+        raise CommandError(str(problem)) from None
+    return made_up_calls.with_call(question, tool, made_up_calls.exact(arguments))
 
 
 def text_of(name: str) -> str:

@@ -179,3 +179,63 @@ def test_rules_call_mcp_servers_by_their_names(signed_in: Page, gatehouse: World
     # Where another has the same name it says which.
     ProtectedResource.objects.create(identifier=WIKI, name="Notes")
     assert TOLD_APART in browser.get(path).content.decode()
+
+
+CALLS = {
+    "labels": "pii payroll",
+    "tools": "pay\nget_*",
+    "arguments": 'amount below 99.5\namount at_least 10\nto.country one_of DE, AT\nkind equals "7"\nreason present',
+}
+
+
+def test_tools_labels_and_arguments_are_written_and_kept(signed_in: Page) -> None:
+    browser = signed_in("administrator")
+    response = browser.post("/console/authz/rule/add/", {**FORM, "networks": "", **CALLS})
+    assert response.status_code == 302, response.content.decode()
+    row = Rule.objects.get(name="Visitors read")
+    written = row.definition
+    assert (written["labels"], written["tools"]) == (["pii", "payroll"], ["pay", "get_*"])
+    assert written["conditions"] == {
+        "arguments": {
+            "amount": {"below": 99.5, "at_least": 10},
+            "to.country": {"one_of": ["DE", "AT"]},
+            "kind": {"equals": "7"},
+            "reason": {"present": True},
+        }
+    }
+
+    # Opening and saving it must not make a rule for everything out of one for a few calls.
+    address = reverse("admin:authz_rule_change", args=[row.pk])
+    form = browser.get(address).context["adminform"].form
+    sent = {name: form[name].value() for name in form.fields if form[name].value() not in (None, "", False)}
+    assert browser.post(address, sent).status_code == 302
+    row.refresh_from_db()
+    assert row.definition == written
+
+
+@pytest.mark.parametrize(("change", "sentence"), [
+    ({"tools": "*_all"}, "only at its end"),
+    ({"labels": "PII"}, "is not a label"),
+    ({"arguments": "amount under 5"}, "is not a member, one of equals"),
+    ({"arguments": "amount below"}, "is not a member, one of equals"),
+    ({"arguments": "amount below five"}, "must be a number"),
+    ({"arguments": "amount below 5\namount below 6"}, "asks for the same twice"),
+])  # fmt: skip
+def test_a_call_that_cannot_be_meant_is_refused(signed_in: Page, change: dict[str, str], sentence: str) -> None:
+    page = signed_in("administrator").post("/console/authz/rule/add/", {**FORM, **change}).content.decode()
+    assert sentence in page
+
+
+def test_the_simulator_decides_a_call(signed_in: Page) -> None:
+    browser = signed_in("administrator")
+    definition = {"clients": ["*"], "groups": ["*"], "grant_types": ["*"], "resources": ["*"], "scopes": ["*"]}
+    conditions = {"arguments": {"amount": {"at_least": 100}}}
+    Rule.objects.create(
+        name="No large sums", effect="deny", definition={**definition, "tools": ["pay"], "conditions": conditions}
+    )
+    asked = {**ASK, "tool": "pay"}
+    for arguments, told in (('{"amount": 100}', "A rule denies it."), ('{"amount": 99}', "Rules allow all of it.")):
+        page = browser.get("/console/simulator/", {**asked, "arguments": arguments}).content.decode()
+        assert told in page
+    assert "A rule denies it." in browser.get("/console/simulator/", asked).content.decode()
+    assert "no JSON object" in browser.get("/console/simulator/", {**asked, "arguments": "{"}).content.decode()

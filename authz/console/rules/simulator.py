@@ -17,7 +17,7 @@ from authz.console.widgets import names, servers
 from authz.console.widgets.display import grant_choice
 from authz.console.widgets.suggestions import suggesting
 from authz.database import configuration_cache
-from authz.decisions import simulation
+from authz.decisions import made_up_calls, simulation
 from authz.models import AccessRequest, Client, User
 from authz.policy import Explanation, RuleSet, explain
 from authz.policy.reach import OF_PERSONS
@@ -56,6 +56,15 @@ class AskForm(forms.Form):
     resource = forms.ChoiceField(label="MCP server")
     grant_type = forms.ChoiceField(label="Grant")
     scope = forms.CharField(label="Scopes", required=False, help_text="Separated by spaces. If empty, all of them.")
+    tool = forms.CharField(
+        label="Tool", required=False, max_length=128, help_text="To decide a call of it. If empty, a token."
+    )
+    arguments = forms.CharField(
+        label="Its arguments",
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 2, "spellcheck": "false"}),
+        help_text='A JSON object, such as {"amount": 250}. If empty, they are not known.',
+    )
 
     def __init__(self, *args: Any, viewer: User | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -100,6 +109,10 @@ class AskForm(forms.Form):
             self.add_error("client_id", NOT_BY_IT)
         elif way in OF_PERSONS and cleaned["username"] is None:
             self.add_error("username", "In this way an agent asks for a person only.")
+        try:
+            cleaned["arguments"] = made_up_calls.read_arguments(cleaned["arguments"], cleaned["tool"])
+        except made_up_calls.NoCall as problem:
+            self.add_error("arguments", str(problem))
         cleaned["scopes_there"] = {name: sensitivity for server in reached for name, sensitivity in server.scopes}
         return cleaned
 
@@ -114,7 +127,7 @@ class AskBesideForm(AskForm):
 
     def __init__(self, *args: Any, beside: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("client_id", "username", "scope"):
+        for name in ("client_id", "username", "scope", "tool"):
             self.fields[name].widget = forms.Textarea(attrs={**self.fields[name].widget.attrs, "rows": 1})
         for field in self.fields.values():
             field.widget.attrs["form"] = beside
@@ -157,7 +170,8 @@ def answer(asked: dict[str, Any], rules: RuleSet, now: float) -> dict[str, Any]:
         scopes=(),
     )
     scopes = tuple((name, asked["scopes_there"].get(name, "")) for name in wanted)
-    question = replace(question, resource=asked["resource"], scopes=scopes)
+    question = replace(question, resource=asked["resource"], scopes=scopes, **simulation.facts_of(asked["resource"]))
+    question = made_up_calls.with_call(question, asked["tool"], asked["arguments"])
     explanation = explain(question, rules, now, decisions.approvals_for(question, rules, now))
     decision = explanation.decision
     return {

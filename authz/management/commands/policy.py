@@ -58,6 +58,8 @@ class Command(BaseCommand):
             asking.add_argument("--scopes", nargs="+", help="Left out: all that the server has.")
             asking.add_argument("--grant-type", help="Left out: client_credentials, or authorization_code for a user.")
             asking.add_argument("--address", default="", help="The address that it comes from.")
+            asking.add_argument("--tool", default="", help="Decide a call of this tool; left out: a token.")
+            asking.add_argument("--arguments", default="", help="The call's arguments, as a JSON object.")
         reached = actions.add_parser(
             "reach", help="Who can reach an MCP server, and what an agent or a person can reach."
         )
