@@ -132,7 +132,8 @@ class ResourceForm(Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial.setdefault("approvers", self.instance.approvers)
-        self.fields["recorded_calls"].required = False
+        if "recorded_calls" in self.fields:  # not on the page of those who may only look
+            self.fields["recorded_calls"].required = False
         self.initial["shown_arguments"] = "\n".join(self.instance.shown_arguments)
         self.initial.setdefault("approvals", (self.instance.approvers or {}).get("count"))
         if "access_token_signing_alg" in self.fields:

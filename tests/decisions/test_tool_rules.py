@@ -104,15 +104,13 @@ def test_expectations_can_be_about_calls(with_tools: World, tmp_path: Path) -> N
 
 def test_an_explanation_names_what_does_not_match(with_tools: World) -> None:
     asked = ("policy", "explain", "--client", "desktop-app", "--user", "bob", "--resource", NOTES, "--scopes")
-    said = manage(
-        *asked, "mcp:write", "--tool", "payroll_pay", "--arguments", '{"amount": "0.1", "to": {"country": "US"}}'
-    )
+    call = ("mcp:write", "--tool", "payroll_pay", "--arguments")
+    said = manage(*asked, *call, '{"amount": "0.1", "to": {"country": "US"}}')
     assert "arguments.amount: wants amount is below 0.5; the request has “0.1”" in said
     assert "arguments.to.country: wants to.country is “DE” or “AT”; the request has “US”" in said
     assert "labels: wants server, scope or tool is labelled pii; the request has internal, reading, payroll" in said
-    assert "tools: wants the tool payroll_pay; the request has list_notes" in manage(
-        *asked, "mcp:write", "--tool", "list_notes"
-    )
+    said = manage(*asked, "mcp:write", "--tool", "list_notes")
+    assert "tools: wants the tool payroll_pay; the request has list_notes" in said
     for wrong in ("[1]", '{"amount": 1, "amount": 2}', "{"):
         with pytest.raises(CommandError, match="no JSON object"):
             manage(*asked, *call, wrong)
