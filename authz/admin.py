@@ -1,4 +1,4 @@
-"""Django's admin imports this module when it starts; the pages are in authz/console/."""
+"""`autodiscover` in authz/urls.py imports this module; the pages are in authz/console/."""
 
 from authz.console import pages
 

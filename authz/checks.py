@@ -20,9 +20,12 @@ from authz.protocol import issuers
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SHORTEST_SECRET_KEY = 32
+# Tags of what an operator can get wrong. Each command checks the settings first (authz/command_line/execution.py), and
+# a start the organisation's own parts, too. Django's checks are of our code, and load all pages: `check` runs them.
+SETTINGS, PARTS = "settings", "parts"
 
 
-@register()
+@register(SETTINGS)
 def issuer(app_configs: Any, **_: Any) -> list[CheckMessage]:
     """authz.E001, E002: the issuer is an https URL in canonical form (RFC 8414 §2)."""
     if problem := issuers.problem(conf.issuer):
@@ -38,7 +41,7 @@ def issuer(app_configs: Any, **_: Any) -> list[CheckMessage]:
 _SERVICE = re.compile(r"GATEHOUSE(_[A-Z0-9_]+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_\w+)?)")
 
 
-@register()
+@register(SETTINGS)
 def unknown_variables(app_configs: Any, **_: Any) -> list[CheckMessage]:
     """authz.W004: a variable of the environment looks like a setting and is none, such as one that is misspelt."""
     # authz/settings.py reads the environment and nothing else does, so what it names is what there is.
@@ -53,7 +56,7 @@ def unknown_variables(app_configs: Any, **_: Any) -> list[CheckMessage]:
     return messages
 
 
-@register()
+@register(SETTINGS)
 def atomic_requests(app_configs: Any, **_: Any) -> list[CheckMessage]:
     """authz.E003: ATOMIC_REQUESTS would roll back what a refused request wrote (invariant 1)."""
     return [
@@ -63,7 +66,7 @@ def atomic_requests(app_configs: Any, **_: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@register(PARTS)
 def parts(app_configs: Any, **_: Any) -> list[CheckMessage]:
     """authz.E004 to E008, E015: each part in the settings can be loaded and has the right shape."""
     messages: list[CheckMessage] = []
@@ -95,7 +98,7 @@ def parts(app_configs: Any, **_: Any) -> list[CheckMessage]:
     return messages
 
 
-@register()
+@register(SETTINGS)
 def secret_key_fallbacks(app_configs: Any, **_: Any) -> list[CheckMessage]:
     """authz.E009: a fallback key with a comma is split at it, and ciphertexts under it cannot be read."""
     if any(len(key) < SHORTEST_SECRET_KEY for key in settings.SECRET_KEY_FALLBACKS):

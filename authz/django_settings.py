@@ -15,7 +15,7 @@ INSTALLED_APPS = [
     "authz",
     "cimd",
     "xaa",
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # authz/urls.py loads the pages
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",

@@ -20,6 +20,7 @@ from django.core.management import (
 )
 from django.db import DatabaseError, connections
 
+from authz import checks
 from authz.command_line import catalog, database_failures, exit_codes, parsers
 
 
@@ -39,6 +40,8 @@ class Utility(ManagementUtility):
             )
         command: BaseCommand = super().fetch_command(subcommand)
         if subcommand in catalog.names():
+            if command.requires_system_checks == "__all__":
+                command.requires_system_checks = [checks.SETTINGS]
             with_examples: Any = partial(parsers.with_examples, command.create_parser)
             command.create_parser = with_examples  # type: ignore[method-assign]
             without_class_names: Any = partial(_run, command)

@@ -4,6 +4,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
+from authz import checks
 from authz.management.first_start import one_at_a_time
 
 
@@ -18,7 +19,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with one_at_a_time():
             call_command("migrate", verbosity=0)
-            self.check()
+            self.check(tags=[checks.SETTINGS, checks.PARTS])
             call_command("keys", "ensure", stdout=self.stdout)
             if options["configuration"]:
                 call_command("apply", options["configuration"], stdout=self.stdout)
