@@ -95,9 +95,13 @@ def _codex(server: Server) -> Sequence[Step]:
 def _cursor(server: Server) -> Sequence[Step]:
     return (
         Step(
-            "Add it here as an agent: an app that people sign in to, on people’s computers. An administrator may give"
-            " it this redirect URI:",
-            "cursor://anysphere.cursor-mcp/oauth/callback",
+            "Add it here as an agent: an app that people sign in to, on people’s computers. Its redirect URI on the"
+            " desktop:",
+            "http://localhost:8787/callback",
+        ),
+        Step(
+            "And that of its agents on the web, if you use them:",
+            "https://www.cursor.com/agents/mcp/oauth/callback",
         ),
         Step(
             "In ~/.cursor/mcp.json, with the client_id of that agent:",

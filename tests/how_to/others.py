@@ -4,6 +4,7 @@ Each does what its documentation says, in the shapes of tests/cimd/documents.py 
 at one https address of this machine.
 """
 
+import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Any, Self
 
 import jwt
 
-from tests.cimd.documents import CLAUDE_CODE, VS_CODE, document
+from tests.cimd.documents import CHATGPT, CLAUDE_CODE, VS_CODE, document
 from tests.how_to.identity_providers import ENTRA, ENTRA_APP, OKTA, OKTA_APP, IdentityProviders
 from tests.interop.configuration import key_pair
 from tests.interop.document_host import DocumentHost
@@ -21,9 +22,12 @@ from tests.xaa.test_platform_tokens import PLATFORMS
 APPS: dict[str, dict[str, Any]] = {
     "/oauth/claude-code-client-metadata": CLAUDE_CODE,
     "/oauth/mcp-oauth-client-metadata": document(
-        client_name="Claude", redirect_uris=["https://claude.ai/api/mcp/auth_callback"]
+        "https://claude.ai/oauth/mcp-oauth-client-metadata",
+        client_name="Claude",
+        redirect_uris=["https://claude.ai/api/mcp/auth_callback"],
     ),
     "/oauth/client-metadata.json": VS_CODE,
+    "/oauth/client.json": CHATGPT | {"token_endpoint_auth_signing_alg": "RS256"},
 }
 GITHUB = PLATFORMS["GitHub Actions, a repository since July 2026"]
 GITLAB = PLATFORMS["GitLab"]
@@ -44,11 +48,11 @@ class Others:
         here = self._documents.url("")
         made = self._documents.documents
         for path, metadata in APPS.items():
-            redirects = [uri.replace("https://claude.ai", here) for uri in metadata["redirect_uris"]]
-            said = {"client_id": self._documents.url(path), "client_uri": here, "redirect_uris": redirects}
-            made[path] = {**metadata, **said}
+            own = metadata["client_id"].removesuffix(path)
+            whole = json.loads(json.dumps(metadata).replace(own, here))
+            made[path] = {**whole, "client_id": self._documents.url(path), "client_uri": here}
         made["/.well-known/openid-configuration"] = {"issuer": here, "jwks_uri": f"{here}/keys"}
-        made["/keys"] = self._key.jwks
+        made["/keys"] = made["/oauth/jwks.json"] = self._key.jwks
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -71,10 +75,11 @@ class Others:
         here = self._documents.url("")
         platforms = (GITHUB.issuer, GITLAB.issuer, KUBERNETES.issuer, SPIRE)
         return {
-            **dict.fromkeys(["https://claude.ai", "https://vscode.dev", *platforms], here),
+            **dict.fromkeys(["https://claude.ai", "https://vscode.dev", "https://chatgpt.com", *platforms], here),
             **self.providers.real,
             "trusted_hosts: [claude.ai]": "trusted_hosts: [localhost]",
             "trusted_hosts: [vscode.dev]": "trusted_hosts: [localhost]",
+            "trusted_hosts: [chatgpt.com]": "trusted_hosts: [localhost]",
         }
 
     def environment(self, issuer: str) -> dict[str, str]:
@@ -91,13 +96,15 @@ class Others:
             "OKTA_ID_TOKEN": self.providers.id_token(OKTA, OKTA_APP),
             "ENTRA_ID_TOKEN": self.providers.id_token(ENTRA, ENTRA_APP),
             "CURL_CA_BUNDLE": self.ca_bundle,
+            "REQUESTS_CA_BUNDLE": self.ca_bundle,
         }
 
     def write_secrets(self, folder: Path, issuer: str) -> None:
-        """What the kubelet mounts."""
+        """What the kubelet mounts, and the key by which ChatGPT signs."""
         token = folder / "gatehouse/token"
         token.parent.mkdir(parents=True)
         token.write_text(self._token(KUBERNETES.claims, aud=[issuer]))
+        (folder / "chatgpt.pem").write_text(self._key.private_pem)
 
     def svid(self, issuer: str) -> str:
         return self._token(lambda now: {"sub": SPIFFE_ID, "aud": [issuer], "iat": now, "exp": now + 300}, iss=None)

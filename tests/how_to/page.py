@@ -9,9 +9,11 @@ A comment before a block says what the reader of the page needs not be told:
 These stand on lines of their own:
 
     <!-- begins with: other.md -->                   the reader has done that page before
-    <!-- bob connects: URL of an app's metadata document, redirect URI -->   a person uses an app
+    <!-- bob connects: URL of an app's metadata document, redirect URI -->   a person uses an app; in place of the URL,
+                                                     the client_id that it was given, or `register` if it registers
     <!-- registered at: https://acme.okta.com -->    the redirect URI that the last command printed is registered there
     <!-- carol signs in: Okta -->                    a person signs in by it
+    <!-- heidi's ID token: CLIENT, SECRET, REDIRECT URI -->   a person signs in to an app, which keeps id-token.txt
 """
 
 import re
@@ -23,8 +25,8 @@ from pathlib import Path
 PAGES = sorted((Path(__file__).resolve().parents[2] / "docs/how-to").glob("[a-z]*.md"))
 _BEFORE = re.compile(r"^<!--\s*begins with:\s*(\S+)\s*-->$", re.MULTILINE)
 _BLOCK = re.compile(
-    r"^<!--\s*bob connects:\s*(?P<app>\S+),\s*(?P<redirect>\S+)\s*-->$"
-    r"|^<!--\s*(?P<does>registered at|\w+ signs in):\s*(?P<provider>[^\n]+?)\s*-->$"
+    r"^<!--\s*bob connects:\s*(?P<app>\S+),\s*(?P<redirect>[^\n]+?)\s*-->$"
+    r"|^<!--\s*(?P<does>registered at|\w+ signs in|\w+'s ID token):\s*(?P<provider>[^\n]+?)\s*-->$"
     r"|(?:^<!--\s*(?P<comment>[^\n]*?)\s*-->\n)?^```(?P<info>[^\n]*)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
@@ -36,6 +38,7 @@ class Kind(Enum):
     APP = "is an app that a person uses"
     REGISTERED = "is registered at an identity provider"
     SIGN_IN = "is a sign-in"
+    ID_TOKEN = "is an ID token that an app has got"
     SHOWN = "is what the last command prints"
     NOT_RUN = "is not run"
 
@@ -44,7 +47,7 @@ class Kind(Enum):
 class Block:
     """`file` is the name under which it is written; `serves` the address that a command goes on serving; `reason` why
     it is not run. An app's `text` is the URL of its metadata document, that of a registration and of a sign-in the
-    identity provider.
+    identity provider, that of an ID token the app's client_id, secret and redirect URI.
     """
 
     kind: Kind
@@ -67,15 +70,16 @@ def blocks(markdown: str) -> Iterator[Block]:
         if found["app"]:
             yield Block(Kind.APP, found["app"], redirect_uri=found["redirect"])
         elif found["does"]:
-            name = found["does"].partition(" ")[0]
-            is_sign_in = name != "registered"
-            yield (
-                Block(Kind.SIGN_IN, found["provider"], person=name)
-                if is_sign_in
-                else Block(Kind.REGISTERED, found["provider"])
-            )
+            yield _done(found["does"], found["provider"])
         else:
             yield _block(found["comment"] or "", found["info"], found["text"])
+
+
+def _done(does: str, text: str) -> Block:
+    person = re.split(r"\W", does, maxsplit=1)[0]
+    if does == "registered at":
+        return Block(Kind.REGISTERED, text)
+    return Block(Kind.SIGN_IN if does.endswith("signs in") else Kind.ID_TOKEN, text, person=person)
 
 
 def before(markdown: str) -> list[str]:

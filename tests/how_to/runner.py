@@ -21,7 +21,7 @@ from demo.processes import ROOT, environment
 from tests.how_to.files import here
 from tests.how_to.others import Others
 from tests.how_to.page import Block, Kind, is_shown
-from tests.how_to.signing_in import sign_in
+from tests.how_to.signing_in import id_token, sign_in
 
 PATIENCE = 120  # seconds
 SERVER = "https://notes.example.com/mcp"
@@ -58,6 +58,9 @@ class Stage:
             self._register(block.text)
         elif block.kind is Kind.SIGN_IN:
             self.printed = sign_in(self.gatehouse.origin, block.person, text, self.others.ca_bundle)
+        elif block.kind is Kind.ID_TOKEN:
+            client = text.split(", ")
+            (self.folder / "id-token.txt").write_text(id_token(self.gatehouse, block.person, *client))
         elif block.serves:
             self._keep_running(text, self._here(block.serves))
         elif block.kind is Kind.COMMAND:
@@ -81,10 +84,12 @@ class Stage:
         if (done.returncode != 0) is not is_refused:
             raise NotAsWrittenError(f"it ended with {done.returncode}:\n{text}\n{self.printed}\n{self._log()}")
 
-    def _connect(self, document: str, redirect_uri: str) -> None:
-        """A person uses an app whose `client_id` is that document's URL."""
-        program = [str(environments.python("mcp2")), "-m", "tests.how_to.app"]
-        self._run(shlex.join([*program, self._here(SERVER), document, redirect_uri]), is_refused=False)
+    def _connect(self, app: str, redirect_uris: str) -> None:
+        """A person uses an app."""
+        is_chatgpt = app.endswith("/oauth/client.json")
+        program = [str(environments.python("mcp2")), "-m", f"tests.how_to.{'chatgpt' if is_chatgpt else 'app'}"]
+        key = [f"{self.folder}/secrets/chatgpt.pem"] if is_chatgpt else []
+        self._run(shlex.join([*program, self._here(SERVER), app, *redirect_uris.split(), *key]), is_refused=False)
 
     def _register(self, provider: str) -> None:
         """The reader copies the redirect URI to the identity provider."""

@@ -1,10 +1,14 @@
-"""A person who signs in by an identity provider, in a browser without JavaScript, to the page of their sign-ins."""
+"""People who sign in: by an identity provider, to the page of their sign-ins; and to an app, which gets an ID token."""
 
-from urllib.parse import urljoin
+import base64
+import hashlib
+import secrets
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import requests
 
-from demo.browser import Page
+from demo.browser import Page, Person
+from demo.gatehouse import Gatehouse
 from tests.how_to.identity_providers import PASSWORD
 
 MOST_STEPS = 20
@@ -39,3 +43,30 @@ def _go_on(session: requests.Session, page: requests.Response, person: str, prov
             headers = {"Referer": page.url, "Origin": "/".join(page.url.split("/")[:3])}
             return session.request(form.method, target, data=form.fields | filled, headers=headers, timeout=60)
     raise AssertionError(f"nothing to press at {page.url}: {Page(page.text).text[:600]}")
+
+
+def id_token(gatehouse: Gatehouse, person: str, client_id: str, secret: str, redirect_uri: str) -> str:
+    """What the app has after that person has signed in to it (OpenID Connect Core §3.1)."""
+    verifier, metadata = secrets.token_urlsafe(48), gatehouse.metadata()
+    digest = hashlib.sha256(verifier.encode()).digest()
+    query = {
+        "response_type": "code",
+        "client_id": client_id,
+        "redirect_uri": redirect_uri,
+        "scope": "openid email",
+        "state": "one",
+        "nonce": secrets.token_urlsafe(16),
+        "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
+        "code_challenge_method": "S256",
+    }
+    browser = Person(person, f"{person}-signs-in-at-home")
+    back = browser.authorize(f"{metadata['authorization_endpoint']}?{urlencode(query)}")
+    form = {
+        "grant_type": "authorization_code",
+        "code": parse_qs(urlsplit(back).query)["code"][0],
+        "redirect_uri": redirect_uri,
+        "code_verifier": verifier,
+    }
+    answer = requests.post(metadata["token_endpoint"], data=form, auth=(client_id, secret), timeout=60)
+    answer.raise_for_status()
+    return str(answer.json()["id_token"])

@@ -41,14 +41,14 @@ class Stages:
         self._stage: Stage | None = None
         self._begun: list[str] = []
         self._partner: Gatehouse | None = None
+        self._port, self._partner_port = free_port(), free_port()
         self._ports = {"9300": str(free_port()), "9400": str(free_port())}
 
     def __enter__(self) -> Self:
         elsewhere = self._folder / "server"
         elsewhere.mkdir()
         self._others = self._servers.enter_context(Others(elsewhere))
-        self._partner_port = free_port()
-        self._gatehouse = self._serve("gatehouse", free_port())
+        self._gatehouse = self._serve("gatehouse", self._port)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -103,7 +103,7 @@ class Stages:
     def _serve(self, name: str, port: int) -> Gatehouse:
         folder = self._folder / "server"
         databases.prepare(folder / f"{name}.sqlite3")
-        reached = [f"127.0.0.1:{port}" for port in (self._partner_port, *self._ports.values())]
+        reached = [f"127.0.0.1:{port}" for port in (self._port, self._partner_port, *self._ports.values())]
         allowed = {"GATEHOUSE_OUTBOUND_ALLOWED_HOSTS": ",".join([*reached, self._others.host])}
         server = Gatehouse(folder, name=name, port=port, settings={**self._others.settings, **allowed})
         return self._servers.enter_context(server)
