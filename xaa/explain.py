@@ -5,6 +5,7 @@ instead of to the first that refuses.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from authz import clients, decisions, resources
@@ -36,11 +37,13 @@ from xaa.reasons import BY_JWT_PROBLEM, Reason
 from xaa.trusted_issuers import Trust, Use
 
 
-def explain(assertion: str, *, client_id: str | None, now: float, issuer: Trust | None = None) -> Iterator[Finding]:
+def explain(
+    assertion: str, *, client_id: str | None, now: float, issuer: Trust | None = None, resource: str | None = None
+) -> Iterator[Finding]:
     """The findings in the order in which redeeming looks.
 
-    `client_id` is who would present it; its own client if None. `issuer`: the assertion has to be of this one, which is
-    looked at as if it counted already.
+    `client_id` is who would present it; its own client if None. `resource` is the request's. `issuer`: the assertion
+    has to be of this one, which is looked at as if it counted already.
     """
     try:
         token = jwts.parse(assertion)
@@ -64,11 +67,20 @@ def explain(assertion: str, *, client_id: str | None, now: float, issuer: Trust 
     found = keys if isinstance(keys, tuple) else ()
     match use:
         case Use.ID_JAG:
-            yield from _explain_id_jag(token, trust, found, client_id, now)
+            yield from _explain_id_jag(token, trust, found, _Asked(client_id, resource, now))
         case Use.ID_TOKEN:
             yield from explain_id_token.explain(token, trust, found, now)
         case _:
-            yield from _explain_workload(token, trust, found, client_id, now)
+            yield from _explain_workload(token, trust, found, _Asked(client_id, resource, now))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The request that would present the assertion. `now` is in seconds since the epoch."""
+
+    client_id: str | None
+    resource: str | None
+    now: float
 
 
 _KINDS = {Use.ID_JAG: "an ID-JAG", Use.ID_TOKEN: "an ID token", Use.WORKLOAD: "an assertion of a workload"}
@@ -88,10 +100,8 @@ def _told(passed_over: tuple[str, ...], keys: object) -> tuple[str, ...]:
     return tuple(f"passed over {one}" for one in passed_over) if isinstance(keys, tuple) else ()
 
 
-def _explain_id_jag(
-    token: Unverified, trust: Trust, keys: tuple[Key, ...], client_id: str | None, now: float
-) -> Iterator[Finding]:
-    presenter = client_id or str(token.claims.get("client_id", ""))
+def _explain_id_jag(token: Unverified, trust: Trust, keys: tuple[Key, ...], asked: _Asked) -> Iterator[Finding]:
+    presenter = asked.client_id or str(token.claims.get("client_id", ""))
     client = attempt(lambda: clients.find(presenter))
     yield finding("the client that presents it is known", client, presenter)
     presented = id_jag.Presented(
@@ -101,7 +111,7 @@ def _explain_id_jag(
         audience=conf.issuer,
         client_id=presenter,
         authenticated=isinstance(client, Client) and client.token_endpoint_auth_method != PUBLIC,
-        now=now,
+        now=asked.now,
         public_lifetime=public_clients.lifetime(trust, client) if isinstance(client, Client) else None,
         aud_tenant=trust.aud_tenant,
     )
@@ -112,9 +122,10 @@ def _explain_id_jag(
     granted = attempt(lambda: id_jag.verify(presented))
     if not isinstance(granted, id_jag.IdJag) or not isinstance(client, Client):
         return
-    request = TokenRequest(client=client, auth_method=client.token_endpoint_auth_method, params={}, now=now)
-    resource = attempt(lambda: granted_limits.resource_of(granted, None))
-    yield finding("its resource is ours", resource, ", ".join(granted.resources) or "it names none: the default")
+    request = TokenRequest(client=client, auth_method=client.token_endpoint_auth_method, params={}, now=asked.now)
+    resource = attempt(lambda: granted_limits.resource_of(granted, asked.resource))
+    seen = ", ".join(granted.resources) or asked.resource or "it names none: the default"
+    yield finding("its resource is ours", resource, seen)
     if not isinstance(resource, ProtectedResource):
         return
     yield Finding("it has not been used before", not single_uses.is_claimed(granted, resource), granted.jti)
@@ -126,7 +137,7 @@ def _explain_id_jag(
         client=client,
         resource=resource,
         wanted=wanted if isinstance(wanted, tuple) else (),
-        now=now,
+        now=asked.now,
     )
 
 
@@ -178,13 +189,11 @@ def _explain_person(
     yield _decided(question, now)
 
 
-def _explain_workload(
-    token: Unverified, trust: Trust, keys: tuple[Key, ...], client_id: str | None, now: float
-) -> Iterator[Finding]:
+def _explain_workload(token: Unverified, trust: Trust, keys: tuple[Key, ...], asked: _Asked) -> Iterator[Finding]:
     named = workloads.clients_of(trust.workloads, token.claims)
     seen = ", ".join(named) or workloads.nearest(trust.workloads, token.claims) or "the issuer has no workloads"
     yield Finding("it is a workload that is bound to a client", bool(named), seen)
-    presenter = client_id or (named[0] if named else "")
+    presenter = asked.client_id or (named[0] if named else "")
     judged = attempt(
         lambda: workloads.verify(
             token,
@@ -193,7 +202,7 @@ def _explain_workload(
             issuer=trust.issuer,
             audience=conf.issuer,
             client_id=presenter,
-            now=now,
+            now=asked.now,
             audiences=trust.audience,
             max_lifetime=trust.max_lifetime,
         )
@@ -209,14 +218,14 @@ def _explain_workload(
     else:
         is_new = not replay.is_claimed(f"assertion:{judged.issuer}", judged.jti)
         yield Finding("it has not been used before", is_new, judged.jti)
-    resource = attempt(resources.default)
-    yield finding("a request without a resource has one", resource)
+    resource = attempt(lambda: resources.requested(asked.resource))
+    yield finding("the resource is ours" if asked.resource else "a request without a resource has one", resource)
     if isinstance(resource, ProtectedResource):
         known = scopes.registered(client.scope, resources.scopes_of(resource))
         question = decisions.access_question(
             client=client, sign_in=None, grant_type=jwt_bearer.GRANT_TYPE, resource=resource, scopes=known
         )
-        yield _decided(question, now)
+        yield _decided(question, asked.now)
 
 
 def _seen_of_workload(token: Unverified, trust: Trust, presenter: str) -> str:

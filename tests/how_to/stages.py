@@ -7,6 +7,7 @@ begin with the same page are carried out after it, one after the other: so that 
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from demo.gatehouse import Gatehouse
 from demo.processes import free_port
@@ -74,7 +75,7 @@ class Stages:
             self._stage.do(block)
 
     def _begin_again(self, name: str, text: str) -> Stage:
-        needs_partner = PARTNER in text
+        needs_partner = f"ssh {urlsplit(PARTNER).netloc}" in text
         self._page.close()
         self._page = ExitStack()
         if needs_partner and self._partner is None:

@@ -1,12 +1,16 @@
 import io
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from django.core.management import CommandError, call_command
 
+from authz.configuration import apply, export
 from authz.models import UsedAssertion
+from tests.support.world import NOTES
 from tests.xaa.company import AGENT, Company
 from xaa.explain import explain
 from xaa.models import SubjectLink, TrustedIssuer
@@ -66,6 +70,17 @@ def test_it_goes_on_after_the_first_refusal(company: Company) -> None:
 def test_it_says_what_another_client_would_get(company: Company) -> None:
     said = explained(company.idp.id_jag(), client="charlies-agent")
     assert "NO   its client presents it (assertion_of_another_client: it is for agent" in said
+
+
+def test_the_request_may_name_the_resource_where_the_id_jag_does_not(company: Company) -> None:
+    """As Okta's: without a default resource, only the request says which it is."""
+    item = next(one for one in yaml.safe_load(export())["resources"] if one["identifier"] == NOTES)
+    apply(json.dumps({"resources": [{**item, "default": False}]}))
+    assertion = company.idp.id_jag(resource=None)
+    assert "NO   its resource is ours (resource_missing" in explained(assertion)
+    assert "It would be accepted." in explained(assertion, resource=NOTES)
+    unknown = "https://unknown.example/mcp"
+    assert f"NO   its resource is ours (resource_unknown: {unknown})" in explained(assertion, resource=unknown)
 
 
 def test_it_explains_workloads(company: Company) -> None:

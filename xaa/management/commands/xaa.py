@@ -25,6 +25,9 @@ class Command(BaseCommand):
             "assertion", nargs="?", default="-", help="The assertion, a file that holds it, or - for standard input."
         )
         explaining.add_argument("--client", help="The client that would present it; left out: the one it names.")
+        explaining.add_argument(
+            "--resource", help="The MCP server that the request would name; left out: what it names, or the default."
+        )
         inspecting = actions.add_parser("inspect", help="What an issuer publishes, and what it has to know of us.")
         inspecting.add_argument("issuer", help="Its identifier, such as https://acme.okta.com.")
         for reading in (explaining, inspecting):
@@ -44,7 +47,11 @@ class Command(BaseCommand):
             raise CommandError("People could not sign in by it.")
 
     def _explain(self, options: dict[str, Any]) -> None:
-        findings = list(explain(_read(options["assertion"]), client_id=options["client"], now=time.time()))
+        assertion, named = (
+            _read(options["assertion"]),
+            {"client_id": options["client"], "resource": options["resource"]},
+        )
+        findings = list(explain(assertion, now=time.time(), **named))
         wrong = [finding for finding in findings if not finding.passed]
         if options["json"]:
             told = {"accepted": not wrong, "findings": [asdict(finding) for finding in findings]}
