@@ -1,5 +1,8 @@
 """What an operator has: servers that are left, proxies, a cluster's client."""
 
+import secrets
+import shutil
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,7 +26,8 @@ sys.exit(subprocess.run([*python, "django", *sys.argv[1:]], env=env).returncode)
 
 def real(folder: Path, page: str) -> dict[str, str]:
     """What the addresses of that page are here, where they are not the same as on other pages."""
-    return proxies.real(folder) if proxies.has_one(page) else {}
+    database = {"db.example.com": "127.0.0.1", "gatehouse_drill": f"gatehouse_drill_{secrets.token_hex(4)}"}
+    return database | (proxies.real(folder) if proxies.has_one(page) else {})
 
 
 def write(folder: Path, page: str, real: Mapping[str, str], ca_bundle: Path) -> None:
@@ -32,9 +36,16 @@ def write(folder: Path, page: str, real: Mapping[str, str], ca_bundle: Path) -> 
     realm.write_text(here(_REALM.read_text(), real))
     program(folder / "bin/kc.sh", _keycloak(realm))
     (folder / "manage.py").write_text(_TOOLKIT)
-    (folder / "tools").symlink_to(ROOT / "tools")
+    program(folder / "bin/kubectl", f'exec "{ROOT}/.venv/bin/python" "{ROOT}/tests/how_to/cluster.py" "{folder}" "$@"')
+    for name in ("tools", "deploy"):
+        shutil.copytree(ROOT / name, folder / name)
     if proxies.has_one(page):
         proxies.write(folder, ca_bundle)
+
+
+def has_postgresql() -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", 5432)) == 0
 
 
 def gatehouse(env: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ A comment before a block says what the reader of the page needs not be told:
 
     <!-- keeps running: https://notes.example.com/mcp -->   it serves that address while the rest of the page is done
     <!-- refused -->                                        it has to end with an error
+    <!-- where PostgreSQL answers -->                       it needs one on 127.0.0.1
     <!-- not run: why -->                                   it can't be run here
 
 These stand on lines of their own:
@@ -57,6 +58,7 @@ class Block:
     redirect_uri: str = ""
     person: str = ""
     is_refused: bool = False
+    needs_postgresql: bool = False
     reason: str = ""
 
 
@@ -95,6 +97,8 @@ def _block(comment: str, info: str, text: str) -> Block:
             return Block(Kind.NOT_RUN, text, reason=value.strip())
         case "keeps running" if value.strip() and language == "sh":
             return Block(Kind.COMMAND, text, serves=value.strip())
+        case "where PostgreSQL answers" if language == "sh":
+            return Block(Kind.COMMAND, text, needs_postgresql=True)
         case "refused" if language == "sh":
             return Block(Kind.COMMAND, text, is_refused=True)
         case "":

@@ -18,6 +18,7 @@ import requests
 from demo import environments
 from demo.gatehouse import Gatehouse
 from demo.processes import ROOT, environment
+from tests.how_to import operating
 from tests.how_to.files import here
 from tests.how_to.others import Others
 from tests.how_to.page import Block, Kind, is_shown
@@ -63,7 +64,7 @@ class Stage:
             (self.folder / "id-token.txt").write_text(id_token(self.gatehouse, block.person, *client))
         elif block.serves:
             self._keep_running(text, self._here(block.serves))
-        elif block.kind is Kind.COMMAND:
+        elif block.kind is Kind.COMMAND and (not block.needs_postgresql or operating.has_postgresql()):
             self._run(text, is_refused=block.is_refused)
 
     def _here(self, text: str) -> str:
