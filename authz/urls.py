@@ -23,6 +23,7 @@ def machine_urlpatterns() -> list[object]:
 # Here, not when Django starts: a command needs no pages, and they are a third of what it would load.
 admin.autodiscover()
 
+handler400 = "authz.endpoints.errors.bad_request"
 handler403 = "authz.endpoints.errors.permission_denied"
 handler500 = "authz.endpoints.errors.server_error"
 urlpatterns = [

@@ -1,5 +1,5 @@
 """Environments of their own: for clients `.venv-mcp2`, `.venv-mcp1` and tests/interop/node_modules, for `make mutants`
-`.venv-mutants`, for `make site` `.venv-docs`, made from their lock files.
+`.venv-mutants`, for `make site` `.venv-docs`, to try the API `.venv-schemathesis`, made from their lock files.
 
     python -m demo.environments [mcp2] [mcp1] [node] [docs]
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 JAVASCRIPT = ROOT / "tests/interop"
-LOCKS = {"mcp1": "interop-mcp1", "mcp2": "interop-mcp2", "mutants": "mutants", "docs": "docs"}
+LOCKS = {"mcp1": "interop-mcp1", "mcp2": "interop-mcp2"} | {name: name for name in ("mutants", "docs", "schemathesis")}
 NODE_NEEDED = 22  # required by the conformance suite and the Inspector
 
 

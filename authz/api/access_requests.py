@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from authz.api.access_request_body import ask_for_access
 from authz.api.framework.paging import page
 from authz.api.framework.problems import Problem, invalid
-from authz.api.framework.shapes import ACCESS_REQUEST, PAGED, SWITCH, TEXT, TEXTS, mapping, paged
+from authz.api.framework.shapes import ACCESS_REQUEST, PAGED, SWITCH, TEXT, TEXTS, Parameter, mapping, one_of, paged
 from authz.api.framework.view import ApiView, principal_of
 from authz.approvals import access_requests, approvers, voting
 from authz.approvals.access_requests import LONGEST_TEXT
@@ -46,7 +46,7 @@ class AccessRequests(ApiView):
     requires = {"GET": "authz.view_accessrequest", "POST": ASK}
     query = {
         "GET": {
-            "status": "open, approved, denied, expired or cancelled, as it is stored.",
+            "status": Parameter("As it is stored.", one_of(AccessRequest.Status.values)),
             "client_id": "Of this agent.",
             "username": "For this person.",
             "resource": "At this MCP server.",

@@ -13,7 +13,7 @@ from authz.api.framework import etags
 from authz.api.framework.moments import moment_of
 from authz.api.framework.paging import page
 from authz.api.framework.problems import Problem, invalid
-from authz.api.framework.shapes import AGENT, ANY, MOMENT, PAGED, TEXT, TEXTS, mapping, paged
+from authz.api.framework.shapes import AGENT, ANY, MOMENT, PAGED, TEXT, TEXTS, Parameter, mapping, one_of, paged
 from authz.api.framework.view import ApiView, MergePatch, StrictJson, principal_of, require
 from authz.api.sections import merge
 from authz.approvals.agent_lifecycle import Terms, change_status
@@ -60,7 +60,7 @@ class Agents(ApiView):
     requires = {"GET": "authz.view_client", "POST": "authz.add_client"}
     query = {
         "GET": {
-            "status": "pending, approved, suspended or retired.",
+            "status": Parameter("Only these.", one_of(Client.Status.values)),
             "kind": "How it was registered: manual, dcr or cimd.",
             "client_id": "This one.",
             "owner": "A user name.",

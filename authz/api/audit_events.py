@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from authz.api.framework.moments import moment_of
 from authz.api.framework.paging import limit, read_key, written
-from authz.api.framework.shapes import AUDIT_EVENT, PAGED, paged
+from authz.api.framework.shapes import AUDIT_EVENT, MOMENT, PAGED, Parameter, paged
 from authz.api.framework.view import ApiView
 from authz.audit import queries
 from authz.models import AuditEvent
@@ -35,8 +35,8 @@ class AuditEvents(ApiView):
             "reason": "Refused for this reason.",
             **dict.fromkeys(UNINDEXED, "Exactly this; a page may be short and still have a `next`."),
             "event": "Of this name.",
-            "since": "From this moment on.",
-            "until": "Before this moment.",
+            "since": Parameter("From this moment on.", MOMENT),
+            "until": Parameter("Before this moment.", MOMENT),
             **PAGED,
         }
     }

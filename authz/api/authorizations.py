@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from authz.api.framework.paging import page
-from authz.api.framework.shapes import AUTHORIZATION, PAGED, paged
+from authz.api.framework.shapes import AUTHORIZATION, PAGED, is_true, paged
 from authz.api.framework.view import ApiView
 from authz.models import Authorization
 
@@ -44,7 +44,7 @@ class Authorizations(ApiView):
             "client_id": "Of this agent.",
             "username": "For this person.",
             "resource": "At this MCP server.",
-            "live": "true: only live ones.",
+            "live": is_true("only live ones."),
             **PAGED,
         }
     }

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from authz.api.approval_permission import not_ones_own
 from authz.api.framework.etags import check, etag
 from authz.api.framework.problems import Problem
-from authz.api.framework.shapes import CHANGES, CONFIGURATION
+from authz.api.framework.shapes import CHANGES, CONFIGURATION, is_true
 from authz.api.framework.view import ApiView, principal_of
 from authz.configuration import ConfigurationError, Mistake, RuleWarning, apply, export
 from authz.configuration.sections import exported
@@ -50,9 +50,9 @@ class Configuration(ApiView):
     requires = {"GET": EXPORT, "POST": CONFIGURE}
     query = {
         "POST": {
-            "dry_run": "true: show what would change, and change nothing.",
-            "prune": "true: remove what the file's sections do not name.",
-            "strict": "true: refuse the file where a rule names what does not exist.",
+            "dry_run": is_true("show what would change, and change nothing."),
+            "prune": is_true("remove what the file's sections do not name."),
+            "strict": is_true("refuse the file where a rule names what does not exist."),
         }
     }
     takes = {"POST": CONFIGURATION}

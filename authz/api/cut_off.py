@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from authz.api.framework.problems import invalid
-from authz.api.framework.shapes import NUMBER, TEXT, TEXTS, mapping
+from authz.api.framework.shapes import NUMBER, TEXT, TEXTS, Parameter, mapping, one_of
 from authz.api.framework.view import ApiView, principal_of, require
 from authz.authorizations import cut_off
 from authz.sign_in.roles import CUT_OFF, END_AUTHORIZATIONS
@@ -21,8 +21,13 @@ class CutOff(ApiView):
 
     # A role that may end anything is admitted. Whether it may end this target is decided below.
     requires = {"GET": "authz.view_authorization", "POST": END_AUTHORIZATIONS}
-    query = {"GET": {"kind": "client, person, authorization, …", "name": "Its client_id, user name, id, …"}}
-    takes = {"POST": mapping(kind=TEXT, name=TEXT, reason=TEXT)}
+    query = {
+        "GET": {
+            "kind": Parameter("Of what.", one_of(cut_off.kinds()), required=True),
+            "name": "Its client_id, user name, id, …",
+        }
+    }
+    takes = {"POST": mapping(kind=one_of(cut_off.kinds()), name=TEXT, reason=TEXT)}
     answers = {
         "GET": mapping(kind=TEXT, name=TEXT, stops=TEXT, would_end=NUMBER, counts=COUNTS, first=TEXTS),
         "POST": mapping(kind=TEXT, name=TEXT, ended=NUMBER, counts=COUNTS),

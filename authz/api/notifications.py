@@ -7,7 +7,18 @@ from rest_framework.response import Response
 
 from authz.api.framework.paging import page
 from authz.api.framework.problems import invalid
-from authz.api.framework.shapes import MOMENT, MOMENT_OR_NULL, NUMBER, PAGED, TEXT, TEXT_OR_NULL, mapping, one_of, paged
+from authz.api.framework.shapes import (
+    MOMENT,
+    MOMENT_OR_NULL,
+    NUMBER,
+    PAGED,
+    TEXT,
+    TEXT_OR_NULL,
+    Parameter,
+    mapping,
+    one_of,
+    paged,
+)
 from authz.api.framework.view import ApiView
 from authz.models import Notification
 
@@ -34,7 +45,7 @@ NOTIFICATION = mapping(
 
 class Notifications(ApiView):
     requires = {"GET": "authz.view_notification"}
-    query = {"GET": {"state": f"Only those that are {', '.join(STATES)}.", **PAGED}}
+    query = {"GET": {"state": Parameter("Only those.", one_of(STATES)), **PAGED}}
     answers = {"GET": paged(NOTIFICATION)}
 
     def get(self, request: Request) -> Response:

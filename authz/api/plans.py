@@ -22,6 +22,8 @@ from authz.api.framework.shapes import (
     SWITCH,
     TEXT,
     TEXT_OR_NULL,
+    Parameter,
+    is_true,
     mapping,
     one_of,
     paged,
@@ -75,10 +77,10 @@ def text_of(request: Request) -> str:
 class Plans(ApiView):
     requires = {"GET": SEE, "POST": PLAN}
     query = {
-        "GET": {"status": f"Only those with this status: {', '.join(ConfigurationPlan.Status.values)}.", **PAGED},
+        "GET": {"status": Parameter("Only these, as it is stored.", one_of(ConfigurationPlan.Status.values)), **PAGED},
         "POST": {
-            "prune": "true: remove what the file's sections do not name.",
-            "note": "Why, for the person who approves; at most 500 characters.",
+            "prune": is_true("remove what the file's sections do not name."),
+            "note": Parameter("Why, for the person who approves.", {**TEXT, "maxLength": plans.LONGEST_TEXT}),
         },
     }
     takes = {"POST": CONFIGURATION}
@@ -195,7 +197,7 @@ class PlanDrift(ApiView):
 
 class Drift(ApiView):
     requires = {"POST": CONFIGURE}
-    query = {"POST": {"prune": "true: what the file's sections do not name differs, too."}}
+    query = {"POST": {"prune": is_true("what the file's sections do not name differs, too.")}}
     takes = {"POST": CONFIGURATION}
     answers = {"POST": DRIFT}
     maximum_body = MAXIMUM_FILE

@@ -11,7 +11,18 @@ from rest_framework.response import Response
 
 from authz import decisions, resources
 from authz.api.framework.problems import Problem, invalid
-from authz.api.framework.shapes import ANY, EXPLANATION, REACH, RULE_WARNINGS, SHIFTS, SWITCH, TEXT, a_list, mapping
+from authz.api.framework.shapes import (
+    ANY,
+    EXPLANATION,
+    REACH,
+    RULE_WARNINGS,
+    SHIFTS,
+    SWITCH,
+    TEXT,
+    Parameter,
+    a_list,
+    mapping,
+)
 from authz.api.framework.view import ApiView
 from authz.decisions import made_up_calls, rule_check, simulation
 from authz.models import Client, ProtectedResource, User
@@ -32,9 +43,9 @@ class Explain(ApiView):
     requires = {"GET": READS_RULES}
     query = {
         "GET": {
-            "client_id": "The agent.",
+            "client_id": Parameter("The agent.", required=True),
             "username": "The person; left out: the agent itself.",
-            "resource": "The MCP server.",
+            "resource": Parameter("The MCP server.", required=True),
             "scope": "Separated by spaces; left out: all that the server has.",
             "grant_type": "Left out: authorization_code for a person, client_credentials for itself.",
             "address": "Where it comes from.",

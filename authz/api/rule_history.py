@@ -17,9 +17,11 @@ from authz.api.framework.shapes import (
     MOMENT,
     NUMBER,
     PAGED,
+    ROW,
     SWITCH,
     TEXT,
     TEXTS,
+    Parameter,
     a_list,
     mapping,
     paged,
@@ -60,7 +62,7 @@ class History(ApiView):
     """Each change of a rule, newest first: author, time, source, and the rule after the change."""
 
     requires = {"GET": READS_RULES}
-    query = {"GET": {"rule": "Only the rule with this number.", **PAGED}}
+    query = {"GET": {"rule": Parameter("Only the rule with this number.", ROW), **PAGED}}
     answers = {"GET": paged(CHANGE)}
 
     def get(self, request: Request) -> Response:
@@ -102,7 +104,7 @@ class Replay(ApiView):
     """Repeats a decision of the audit, with the rules of that time and the recorded request."""
 
     requires = {"GET": "authz.view_auditevent"}
-    query = {"GET": {"event": "The number of an event of the audit."}}
+    query = {"GET": {"event": Parameter("The number of an event of the audit.", ROW, required=True)}}
     answers = {"GET": mapping(number=NUMBER, notes=TEXTS, explanation=EXPLANATION)}
 
     def get(self, request: Request) -> Response:

@@ -8,10 +8,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from authz.api.approval_permission import not_ones_own
-from authz.api.framework import etags
+from authz.api.framework import etags, json_types
 from authz.api.framework.paging import page
 from authz.api.framework.problems import Problem
-from authz.api.framework.shapes import PAGED, paged
+from authz.api.framework.shapes import PAGED, Parameter, Query, one_of, paged
 from authz.api.framework.view import ApiView, MergePatch, StrictJson, principal_of
 from authz.configuration import Change, Section, revise
 from authz.configuration.name_changes import NAMED_BY_RULES
@@ -19,7 +19,12 @@ from authz.configuration.sections import items, presented
 from authz.models import Client
 from authz.sign_in.roles import CONFIGURE, visible
 
-RULES = {"rules": "change: rules that name what goes change along, in the same transaction. leave: they are told."}
+RULES: Query = {
+    "rules": Parameter(
+        "change: rules that name what goes change along, in the same transaction. leave: they are told.",
+        one_of(["change", "leave"]),
+    )
+}
 
 
 class SectionView(ApiView):
@@ -89,11 +94,13 @@ class Item(SectionView):
         return getattr(self.section, "SINGLE", False)
 
     def _given(self, request: Request) -> dict[str, Any]:
-        if not isinstance(request.data, dict):
+        if not isinstance(request.data, dict) or request.META.get("CONTENT_LENGTH") in {None, "", "0"}:
             raise Problem(400, "The body must be a JSON object.")
         # Additional members of an answer, such as warnings, may be sent back.
         ours = {*getattr(self.section, "ANNOTATIONS", ()), *({"rules"} if self._is_named_by_rules else ())}
-        return {name: value for name, value in request.data.items() if name not in ours}
+        given = {name: value for name, value in request.data.items() if name not in ours}
+        json_types.check(self.section.SERIALIZER(), given)
+        return given
 
     def _revised(self, request: Request, key: str, revision: Any) -> Response:
         principal = principal_of(request)

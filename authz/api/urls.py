@@ -111,4 +111,4 @@ urlpatterns = [
     *(pattern for part in registry.api_parts() for pattern in part.urlpatterns),
 ]
 # After all others.
-misses = [re_path(r"^api(?:/.*)?$", not_found.NotFound.as_view(), name="api_not_found")]
+misses = [re_path(r"^api(?:/[\s\S]*)?$", not_found.NotFound.as_view(), name="api_not_found")]

@@ -15,6 +15,8 @@ SCOPES: Mapping[str, str] = {
     APPROVE: "Approve agents, plans and access requests, and end access, as far as your role allows",
     PLAN: "Plan changes of the configuration, and apply plans that another person approved",
 }
+# What a caller without a token is told to ask for: all but what an API that was registered earlier may lack.
+USUAL_SCOPES = (READ, WRITE, APPROVE)
 
 
 def identifier() -> str:

@@ -27,7 +27,7 @@ class Mistake(NamedTuple):
     line: int = 0
 
     def __str__(self) -> str:
-        where = ".".join(str(part) for part in self.path) or "the file"
+        where = ".".join(str(part) for part in self.path) if self.path else "the file"
         return f"line {self.line}: {where}: {self.problem}" if self.line else f"{where}: {self.problem}"
 
 

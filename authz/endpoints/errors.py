@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from django.db import Error as DatabaseFailure
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template import loader
 from django.views import csrf, defaults
@@ -21,6 +21,14 @@ from authz.telemetry import metrics
 
 # After these nothing was given and nothing refused.
 GIVES_NOTHING = (DatabaseFailure, UnrecordedError)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's `handler400`: a page, or problem details where a program asked."""
+    if request.path_info.startswith("/api/"):
+        said = {"title": "Bad request", "status": 400, "detail": "The address or a header cannot be read."}
+        return JsonResponse(said, status=400, content_type="application/problem+json")
+    return defaults.bad_request(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

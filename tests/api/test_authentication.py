@@ -16,7 +16,7 @@ from tests.support.world import World, basic_header
 
 Machine = Callable[[str], Caller]
 ThroughAgent = Callable[[str, str], Caller]
-READ, WRITE, APPROVE = "gatehouse:read", "gatehouse:write", "gatehouse:approve"
+READ, WRITE, APPROVE, PLAN = "gatehouse:read", "gatehouse:write", "gatehouse:approve", "gatehouse:plan"
 
 
 def test_a_request_without_a_token_is_told_where_to_get_one(gatehouse: World) -> None:
@@ -39,7 +39,7 @@ def test_the_metadata_leads_to_this_server(gatehouse: World) -> None:
         "resource": "http://127.0.0.1:8000/api",
         "resource_name": "Gatehouse management API",
         "authorization_servers": ["http://127.0.0.1:8000/o"],
-        "scopes_supported": [READ, WRITE, APPROVE],
+        "scopes_supported": [READ, WRITE, APPROVE, PLAN],
         "bearer_methods_supported": ["header"],
         "resource_documentation": "http://127.0.0.1:8000/api/v1/reference",
     }

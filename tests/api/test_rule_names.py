@@ -81,7 +81,7 @@ def test_attack_rules_do_not_change_where_the_change_itself_is_refused(alice: Ca
 
 @pytest.mark.parametrize("path", [f"{SERVER}?rules=yes", f"configuration/rules/{key(MACHINES)}?rules=change"])
 def test_what_is_not_offered_is_refused(alice: Caller, path: str) -> None:
-    assert problem(alice("PATCH", path, {}))["status"] == 400
+    assert problem(alice("PATCH", path, {}))["status"] in {400, 422}
 
 
 def test_a_file_tells_the_rules_beside_its_changes(alice: Caller) -> None:

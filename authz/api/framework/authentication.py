@@ -19,7 +19,7 @@ from authz.api.framework.problems import Problem
 from authz.api.framework.reasons import ApiReason
 from authz.api.framework.refusing import refuse
 from authz.conf import conf
-from authz.configuration.api_resource import SCOPES, identifier
+from authz.configuration.api_resource import USUAL_SCOPES, identifier
 from authz.database import configuration_cache
 from authz.models import ProtectedResource, User
 from authz.protocol import jwts
@@ -41,7 +41,7 @@ def registered() -> ProtectedResource | None:
 
 def challenge(error: str = "", scope: str = "") -> str:
     """The WWW-Authenticate header's value (RFC 6750 §3, RFC 9728 §5.1)."""
-    wanted = scope or ("" if error else " ".join(SCOPES))
+    wanted = scope or ("" if error else " ".join(USUAL_SCOPES))
     parts = {"resource_metadata": metadata_url(), "error": error, "scope": wanted}
     return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parts.items() if value)
 

@@ -6,7 +6,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
 from authz.api.framework.principal import scope_for
-from authz.api.framework.shapes import ANY, PROBLEM
+from authz.api.framework.shapes import ANY, PROBLEM, Parameter
 
 
 class Described(AutoSchema):
@@ -26,7 +26,7 @@ class Described(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         named = self._of("query") or {}
-        return [OpenApiParameter(name, str, description=text) for name, text in named.items()]
+        return [_described(name, given) for name, given in named.items()]
 
     def get_request_serializer(self) -> Any:
         takes = self._of("takes")
@@ -42,3 +42,8 @@ class Described(AutoSchema):
 
     def _of(self, declared: str) -> Any:
         return (getattr(self.view, declared) or {}).get(self.method)
+
+
+def _described(name: str, given: str | Parameter) -> OpenApiParameter:
+    said = Parameter(given) if isinstance(given, str) else given
+    return OpenApiParameter(name, dict(said.shape), required=said.required, description=said.text)

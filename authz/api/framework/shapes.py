@@ -1,7 +1,10 @@
 """The shapes of bodies and answers as JSON Schema, for the OpenAPI document and for validation."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+from authz.protocol import numbers
 
 Shape = Mapping[str, Any]
 TEXT: Shape = {"type": "string"}
@@ -13,10 +16,29 @@ SWITCH: Shape = {"type": "boolean"}
 ANY: Shape = {"type": "object", "additionalProperties": True}
 MOMENT: Shape = {"type": "string", "format": "date-time"}
 MOMENT_OR_NULL: Shape = {"type": ["string", "null"], "format": "date-time"}
-PAGED: Mapping[str, str] = {
-    "limit": "How many items, 1 to 200 (50).",
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the query that is something else than any text, or that must be there."""
+
+    text: str
+    shape: Shape = field(default_factory=lambda: TEXT)
+    required: bool = False
+
+
+Query = Mapping[str, str | Parameter]
+# A row: what `number()` reads.
+ROW: Shape = {"type": "integer", "minimum": 0, "maximum": numbers.MAXIMUM}
+PAGED: Query = {
+    "limit": Parameter("How many items, 1 to 200 (50).", {"type": "integer", "minimum": 1, "maximum": 200}),
     "cursor": "The `next` of the previous page.",
 }
+
+
+def is_true(text: str) -> Parameter:
+    """A switch of the query."""
+    return Parameter(f"true: {text}", SWITCH)
 
 
 def mapping(**members: Shape) -> Shape:

@@ -12,12 +12,14 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
 from rest_framework.views import APIView
 
+from authz.api.framework import parameters
 from authz.api.framework.authentication import ConsoleSession, TokenAuthentication, challenge
 from authz.api.framework.describing import Described
 from authz.api.framework.principal import Principal
 from authz.api.framework.problems import Problem, escaped, handler, problem_of
 from authz.api.framework.reasons import ApiReason
 from authz.api.framework.refusing import recorded, refuse
+from authz.api.framework.shapes import Query
 from authz.database import configuration_cache
 from authz.limits.addresses import client_address, network_of
 from authz.protocol import strict_json
@@ -115,7 +117,7 @@ class ApiView(APIView):
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     schema = Described()
     requires: ClassVar[Mapping[str, str] | None] = {}
-    query: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    query: ClassVar[Mapping[str, Query]] = {}
     takes: ClassVar[Mapping[str, Any]] = {}
     answers: ClassVar[Mapping[str, Any]] = {}
     statuses: ClassVar[Mapping[str, Sequence[int]]] = {}
@@ -139,6 +141,7 @@ class ApiView(APIView):
                 raise Problem(400, f"{name[:100]} is not a known parameter; there are {', '.join(allowed) or 'none'}.")
             if len(request.GET.getlist(name)) > 1:
                 raise Problem(400, f"{name} is there twice.")
+            parameters.check(name, allowed[name], str(request.GET[name]))
         return {name: str(value) for name, value in request.GET.items() if value}
 
     def body(self, request: Request) -> dict[str, Any]:
