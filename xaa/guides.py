@@ -40,6 +40,7 @@ class Guide:
 
     says_verified   whether its ID tokens have email_verified; without it, addresses count by domain alone.
     may_create      whether all who have an account there may become a person here.
+    scopes          what is asked for; the usual ones if empty.
     """
 
     text: str = ""  # where the preset's own is about another use
@@ -49,6 +50,7 @@ class Guide:
     says_verified: bool = True
     may_create: bool = True
     fields: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
 
 
 OTHER: Final = Preset(
@@ -76,6 +78,8 @@ GUIDES: Final[Mapping[Use, Mapping[str, Guide]]] = {
                 "For groups: Sign On → OpenID Connect ID Token, a groups claim named “groups”.",
                 "Copy the client ID and the client secret.",
             ),
+            # Its groups claim is in ID tokens only if the scope is asked for.
+            scopes=("openid", "profile", "email", "groups"),
         ),
         "entra": Guide(
             text="People sign in at Microsoft Entra ID. It does not say that it verified an address, so addresses count"
@@ -283,7 +287,8 @@ def item_of(use: Use, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     # Silence about verification is believed only for the domains that are named (attack 23).
     item["email_trusted"] = bool(domains) and is_silent(use, name)
     if use is Use.PEOPLE:
-        item["sign_in"] = {"client_id": given["client_id"]}
+        scopes = GUIDES[use][name].scopes
+        item["sign_in"] = {"client_id": given["client_id"], **({"scopes": [*scopes]} if scopes else {})}
         if given.get("secret"):
             item["sign_in_secret"] = given["secret"]
     return item

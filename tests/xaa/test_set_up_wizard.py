@@ -10,7 +10,7 @@ from django.urls import reverse
 from authz.models import AuditEvent, User
 from tests.cimd.test_console import browser
 from tests.xaa.company import IDP, Company
-from tests.xaa.set_up import NEW, act, connection_all, everything, page, row, try_it, upstream
+from tests.xaa.set_up import NEW, act, begin, connection_all, everything, page, row, try_it, upstream
 from tests.xaa.upstream import METADATA, SECRET, Upstream
 from xaa.models import SignInClient, TrustedIssuer
 from xaa.sign_in import secret
@@ -28,7 +28,7 @@ class TestTheWizard:
     def start(self, preset: str = "keycloak", use: str = "people") -> str:
         return f"{NEW}{use}/{preset}/"
 
-    def save(self, upstream: Upstream, **changes: str) -> Any:
+    def save(self, upstream: Upstream, preset: str = "keycloak", **changes: str) -> Any:
         fields = {
             "issuer": IDP,
             "name": "Work",
@@ -36,7 +36,7 @@ class TestTheWizard:
             "secret": SECRET,
             "finding": "address",
         }
-        return upstream.browser.post(self.start(), fields | changes, follow=True)
+        return upstream.browser.post(self.start(preset), fields | changes, follow=True)
 
     def test_every_choice_leads_to_a_form(self, upstream: Upstream) -> None:
         answer: Any = upstream.browser.get(NEW)
@@ -61,6 +61,14 @@ class TestTheWizard:
         assert AuditEvent.objects.filter(event="configuration:object:created").exists()
         assert SECRET not in answer.content.decode()
         assert b"Work" not in Browser().get("/accounts/login/").content
+
+    @pytest.mark.parametrize(("preset", "wanted"), [("okta", {"groups"}), ("keycloak", set())])
+    def test_it_asks_for_the_scope_without_which_there_are_no_groups(
+        self, upstream: Upstream, preset: str, wanted: set[str]
+    ) -> None:
+        self.save(upstream, preset)
+        asked = begin(upstream)["scope"].split()
+        assert set(asked) == {"openid", "profile", "email"} | wanted
 
     def test_then_tested_and_switched_on(self, upstream: Upstream) -> None:
         self.save(upstream)
