@@ -51,9 +51,15 @@ class RuleSet:
     any_label: int
     of_calls: int
     members: frozenset[str]
+    every: int
     effects: Index
     conditional: int
     nonempty: int
+
+    @property
+    def speaks_of_calls(self) -> bool:
+        """Whether any rule depends on labels or on what is called."""
+        return bool(self.of_calls or self.labels)
 
     @property
     def unlimited(self) -> int:
@@ -89,11 +95,11 @@ class RuleSet:
     def rules_for_call(self, question: AccessQuestion) -> tuple[int, int]:
         """(may permit, may restrict), by the tools that rules name."""
         if question.tool is None:
-            beside_calls = ~self.of_calls
-            return (-1, beside_calls) if question.asks_before_calls else (beside_calls, -1)
+            beside_calls = self.every ^ self.of_calls
+            return (self.every, beside_calls) if question.asks_before_calls else (beside_calls, self.every)
         # What the MCP server takes such a name for isn't known.
         if not is_tool_name(question.tool.name):
-            return self.any_tool, -1
+            return self.any_tool, self.every
         named = self.any_tool | self.rules_for_tool(question.tool.name)
         return named, named
 
@@ -102,21 +108,25 @@ class RuleSet:
         prefixes = (name[:length] for length in self.prefix_lengths if length <= len(name))
         return self.tools.get(name, 0) | union(self.tool_prefixes, prefixes)
 
-    def rules_for_labels(self, question: AccessQuestion, scope: str) -> tuple[int, int, int]:
-        """(may permit, may restrict, matched without a tool's labels), by the labels that rules name."""
+    def rules_for_labels(self, question: AccessQuestion) -> tuple[int, int, int]:
+        """(matched whatever is called, may permit besides, may restrict besides), by the labels that rules name; those
+        of single scopes are `rules_for_scope_labels`."""
         if not self.labels:
-            return -1, -1, -1
+            return self.every, 0, 0
         if question.labels is None:
-            return self.any_label, -1, self.any_label
-        own = [label for name, label in question.scope_labels if name == scope]
-        fixed = self.any_label | union(self.labels, question.labels) | union(self.labels, own)
+            return self.any_label, 0, self.every
+        fixed = self.any_label | union(self.labels, question.labels)
         if question.tool is not None:
-            # The labels of a tool that isn't known may be any.
             known = question.tool.labels
-            surely = fixed if known is None else fixed | union(self.labels, known)
-            return surely, -1 if known is None else surely, fixed
-        by_call = fixed | union(self.labels, question.tool_labels)
-        return (by_call, fixed, fixed) if question.asks_before_calls else (fixed, by_call, fixed)
+            # The labels of a tool that isn't known may be any.
+            return (fixed, 0, self.every) if known is None else (fixed, by_tool := union(self.labels, known), by_tool)
+        by_call = union(self.labels, question.tool_labels)
+        return (fixed, by_call, 0) if question.asks_before_calls else (fixed, 0, by_call)
+
+    def rules_for_scope_labels(self, question: AccessQuestion, scope: str) -> int:
+        if question.labels is None:
+            return 0
+        return union(self.labels, [label for name, label in question.scope_labels if name == scope])
 
 
 def union(index: Index, keys: Iterable[str]) -> int:
@@ -203,6 +213,7 @@ def compile(rules: Iterable[Rule], version: str = "", *, number: int = 0) -> Rul
         any_label=any_label,
         of_calls=of_calls,
         members=frozenset().union(*(members(rule.conditions.arguments) for rule in ordered if rule.enabled)),
+        every=(1 << len(ordered)) - 1,
         effects={effect: effects[effect] for effect in Effect},
         conditional=conditional,
         nonempty=nonempty,

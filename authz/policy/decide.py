@@ -23,9 +23,9 @@ A require_approval whose conditions aren't established makes a question wait, bu
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import reduce
 from operator import or_
+from typing import NamedTuple
 
 from authz.policy.applicable import applicable
 from authz.policy.approvals import Approval
@@ -90,8 +90,7 @@ def evaluate(
     return tally.decision(question, rules, now, in_force_at)
 
 
-@dataclass(frozen=True, slots=True)
-class _Scope:
+class _Scope(NamedTuple):
     """Rules as bits (`RuleSet`): that may permit the scope, that may restrict it, and that do so by the call alone."""
 
     name: str
@@ -102,19 +101,18 @@ class _Scope:
 
 def _scopes(question: AccessQuestion, rules: RuleSet, *, best_case: bool) -> list[_Scope]:
     may_permit, may_restrict = rules.rules_for_call(question)
+    fixed, permit_besides, restrict_besides = rules.rules_for_labels(question)
     scopes = []
     for name, sensitivity in question.sensitivities().items():
         surely, possibly = rules.rules_for_scope(name, sensitivity)
         permitting, restricting = (possibly, surely) if best_case else (surely, possibly)
-        labels_permit, labels_restrict, without_call = rules.rules_for_labels(question, name)
-        scopes.append(
-            _Scope(
-                name,
-                permitting & may_permit & labels_permit,
-                restricting & may_restrict & labels_restrict,
-                rules.of_calls | ~without_call,
-            )
-        )
+        if not rules.speaks_of_calls:
+            scopes.append(_Scope(name, permitting, restricting, 0))
+            continue
+        labelled = fixed | rules.rules_for_scope_labels(question, name) if question.scope_labels else fixed
+        permitting &= may_permit & (labelled | permit_besides)
+        restricting &= may_restrict & (labelled | restrict_besides)
+        scopes.append(_Scope(name, permitting, restricting, rules.of_calls | (rules.every ^ labelled)))
     return scopes
 
 
