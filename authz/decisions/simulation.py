@@ -7,7 +7,7 @@ Approvals count for nothing here: what waits for a human is said to wait.
 import json
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from itertools import groupby
@@ -20,7 +20,7 @@ from authz import registry, resources
 from authz.models import Client, ProtectedResource, Rule, User
 from authz.models.client import JWT_BEARER, host_of, kind_of, state_of
 from authz.models.protected_resource import asks_before_calls
-from authz.policy import Agent, ClientKind, ClientStatus, Person, RuleSet, Server, reach
+from authz.policy import Agent, ClientKind, ClientStatus, Person, RuleSet, Server, ToolCall, reach
 from authz.policy import Rule as PolicyRule
 
 
@@ -39,7 +39,7 @@ _ORDER = tuple(Level)
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Shift:
     """One scope whose reach differs. `subject` is "" where the agent acts for itself; `authorization_server` is the
-    issuer of the other one that the resource stands behind, or "".
+    issuer of the other one that the resource stands behind, or "". `tool` is "" where a token is meant, and no call.
     """
 
     client_id: str
@@ -50,6 +50,7 @@ class Shift:
     scope: str
     before: Level
     after: Level
+    tool: str = ""
 
     @property
     def gains(self) -> bool:
@@ -182,6 +183,24 @@ def current() -> dict[str, PolicyRule]:
     }
 
 
+def with_calls(among: Cast, rules: RuleSet) -> Cast:
+    """Beside tokens, a call of each tool that a server which asks before calls lists, or that a rule names. For a
+    pattern stands a name that it means.
+    """
+    named = {name for rule in rules.rules for name in rule.tools or ()}
+    calls = [
+        replace(server, tool=ToolCall(name=name, labels=resources.labels_of_tool(row, name)))
+        for server in among.servers
+        if server.asks_before_calls and (row := resources.cached().get(server.identifier)) is not None
+        for name in sorted({_example(pattern) for pattern in (*named, *server.tools)})
+    ]
+    return replace(among, servers=[*among.servers, *calls])
+
+
+def _example(pattern: str) -> str:
+    return f"{pattern[:-1]}any_other" if pattern.endswith("*") else pattern
+
+
 def shifts(old: RuleSet, new: RuleSet, among: Cast, now: float) -> list[Shift]:
     """Each scope whose reach would change, in order."""
     before, after = _levels(old, among, now), _levels(new, among, now)
@@ -193,6 +212,7 @@ def shifts(old: RuleSet, new: RuleSet, among: Cast, now: float) -> list[Shift]:
             authorization_server=key[3],
             grant_type=key[4],
             scope=key[5],
+            tool=key[6],
             before=before.get(key, Level.NOTHING),
             after=after.get(key, Level.NOTHING),
         )
@@ -201,8 +221,8 @@ def shifts(old: RuleSet, new: RuleSet, among: Cast, now: float) -> list[Shift]:
     )
 
 
-# client_id, subject, resource, authorization_server, grant_type, scope
-_Key = tuple[str, str, str, str, str, str]
+# client_id, subject, resource, authorization_server, grant_type, scope, tool
+_Key = tuple[str, str, str, str, str, str, str]
 
 
 def _levels(rules: RuleSet, among: Cast, now: float) -> Mapping[_Key, Level]:
@@ -218,5 +238,5 @@ def _levels(rules: RuleSet, among: Cast, now: float) -> Mapping[_Key, Level]:
                 for grant_type in row.grant_types:
                     for scope, level in levels.items():
                         where = row.resource, row.authorization_server
-                        found[(client_id, subject or "", *where, grant_type, scope)] = level
+                        found[(client_id, subject or "", *where, grant_type, scope, row.tool)] = level
     return found

@@ -18,6 +18,7 @@ from authz.policy.decide import decide, evaluate
 from authz.policy.decision import Outcome
 from authz.policy.question import AccessQuestion, ClientKind, ClientStatus
 from authz.policy.rules import Effect
+from authz.policy.tool_calls import ToolCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class Server:
     clients               the clients that can come there at all; None: every one.
     labels, scope_labels, tool_labels, asks_before_calls   as in `AccessQuestion`.
     tools                 the names and patterns of its tools; empty where they aren't listed.
+    tool                  looked at is a call of this tool, with arguments that aren't known; None: a token.
     """
 
     identifier: str
@@ -69,12 +71,13 @@ class Server:
     tool_labels: tuple[str, ...] = ()
     asks_before_calls: bool = False
     tools: tuple[str, ...] = ()
+    tool: ToolCall | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
     """Any of these clients, for any of these subjects (None: for itself), at this server, by any of these grants.
-    `resource` and `authorization_server` are those of `Server`.
+    `resource`, `authorization_server` and `tool` (its name, or "") are those of `Server`.
 
     scopes        granted now, whatever the sign-in, the network and the tool that is called.
     waiting       granted once an approver approves, at best.
@@ -91,6 +94,7 @@ class Reach:
     scopes: tuple[str, ...]
     waiting: tuple[str, ...]
     conditional: tuple[str, ...]
+    tool: str = ""
 
 
 def reach(
@@ -193,6 +197,7 @@ def _rows(
                 scopes=scopes,
                 waiting=waiting,
                 conditional=conditional,
+                tool=server.tool.name if server.tool else "",
             )
 
 
@@ -249,4 +254,5 @@ def _question(agent: Agent, person: Person | None, server: Server, grant_type: s
         scope_labels=server.scope_labels,
         tool_labels=server.tool_labels,
         asks_before_calls=server.asks_before_calls,
+        tool=server.tool,
     )

@@ -147,3 +147,21 @@ def test_a_token_keeps_in_the_audit_what_its_decision_rested_on(with_tools: Worl
     assert asked["tool_labels"] == ["payroll", "pii"]
     assert asked["asks_before_calls"] is True
     assert "It was" not in manage("policy", "replay", "--event", str(event.pk))
+
+
+def test_a_policy_about_calls_is_compared_call_by_call(with_tools: World, tmp_path: Path) -> None:
+    # The token depends on the call before and after; only the calls tell whether the policy is kept.
+    apply("rules:\n  - {name: Bob exports, effect: allow, clients: [desktop-app], users: [bob],"
+          f" resources: ['{NOTES}'], scopes: ['mcp:write'], tools: [payroll_print]}}\n")  # fmt: skip
+    demand = tmp_path / "policy.yaml"
+    demand.write_text("rules:\n  - {name: No pay slips, effect: deny, clients: ['*'], groups: ['*'],"
+                      " resources: ['*'], scopes: ['mcp:write'], labels: [payroll]}\n")  # fmt: skip
+    out = StringIO()
+    with pytest.raises(CommandError, match="around it"):
+        call_command("policy", "comply", str(demand), "--client", "desktop-app", stdout=out, no_color=True)
+    assert (
+        f"desktop-app for bob calling payroll_print at {NOTES} by authorization_code: mcp:write, now" in out.getvalue()
+    )
+
+    manage("apply", str(demand))
+    assert manage("policy", "comply", str(demand)).startswith("The rules keep it")

@@ -201,14 +201,13 @@ class Command(BaseCommand):
         if problem := no_demand(given):
             raise CommandError(problem)
         new = compile([*simulation.current().values(), *given])
-        broken = [
-            shift
-            for shift in simulation.shifts(decisions.cached_rules(), new, scope_of(options), now)
-            if not shift.gains
-        ]
+        among = scope_of(options)
+        among = simulation.with_calls(among, new) if new.speaks_of_calls else among
+        broken = [shift for shift in simulation.shifts(decisions.cached_rules(), new, among, now) if not shift.gains]
         for shift in broken:
             who = f"{shift.client_id} for {shift.subject or 'itself'}"
-            self.stdout.write(f"{who} at {where(shift)} by {shift.grant_type}: {shift.scope}, {shift.before}")
+            calling = f" calling {shift.tool}" if shift.tool else ""
+            self.stdout.write(f"{who}{calling} at {where(shift)} by {shift.grant_type}: {shift.scope}, {shift.before}")
         if broken:
             raise CommandError(f"The rules do not keep it: {counted(len(broken), 'way')} around it.")
         self.stdout.write(self.style.SUCCESS("The rules keep it: adding these would take nothing away."))
