@@ -3,9 +3,11 @@
 - The links of an index page are the table of contents (contents.py).
 - A block of code whose first line names a file shows that name above it.
 - The captions of the theme's navigation are headings of a level, which screen readers need.
+- What the code knows about commands and the API stands below what people wrote about them.
 - Diagrams are put into the page, where they take the page's colours, light or dark.
 """
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ FENCE = re.compile(r"^```(\w+) ([\w./\-]+)$", re.MULTILINE)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_config_value("appendix", "", "env", str)
     app.connect("source-read", _read)
     app.connect("doctree-resolved", _inline_diagrams)
     app.connect("html-page-context", _level_captions, priority=900)
@@ -28,6 +31,18 @@ def _read(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = FENCE.sub(r"```{code-block} \1\n:caption: \2\n", source[0])
     if docname in INDEXES:
         source[0] += "".join(toctree(caption, pages) for caption, pages in parts(source[0]))
+    source[0] = _with_appendix(app, docname, source[0])
+
+
+def _with_appendix(app: Sphinx, docname: str, text: str) -> str:
+    """The page with what tools/site_reference.py adds to it. The outline beside it stops at the groups."""
+    if not app.config.appendix:
+        return text
+    added = json.loads(Path(app.config.appendix).read_text())
+    if docname not in added:
+        return text
+    app.env.note_dependency(app.config.appendix)
+    return f"---\ntocdepth: 3\n---\n{text}{added[docname]}"
 
 
 def toctree(caption: str, pages: list[str]) -> str:

@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from authz import __version__
+from authz.command_line import catalog
 from tests.e2e.conftest import DESK, PHONE
 from tools import site as builder
 
@@ -106,6 +107,15 @@ def test_the_schemas_are_published(built: Path) -> None:
     schema = json.loads((built / "configuration.schema.json").read_text())
     assert {"clients", "rules", "trusted_issuers"} <= set(schema["properties"])
     assert json.loads((built / "openapi.json").read_text())["openapi"].startswith("3.1")
+
+
+def test_every_command_and_operation_is_in_the_reference(pages: dict[Path, Links], built: Path) -> None:
+    assert {f"gatehouse-{name.replace('_', '-')}" for name in catalog.entries()} <= pages[
+        built / "docs/commands.html"
+    ].anchors
+    text = (built / "docs/api.html").read_text()
+    paths = json.loads((built / "openapi.json").read_text())["paths"]
+    assert [path for path in paths if f">{path}</span>" not in text] == []
 
 
 def test_search_finds_what_a_reader_types(page: Page) -> None:
