@@ -1,12 +1,19 @@
 """A question goes into the audit and comes back as it was."""
 
 import dataclasses
+import json
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
+from hypothesis import given
 
-from authz.policy import AccessQuestion, ClientKind, ClientStatus, facts_of, question_from
+from authz import policy
+from authz.policy import AccessQuestion, ClientKind, ClientStatus, Rule, decide, facts_of, question_from
 
-from .cast import NOTES, machine, question
+from . import strategies as any_
+from .cast import NOTES, NOW, call, machine, question
+from .strategies import SOME
 
 FULL = question(
     "read odd",
@@ -64,3 +71,33 @@ def test_the_client_was_approved_then() -> None:
     read = question_from({"grant_type": "authorization_code"}, client_id="c", resource=NOTES, address="")
     assert read.client_status is ClientStatus.APPROVED
     assert read == dataclasses.replace(machine(), client_id="c", grant_type="authorization_code", scopes=())
+
+
+@SOME
+@given(any_.questions, any_.rule_lists)
+def test_a_call_is_decided_alike_by_what_is_kept_of_it(asked: AccessQuestion, rules: list[Rule]) -> None:
+    asked = replace(asked, client_status=ClientStatus.APPROVED)
+    compiled = policy.compile(rules)
+    kept = json.loads(json.dumps(facts_of(asked, compiled.groups, compiled.members)))
+    again = question_from(kept, client_id=asked.client_id, resource=asked.resource, address=asked.address or "")
+    assert decide(again, compiled, NOW) == decide(asked, compiled, NOW)
+
+
+def test_of_a_call_only_the_members_that_rules_name_are_kept() -> None:
+    canary = "canary-7f3a"
+    arguments = {"amount": Decimal("9.50"), "to": {"country": "DE", "iban": canary}, "note": canary, "long": "x" * 201}
+    asked = call("pay", labels=frozenset({"pii"}), arguments=arguments)
+    kept = facts_of(asked, {}, {"amount", "to.country", "long", "absent", "to"})["tool"]
+    assert kept == {
+        "name": "pay",
+        "digest": "this",
+        "labels": ["pii"],
+        "arguments": {"amount": {"number": "9.50"}, "to.country": "DE", "to": [], "long": None},
+    }
+    assert canary not in json.dumps(kept)
+
+
+def test_a_number_of_a_million_digits_is_not_written_down() -> None:
+    for huge in (10**5000, Decimal("1E+999999999"), Decimal("NaN")):
+        kept = facts_of(call("pay", arguments={"amount": huge}), {}, {"amount"})["tool"]
+        assert kept["arguments"] == {"amount": {"number": "NaN"}}  # type: ignore[index] # a mapping
