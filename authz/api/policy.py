@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from itertools import islice
 from typing import Any
 
 from rest_framework.request import Request
@@ -24,17 +22,15 @@ from authz.api.framework.shapes import (
     mapping,
 )
 from authz.api.framework.view import ApiView
-from authz.decisions import made_up_calls, rule_check, simulation
+from authz.decisions import items, made_up_calls, rule_check, simulation
 from authz.models import Client, ProtectedResource, User
-from authz.policy import AccessQuestion, Explanation, Reach, Rule, RuleError, compile, explain, reach
+from authz.policy import AccessQuestion, Rule, RuleError, compile, explain, reach
 from authz.policy.unmatched import Unmatched, matches_nothing
 from authz.protocol.errors import OAuthError
 from authz.sign_in.sign_in import signed_in_now
 
 READS_RULES = "authz.view_rule"
 # The most rows of an answer; narrow the query for the rest.
-MAXIMUM_ROWS = 1000
-MAXIMUM_RULES = 1000
 
 
 class Explain(ApiView):
@@ -61,7 +57,7 @@ class Explain(ApiView):
         question = ask_of(given, now)
         rules = decisions.cached_rules()
         found = explain(question, rules, now, decisions.approvals_for(question, rules, now))
-        return Response(explanation_as_item(found))
+        return Response(items.explanation_as_item(found))
 
 
 class Warnings(ApiView):
@@ -82,35 +78,6 @@ def warnings_as_item(name: str, parts: Sequence[Unmatched]) -> dict[str, Any]:
         "rule": name,
         "matches_nothing": matches_nothing(parts),
         "parts": [rule_check.as_item(part) for part in parts],
-    }
-
-
-def explanation_as_item(found: Explanation) -> dict[str, Any]:
-    """The explanation as JSON: decision, scopes, and each rule with the fields that do not match."""
-    decision = found.decision
-    return {
-        "effect": decision.effect.value,
-        "reason": decision.reason.value,
-        "scopes": list(decision.scopes),
-        "waiting": list(decision.waiting),
-        "lifetime": decision.lifetime,
-        "rules": list(decision.rules),
-        "ruleset": decision.ruleset,
-        "by_scope": [asdict(scope) for scope in found.scopes],
-        "by_rule": [
-            {
-                "name": rule.name,
-                "effect": rule.effect.value,
-                "sentence": rule.sentence,
-                "standing": rule.status.value,
-                "matches": not rule.mismatches,
-                "mismatches": [
-                    {"field": missed.field, "wanted": missed.wanted, "asked": missed.asked}
-                    for missed in rule.mismatches
-                ],
-            }
-            for rule in found.rules[:MAXIMUM_RULES]
-        ],
     }
 
 
@@ -163,26 +130,7 @@ class ReachView(ApiView):
         rows = reach(
             decisions.cached_rules(), among.agents, among.persons, among.servers, time.time(), machines=machines
         )
-        return Response(
-            {"reach": [_reach_as_item(row) for row in rows[:MAXIMUM_ROWS]], "more": len(rows) > MAXIMUM_ROWS}
-        )
-
-
-def _reach_as_item(row: Reach) -> dict[str, Any]:
-    return {
-        # The list may be long: it shows the first ones, and the count says how many there are.
-        "clients": list(row.clients[:MAXIMUM_ROWS]),
-        "clients_count": len(row.clients),
-        "subjects": list(row.subjects[:MAXIMUM_ROWS]),
-        "subjects_count": len(row.subjects),
-        "resource": row.resource,
-        # The issuer of the other authorization server; "" for this server's own resources.
-        "authorization_server": row.authorization_server,
-        "grant_types": list(row.grant_types),
-        "scopes": list(row.scopes),
-        "waiting": list(row.waiting),
-        "conditional": list(row.conditional),
-    }
+        return Response(items.reaches_as_item(rows))
 
 
 class Simulate(ApiView):
@@ -205,12 +153,9 @@ class Simulate(ApiView):
             new = compile(simulation.proposed(rules_of(given.get("rules")), prune=prune))
         except RuleError as error:
             raise invalid("rules", str(error)) from None
-        shifts = iter(simulation.shifts(decisions.cached_rules(), new, cast_of(only), time.time()))
-        shown = [{**asdict(shift), "gains": shift.gains} for shift in islice(shifts, MAXIMUM_ROWS)]
-        rest = list(shifts)
-        gained = sum(shift["gains"] for shift in shown) + sum(shift.gains for shift in rest)
-        total = len(shown) + len(rest)
-        return Response({"gained": gained, "lost": total - gained, "shifts": shown, "more": bool(rest)})
+        return Response(
+            items.shifts_as_item(simulation.shifts(decisions.cached_rules(), new, cast_of(only), time.time()))
+        )
 
 
 def cast_of(given: Mapping[str, str]) -> simulation.Cast:
@@ -224,8 +169,8 @@ def cast_of(given: Mapping[str, str]) -> simulation.Cast:
 
 def rules_of(given: object) -> Sequence[Rule]:
     """The rules in the body, as the policy engine's. Raises `Problem`."""
-    if not isinstance(given, list) or len(given) > MAXIMUM_RULES:
-        raise invalid("rules", f"is a list of at most {MAXIMUM_RULES} rules, as in the configuration file")
+    if not isinstance(given, list) or len(given) > items.MAXIMUM_RULES:
+        raise invalid("rules", f"is a list of at most {items.MAXIMUM_RULES} rules, as in the configuration file")
     return list(_rules(given))
 
 

@@ -1,8 +1,6 @@
 """`/policy/history`, `/policy/replay` and `/policy/effect`: the rules over time, and their effect on real requests."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
 
 from django.http import Http404
 from rest_framework.request import Request
@@ -27,10 +25,10 @@ from authz.api.framework.shapes import (
     paged,
 )
 from authz.api.framework.view import ApiView, require
-from authz.api.policy import MAXIMUM_ROWS, READS_RULES, explanation_as_item, rules_of
-from authz.decisions import past_decisions, recorded_questions, rule_history, simulation
+from authz.api.policy import READS_RULES, rules_of
+from authz.decisions import items, past_decisions, recorded_questions, simulation
 from authz.models import AuditEvent, RuleChange
-from authz.policy import RuleError, compile, sentence
+from authz.policy import RuleError, compile
 from authz.protocol.numbers import number
 
 CHANGE = mapping(
@@ -78,26 +76,11 @@ class History(ApiView):
         found = list(rows.order_by("-id")[: size + 1])
         last = found[size - 1].pk if len(found) > size else None
         return Response(
-            {"items": [_as_item(row) for row in found[:size]], "next": written([str(last)]) if last else None}
+            {
+                "items": [items.rule_change_as_item(row) for row in found[:size]],
+                "next": written([str(last)]) if last else None,
+            }
         )
-
-
-def _as_item(row: RuleChange) -> dict[str, Any]:
-    try:
-        said = sentence(rule_history.as_policy_rule(row))
-    except RuleError as error:
-        said = f"This rule cannot be read: {error}"
-    return {
-        "number": row.pk,
-        "time": row.time.isoformat(),
-        "action": row.action,
-        "rule": row.rule,
-        "name": row.name,
-        "author": row.author,
-        "how": row.how,
-        "sentence": said,
-        "item": {"name": row.name, "effect": row.effect, "enabled": row.enabled, **row.definition},
-    }
 
 
 class Replay(ApiView):
@@ -119,7 +102,7 @@ class Replay(ApiView):
             found = past_decisions.of_event(event)
         except past_decisions.CannotReplay as problem:
             raise Problem(409, str(problem)) from None
-        explanation = explanation_as_item(found.explanation)
+        explanation = items.explanation_as_item(found.explanation)
         return Response({"number": found.number, "notes": list(found.notes), "explanation": explanation})
 
 
@@ -143,19 +126,4 @@ class Effect(ApiView):
         except RuleError as error:
             raise invalid("rules", str(error)) from None
         effect = recorded_questions.impact(decisions.cached_rules(), new, days=days, now=datetime.now(UTC))
-        return Response(effect_as_item(effect))
-
-
-def effect_as_item(effect: recorded_questions.Impact) -> dict[str, Any]:
-    groups = [
-        {**asdict(group), "direction": group.direction.value, "last": group.last.isoformat()}
-        for group in effect.groups[:MAXIMUM_ROWS]
-    ]
-    return {
-        "looked_at": effect.looked_at,
-        "is_complete": effect.is_complete,
-        "asks": effect.questions,
-        "changed": effect.changed,
-        "groups": groups,
-        "more": len(effect.groups) > MAXIMUM_ROWS,
-    }
+        return Response(items.effect_as_item(effect))

@@ -9,8 +9,8 @@ from authz.api.framework.problems import invalid
 from authz.api.framework.shapes import ANY, SWITCH, TEXT, a_list, mapping
 from authz.api.framework.view import ApiView, require
 from authz.api.policy import READS_RULES
-from authz.api.rule_history import EFFECT, effect_as_item
-from authz.decisions import rule_names
+from authz.api.rule_history import EFFECT
+from authz.decisions import items, rule_names
 from authz.decisions.rule_names import NamingRule
 from authz.policy import sentence
 from authz.policy.renaming import NameChange, Named
@@ -41,8 +41,8 @@ class Naming(ApiView):
         return Response(
             {
                 "rules": [_as_item(rule) for rule in found],
-                "effect_if_changed": effect_as_item(changed),
-                "effect_if_left": effect_as_item(left),
+                "effect_if_changed": items.effect_as_item(changed),
+                "effect_if_left": items.effect_as_item(left),
             }
         )
 

@@ -32,6 +32,7 @@ class Command(BaseCommand):
         check.add_argument("--to", dest="until", help="an event's id or a time (ISO 8601)")
         check.add_argument("--checkpoint", type=Path, action="append", default=[], help="checkpoints kept elsewhere")
         check.add_argument("--key", action="append", help="the verifier key to trust, instead of those we hold")
+        check.add_argument("--json", action="store_true", help="print the verdict as JSON, for programs")
         actions.add_parser("seal", help="seal now what waits for its seal, as the server does every few seconds")
         proof = actions.add_parser("proof", help="the proof that one event is in the audit, as JSON")
         proof.add_argument("event", type=int)
@@ -65,8 +66,11 @@ class Command(BaseCommand):
         )
         if self.stderr.isatty():
             self.stderr.write("")
-        self._tell(report)
-        self._tell_what_waits()
+        if options["json"]:
+            self.stdout.write(_as_json(report))
+        else:
+            self._tell(report)
+            self._tell_what_waits()
         if report.findings:
             sys.exit(1)
 
@@ -149,6 +153,21 @@ class Command(BaseCommand):
             checkpoint_keys.rotate(datetime.now(UTC))
         for verifier in checkpoint_keys.verifiers():
             self.stdout.write(str(verifier))
+
+
+def _as_json(report: Report) -> str:
+    count, since = waiting()
+    verdict = {
+        "is_as_sealed": not report.findings,
+        "findings": [str(finding) for finding in report.findings],
+        "events": report.events,
+        "segments": report.segments,
+        "size": report.size,
+        "kept_checkpoints": report.checkpoints,
+        "not_sealed": count,
+        "not_sealed_since": since.isoformat() if since else None,
+    }
+    return json.dumps(verdict, indent=2)
 
 
 def _text(path: Path) -> str:

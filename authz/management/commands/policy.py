@@ -11,7 +11,7 @@ from authz import decisions
 from authz.database import configuration_cache
 from authz.decisions import past_decisions, recorded_questions, rule_check, rule_history, simulation
 from authz.decisions.simulation import Level
-from authz.management import policy_expectations
+from authz.management import policy_expectations, policy_json
 from authz.management.as_json import as_json
 from authz.management.operators import administrator
 from authz.management.policy_input import (
@@ -88,6 +88,8 @@ class Command(BaseCommand):
                 reading.add_argument("--prune", action="store_true", help="As if its rules were all there are.")
         remembering = actions.add_parser("history", help="Who changed which rule, and when; the newest first.")
         remembering.add_argument("--limit", type=int, default=20)
+        for for_programs in (explaining, replaying, reached, simulating, differing, remembering):
+            for_programs.add_argument("--json", action="store_true", help="As the API answers it, for programs.")
         restoring = actions.add_parser("restore", help="Make the rules be what they were in a version.")
         restoring.add_argument("version", type=int)
         restoring.add_argument("--by", required=True, help="The user name of the administrator who does it.")
@@ -97,6 +99,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         configuration_cache.begin()
+        if options.get("json") and options["action"] in policy_json.ANSWERS:
+            self._require_scope(options)
+            self.stdout.write(policy_json.answer(options, time.time()))
+            return
         match options["action"]:
             case "explain":
                 self._explain(options, time.time())
@@ -135,6 +141,9 @@ class Command(BaseCommand):
                 found = past_decisions.of_event(event_of(options))
         except past_decisions.CannotReplay as problem:
             raise CommandError(str(problem)) from None
+        if options["json"]:
+            self.stdout.write(policy_json.replayed(found))
+            return
         when = f"{datetime.fromtimestamp(found.moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
         self.stdout.write(f"At {when}, by version {found.number} of the rules ({found.explanation.decision.ruleset}):")
         self._decided(found.explanation)
@@ -163,9 +172,13 @@ class Command(BaseCommand):
                     continue
                 self.stdout.write(f"    {missed.field}: wants {missed.wanted}; the request has {missed.asked}")
 
-    def _reach(self, options: dict[str, Any], now: float) -> None:
-        if not (options["client"] or options["user"] or options["resource"]):
+    @staticmethod
+    def _require_scope(options: dict[str, Any]) -> None:
+        if options["action"] == "reach" and not (options["client"] or options["user"] or options["resource"]):
             raise CommandError("Name an agent, a person or an MCP server: --client, --user, --resource.")
+
+    def _reach(self, options: dict[str, Any], now: float) -> None:
+        self._require_scope(options)
         among = scope_of(options)
         machines = not options["user"]
         rows = reach(decisions.cached_rules(), among.agents, among.persons, among.servers, now, machines=machines)
