@@ -92,6 +92,14 @@ def main() -> int:
                 0.08,
             ),
             Line(
+                "decision on a call",
+                lambda: load.run(
+                    server.evaluation,
+                    load.post_json(question(prepared.access_token), basic=basic_header("notes-server", SERVER_SECRET)),
+                    seconds=SECONDS,
+                ),
+            ),
+            Line(
                 "ID-JAG redemption",
                 lambda: load.run(server.token, load.post_each(prepared.id_jags, basic=agent), seconds=SECONDS),
                 0.06,
@@ -116,6 +124,15 @@ def main() -> int:
         changed = old_rules.measure_alone(here, changes=20)
         cut = cut_off_under_load.measure(here)
     return report(results, memory, changed, cut)
+
+
+def question(token: str) -> dict[str, object]:
+    """One about a call of a tool."""
+    return {
+        "subject": {"type": "token", "id": token},
+        "action": {"name": "tools/call", "properties": {"arguments": {"q": "notes", "limit": 10}}},
+        "resource": {"type": "tool", "id": "search"},
+    }
 
 
 def during_first_sights(server: servers.Server, measure: Callable[[], Figures]) -> Figures:

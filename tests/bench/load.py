@@ -1,8 +1,10 @@
 """One run of wrk against one address, and what it says."""
 
+import json
 import re
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,13 +56,19 @@ def _milliseconds(text: str) -> float:
     raise RuntimeError(f"not a duration: {text}")
 
 
-def post(body: str, *, basic: str | None = None) -> str:
+def post_json(body: Mapping[str, object], *, basic: str) -> str:
+    """A script that posts one JSON object again and again."""
+    written = json.dumps(body).replace("\\", "\\\\").replace('"', '\\"')
+    return post(written, basic=basic, kind="application/json")
+
+
+def post(body: str, *, basic: str | None = None, kind: str = "application/x-www-form-urlencoded") -> str:
     """A script that posts one form again and again."""
     authorization = f'wrk.headers["Authorization"] = "{basic}"' if basic else ""
     return f"""
 wrk.method = "POST"
 wrk.body = "{body}"
-wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
+wrk.headers["Content-Type"] = "{kind}"
 {authorization}
 """
 

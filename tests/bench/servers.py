@@ -56,6 +56,7 @@ resources:
     name: Notes, ES256
     access_token_signing_alg: ES256
     introspection_clients: [notes-server]
+    decision_clients: [notes-server]
     scopes: [{{name: "mcp:read"}}]
 rules:
   - name: Agents read the other notes
@@ -93,6 +94,10 @@ class Server:
     @property
     def introspect(self) -> str:
         return f"{self.issuer}/introspect"
+
+    @property
+    def evaluation(self) -> str:
+        return f"{self.issuer}/access/v1/evaluation"
 
     def authorize(self, client_id: str, redirect_uri: str) -> str:
         """An authorization request of a person who is not signed in."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from demo import environments
 from demo.gatehouse import Gatehouse
+from demo.processes import ROOT
 from tests.how_to import operating
 from tests.how_to.files import program
 from tests.how_to.others import Others
@@ -55,6 +56,9 @@ def write(folder: Path, gatehouse: Gatehouse, others: Others, partner: Gatehouse
         (folder / "partner").mkdir()
         program(folder / "partner/gatehouse", operating.gatehouse(partner.env))
         program(programs / "ssh", f'shift\nPATH="{folder}/partner:$PATH" exec "$@"')
+    # What pages have the reader copy from the repository.
+    for example in ROOT.glob("examples/*.py"):
+        (folder / example.name).write_text(example.read_text())
     _link_node_modules(folder / "node_modules")
 
 

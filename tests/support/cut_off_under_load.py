@@ -24,8 +24,10 @@ RESOURCE_SERVER = ("notes-server", SERVER_SECRET)
 # The requests, and the cut-off that ends them: of an agent for people, then of a machine's MCP server.
 ENDED_BY = {
     "introspection": ("client", "desktop-app"),
+    "decision on a call": ("client", "desktop-app"),
     "refresh": ("client", "desktop-app"),
     "machine's introspection": ("resource", NOTES),
+    "machine's call": ("resource", NOTES),
     "new token": ("resource", NOTES),
 }
 # How long to wait for the lists of all processes to show it.
@@ -49,7 +51,9 @@ class Measured:
 def measure(directory: Path, *, workers: int = 4, seconds: float = 1.0) -> Measured:
     """Start a server, load it, use the switch in the console twice, and go on asking."""
     wanted = f"identifier: {NOTES}\n"
-    configuration = world.configuration().replace(wanted, f"{wanted}    status_list: true\n")
+    configuration = world.configuration().replace(
+        wanted, f"{wanted}    status_list: true\n    decision_clients: [notes-server]\n"
+    )
     with (
         databases.database(directory, configuration) as url,
         processes.running(url, directory, workers=workers) as server,
@@ -101,6 +105,16 @@ def _requests(server: RunningGatehouse, families: list[dict[str, str]]) -> list[
     def is_active(token: str) -> bool:
         return server.introspect(token, RESOURCE_SERVER).get("active") is True
 
+    def is_allowed(token: str) -> bool:
+        asked = {
+            "subject": {"type": "token", "id": token},
+            "action": {"name": "tools/call", "properties": {"arguments": {}}},
+            "resource": {"type": "tool", "id": "search"},
+        }
+        answer = server.ask("POST", server.url("access/v1/evaluation"), json=asked, auth=RESOURCE_SERVER)
+        # Once its MCP server has ended, its client is named by none.
+        return answer.status_code == 200 and answer.json()["decision"] is True
+
     def refresh(family: dict[str, str]) -> bool:
         answer = server.refresh(family["refresh_token"])
         if answer.status_code == 200:
@@ -115,10 +129,12 @@ def _requests(server: RunningGatehouse, families: list[dict[str, str]]) -> list[
     calls: list[tuple[str, Callable[[], bool]]] = [
         ("new token", new_token),
         ("machine's introspection", lambda: is_active(machine["access_token"])),
+        ("machine's call", lambda: is_allowed(machine["access_token"])),
     ]
     for family in families:
         calls.append(("refresh", lambda family=family: refresh(family)))  # type: ignore[misc]
         calls.append(("introspection", lambda family=family: is_active(family["access_token"])))  # type: ignore[misc]
+        calls.append(("decision on a call", lambda family=family: is_allowed(family["access_token"])))  # type: ignore[misc]
     return calls
 
 
