@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from authz import audit
 from authz.approvals import access_requests
 from authz.audit import queries
 from authz.decisions import recorded_questions, rule_history
@@ -107,6 +108,11 @@ def _approvals(named: list[str], question: AccessQuestion) -> tuple[Approval, ..
 
 
 def _differences(event: AuditEvent, found: Explanation) -> list[str]:
+    if event.event == audit.Event.CALL_ALLOWED.value:
+        told = (
+            "It was allowed, and the replay does not allow it: of its arguments only those that may be shown are kept."
+        )
+        return [] if found.decision.effect is Outcome.ALLOW else [told]
     if not event.event.endswith(ISSUED):
         allowed_now = found.decision.effect is Outcome.ALLOW
         return ["It was refused, and the replay allows it."] if allowed_now else []

@@ -1,7 +1,8 @@
 """What the audit keeps of a decision, so that it can be replayed (authz/decisions/past_decisions.py)."""
 
+from authz import resources
 from authz.decisions.rules import cached_rules
-from authz.policy import Decision, facts_of
+from authz.policy import AccessQuestion, Decision, facts_of
 
 
 def traced(decision: Decision) -> dict[str, object]:
@@ -10,8 +11,15 @@ def traced(decision: Decision) -> dict[str, object]:
     if decision.approvals:
         found["approvals"] = decision.approvals
     if decision.question is not None:
-        found["ask"] = facts_of(decision.question, cached_rules().groups, cached_rules().members)
+        found["ask"] = facts_of(decision.question, cached_rules().groups, _kept_arguments(decision.question))
     return found
+
+
+def _kept_arguments(question: AccessQuestion) -> frozenset[str]:
+    """The members of a call's arguments that rules name and that the audit may have (`shown_arguments`). The others
+    are in no event, so a replay takes them as not known."""
+    server = resources.cached().get(question.resource) if question.tool else None
+    return cached_rules().members & set(resources.shown_arguments_of(server)) if server else frozenset()
 
 
 def facts_of_refusal(decision: Decision) -> dict[str, object]:
