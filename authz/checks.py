@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 
 from authz import registry
-from authz.conf import conf
+from authz.conf import as_called, conf
 from authz.limits import unnamed_proxies
 from authz.protocol import issuers
 
@@ -151,12 +151,14 @@ def signing_keys(app_configs: Any, databases: Any = None, **_: Any) -> list[Chec
         try:
             keys.signing_key(alg, time.time())
         except OAuthError:
-            messages.append(Error(f"there is no signing key for {alg}", hint="manage.py keys ensure", id="authz.E012"))
+            messages.append(
+                Error(f"there is no signing key for {alg}", hint=as_called("manage.py keys ensure"), id="authz.E012")
+            )
         except WrongKeyError:
             hint = "start with the key under which they were made, or name it in GATEHOUSE_SECRET_KEY_FALLBACKS"
             return [Error("GATEHOUSE_SECRET_KEY does not decrypt the signing keys", hint=hint, id="authz.E013")]
         except DatabaseError as error:
-            hint = "check DATABASE_URL; if tables are missing: manage.py migrate"
+            hint = as_called("check DATABASE_URL; if tables are missing: manage.py migrate")
             return [Error(f"the database does not answer: {error}", hint=hint, id="authz.E014")]
     return messages
 

@@ -99,6 +99,11 @@ def current() -> Conf:
     return read(settings.GATEHOUSE)
 
 
+def as_called(text: str) -> str:
+    """A sentence of ours with its commands as they are called here: `gatehouse …` where pip installed the server."""
+    return text.replace("manage.py ", "gatehouse ") if settings.IS_INSTALLED else text
+
+
 class _Current:
     """`conf.issuer` and so on, always from the current settings (tests override them)."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from authz.conf import as_called
 from authz.protocol.explanations import Explanation, ListPage, Place
 
 DOCUMENTS = ListPage("Metadata documents", "admin:cimd_document_changelist")
@@ -22,7 +23,7 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         Place.DOCUMENT,
     ),
     "cimd_document_refused": Explanation(
-        "The document was fetched and refused; `manage.py cimd inspect` says why.",
+        as_called("The document was fetched and refused; `manage.py cimd inspect` says why."),
         "Inspect the document: the page says what to change in it.",
         Place.DOCUMENT,
     ),

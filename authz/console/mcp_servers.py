@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from authz import keys
-from authz.conf import conf
+from authz.conf import as_called, conf
 from authz.configuration import resource_identifiers
 from authz.configuration.resources import MAX_SHOWN_ARGUMENTS
 from authz.console import protection
@@ -167,7 +167,9 @@ class ResourceForm(Form):
         if problem := resource_identifiers.problem_with(given, former=former):
             raise forms.ValidationError(f"It {problem}")
         if given != former and ProtectedResource.all_objects.filter(identifier=given).exclude(ended=None).exists():
-            raise forms.ValidationError("It was removed, and tokens named it. `manage.py apply` brings it back.")
+            raise forms.ValidationError(
+                as_called("It was removed, and tokens named it. `manage.py apply` brings it back.")
+            )
         return given
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from authz.conf import as_called
 from authz.evidence import archive_files, leaves, merkle, segments
 from authz.evidence.comparison import Sealed
 from authz.evidence.notes import Checkpoint, NoteError, Verifier, open_note
@@ -37,7 +38,7 @@ def inclusion(event_id: int, verifiers: Sequence[Verifier], archives: Path, note
     known = _known(sealed.start, checkpoint.size, archives)
     path = known.inclusion(index, checkpoint.size)
     if merkle.root_by_inclusion(sealed.hash_of(place), index, checkpoint.size, path) != checkpoint.root:
-        raise ProofError("the checkpoint is of another history: run `manage.py audit verify`")
+        raise ProofError(as_called("the checkpoint is of another history: run `manage.py audit verify`"))
     return {
         "format": FORMAT,
         "leaf": line.decode("ascii"),

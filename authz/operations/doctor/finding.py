@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from authz.conf import as_called
+
 ERROR, WARNING = "error", "warning"
 
 # The most objects that one finding names.
@@ -19,6 +21,9 @@ class Finding:
     about: str
     says: str
     do: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "do", as_called(self.do))
 
 
 Examination = Callable[[], Iterator[Finding]]
