@@ -88,6 +88,27 @@ WITHOUT_A_DATABASE = (
     "tests/cimd/test_client_identifier.py",
     "tests/cimd/test_metadata_document.py",
     "tests/cimd/test_trust.py",
+    # Files in, a file out.
+    "tests/conversion/",
+    # What a client, an issuer or a platform says, and what is said to it. The statements behind that are those of the
+    # plain cases (tests/grants, tests/xaa/test_jwt_bearer.py and their like), which run on both.
+    "tests/client_auth/test_client_assertions.py",
+    "tests/client_auth/test_client_secrets.py",
+    "tests/clients/test_identifiers.py",
+    "tests/consent/test_unticked_scopes.py",
+    "tests/endpoints/test_arrivals.py",
+    "tests/endpoints/test_retry_after.py",
+    "tests/xaa/test_exchange_targets.py",
+    "tests/xaa/test_public_clients.py",
+    "tests/xaa/test_said_groups.py",
+    "tests/xaa/test_set_up.py",
+    "tests/xaa/test_sign_in_client_attacks.py",
+    "tests/xaa/test_workload_issuers.py",
+    "tests/attacks/test_13_error_redirects.py",
+    "tests/attacks/test_30_other_clients_tokens.py",
+    "tests/attacks/test_33_disabled_flows.py",
+    "tests/attacks/test_37_whose_word.py",
+    "tests/attacks/test_xaa_confusion.py",
 )
 
 
