@@ -16,7 +16,7 @@ SERVER = ("notes-server", SERVER_SECRET)
 def server(**changes: Any) -> dict[str, Any]:
     """The Notes server's item of the configuration file, changed."""
     document = yaml.safe_load(world.configuration())
-    item = next(item for item in document["resources"] if item["identifier"] == NOTES)
+    item: dict[str, Any] = next(item for item in document["resources"] if item["identifier"] == NOTES)
     return item | {"decision_clients": ["notes-server"]} | changes
 
 

@@ -133,7 +133,8 @@ def test_access_evaluations(certified: PDP) -> None:
         answer = certified.post("evaluations", body).json()
         assert [int(one["decision"]) for one in answer["evaluations"]] == expected, name
     # c-3-4-2 and c-3-4-3
-    for more in ({}, {"evaluations": []}):
+    alone: list[dict[str, Any]] = [{}, {"evaluations": []}]
+    for more in alone:
         body = {"subject": ALICE, "action": READ, "resource": ONE, **more}
         assert certified.post("evaluations", body).json()["decision"] is True
 

@@ -44,7 +44,7 @@ rules:
   - {{name: No personal data without review, effect: require_approval, clients: ["*"], groups: ["*"],
      resources: ["{server}"], scopes: ["*"], labels: [pii]}}
 """
-PAY = ["pay_out", {"to": "DE12", "amount": 250, "note": "canary-5d0c"}]
+PAY: list[Any] = ["pay_out", {"to": "DE12", "amount": 250, "note": "canary-5d0c"}]
 PAGE = re.compile(r"http://\S+/account/requests/([0-9a-f-]{36})")
 DECISIONS = {"Python: fastmcp": "decide_with_fastmcp", "Python: the official SDK": "decide_with_python_sdk"}
 TOOL = '''
@@ -169,8 +169,8 @@ def test_held_approved_made_once_and_proven(running: Running, tmp_path: Path) ->
     assert proven_offline(running.gatehouse, made["id"], tmp_path)
     # Without a decision no call is made: the server's own client is suspended.
     running.gatehouse.manage("agents", "suspend", "pay-server", "--by", "olga")
-    [came] = running.call(["hello", {}])
-    assert "There is no decision on this call" in came["refused"]
+    [unasked] = running.call(["hello", {}])
+    assert "There is no decision on this call" in unasked["refused"]
 
 
 EVENTS = (
