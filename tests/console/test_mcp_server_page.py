@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.urls import reverse
 
 from authz.configuration import apply
 from authz.models import ProtectedResource, Rule
@@ -178,3 +179,31 @@ def test_one_that_is_checked_again_is_what_it_is_now(signed_in: Page, server: Mc
     latest = shown(signed_in, identifier=server.identifier).context["protection"]
     assert latest.level == "error"  # it has no metadata
     assert not any("anybody" in problem for problem in latest.problems), found
+
+
+def test_labels_and_tools_are_written_and_kept(signed_in: Page) -> None:
+    browser, row = signed_in("administrator"), ProtectedResource.objects.get(identifier=NOTES)
+    address = reverse("admin:authz_protectedresource_change", args=[row.pk])
+    page = browser.get(address)
+    forms = [page.context["adminform"].form, *page.context["inline_admin_formsets"][0].formset.forms]
+    management = page.context["inline_admin_formsets"][0].formset.management_form
+    sent = {
+        bound.html_name: bound.value()
+        for form in (*forms, management)
+        for bound in form
+        if bound.value() not in (None, "", False)
+    }
+    sent |= {"labels": "internal", "tools": "list_notes\npayroll_* payroll pii | Pay slips", "scopes-0-labels": "pii"}
+    assert browser.post(address, sent).status_code == 302
+    row.refresh_from_db()
+    tools = [
+        {"name": "list_notes", "labels": [], "description": ""},
+        {"name": "payroll_*", "labels": ["payroll", "pii"], "description": "Pay slips"},
+    ]
+    assert (row.labels, row.tools) == (["internal"], tools)
+    assert row.scopes.order_by("id")[0].labels == ["pii"]
+
+    form = browser.get(address).context["adminform"].form
+    assert form["tools"].value() == sent["tools"]
+    for wrong, told in (("*_all", "only at its end"), ("pay PII", "is not a label"), ("pay\npay", "Named twice: pay")):
+        assert told in browser.post(address, {**sent, "tools": wrong}).content.decode()
