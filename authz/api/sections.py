@@ -94,7 +94,9 @@ class Item(SectionView):
         return getattr(self.section, "SINGLE", False)
 
     def _given(self, request: Request) -> dict[str, Any]:
-        if not isinstance(request.data, dict) or request.META.get("CONTENT_LENGTH") in {None, "", "0"}:
+        # A PATCH without a body changes nothing; a PUT without one would give every member its default.
+        is_missing = request.method == "PUT" and request.META.get("CONTENT_LENGTH") in {None, "", "0"}
+        if is_missing or not isinstance(request.data, dict):
             raise Problem(400, "The body must be a JSON object.")
         # Additional members of an answer, such as warnings, may be sent back.
         ours = {*getattr(self.section, "ANNOTATIONS", ()), *({"rules"} if self._is_named_by_rules else ())}
