@@ -25,7 +25,7 @@ from authz.console.rules.naming import AsksAboutRules, settle
 from authz.console.servers import page
 from authz.console.servers.steps import rule_url
 from authz.console.site import console
-from authz.console.widgets import resource_check, snippets
+from authz.console.widgets import decision_snippets, resource_check, snippets
 from authz.console.widgets.display import chip, count, foreign
 from authz.console.widgets.fields import AgentsField, ApproversField, PeopleField, PersonField, ShownField, with_count
 from authz.console.widgets.tool_fields import LabelsField, ToolsField
@@ -337,20 +337,22 @@ class ResourceAdmin(AsksAboutRules):
         may_check = request.user.has_perm("authz.change_protectedresource") or request.user.pk in row.owner_keys()
         if request.method == "POST" and may_check:
             checked = protection.check(row, names, person(request))
+        values = snippets.Values(
+            issuer=conf.issuer,
+            jwks_uri=conf.endpoint("jwks"),
+            identifier=row.identifier,
+            algorithm=row.access_token_signing_alg,
+            scopes=names,
+        )
+        asking = row.decision_clients.order_by("client_id").values_list("client_id", flat=True).first() or ""
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": f"Protect {row.name}",
             "row": row,
-            "snippets": snippets.protect(
-                snippets.Values(
-                    issuer=conf.issuer,
-                    jwks_uri=conf.endpoint("jwks"),
-                    identifier=row.identifier,
-                    algorithm=row.access_token_signing_alg,
-                    scopes=names,
-                )
-            ),
+            "snippets": snippets.protect(values),
+            "middlewares": decision_snippets.deciding(values, asking),
+            "asking": asking,
             "metadata_address": snippets.metadata_address(row.identifier),
             "findings": checked,
             "is_protected": bool(checked) and all(finding.level != "error" for finding in checked or ()),

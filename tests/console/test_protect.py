@@ -1,16 +1,20 @@
 """“Protect your server”: code with real values, and what is wrong with a server's metadata."""
 
 import ast
+import html
 from unittest.mock import patch
 
 import pytest
 from django.urls import reverse
 
 from authz import outbound, registry
+from authz.conf import conf
 from authz.console.widgets import charts, display
+from authz.console.widgets.decision_snippets import deciding
 from authz.console.widgets.resource_check import findings
 from authz.console.widgets.snippets import Values, metadata_address, protect
-from authz.models import ProtectedResource
+from authz.models import Client, ProtectedResource
+from demo.processes import ROOT
 from tests.console.conftest import Page
 from tests.support.world import NOTES
 
@@ -42,6 +46,30 @@ def test_each_snippet_names_the_real_values(snippet: object) -> None:
 @pytest.mark.parametrize("snippet", protect(VALUES)[:2], ids=lambda snippet: snippet.title)
 def test_the_python_parses(snippet: object) -> None:
     ast.parse(snippet.code)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["decide_with_fastmcp", "decide_with_python_sdk"])
+def test_a_server_that_asks_before_each_call_copies_the_file_and_its_lines(name: str) -> None:
+    [shown] = [one for one in deciding(VALUES, "payments-server") if one.name == f"{name}.py"]
+
+    assert shown.code == (ROOT / "examples" / shown.name).read_text()
+    assert f"from {name} import Decisions" in shown.lines
+    assert f'Decisions("{VALUES.issuer}", "payments-server", "YOUR_CLIENT_SECRET")' in shown.lines
+    ast.parse(shown.lines)
+
+
+def test_who_asks_for_decisions_is_filled_in(signed_in: Page) -> None:
+    row = ProtectedResource.objects.get(identifier=NOTES)
+    address, browser = reverse("admin:authz_protectedresource_protect", args=[row.pk]), signed_in("auditor")
+
+    assert "No client may ask yet" in browser.get(address).content.decode()
+    row.decision_clients.set([Client.objects.get(client_id="nightly-report")])
+    page = html.unescape(browser.get(address).content.decode())
+
+    assert "No client may ask yet" not in page
+    assert f'Decisions("{conf.issuer}", "nightly-report", "YOUR_CLIENT_SECRET")' in page
+    for name in ("decide_with_fastmcp.py", "decide_with_python_sdk.py"):
+        assert (ROOT / "examples" / name).read_text() in page
 
 
 GOOD = {

@@ -72,7 +72,12 @@ def test_the_wheel_has_everything_that_the_server_reads_and_nothing_else(wheel: 
         for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    ours |= {f"authz/{path.relative_to(ROOT)}" for path in (ROOT / "templates").rglob("*") if path.is_file()}
+    ours |= {
+        f"authz/{path.relative_to(ROOT)}"
+        for folder in ("templates", "examples")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
     assert shipped == ours
     assert wheel.name == f"gatehouse-{__version__}-py3-none-any.whl"
 

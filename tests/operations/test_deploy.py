@@ -39,7 +39,7 @@ def test_the_image_is_built_from_a_wheel_with_every_app_of_ours() -> None:
     dockerfile, project = (DEPLOY / "Dockerfile").read_text(), tomllib.loads((ROOT / "pyproject.toml").read_text())
     ours = sorted(apps.parent.name for apps in ROOT.glob("*/apps.py"))
     assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ours
-    assert all(f"COPY {folder} " in dockerfile for folder in [*ours, "templates"])
+    assert all(f"COPY {folder} " in dockerfile for folder in [*ours, "templates", "examples"])
     assert "pip wheel --no-deps --no-build-isolation --no-index" in dockerfile
 
 
