@@ -25,7 +25,7 @@ from authz.console.rules.naming import AsksAboutRules, settle
 from authz.console.servers import page
 from authz.console.servers.steps import rule_url
 from authz.console.site import console
-from authz.console.widgets import decision_snippets, resource_check, snippets
+from authz.console.widgets import calls, decision_snippets, resource_check, snippets
 from authz.console.widgets.display import chip, count, foreign
 from authz.console.widgets.fields import AgentsField, ApproversField, PeopleField, PersonField, ShownField, with_count
 from authz.console.widgets.tool_fields import LabelsField, ToolsField
@@ -317,6 +317,7 @@ class ResourceAdmin(AsksAboutRules):
         if request.user.has_perm("authz.view_rule"):
             who = f"{reverse('admin:who_reaches')}?{urlencode({'resource': obj.identifier})}"
             tools.append(Tool("Who reaches it", who))
+        tools += calls.link(request, resource=obj.identifier)
         return tools
 
     def cut_off_as(self, obj: ProtectedResource) -> tuple[str, str] | None:

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 
 from authz.audit import headlines
-from authz.console.widgets import display, reasons, sentences
+from authz.console.widgets import calls, display, reasons, sentences
 from authz.console.widgets.shown import shown
 from authz.console.widgets.toolbar import Tool, Toolbar, arranged
 from authz.models import AuditEvent, User
@@ -27,6 +27,12 @@ def when(moment: datetime | None) -> SafeString | str:
 @register.filter
 def headline(event: str) -> str:
     return headlines.headline(event)
+
+
+@register.filter
+def told(event: AuditEvent) -> str:
+    """An event in a few words; a call of a tool with the tool's name."""
+    return calls.sentence(event)
 
 
 @register.filter

@@ -23,7 +23,7 @@ from authz.console.audit import event_history
 from authz.console.model_admin import ConsoleAdmin, person
 from authz.console.navigation import Place
 from authz.console.site import console
-from authz.console.widgets import names
+from authz.console.widgets import calls, names
 from authz.console.widgets.toolbar import Tool
 from authz.database import configuration_cache
 from authz.models import AuditEvent, Authorization, Client, User
@@ -171,6 +171,7 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
             found.append(Tool("Connect", url, in_menu=obj.status != Status.PENDING))
         if request.user.has_perm(ASK) and obj.status == Status.APPROVED:
             found.append(Tool("Ask for access", reverse("admin:authz_client_ask", args=[obj.pk]), in_menu=True))
+        found += calls.link(request, client_id=obj.client_id, in_menu=True)
         if secret.may_make_secret(request, obj):
             found.append(Tool("New secret", reverse("admin:authz_client_secret", args=[obj.pk]), in_menu=True))
         return found

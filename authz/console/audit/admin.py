@@ -15,6 +15,7 @@ from django.urls import URLPattern, path, reverse
 from authz import audit
 from authz.audit import queries
 from authz.console.audit import saved_views
+from authz.console.audit.call_filters import CallsFilter, LabelFilter, ToolFilter
 from authz.console.audit.columns import AuditColumns, add_names
 from authz.console.audit.event_page import facts
 from authz.console.audit.export import export
@@ -55,9 +56,11 @@ class AuditAdmin(AuditColumns, ReadOnlyAdmin):
     change_form_template = "console/audit_event.html"
     list_display = ("at", "what", "agent", "acts_for", "server", "origin")
     list_display_links = ("what",)
-    list_filter = (PeriodFilter, OutcomeFilter, EventFilter, ReasonFilter, ServerFilter)
+    list_filter = (
+        PeriodFilter, OutcomeFilter, EventFilter, ReasonFilter, ServerFilter, CallsFilter, ToolFilter, LabelFilter
+    )  # fmt: skip
     search_fields = ("client_id",)
-    search_help_text = "client:… person:… reason:… authorization:… request_id:… or an exact id"
+    search_help_text = "client:… person:… tool:… label:… reason:… authorization:… request_id:… or an exact id"
     sortable_by = ()
     ordering = ("-id",)
     # Exact filters that links from other pages use.

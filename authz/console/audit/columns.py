@@ -7,8 +7,8 @@ from django.contrib import admin
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authz.audit.headlines import headline
-from authz.console.widgets import names
+from authz.audit.calls import CALLS
+from authz.console.widgets import calls, names
 from authz.console.widgets.display import chip
 from authz.models import AuditEvent
 
@@ -18,13 +18,15 @@ GRANT_PREFIX = "urn:ietf:params:oauth:grant-type:"
 
 def add_names(events: Sequence[Any]) -> None:
     """Add the names of agents, people and MCP servers to the rows of a page."""
-    agents = names.of_agents(event.client_id for event in events)
+    reporters = [str(event.detail.get("reported_by", "")) for event in events]
+    agents = names.of_agents([*(event.client_id for event in events), *reporters])
     people = names.of_people(event.subject for event in events)
     servers = names.of_servers(event.resource for event in events)
     for event in events:
         event.agent_name = agents.get(event.client_id, "")
         event.person_name = people.get(event.subject, "")
         event.server_name = servers.get(event.resource, "")
+        event.called = agents
 
 
 def _named(value: str, name: str) -> SafeString | str:
@@ -39,6 +41,7 @@ def _in_short(event: AuditEvent) -> SafeString:
     detail = event.detail
     told = [detail.get(key) for key in ("grant_type", "scope", "kind", "name", "by")]
     parts = [value.removeprefix(GRANT_PREFIX) for value in told if isinstance(value, str) and value]
+    parts += [str(label) for label in detail.get("labels", ())] if event.event in CALLS else []
     return format_html('<bdi class="foreign one-line">{}</bdi>', " · ".join(parts[:3]))
 
 
@@ -50,10 +53,10 @@ class AuditColumns:
         return format_html('<time datetime="{}">{}</time>', event.time.isoformat(), f"{event.time:%Y-%m-%d %H:%M:%S}")
 
     @admin.display(description="event")
-    def what(self, event: AuditEvent) -> SafeString:
+    def what(self, event: Any) -> SafeString:
         reason = format_html(" {}", chip(event.reason.replace("_", " "), "bad")) if event.reason else ""
         code = format_html('<code class="soft small">{}</code>', event.event)
-        told = headline(event.event)
+        told = calls.sentence(event, event.called)
         return format_html('{}{} {}<span class="sub">{}</span>', told, reason, code, _in_short(event))
 
     @admin.display(description="agent")

@@ -40,7 +40,8 @@ def chapters(events: Sequence[AuditEvent]) -> list[Chapter]:
         same: dict[tuple[Any, ...], list[AuditEvent]] = {}
         for event in run:
             # What has no agent is told each by itself: a change of configuration is like no other.
-            key = (event.client_id, event.subject, event.resource, str(event.detail.get("scope", "")))
+            same_detail = tuple(str(event.detail.get(name, "")) for name in ("scope", "tool", "decision"))
+            key = (event.client_id, event.subject, event.resource, *same_detail)
             same.setdefault(key if event.client_id else (event.pk,), []).append(event)
         told += [Chapter(tuple(found)) for found in same.values()]
     return told

@@ -21,12 +21,13 @@ from authz.models import SavedView
 # What a view keeps of an address: neither a page nor anything that Django does not search by.
 KEPT = (
     "q", "event", "period", "outcome", "client_id", "subject", "resource", "authorization", "reason", "time__gte",
-    "time__lt", "detail__grant_type",
+    "time__lt", "detail__grant_type", "calls", "tool", "label",
 )  # fmt: skip
 MAX_VIEWS = 50
 GIVEN = (
     ("Refused today", "outcome=refused&period=24h"),
     ("Tokens today", "event=token%3Aaccess%3Aissued&period=24h"),
+    ("Calls today", "calls=all&period=24h"),
     ("Who signed in", "event=person%3Asession%3Astarted"),
     ("What was changed", "event=configuration%3Aobject%3Achanged"),
 )

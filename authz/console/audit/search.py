@@ -9,7 +9,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from authz.audit import queries
+from authz.audit import calls, queries
 from authz.console.widgets import names, timeline
 from authz.models import AuditEvent, User
 from authz.protocol.numbers import number
@@ -24,6 +24,8 @@ EXACT_WORDS = {
     "time__gte": "From",
     "time__lt": "Until",
     "detail__grant_type": "Grant",
+    "tool": "Tool",
+    "label": "Label",
     "id__lte": "Up to event",
 }
 
@@ -58,7 +60,7 @@ def column_and_value(word: str) -> tuple[str, str]:
     column = {"client": "client_id", "person": "subject"}.get(name, name)
     if column == "subject" and value and (known := User.objects.filter(username=value).first()):
         return column, str(known.subject)
-    if colon and column in {*queries.INDEXED, "resource", "event", "request_id", "address"}:
+    if colon and column in {*queries.INDEXED, "resource", "event", "request_id", "address", "tool", "label"}:
         return column, value
     return ("event", word) if word in queries.event_names() else ("", word)
 
@@ -67,7 +69,7 @@ def exact_filters(request: HttpRequest, names_of: Sequence[str], changelist: Cha
     """What the address asks for and no filter above the list shows: (in words, value, the address without it)."""
     filters = {spec.parameter_name: spec for spec in changelist.filter_specs}  # type: ignore[attr-defined]
     asked = {key: str(value) for key, value in request.GET.items() if key in names_of and value}
-    for key in ("reason", "resource"):
+    for key in ("reason", "resource", "tool", "label"):
         if key in asked and asked[key] in {str(value) for value, _ in filters[key].lookup_choices}:  # type: ignore[attr-defined]
             del asked[key]
     known = names.of_agents([asked.get("client_id", "")]) | names.of_people([asked.get("subject", "")])
@@ -123,6 +125,10 @@ def matching(events: QuerySet[AuditEvent], term: str) -> QuerySet[AuditEvent]:
             events = queries.about(column, value, events)
         elif column == "event":
             events = queries.of_event(value, events)
+        elif column == "tool":
+            events = calls.of_tool(events, value)
+        elif column == "label":
+            events = calls.with_label(events, value)
         elif column:
             events = events.filter(**{column: value})
         else:

@@ -18,6 +18,7 @@ from authz.console.navigation import Place
 from authz.console.people import invite, page, second_factors
 from authz.console.rules.naming import AsksAboutRules, settle
 from authz.console.site import console
+from authz.console.widgets import calls
 from authz.console.widgets.display import chip, foreign, when
 from authz.console.widgets.toolbar import Tool
 from authz.models import User
@@ -117,6 +118,7 @@ class PersonAdmin(ConsoleAdmin):
             found.append(Tool("Invite", reverse("admin:authz_user_invite", args=[obj.pk]), ""))
         if request.user.has_perm("authz.view_auditevent"):
             found.append(Tool("Event history", f"{reverse('admin:story')}?subject={obj.subject}"))
+        found += calls.link(request, subject=str(obj.subject))
         return found
 
     def response_add(self, request: HttpRequest, obj: User, post_url_continue: str | None = None) -> HttpResponse:
