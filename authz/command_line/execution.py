@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
+from django.contrib import admin
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import (
     BaseCommand,
@@ -46,6 +47,8 @@ class Utility(ManagementUtility):
             command.create_parser = with_examples  # type: ignore[method-assign]
             without_class_names: Any = partial(_run, command)
             command.run_from_argv = without_class_names  # type: ignore[method-assign]
+        if type(command).__module__.startswith("django."):
+            admin.autodiscover()  # its own commands, such as `check`, look at the pages, too
         return command
 
 

@@ -143,12 +143,22 @@ def test_an_empty_server_says_what_it_needs_first(db: None) -> None:
     assert "You are the only person here" in page
 
 
-def test_every_page_is_registered_when_django_has_started_whatever_is_imported_next() -> None:
+def test_every_page_is_registered_when_the_urls_are_loaded_and_djangos_check_sees_them_all() -> None:
     # System checks run in no order of theirs: the admin's may come before anybody has imported the URLs.
-    script = (
-        "import django; django.setup(); from authz.console.site import console; from authz.models import Rule, User;"
-        " print(console.is_registered(User) and console.is_registered(Rule))"
-    )
+    script = """
+import sys
+from authz.command_line import main
+from django.core.management.base import BaseCommand
+
+def look(*_, **__):
+    from authz.console.site import console
+    from authz.models import Rule, User
+    print(console.is_registered(User) and console.is_registered(Rule))
+
+BaseCommand.check = look
+sys.argv = ["manage.py", "check"]
+main()
+"""
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "authz.settings"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
