@@ -4,7 +4,9 @@ and those for actions that a person may not do.
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
+from django.core.exceptions import SuspiciousOperation
 from django.db import Error as DatabaseFailure
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -68,8 +70,11 @@ def _owners(request: HttpRequest) -> Sequence[str]:
     kwargs, name = (found.kwargs, found.url_name or "") if found else ({}, "")
     if name.startswith("authz_protectedresource_"):
         return contacts.owners_of(str(kwargs.get("pk") or kwargs.get("object_id") or ""), "")
-    is_resource = kwargs.get("kind") == "resource"
-    return contacts.owners_of("", request.GET.get("id" if is_resource else "resource", "")[:1024])
+    asked = "id" if kwargs.get("kind") == "resource" else "resource"
+    # An address with more fields than Django reads is refused, too, but this page is already a refusal.
+    with suppress(SuspiciousOperation):
+        return contacts.owners_of("", request.GET.get(asked, "")[:1024])
+    return ()
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
