@@ -94,7 +94,7 @@ def test_from_an_empty_server_to_a_protected_one_with_an_agent(arrive: Arrive, t
 
     # Protect it
     hand.press("Protect it")
-    code = page.get_by_label("Python: fastmcp").inner_text()
+    code = page.get_by_label("Python: fastmcp", exact=True).inner_text()
     with running(code, identifier, tmp_path):
         hand.press("Check it now", "button")
         expect(page.locator(".note.good", has_text="Without a token it answers 401")).to_be_visible()
@@ -149,7 +149,7 @@ def test_a_server_that_answers_anybody_is_said_in_red_on_a_phone(arrive: Arrive,
     expect(page.get_by_text("It has no scope yet")).to_be_visible()
     assert someone.overflow() == 0
     page.get_by_role("link", name="Protect it", exact=True).tap()
-    code = page.get_by_label("Python: fastmcp").inner_text().replace(", auth=auth)", ")")
+    code = page.get_by_label("Python: fastmcp", exact=True).inner_text().replace(", auth=auth)", ")")
     (tmp_path / "server.py").write_text(code)
     command, log = [str(environments.python("mcp2")), "server.py"], tmp_path / "server.log"
     with Server(name="open", command=command, ready=identifier, log=log, env=environment(), cwd=tmp_path):
