@@ -206,6 +206,7 @@ GATEHOUSE = {
     "API_PARTS": ["cimd.api", "xaa.api"],
     "REASON_EXPLANATIONS": [
         "authz.audit.explanations",
+        "authz.endpoints.decision_point.explanations",
         "authz.api.framework.explanations",
         "cimd.explanations",
         "xaa.explanations",

@@ -13,7 +13,6 @@ SERVERS = ListPage("MCP servers", "admin:authz_protectedresource_changelist")
 REQUESTS = ListPage("Access requests", "admin:authz_accessrequest_changelist")
 KEYS = ListPage("Signing keys", "admin:authz_signingkey_changelist")
 PEOPLE = ListPage("People", "admin:authz_user_changelist")
-PLANS = ListPage("Plans", "admin:authz_configurationplan_changelist")
 HEALTH = ListPage("Health", "admin:index")
 
 EXPLANATIONS: Mapping[str, Explanation] = {
@@ -29,57 +28,6 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "Have the agent’s HTTP library encode the form.",
     ),
     "body_too_large": Explanation("The body is larger than 64 KiB.", "Send fewer or shorter parameters."),
-    "json_malformed": Explanation(
-        (
-            "The body is not a JSON object that can be read in one way only: duplicate names, numbers "
-            "that a reader would round, half a surrogate pair, nesting; `detail` says what."
-        ),
-        "Send well-formed JSON without duplicate names, and long numbers as texts.",
-    ),
-    "evaluation_malformed": Explanation(
-        "The request is not as AuthZEN describes it; `detail` names the member.",
-        "Correct the member that the detail names.",
-    ),
-    "decisions_not_allowed": Explanation(
-        "The client authenticated, but no MCP server names it in `decision_clients`.",
-        "Name the client in `decision_clients` of the MCP server that it asks for.",
-        SERVERS,
-    ),
-    "denial_binding_wrong": Explanation(
-        "An access request does not belong to a denial of this very call, or came more than ten minutes after it.",
-        "Evaluate the call again, and submit its `binding_token` with the same subject, action and resource.",
-    ),
-    "token_not_live": Explanation(
-        (
-            "The access token is unknown, expired, ended, no longer allowed as a whole, or for an MCP "
-            "server that the caller may not ask about."
-        ),
-        "Look at the story of the authorization. For a token of another MCP server, check who sent it there.",
-        Place.STORY,
-    ),
-    "call_without_scope": Explanation(
-        "The MCP server says that the call needs a scope which the token does not have.",
-        "The agent has to ask for the scope, and the person has to consent.",
-        Place.STORY,
-    ),
-    "call_denied": Explanation(
-        "The rules do not allow this call; the event has the rules and the question.",
-        "Ask “Why?” on the event’s page. If the call should be allowed, change the rule that it names.",
-        Place.STORY,
-    ),
-    "call_waits": Explanation(
-        "A rule requires an approval of this call, and there is none, or it was used.",
-        "The MCP server asks for an approval; decide the access request.",
-        REQUESTS,
-    ),
-    "call_step_up": Explanation(
-        "The rules allow this call only after another sign-in.",
-        "The person signs in again, as the rule asks.",
-    ),
-    "call_unknown": Explanation(
-        "The request names neither a tool nor a method of MCP that is known.",
-        "Send *tools/call* with a resource of type `tool`.",
-    ),
     "duplicate_parameter": Explanation("A parameter was sent twice; `detail` names it.", "Send each parameter once."),
     "missing_parameter": Explanation(
         "A required parameter is missing; `detail` names it.", "Send the parameter that the detail names."
@@ -390,14 +338,6 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "A link of an invitation was forged, used, replaced, taken back or too old; `detail` says which.",
         "Invite the person anew, from the person’s page. Many unknown ones from one address are an attempt to guess.",
         PEOPLE,
-    ),
-    "plan_unusable": Explanation(
-        (
-            "A plan of the configuration was used before, waits for an approval, has expired, is the approver’s own, "
-            "or would do something else by now; `detail` says which."
-        ),
-        "Read the plan’s page. Where the configuration has changed since, plan the file again.",
-        PLANS,
     ),
     "credentials_wrong": Explanation(
         "A wrong name or password at the sign-in page, or a wrong password at a repeated sign-in.",

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from authz.audit.explanations import SERVERS
-from authz.protocol.explanations import Explanation, Place
+from authz.protocol.explanations import Explanation, ListPage, Place
+
+PLANS = ListPage("Plans", "admin:authz_configurationplan_changelist")
 
 EXPLANATIONS: Mapping[str, Explanation] = {
     "api_token_invalid": Explanation(
@@ -45,5 +47,13 @@ EXPLANATIONS: Mapping[str, Explanation] = {
             "row)."
         ),
         "Open the list again without the query.",
+    ),
+    "plan_unusable": Explanation(
+        (
+            "A plan of the configuration was used before, waits for an approval, has expired, is the approver’s own, "
+            "or would do something else by now; `detail` says which."
+        ),
+        "Read the plan’s page. Where the configuration has changed since, plan the file again.",
+        PLANS,
     ),
 }
