@@ -7,10 +7,13 @@ Each is made once, and again when its lock file changes. Only `make interop`, `m
 `make site` and CI come here.
 """
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,15 +26,16 @@ def python(line: str) -> Path:
     """The interpreter that has `mcp` of a line ("mcp1" or "mcp2"), mutmut ("mutants") or Sphinx ("docs")."""
     home, lock = ROOT / f".venv-{line}", ROOT / f"requirements/{LOCKS[line]}.txt"
     interpreter = home / "bin/python"
-    if not _made(home, lock):
-        shutil.rmtree(home, ignore_errors=True)
-        _run(sys.executable, "-m", "venv", "--without-pip", str(home))
-        # The lock file is complete. If pip resolved dependencies, it would look for `pydantic[email]` besides the
-        # `pydantic` that is pinned, find a newer one, and give up.
-        pip = (sys.executable, "-m", "pip", "--python", str(interpreter), "install")
-        quietly = ("--quiet", "--disable-pip-version-check", "--no-compile")
-        _run(*pip, *quietly, "--no-deps", "--require-hashes", "-r", str(lock))
-        _remember(home, lock)
+    with _one_at_a_time():
+        if not _made(home, lock):
+            shutil.rmtree(home, ignore_errors=True)
+            _run(sys.executable, "-m", "venv", "--without-pip", str(home))
+            # The lock file is complete. If pip resolved dependencies, it would look for `pydantic[email]` besides the
+            # `pydantic` that is pinned, find a newer one, and give up.
+            pip = (sys.executable, "-m", "pip", "--python", str(interpreter), "install")
+            quietly = ("--quiet", "--disable-pip-version-check", "--no-compile")
+            _run(*pip, *quietly, "--no-deps", "--require-hashes", "-r", str(lock))
+            _remember(home, lock)
     return interpreter
 
 
@@ -40,9 +44,10 @@ def node() -> Path:
     Raises RuntimeError for an older one.
     """
     home, lock = JAVASCRIPT / "node_modules", JAVASCRIPT / "package-lock.json"
-    if not _made(home, lock):
-        _run("npm", "ci", "--silent", cwd=JAVASCRIPT)
-        _remember(home, lock)
+    with _one_at_a_time():
+        if not _made(home, lock):
+            _run("npm", "ci", "--silent", cwd=JAVASCRIPT)
+            _remember(home, lock)
     locked = sorted(home.glob("node-linux-*/bin/node"))
     if locked:
         return locked[0]
@@ -57,6 +62,14 @@ def node() -> Path:
 def _major(installed: str) -> int:
     version = subprocess.run([installed, "--version"], capture_output=True, text=True, check=True).stdout
     return int(version.removeprefix("v").partition(".")[0])
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Processes of one test run ask for the same environment at once."""
+    with Path(__file__).open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def _stamp(home: Path) -> Path:
