@@ -109,7 +109,7 @@ def database(url: str) -> dict[str, Any]:
     scheme = url.partition(":")[0] if "://" in url else ""
     if scheme not in DATABASE_SCHEMES:
         raise ImproperlyConfigured(
-            "DATABASE_URL must be sqlite:///absolute/path or postgres://user:password@host:5432/name"
+            "DATABASE_URL must be sqlite:////absolute/path or postgres://user:password@host:5432/name"
             f"{nearest(scheme, DATABASE_SCHEMES)}"
         )
     try:

@@ -28,12 +28,12 @@ WRONG = {
     ),
     "a misspelt database": (
         {"DATABASE_URL": "postgress://gatehouse:s3cret@db/gatehouse"},
-        "Settings: DATABASE_URL must be sqlite:///absolute/path or postgres://user:password@host:5432/name;"
+        "Settings: DATABASE_URL must be sqlite:////absolute/path or postgres://user:password@host:5432/name;"
         " did you mean postgres?\n",
     ),
     "a path for a database": (
         {"DATABASE_URL": "/srv/gatehouse.sqlite3"},
-        "Settings: DATABASE_URL must be sqlite:///absolute/path or postgres://user:password@host:5432/name\n",
+        "Settings: DATABASE_URL must be sqlite:////absolute/path or postgres://user:password@host:5432/name\n",
     ),
     "a password with a slash": (
         {"DATABASE_URL": "postgres://gatehouse:s3/cret@db:5432/gatehouse"},
