@@ -1,5 +1,6 @@
 """`/plans`: a change of the configuration that another person approves before it is applied."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -33,7 +34,7 @@ from authz.conf import conf
 from authz.configuration import plan_approvers, plan_files, plans
 from authz.configuration.plan_files import PlanRefused
 from authz.configuration.plan_items import plan_as_item
-from authz.models import ConfigurationPlan, User
+from authz.models import ConfigurationPlan
 from authz.sign_in.roles import CONFIGURE, DECIDE_PLANS, PLAN
 
 STATUSES = (*ConfigurationPlan.Status.values, "expired")
@@ -124,6 +125,7 @@ class Plan(ApiView):
 
 
 class Decision(ApiView):
+    decide: Callable[..., None]
     requires = {"POST": DECIDE_PLANS}
     takes = {"POST": mapping(comment=TEXT)}
     answers = {"POST": PLAN_ITEM}
@@ -137,7 +139,7 @@ class Decision(ApiView):
             raise Problem(403, "Only a person may decide plans.")
         plan = found(pk)
         try:
-            self.decide(plan, by, comment, now)
+            self.decide(plan, by=by, comment=comment, now=now)
         except plan_approvers.NotYours as refused:
             problem = Problem(403, str(refused))
             problem.is_recorded = True
@@ -146,22 +148,17 @@ class Decision(ApiView):
             raise Problem(409, str(refused)) from None
         return Response(plan_as_item(plan, now))
 
-    def decide(self, plan: ConfigurationPlan, by: User, comment: str, now: datetime) -> None:
-        raise NotImplementedError
-
 
 class Approve(Decision):
     """Approve a plan: an administrator who did not make it, and who owns none of the agents that it approves."""
 
-    def decide(self, plan: ConfigurationPlan, by: User, comment: str, now: datetime) -> None:
-        plans.approve(plan, by=by, comment=comment, now=now)
+    decide = staticmethod(plans.approve)
 
 
 class Decline(Decision):
     """Decline a plan, or withdraw one's own, until it is applied."""
 
-    def decide(self, plan: ConfigurationPlan, by: User, comment: str, now: datetime) -> None:
-        plans.decline(plan, by=by, comment=comment, now=now)
+    decide = staticmethod(plans.decline)
 
 
 class Apply(ApiView):

@@ -12,6 +12,7 @@ and leaves, and begins again when the errand is over (authz/outbound/errands.py)
 **Waiting places.** A request that cannot begin again, such as the redirect back from a person's issuer, takes a waiting
 place before it waits for the network. Two threads of each process are reserved for requests that do not wait, so slow
 hosts cannot occupy all threads, however many clients make this server fetch from them (attack 10).
+
 **Threads that compute.** Python runs one thread of a process at a time. Six that compute leave the event-loop thread a
 seventh of the time, and on SQLite each of them keeps the write lock while it waits for its turn to compute. There, two
 at a time work on pages; the others begin when one of these has ended or waits for the network, or after a quarter of a
@@ -68,8 +69,6 @@ _parties: Counter[str] = Counter()
 _parties_lock = threading.Lock()
 _party: ContextVar[str] = ContextVar("party", default="")
 _place: ContextVar[_Place] = ContextVar("place", default=_Place.OUTSIDE)
-
-
 _computing: ContextVar[bool] = ContextVar("computing", default=False)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from authz.configuration import apply
+from authz.endpoints.decision_point import decided
 from authz.models import AuditEvent
 from tests.decision_point.conftest import PDP, configure
 from tests.support import world
@@ -75,6 +76,23 @@ def test_the_people_who_may_call(gatehouse: World, pdp: PDP, token: str) -> None
     assert found(pdp, "subject", body)["results"] == everyone[1:]
     body["page"]["token"] = "x"
     assert pdp.post("search/subject", body).status_code == 400
+
+
+def test_a_far_page_evaluates_nothing_of_those_before_it(
+    gatehouse: World, pdp: PDP, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = list[object]()
+    judge = decided.judge
+    monkeypatch.setattr(decided, "judge", lambda asked, caller: judged.append(asked) or judge(asked, caller))
+    body = {
+        "action": {"name": "tools/call", "properties": {"arguments": {}}},
+        "resource": {"type": "tool", "id": "search"},
+        "page": {"token": "1000"},
+    }
+    assert found(pdp, "subject", body | {"subject": {"type": "user"}})["results"] == []
+    assert found(pdp, "resource", body | {"subject": {"type": "token", "id": token}})["results"] == []
+    assert found(pdp, "action", body | {"subject": {"type": "token", "id": token}})["results"] == []
+    assert not judged
 
 
 def test_a_caller_learns_nothing_of_other_servers_and_no_names_without_leave(pdp: PDP, token: str) -> None:

@@ -6,7 +6,6 @@ and the tools that the organisation has described. Nothing that isn't its own is
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from django.urls import path
@@ -32,7 +31,8 @@ def _searching(wanted: str, found: Any) -> Any:
         caller = authenticated(request, body)
         try:
             asked = authzen.search(body, wanted)
-            results, following = _page(asked, found(asked, caller))
+            start = _start(asked)
+            results, following = _page(asked, start, found(asked, caller, start))
         except MalformedError as problem:
             raise malformed(problem) from None
         audit.record(
@@ -45,17 +45,21 @@ def _searching(wanted: str, found: Any) -> Any:
     return search
 
 
-def _page(asked: Search, candidates: Iterable[dict[str, Any] | None]) -> tuple[list[dict[str, Any]], str]:
-    """The results of one page, and the token of the next one; "" where there is none.
-
-    Each candidate that isn't allowed is None: a token is a position among all of them.
-    """
+def _start(asked: Search) -> int:
+    """Where the page begins: its token is a position among all candidates."""
     start = number(asked.token or "0", most=10**9)
     if start is None:
         raise MalformedError("page.token", "is not one of ours")
+    return start
+
+
+def _page(asked: Search, start: int, candidates: Iterable[dict[str, Any] | None]) -> tuple[list[dict[str, Any]], str]:
+    """The results of one page, and the token of the next one; "" where there is none.
+
+    `candidates` are evaluated one by one, from `start` on, and those that aren't allowed are None.
+    """
     results: list[dict[str, Any]] = []
-    position = start
-    for position, candidate in enumerate(islice(candidates, start, None), start + 1):
+    for position, candidate in enumerate(candidates, start + 1):
         if candidate is not None and candidate not in results:
             results.append(candidate)
         if len(results) >= asked.limit or position - start >= MAX_EVALUATED:
@@ -63,7 +67,7 @@ def _page(asked: Search, candidates: Iterable[dict[str, Any] | None]) -> tuple[l
     return results, ""
 
 
-def _subjects(asked: Search, caller: Caller) -> Iterator[dict[str, Any] | None]:
+def _subjects(asked: Search, caller: Caller, start: int) -> Iterator[dict[str, Any] | None]:
     """> any result from a Search API, when subsequently used in an Access Evaluation API call, SHOULD result in a
     > "decision": true response
     """
@@ -75,7 +79,8 @@ def _subjects(asked: Search, caller: Caller) -> Iterator[dict[str, Any] | None]:
         return
     rows = Authorization.objects.filter(resource=server, revoked=None).select_related("client", "user")
     rows = rows.exclude(user=None) if asked.question.subject.type == USER else rows
-    for row in rows.order_by("created", "pk").iterator():
+    # Attack: a far page would be the evaluation of all before it.
+    for row in rows.order_by("created", "pk")[start:].iterator():
         yield _if_holder(row, asked, caller)
 
 
@@ -87,22 +92,22 @@ def _if_holder(row: Authorization, asked: Search, caller: Caller) -> dict[str, A
     return {"type": kind, "id": who} if _is_allowed(replace(asked.question, subject=subject), caller) else None
 
 
-def _tools(asked: Search, caller: Caller) -> Iterator[dict[str, Any] | None]:
+def _tools(asked: Search, caller: Caller, start: int) -> Iterator[dict[str, Any] | None]:
     found = holder_of(asked.question, caller)
     kind = asked.question.resource.type
-    for name in resources.tools_of(found[1]) if found else ():
+    for name in resources.tools_of(found[1])[start:] if found else ():
         resource = replace(asked.question.resource, id=name)
         allowed = _is_allowed(replace(asked.question, resource=resource), caller)
         yield {"type": kind, "id": name} if allowed else None
 
 
-def _actions(asked: Search, caller: Caller) -> Iterator[dict[str, Any] | None]:
+def _actions(asked: Search, caller: Caller, start: int) -> Iterator[dict[str, Any] | None]:
     found = holder_of(asked.question, caller)
     kind = asked.question.resource.type
     if found is None:
         return
     # At a tool there is one action; at anything else the tools of the server are the actions.
-    for name in ("tools/call",) if kind == "tool" else resources.tools_of(found[1]):
+    for name in (("tools/call",) if kind == "tool" else resources.tools_of(found[1]))[start:]:
         allowed = _is_allowed(replace(asked.question, action=Action(name=name)), caller)
         yield {"name": name} if allowed else None
 
