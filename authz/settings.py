@@ -34,6 +34,10 @@ from authz.protocol import allowed_hosts, issuers
 
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 
+_LIMITED = (
+    *("token", "introspect", "revoke", "authorize", "evaluation", "evaluations", "events", "access_request", "task"),
+    *("search_subject", "search_resource", "search_action"),
+)
 # The limits and their defaults (authz/limits/rate_limits.py).
 RATE_LIMITS = {
     "refused:client": "1000/minute",
@@ -45,11 +49,7 @@ RATE_LIMITS = {
     "reset:account": "5/10 minute",
     "reset:address": "20/minute",
     "login:address": "600/minute",
-} | {
-    f"{endpoint}:{by}": "none"
-    for endpoint in ("token", "introspect", "revoke", "evaluation", "evaluations", "events", "authorize")
-    for by in ("client", "address")
-}
+} | {f"{endpoint}:{by}": "none" for endpoint in _LIMITED for by in ("client", "address")}
 RATE_LIMITS |= {"register:address": "none", "manage:address": "none"}
 
 
