@@ -7,7 +7,7 @@ from typing import Any
 
 from authz.decisions import recorded_questions, rule_history, simulation
 from authz.models import RuleChange
-from authz.policy import Explanation, Reach, RuleError, sentence
+from authz.policy import Explanation, Reach, RuleError, scope_sentence, sentence
 
 # Rows of one answer; `more` says whether there are others.
 MAXIMUM_ROWS = 1000
@@ -25,11 +25,12 @@ def explanation_as_item(found: Explanation) -> dict[str, Any]:
         "lifetime": decision.lifetime,
         "rules": list(decision.rules),
         "ruleset": decision.ruleset,
-        "by_scope": [asdict(scope) for scope in found.scopes],
+        "by_scope": [{**asdict(scope), "sentence": scope_sentence(scope)} for scope in found.scopes],
         "by_rule": [
             {
                 "name": rule.name,
                 "effect": rule.effect.value,
+                "role": rule.role.value,
                 "sentence": rule.sentence,
                 "standing": rule.status.value,
                 "matches": not rule.mismatches,

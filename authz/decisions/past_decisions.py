@@ -8,7 +8,7 @@ exact; without any, it is.
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from authz import audit
@@ -16,7 +16,7 @@ from authz.approvals import access_requests
 from authz.audit import queries
 from authz.decisions import recorded_questions, rule_history
 from authz.models import AccessRequest, AuditEvent
-from authz.policy import AccessQuestion, Approval, Explanation, Outcome, RuleSet, decide_sign_in, explain
+from authz.policy import AccessQuestion, Approval, Explanation, Outcome, RuleSet, decide, decide_sign_in, explain
 from authz.protocol.timed_ids import made_at
 
 # The apps' events for issued tokens end in the same way.
@@ -95,11 +95,9 @@ def event_of_token(jti: str, authorization: str = "") -> AuditEvent:
 
 
 def _explained(question: AccessQuestion, rules: RuleSet, moment: float, approvals: tuple[Approval, ...]) -> Explanation:
-    found = explain(question, rules, moment, approvals)
     # Without a resource it was one on a sign-in, which no rule names: a person who may do anything may sign in.
-    if not question.resource:
-        found = replace(found, decision=decide_sign_in(question, rules, moment, approvals))
-    return found
+    decided_by = decide if question.resource else decide_sign_in
+    return explain(question, rules, moment, approvals, decided_by=decided_by)
 
 
 def _approvals(named: list[str], question: AccessQuestion) -> tuple[Approval, ...]:

@@ -1,19 +1,46 @@
 """Words in which `manage.py policy` answers."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from authz.decisions import rule_check, rule_history, simulation
 from authz.models import Rule as RuleRow
 from authz.models import RuleChange
-from authz.policy import (
-    Reach,
-    sentence,
-)
+from authz.policy import Explanation, Reach, Role, RuleStatus, scope_sentence, sentence
 from authz.policy.unmatched import Unmatched, matches_nothing
 
 # Names in a line.
 SHOWN = 10
+# How a line of a rule begins; the words stand in a column.
+MARKS = {
+    Role.PERMITS: "+ permits",
+    Role.DENIES: "- denies",
+    Role.REQUIRES_APPROVAL: "? approval",
+    Role.STEP_UP: "^ step-up",
+    Role.NOTHING: "  no match",
+}
+
+
+def explained(found: Explanation, *, asks_all: bool = False) -> Iterator[str]:
+    """The decision, which rule decided on each scope, and each rule with what it does and the fields that it misses.
+
+    asks_all  whether the request named no scopes.
+    """
+    decision = found.decision
+    asked = " (asked: all scopes)" if asks_all else ""
+    yield f"{decision.effect.upper()}: {decision.reason.replace('_', ' ')}{asked}"
+    for scope in found.scopes:
+        yield f"  {scope.name}: {scope_sentence(scope)}"
+    if decision.approvals:
+        yield f"  by the answers to the access requests {', '.join(decision.approvals)}"
+    if decision.lifetime is not None:
+        yield f"  for at most {decision.lifetime} seconds a token"
+    for rule in found.rules:
+        out = "" if rule.status is RuleStatus.IN_FORCE else f" ({rule.status})"
+        yield f"{MARKS[rule.role]:10}  {rule.name}{out}: {rule.sentence}"
+        for missed in rule.mismatches:
+            if missed.field != "enabled":
+                yield f"      {missed.field}: wants {missed.wanted}; the request has {missed.asked}"
 
 
 def where(found: Reach | simulation.Shift) -> str:

@@ -13,13 +13,14 @@ from authz.policy.compiled import RuleSet, compile
 from authz.policy.conditions import Conditions
 from authz.policy.decide import decide, decide_sign_in
 from authz.policy.decision import Decision, DecisionReason, Outcome, StepUp
-from authz.policy.explain import Explanation, Mismatch, RuleStatus, RuleTrace, ScopeTrace, explain, rule_status
+from authz.policy.explain import Explanation, Mismatch, Role, RuleStatus, RuleTrace, explain, rule_status
 from authz.policy.facts import facts_of, question_from
 from authz.policy.hours import Hours
 from authz.policy.parsing import RuleError
 from authz.policy.question import AccessQuestion, ClientKind, ClientStatus
 from authz.policy.reach import Agent, Person, Reach, Server, reach
 from authz.policy.rules import Effect, Rule
+from authz.policy.scope_trace import ScopeTrace, scope_sentence
 from authz.policy.sentences import sentence
 from authz.policy.tool_calls import ToolCall
 
@@ -42,6 +43,7 @@ __all__ = [
     "Outcome",
     "Person",
     "Reach",
+    "Role",
     "Rule",
     "RuleError",
     "RuleSet",
@@ -60,5 +62,6 @@ __all__ = [
     "question_from",
     "reach",
     "rule_status",
+    "scope_sentence",
     "sentence",
 ]

@@ -4,8 +4,8 @@ This walks the rules one by one and asks each field by itself, so it is slower t
 is that of `decide`; a test holds the two together.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from authz.policy.approvals import Approval
@@ -21,10 +21,11 @@ from authz.policy.clients import client_keys, pattern_key
 from authz.policy.compiled import RuleSet
 from authz.policy.conditions import iso, match_authentication, match_circumstances
 from authz.policy.decide import decide
-from authz.policy.decision import Decision
+from authz.policy.decision import Decision, Outcome
 from authz.policy.match import NO, NOT_ESTABLISHED, YES, Match, all_of
 from authz.policy.question import AccessQuestion
 from authz.policy.rules import Effect, Rule
+from authz.policy.scope_trace import ScopeTrace, deciding
 from authz.policy.sentences import (
     argument_phrase,
     clients_phrase,
@@ -50,6 +51,16 @@ class Mismatch:
     asked: str
     wanted: str
     established: bool
+
+
+class Role(StrEnum):
+    """What a rule does to a question."""
+
+    PERMITS = "permits"
+    DENIES = "denies"
+    REQUIRES_APPROVAL = "requires approval"
+    STEP_UP = "permits after a step-up"
+    NOTHING = "does not apply"
 
 
 class RuleStatus(StrEnum):
@@ -81,6 +92,7 @@ class RuleTrace:
     status      whether it is in force at all at that moment, or why it isn't.
     restricts   scopes that it denies or holds until they are approved.
     permits     scopes that it allows, or would allow once they are approved.
+    role        what it does to this question.
     """
 
     name: str
@@ -93,17 +105,7 @@ class RuleTrace:
     mismatches: tuple[Mismatch, ...]
     restricts: tuple[str, ...]
     permits: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScopeTrace:
-    """One scope of one question: the names of the rules that denied it, held it, and permitted it."""
-
-    name: str
-    sensitivity: str
-    denied_by: tuple[str, ...]
-    held_by: tuple[str, ...]
-    permitted_by: tuple[str, ...]
+    role: Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,24 +118,47 @@ class Explanation:
     rules: tuple[RuleTrace, ...]
 
 
-def explain(question: AccessQuestion, rules: RuleSet, now: float, approvals: Sequence[Approval] = ()) -> Explanation:
-    """The decision on a question, and what each rule had to do with it."""
+# The fields that another sign-in of the person meets.
+OF_SIGN_IN = frozenset({"acr", "amr", "max_auth_age"})
+
+Decide = Callable[[AccessQuestion, RuleSet, float, Sequence[Approval]], Decision]
+
+
+def explain(
+    question: AccessQuestion,
+    rules: RuleSet,
+    now: float,
+    approvals: Sequence[Approval] = (),
+    *,
+    decided_by: Decide = decide,
+) -> Explanation:
+    """The decision on a question, and what each rule had to do with it. `decided_by` is `decide_sign_in` for those."""
     traces = [_trace(rule, question, now) for rule in rules.rules]
+    decision = decided_by(question, rules, now, approvals)
+    scopes = []
+    for name, sensitivity in question.sensitivities().items():
+        alone = decided_by(replace(question, scopes=((name, sensitivity),)), rules, now, approvals)
+        scopes.append(_scope_trace(name, sensitivity, traces, alone, decision))
     return Explanation(
         question=question,
-        decision=decide(question, rules, now, approvals),
-        scopes=tuple(_scope_trace(name, sensitivity, traces) for name, sensitivity in question.sensitivities().items()),
+        decision=decision,
+        scopes=tuple(scopes),
         rules=tuple(sorted(traces, key=lambda trace: len(trace.mismatches))),
     )
 
 
-def _scope_trace(name: str, sensitivity: str, traces: list[RuleTrace]) -> ScopeTrace:
+def _scope_trace(name: str, sensitivity: str, traces: list[RuleTrace], alone: Decision, whole: Decision) -> ScopeTrace:
     restricting = [trace for trace in traces if name in trace.restricts]
+    held_by = tuple(trace.name for trace in restricting if trace.effect is Effect.REQUIRE_APPROVAL)
     return ScopeTrace(
         name=name,
         sensitivity=sensitivity,
+        effect=alone.effect,
+        reason=alone.reason,
+        decided_by=deciding(alone, held_by),
+        is_held_back=alone.effect is Outcome.ALLOW and name not in whole.scopes,
         denied_by=tuple(trace.name for trace in restricting if trace.effect is Effect.DENY),
-        held_by=tuple(trace.name for trace in restricting if trace.effect is Effect.REQUIRE_APPROVAL),
+        held_by=held_by,
         permitted_by=tuple(trace.name for trace in traces if name in trace.permits),
     )
 
@@ -164,6 +189,9 @@ def _trace(rule: Rule, question: AccessQuestion, now: float) -> RuleTrace:
     possibly = tuple(name for name, verdict in scopes.items() if verdict is not NO and verdict_on_all is not NO)
     restricted = tuple(name for name in possibly if not is_decided_at_the_call(rule, question, name))
     surely = tuple(name for name, verdict in scopes.items() if verdict is YES and verdict_on_all is YES)
+    restricts = () if rule.effect is Effect.ALLOW else restricted
+    permits = () if rule.effect is Effect.DENY else surely
+    missed = {field for field, verdict in found if verdict is not YES}
     return RuleTrace(
         name=rule.name,
         id=rule.id,
@@ -182,9 +210,21 @@ def _trace(rule: Rule, question: AccessQuestion, now: float) -> RuleTrace:
             for field, verdict in found
             if verdict is not YES
         ),
-        restricts=() if rule.effect is Effect.ALLOW else restricted,
-        permits=() if rule.effect is Effect.DENY else surely,
+        restricts=restricts,
+        permits=permits,
+        role=_role(rule, question, missed, restricts=restricts, permits=permits),
     )
+
+
+def _role(
+    rule: Rule, question: AccessQuestion, missed: set[str], *, restricts: tuple[str, ...], permits: tuple[str, ...]
+) -> Role:
+    if restricts:
+        return Role.DENIES if rule.effect is Effect.DENY else Role.REQUIRES_APPROVAL
+    if permits:
+        return Role.PERMITS
+    is_after_step_up = rule.effect is not Effect.DENY and question.subject is not None and missed
+    return Role.STEP_UP if is_after_step_up and missed <= OF_SIGN_IN else Role.NOTHING
 
 
 def _yes(matches: bool) -> Match:

@@ -113,6 +113,22 @@ def test_mismatches_and_effects_show_names(signed_in: Page, gatehouse: World) ->
     assert f"at {notes} by client_credentials" in reached
 
 
+def test_the_simulator_and_the_replay_name_the_rule_of_each_scope(signed_in: Page, gatehouse: World) -> None:
+    gatehouse.machine_token()
+    event = AuditEvent.objects.get(event="token:access:issued")
+    browser = signed_in("administrator")
+
+    asked = {"client_id": "nightly-report", "resource": NOTES, "grant_type": "client_credentials"}
+    answer = browser.get("/console/simulator/", asked).content.decode()
+    part = browser.get("/console/simulator/", {**asked, "scope": "mcp:read"}).content.decode()
+    why = browser.get(reverse("admin:replay", args=[event.pk])).content.decode()
+
+    for page in (answer, part, why):
+        assert "<code>mcp:read</code><br><bdi>Permitted by “Agents read notes”.</bdi>" in page
+    assert "<code>mcp:write</code><br><bdi>Not granted: no rule permits it.</bdi>" in answer
+    assert "<dd>all scopes</dd>" in answer and "<dd>all scopes</dd>" not in part
+
+
 def test_what_is_text_keeps_the_identifiers(signed_in: Page) -> None:
     history = signed_in("auditor").get("/api/v1/policy/history").content.decode()
     terminal = StringIO()

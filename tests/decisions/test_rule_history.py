@@ -217,7 +217,7 @@ def test_the_command_replays_a_token_and_a_time(gatehouse: World, tmp_path: Any)
         RuleChange.objects.filter(action="removed").update(time=then + timedelta(hours=1))
 
     assert "ALLOW: narrowed" in policy("replay", "--token", str(file))
-    assert "+ Agents read notes" in policy("replay", "--jti", claims(file.read_text())["jti"])
+    assert "+ permits   Agents read notes" in policy("replay", "--jti", claims(file.read_text())["jti"])
     asked = ("--client", "nightly-report", "--resource", NOTES)
     said = policy("replay", "--at", then.isoformat(), *asked)
     assert "ALLOW: narrowed" in said
@@ -235,9 +235,9 @@ def test_explain_shows_what_is_switched_off_and_out_of_its_validity(gatehouse: W
     said = policy("explain", "--client", "nightly-report", "--resource", NOTES)
 
     assert said.startswith("DENY")
-    assert "- Agents read notes (switched off): (Switched off.)" in said
-    assert "- Over (no longer in force)" in said
-    assert "- To come (not yet in force)" in said
+    assert "  no match  Agents read notes (switched off): (Switched off.)" in said
+    assert "  no match  Over (no longer in force)" in said
+    assert "  no match  To come (not yet in force)" in said
 
 
 # --- Going back -----------------------------------------------------------------------------------------------------

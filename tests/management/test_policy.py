@@ -43,11 +43,35 @@ rules:
 
 def test_it_explains_what_is_allowed(gatehouse: World) -> None:
     said = policy("explain", "--client", "nightly-report", "--resource", NOTES)
-    assert said.startswith("ALLOW: narrowed")
-    assert "mcp:read: granted" in said
-    assert "mcp:write: not granted" in said
+    assert said.startswith("ALLOW: narrowed (asked: all scopes)\n")
+    assert "mcp:read: permitted by “Agents read notes”" in said
+    assert "mcp:write: not granted: no rule permits it" in said
     assert "for at most 300 seconds a token" in said
-    assert "+ Agents read notes:" in said
+    assert "+ permits   Agents read notes:" in said
+    assert "all scopes" not in policy(
+        "explain", "--client", "nightly-report", "--resource", NOTES, "--scopes", "mcp:read"
+    )
+
+
+def test_each_kind_of_rule_has_a_mark_of_its_own(gatehouse: World) -> None:
+    people = {"clients": ["desktop-app"], "groups": ["*"], "grant_types": ["*"], "resources": [NOTES]}
+    for name, effect, more in (
+        ("No writing", "deny", {"scopes": ["mcp:write"]}),
+        ("Ask a human first", "require_approval", {"scopes": ["mcp:read"]}),
+        ("With a key", "allow", {"scopes": ["mcp:read"], "conditions": {"acr": ["phr"]}}),
+    ):
+        Rule.objects.create(name=name, effect=effect, definition={**people, **more})
+    said = policy("explain", "--client", "desktop-app", "--user", "bob", "--resource", NOTES)
+    assert "\n  mcp:write: denied by “No writing”, which outweighs “Engineers use agents on Notes”\n" in said
+    assert "\n  mcp:read: waits for an approval, which “Ask a human first” requires\n" in said
+    for line in (
+        "+ permits   Engineers use agents on Notes: ",
+        "- denies    No writing: ",
+        "? approval  Ask a human first: ",
+        "^ step-up   With a key: ",
+        "  no match  Agents read notes: ",
+    ):
+        assert f"\n{line}" in said
 
 
 def test_it_explains_on_which_field_a_rule_missed(gatehouse: World) -> None:

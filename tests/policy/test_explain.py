@@ -193,11 +193,134 @@ def test_it_says_of_each_scope_who_denied_held_and_permitted_it() -> None:
         require("read", name="review"),
     ]
     explanation = policy.explain(question("read write odd"), policy.compile(rules), NOW)
-    assert [dataclasses.astuple(scope) for scope in explanation.scopes] == [
+    assert [
+        (scope.name, scope.sensitivity, scope.denied_by, scope.held_by, scope.permitted_by)
+        for scope in explanation.scopes
+    ] == [
         ("read", "low", (), ("review",), ("all", "readers", "review")),
         ("write", "high", ("no writing",), (), ("all",)),
         ("odd", "", (), (), ("all",)),
     ]
+
+
+PAY = policy.ToolCall(name="pay", labels=frozenset())
+SUSPENDED = policy.ClientStatus.SUSPENDED
+DECLINED = approval("", declined=("read",))
+
+# rules · question · approvals · what is said of the scope “read”, and the roles of the rules, by name
+SCOPES: list[tuple[list[policy.Rule], policy.AccessQuestion, list[policy.Approval], str, dict[str, str]]] = [
+    ([allow(name="a")], question(), [], "permitted by “a”", {"a": "permits"}),
+    (
+        [allow(name="a"), allow("read", name="b")],
+        question(),
+        [],
+        "permitted by “a”, “b”",
+        {"a": "permits", "b": "permits"},
+    ),
+    ([deny(name="d")], question(), [], "denied by “d”", {"d": "denies"}),
+    (
+        [allow(name="a"), deny("read", name="d")],
+        question("read write"),
+        [],
+        "denied by “d”, which outweighs “a”",
+        {"a": "permits", "d": "denies"},
+    ),
+    (
+        [require(name="r"), allow(name="a")],
+        question(),
+        [],
+        "waits for an approval, which “r” requires",
+        {"r": "requires approval", "a": "permits"},
+    ),
+    (
+        [require(name="r"), require("read", name="s")],
+        question(),
+        [],
+        "waits for an approval, which “r”, “s” require",
+        {"r": "requires approval", "s": "requires approval"},
+    ),
+    (
+        [require(name="r")],
+        question(),
+        [approval("read")],
+        "permitted by “r” after an approval",
+        {"r": "requires approval"},
+    ),
+    (
+        [require(name="r")],
+        question(),
+        [DECLINED],
+        "not granted: an approver declined what “r” asks for",
+        {"r": "requires approval"},
+    ),
+    (
+        [allow(name="a", acr=["gold"])],
+        question(),
+        [],
+        "not granted: “a” would permit it after a stronger or fresher sign-in",
+        {"a": "permits after a step-up"},
+    ),
+    # A machine has no sign-in that could be a stronger one, and a denial is not lifted by one.
+    ([allow(name="a", acr=["gold"])], machine(), [], "not granted: no rule permits it", {"a": "does not apply"}),
+    (
+        [deny(name="d", acr=["weak"])],
+        question(acr="gold"),
+        [],
+        "not granted: no rule permits it",
+        {"d": "does not apply"},
+    ),
+    (
+        [allow(name="a", acr=["gold"], users=["alice"])],
+        question(),
+        [],
+        "not granted: no rule permits it",
+        {"a": "does not apply"},
+    ),
+    ([allow("write", name="a")], question(), [], "not granted: no rule permits it", {"a": "does not apply"}),
+    ([deny(name="d", acr=["weak"])], question(), [], "denied by “d”", {"d": "denies"}),
+    (
+        [allow(name="a")],
+        question(client_status=SUSPENDED),
+        [],
+        "not granted: the agent is not approved, so no rule is asked",
+        {"a": "permits"},
+    ),
+    (
+        [allow(name="a"), deny("write", name="d")],
+        question("read write", tool=PAY),
+        [],
+        "not granted: permitted by “a”, but a call is decided as a whole",
+        {"a": "permits", "d": "denies"},
+    ),
+    # Beside a scope that waits, another one is to be had at once.
+    (
+        [allow(name="a"), require("write", name="r")],
+        question("read write"),
+        [],
+        "permitted by “a”",
+        {"a": "permits", "r": "requires approval"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("rules", "asked", "approvals", "said", "roles"), SCOPES)
+def test_it_says_of_each_scope_which_rule_decided_and_of_each_rule_what_it_does(
+    rules: list[policy.Rule],
+    asked: policy.AccessQuestion,
+    approvals: list[policy.Approval],
+    said: str,
+    roles: dict[str, str],
+) -> None:
+    found = policy.explain(asked, policy.compile(rules), NOW, approvals)
+    assert policy.scope_sentence(found.scopes[0]) == said
+    assert {trace.name: trace.role.value for trace in found.rules} == roles
+
+
+def test_a_sign_in_is_explained_as_it_is_decided() -> None:
+    asked = question("openid", resource="")
+    found = policy.explain(asked, policy.compile([allow(name="a")]), NOW, decided_by=policy.decide_sign_in)
+    assert found.decision.effect is policy.Outcome.ALLOW
+    assert policy.scope_sentence(found.scopes[0]) == "permitted by “a”"
 
 
 def test_it_decides_with_the_approvals_given() -> None:

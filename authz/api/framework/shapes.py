@@ -141,11 +141,25 @@ EXPLANATION = mapping(
     lifetime=NUMBER_OR_NULL,
     rules=TEXTS,
     ruleset=TEXT,
-    by_scope=a_list(mapping(name=TEXT, sensitivity=TEXT, denied_by=TEXTS, held_by=TEXTS, permitted_by=TEXTS)),
+    by_scope=a_list(
+        mapping(
+            name=TEXT,
+            sensitivity=TEXT,
+            effect=TEXT,
+            reason=TEXT,
+            decided_by=TEXTS,
+            is_held_back=SWITCH,
+            sentence=TEXT,
+            denied_by=TEXTS,
+            held_by=TEXTS,
+            permitted_by=TEXTS,
+        )
+    ),
     by_rule=a_list(
         mapping(
             name=TEXT,
             effect=TEXT,
+            role=TEXT,
             sentence=TEXT,
             standing=TEXT,
             matches=SWITCH,

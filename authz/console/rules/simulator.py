@@ -19,7 +19,7 @@ from authz.console.widgets.suggestions import suggesting
 from authz.database import configuration_cache
 from authz.decisions import made_up_calls, simulation
 from authz.models import AccessRequest, Client, User
-from authz.policy import Explanation, RuleSet, explain
+from authz.policy import Explanation, RuleSet, explain, scope_sentence
 from authz.policy.reach import OF_PERSONS
 from authz.sign_in.roles import SIMULATE, visible
 from authz.sign_in.sign_in import signed_in_now
@@ -177,6 +177,7 @@ def answer(asked: dict[str, Any], rules: RuleSet, now: float) -> dict[str, Any]:
     return {
         "decision": decision,
         "because": REASONS.get(decision.reason.value, decision.reason.value),
+        "asks_all": not asked["scope"].split(),
         "left_out": [name for name in wanted if name not in decision.scopes],
         **in_words(explanation),
         "approvals": AccessRequest.objects.filter(pk__in=decision.approvals).select_related("decided_by"),
@@ -194,6 +195,7 @@ def in_words(explanation: Explanation) -> dict[str, Any]:
     missed = [trace for trace in explanation.rules if trace.name not in named and trace.mismatches][:5]
     rules = [trace.rule for trace in (*made, *missed)]
     return {
+        "scopes_told": [(scope, scope_sentence(scope)) for scope in explanation.scopes],
         "tone": "require_approval" if decision.effect == "pending" else decision.effect.value,
         "rules": made,
         "missed": missed,

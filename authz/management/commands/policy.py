@@ -2,6 +2,7 @@
 
 import time
 from argparse import ArgumentParser
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,12 +25,10 @@ from authz.management.policy_input import (
     scope_of,
     shifts_of,
 )
-from authz.management.policy_words import counted, first_names, in_words, warnings, warnings_as_json, where
+from authz.management.policy_words import counted, explained, first_names, in_words, warnings, warnings_as_json, where
 from authz.models import RuleChange
 from authz.policy import (
-    Explanation,
     RuleSet,
-    RuleStatus,
     compile,
     explain,
     reach,
@@ -125,11 +124,16 @@ class Command(BaseCommand):
             case _:
                 self._diff(options)
 
+    def _write(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.stdout.write(line)
+
     # --- One request
 
     def _explain(self, options: dict[str, Any], now: float) -> None:
         question, rules = query_of(options, now), decisions.cached_rules()
-        self._decided(explain(question, rules, now, decisions.approvals_for(question, rules, now)))
+        found = explain(question, rules, now, decisions.approvals_for(question, rules, now))
+        self._write(explained(found, asks_all=not options["scopes"]))
 
     def _replay(self, options: dict[str, Any]) -> None:
         try:
@@ -146,31 +150,9 @@ class Command(BaseCommand):
             return
         when = f"{datetime.fromtimestamp(found.moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
         self.stdout.write(f"At {when}, by version {found.number} of the rules ({found.explanation.decision.ruleset}):")
-        self._decided(found.explanation)
+        self._write(explained(found.explanation))
         for note in found.notes:
             self.stdout.write(self.style.WARNING(f"! {note}"))
-
-    def _decided(self, explanation: Explanation) -> None:
-        decision = explanation.decision
-        self.stdout.write(f"{decision.effect.upper()}: {decision.reason.replace('_', ' ')}")
-        for scope in explanation.scopes:
-            granted = "granted" if scope.name in decision.scopes else "not granted"
-            waiting = "waits for an approval" if scope.name in decision.waiting else granted
-            self.stdout.write(f"  {scope.name}: {waiting}")
-        if decision.approvals:
-            self.stdout.write(f"  by the answers to the access requests {', '.join(decision.approvals)}")
-        if decision.lifetime is not None:
-            self.stdout.write(f"  for at most {decision.lifetime} seconds a token")
-        self._rules(explanation)
-
-    def _rules(self, explanation: Explanation) -> None:
-        for rule in explanation.rules:
-            out = "" if rule.status is RuleStatus.IN_FORCE else f" ({rule.status})"
-            self.stdout.write(f"{'+' if not rule.mismatches else '-'} {rule.name}{out}: {rule.sentence}")
-            for missed in rule.mismatches:
-                if missed.field == "enabled":
-                    continue
-                self.stdout.write(f"    {missed.field}: wants {missed.wanted}; the request has {missed.asked}")
 
     @staticmethod
     def _require_scope(options: dict[str, Any]) -> None:
