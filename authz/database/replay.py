@@ -14,14 +14,18 @@ from authz.database.transactions import in_unit_of_work
 REMOVED = "assertions"
 # An assertion that expired before the removal mark is refused: it may have been used, and its row removed by a process
 # whose clock is ahead of this one's (attack 45).
+_NOT_REMOVED = "NOT EXISTS (SELECT 1 FROM authz_removalmark WHERE name = 'assertions' AND until > {})"
 _CLAIM = (
-    "INSERT INTO authz_usedassertion (digest, expires) SELECT %s, %s WHERE NOT EXISTS"
-    " (SELECT 1 FROM authz_removalmark WHERE name = 'assertions' AND until > %s) ON CONFLICT (digest) DO NOTHING"
+    f"INSERT INTO authz_usedassertion (digest, expires) SELECT %s, %s WHERE {_NOT_REMOVED.format('%s')}"
+    " ON CONFLICT (digest) DO NOTHING"
 )
-
+# The first SELECT finds no row: PostgreSQL takes the columns' types from it.
 _CLAIM_ALL = (
-    "INSERT INTO authz_usedassertion (digest, expires) VALUES {} ON CONFLICT (digest) DO NOTHING RETURNING digest"
+    "INSERT INTO authz_usedassertion (digest, expires) SELECT digest, expires FROM"
+    " (SELECT digest, expires FROM authz_usedassertion WHERE 1 = 0 {}) AS claimed WHERE {}"
+    " ON CONFLICT (digest) DO NOTHING RETURNING digest"
 )
+_ONE_OF_ALL = "UNION ALL SELECT %s, %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +71,9 @@ def claim(issuer: str, jti: str, expires: float) -> bool:
 
 
 def claim_all(issuer: str, expires: Mapping[str, float]) -> set[str]:
-    """Claim many at once, each until its end, by one statement, and return those that were not used before. Inside
-    `unit_of_work()`, together with what it allows: a request that begins again finds none of them claimed.
+    """Claim many at once, each until its end, by one statement, and return those that were not used before, and whose
+    use cannot have been forgotten. Inside `unit_of_work()`, together with what it allows: a request that begins again
+    finds none of them claimed.
     """
     digests = {_digest(issuer, jti): jti for jti in expires}
     values = [
@@ -76,7 +81,9 @@ def claim_all(issuer: str, expires: Mapping[str, float]) -> set[str]:
         for digest, jti in digests.items()
         for value in (digest, raw_sql.timestamp(datetime.fromtimestamp(expires[jti], UTC)))
     ]
-    rows = raw_sql.every(_CLAIM_ALL.format(", ".join(["(%s, %s)"] * len(digests))), values)
+    rows = raw_sql.every(
+        _CLAIM_ALL.format(" ".join([_ONE_OF_ALL] * len(digests)), _NOT_REMOVED.format("claimed.expires")), values
+    )
     return {digests[digest] for (digest,) in rows}
 
 

@@ -62,6 +62,8 @@ def test_what_may_have_been_removed_is_refused_by_a_node_whose_clock_is_behind(e
     now = time.time()
     clocks.mark_removed(replay.REMOVED, datetime.fromtimestamp(now - HOUR, UTC))
     assert replay.claim(ISSUER, "x", now + ended) is is_taken
+    assert (replay.claim_all(ISSUER, {"y": now + ended, "z": now + 300}) == {"y", "z"}) is is_taken
+    assert replay.claim_all(ISSUER, {"y": now + ended, "z": now + 300}) == set()
 
 
 @pytest.mark.django_db

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from authz.models import AuditEvent
+from authz.database import clocks, replay
+from authz.models import AuditEvent, UsedAssertion
 from tests.decision_point.conftest import PDP, call, configure
 from tests.support import world
 from tests.support.world import NOTES, SERVER_SECRET, World, claims
@@ -59,6 +60,15 @@ def test_an_event_that_comes_again_is_known(pdp: PDP) -> None:
     configure(decision_clients=["notes-server", "payroll-server"])
     answer = pdp.post("events", {"events": [first]}, ("payroll-server", SERVER_SECRET))
     assert answer.json() == {"accepted": 1, "known": 0}
+
+
+def test_an_event_that_may_have_been_forgotten_is_not_recorded_again(pdp: PDP) -> None:
+    """Housekeeping on a node whose clock is ahead removed what it had used; this node's clock is behind (attack 45)."""
+    old = reported("1") | {"time": (datetime.now(UTC) - timedelta(days=6)).isoformat()}
+    assert report(pdp, old)["accepted"] == 1
+    clocks.mark_removed(replay.REMOVED, datetime.now(UTC) + timedelta(days=2))
+    UsedAssertion.objects.all().delete()
+    assert report(pdp, old, reported("2")) == {"accepted": 1, "known": 1}
 
 
 @pytest.mark.parametrize(
