@@ -115,11 +115,11 @@ def debug(app_configs: Any, **_: Any) -> list[CheckMessage]:
     return [Error("DEBUG must be off", id="authz.E010")] if settings.DEBUG else []
 
 
-@register(Tags.security, deploy=True)
+@register(SETTINGS)
 def secret_key(app_configs: Any, **_: Any) -> list[CheckMessage]:
     """authz.E011: the secret that encrypts all secrets at rest is long enough."""
     if len(settings.SECRET_KEY) < SHORTEST_SECRET_KEY:
-        return [Error(f"GATEHOUSE_SECRET_KEY needs at least {SHORTEST_SECRET_KEY} characters", id="authz.E011")]
+        return [Error(f"{settings.SECRET_KEY_SOURCE} needs at least {SHORTEST_SECRET_KEY} characters", id="authz.E011")]
     return []
 
 

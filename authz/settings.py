@@ -135,6 +135,9 @@ def readable(issuer: str) -> SplitResult:
 HOME = Path(os.environ.get("GATEHOUSE_HOME") or (Path.cwd() if IS_INSTALLED else BASE_DIR) / "var").absolute()
 DEBUG = env_switch("GATEHOUSE_DEBUG")
 SECRET_KEY = secret_key()
+SECRET_KEY_SOURCE = (
+    "GATEHOUSE_SECRET_KEY" if os.environ.get("GATEHOUSE_SECRET_KEY") else f"The key in {HOME / 'secret-key'}"
+)
 # During a change of the secret key: first the new key, then the old one (docs/operations.md).
 SECRET_KEY_FALLBACKS = env_list("GATEHOUSE_SECRET_KEY_FALLBACKS")
 PORT = env_port("PORT", 8000)

@@ -23,6 +23,7 @@ from django.db import DatabaseError, connections
 
 from authz import checks
 from authz.command_line import catalog, database_failures, exit_codes, parsers
+from authz.management import settings_checks
 
 
 class Utility(ManagementUtility):
@@ -41,24 +42,25 @@ class Utility(ManagementUtility):
             )
         command: BaseCommand = super().fetch_command(subcommand)
         if subcommand in catalog.names():
-            if command.requires_system_checks == "__all__":
-                command.requires_system_checks = [checks.SETTINGS]
+            looks_at_settings, command.requires_system_checks = command.requires_system_checks == "__all__", []
             with_examples: Any = partial(parsers.with_examples, command.create_parser)
             command.create_parser = with_examples  # type: ignore[method-assign]
-            without_class_names: Any = partial(_run, command)
+            without_class_names: Any = partial(_run, command, looks_at_settings)
             command.run_from_argv = without_class_names  # type: ignore[method-assign]
         if type(command).__module__.startswith("django."):
             admin.autodiscover()  # its own commands, such as `check`, look at the pages, too
         return command
 
 
-def _run(command: BaseCommand, arguments: list[str]) -> None:
+def _run(command: BaseCommand, looks_at_settings: bool, arguments: list[str]) -> None:
     """As Django's `run_from_argv`; a refusal is its sentence alone, without the name of a class of ours."""
     command._called_from_command_line = True  # type: ignore[attr-defined]
     options = vars(command.create_parser(arguments[0], arguments[1]).parse_args(arguments[2:]))
     words = options.pop("args", ())
     handle_default_options(Namespace(**options))
     try:
+        if looks_at_settings and not options.get("skip_checks"):
+            settings_checks.require([checks.SETTINGS], sys.stderr)
         command.execute(*words, **options)
     except CommandError as error:
         if options["traceback"]:
@@ -94,9 +96,12 @@ LOOPBACK_SERVERS = "127.0.0.1:*=resources,localhost:*=resources,[::1]:*=resource
 
 def _start(name: str) -> None:
     """Prepare, and become the server: the same process, whose memory holds nothing of the preparation."""
-    call_command("prepare")
-    if name == "run":
-        call_command("seed_demo")
+    try:
+        call_command("prepare")
+        if name == "run":
+            call_command("seed_demo")
+    except CommandError as error:
+        exit_codes.leave(exit_codes.REFUSED, str(error))
     connections.close_all()
     sys.stdout.flush()
     environment = dict(os.environ)

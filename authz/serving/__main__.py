@@ -3,6 +3,7 @@ the settings (docs/decisions/0011-event-loop-and-workers.md).
 """
 
 import gc
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -57,12 +58,41 @@ def _require_issuer() -> None:
         raise ImproperlyConfigured(f"GATEHOUSE_ISSUER {problem}")
 
 
+def _require_secret_key() -> None:
+    """Ends the process where a check calls the settings wrong, or the secret key does not open this database's keys:
+    each worker would fail by itself.
+    """
+    from django.core.management.base import CommandError
+    from django.db import DatabaseError, connections
+
+    from authz import checks
+    from authz.database import configuration_cache
+    from authz.management import settings_checks
+
+    refusal = ""
+    try:
+        settings_checks.require([checks.SETTINGS], io.StringIO())  # `prepare` has written the warnings
+        settings_checks.require_secret_key()
+    except CommandError as error:
+        refusal = str(error)
+    except DatabaseError:
+        pass  # the server starts, and answers when the database does
+    finally:
+        # The processes are forked from this one: no connection and nothing remembered goes with them.
+        connections.close_all()
+        configuration_cache.forget()
+    if refusal:
+        sys.stderr.write(f"{refusal}\n")
+        sys.exit(1)
+
+
 def _serve() -> None:
     workers = os.environ.get("WORKERS") or str(WORKERS)
     if not workers.isdecimal() or int(workers) == 0:
         raise ImproperlyConfigured(f"WORKERS must be a number of processes, one at least, not {workers!r}")
     _require_issuer()
     _load()
+    _require_secret_key()
     from authz.database import checkpoints
     from authz.operations import periodic
     from authz.serving import processes

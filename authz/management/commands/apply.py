@@ -9,6 +9,7 @@ from authz.configuration import ConfigurationError, RuleWarning, apply
 from authz.configuration.engine import By
 from authz.management.configuration_files import lines_of, read_file, refusal
 from authz.management.operators import operator
+from authz.management.settings_checks import require_secret_key
 
 
 class Command(BaseCommand):
@@ -24,6 +25,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        require_secret_key()
         name = options["file"]
         text = read_file(name)
         try:

@@ -8,6 +8,7 @@ from authz import keys
 from authz.keys import reencryption
 from authz.keys.stages import key_as_item
 from authz.management.as_json import as_json
+from authz.management.settings_checks import require_secret_key
 from authz.models import SigningKey
 
 
@@ -32,6 +33,8 @@ class Command(BaseCommand):
         actions.add_parser("reencrypt", help="move all stored secrets to the current GATEHOUSE_SECRET_KEY")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["action"] in {"ensure", "rotate"}:
+            require_secret_key()
         getattr(self, options["action"])(options, datetime.now(UTC))
 
     def list(self, options: dict[str, Any], now: datetime) -> None:

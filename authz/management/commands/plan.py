@@ -10,6 +10,7 @@ from authz.configuration.plan_files import PlanRefused
 from authz.configuration.plan_items import plan_as_item
 from authz.management.configuration_files import lines_of, read_file, refusal
 from authz.management.operators import operator
+from authz.management.settings_checks import require_secret_key
 
 
 class Command(BaseCommand):
@@ -24,6 +25,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if len(options["note"]) > plans.LONGEST_TEXT:
             raise CommandError(f"A note has at most {plans.LONGEST_TEXT} characters.")
+        require_secret_key()
         text, now = read_file(options["file"]), datetime.now(UTC)
         try:
             made = plans.make(text, prune=options["prune"], note=options["note"], by=By(operator()), now=now)
