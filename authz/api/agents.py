@@ -23,6 +23,7 @@ from authz.configuration.agent_items import agent_as_item, clients_section
 from authz.configuration.clients import as_item
 from authz.configuration.sections import items, presented
 from authz.models import Client, User
+from authz.models.client import FORMER_KINDS, KINDS, is_of_kind
 from authz.protocol import redirect_uris
 from authz.protocol.client_metadata import SECRET_METHODS
 from authz.protocol.display_names import UNSEEN, has_unseen
@@ -43,7 +44,7 @@ REGISTRABLE = {
     "scope": TEXT,
 }
 ENVIRONMENT = 64
-FILTERS = {"status": "status", "kind": "registration_source", "client_id": "client_id", "owner": "owner__username"}
+FILTERS = {"status": "status", "client_id": "client_id", "owner": "owner__username"}
 
 
 def found(request: Request, pk: int) -> Client:
@@ -61,7 +62,10 @@ class Agents(ApiView):
     query = {
         "GET": {
             "status": Parameter("Only these.", one_of(Client.Status.values)),
-            "kind": "How it was registered: manual, dcr or cimd.",
+            "kind": Parameter(
+                "Only this kind, as in the answers; manual and dcr are former words for registered and dynamic.",
+                one_of([*KINDS, *FORMER_KINDS]),
+            ),
             "client_id": "This one.",
             "owner": "A user name.",
             **PAGED,
@@ -75,6 +79,8 @@ class Agents(ApiView):
         given = self.given
         rows = visible(principal_of(request).person, Client.objects.select_related("owner"))
         rows = rows.filter(**{FILTERS[name]: value for name, value in given.items() if name in FILTERS})
+        if "kind" in given:
+            rows = rows.filter(is_of_kind(given["kind"]))
         return page(given, rows, agent_as_item)
 
     def post(self, request: Request) -> Response:

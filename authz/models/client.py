@@ -190,6 +190,22 @@ def kind_of(registration_source: str, token_endpoint_auth_method: str, grant_typ
     return _KINDS.get(registration_source, "registered")
 
 
+# The words of `registration_source` for the same; a filter takes them as well.
+FORMER_KINDS = {"manual": "registered", "dcr": "dynamic"}
+KINDS = ("registered", "dynamic", "cimd", "workload")
+
+
+def is_of_kind(kind: str) -> models.Q:
+    """The condition that `Client.kind` is this one of `KINDS` or `FORMER_KINDS`."""
+    name = FORMER_KINDS.get(kind, kind)
+    is_workload = models.Q(token_endpoint_auth_method="none", grant_types=[JWT_BEARER])  # noqa: S106 not a secret
+    is_workload &= ~models.Q(registration_source=Client.RegistrationSource.CIMD)
+    if name == "workload":
+        return is_workload
+    sources = [source for source in Client.RegistrationSource.values if _KINDS.get(source, "registered") == name]
+    return models.Q(registration_source__in=sources) & ~is_workload
+
+
 def host_of(registration_source: str, client_id: str) -> str:
     """See `Client.host`."""
     is_cimd = registration_source == Client.RegistrationSource.CIMD

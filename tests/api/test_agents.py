@@ -267,3 +267,33 @@ def test_agents_are_found_by_their_attributes(person: Person) -> None:
     assert [item["client_id"] for item in caller.get("agents?status=pending")["items"]] == ["pending-agent"]
     assert [item["client_id"] for item in caller.get("agents?owner=alice")["items"]] == ["nightly-report"]
     assert caller.get("agents?kind=cimd")["items"] == []
+
+
+KINDS = {
+    # registration_source, token_endpoint_auth_method, grant_types
+    "registered": ("manual", "client_secret_basic", ["client_credentials"]),
+    "dynamic": ("dcr", "none", ["authorization_code"]),
+    "cimd": ("cimd", "none", ["urn:ietf:params:oauth:grant-type:jwt-bearer"]),
+    "workload": ("manual", "none", ["urn:ietf:params:oauth:grant-type:jwt-bearer"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"), [*((kind, kind) for kind in KINDS), ("manual", "registered"), ("dcr", "dynamic")]
+)
+def test_agents_are_found_by_the_kind_that_answers_say(person: Person, word: str, kind: str) -> None:
+    Client.all_objects.all().delete()
+    for name, (source, method, grants) in KINDS.items():
+        Client.objects.create(
+            client_id=name, registration_source=source, token_endpoint_auth_method=method, grant_types=grants
+        )
+
+    found = person("auditor").get(f"agents?kind={word}")["items"]
+
+    assert [(item["client_id"], item["kind"]) for item in found] == [(kind, kind)]
+
+
+def test_another_kind_is_refused_with_those_that_there_are(person: Person) -> None:
+    answer = person("auditor")("GET", "agents?kind=machine")
+    assert answer.status_code == 422
+    assert "registered, dynamic, cimd, workload" in answer.content.decode()

@@ -15,6 +15,7 @@ from authz import registry
 from authz.console.agents.reach import reach_in_short
 from authz.console.widgets.display import STATUS_TONES, chip, foreign, when
 from authz.models import Client
+from authz.models.client import is_of_kind
 
 Status = Client.Status
 
@@ -22,13 +23,18 @@ Status = Client.Status
 class KindFilter(admin.SimpleListFilter):
     title = "kind"
     parameter_name = "kind"
-    KINDS = (("manual", "Registered"), ("dcr", "Registered by itself (DCR)"), ("cimd", "Metadata document (CIMD)"))
+    KINDS = (
+        ("registered", "Registered"),
+        ("dynamic", "Registered by itself (DCR)"),
+        ("cimd", "Metadata document (CIMD)"),
+        ("workload", "Workload"),
+    )
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
         return self.KINDS
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Client]) -> QuerySet[Client]:
-        return queryset.filter(registration_source=self.value()) if self.value() else queryset
+        return queryset.filter(is_of_kind(self.value() or "")) if self.value() else queryset
 
 
 class AgentColumns:
