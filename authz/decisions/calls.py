@@ -76,9 +76,10 @@ def decide_call(question: AccessQuestion, call: Call, *, issued_at: float, now: 
 
     Where the MCP server says which scopes the call needs, all of them have to be granted.
     """
-    asked = as_of_issue(replace(question, tool=call.tool), issued_at=issued_at, now=now)
+    scopes = question.scopes
     if call.scopes is not None:
-        asked = replace(asked, scopes=tuple(scope for scope in asked.scopes if scope[0] in call.scopes))
+        scopes = tuple(scope for scope in scopes if scope[0] in call.scopes)
+    asked = as_of_issue(replace(question, tool=call.tool, scopes=scopes), issued_at=issued_at, now=now)
     decision = evaluate_anywhere(asked, now)
     if decision.effect is Outcome.ALLOW and not set(call.scopes or ()) <= set(decision.scopes):
         return replace(decision, effect=Outcome.DENY, reason=DecisionReason.NO_RULE_ALLOWS, scopes=())

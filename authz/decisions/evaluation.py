@@ -57,11 +57,11 @@ def still_allowed(question: AccessQuestion, *, issued_at: float, now: float) -> 
 
 def as_of_issue(question: AccessQuestion, *, issued_at: float, now: float) -> AccessQuestion:
     """The question with a sign-in that is as old as it was at `issued_at`."""
-    aged = question.auth_time + (now - issued_at) if question.auth_time is not None else None
-    return replace(question, auth_time=aged)
+    if question.auth_time is None:
+        return question
+    return replace(question, auth_time=question.auth_time + (now - issued_at))
 
 
 def evaluate_anywhere(question: AccessQuestion, now: float) -> Decision:
     """The decision on what a holder of a token does in a network that isn't known here."""
-    decision = _decided(question, cached_rules_anywhere(), now)
-    return replace(decision, ruleset=cached_rules().version)
+    return _decided(question, cached_rules_anywhere(), now)

@@ -25,7 +25,8 @@ def _load() -> RuleSet:
 
 def cached_rules_anywhere() -> RuleSet:
     """The rules without their network conditions, for what was issued elsewhere: an allow holds wherever the token is
-    used, and a deny for some networks takes nothing away from a token that was issued in another network."""
+    used, and a deny for some networks takes nothing away from a token that was issued in another network. Their version
+    is that of all rules."""
     return configuration_cache.cached("rules anywhere", _load_anywhere)
 
 
@@ -39,4 +40,4 @@ def _load_anywhere() -> RuleSet:
         if "conditions" in definition:
             definition["conditions"] = conditions
         rules.append(PolicyRule.from_mapping({"name": row.name, "effect": row.effect, **definition}))
-    return compile_rules(rules)
+    return compile_rules(rules, cached_rules().version)

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from django.urls import path
 
 from authz import audit, client_auth, registry, resources, tokens
-from authz.authorizations import live
 from authz.conf import conf
 from authz.database.raw_sql import Statement
 from authz.endpoints.client_authentication import auth_methods
@@ -16,20 +14,16 @@ from authz.limits import rate_limits
 from authz.models import Client, ProtectedResource
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError, Reason
-from authz.protocol.params import Params, required
+from authz.protocol.params import required
 from authz.registry import Credentials
 from authz.tokens import refresh_tokens
-from authz.tokens.live import live_token
+from authz.tokens.live import live_token, reading
 
 INACTIVE = {"active": False}
 
 
-def _ahead(params: Params) -> Sequence[Statement]:
-    """The authorization that the token names. Its signature is verified later, with keys that are read before."""
-    try:
-        return (live.reading(UUID(str(jwts.parse(params.get("token", "")).claims.get("authorization")))),)
-    except (jwts.JwtError, ValueError):
-        return ()
+def _ahead(request: Request) -> Sequence[Statement]:
+    return reading(form(request).get("token", ""))
 
 
 # > To prevent token scanning attacks, the endpoint MUST also require some form of authorization to access this endpoint

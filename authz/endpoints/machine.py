@@ -124,12 +124,12 @@ def machine_endpoint(
     cors: bool = True,
     name: str = "",
     is_remembered: bool = False,
-    reads: Callable[[Params], Sequence[Statement]] | None = None,
+    reads: Callable[[Request], Sequence[Statement]] | None = None,
     echoes_id: bool = False,
 ) -> Callable[[View], Endpoint]:
     """Make a view a machine endpoint. `refused` is the audit event of a refusal; None where there is none to record.
 
-    `reads` gives the statements that it reads first, by its form: they go to the database together with the first one.
+    `reads` gives the statements that a request reads first: they go to the database together with the first one.
     `name` is what it is counted and limited as, if not by the view's own. `is_remembered` says that its answer is the
     same for every client, and may be given from memory while the database does not answer.
     `echoes_id`: a request's own X-Request-Id comes back in place of ours.
@@ -203,7 +203,7 @@ def _answer(
     request: Request,
     methods: tuple[str, ...],
     refused: StrEnum | None,
-    reads: Callable[[Params], Sequence[Statement]] | None,
+    reads: Callable[[Request], Sequence[Statement]] | None,
 ) -> Response:
     """The response of a view: preflight, wrong method, limits, the answer, or the refusal with its audit record."""
     allow = ", ".join((*methods, "OPTIONS"))
@@ -234,12 +234,12 @@ def _answer(
         )
 
 
-def _ahead(request: Request, reads: Callable[[Params], Sequence[Statement]] | None) -> Sequence[Statement]:
+def _ahead(request: Request, reads: Callable[[Request], Sequence[Statement]] | None) -> Sequence[Statement]:
     """What the view reads first, where that saves a round trip."""
     if reads is None or not raw_sql.reads_ahead():
         return ()
     try:
-        return reads(form(request))
+        return reads(request)
     except OAuthError:  # the view says so itself
         return ()
 

@@ -19,7 +19,8 @@ from authz.registry import Credentials, TokenRequest
 from authz.telemetry import metrics
 
 
-def _ahead(params: Params) -> Sequence[Statement]:
+def _ahead(request: Request) -> Sequence[Statement]:
+    params = form(request)
     reads = getattr(registry.grants().get(params.get("grant_type", "")), "ahead", None)
     return reads(params) if reads is not None else ()
 

@@ -1,8 +1,8 @@
 """Canonical JSON (RFC 8785): equal values have one text, so a digest of it stands for the value."""
 
 import hashlib
-import json
 from decimal import Decimal
+from json.encoder import encode_basestring
 from typing import Any
 
 
@@ -13,17 +13,26 @@ def digest(value: Any) -> str:
 
 def canonical(value: Any) -> str:
     """The canonical text of a JSON value whose numbers are IEEE 754 doubles. Raises TypeError for what isn't JSON."""
-    if value is None or isinstance(value, bool | str):
-        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if value is None or isinstance(value, bool):
+        return _WORDS[value]
     if isinstance(value, int | float | Decimal):
         return _number(value)
     if isinstance(value, list | tuple):
         return f"[{','.join(map(canonical, value))}]"
     if isinstance(value, dict):
         # > Property name strings to be sorted are formatted as arrays of UTF-16 code units (RFC 8785 §3.2.3)
-        names = sorted(value, key=lambda name: name.encode("utf-16-be"))
-        return f"{{{','.join(f'{canonical(name)}:{canonical(value[name])}' for name in names)}}}"
+        names = sorted(value, key=_utf_16)
+        return f"{{{','.join([f'{encode_basestring(name)}:{canonical(value[name])}' for name in names])}}}"
     raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_WORDS = {None: "null", True: "true", False: "false"}
+
+
+def _utf_16(name: str) -> bytes:
+    return name.encode("utf-16-be")
 
 
 def _number(given: float | Decimal) -> str:

@@ -4,15 +4,17 @@ mint, outside a transaction · `with issuing(token)`: claim what the grant consu
 """
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 from uuid import UUID
 
 from authz import audit, decisions, keys
 from authz.authorizations import AuthorizationReference
 from authz.conf import conf
+from authz.database import configuration_cache
 from authz.database.raw_sql import Statement
 from authz.database.transactions import in_unit_of_work, last_statement, unit_of_work
 from authz.models import ProtectedResource
@@ -25,6 +27,8 @@ from authz.sign_in.sign_in import SignIn
 # > JWT access tokens MUST include this media type in the "typ" header parameter … "at+jwt" (RFC 9068 §2.1)
 TYP = "at+jwt"
 IDENTITY_TOKEN_LIFETIME = 600
+# Of so many tokens, some 3 KiB each, a process remembers that their signature is good.
+VERIFIED_MAX = 2000
 
 
 class Issued(Protocol):
@@ -167,9 +171,21 @@ def _lifetime(resource: ProtectedResource | None, decision: Decision) -> int:
 
 def read(jwt: str, *, now: float) -> dict[str, Any]:
     """The claims of an access token of ours that has not expired. Raises `jwts.JwtError` for anything else."""
-    verified = jwts.verify(jwt, keys.verification_keys(now), algorithms=keys.ALGORITHMS, typ={TYP})
-    claims = verified.claims
+    claims = _signed_claims(now)(jwt)
     jwts.check_times(claims, now, leeway=0)
     if claims.get("iss") != conf.issuer:
         raise jwts.JwtError(jwts.JwtProblem.MALFORMED)
-    return claims
+    return dict(claims)
+
+
+def _signed_claims(now: float) -> Callable[[str], Mapping[str, Any]]:
+    """The claims of a token that one of the JWKS's keys has signed, by the token's text. A token is presented with each
+    call of a tool, and verifying it costs more than deciding the call. What is remembered is only the signature, while
+    the keys are the same; a text that fails is not remembered."""
+    usable = keys.verification_keys(now)
+    return configuration_cache.cached(
+        ("signed claims", tuple(key.kid for key in usable)),
+        lambda: lru_cache(VERIFIED_MAX)(
+            lambda jwt: jwts.verify(jwt, usable, algorithms=keys.ALGORITHMS, typ={TYP}).claims
+        ),
+    )

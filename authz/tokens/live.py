@@ -1,14 +1,16 @@
 """What an access token stands for now: its agent, person and authorization, as they are at this moment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from authz import clients, decisions, registry
 from authz.authorizations import live
+from authz.database.raw_sql import Statement
 from authz.models import Authorization, Client, ProtectedResource
 from authz.policy import AccessQuestion
+from authz.protocol import jwts
 from authz.sign_in.sign_in import sign_in_of
 from authz.tokens.authorization_codes import ARRIVED
 
@@ -27,6 +29,15 @@ class LiveToken:
     def subject(self) -> str:
         """The person's `sub`; "" where the agent acts for itself."""
         return str(self.authorization.user.subject) if self.authorization.user else ""
+
+
+def reading(jwt: str) -> Sequence[Statement]:
+    """What `live_token` reads of a token, to be read ahead. Its signature is verified later, with keys that are read
+    before."""
+    try:
+        return (live.reading(UUID(str(jwts.parse(jwt).claims.get("authorization")))),)
+    except (jwts.JwtError, ValueError):
+        return ()
 
 
 def live_token(claims: Mapping[str, Any], resource: ProtectedResource, moment: float) -> LiveToken | None:

@@ -69,10 +69,20 @@ class Stay:
 
 
 async def ask(
-    method: str, endpoint: str, form: dict[str, str] | None = None, *, basic: str = "", client: Stay | None = None
+    method: str,
+    endpoint: str,
+    form: dict[str, str] | None = None,
+    *,
+    document: object = None,
+    basic: str = "",
+    client: Stay | None = None,
 ) -> Told:
-    """Status, body and when it was answered; status 0 where no answer was sent. An `endpoint` is under the issuer."""
-    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/x-www-form-urlencoded")]
+    """Status, body and when it was answered; status 0 where no answer was sent. An `endpoint` is under the issuer, and
+    a `document` is sent as JSON in place of a form."""
+    kind, body = "application/x-www-form-urlencoded", urlencode(form or {})
+    if document is not None:
+        kind, body = "application/json", json.dumps(document)
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", kind.encode())]
     headers += [(b"authorization", basic.encode())] if basic else []
     scope = {
         "type": "http",
@@ -86,7 +96,7 @@ async def ask(
         "client": ("192.0.2.7", 40000),
     }
     told: list[dict[str, Any]] = []
-    asked = iter([{"type": "http.request", "body": urlencode(form or {}).encode(), "more_body": False}])
+    asked = iter([{"type": "http.request", "body": body.encode(), "more_body": False}])
     gone = (client or Stay()).gone
 
     async def receive() -> dict[str, Any]:

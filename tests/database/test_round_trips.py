@@ -11,6 +11,7 @@ from django.conf import settings
 from authz.database.postgresql.connections import BoundedConnection
 from authz.endpoints import machine as machine_endpoints
 from tests.database.test_postgresql_event_loop import MACHINE, Told, ask, machine, refresh, together, token
+from tests.decision_point.conftest import call, configure
 from tests.support import assertions, world
 from tests.support.world import REDIRECT, SERVER_SECRET, VERIFIER, World
 
@@ -66,6 +67,12 @@ def introspected(of: World) -> Ask:
     return lambda: ask("POST", "introspect", form, basic=world.basic_header("notes-server", SERVER_SECRET))
 
 
+def decided(of: World) -> Ask:
+    question = call(of.signed_in_tokens()["access_token"], "search", {"text": "plans"})
+    asker = world.basic_header("notes-server", SERVER_SECRET)
+    return lambda: ask("POST", "access/v1/evaluation", document=question, basic=asker)
+
+
 def refused(of: World) -> Ask:
     return lambda: token(MACHINE, basic=world.basic_header("nightly-report", "wrong" * 10))
 
@@ -76,6 +83,7 @@ ROUND_TRIPS: dict[str, tuple[Callable[[World], Ask], int]] = {
     "refresh": (refresh, 2),
     "code": (code, 6),
     "introspection": (introspected, 2),
+    "a decision on a call": (decided, 2),
     "a wrong secret": (refused, 2),
     "metadata": (lambda of: lambda: ask("GET", "/.well-known/oauth-authorization-server/o"), 0),
     "jwks": (lambda of: lambda: ask("GET", "jwks"), 0),
@@ -86,6 +94,7 @@ ROUND_TRIPS: dict[str, tuple[Callable[[World], Ask], int]] = {
 def test_a_request_waits_no_more_often_than_the_decision_says(
     committed_gatehouse: World, sent: list[str], asked: Callable[[World], Ask], most: int
 ) -> None:
+    configure()
     first = asked(committed_gatehouse)
     together(first)  # what is cached is there
     another = asked(committed_gatehouse)

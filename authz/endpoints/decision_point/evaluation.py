@@ -1,19 +1,31 @@
 """The Access Evaluation and Access Evaluations APIs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.urls import path
 
 from authz import audit
+from authz.database.raw_sql import Statement
 from authz.database.transactions import unit_of_work
 from authz.endpoints.decision_point import decided
 from authz.endpoints.decision_point.caller import Caller, authenticated, malformed
+from authz.endpoints.decision_point.holder import TOKEN
 from authz.endpoints.machine import Answer, Request, json_object, json_response, machine_endpoint
 from authz.protocol import authzen
 from authz.protocol.authzen import Batch, Evaluation, MalformedError
+from authz.tokens.live import reading
 
 
-@machine_endpoint("POST", refused=audit.Event.DECISION_REFUSED, cors=False, echoes_id=True)
+def _ahead(request: Request) -> Sequence[Statement]:
+    try:
+        subject = authzen.evaluation(json_object(request)).subject
+    except MalformedError:  # the view says so itself
+        return ()
+    return reading(subject.id) if subject.type in TOKEN else ()
+
+
+@machine_endpoint("POST", refused=audit.Event.DECISION_REFUSED, cors=False, reads=_ahead, echoes_id=True)
 def evaluation(request: Request) -> Answer:
     """One question. Raises `OAuthError`."""
     body = json_object(request)
