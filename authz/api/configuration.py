@@ -13,7 +13,7 @@ from authz.api.framework.etags import check, etag
 from authz.api.framework.problems import Problem
 from authz.api.framework.shapes import CHANGES, CONFIGURATION, is_true
 from authz.api.framework.view import ApiView, principal_of
-from authz.configuration import ConfigurationError, Mistake, RuleWarning, apply, export
+from authz.configuration import ConfigurationError, LeftOut, Mistake, RuleWarning, apply, export
 from authz.configuration.sections import exported
 from authz.database.transactions import long_statements
 from authz.sign_in.roles import CONFIGURE
@@ -53,6 +53,7 @@ class Configuration(ApiView):
             "dry_run": is_true("show what would change, and change nothing."),
             "prune": is_true("remove what the file's sections do not name."),
             "strict": is_true("refuse the file where a rule names what does not exist."),
+            "all_warnings": is_true("warn of rules that the file neither has nor breaks, too."),
         }
     }
     takes = {"POST": CONFIGURATION}
@@ -76,6 +77,7 @@ class Configuration(ApiView):
         if request.META.get("HTTP_IF_MATCH"):
             check(request, exported())
         warned: list[RuleWarning] = []
+        left_out = LeftOut()
         with long_statements():
             changes = apply(
                 text,
@@ -84,6 +86,8 @@ class Configuration(ApiView):
                 by=principal_of(request).by,
                 permit=not_ones_own(request),
                 warn=refuse if switch(given, "strict") else warned.extend,
+                warn_of_all=switch(given, "all_warnings"),
+                left_out=left_out,
                 local=False,
             )
         # Always JSON, also for a YAML file.
@@ -91,7 +95,8 @@ class Configuration(ApiView):
         request.accepted_media_type = "application/json"
         warnings = {"warnings": [warning.as_item() for warning in warned]} if warned else {}
         changed = [change.as_item() for change in changes]
-        return Response({"applied": not switch(given, "dry_run"), "changes": changed, **warnings})
+        stays = {"left_out": left_out.as_item()} if left_out.lines() else {}
+        return Response({"applied": not switch(given, "dry_run"), "changes": changed, **warnings, **stays})
 
 
 def refuse(found: Sequence[RuleWarning]) -> None:

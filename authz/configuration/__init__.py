@@ -6,6 +6,7 @@ changed, and records each change. Each section of the file is a module (settings
 
 from authz.configuration.document import ConfigurationError, Mistake
 from authz.configuration.engine import By, Change, apply, revise
+from authz.configuration.left_out import LeftOut
 from authz.configuration.rule_warnings import RuleWarning
 from authz.configuration.sections import Section, all_sections, export
 
@@ -13,6 +14,7 @@ __all__ = [
     "By",
     "Change",
     "ConfigurationError",
+    "LeftOut",
     "Mistake",
     "RuleWarning",
     "Section",

@@ -9,8 +9,9 @@ from rest_framework.serializers import ValidationError
 from authz import audit
 from authz.configuration.digests import digest
 from authz.configuration.document import ConfigurationError, Document, Path, read
+from authz.configuration.left_out import LeftOut
 from authz.configuration.name_changes import name_changes
-from authz.configuration.rule_warnings import Warn, rule_warnings
+from authz.configuration.rule_warnings import Warn, rule_warnings, unmatched_now
 from authz.configuration.sections import Section, all_sections, items
 from authz.configuration.validation import Mistakes, in_words, refusal, unknown_name, validated
 from authz.database import configuration_cache
@@ -93,13 +94,16 @@ def apply(
     by: By | None = None,
     permit: Permit | None = None,
     warn: Warn | None = None,
+    warn_of_all: bool = False,
+    left_out: LeftOut | None = None,
     local: bool = True,
 ) -> list[Change]:
     """Apply the file, all of it or nothing. Raises `ConfigurationError`.
 
     `prune` removes items that the file's sections do not name (sections that are not in the file do not change). `warn`
-    is called with rules that name something that does not exist. A file that is not `local` came over the network, and
-    may not use members that read this machine (`Section.LOCAL`).
+    is called with rules that name something that does not exist: those of the file, and others that do so only since
+    it, or with `warn_of_all` all others. `left_out` counts what stays because the file does not name it. A file that is
+    not `local` came over the network, and may not use members that read this machine (`Section.LOCAL`).
     """
     document = read(text)
     sections = {section.KEY: section for section in all_sections()}
@@ -111,14 +115,18 @@ def apply(
     try:
         with rule_history.written_by(by.name if by else "", "apply"):
             one_at_a_time()
+            known = unmatched_now() if warn is not None and not warn_of_all else {}
+            kept = LeftOut() if left_out is None else left_out
             for key, section in sections.items():
                 if key in document.data:
-                    changes += _apply_section(section, mistakes, prune=prune, local=local)
+                    changes += _apply_section(section, mistakes, kept, prune=prune, local=local)
+                elif left_out is not None:
+                    left_out.count_section(section)
             mistakes.require_none()
             changes = _with_rules(changes)
             _permit(changes, permit)
             if warn is not None:
-                warn(rule_warnings(document))
+                warn(rule_warnings(document, known))
             if dry_run:
                 raise _DryRunError
             for change in changes:
@@ -205,7 +213,9 @@ def _write(section: Section, key: str, item: Mapping[str, Any]) -> None:
         raise refusal(error, (), nowhere) from None
 
 
-def _apply_section(section: Section, mistakes: Mistakes, *, prune: bool, local: bool) -> list[Change]:
+def _apply_section(
+    section: Section, mistakes: Mistakes, left_out: LeftOut, *, prune: bool, local: bool
+) -> list[Change]:
     """Validate and write the items of one section, and collect the changes, or the mistakes."""
     data = mistakes.document.data[section.KEY]
     is_single = getattr(section, "SINGLE", False)
@@ -235,10 +245,11 @@ def _apply_section(section: Section, mistakes: Mistakes, *, prune: bool, local: 
             for path, problem in in_words(error, (section.KEY,)):
                 mistakes.add(path, problem)
             return []
-    if prune and not is_single:
-        for key in before:
-            if key not in named:
-                section.remove(key)
+    if not is_single:
+        unnamed = [key for key in before if key not in named]
+        left_out.count(section, 0 if prune else len(unnamed))
+        for key in unnamed if prune else ():
+            section.remove(key)
     return list(_differences(section, before, items(section)))
 
 

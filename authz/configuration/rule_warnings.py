@@ -1,6 +1,6 @@
 """Rules that name something that does not exist, as warnings for the file's author."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,22 +42,41 @@ Warn = Callable[[Sequence[RuleWarning]], None]
 """Told before a file is committed which rules name something in vain. It raises to have all of it undone."""
 
 
-def rule_warnings(document: Document) -> list[RuleWarning]:
-    """Of all rules as they are in this transaction: a file that removes a server may break rules that it leaves out."""
+Parts = Mapping[str, Sequence[Unmatched]]
+
+
+def unmatched_now() -> Parts:
+    """By name, what each rule names in vain, as it is in this transaction."""
     with configuration_cache.bypassed():
-        found = rule_check.check(simulation.current().values())
-    return [
-        RuleWarning(rule=name, parts=tuple((_line(document, name, part.field), part) for part in parts))
-        for name, parts in found.items()
-    ]
+        return rule_check.check(simulation.current().values())
+
+
+def rule_warnings(document: Document, known: Parts) -> list[RuleWarning]:
+    """Of the file's rules, and of others where the file made it so: one that removes a server breaks rules that it
+    leaves out. `known` is what was so before it.
+    """
+    found = []
+    for name, parts in unmatched_now().items():
+        if _index(document, name) is not None or _has_more(parts, known.get(name, ())):
+            told = tuple((_line(document, name, part.field), part) for part in parts)
+            found.append(RuleWarning(rule=name, parts=told))
+    return found
+
+
+def _has_more(parts: Sequence[Unmatched], known: Sequence[Unmatched]) -> bool:
+    """Whether something is named in vain now that was not before. What is suggested instead is no difference."""
+    return bool({(part.field, part.value) for part in parts} - {(part.field, part.value) for part in known})
+
+
+def _index(document: Document, name: str) -> int | None:
+    given = document.data.get("rules")
+    items = given if isinstance(given, list) else ()
+    return next((at for at, item in enumerate(items) if isinstance(item, dict) and item.get("name") == name), None)
 
 
 def _line(document: Document, name: str, field: str) -> int:
-    given = document.data.get("rules")
-    for index, item in enumerate(given if isinstance(given, list) else ()):
-        if isinstance(item, dict) and item.get("name") == name:
-            return document.line(("rules", index, *_path(field)))
-    return 0
+    index = _index(document, name)
+    return 0 if index is None else document.line(("rules", index, *_path(field)))
 
 
 def _path(field: str) -> Path:

@@ -1,12 +1,13 @@
 """Rules that name what does not exist, where the file is applied: a warning, and with --strict a refusal."""
 
+import json
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from authz.configuration import apply
+from authz.configuration import apply, export
 from authz.database import configuration_cache
 from authz.models import Rule
 from tests.support.world import NOTES, World
@@ -67,6 +68,7 @@ def test_strict_refuses_the_file(gatehouse: World, tmp_path: Path, options: list
 
 
 def test_what_the_same_file_makes_exists_and_nothing_of_it_is_remembered(gatehouse: World, tmp_path: Path) -> None:
+    applied(tmp_path, "rules: []\n", "--dry-run")  # the command reads the signing keys before it begins
     before = configuration_cache._current.values.copy()
     _, errors = applied(tmp_path, NEW, "--strict", "--dry-run")
     assert errors == ""
@@ -99,3 +101,54 @@ def test_what_a_file_removes_with_its_rules_is_told_of_none(gatehouse: World, tm
     out, errors = applied(tmp_path, "clients: []\nresources: []\nrules: []\n", "--prune", "--dry-run")
     assert "- resources:" in out
     assert "still named" not in out and errors == ""
+
+
+OTHER = "rules: [{{name: Other, effect: allow, clients: [nightly-report], resources: ['{server}'], scopes: ['*']}}]\n"
+
+
+def test_rules_that_the_file_neither_has_nor_breaks_are_told_when_asked_for(gatehouse: World, tmp_path: Path) -> None:
+    apply(MISTYPED.format(server=NOTES))
+    _, errors = applied(tmp_path, OTHER.format(server=NOTES), "--strict")
+    assert errors == ""
+
+    _, errors = applied(tmp_path, OTHER.format(server=NOTES), "--all-warnings")
+    assert "“Nightly report may not write” matches nothing." in errors
+    with pytest.raises(CommandError, match="“Nightly report may not write”"):
+        applied(tmp_path, OTHER.format(server=NOTES), "--all-warnings", "--strict")
+
+
+def test_a_rule_of_the_file_is_told_each_time(gatehouse: World, tmp_path: Path) -> None:
+    for _ in range(2):
+        _, errors = applied(tmp_path, MISTYPED.format(server=NOTES))
+        assert "line 4" in errors
+
+
+def test_a_broken_rule_that_was_wrong_before_is_told_only_for_more(gatehouse: World, tmp_path: Path) -> None:
+    apply(NEW)
+    apply(MISTYPED.format(server="https://new.example/mcp"))
+    _, errors = applied(tmp_path, "resources: []\n", "--prune", "--dry-run")
+    assert "rule “New”" in errors and "rule “Nightly report may not write”" in errors
+    _, errors = applied(tmp_path, "clients: []\n", "--prune", "--dry-run")
+    assert "rule “New”" in errors and "rule “Nightly report may not write”" not in errors
+
+
+def test_what_the_file_does_not_name_is_counted(gatehouse: World, tmp_path: Path) -> None:
+    rules = Rule.objects.count()
+    out, _ = applied(tmp_path, OTHER.format(server=NOTES))
+    assert f"\nNot in this file, and unchanged: rules ({rules}). --prune removes them.\n" in out
+    assert "\nSections that this file does not have are unchanged: " in out and "clients (" in out
+
+    out, _ = applied(tmp_path, "users: []\n", "--dry-run")
+    assert f"rules ({rules + 1})" in out.splitlines()[-1]
+
+    out, _ = applied(tmp_path, OTHER.format(server=NOTES), "--prune")
+    assert "Not in this file" not in out
+    out, _ = applied(tmp_path, export())
+    assert out == "Nothing to change.\n"
+
+
+def test_programs_get_the_same_counts(gatehouse: World, tmp_path: Path) -> None:
+    rules = Rule.objects.count()
+    out, _ = applied(tmp_path, OTHER.format(server=NOTES), "--json")
+    found = json.loads(out)["left_out"]
+    assert found["items"] == {"rules": rules} and "clients" in found["sections"]

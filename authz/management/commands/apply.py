@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from authz.configuration import ConfigurationError, RuleWarning, apply
+from authz.configuration import ConfigurationError, LeftOut, RuleWarning, apply
 from authz.configuration.engine import By
 from authz.management.configuration_files import lines_of, read_file, refusal
 from authz.management.operators import operator
@@ -23,11 +23,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--strict", action="store_true", help="refuse the file where a rule names what does not exist"
         )
+        parser.add_argument(
+            "--all-warnings", action="store_true", help="warn of rules that the file neither has nor breaks, too"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         require_secret_key()
         name = options["file"]
-        text = read_file(name)
+        text, left_out = read_file(name), LeftOut()
         try:
             changes = apply(
                 text,
@@ -35,17 +38,25 @@ class Command(BaseCommand):
                 dry_run=options["dry_run"],
                 by=By(operator()),
                 warn=self._refuse if options["strict"] else self._warn,
+                warn_of_all=options["all_warnings"],
+                left_out=left_out,
             )
         except ConfigurationError as error:
             raise refusal(name, error) from None
         if options["json"]:
-            applied = {"applied": not options["dry_run"], "changes": [change.as_item() for change in changes]}
+            applied = {
+                "applied": not options["dry_run"],
+                "changes": [change.as_item() for change in changes],
+                **({"left_out": left_out.as_item()} if left_out.lines() else {}),
+            }
             self.stdout.write(json.dumps(applied, indent=2))
             return
         for line in lines_of(changes):
             self.stdout.write(line)
         verb = "would change" if options["dry_run"] else "changed"
         self.stdout.write(f"{len(changes)} {verb}." if changes else "Nothing to change.")
+        for line in left_out.lines():
+            self.stdout.write(line)
 
     def _warn(self, found: Sequence[RuleWarning]) -> None:
         for warning in found:
