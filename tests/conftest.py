@@ -22,11 +22,12 @@ from authz.authorizations import status_lists
 from authz.database import configuration_cache
 from authz.database.postgresql.pool import pool
 from authz.limits import rate_limits, refusal_sampling
-from tests.support import append_only, databases, rows, scheduling, world
+from tests.support import append_only, databases, rows, scheduling, scratch, world
 from tests.support.clock import Clock
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    scratch.in_memory()
     # Until all tests are collected: nothing of them is garbage.
     gc.disable()
     # Argon2 is slow on purpose; tests sign in hundreds of times.
@@ -67,6 +68,7 @@ WITHOUT_A_DATABASE = (
     "tests/test_imports.py",
     "tests/test_prose.py",
     "tests/test_scheduling.py",
+    "tests/test_scratch.py",
     # Signatures, headers, blanks: what is stored of them is the same.
     "tests/spellings/",
     "tests/attacks/test_17_typ_and_alg_confusion.py",

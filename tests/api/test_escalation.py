@@ -19,6 +19,7 @@ from authz.models import (
     AccessRequest,
     AuditEvent,
     Authorization,
+    Client,
     ConfigurationPlan,
     Notification,
     User,
@@ -65,14 +66,19 @@ def test_every_page_of_the_console_has_its_row() -> None:
 
 
 @pytest.fixture
-def rows(gatehouse: World) -> dict[str, str]:
-    """Something of everything, and the arguments by which the API's routes name it."""
-    frank = User.objects.create(username="frank", role="developer")
-    # The developer's own, so that what keeps them out is not that they do not see it.
+def agent(gatehouse: World) -> Client:
+    """The developer's own, so that what keeps them out is not that they do not see it."""
     erin, _ = User.objects.get_or_create(username="erin")
     agent = client("pending-agent")
     agent.client_id, agent.owner, agent.grant_types = "tool", erin, ["client_credentials"]
     agent.save()
+    return agent
+
+
+@pytest.fixture
+def rows(gatehouse: World, agent: Client) -> dict[str, str]:
+    """Something of everything, and the arguments by which the API's routes name it."""
+    frank, erin = User.objects.create(username="frank", role="developer"), User.objects.get(username="erin")
     gatehouse.machine_token()
     everything.fill(owner="frank")
     AccessRequest.objects.all().delete()
@@ -208,7 +214,8 @@ def is_refusal(response: HttpResponse) -> bool:
         ("configuration/resources/http%3A%2F%2F127.0.0.1%3A9200%2Fmcp", {"owner": "{me}"}),
     ],
 )
-def test_no_one_raises_their_own_role(rows: dict[str, str], role: str, path: str, body: dict) -> None:
+@pytest.mark.usefixtures("agent")
+def test_no_one_raises_their_own_role(role: str, path: str, body: dict) -> None:
     me = PEOPLE[role]
     caller = Caller(signed_in(role))
     filled = json.loads(json.dumps(body).replace("{me}", me))

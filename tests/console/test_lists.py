@@ -1,5 +1,5 @@
-"""A list answers for what it declares, and for nothing else: each column of its model with each operator of Django's,
-asked by each role, of the console's lists and of the API's (attack 37).
+"""A list answers for what it declares, and for nothing else: each column of its model, with operators of Django's that
+take turns (docs/decisions/0080), asked by each role, of the console's lists and of the API's (attack 37).
 """
 
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ from authz.console.pages import console
 from authz.models import AuditEvent, User
 from tests.console.conftest import Page
 from tests.support import everything, lookups
+from tests.support.rotation import part
 
 ROLES = ("administrator", "approver", "auditor", "developer", "none")
 MODELS = sorted(console._registry, key=lambda model: model._meta.label)
@@ -46,11 +47,11 @@ def declared(model: type[Model], user: User) -> frozenset[str]:
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("model", LISTS, ids=lambda model: model._meta.label_lower)
-def test_every_operator_on_every_column_is_refused_unless_it_is_declared(signed_in: Page, model: type[Model]) -> None:
+def test_no_operator_on_any_column_is_answered_unless_it_is_declared(signed_in: Page, model: type[Model]) -> None:
     signed_in("auditor")
     admin, user = console._registry[model], User.objects.get(username="dana")
     names = declared(model, user)
-    tried = lookups.all_of(model)
+    tried = part(lookups.all_of(model), MODELS.index(model), 4)
     answered = []
     for lookup, value in tried:
         if lookup in names:
@@ -61,7 +62,7 @@ def test_every_operator_on_every_column_is_refused_unless_it_is_declared(signed_
             continue
         answered.append(lookup)
 
-    assert len(tried) > 20
+    assert len(tried) > 10
     assert answered == []
 
 
