@@ -3,10 +3,13 @@
 import hashlib
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from authz.configuration.validation import unknown_name
+from authz.policy.value_kinds import not_this
 from authz.protocol.redirect_uris import NEVER
 from cimd.changes import NEVER_ACCEPTED, Change, Consequence
 from cimd.models import Policy
@@ -61,17 +64,20 @@ class PolicySerializer(serializers.Serializer[Any]):
 
     def validate_redirect_schemes(self, value: list[str]) -> list[str]:
         for scheme in value:
-            is_scheme = scheme.isascii() and scheme.replace("+", "").replace("-", "").replace(".", "").isalnum()
-            if not is_scheme or scheme != scheme.lower() or scheme in NEVER | {"http", "https"}:
-                raise serializers.ValidationError(f"{scheme} is not a private-use scheme that can be allowed")
+            if not is_private_use(scheme):
+                name = scheme.partition(":")[0].lower()
+                hint = f": write {name}" if ":" in scheme and is_private_use(name) else ""
+                raise serializers.ValidationError(f"{scheme} is not a private-use scheme that can be allowed{hint}")
         return value
 
     def validate_changes(self, value: dict[str, str]) -> dict[str, str]:
         for change, consequence in value.items():
             if change not in set(Change):
-                raise serializers.ValidationError(f"{change} is not one of {', '.join(Change)}")
+                raise serializers.ValidationError({change: unknown_name(change, Change, "class of change")})
             if consequence not in {choice.name.lower() for choice in Consequence}:
-                raise serializers.ValidationError(f"{change}: {consequence} is not accept, consent or quarantine")
+                raise serializers.ValidationError(
+                    {change: f"must be accept, consent or quarantine{not_this(consequence)}"}
+                )
             if Change(change) in NEVER_ACCEPTED and consequence == "accept":
                 raise serializers.ValidationError(f"{change} is never just accepted")
         return value
@@ -85,10 +91,18 @@ class PolicySerializer(serializers.Serializer[Any]):
 SERIALIZER = PolicySerializer
 
 
+def is_private_use(scheme: str) -> bool:
+    """Whether a name is that of a scheme that clients may use for themselves, in small letters, without a colon."""
+    is_scheme = scheme.isascii() and scheme.replace("+", "").replace("-", "").replace(".", "").isalnum()
+    return is_scheme and scheme == scheme.lower() and scheme not in NEVER | {"http", "https"}
+
+
 def _patterns(patterns: list[str]) -> list[str]:
     for pattern in patterns:
         if not is_pattern(pattern):
-            raise serializers.ValidationError(f"{pattern[:100]!r} is not a host, *.host or *")
+            host = urlsplit(pattern).hostname or "" if "://" in pattern else ""
+            hint = f": write {host}" if is_pattern(host) else ""
+            raise serializers.ValidationError(f"{pattern[:100]!r} is not a host, *.host or *{hint}")
     return patterns
 
 

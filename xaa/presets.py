@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from authz.policy import near_miss
+
 PEOPLE: Final = "people"
 WORKLOADS: Final = "workloads"
 
@@ -139,7 +141,9 @@ def named(name: object) -> Preset:
     """The preset. Raises UnknownPresetError."""
     found = PRESETS.get(name) if isinstance(name, str) else None
     if found is None:
-        raise UnknownPresetError(f"is not one of {', '.join(PRESETS)}")
+        near = near_miss.nearest(name, list(PRESETS)) if isinstance(name, str) else ""
+        meant = f"; did you mean {near}?" if near else ""
+        raise UnknownPresetError(f"{name!r} is none of {', '.join(PRESETS)}{meant}")
     return found
 
 

@@ -60,7 +60,7 @@ def _run(command: BaseCommand, looks_at_settings: bool, arguments: list[str]) ->
     handle_default_options(Namespace(**options))
     try:
         if looks_at_settings and not options.get("skip_checks"):
-            settings_checks.require([checks.SETTINGS], sys.stderr)
+            settings_checks.require([checks.SETTINGS], sys.stderr.write)
         command.execute(*words, **options)
     except CommandError as error:
         if options["traceback"]:

@@ -23,7 +23,13 @@ class DestinationSerializer(serializers.Serializer[Any]):
     name = KeyField(max_length=100)
     format = serializers.ChoiceField(choices=AuditDestination.Format.values)
     to = serializers.CharField(max_length=2048)
-    bearer_token = serializers.RegexField(r"^[\x21-\x7e]+$", required=False, max_length=4096, write_only=True)
+    bearer_token = serializers.RegexField(
+        r"^[\x21-\x7e]+$",
+        required=False,
+        max_length=4096,
+        write_only=True,
+        error_messages={"invalid": "must be printable ASCII without blanks"},
+    )
     bearer_token_env = serializers.CharField(required=False, write_only=True)
     enabled = serializers.BooleanField(default=True)
 

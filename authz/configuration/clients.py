@@ -33,7 +33,9 @@ SECRET = frozenset({"client_secret"})
 class ClientSerializer(serializers.Serializer[Any]):
     """RFC 7591 §2's names and defaults, and the organisation's attributes of an agent."""
 
-    client_id = serializers.RegexField(r"^[\x21-\x7e]+$", max_length=1024)
+    client_id = serializers.RegexField(
+        r"^[\x21-\x7e]+$", max_length=1024, error_messages={"invalid": "must be printable ASCII without blanks"}
+    )
     client_name = ShownField(max_length=255, default="", allow_blank=True)
     status = serializers.ChoiceField(choices=Client.Status.values, default=Client.Status.PENDING)
     owner = serializers.SlugRelatedField(

@@ -19,6 +19,11 @@ _KINDS = frozenset(f"{_CORE}{kind}" for kind in ("null", "bool", "int", "float",
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
+def spelled(path: Path) -> str:
+    """A path as rules spell it: `clients[0].redirect_uris`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
 class Mistake(NamedTuple):
     """What is wrong at one place: its line (from 1; 0 where no line can be named), and the problem."""
 
@@ -27,7 +32,7 @@ class Mistake(NamedTuple):
     line: int = 0
 
     def __str__(self) -> str:
-        where = ".".join(str(part) for part in self.path) if self.path else "the file"
+        where = spelled(self.path) if self.path else "the file"
         return f"line {self.line}: {where}: {self.problem}" if self.line else f"{where}: {self.problem}"
 
 
@@ -69,7 +74,7 @@ def read(text: str) -> Document:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise ConfigurationError((), f"is not well-formed YAML: {error.problem}", line) from None
+        raise ConfigurationError((), _not_well_formed(error, text), line) from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigurationError((), "holds a character that YAML does not have", line) from None
@@ -97,7 +102,7 @@ def _value(node: yaml.Node, path: Path, lines: dict[Path, int], above: frozenset
         raise ConfigurationError(path, "contains itself", node.start_mark.line + 1)
     above |= {id(node)}
     if not isinstance(node, yaml.ScalarNode) and node.tag not in {f"{_CORE}map", f"{_CORE}seq"}:
-        raise ConfigurationError(path, f"has a value of unknown kind {node.tag[:100]}", node.start_mark.line + 1)
+        raise ConfigurationError(path, _unknown_kind(node), node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, lines, above)
     if isinstance(node, yaml.SequenceNode):
@@ -126,7 +131,7 @@ def _scalar(node: yaml.Node, path: Path) -> Any:
         return node.value  # a time stays text, quoted or not; the section's serializer parses it
     line = node.start_mark.line + 1
     if node.tag not in _KINDS:
-        raise ConfigurationError(path, f"has a value of unknown kind {node.tag[:100]}", line)
+        raise ConfigurationError(path, _unknown_kind(node), line)
     try:
         value = yaml.SafeLoader("").construct_object(node, deep=True)
     # What the tag promises the text may not be: `!!int abc`, `!!bool maybe`, a number of ten thousand digits.
@@ -136,6 +141,27 @@ def _scalar(node: yaml.Node, path: Path) -> Any:
     if isinstance(value, int | float) and not -(2**53) < value < 2**53:
         raise ConfigurationError(path, "is a number out of range", line)
     return value
+
+
+def _unknown_kind(node: yaml.Node) -> str:
+    hint = ": text that begins with ! has to be in quotes" if node.tag.startswith("!") else ""
+    return f"has a value of unknown kind {node.tag[:100]}{hint}"
+
+
+def _not_well_formed(error: yaml.MarkedYAMLError, text: str) -> str:
+    """YAML's own problem; where it is known what was meant, how to write that."""
+    said = str(error.problem)
+    mark = error.context_mark if str(error.context).startswith("while scanning an ") else error.problem_mark
+    first = text.split("\n")[mark.line][mark.column : mark.column + 1] if mark else ""
+    if said.startswith("found undefined alias"):
+        first = "*"
+    elif "cannot start any token" not in said and "alphabetic" not in said:
+        first = ""
+    if first == "\t":
+        return "has a tab where YAML takes spaces"
+    if first and first in "*&@`%":
+        return f"has a text that begins with {first}, which YAML takes for something else: it has to be in quotes"
+    return f"is not well-formed YAML: {said}"
 
 
 def _deepest(text: str) -> int:

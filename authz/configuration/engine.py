@@ -17,6 +17,7 @@ from authz.configuration.validation import Mistakes, in_words, refusal, unknown_
 from authz.database import configuration_cache
 from authz.decisions import rule_history, rule_names
 from authz.models import Generation
+from authz.policy import value_kinds
 from authz.policy.near_miss import one_of
 from authz.policy.renaming import NameChange
 
@@ -108,8 +109,12 @@ def apply(
     document = read(text)
     sections = {section.KEY: section for section in all_sections()}
     mistakes = Mistakes(document)
+    if not document.data:
+        raise ConfigurationError((), f"holds no section; there are {', '.join(sections)}")
     for key in document.data:
-        if key not in sections:
+        if key == "expectations":
+            mistakes.add((key,), "is what `policy test` takes, and no section of the configuration")
+        elif key not in sections:
             mistakes.add((key,), unknown_name(key, sections, "section"))
     changes: list[Change] = []
     try:
@@ -223,7 +228,7 @@ def _apply_section(
     if given is None:
         given = []
     if not isinstance(given, list):
-        mistakes.add((section.KEY,), "must be a list")
+        mistakes.add((section.KEY,), f"must be a list{value_kinds.not_this(given)}")
         return []
     before, many = items(section), len(mistakes.found)
     named: dict[str, Path] = {}

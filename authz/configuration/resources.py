@@ -11,6 +11,7 @@ from authz.configuration import resource_identifiers
 from authz.configuration.rules import nested
 from authz.configuration.shaped import APPROVERS, LABELS, shaped
 from authz.configuration.shown_text import ShownField
+from authz.configuration.validation import MAX_NAMES, no_such
 from authz.models import Client, ProtectedResource, Scope, User
 from authz.models.pending_answer import PendingAnswer
 from authz.policy import Approvers, RuleError
@@ -218,14 +219,16 @@ def _write_scopes(row: ProtectedResource, wanted: list[dict[str, Any]]) -> None:
 def _person(member: str, username: str) -> User:
     found = User.objects.filter(username=username).first()
     if found is None:
-        raise serializers.ValidationError({member: f"there is no user {username}"})
+        names = User.objects.values_list("username", flat=True)[:MAX_NAMES]
+        raise serializers.ValidationError({member: no_such("person", username, names)})
     return found
 
 
 def _client(member: str, client_id: str) -> Client:
     client = Client.objects.filter(client_id=client_id).first()
     if client is None:
-        raise serializers.ValidationError({member: f"there is no client {client_id}"})
+        names = Client.objects.values_list("client_id", flat=True)[:MAX_NAMES]
+        raise serializers.ValidationError({member: no_such("agent", client_id, names)})
     # Public clients prove nothing, so they may learn nothing (RFC 7662 §2.1).
     if not client.is_confidential:
         raise serializers.ValidationError({member: f"{client_id} does not authenticate"})

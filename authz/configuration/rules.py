@@ -38,6 +38,19 @@ class RuleSerializer(serializers.Serializer[Any]):
                 fields[member.name] = shaped(RULE[member.name])(required=False, allow_null=True)
         return fields
 
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            wrong = error.detail
+            if not isinstance(data, Mapping) or not isinstance(wrong, dict):
+                raise
+        # What the engine would refuse is told at once, as if the members that are wrong already were right.
+        rest = {name: value for name, value in data.items() if name in self.fields and name not in wrong}
+        rest = {"name": "any", "effect": Rule.Effect.ALLOW, "grant_types": ["*"], **rest}
+        told = [nested(at, problem) for at, problem in rule_problems(rest) if "effect" not in wrong or at in data]
+        raise serializers.ValidationError(merged([wrong, *told]))
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         # Left out, it speaks of every grant; an empty list would speak of none.
         attrs.setdefault("grant_types", ["*"])
@@ -61,8 +74,8 @@ def rule_problems(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         try:
             PolicyRule.from_mapping(rule)
         except RuleError as error:
-            if error.field in seen:
-                return  # it is missed now
+            if any(f"{other}.".startswith(f"{error.field}.") for other in seen):
+                return  # it is missed now, or follows from what is inside of it
             seen.add(error.field)
             yield error.field, error.problem
             # The engine names the first problem: it is asked again without that.

@@ -1,14 +1,15 @@
 """Validates the items of a file, and collects all its mistakes, so that it is mended in one go."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from rest_framework.serializers import ListSerializer, RelatedField, Serializer, ValidationError
+from rest_framework.serializers import EmailField, ListSerializer, RelatedField, Serializer, ValidationError
 
+from authz.configuration import value_types
 from authz.configuration.document import ConfigurationError, Document, Mistake, Path
 from authz.configuration.sections import Section
-from authz.policy import near_miss
+from authz.policy import near_miss, value_kinds
 
 # Names that are looked through for one that was probably meant.
 MAX_NAMES = near_miss.MAXIMUM_COMPARED
@@ -53,19 +54,22 @@ class Mistakes:
 def validated(section: Section, item: object, path: Path, document: Document, *, local: bool) -> Mapping[str, Any]:
     """The item as `section.write` takes it. Raises `ConfigurationError` with all its mistakes."""
     if not isinstance(item, dict):
-        raise ConfigurationError(path, "must be a mapping", document.line(path))
+        raise ConfigurationError(path, value_kinds.refusal("a mapping", item), document.line(path))
     serializer = section.SERIALIZER(data=item)
     names = set() if local else set(getattr(section, "LOCAL", ())) & item.keys()
     # A caller over the network must not read this machine's environment.
     mistakes = [((*path, name), "is only for files that are applied on the server itself") for name in sorted(names)]
     mistakes += _unknown(serializer, item, path)
-    if mistakes:
+    has_unknown, mistyped = bool(mistakes), list(value_types.wrong(serializer, item, path))
+    if has_unknown or mistyped:
         # Only what each member says for itself: what is missing, or does not go together, may be one that is misspelt.
         try:
             serializer.to_internal_value(item)
         except ValidationError as error:
-            mistakes += in_words(error, path, serializer, skip="required")
-        raise _all_of(mistakes, document)
+            named = {at for at, _ in mistyped}
+            others = in_words(error, path, serializer, skip="required" if has_unknown else "")
+            mistakes += [(at, problem) for at, problem in others if not _is_within(at, named)]
+        raise _all_of([*mistakes, *mistyped], document)
     try:
         serializer.is_valid(raise_exception=True)
     except ValidationError as error:
@@ -73,9 +77,22 @@ def validated(section: Section, item: object, path: Path, document: Document, *,
     return cast(Mapping[str, Any], serializer.validated_data)
 
 
+def _is_within(path: Path, named: Collection[Path]) -> bool:
+    """Whether a path is one of those that are named already, or inside of one, or around one."""
+    return any(path[: len(other)] == other or other[: len(path)] == path for other in named)
+
+
 def refusal(error: ValidationError, path: Path, document: Document) -> ConfigurationError:
     """The mistakes that a section's own code raised for what stands at `path`."""
     return _all_of(in_words(error, path), document)
+
+
+_CALLED = {"User": "person", "Client": "agent"}
+
+
+def no_such(what: str, given: object, names: Iterable[str]) -> str:
+    """There is no person 'alcie'; did you mean alice?"""
+    return f"there is no {what} {str(given)[:100]!r}{nearest(given, names)}"
 
 
 def nearest(given: object, known: Iterable[str]) -> str:
@@ -151,13 +168,39 @@ def _value(item: Any, steps: Path) -> Any:
 
 
 def _sentence(detail: Any, of: Any, given: Any) -> str:
-    """What DRF says; where it is about a name, with the names that there are."""
+    """What DRF says, in our words; where it is about a name, with the names that there are."""
     code = getattr(detail, "code", "")
+    if words := _words(code, of, given):
+        return words
     if code == "invalid_choice" and getattr(of, "choices", None):
         known = [str(choice) for choice in of.choices if choice != ""]
-        return f"{str(given)[:100]!r} is none of {', '.join(known)}{nearest(given, known)}"
+        what = repr(given[:100]) if isinstance(given, str) else value_kinds.called(given)
+        return f"{what} is none of {', '.join(known)}{nearest(given, known)}"
     if code == "does_not_exist" and isinstance(of, RelatedField) and hasattr(of, "slug_field"):
         rows = of.get_queryset()
         names = [] if rows is None else rows.values_list(of.slug_field, flat=True)[:MAX_NAMES]
-        return f"{str(given)[:100]!r} does not exist{nearest(given, map(str, names))}"
+        return no_such(_CALLED.get(rows.model.__name__, "item") if rows is not None else "item", given, map(str, names))
     return str(detail)
+
+
+def _words(code: str, of: Any, given: Any) -> str:
+    """Our sentence for one of DRF's codes; "" for those that are ours already."""
+    few = "characters" if isinstance(given, str) else "items"
+    match code:
+        case "required":
+            return "is required"
+        case "null":
+            return "has no value: write one, or leave the key out"
+        case "blank":
+            return "must not be empty"
+        case "max_length" | "min_length" if given is not None:
+            bound = f"at most {of.max_length}" if code == "max_length" else f"at least {of.min_length}"
+            return f"must have {bound} {few}, not {len(given)}"
+        case "max_value":
+            return f"must be at most {of.max_value}, not {given}"
+        case "min_value":
+            return f"must be at least {of.min_value}, not {given}"
+        case "invalid" if isinstance(of, EmailField):
+            return f"must be an e-mail address{value_kinds.not_this(given)}"
+        case _:
+            return ""

@@ -24,7 +24,12 @@ class WebhookSerializer(serializers.Serializer[Any]):
     name = KeyField(max_length=100)
     url = serializers.CharField(max_length=2048)
     events = serializers.ListField(
-        child=serializers.RegexField(r"^(?:\*|[a-z0-9_]+(?:\.[a-z0-9_]+)*)$", max_length=64), default=lambda: ["*"]
+        child=serializers.RegexField(
+            r"^(?:\*|[a-z0-9_]+(?:\.[a-z0-9_]+)*)$",
+            max_length=64,
+            error_messages={"invalid": "must be * or a kind such as access_request.opened (docs/notifications.md)"},
+        ),
+        default=lambda: ["*"],
     )
     enabled = serializers.BooleanField(default=True)
     secret = serializers.CharField(required=False, write_only=True)

@@ -12,11 +12,12 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from authz import decisions
-from authz.configuration import ConfigurationError
+from authz.configuration import ConfigurationError, all_sections
 from authz.configuration.document import Document, read
 from authz.configuration.validation import Mistakes, nearest, unknown_name
-from authz.management.policy_input import query_of, text_of
-from authz.policy import Explanation, Outcome, RuleError, RuleSet, explain
+from authz.management.configuration_files import read_file, refusal
+from authz.management.policy_input import query_of
+from authz.policy import Explanation, Outcome, RuleError, RuleSet, explain, value_kinds
 from authz.policy.parsing import parse_time
 
 # As in rules, what a decision calls "pending" is "require_approval".
@@ -53,25 +54,29 @@ class Tested:
 def outcomes(file: str, rules: RuleSet, now: float) -> list[Tested]:
     """Raises `CommandError` for a file that cannot be meant, with all its mistakes."""
     try:
-        document = read(text_of(file))
+        document = read(read_file(file))
         _require_meant(document)
         return [_outcome(item, index, document, rules, now) for index, item in enumerate(document.data["expectations"])]
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     except ConfigurationError as error:
-        raise CommandError("\n".join(f"{file}: {mistake}" for mistake in error.mistakes())) from None
+        raise refusal(file, error) from None
 
 
 def _require_meant(document: Document) -> None:
     """Raises `ConfigurationError`."""
     mistakes = Mistakes(document)
+    if document.data and document.data.keys() <= {section.KEY for section in all_sections()}:
+        told = "is a configuration file, and this takes one with `expectations:`; for its rules name it after --rules"
+        raise ConfigurationError((), told)
+    if not document.data:
+        raise ConfigurationError((), "has no `expectations:`")
     for key in document.data:
         if key != "expectations":
-            mistakes.add((key,), "is not a known key; there is expectations")
+            mistakes.add((key,), unknown_name(key, ["expectations"], "key"))
     given = document.data.get("expectations")
     # A file that expects nothing would hold whatever the rules say.
     if not isinstance(given, list) or not given:
-        mistakes.add(("expectations",), "must be a list of one expectation at least")
+        found = value_kinds.not_this(given) if given != [] else ", and it is empty"
+        mistakes.add(("expectations",), f"must be a list of one expectation at least{found}")
     for index, item in enumerate(given if isinstance(given, list) else ()):
         for path, problem in _problems(item):
             mistakes.add(("expectations", index, *path), problem)
@@ -80,20 +85,21 @@ def _require_meant(document: Document) -> None:
 
 def _problems(item: object) -> Iterator[tuple[tuple[str, ...], str]]:
     if not isinstance(item, dict):
-        yield (), "must be a mapping"
+        yield (), value_kinds.refusal("a mapping", item)
         return
     for key, value in item.items():
         if key not in _KNOWN:
             yield (key,), unknown_name(key, _KNOWN, "key")
         elif key in _TEXTS and not isinstance(value, str):
-            yield (key,), "must be text"
+            yield (key,), value_kinds.refusal("text", value)
         elif key in _LISTS and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
-            yield (key,), "must be a list of names"
+            problem = "must be a list of names" if isinstance(value, list) else value_kinds.refusal("a list", value)
+            yield (key,), problem
     if "arguments" in item and (not isinstance(item["arguments"], dict) or "tool" not in item):
         yield ("arguments",), "must be a mapping, beside a tool"
     for key in _REQUIRED:
         if key not in item and not any(nearest(other, _KNOWN).startswith(f"; did you mean {key}") for other in item):
-            yield (), f"{key} is missing"
+            yield (), f"{key} is required"
     answer = item.get("expect")
     if isinstance(answer, str) and answer not in ANSWERS:
         yield ("expect",), f"{answer!r} is none of {', '.join(ANSWERS)}{nearest(answer, ANSWERS)}"

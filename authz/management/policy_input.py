@@ -1,25 +1,27 @@
 """What `manage.py policy` is asked: its options turned into a request, an event, rules or a selection."""
 
-import sys
 from argparse import ArgumentTypeError
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django.core.management.base import CommandError
 from django.utils.dateparse import parse_datetime
 
 from authz import decisions
-from authz.configuration import ConfigurationError
-from authz.configuration.document import read
+from authz.configuration import ConfigurationError, rules
+from authz.configuration.document import Document, read
+from authz.configuration.document import Path as DocumentPath
+from authz.configuration.sections import Section
+from authz.configuration.validation import Mistakes, validated
 from authz.decisions import made_up_calls, past_decisions, simulation
+from authz.management.configuration_files import read_file, refusal, shown_name
 from authz.models import AuditEvent, Client, ProtectedResource, RuleChange, User
 from authz.policy import (
     AccessQuestion,
     Rule,
-    RuleError,
     compile,
 )
+from authz.policy.value_kinds import not_this
 from authz.protocol import jwts
 from authz.sign_in.sign_in import signed_in_now
 
@@ -38,9 +40,9 @@ def event_of(options: dict[str, Any]) -> AuditEvent:
     if options["token"]:
         try:
             # The signature doesn't matter: the claims only say where in the audit to look.
-            claims = jwts.parse(text_of(options["token"]).strip()).claims
-        except (jwts.JwtError, OSError, UnicodeDecodeError):
-            raise CommandError("That is not an access token.") from None
+            claims = jwts.parse(read_file(options["token"]).strip()).claims
+        except jwts.JwtError:
+            raise CommandError(f"{shown_name(options['token'])} holds no access token.") from None
         return past_decisions.event_of_token(str(claims.get("jti", "")), str(claims.get("authorization", "")))
     if options["jti"]:
         return past_decisions.event_of_token(options["jti"])
@@ -116,25 +118,30 @@ def query_of(options: dict[str, Any], now: float) -> AccessQuestion:
     return made_up_calls.with_call(question, tool, made_up_calls.exact(arguments))
 
 
-def text_of(name: str) -> str:
-    return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-
-
 def rules_of(name: str) -> list[Rule]:
     """The rules in a configuration file. Raises `CommandError`."""
     try:
-        document = read(text_of(name))
-    except (OSError, UnicodeDecodeError, ConfigurationError) as error:
-        raise CommandError(f"{name} cannot be read: {error}") from None
-    given = document.data.get("rules")
+        return _rules(read(read_file(name)))
+    except ConfigurationError as error:
+        raise refusal(name, error) from None
+
+
+def _rules(document: Document) -> list[Rule]:
+    """Read as `apply` reads them. Raises `ConfigurationError`."""
+    mistakes, given = Mistakes(document), document.data.get(rules.KEY)
     # Otherwise a file without the heading would mean "no rules at all".
+    if rules.KEY not in document.data:
+        raise ConfigurationError((), "has no section rules")
     if not isinstance(given, list):
-        raise CommandError(f"{name}: `rules:` must be a list.")
-    rules = []
+        raise ConfigurationError((rules.KEY,), f"must be a list{not_this(given)}", document.line((rules.KEY,)))
+    found, section = [], cast("Section", rules)
     for index, item in enumerate(given):
+        path: DocumentPath = (rules.KEY, index)
         try:
+            validated(section, item, path, document, local=True)
             # Without it, the rule is for every grant, as for `apply`.
-            rules.append(Rule.from_mapping({"grant_types": ["*"], **item} if isinstance(item, dict) else item))
-        except RuleError as error:
-            raise CommandError(f"{name}: line {document.line(('rules', index))}: {error}") from None
-    return rules
+            found.append(Rule.from_mapping({"grant_types": ["*"], **item}))
+        except ConfigurationError as error:
+            mistakes.add_item(section, path, item, error)
+    mistakes.require_none()
+    return found

@@ -1,7 +1,6 @@
 """What the checks find in the settings, a sentence each, before a command does anything."""
 
-from collections.abc import Sequence
-from typing import TextIO
+from collections.abc import Callable, Sequence
 
 from django.core import checks
 from django.core.management.base import CommandError
@@ -9,15 +8,15 @@ from django.core.management.base import CommandError
 from authz.operations import secret_key
 
 
-def require(tags: Sequence[str], errors: TextIO) -> None:
-    """Warnings are written to `errors`. Raises `CommandError` with all that the checks call an error."""
+def require(tags: Sequence[str], write: Callable[[str], object]) -> None:
+    """Warnings are written, a line each. Raises `CommandError` with all that the checks call an error."""
     found = [message for message in checks.run_checks(tags=list(tags)) if not message.is_silenced()]
     wrong = [_sentence(message) for message in found if message.is_serious()]
     if wrong:
         raise CommandError("\n".join(wrong))
     for message in found:
         if message.level >= checks.WARNING:
-            errors.write(f"{_sentence(message)}\n")
+            write(f"{_sentence(message)}\n")
 
 
 def require_secret_key() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from authz.policy.parsing import RuleError, mapping, switch, texts, whole_number
+from authz.policy.value_kinds import not_this
 
 ROLES = ("administrator", "approver")
 # More would wait for each other for ever.
@@ -79,7 +80,7 @@ def _roles(value: object, field: str) -> tuple[str, ...]:
     found = texts(value, field)
     for position, role in enumerate(found):
         if role not in ROLES:
-            raise RuleError(f"{field}[{position}]", f"must be one of {', '.join(ROLES)}.")
+            raise RuleError(f"{field}[{position}]", f"must be one of {', '.join(ROLES)}{not_this(role)}.")
     return found
 
 

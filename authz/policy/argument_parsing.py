@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from authz.policy.arguments import TOO_LARGE, ArgumentCondition, Comparison, Number, Value, kind
 from authz.policy.parsing import RuleError, mapping, switch
+from authz.policy.value_kinds import not_this
 
 _MAX_WANTED = 255
 
@@ -17,7 +18,7 @@ _PATH = re.compile(r"[A-Za-z0-9_$-]{1,64}(\.[A-Za-z0-9_$-]{1,64}){0,4}")
 def argument_conditions(data: object, field: str) -> tuple[ArgumentCondition, ...]:
     """From {path: {comparison: value, …}, …}. Raises `RuleError`."""
     if not isinstance(data, Mapping):
-        raise RuleError(field, "must be a mapping of members to what is asked of them.")
+        raise RuleError(field, f"must be a mapping of members to what is asked of them{not_this(data)}.")
     return tuple(_condition(path, wanted, field) for path, wanted in data.items())
 
 
@@ -44,7 +45,7 @@ def _scalar(value: object, field: str) -> str | bool | Number:
 
 def _text(value: object, field: str) -> str:
     if not isinstance(value, str) or not value:
-        raise RuleError(field, "must be text, and not empty.")
+        raise RuleError(field, f"must be text, and not empty{not_this(value) if value != '' else ''}.")
     if len(value) > _MAX_WANTED or not value.isprintable() or not unicodedata.is_normalized("NFC", value):
         raise RuleError(field, f"must be at most {_MAX_WANTED} printable characters in Unicode’s form NFC.")
     return value
@@ -52,7 +53,7 @@ def _text(value: object, field: str) -> str:
 
 def _number(value: object, field: str) -> Number:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise RuleError(field, "must be a number.")
+        raise RuleError(field, f"must be a number{not_this(value)}.")
     if not math.isfinite(value) or not -TOO_LARGE < value < TOO_LARGE:
         raise RuleError(field, "must lie between −(2^53 − 1) and 2^53 − 1.")
     # A number of the file is the decimal that was written: 0.1, not the double beside it.
@@ -62,7 +63,9 @@ def _number(value: object, field: str) -> Number:
 
 def _scalars(value: object, field: str) -> tuple[str | bool | Number, ...]:
     if not isinstance(value, list | tuple) or not value:
-        raise RuleError(field, "must be a list of values, and not empty.")
+        raise RuleError(
+            field, f"must be a list of values, and not empty{not_this(value) if value not in ([], ()) else ''}."
+        )
     found = tuple(_scalar(item, f"{field}[{position}]") for position, item in enumerate(value))
     if len({kind(item) for item in found}) > 1:
         raise RuleError(field, "must hold values of one type: all texts, all numbers, or true and false.")

@@ -7,6 +7,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from authz.policy.parsing import RuleError, mapping, text, texts
+from authz.policy.value_kinds import not_this
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -48,12 +49,14 @@ def hours_from(data: object, field: str) -> Hours:
     days = texts(given.get("days", ()), f"{field}.days")
     for position, day in enumerate(days):
         if day not in DAYS:
-            raise RuleError(f"{field}.days[{position}]", f"must be one of {', '.join(DAYS)}.")
+            raise RuleError(f"{field}.days[{position}]", f"must be one of {', '.join(DAYS)}{not_this(day)}.")
     timezone = text(given.get("timezone", "UTC"), f"{field}.timezone")
     try:
         _zone(timezone)
     except (ValueError, OSError, KeyError):
-        raise RuleError(f"{field}.timezone", "is not a known time zone, such as Europe/Berlin.") from None
+        raise RuleError(
+            f"{field}.timezone", f"must be a time zone, such as Europe/Berlin{not_this(timezone)}."
+        ) from None
     start, end = _minutes(given["from"], f"{field}.from"), _minutes(given["to"], f"{field}.to")
     if start == end:
         raise RuleError(f"{field}.to", "must differ from “from”.")
@@ -66,7 +69,7 @@ def _minutes(value: object, field: str) -> int:
         return 24 * 60
     # YAML 1.1 reads 18:00 without quotes as the number 1080, and 08:00 as text.
     if not isinstance(value, str) or not _CLOCK_TIME.fullmatch(value):
-        raise RuleError(field, "must be a time such as “08:00”, in quotes.")
+        raise RuleError(field, f"must be a time such as “08:00”, in quotes{not_this(value)}.")
     return int(value[:2]) * 60 + int(value[3:])
 
 

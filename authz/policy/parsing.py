@@ -7,6 +7,8 @@ import difflib
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 
+from authz.policy.value_kinds import refusal
+
 # Seconds since the epoch, of the first moment that is too late.
 LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
@@ -23,11 +25,11 @@ class RuleError(ValueError):
 def mapping(value: object, field: str, known: Collection[str]) -> Mapping[str, object]:
     """A mapping that has no other keys than the known ones. Raises `RuleError`."""
     if not isinstance(value, Mapping):
-        raise RuleError(field, "must be a mapping.")
+        raise RuleError(field, f"{refusal('a mapping', value)}.")
     for key in value:
         if not isinstance(key, str) or key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f" Did you mean “{near[0]}”?" if near else ""
+            hint = f" Did you mean “{near[0]}”?" if near else f" There are {', '.join(known)}."
             raise RuleError(f"{field}.{key}" if field else str(key), f"is not a known field.{hint}")
     return value
 
@@ -35,7 +37,7 @@ def mapping(value: object, field: str, known: Collection[str]) -> Mapping[str, o
 def text(value: object, field: str) -> str:
     """A line of text: not empty, no spaces around it, no control characters. Raises `RuleError`."""
     if not isinstance(value, str):
-        raise RuleError(field, "must be text.")
+        raise RuleError(field, f"{refusal('text', value)}.")
     if not value.strip():
         raise RuleError(field, "must not be empty.")
     if value != value.strip():
@@ -48,7 +50,7 @@ def text(value: object, field: str) -> str:
 def texts(value: object, field: str) -> tuple[str, ...]:
     """A list of lines of text; a repetition says nothing new and is dropped. Raises `RuleError`."""
     if not isinstance(value, list | tuple):
-        raise RuleError(field, "must be a list.")
+        raise RuleError(field, f"{refusal('a list', value)}.")
     return tuple(dict.fromkeys(text(item, f"{field}[{position}]") for position, item in enumerate(value)))
 
 
@@ -64,7 +66,7 @@ def names(value: object, field: str) -> tuple[str, ...]:
 def whole_number(value: object, field: str) -> int:
     """A whole number of at least 1. Raises `RuleError`."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise RuleError(field, "must be a whole number.")
+        raise RuleError(field, f"{refusal('a whole number', value)}.")
     if value < 1:
         raise RuleError(field, "must be at least 1.")
     return value
@@ -73,7 +75,7 @@ def whole_number(value: object, field: str) -> int:
 def switch(value: object, field: str) -> bool:
     """True or false, and no word or number for it. Raises `RuleError`."""
     if not isinstance(value, bool):
-        raise RuleError(field, "must be true or false.")
+        raise RuleError(field, f"{refusal('true or false', value)}.")
     return value
 
 

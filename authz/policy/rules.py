@@ -29,6 +29,7 @@ from authz.policy.clients import client_pattern
 from authz.policy.conditions import UNCONDITIONAL, Conditions
 from authz.policy.parsing import RuleError, mapping, names, switch, text, texts, whole_number
 from authz.policy.tool_calls import label_names, tool_patterns
+from authz.policy.value_kinds import not_this
 from authz.protocol.scope_names import is_scope_token
 
 
@@ -165,7 +166,7 @@ _SHORT_GRANT_TYPES = ("authorization_code", "client_credentials", "refresh_token
 def _effect(value: object) -> Effect:
     written = text(value, "effect")
     if written not in list(Effect):
-        raise RuleError("effect", f"must be one of {', '.join(Effect)}.")
+        raise RuleError("effect", f"must be one of {', '.join(Effect)}{not_this(value)}.")
     return Effect(written)
 
 
@@ -184,7 +185,8 @@ def _grant_types(value: object) -> tuple[str, ...]:
         # > using an absolute URI […] as the value of the "grant_type" parameter (RFC 6749 §4.5)
         if name != "*" and name not in _SHORT_GRANT_TYPES and ":" not in name:
             raise RuleError(
-                f"grant_types[{position}]", f"must be “*”, {', '.join(_SHORT_GRANT_TYPES)}, or the URI of a grant type."
+                f"grant_types[{position}]",
+                f"must be “*”, {', '.join(_SHORT_GRANT_TYPES)}, or the URI of a grant type{not_this(name)}.",
             )
     return found
 
@@ -222,7 +224,7 @@ def _scopes(value: object) -> tuple[str, ...]:
 
 def _id(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise RuleError("id", "must be text or a whole number.")
+        raise RuleError("id", f"must be text or a whole number{not_this(value)}.")
     return str(value)
 
 

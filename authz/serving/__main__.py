@@ -3,7 +3,6 @@ the settings (docs/decisions/0011-event-loop-and-workers.md).
 """
 
 import gc
-import io
 import os
 import sys
 from collections.abc import Callable
@@ -66,21 +65,18 @@ def _require_secret_key() -> None:
     from django.db import DatabaseError, connections
 
     from authz import checks
-    from authz.database import configuration_cache
     from authz.management import settings_checks
 
     refusal = ""
     try:
-        settings_checks.require([checks.SETTINGS], io.StringIO())  # `prepare` has written the warnings
+        settings_checks.require([checks.SETTINGS], str)  # `prepare` has written the warnings
         settings_checks.require_secret_key()
     except CommandError as error:
         refusal = str(error)
     except DatabaseError:
         pass  # the server starts, and answers when the database does
     finally:
-        # The processes are forked from this one: no connection and nothing remembered goes with them.
-        connections.close_all()
-        configuration_cache.forget()
+        connections.close_all()  # the processes are forked from this one
     if refusal:
         sys.stderr.write(f"{refusal}\n")
         sys.exit(1)

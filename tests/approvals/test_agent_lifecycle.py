@@ -324,7 +324,7 @@ clients:
 
 
 def test_a_mistaken_end_is_named_by_its_line(gatehouse: World) -> None:
-    with pytest.raises(Exception, match=r"line 3: clients.0.approved_until"):
+    with pytest.raises(Exception, match=r"line 3: clients\[0\]\.approved_until"):
         apply(
             "clients:\n  - client_id: nightly-report\n    approved_until: soon\n    resource: x".replace(
                 "\n    resource: x", ""

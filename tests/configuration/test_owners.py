@@ -40,7 +40,7 @@ def test_the_file_names_several_and_the_export_says_them_again(gatehouse: World)
 
 
 def test_an_owner_who_does_not_exist_is_refused(gatehouse: World) -> None:
-    with pytest.raises(ConfigurationError, match="there is no user nemo"):
+    with pytest.raises(ConfigurationError, match="there is no person 'nemo'"):
         owned_by("bob", "nemo")
     assert ProtectedResource.objects.get(identifier=NOTES).owner_keys() == frozenset()
 

@@ -29,71 +29,71 @@ WRONG = {
     ),
     "a misspelt key, from which a missing one follows": (
         "users:\n  - usrname: dora\n    role: auditor\n",
-        ["line 2: users.0.usrname: is not a known key; did you mean username?"],
+        ["line 2: users[0].usrname: is not a known key; did you mean username?"],
     ),
     "two people with mistakes of their own": (
         "users:\n  - {username: dora, role: adminstrator}\n  - {username: emil, email: emil}\n",
         [
-            f"line 2: users.0.role: 'adminstrator' is none of {ROLES}; did you mean administrator?",
-            "line 3: users.1.email: Enter a valid email address.",
+            f"line 2: users[0].role: 'adminstrator' is none of {ROLES}; did you mean administrator?",
+            "line 3: users[1].email: must be an e-mail address, not the text “emil”",
         ],
     ),
     "an owner that is misspelt": (
         "clients:\n  - {client_id: x, owner: alcie, grant_types: [client_credentials]}\n",
-        ["line 2: clients.0.owner: 'alcie' does not exist; did you mean alice?"],
+        ["line 2: clients[0].owner: there is no person 'alcie'; did you mean alice?"],
     ),
     "an owner whose own entry is wrong": (
         "users:\n  - {username: dora, role: king}\nclients:\n"
         "  - {client_id: x, owner: dora, grant_types: [client_credentials]}\n",
-        [f"line 2: users.0.role: 'king' is none of {ROLES}"],
+        [f"line 2: users[0].role: 'king' is none of {ROLES}"],
     ),
     "an agent with three mistakes": (
         "clients:\n  - client_id: x\n    status: aproved\n    grant_types: [client_credential]\n"
         "    token_endpoint_auth_method: secret\n",
         [
-            "line 3: clients.0.status: 'aproved' is none of pending, approved, suspended, retired; did you mean"
+            "line 3: clients[0].status: 'aproved' is none of pending, approved, suspended, retired; did you mean"
             " approved?",
-            "line 4: clients.0.grant_types: client_credential is not a known grant type; did you mean"
+            "line 4: clients[0].grant_types: client_credential is not a known grant type; did you mean"
             " client_credentials?",
-            "line 5: clients.0.token_endpoint_auth_method: secret is not a known authentication method; there are"
+            "line 5: clients[0].token_endpoint_auth_method: secret is not a known authentication method; there are"
             " client_secret_basic, client_secret_post, none, private_key_jwt",
         ],
     ),
     "a misspelt redirect URI, without which the grant cannot be used": (
         "clients:\n  - client_id: x\n    redirect_uri: ['https://a.example/cb']\n",
-        ["line 3: clients.0.redirect_uri: is not a known key; did you mean redirect_uris?"],
+        ["line 3: clients[0].redirect_uri: is not a known key; did you mean redirect_uris?"],
     ),
     "a rule with four mistakes": (
         "rules:\n  - name: R\n    effect: allow\n    clients: x\n    grant_types: ['*']\n    resources: ['*']\n"
         "    scopes: ['*']\n    max_lifetime: 0\n"
         "    conditions:\n      network: [10.0.0.0/8]\n      max_auth_age: soon\n",
         [
-            "line 4: rules.0.clients: must be a list.",
-            "line 8: rules.0.max_lifetime: must be at least 1.",
-            "line 10: rules.0.conditions.network: is not a known field. Did you mean “networks”?",
-            "line 11: rules.0.conditions.max_auth_age: must be a whole number.",
+            "line 4: rules[0].clients: must be a list, not the text “x”: put it in brackets, as in [a, b]",
+            "line 8: rules[0].max_lifetime: must be at least 1",
+            "line 10: rules[0].conditions.network: is not a known field. Did you mean “networks”?",
+            "line 11: rules[0].conditions.max_auth_age: must be a whole number, not the text “soon”",
         ],
     ),
     "an effect of another product": (
         "rules:\n  - {name: R, effect: permit, clients: ['*'], resources: ['*'], scopes: ['*']}\n",
-        ["line 2: rules.0.effect: 'permit' is none of allow, deny, require_approval"],
+        ["line 2: rules[0].effect: 'permit' is none of allow, deny, require_approval"],
     ),
     "a server over plain http, and one that is there twice": (
         "resources:\n  - {identifier: 'http://mcp.example.com/mcp', scopes: [{name: read}]}\n"
         "  - {identifier: 'https://a.example/', scopes: [{name: read}]}\n"
         "  - {identifier: 'https://a.example/', scopes: [{name: read}]}\n",
         [
-            "line 2: resources.0.identifier: must be an https URL without a fragment (plain http only on loopback, and"
+            "line 2: resources[0].identifier: must be an https URL without a fragment (plain http only on loopback, and"
             " for hosts in GATEHOUSE_PLAIN_HTTP_RESOURCES; RFC 8707 §2). Did you mean “https://mcp.example.com/mcp”?",
-            "line 4: resources.2: https://a.example/ is there twice",
+            "line 4: resources[2]: https://a.example/ is there twice",
         ],
     ),
     "mistakes in several sections": (
         "cimd:\n  trusted_host: ['*.example.com']\nusers: alice\nrules:\n  - name\n",
         [
             "line 2: cimd.trusted_host: is not a known key; did you mean trusted_hosts?",
-            "line 3: users: must be a list",
-            "line 5: rules.0: must be a mapping",
+            "line 3: users: must be a list, not the text “alice”",
+            "line 5: rules[0]: must be a mapping, not the text “name”",
         ],
     ),
 }

@@ -132,7 +132,8 @@ def test_it_shows_rules_as_sentences_before_and_after(gatehouse: World, rules: P
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("clients: []", "must be a list"),
+        ("clients: []", "has no section rules"),
+        ("rules: x", "must be a list, not the text “x”"),
         ("rules: [{name: x}]", "line 1"),
         ("rules: [x]", "line 1"),
         ("rules: {", "YAML"),

@@ -88,27 +88,27 @@ def test_for_programs(gatehouse: World, tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("expectations: []\n", "line 1: expectations: must be a list of one expectation at least"),
-        ("rules: []\n", "line 1: rules: is not a known key; there is expectations"),
+        ("rules: []\n", "the file: is a configuration file, and this takes one with `expectations:`"),
         (
             f"expectations:\n  - {{client: nightly-report, resource: '{NOTES}', expect: alow}}\n",
-            "line 2: expectations.0.expect: 'alow' is none of allow, deny, require_approval; did you mean allow?",
+            "line 2: expectations[0].expect: 'alow' is none of allow, deny, require_approval; did you mean allow?",
         ),
         (
             f"expectations:\n  - {{clint: x, resource: '{NOTES}', expect: allow, scopes: read}}\n",
-            "line 2: expectations.0.clint: is not a known key; did you mean client?",
+            "line 2: expectations[0].clint: is not a known key; did you mean client?",
         ),
         (
             f"expectations:\n  - {{client: x, resource: '{NOTES}', expect: allow, scopes: read}}\n",
-            "line 2: expectations.0.scopes: must be a list of names",
+            "line 2: expectations[0].scopes: must be a list, not the text “read”",
         ),
-        ("expectations:\n  - {client: x, expect: allow}\n", "line 2: expectations.0: resource is missing"),
+        ("expectations:\n  - {client: x, expect: allow}\n", "line 2: expectations[0]: resource is required"),
         (
             f"expectations:\n  - {{client: x, resource: '{NOTES}', expect: allow}}\n",
-            "line 2: expectations.0: No agent has the client_id 'x'.",
+            "line 2: expectations[0]: No agent has the client_id 'x'.",
         ),
         (
             f"expectations:\n  - {{client: x, resource: '{NOTES}', expect: allow, at: soon}}\n",
-            "line 2: expectations.0.at: must be a date or a date and time",
+            "line 2: expectations[0].at: must be a date or a date and time",
         ),
     ],
 )

@@ -87,7 +87,7 @@ def test_which_people_are_approvers(person: dict[str, Any], means: bool) -> None
     ("approvers", "problem"),
     [
         ({"users": ["*"]}, "must be exact: approvers can't be everyone."),
-        ({"roles": ["auditor"]}, "must be one of administrator, approver."),
+        ({"roles": ["auditor"]}, "must be one of administrator, approver, not the text “auditor”."),
         ({"roles": ["approver"], "count": 6}, "must be at most 5."),
         ({"users": ["olga"], "count": 2}, "is more than the people who are named."),
         ({}, "names no one: give it an owner, users, groups or roles."),

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from authz.policy import Rule, RuleError
+from authz.policy import Rule, RuleError, value_kinds
 
 from .cast import NOTES
 from .test_rules import HOURS, SHAPE
@@ -167,17 +167,17 @@ REFUSED: list[tuple[dict[str, object], str, str]] = [
     (
         {"conditions": {"hours": {**HOURS, "timezone": "Europe/Atlantis"}}},
         "conditions.hours.timezone",
-        "is not a known time zone, such as Europe/Berlin.",
+        "must be a time zone, such as Europe/Berlin.",
     ),
     (
         {"conditions": {"hours": {**HOURS, "timezone": "../etc/passwd"}}},
         "conditions.hours.timezone",
-        "is not a known time zone, such as Europe/Berlin.",
+        "must be a time zone, such as Europe/Berlin.",
     ),
     (
         {"conditions": {"hours": {**HOURS, "timezone": "Europe"}}},
         "conditions.hours.timezone",
-        "is not a known time zone, such as Europe/Berlin.",
+        "must be a time zone, such as Europe/Berlin.",
     ),
     ({"conditions": {"hours": {**HOURS, "timezone": 1}}}, "conditions.hours.timezone", MUST_BE_TEXT),
     (
@@ -197,8 +197,10 @@ REFUSED: list[tuple[dict[str, object], str, str]] = [
 def test_it_refuses(change: dict[str, object], field: str, problem: str) -> None:
     with pytest.raises(RuleError) as refused:
         Rule.from_mapping({**SHAPE, **change})
-    assert (refused.value.field, refused.value.problem) == (field, problem)
-    assert str(refused.value) == f"{field}: {problem}"
+    assert refused.value.field == field
+    # What was found instead stands after it (tests/policy/test_value_kinds.py).
+    assert refused.value.problem.startswith(problem.removesuffix("."))
+    assert str(refused.value) == f"{field}: {refused.value.problem}"
 
 
 @pytest.mark.parametrize("field", ["name", "effect", "clients", "grant_types", "resources", "scopes"])
@@ -221,4 +223,4 @@ def test_it_refuses_to_ask_machines_how_they_signed_in(condition: dict[str, obje
 def test_it_refuses_what_is_no_mapping(data: object) -> None:
     with pytest.raises(RuleError) as refused:
         Rule.from_mapping(data)  # type: ignore[arg-type] # a file may hold anything
-    assert (refused.value.field, str(refused.value)) == ("", "must be a mapping.")
+    assert (refused.value.field, str(refused.value)) == ("", f"must be a mapping{value_kinds.not_this(data)}.")

@@ -253,7 +253,7 @@ def test_a_host_is_the_same_however_it_is_written(company: Company, written: str
         ("public_clients: ['claude.*']", "is not a host"),
         ("public_clients: ['https://claude.ai/x']", "is not a host"),
         ("public_clients: ['claude.ai:443']", "is not a host"),
-        ("public_clients: ['']", "blank"),
+        ("public_clients: ['']", "must not be empty"),
         ("public_clients: claude.ai", "list"),
         ("public_client_lifetime: 301", "300"),
         ("public_client_lifetime: 9", "10"),

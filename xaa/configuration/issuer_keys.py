@@ -32,6 +32,7 @@ def check_audience(value: str) -> None:
 class AudienceField(serializers.ListField):
     """A list of exact values; a lone one may stand without the list."""
 
+    TAKES_ONE = True  # authz/configuration/value_types.py
     child = serializers.CharField(max_length=1024, validators=[check_audience])
 
     def to_internal_value(self, data: Any) -> list[Any]:

@@ -42,7 +42,7 @@ class Command(BaseCommand):
                 left_out=left_out,
             )
         except ConfigurationError as error:
-            raise refusal(name, error) from None
+            raise refusal(name, error, "Nothing was changed.") from None
         if options["json"]:
             applied = {
                 "applied": not options["dry_run"],

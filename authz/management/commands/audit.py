@@ -16,6 +16,7 @@ from authz.evidence.delivery import FORMATS
 from authz.evidence.notes import NoteError, Verifier, read_notes
 from authz.evidence.status import MAX_EVENTS, waiting
 from authz.evidence.verify import Report, verify
+from authz.management.configuration_files import read_file
 from authz.management.operators import operator
 from authz.management.policy_words import counted
 
@@ -60,7 +61,7 @@ class Command(BaseCommand):
             verifiers,
             since_id=_event_id(options["since"]),
             until_id=_event_id(options["until"], last=True),
-            kept=[note for path in options["checkpoint"] for note in read_notes(_text(path))],
+            kept=[note for path in options["checkpoint"] for note in read_notes(read_file(str(path)))],
             archives=conf.audit_directory,
             progress=self._progress,
         )
@@ -170,16 +171,9 @@ def _as_json(report: Report) -> str:
     return json.dumps(verdict, indent=2)
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{path} cannot be read: {error}") from None
-
-
 def _note(path: Path) -> str:
     """The last checkpoint of a file."""
-    notes = list(read_notes(_text(path)))
+    notes = list(read_notes(read_file(str(path))))
     if not notes:
         raise CommandError(f"{path} holds no checkpoint")
     return notes[-1]

@@ -1,14 +1,13 @@
 """`manage.py convert`: another server's export as a draft of the configuration file. It writes nothing."""
 
 import json
-import sys
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from authz.conversion import Draft, NotAnExportError, keycloak, oauth_toolkit
+from authz.management.configuration_files import read_file
 from authz.management.policy_words import counted
 
 
@@ -51,8 +50,6 @@ def _draft(export: object, options: dict[str, Any]) -> Draft:
 
 def _read(name: str) -> object:
     try:
-        return json.loads(sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise CommandError(f"{name} cannot be read: {error.strerror}") from None
+        return json.loads(read_file(name).removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         raise CommandError(f"{'Standard input' if name == '-' else name} is not JSON.") from None

@@ -24,7 +24,7 @@ class Command(BaseCommand):
         try:
             changes = plan_files.drift(read_file(options["file"]), prune=options["prune"], local=True)
         except ConfigurationError as error:
-            raise refusal(options["file"], error) from None
+            raise refusal(options["file"], error, "Nothing was compared.") from None
         if options["json"]:
             differing = {"drift": bool(changes), "changes": [change.as_item() for change in changes]}
             self.stdout.write(json.dumps(differing, indent=2))

@@ -30,7 +30,7 @@ class Command(BaseCommand):
         try:
             made = plans.make(text, prune=options["prune"], note=options["note"], by=By(operator()), now=now)
         except ConfigurationError as error:
-            raise refusal(options["file"], error) from None
+            raise refusal(options["file"], error, "Nothing was planned.") from None
         except PlanRefused as refused:
             raise CommandError(str(refused)) from None
         if options["json"]:

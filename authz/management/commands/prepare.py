@@ -18,10 +18,10 @@ class Command(BaseCommand):
         parser.add_argument("configuration", nargs="?", help="a YAML file, as for `apply`")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        require([checks.SETTINGS], self.stderr)
+        require([checks.SETTINGS], self.stderr.write)
         with one_at_a_time():
             call_command("migrate", verbosity=0)
-            require([checks.PARTS], self.stderr)
+            require([checks.PARTS], self.stderr.write)
             require_secret_key()
             call_command("keys", "ensure", stdout=self.stdout)
             if options["configuration"]:

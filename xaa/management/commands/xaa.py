@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from authz.database import configuration_cache
+from authz.management.configuration_files import read_file
 from xaa.explain import explain
 from xaa.inspection import inspect
 
@@ -73,4 +74,4 @@ def _read(argument: str) -> str:
     path = Path(argument)
     if not path.is_file():
         raise CommandError(f"{argument[:100]!r} is neither an assertion nor a file that holds one.")
-    return path.read_text().strip()
+    return read_file(argument).strip()
