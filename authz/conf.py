@@ -18,6 +18,7 @@ class Conf:
     issuer: str
     require_resource: bool
     plans_need_approval: bool
+    mcp: bool
     refresh_reuse_window: int
     outbound_allowed_hosts: Mapping[tuple[str, int], frozenset[str] | None]
     outbound_ca_bundle: str | None

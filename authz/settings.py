@@ -51,6 +51,8 @@ RATE_LIMITS = {
     "login:address": "600/minute",
 } | {f"{endpoint}:{by}": "none" for endpoint in _LIMITED for by in ("client", "address")}
 RATE_LIMITS |= {"register:address": "none", "manage:address": "none"}
+# > Servers MUST: […] Rate limit tool invocations (MCP, Tools). An asker is an agent with the person it acts for.
+RATE_LIMITS |= {"mcp:address": "none", "mcp:asker": "240/minute", "mcp_ask:asker": "30/hour"}
 
 
 def allowed_host(item: str) -> allowed_hosts.Entry:
@@ -155,6 +157,7 @@ GATEHOUSE = {
     "ISSUER": ISSUER,
     "REQUIRE_RESOURCE": env_switch("GATEHOUSE_REQUIRE_RESOURCE"),
     "PLANS_NEED_APPROVAL": env_switch("GATEHOUSE_PLANS_NEED_APPROVAL", "1"),
+    "MCP": env_switch("GATEHOUSE_MCP"),
     "REFRESH_REUSE_WINDOW": env_number("GATEHOUSE_REFRESH_REUSE_WINDOW", 30),
     "PLAIN_HTTP_RESOURCES": [plain_http_host(item) for item in env_list("GATEHOUSE_PLAIN_HTTP_RESOURCES")],
     "OUTBOUND_ALLOWED_HOSTS": [allowed_host(item) for item in env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")],
@@ -199,6 +202,7 @@ GATEHOUSE = {
         "authz.endpoints.decision_point.access_requests",
         "authz.endpoints.decision_point.search",
         "authz.endpoints.decision_point.events",
+        "authz.mcp_server.endpoint",
         "authz.endpoints.jwks",
         "authz.endpoints.status_lists",
         "cimd.logos",
@@ -211,6 +215,7 @@ GATEHOUSE = {
         "authz.audit.explanations",
         "authz.endpoints.decision_point.explanations",
         "authz.api.framework.explanations",
+        "authz.mcp_server.explanations",
         "cimd.explanations",
         "xaa.explanations",
     ],

@@ -11,6 +11,7 @@ from authz.conf import conf
 from authz.console import pages
 from authz.endpoints import health, home, metadata, metrics
 from authz.endpoints.decision_point import metadata as authzen
+from authz.mcp_server import endpoint as mcp
 from authz.sign_in import account_pages
 
 
@@ -31,6 +32,7 @@ urlpatterns = [
     *health.urlpatterns,
     *metrics.urlpatterns,
     *api.well_known,
+    *mcp.well_known(),
     path("api/v1/reference", reference.reference, name="api_reference"),
     path("api/v1/", include(api.urlpatterns)),
     path("", home.home, name="home"),

@@ -46,6 +46,12 @@ def find(question: AccessQuestion, decision: Decision, now: datetime) -> AccessR
     return next((row for row in rows[:MAXIMUM_OPEN] if set(row.scopes) <= set(decision.waiting)), None)
 
 
+def find_same(question: AccessQuestion, decision: Decision, now: datetime) -> AccessRequest | None:
+    """The open request for exactly what waits in `decision`, a call included. Changes nothing."""
+    client, user = asker_of(question)
+    return queue(now).filter(digest=digest_of(client, user, question, sorted(decision.waiting))).first()
+
+
 def asker_of(question: AccessQuestion) -> tuple[Client, User | None]:
     client = Client.objects.get(client_id=question.client_id)
     return client, None if question.subject is None else User.objects.get(username=question.subject)
@@ -149,13 +155,14 @@ def digest_of(
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
-def add_justification(request: AccessRequest, *, by: User, reason: str, now: datetime) -> bool:
-    """Write down why the access is needed. False if the request belongs to another person, or is no longer open.
+def add_justification(request: AccessRequest, *, by: User | Client, reason: str, now: datetime) -> bool:
+    """Write down why the access is needed: a person, or an agent that asked for itself. False if the request belongs to
+    another one, or is no longer open.
 
     Those who decide are told the first time.
     """
     given = visible(reason)[:LONGEST_TEXT]
-    theirs = AccessRequest.objects.filter(pk=request.pk, status=Status.OPEN).filter(Q(user=by) | Q(client__owner=by))
+    theirs = AccessRequest.objects.filter(belonging_to(by), pk=request.pk, status=Status.OPEN)
     with unit_of_work():
         first = bool(given) and bool(theirs.filter(reason="").update(reason=given))
         if not first and not (given and theirs.update(reason=given)):
@@ -165,6 +172,13 @@ def add_justification(request: AccessRequest, *, by: User, reason: str, now: dat
         if first:
             notices.explained(current, now)
     return True
+
+
+def belonging_to(asker: User | Client) -> Q:
+    """The requests that a person may explain and withdraw, their agents' too; or those of an agent for itself."""
+    if isinstance(asker, Client):
+        return Q(client=asker, user=None)
+    return Q(user=asker) | Q(client__owner=asker)
 
 
 def pending(request: AccessRequest, because: str, facts: Mapping[str, object]) -> OAuthError:
@@ -242,16 +256,17 @@ def use(pk: str, now: datetime) -> bool:
     return bool(rows.filter(once=True).update(used=now)) or rows.filter(once=False).exists()
 
 
-def record(event: audit.Event, request: AccessRequest, by: User, **detail: object) -> None:
-    """Record what a person did to an access request."""
+def record(event: audit.Event, request: AccessRequest, by: User | Client, **detail: object) -> None:
+    """Record what a person, or an agent that asked for itself, did to an access request."""
+    subject, name = ("", by.client_id) if isinstance(by, Client) else (str(by.subject), by.username)
     audit.record(
         event,
         client_id=request.client.client_id,
-        subject=str(by.subject),
+        subject=subject,
         resource=request.resource,
         detail={
             "request": str(request.pk),
-            "by": by.username,
+            "by": name,
             "for": str(request.user.subject) if request.user else "",
             **detail,
         },

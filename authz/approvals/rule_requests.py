@@ -50,7 +50,7 @@ def _still_counts(row: AccessRequest, now: datetime) -> bool:
     return is_rejected or row.state(now) == Status.OPEN
 
 
-def ask_for(question: AccessQuestion, decision: Decision, now: datetime) -> AccessRequest:
+def ask_for(question: AccessQuestion, decision: Decision, now: datetime, **more: str) -> AccessRequest:
     """The request for a rule: the one there is, or a new one. Call it inside `unit_of_work()`.
 
     Raises OAuthError where too many are open, or it was rejected lately.
@@ -60,7 +60,9 @@ def ask_for(question: AccessQuestion, decision: Decision, now: datetime) -> Acce
         raise OAuthError(Reason.ACCESS_DENIED_BY_POLICY, detail="an owner rejected it lately")
     if found is None and _open_ones(question, now) >= MAXIMUM_OPEN:
         raise OAuthError(Reason.RATE_LIMITED, detail="too many open requests for rules")
-    return access_requests.open_or_repeat(question, decision, sorted(question.scope_names()), now, needs_rule=True)
+    return access_requests.open_or_repeat(
+        question, decision, sorted(question.scope_names()), now, needs_rule=True, more=more
+    )
 
 
 def _open_ones(question: AccessQuestion, now: datetime) -> int:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from authz import audit
-from authz.approvals import approvers, notices
+from authz.approvals import access_requests, approvers, notices
 from authz.approvals.access_requests import LONGEST_TEXT, record
 from authz.database.transactions import unit_of_work
-from authz.models import AccessRequest, AccessVote, User
+from authz.models import AccessRequest, AccessVote, Client, User
 from authz.models.access_request import LAPSES_AFTER
 from authz.protocol.display_names import visible_lines
 
@@ -224,4 +224,14 @@ def cancel(request: AccessRequest, *, by: User, now: datetime) -> bool:
             record(audit.Event.ACCESS_CANCELLED, current, by, was=current.status)
         if moved and current.status == Status.APPROVED:
             notices.ended(current, by, now)
+    return bool(moved)
+
+
+def withdraw(request: AccessRequest, *, by: User | Client, now: datetime) -> bool:
+    """Take back one's own open request; an agent, one for itself. False if it is another's, or too late."""
+    with unit_of_work():
+        mine = AccessRequest.objects.filter(access_requests.belonging_to(by), pk=request.pk, status=Status.OPEN)
+        moved = mine.update(status=Status.CANCELLED, expires=now, remind=None)
+        if moved:
+            record(audit.Event.ACCESS_CANCELLED, request, by, was=Status.OPEN)
     return bool(moved)

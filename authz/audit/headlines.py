@@ -50,6 +50,8 @@ _HEADLINES = {
     "configuration:plan:applied": "Plan applied",
     "configuration:plan:refused": "Plan refused",
     "api:request:refused": "API request refused",
+    "mcp:request:refused": "Request to the MCP server refused",
+    "mcp:tool:called": "Tool of the MCP server called",
     "console:protection:checked": "Protection of an MCP server checked",
     "console:protection:found": "Protection of an MCP server judged",
     "console:request:refused": "Console request refused",

@@ -46,10 +46,10 @@ def open_request(
         return access_requests.ask_for(question, decision, datetime.now(UTC), call, **more)
 
 
-def open_rule_request(question: AccessQuestion, decision: Decision) -> AccessRequest:
+def open_rule_request(question: AccessQuestion, decision: Decision, **more: str) -> AccessRequest:
     """The request for a rule that would allow what a decision denies; one a question. Raises OAuthError."""
     with unit_of_work():
-        return rule_requests.ask_for(question, decision, datetime.now(UTC))
+        return rule_requests.ask_for(question, decision, datetime.now(UTC), **more)
 
 
 def _reason(question: AccessQuestion, now: float) -> Reason:

@@ -70,11 +70,14 @@ def not_found(request: Request) -> Answer:
 
 def at_well_known(request_path: str) -> View | None:
     """The view of a well-known address at which nothing else is, None for all others (authz/serving/wsgi.py)."""
-    is_ours = "/.well-known/" in request_path and not request_path.startswith(_OF_THE_API)
+    is_ours = "/.well-known/" in request_path and request_path not in _of_resources()
     return not_found.answer if is_ours else None
 
 
-_OF_THE_API = "/.well-known/oauth-protected-resource/api"
+def _of_resources() -> frozenset[str]:
+    """Where the metadata of this server's own protected resources is: the management API's, and the MCP server's."""
+    begin = "/.well-known/oauth-protected-resource"
+    return frozenset({f"{begin}/api", f"{begin}{conf.issuer_path}/mcp"})
 
 
 def misses() -> list[URLPattern]:

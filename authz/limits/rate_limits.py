@@ -94,6 +94,12 @@ def refused(error: OAuthError, client_id: str = "") -> None:
     _count("refused:address", ("refused:address", network))
 
 
+def of_asker(limit: str, client_id: str, subject: str) -> None:
+    """Count what an agent asks for one person, or ("") for itself. Raises `OAuthError` (429)."""
+    if (rate := _limits().get(limit)) is not None:
+        _spend(audit.current_origin().endpoint, rate, (limit, client_id, subject))
+
+
 def admit_sign_in(account: str) -> None:
     """Raises `OAuthError` (429) if no one may try to sign in as `account` from here now."""
     admit()
@@ -170,7 +176,7 @@ def _spent(rate: RateLimitItem, key: Key) -> float | None:
 def _stop(endpoint: str, key: Key, seconds: float) -> None:
     limit = key[0]
     metrics.RATE_LIMITED.add(endpoint, limit)
-    client_id = key[1] if limit.endswith(":client") else ""
+    client_id = key[1] if limit.endswith((":client", ":asker")) else ""
     raise OAuthError(Reason.RATE_LIMITED, detail=limit, client_id=client_id, retry_after=int(seconds) + 1)
 
 

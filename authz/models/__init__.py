@@ -13,6 +13,7 @@ from authz.models.event_count import EventCount, EventCountMark
 from authz.models.evidence import AuditArchive, AuditDestination, AuditSegment, CheckpointKey
 from authz.models.generation import Generation
 from authz.models.invitation import Invitation
+from authz.models.mcp_task import McpTask
 from authz.models.notification import Notification, WebhookEndpoint
 from authz.models.periodic_task import PeriodicTask
 from authz.models.protected_resource import ProtectedResource, Scope
@@ -45,6 +46,7 @@ __all__ = [
     "EventCountMark",
     "Generation",
     "Invitation",
+    "McpTask",
     "Notification",
     "PeriodicTask",
     "ProtectedResource",

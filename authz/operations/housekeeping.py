@@ -20,6 +20,7 @@ from authz.models import (
     ConfigurationPlan,
     Deferral,
     Invitation,
+    McpTask,
     Notification,
     UsedAssertion,
 )
@@ -74,6 +75,7 @@ def over(now: datetime) -> Mapping[str, QuerySet[Any]]:
         "codes": AuthorizationCode.objects.filter(expires__lt=now - KEPT_CODE),
         "assertions": UsedAssertion.objects.filter(expires__lt=now - KEPT_ASSERTION),
         "deferrals": Deferral.objects.filter(expires__lt=now - KEPT_CODE),
+        "tasks": McpTask.objects.filter(expires__lt=now - KEPT_CODE),
         "invitations": Invitation.objects.filter(expires__lt=now - KEPT_NOTIFICATION),
         "notifications": Notification.objects.filter(created__lt=now - KEPT_NOTIFICATION),
         "status lists": status_lists.over(now),

@@ -70,6 +70,8 @@ class TestByDefault:
             "reset:account",  # each of them sends a mail
             "reset:address",
             "login:address",
+            "mcp:asker",  # servers MUST rate limit tool invocations
+            "mcp_ask:asker",  # each of them may send a mail
         }
 
     def test_asking_costs_a_look(self, gatehouse: World) -> None:

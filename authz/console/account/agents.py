@@ -11,10 +11,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from authz import audit, authorizations
+from authz.authorizations import ending
 from authz.console.model_admin import person
-from authz.database.transactions import unit_of_work
-from authz.models import AuditEvent, Authorization, Client, Consent, ProtectedResource, Scope
+from authz.models import AuditEvent, Authorization, Client, ProtectedResource, Scope
 from authz.models.protected_resource import owned_by
 from authz.tokens.authorization_codes import UNTICKED
 
@@ -88,26 +87,9 @@ def end_agent(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         where = f" at {server.name or server.identifier}" if server else ""
         gone = f"“{client.name or client.client_id}” no longer acts for you{where}."
-        messages.success(request, gone if _end(mine) else "It had ended already.")
+        ended = ending.end_own(client, person(request), server, reason="ended_by_person", now=datetime.now(UTC))
+        messages.success(request, gone if ended else "It had ended already.")
         return redirect("account_home")
     if not Authorization.objects.filter(**mine, revoked=None).exists():
         return redirect("account_home")
     return render(request, "account/end_agent.html", {"client": client, "server": server})
-
-
-def _end(mine: dict[str, Any]) -> int:
-    """How many authorizations were ended. `mine` has the user, the client, and a resource where only that is meant."""
-    with unit_of_work():
-        ended = authorizations.end(
-            Authorization.objects.filter(**mine), reason="ended_by_person", now=datetime.now(UTC)
-        )
-        # It asks again next time, instead of coming back by itself.
-        withdrawn, _ = Consent.objects.filter(**mine).delete()
-        if withdrawn:
-            audit.record(
-                audit.Event.CONSENT_WITHDRAWN,
-                client_id=mine["client"].client_id,
-                subject=str(mine["user"].subject),
-                resource=mine["resource"].identifier if "resource" in mine else "",
-            )
-    return ended

@@ -1,0 +1,5 @@
+"""This server's own MCP server (docs/mcp.md): agents ask for access where they are, and humans decide in the console.
+
+`POST {issuer}/mcp` is a protected resource of this very server. It has no session: each request says who asks, by its
+token, and what its client can do (docs/decisions/0100-an-mcp-server-of-our-own.md).
+"""

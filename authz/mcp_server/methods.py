@@ -1,0 +1,142 @@
+"""The methods of MCP that this server has: finding out what there is, and calling tools. `tasks.py` has the tasks."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from authz import __version__, audit, registry
+from authz.mcp_server import results, schemas, tasks
+from authz.mcp_server.asked import TASKS, Asked, require_scope
+from authz.mcp_server.caller import Caller
+from authz.mcp_server.catalog import TOOLS
+from authz.mcp_server.events import McpEvent
+from authz.mcp_server.reasons import McpReason
+from authz.mcp_server.refusing import refuse
+from authz.mcp_server.tool import Call, Tool, ToolError
+from authz.models import McpTask
+from authz.protocol.mcp import LEGACY, MODERN, RpcCode, RpcError
+
+SERVER = {"name": "gatehouse", "title": "Gatehouse", "version": __version__}
+INSTRUCTIONS = (
+    "Gatehouse decides which MCP servers this agent may reach. When an MCP server refuses you (insufficient_scope, or"
+    " access denied), call explain_access to see why, and request_access to ask the people who decide. Say in `reason`"
+    " why the work needs it. Only a human decides; do not ask again for what was denied."
+)
+# Of a list that changes only with the server's version and the person's role.
+LIST_TTL = 300_000
+LONGEST_RECORDED = 200
+
+
+def discover(asked: Asked) -> dict[str, Any]:
+    """> Servers MUST implement it (2026-07-28, Discovery)"""
+    return {
+        "supportedVersions": [*MODERN, *LEGACY],
+        "capabilities": capabilities(is_modern=True),
+        "instructions": INSTRUCTIONS,
+        "ttlMs": LIST_TTL,
+        "cacheScope": "public",
+    }
+
+
+def initialize(asked: Asked) -> dict[str, Any]:
+    """The handshake of earlier revisions, without a session: nothing that is said here counts later.
+
+    > If the server supports the requested protocol version, it MUST respond with the same version. Otherwise, the
+    > server MUST respond with another protocol version it supports. (2025-11-25, Lifecycle)
+    """
+    wanted = asked.message.params.get("protocolVersion")
+    return {
+        "protocolVersion": wanted if wanted in LEGACY else LEGACY[0],
+        "capabilities": capabilities(is_modern=False),
+        "serverInfo": SERVER,
+        "instructions": INSTRUCTIONS,
+    }
+
+
+def ping(asked: Asked) -> dict[str, Any]:
+    return {}
+
+
+# The extensions of MCP that a grant of this server is, by the grant's type.
+_OF_GRANTS = {
+    "client_credentials": "io.modelcontextprotocol/oauth-client-credentials",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer": "io.modelcontextprotocol/enterprise-managed-authorization",
+}
+
+
+def capabilities(*, is_modern: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {"tools": {}}
+    if is_modern:
+        named = [name for grant, name in _OF_GRANTS.items() if grant in registry.grants()]
+        found["extensions"] = {name: {} for name in (TASKS, *named)}
+    return found
+
+
+def list_tools(asked: Asked) -> dict[str, Any]:
+    """What the person's role allows, whatever the token's scopes: by a tool's refusal a client learns which it lacks.
+
+    > The set MAY vary by the authorization presented on the request (2026-07-28, Tools)
+    """
+    if asked.message.params.get("cursor") is not None:
+        raise RpcError(RpcCode.INVALID_PARAMS, "There is one page.")
+    listed = [tool.as_item() for tool in TOOLS.values() if asked.caller.may(tool.permission)]
+    caching = {"ttlMs": LIST_TTL, "cacheScope": "private"} if asked.envelope.is_modern else {}
+    return {"tools": listed, **caching}
+
+
+def call_tool(asked: Asked) -> dict[str, Any]:
+    """Call a tool. Raises `Refused` for a caller without its scope or right, and `RpcError`."""
+    params = asked.message.params
+    tool = TOOLS.get(params["name"]) if isinstance(params.get("name"), str) else None
+    if tool is None:
+        raise RpcError(RpcCode.INVALID_PARAMS, f"Unknown tool: {str(params.get('name'))[:64]}")
+    require(asked.caller, tool)
+    call = Call(
+        caller=asked.caller,
+        arguments=_mapping(params, "arguments"),
+        client=asked.envelope,
+        responses=_mapping(params, "inputResponses"),
+    )
+    try:
+        if wrong := schemas.problem(tool.takes, call.arguments):
+            raise ToolError(wrong)
+        outcome = tool.run(call)
+    except ToolError as error:
+        return results.failed(str(error))
+    audit.record(
+        McpEvent.TOOL_CALLED,
+        client_id=asked.caller.client.client_id,
+        subject=asked.caller.token.subject,
+        resource=asked.caller.token.question.resource,
+        authorization=asked.caller.token.authorization.pk,
+        detail={"tool": tool.name, **_recorded(tool, call.arguments)},
+    )
+    if isinstance(outcome, McpTask):
+        return tasks.created(outcome, asked.envelope, asked.caller.moment)
+    return results.of(outcome)
+
+
+def require(caller: Caller, tool: Tool) -> None:
+    """Raise `Refused` for a token without the tool's scope, and for a person without its right."""
+    require_scope(caller, tool.scope, detail=tool.name)
+    if not caller.may(tool.permission):
+        raise refuse(McpReason.ROLE_INSUFFICIENT, detail=tool.name)
+
+
+def _mapping(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = params.get(name, {})
+    if not isinstance(found, Mapping):
+        raise RpcError(RpcCode.INVALID_PARAMS, f"{name} is an object.")
+    return found
+
+
+def _recorded(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What an agent looked for in the audit is itself worth a look; else the event of what was done has it."""
+    if not tool.permission:
+        return {}
+    return {"looked_for": {name: str(value)[:LONGEST_RECORDED] for name, value in arguments.items()}}
+
+
+Method = Callable[[Asked], dict[str, Any]]
+_BOTH: Mapping[str, Method] = {"tools/list": list_tools, "tools/call": call_tool}
+OF_MODERN: Mapping[str, Method] = {**_BOTH, **tasks.METHODS, "server/discover": discover}
+OF_LEGACY: Mapping[str, Method] = {**_BOTH, "initialize": initialize, "ping": ping}

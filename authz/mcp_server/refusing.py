@@ -1,0 +1,69 @@
+"""Refusals on the way to a tool: recorded at a bounded rate, and answered in HTTP (RFC 6750 §3, RFC 9728 §5.1)."""
+
+from authz import audit
+from authz.conf import conf
+from authz.configuration.mcp_resource import USUAL_SCOPES
+from authz.endpoints.machine import Answer, json_response
+from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
+from authz.mcp_server.events import McpEvent
+from authz.mcp_server.reasons import McpReason
+from authz.protocol.errors import OAuthError
+
+_STATUS = {
+    McpReason.CREDENTIALS_UNKNOWN: 400,
+    McpReason.SCOPE_INSUFFICIENT: 403,
+    McpReason.ROLE_INSUFFICIENT: 403,
+    McpReason.ORIGIN_FOREIGN: 403,
+}
+# What a token, or another one, would help against.
+_CHALLENGED = frozenset(McpReason) - {
+    McpReason.ROLE_INSUFFICIENT,
+    McpReason.ORIGIN_FOREIGN,
+    McpReason.TASK_OF_ANOTHER,
+}
+
+
+class Refused(Exception):
+    """A refusal that is recorded already. Carries the answer."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status_code)
+        self.answer = answer
+
+
+def metadata_path() -> str:
+    """> inserting the well-known URI string […] between the host component and the path (RFC 9728 §3.1)"""
+    return f".well-known/oauth-protected-resource{conf.issuer_path}/mcp"
+
+
+def challenge(error: str = "", scope: str = "") -> str:
+    """The WWW-Authenticate header's value."""
+    wanted = scope or ("" if error else " ".join(USUAL_SCOPES))
+    parts = {"resource_metadata": f"{conf.origin}/{metadata_path()}", "error": error, "scope": wanted}
+    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parts.items() if value)
+
+
+def refuse(reason: McpReason, *, detail: str = "", client_id: str = "", scope: str = "") -> Refused:
+    """Record a refusal, and return what to answer: 503 where it cannot be recorded."""
+    try:
+        record(reason, detail=detail, client_id=client_id)
+    except UnrecordedError as unrecorded:
+        return Refused(too_busy(unrecorded))
+    # > If the request lacks any authentication information […], the resource server SHOULD NOT include an error code or
+    # > other error information. (RFC 6750 §3.1)
+    error = "" if reason is McpReason.UNAUTHENTICATED else reason.code
+    headers = {"WWW-Authenticate": challenge(error, scope)} if reason in _CHALLENGED else {}
+    body = {"error": reason.code, "error_description": reason.sentence}
+    return Refused(json_response(body, status=_STATUS.get(reason, 401), headers=headers))
+
+
+def record(reason: McpReason, *, detail: str = "", client_id: str = "") -> None:
+    """Record a refusal that is answered otherwise. Raises `UnrecordedError`."""
+    error = OAuthError(reason, detail=detail)
+    record_unauthenticated(McpEvent.REFUSED, error, client_id=client_id or audit.current_origin().proven_client_id)
+
+
+def too_busy(error: OAuthError) -> Answer:
+    """The answer to a sender that has to wait."""
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+    return json_response(error.body(), status=error.status, headers=headers)
