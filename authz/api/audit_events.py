@@ -43,20 +43,22 @@ class AuditEvents(ApiView):
     answers = {"GET": paged(AUDIT_EVENT)}
 
     def get(self, request: Request) -> Response:
-        given = self.given
-        size = limit(given)
-        rows = _indexed(given)
-        if key := read_key(given):
-            rows = rows.filter(id__lt=key)
-        others = {name: given[name] for name in UNINDEXED if name in given}
-        if given.get("event") in FREQUENT and given["event"] != REFUSED:
-            others["event"] = given["event"]
-        walked = rows.order_by("-id")[:WALKED]
-        found = list(AuditEvent.objects.filter(id__in=walked.values("id"), **others).order_by("-id")[: size + 1])
-        last = found[size - 1].pk if len(found) > size else _end(walked)
-        return Response(
-            {"items": [event_as_item(event) for event in found[:size]], "next": written([str(last)]) if last else None}
-        )
+        return Response(search(self.given))
+
+
+def search(given: dict[str, str]) -> dict[str, Any]:
+    """One page of events, newest first, with the cursor of the next one. Raises `Problem`."""
+    size = limit(given)
+    rows = _indexed(given)
+    if key := read_key(given):
+        rows = rows.filter(id__lt=key)
+    others = {name: given[name] for name in UNINDEXED if name in given}
+    if given.get("event") in FREQUENT and given["event"] != REFUSED:
+        others["event"] = given["event"]
+    walked = rows.order_by("-id")[:WALKED]
+    found = list(AuditEvent.objects.filter(id__in=walked.values("id"), **others).order_by("-id")[: size + 1])
+    last = found[size - 1].pk if len(found) > size else _end(walked)
+    return {"items": [event_as_item(event) for event in found[:size]], "next": written([str(last)]) if last else None}
 
 
 def _end(walked: QuerySet[AuditEvent]) -> int | None:

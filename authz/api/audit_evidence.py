@@ -62,10 +62,11 @@ class Proof(ApiView):
         """The proof that one event is in the sealed audit, for `tools/verify_audit_proof.py`. 409 while it is not
         sealed yet.
         """
-        return Response(_proved(pk))
+        return Response(proof_of(pk))
 
 
-def _proved(event: int) -> dict[str, Any]:
+def proof_of(event: int) -> dict[str, Any]:
+    """The proof of one event. Raises `Problem`."""
     try:
         with long_statements():
             return proofs.inclusion(event, checkpoint_keys.verifiers(), conf.audit_directory)
