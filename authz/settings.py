@@ -36,7 +36,7 @@ DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 
 _LIMITED = (
     *("token", "introspect", "revoke", "authorize", "evaluation", "evaluations", "events", "access_request", "task"),
-    *("search_subject", "search_resource", "search_action"),
+    *("search_subject", "search_resource", "search_action", "ext_authz", "auth_request"),
 )
 # The limits and their defaults (authz/limits/rate_limits.py).
 RATE_LIMITS = {
@@ -201,6 +201,7 @@ GATEHOUSE = {
         "authz.endpoints.decision_point.evaluation",
         "authz.endpoints.decision_point.access_requests",
         "authz.endpoints.decision_point.search",
+        "authz.endpoints.decision_point.ext_authz",
         "authz.endpoints.decision_point.events",
         "authz.mcp_server.endpoint",
         "authz.endpoints.jwks",

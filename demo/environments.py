@@ -1,5 +1,6 @@
 """Environments of their own: for clients `.venv-mcp2`, `.venv-mcp1` and tests/interop/node_modules, for `make mutants`
-`.venv-mutants`, for `make site` `.venv-docs`, to try the API `.venv-schemathesis`, made from their lock files.
+`.venv-mutants`, for `make site` `.venv-docs`, to try the API `.venv-schemathesis`, for gateways
+`.venv-envoy`, made from their lock files.
 
     python -m demo.environments [mcp2] [mcp1] [node] [docs]
 
@@ -18,12 +19,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 JAVASCRIPT = ROOT / "tests/interop"
-LOCKS = {"mcp1": "interop-mcp1", "mcp2": "interop-mcp2"} | {name: name for name in ("mutants", "docs", "schemathesis")}
+LOCKS = {"mcp1": "interop-mcp1", "mcp2": "interop-mcp2"} | {
+    name: name for name in ("mutants", "docs", "schemathesis", "envoy")
+}
 NODE_NEEDED = 22  # required by the conformance suite and the Inspector
 
 
 def python(line: str) -> Path:
-    """The interpreter that has `mcp` of a line ("mcp1" or "mcp2"), mutmut ("mutants") or Sphinx ("docs")."""
+    """The interpreter of an environment: `mcp` of a line ("mcp1" or "mcp2"), mutmut ("mutants"), Sphinx ("docs"), Envoy
+    ("envoy")."""
     home, lock = ROOT / f".venv-{line}", ROOT / f"requirements/{LOCKS[line]}.txt"
     interpreter = home / "bin/python"
     with _one_at_a_time():

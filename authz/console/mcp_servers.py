@@ -34,6 +34,7 @@ from authz.models import ProtectedResource, Scope
 from authz.policy import RuleError
 from authz.policy.approvers import MAX_APPROVERS
 from authz.policy.renaming import NameChange, Named
+from authz.protocol.resources import metadata_address
 
 if TYPE_CHECKING:
     ScopeInlineBase = admin.TabularInline[Scope, ProtectedResource]
@@ -354,7 +355,7 @@ class ResourceAdmin(AsksAboutRules):
             "snippets": snippets.protect(values),
             "middlewares": decision_snippets.deciding(values, asking),
             "asking": asking,
-            "metadata_address": snippets.metadata_address(row.identifier),
+            "metadata_address": metadata_address(row.identifier),
             "findings": checked,
             "is_protected": bool(checked) and all(finding.level != "error" for finding in checked or ()),
             "rule_url": rule_url(row, list(row.scopes.all())) if request.user.has_perm("authz.add_rule") else "",

@@ -12,11 +12,12 @@ from authz import audit, keys, outbound
 from authz.audit import queries
 from authz.audit.console_events import ConsoleEvent
 from authz.conf import conf
-from authz.console.widgets import resource_check, snippets
+from authz.console.widgets import resource_check
 from authz.console.widgets.resource_check import Finding
 from authz.database import configuration_cache
 from authz.models import ProtectedResource, User
 from authz.protocol import strict_json
+from authz.protocol.resources import metadata_address
 from authz.protocol.timed_ids import RANDOM_BYTES, timed_id
 
 # The audience of the token that every MCP server has to refuse. No server can have this name (RFC 6761 §6.4).
@@ -59,7 +60,7 @@ class Check:
 
 def check(row: ProtectedResource, scopes: Sequence[str], by: User) -> list[Finding]:
     """What is wrong with a server's protection. It sends three requests, so no transaction may be open."""
-    metadata = snippets.metadata_address(row.identifier)
+    metadata = metadata_address(row.identifier)
     configuration_cache.begin()
     found = _metadata(row.identifier, metadata, scopes)
     without = _ask(row.identifier, "")

@@ -80,6 +80,7 @@ class MachineRequest:
 Request = HttpRequest | MachineRequest
 Response = HttpResponse | Answer
 View = Callable[[Any], Response]
+Refusal = Callable[[Any, OAuthError], Answer]
 
 
 class Endpoint(Protocol):
@@ -126,17 +127,21 @@ def machine_endpoint(
     is_remembered: bool = False,
     reads: Callable[[Request], Sequence[Statement]] | None = None,
     echoes_id: bool = False,
+    answers_options: bool = True,
+    refusal: Refusal | None = None,
 ) -> Callable[[View], Endpoint]:
     """Make a view a machine endpoint. `refused` is the audit event of a refusal; None where there is none to record.
 
     `reads` gives the statements that a request reads first: they go to the database together with the first one.
     `name` is what it is counted and limited as, if not by the view's own. `is_remembered` says that its answer is the
     same for every client, and may be given from memory while the database does not answer.
-    `echoes_id`: a request's own X-Request-Id comes back in place of ours.
+    `echoes_id`: a request's own X-Request-Id comes back in place of ours. `answers_options`: OPTIONS gets 204, which is
+    no answer where 2xx is a decision. `refusal` answers a refusal in a form of its own.
     """
 
     def decorate(view: View) -> Endpoint:
         counted = name or view.__name__
+        manner = _Manner(methods, refused, reads, answers_options, refusal)
         if is_remembered:
             view = _remembered(view)
 
@@ -147,7 +152,7 @@ def machine_endpoint(
                 audit.origin(client_address(request.META), trace_id, counted),
                 tracing.request(counted, request.META.get("HTTP_TRACEPARENT")) as span,
             ):
-                response = _answer(view, request, methods, refused, reads)
+                response = _answer(view, request, manner)
                 tracing.answered(span, response.status_code)
             response[REQUEST_ID] = (echoes_id and request.META.get(_THEIR_ID)) or trace_id
             if cors:
@@ -198,25 +203,30 @@ def _remembered(view: View) -> View:
     return fresh_or_kept
 
 
-def _answer(
-    view: View,
-    request: Request,
-    methods: tuple[str, ...],
-    refused: StrEnum | None,
-    reads: Callable[[Request], Sequence[Statement]] | None,
-) -> Response:
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """How an endpoint answers: `machine_endpoint`."""
+
+    methods: tuple[str, ...]
+    refused: StrEnum | None
+    reads: Callable[[Request], Sequence[Statement]] | None
+    answers_options: bool
+    refusal: Refusal | None
+
+
+def _answer(view: View, request: Request, manner: _Manner) -> Response:
     """The response of a view: preflight, wrong method, limits, the answer, or the refusal with its audit record."""
-    allow = ", ".join((*methods, "OPTIONS"))
-    if request.method == "OPTIONS":
+    allow = ", ".join((*manner.methods, "OPTIONS") if manner.answers_options else manner.methods)
+    if request.method == "OPTIONS" and manner.answers_options:
         return HttpResponse(status=204, headers={"Allow": allow, "Access-Control-Allow-Methods": allow, **_PREFLIGHT})
     try:
-        if request.method not in methods:
+        if request.method not in manner.methods:
             raise OAuthError(Reason.METHOD_NOT_ALLOWED)
         if not getattr(view, "begins_itself", False):
-            configuration_cache.begin(*_ahead(request, reads))
+            configuration_cache.begin(*_ahead(request, manner.reads))
         return view(request)
     except OAuthError as error:
-        response = _refusal(request, error, refused)
+        response = _refusal(request, error, manner)
         if error.reason is Reason.METHOD_NOT_ALLOWED:
             response["Allow"] = allow
         return response
@@ -244,13 +254,16 @@ def _ahead(request: Request, reads: Callable[[Request], Sequence[Statement]] | N
         return ()
 
 
-def _refusal(request: Request, error: OAuthError, refused: StrEnum | None) -> Answer:
+def _refusal(request: Request, error: OAuthError, manner: _Manner) -> Answer:
+    refused = manner.refused
     if refused is not None:
         claimed = error.client_id or getattr(request, "claimed_client_id", "")
         try:
             error = record_unauthenticated(refused, error, client_id=claimed)
         except UnrecordedError as unrecorded:
             error = unrecorded
+    if manner.refusal is not None:
+        return manner.refusal(request, error)
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
     # > If the client attempted to authenticate via the "Authorization" request header field, the authorization server
     # > MUST respond with an HTTP 401 (Unauthorized) status code and include the "WWW-Authenticate" response header

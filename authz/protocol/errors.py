@@ -48,6 +48,12 @@ class Reason(RefusalReason):
     BODY_TOO_LARGE = "body_too_large", "invalid_request", "The body is too large."
     JSON_MALFORMED = "json_malformed", "invalid_request", "The body is not a JSON object that is read in one way only."
     EVALUATION_MALFORMED = "evaluation_malformed", "invalid_request", "The request is not as AuthZEN describes it."
+    MESSAGE_MALFORMED = (
+        "message_malformed",
+        "invalid_request",
+        "The body is not a message of MCP that is read in one way only.",
+    )
+    CHECK_INCOMPLETE = "check_incomplete", "invalid_request", "The gateway did not pass on the whole request."
     DUPLICATE_PARAMETER = "duplicate_parameter", "invalid_request", "A parameter was sent more than once."
     MISSING_PARAMETER = "missing_parameter", "invalid_request", "A required parameter is missing."
     MALFORMED_PARAMETER = "malformed_parameter", "invalid_request", "A parameter is malformed."

@@ -55,3 +55,14 @@ def single(resource: str | None, plain_http: frozenset[str] = frozenset()) -> st
     if len(named) > 1:
         raise OAuthError(Reason.RESOURCE_SEVERAL, detail=harmless(resource))
     return named.pop()
+
+
+def metadata_address(identifier: str) -> str:
+    """Where a protected resource publishes its metadata.
+
+    > … formed by inserting a well-known URI string into the protected resource's resource identifier between the host
+    > component and the path and/or query components (RFC 9728 §3)
+    """
+    parts = urlsplit(identifier)
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path.rstrip('/')}{query}"

@@ -52,7 +52,22 @@ def read_exactly(raw: bytes) -> dict[str, Any]:
     return _read(raw, _decode_exactly)
 
 
+def read_message(raw: bytes) -> dict[str, Any] | list[Any]:
+    """An object or an array, as `read_exactly` reads. Raises `StrictJsonError`."""
+    value = _value(raw, _decode_exactly)
+    if not isinstance(value, dict | list):
+        raise StrictJsonError(Problem.NOT_AN_OBJECT)
+    return value
+
+
 def _read(raw: bytes, decode: Callable[[str], Any]) -> dict[str, Any]:
+    value = _value(raw, decode)
+    if not isinstance(value, dict):
+        raise StrictJsonError(Problem.NOT_AN_OBJECT)
+    return value
+
+
+def _value(raw: bytes, decode: Callable[[str], Any]) -> Any:
     # > Implementations MUST NOT add a byte order mark (RFC 8259 §8.1)
     if raw.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise StrictJsonError(Problem.BYTE_ORDER_MARK)
@@ -70,8 +85,6 @@ def _read(raw: bytes, decode: Callable[[str], Any]) -> dict[str, Any]:
         raise StrictJsonError(Problem.SYNTAX, f"line {error.lineno}, column {error.colno}") from None
     except ValueError:
         raise StrictJsonError(Problem.SYNTAX) from None
-    if not isinstance(value, dict):
-        raise StrictJsonError(Problem.NOT_AN_OBJECT)
     # Only an escape can write what `_check` looks for in strings, and only brackets nest.
     if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH:
         _check(value, MAX_DEPTH)

@@ -15,7 +15,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from authz.serving.wsgi import MACHINES, WAITS, answer  # first: it says which settings
+from authz.serving.wsgi import WAITS, answer, machine_at  # first: it says which settings
 from authz.serving.wsgi import application as wsgi_application
 
 # isort: split
@@ -25,7 +25,6 @@ from authz.conf import conf
 from authz.database import concurrency, replay
 from authz.database.downloads import Reader
 from authz.database.greenlets import ClientGoneError
-from authz.endpoints import metadata
 from authz.endpoints.machine import Response, View
 from authz.outbound import errands
 from authz.outbound.errands import Errand
@@ -75,7 +74,7 @@ async def _answered(scope: dict[str, Any], receive: Receive, send: Send) -> list
         # > to a specific resource. … is only useful as a "ping" or "no-op" (RFC 9110 §9.3.7)
         return _whole(204, (("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),), b"")
     path, body = _path(scope["raw_path"]), bytearray()
-    view = MACHINES.get(path) or metadata.at_well_known(path)
+    view = machine_at(path)
     try:
         has_more = await _read(receive, body, MAXIMUM_MACHINE_BODY)
         if view is not None or len(body) <= MAXIMUM_MACHINE_BODY:

@@ -24,7 +24,7 @@ from authz import audit
 from authz.conf import conf
 from authz.database import concurrency, greenlets, raw_sql
 from authz.endpoints import health, introspection, jwks, metadata, metrics, revocation, token
-from authz.endpoints.decision_point import access_requests, evaluation, events
+from authz.endpoints.decision_point import access_requests, evaluation, events, ext_authz
 from authz.endpoints.decision_point import metadata as authzen
 from authz.endpoints.machine import BEGAN, MachineRequest, Response, View, json_response, request_id
 from authz.limits.addresses import client_address
@@ -39,12 +39,20 @@ MACHINES: dict[str, View] = {
     f"{conf.issuer_path}/access/v1/evaluations": evaluation.evaluations.answer,
     f"{conf.issuer_path}/access/v1/requests": access_requests.access_request.answer,
     f"{conf.issuer_path}/access/v1/events": events.events.answer,
+    f"{conf.issuer_path}/{ext_authz.AUTH_REQUEST}": ext_authz.auth_request.answer,
     f"/{authzen.address()}": authzen.authzen_metadata.answer,
     **{f"/{address}": metadata.metadata.answer for address in metadata.addresses()},
     "/healthz": health.healthz,
     "/readyz": health.readyz,
     "/metrics": metrics.metrics,
 }
+
+
+def machine_at(path: str) -> View | None:
+    """The machine endpoint that answers at this path the short way."""
+    return MACHINES.get(path) or metadata.at_well_known(path) or ext_authz.at(path)
+
+
 # In the environment of a request that waits for a lock: it needs a free place (authz/database/concurrency.py).
 WAITS = "gatehouse.waits"
 _SCHEME = conf.issuer.partition(":")[0]
@@ -74,7 +82,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     environ["wsgi.url_scheme"] = _SCHEME
     environ.setdefault(BEGAN, time.perf_counter())
     path = environ.get("PATH_INFO", "")
-    view = MACHINES.get(path) or metadata.at_well_known(path)
+    view = machine_at(path)
     with concurrency.in_thread():
         if view is None:
             # So that what Django logs after its last middleware has the request's id, too.

@@ -12,8 +12,9 @@ from authz.conf import conf
 from authz.console.widgets import charts, display
 from authz.console.widgets.decision_snippets import deciding
 from authz.console.widgets.resource_check import findings
-from authz.console.widgets.snippets import Values, metadata_address, protect
+from authz.console.widgets.snippets import Values, protect
 from authz.models import Client, ProtectedResource
+from authz.protocol.resources import metadata_address
 from demo.processes import ROOT
 from tests.console.conftest import Page
 from tests.support.world import NOTES

@@ -11,8 +11,8 @@ import pytest
 from django.urls import reverse
 
 from authz.console import protection
-from authz.console.widgets.snippets import metadata_address
 from authz.models import AuditEvent, ProtectedResource
+from authz.protocol.resources import metadata_address
 from tests.console.conftest import Page
 from tests.outbound.support import allowing
 from tests.support.world import NOTES, hidden_fields

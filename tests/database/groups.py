@@ -17,7 +17,7 @@ from authz.database.sqlite3.log import Log
 from authz.database.transactions import unit_of_work
 from authz.endpoints.machine import json_response, machine_endpoint
 from authz.models import AuditEvent
-from authz.serving import asgi
+from authz.serving import asgi, wsgi
 from tests.serving.test_asgi import scope
 
 PATH = "/group-test"
@@ -39,7 +39,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
         def answer(request: Any) -> Any:
             return json_response({"gave": view(request.META["QUERY_STRING"])})
 
-        monkeypatch.setitem(asgi.MACHINES, PATH, machine_endpoint("GET")(answer).answer)
+        monkeypatch.setitem(wsgi.MACHINES, PATH, machine_endpoint("GET")(answer).answer)
 
     return plug
 

@@ -23,7 +23,7 @@ from authz.database.postgresql import pool as pools
 from authz.database.postgresql.base import DatabaseWrapper
 from authz.database.postgresql.pool import pool
 from authz.models import AuditEvent, Authorization
-from authz.serving import asgi
+from authz.serving import asgi, wsgi
 from tests.support import assertions, world
 from tests.support.world import World
 
@@ -237,7 +237,7 @@ class TestThePool:
             AuditEvent.objects.count()
             raise SystemError
 
-        monkeypatch.setitem(asgi.MACHINES, f"{conf.issuer_path}/token", crash)
+        monkeypatch.setitem(wsgi.MACHINES, f"{conf.issuer_path}/token", crash)
         with pytest.raises(SystemError):
             together(machine)
         monkeypatch.undo()
@@ -252,7 +252,7 @@ class TestThePool:
             AuditEvent.objects.count()
             raise SystemError
 
-        monkeypatch.setitem(asgi.MACHINES, f"{conf.issuer_path}/token", leave_it)
+        monkeypatch.setitem(wsgi.MACHINES, f"{conf.issuer_path}/token", leave_it)
         with pytest.raises(SystemError):
             together(machine)
         assert pool._idle == []

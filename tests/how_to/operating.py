@@ -22,6 +22,19 @@ python = ["{ROOT}/.venv/bin/python", "-m"]
 subprocess.run([*python, "tests.bench.toolkit.prepare", "1"], env=env, check=True)
 sys.exit(subprocess.run([*python, "django", *sys.argv[1:]], env=env).returncode)
 """
+# The real Envoy, with the addresses of the page (tests/support/gateways.py).
+_ENVOY = """
+sed "s|https://notes.example.com|{server}|" "$2" > "{folder}/envoy.here.yaml"
+exec "{python}" -m tests.support.gateways envoy "{folder}/envoy.here.yaml" {listens} {behind} {gatehouse}
+"""
+
+
+def _gateway(real: Mapping[str, str]) -> dict[str, str]:
+    named = {"server": "https://notes.example.com", "listens": "9300", "behind": "9400"}
+    return {
+        **{name: real[place] for name, place in named.items()},
+        "gatehouse": urlsplit(real["https://auth.example.com"]).netloc,
+    }
 
 
 def real(folder: Path, page: str) -> dict[str, str]:
@@ -37,6 +50,7 @@ def write(folder: Path, page: str, real: Mapping[str, str], ca_bundle: Path) -> 
     program(folder / "bin/kc.sh", _keycloak(realm))
     (folder / "manage.py").write_text(_TOOLKIT)
     program(folder / "bin/kubectl", f'exec "{ROOT}/.venv/bin/python" "{ROOT}/tests/how_to/cluster.py" "{folder}" "$@"')
+    program(folder / "bin/envoy", _ENVOY.format(folder=folder, python=f"{ROOT}/.venv/bin/python", **_gateway(real)))
     for name in ("tools", "deploy"):
         shutil.copytree(ROOT / name, folder / name)
     if proxies.has_one(page):

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from authz.console.widgets import snippets
+from authz.protocol.resources import metadata_address
 from demo import environments
 from demo.browser import Person
 from demo.gatehouse import Gatehouse
@@ -124,7 +125,7 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         server = Server(
             name="server",
             command=[str(environments.python("mcp2")), "server.py"],
-            ready=snippets.metadata_address(identifier),
+            ready=metadata_address(identifier),
             log=directory / "server.log",
             env=environment(),
             cwd=directory,

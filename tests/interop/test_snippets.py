@@ -13,6 +13,7 @@ import requests
 from authz.console.protection import INITIALIZE
 from authz.console.widgets import snippets
 from authz.console.widgets.resource_check import findings
+from authz.protocol.resources import metadata_address
 from demo import environments
 from demo.gatehouse import Gatehouse
 from demo.processes import ROOT, Server, environment, free_port
@@ -76,7 +77,7 @@ def copied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         server = Server(
             name="snippet",
             command=command(request.param, code, directory),
-            ready=snippets.metadata_address(identifier),
+            ready=metadata_address(identifier),
             log=directory / "snippet.log",
             env=environment(),
             cwd=directory,
@@ -96,7 +97,7 @@ def test_attack_without_a_token_it_answers_401(copied: Copied) -> None:
     response = copied.ask()
 
     assert response.status_code == 401
-    assert snippets.metadata_address(copied.identifier) in response.headers["WWW-Authenticate"]
+    assert metadata_address(copied.identifier) in response.headers["WWW-Authenticate"]
 
 
 @pytest.mark.parametrize("token", ["another server's", "none at all"])
@@ -107,7 +108,7 @@ def test_attack_other_tokens_are_refused(copied: Copied, token: str) -> None:
 
 
 def test_its_metadata_is_as_the_console_wants_it(copied: Copied) -> None:
-    document: Any = copied.session.get(snippets.metadata_address(copied.identifier), timeout=20).json()
+    document: Any = copied.session.get(metadata_address(copied.identifier), timeout=20).json()
 
     found = findings(document, identifier=copied.identifier, issuer=copied.gatehouse.issuer, scopes=["tasks:read"])
     assert [finding.sentence for finding in found if finding.level != "good"] == []

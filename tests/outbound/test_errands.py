@@ -14,7 +14,7 @@ from authz.database import concurrency
 from authz.endpoints.machine import json_response, machine_endpoint
 from authz.outbound import errands
 from authz.outbound.errands import BusyError, Pool
-from authz.serving import asgi
+from authz.serving import asgi, wsgi
 from tests.serving.test_asgi import PATH, scope
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,7 +31,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     def plug(view: Any) -> None:
-        monkeypatch.setitem(asgi.MACHINES, PATH, machine_endpoint("GET", "POST")(view).answer)
+        monkeypatch.setitem(wsgi.MACHINES, PATH, machine_endpoint("GET", "POST")(view).answer)
 
     return plug
 

@@ -15,7 +15,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from authz.database import concurrency, replay
 from authz.endpoints.machine import json_response, machine_endpoint
 from authz.models import AuditEvent
-from authz.serving import asgi
+from authz.serving import asgi, wsgi
 
 pytestmark = pytest.mark.django_db(transaction=True)  # threads have connections of their own
 PATH = "/event-loop-test"
@@ -74,7 +74,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     """Install a machine endpoint of the test."""
 
     def plug(view: Any) -> None:
-        monkeypatch.setitem(asgi.MACHINES, PATH, machine_endpoint("GET", "HEAD", "POST")(view).answer)
+        monkeypatch.setitem(wsgi.MACHINES, PATH, machine_endpoint("GET", "HEAD", "POST")(view).answer)
 
     return plug
 

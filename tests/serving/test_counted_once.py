@@ -16,7 +16,7 @@ from authz.endpoints.machine import json_response, machine_endpoint
 from authz.limits import rate_limits, refusal_sampling
 from authz.models import AuditEvent
 from authz.protocol.errors import OAuthError, Reason
-from authz.serving import asgi
+from authz.serving import asgi, wsgi
 from authz.telemetry import metrics
 from tests.serving.test_asgi import ask, scope
 from tests.support.world import World
@@ -46,7 +46,7 @@ def limits(settings: Any) -> Callable[..., None]:
 
 def plug(monkeypatch: pytest.MonkeyPatch, view: Callable[[Any], Any]) -> None:
     machine = machine_endpoint("GET", name="token", refused=audit.Event.TOKEN_REFUSED)
-    monkeypatch.setitem(asgi.MACHINES, PATH, machine(view).answer)
+    monkeypatch.setitem(wsgi.MACHINES, PATH, machine(view).answer)
 
 
 def locked() -> OperationalError:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from authz.protocol.resources import metadata_address
+
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
@@ -57,17 +59,6 @@ def protect(values: Values) -> list[Snippet]:
         Snippet("TypeScript: the official SDK", f"{node} # server.mjs", _typescript(values)),
         Snippet("Any other server", "its metadata document", _metadata(values)),
     ]
-
-
-def metadata_address(identifier: str) -> str:
-    """Where a protected resource publishes its metadata.
-
-    > … formed by inserting a well-known URI string into the protected resource's resource identifier between the host
-    > component and the path and/or query components (RFC 9728 §3)
-    """
-    parts = urlsplit(identifier)
-    query = f"?{parts.query}" if parts.query else ""
-    return f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path.rstrip('/')}{query}"
 
 
 def _fastmcp(values: Values) -> str:

@@ -46,7 +46,7 @@ def access_request(request: Request) -> Answer:
     except MalformedError as problem:
         raise malformed(problem) from None
     evaluation = _bound(body.get("denial"), judged, caller.now)
-    return json_response({"task": _task(_opened(judged, evaluation))}, status=202)
+    return json_response({"task": _task(opened(judged, evaluation))}, status=202)
 
 
 def _bound(denial: object, judged: Decided, now: float) -> str:
@@ -66,7 +66,8 @@ def _bound(denial: object, judged: Decided, now: float) -> str:
     )
 
 
-def _opened(judged: Decided, evaluation: str) -> AccessRequest:
+def opened(judged: Decided, evaluation: str) -> AccessRequest:
+    """The access request for a call that waits: a new one, or the one there is. Raises `OAuthError`."""
     holder, call, decision = judged.holder, judged.call, judged.decision
     if holder is None or call is None or call.tool is None or decision is None:
         raise OAuthError(Reason.DENIAL_BINDING_WRONG)
@@ -76,6 +77,11 @@ def _opened(judged: Decided, evaluation: str) -> AccessRequest:
         call={"tool": call.tool.name, "labels": sorted(call.tool.labels or ()), "shown": dict(call.shown or {})},
         evaluation=evaluation,
     )
+
+
+def page_of(row: AccessRequest) -> str:
+    """The address of its page, for the person."""
+    return access_requests.address(row)
 
 
 @machine_endpoint("GET", "POST", refused=audit.Event.DECISION_REFUSED, cors=False, echoes_id=True, name="task")
@@ -107,7 +113,7 @@ def _task(row: AccessRequest) -> dict[str, Any]:
         "status": _STATES[row.state(datetime.fromtimestamp(now(), tz=row.first_asked.tzinfo))],
         "status_endpoint": f"{denial_binding.endpoint()}/{row.pk}",
         "expires_at": _rfc3339(row.last_asked + LAPSES_AFTER),
-        "links": {"ticket": access_requests.address(row)},
+        "links": {"ticket": page_of(row)},
     }
 
 

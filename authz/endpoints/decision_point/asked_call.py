@@ -16,6 +16,8 @@ from authz.policy import ToolCall
 from authz.protocol.authzen import Evaluation, MalformedError
 
 TOOL = "tool"
+# The resource's type where a gateway's check is asked about: a message as it is. No request can say it.
+MESSAGE = ""
 # > A request whose method has neither a default mapping defined by this binding nor an applicable declared mapping, and
 # > that is not in the pass-through set above, MUST be denied (COAZ-MCP, Unknown Methods)
 METHODS = frozenset(
@@ -26,6 +28,10 @@ METHODS = frozenset(
         "subscriptions/listen",
     }
 )  # fmt: skip
+# > `ping` - all notifications (`notifications/*`), which carry no `id` and expect no response (Pass-through Operations)
+# At a gateway also what is no request of a client: a stream that is opened, the end of a session, an answer.
+_PASSES, NOTIFICATIONS = "ping", "notifications/"
+NO_REQUEST = ""
 
 
 def call_of(asked: Evaluation, server: ProtectedResource) -> Call | None:
@@ -33,11 +39,17 @@ def call_of(asked: Evaluation, server: ProtectedResource) -> Call | None:
     method = asked.action.name
     if asked.resource.type == TOOL:
         return _of_tool(asked.resource.id, _arguments(asked), asked, server)
-    if method in METHODS:
+    is_message = asked.resource.type == MESSAGE
+    if method in METHODS or (is_message and passes(method)):
         return Call(tool=None, method=method, scopes=_scopes(asked))
-    if "/" in method:
+    if "/" in method or is_message:
         return None
     return _of_tool(method, _entities(asked), asked, server)
+
+
+def passes(method: str) -> bool:
+    """Whether a gateway lets it pass for any token that is good at the MCP server."""
+    return method in (_PASSES, NO_REQUEST) or method.startswith(NOTIFICATIONS)
 
 
 def _of_tool(name: str, arguments: Mapping[str, Any] | None, asked: Evaluation, server: ProtectedResource) -> Call:

@@ -39,8 +39,12 @@ def authenticated(request: Request, body: Mapping[str, Any] | None = None) -> Ca
     > a 401 HTTPS status code indicates that the PEP did not properly authenticate to the PDP
     """
     params = {name: value for name in _CREDENTIALS if isinstance(value := (body or {}).get(name), str)}
-    moment = now()
-    client, _ = client_auth.authenticate_approved(Credentials(request.META.get("HTTP_AUTHORIZATION"), params, moment))
+    return caller_of(Credentials(request.META.get("HTTP_AUTHORIZATION"), params, now()))
+
+
+def caller_of(credentials: Credentials) -> Caller:
+    """The caller that these credentials prove. Raises `OAuthError`."""
+    client, _ = client_auth.authenticate_approved(credentials)
     # Public clients prove nothing, so they learn nothing.
     if not client.is_confidential:
         raise OAuthError(Reason.CLIENT_AUTHENTICATION_WRONG_METHOD, detail="none")
@@ -48,7 +52,7 @@ def authenticated(request: Request, body: Mapping[str, Any] | None = None) -> Ca
     if not servers:
         raise OAuthError(Reason.DECISIONS_NOT_ALLOWED, client_id=client.client_id)
     rate_limits.served(client.client_id)
-    return Caller(client, servers, moment)
+    return Caller(client, servers, credentials.now)
 
 
 def malformed(problem: MalformedError) -> OAuthError:

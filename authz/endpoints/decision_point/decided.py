@@ -55,7 +55,12 @@ class Decided:
 
 def decide(asked: Evaluation, caller: Caller) -> Decided:
     """Decide, and record the decision. Raises `MalformedError`, and what the database raises."""
-    judged = judge(asked, caller)
+    return conclude(judge(asked, caller), asked, caller)
+
+
+def conclude(judged: Decided, asked: Evaluation, caller: Caller) -> Decided:
+    """Record what was judged; if it rests on approvals, use them. Raises `MalformedError`, and what the database
+    raises."""
     if judged.decision is not None and judged.decision.approvals and judged.reason is None:
         return _with_approvals(asked, caller, judged)
     record(judged, caller)
@@ -182,7 +187,7 @@ def answer(judged: Decided, caller: Caller) -> dict[str, Any]:
     if judged.requestable:
         context |= _requestable(judged, caller.now)
     if judged.decision is not None and judged.decision.step_up is not None:
-        context |= _step_up(judged.decision)
+        context |= step_up(judged.decision)
     return {"decision": False, "context": context}
 
 
@@ -207,7 +212,7 @@ def _requestable(judged: Decided, now: float) -> Mapping[str, Any]:
     }
 
 
-def _step_up(decision: Decision) -> dict[str, Any]:
+def step_up(decision: Decision) -> dict[str, Any]:
     """> requesting step-up authentication of the requesting subject, by signalling the required acr and amr"""
     wanted = decision.step_up
     found: dict[str, Any] = {}

@@ -22,6 +22,15 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "Name the client in `decision_clients` of the MCP server that it asks for.",
         SERVERS,
     ),
+    "message_malformed": Explanation(
+        "The body that a gateway passed on is no message of MCP, or one that two servers could read differently.",
+        "Look at the program that sent it. Clients that are made with an SDK of MCP send nothing of the kind.",
+    ),
+    "check_incomplete": Explanation(
+        "A gateway asked without the whole request: its body is missing or was cut, or it names no MCP server.",
+        "Let the gateway pass on the body, at least 64 KiB of it, and `Gatehouse-Resource`.",
+        SERVERS,
+    ),
     "denial_binding_wrong": Explanation(
         "An access request does not belong to a denial of this very call, or came more than ten minutes after it.",
         "Evaluate the call again, and submit its `binding_token` with the same subject, action and resource.",

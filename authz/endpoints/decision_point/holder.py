@@ -17,7 +17,8 @@ from authz.protocol.authzen import Entity, Evaluation
 from authz.tokens.live import LiveToken, live_token
 
 # The subject is the access token itself; or a person or agent, as the token's claims say.
-TOKEN = frozenset({"token", "access_token"})
+TOKEN_SUBJECT = "token"  # noqa: S105  the name of the type
+TOKEN = frozenset({TOKEN_SUBJECT, "access_token"})
 IDENTITY, USER = "identity", "user"
 
 

@@ -5,7 +5,7 @@ from django.urls import URLPattern, path
 from authz import registry
 from authz.conf import conf
 from authz.endpoints.client_authentication import auth_methods
-from authz.endpoints.decision_point import denial_binding
+from authz.endpoints.decision_point import denial_binding, ext_authz
 from authz.endpoints.machine import Answer, Request, json_response, machine_endpoint
 
 ENDPOINTS = {
@@ -28,6 +28,9 @@ def document() -> dict[str, object]:
         "capabilities": ["urn:openid:authzen:capability:access-request"],
         # Ours: where servers that decide by themselves report, and how callers authenticate.
         "access_events_endpoint": conf.endpoint("access/v1/events"),
+        # Ours: for gateways that check requests, with their client's secret in a header of their own.
+        "ext_authz_endpoint": conf.endpoint(ext_authz.EXT_AUTHZ),
+        "auth_request_endpoint": conf.endpoint(ext_authz.AUTH_REQUEST),
         **auth_methods("access_evaluation_endpoint", confidential),
     }
 
