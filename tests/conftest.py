@@ -21,6 +21,7 @@ from authz import audit, keys
 from authz.authorizations import status_lists
 from authz.database import configuration_cache
 from authz.database.postgresql.pool import pool
+from authz.decisions import usage
 from authz.limits import rate_limits, refusal_sampling
 from tests.support import append_only, databases, rows, scheduling, scratch, world
 from tests.support.clock import Clock
@@ -172,6 +173,7 @@ def _fresh_process_state() -> Iterator[None]:
     refusal_sampling.reset()
     rate_limits.reset()
     status_lists.forget()
+    usage.forget()
     audit._failed = None
     yield
     configuration_cache.forget()

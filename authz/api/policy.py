@@ -47,6 +47,7 @@ class Explain(ApiView):
             "address": "Where it comes from.",
             "tool": "Decide a call of this tool; left out: a token.",
             "arguments": "The call's arguments, as a JSON object.",
+            "unusual": "What is unusual about the call: first_use, volume, or nothing. Left out: not known.",
         }
     }
     answers = {"GET": EXPLANATION}
@@ -101,9 +102,14 @@ def ask_of(given: dict[str, str], now: float) -> AccessQuestion:
     )
     tool = given.get("tool", "")
     try:
-        return made_up_calls.with_call(question, tool, made_up_calls.read_arguments(given.get("arguments", ""), tool))
+        arguments = made_up_calls.read_arguments(given.get("arguments", ""), tool)
     except made_up_calls.NoCall as problem:
         raise invalid("arguments", str(problem)) from None
+    try:
+        unusual = made_up_calls.read_unusual(given.get("unusual", ""), tool)
+    except made_up_calls.NoCall as problem:
+        raise invalid("unusual", str(problem)) from None
+    return made_up_calls.with_call(question, tool, arguments, unusual)
 
 
 def resource_of(uri: str) -> ProtectedResource:

@@ -81,6 +81,8 @@ class ResourceSerializer(serializers.Serializer[Any]):
     decision_clients = serializers.ListField(child=serializers.CharField(), default=list)
     claims_clients = serializers.ListField(child=serializers.CharField(), default=list)
     recorded_calls = serializers.IntegerField(default=1, min_value=1, max_value=10_000)
+    usual_calls = serializers.IntegerField(default=200, min_value=1, max_value=1_000_000)
+    usual_times = serializers.IntegerField(default=3, min_value=1, max_value=1000)
     shown_arguments = serializers.ListField(
         child=serializers.CharField(max_length=100), default=list, max_length=MAX_SHOWN_ARGUMENTS
     )
@@ -145,6 +147,8 @@ def as_item(row: ProtectedResource) -> dict[str, Any]:
         "decision_clients": sorted(client.client_id for client in row.decision_clients.all()),
         "claims_clients": sorted(client.client_id for client in row.claims_clients.all()),
         "recorded_calls": row.recorded_calls,
+        "usual_calls": row.usual_calls,
+        "usual_times": row.usual_times,
         "shown_arguments": row.shown_arguments,
         "labels": row.labels,
         "scopes": [
@@ -180,6 +184,8 @@ def write(item: Mapping[str, Any]) -> None:
             "status_list": item["status_list"],
             "pending_answer": item["pending_answer"],
             "recorded_calls": item["recorded_calls"],
+            "usual_calls": item["usual_calls"],
+            "usual_times": item["usual_times"],
             "shown_arguments": item["shown_arguments"],
             "labels": item["labels"],
             "tools": [dict(tool) for tool in item["tools"]],

@@ -54,6 +54,11 @@ CONDITIONS: Mapping[str, Any] = {
         "not_after": _MOMENT,
         "hours": HOURS,
         "arguments": ARGUMENTS,
+        "unusual": {
+            "type": "array",
+            "items": {"enum": ["first_use", "volume"]},
+            "description": "The call is the agent’s first one of the tool, or one of far more than usual.",
+        },
     },
     "additionalProperties": False,
 }

@@ -45,6 +45,8 @@ else:
 
 
 ASKING, CALLS = "Approvals", "Calls of tools"
+# What holds where a line of the form is left empty.
+DEFAULTS = {"recorded_calls": 1, "usual_calls": 200, "usual_times": 3}
 
 
 class ResourceForm(Form):
@@ -109,7 +111,7 @@ class ResourceForm(Form):
             "name", "identifier", "owner", "owners", "is_active", "is_default", "labels", "tools",
             "access_token_lifetime",
             "access_token_signing_alg", "status_list", "pending_answer", "introspection_clients", "decision_clients",
-            "claims_clients", "recorded_calls", "shown_arguments",
+            "claims_clients", "recorded_calls", "shown_arguments", "usual_calls", "usual_times",
         )  # fmt: skip
         labels: ClassVar = {
             "is_active": "Active",
@@ -118,11 +120,16 @@ class ResourceForm(Form):
             "access_token_signing_alg": "Signed with",
             "status_list": "Publish a status list",
             "recorded_calls": "Record one allowed call of",
+            "usual_calls": "Usual calls a day",
+            "usual_times": "And times the busiest day",
             "pending_answer": "Who is told that a request waits for an approval",
         }
         help_texts: ClassVar = {
             "recorded_calls": "1 records each. Refused calls, held ones, and those that an approval lets pass are all"
             " recorded.",
+            "usual_calls": "So many allowed calls a day of one agent, for one person, are usual in any case.",
+            "usual_times": "And so many times those of its busiest day of the last month. More calls are unusual: rules"
+            " can name them, and people are told.",
             "identifier": "The URL that MCP clients use, letter by letter. Tokens carry it as their audience (aud).",
             "pending_answer": "Some agents do not know authorization_pending and report a crash. For them, choose the"
             " second: a plain refusal. Agents that send completion_mode=deferred get a deferral code.",
@@ -133,8 +140,9 @@ class ResourceForm(Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial.setdefault("approvers", self.instance.approvers)
-        if "recorded_calls" in self.fields:  # not on the page of those who may only look
-            self.fields["recorded_calls"].required = False
+        for name in DEFAULTS:
+            if name in self.fields:  # not on the page of those who may only look
+                self.fields[name].required = False
         self.initial["shown_arguments"] = "\n".join(self.instance.shown_arguments)
         self.initial.setdefault("approvals", (self.instance.approvers or {}).get("count"))
         if "access_token_signing_alg" in self.fields:
@@ -142,6 +150,9 @@ class ResourceForm(Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
+        for name, default in DEFAULTS.items():
+            if name not in self.errors:
+                cleaned[name] = cleaned.get(name) or default
         try:
             cleaned["approvers"] = with_count(cleaned.get("approvers") or {}, cleaned.get("approvals"))
         except RuleError as error:
@@ -153,9 +164,6 @@ class ResourceForm(Form):
         if len(paths) > MAX_SHOWN_ARGUMENTS or any(len(path) > 100 for path in paths):
             raise forms.ValidationError(f"At most {MAX_SHOWN_ARGUMENTS} members, of at most 100 characters.")
         return list(dict.fromkeys(paths))
-
-    def clean_recorded_calls(self) -> int:
-        return self.cleaned_data["recorded_calls"] or 1
 
     def clean_claims_clients(self) -> Any:
         given = self.cleaned_data["claims_clients"]
@@ -240,7 +248,19 @@ class ResourceAdmin(AsksAboutRules):
                 )
             },
         ),
-        (CALLS, {"fields": ("tools", "decision_clients", "claims_clients", "shown_arguments", "recorded_calls")}),
+        (
+            CALLS,
+            {
+                "fields": (
+                    "tools",
+                    "decision_clients",
+                    "claims_clients",
+                    "shown_arguments",
+                    "recorded_calls",
+                    ("usual_calls", "usual_times"),
+                )
+            },
+        ),
         (ASKING, {"fields": ("approvers", "approvals", "pending_answer")}),
     )
 

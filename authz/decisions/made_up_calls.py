@@ -7,7 +7,8 @@ from typing import Any
 
 from authz import resources
 from authz.decisions.calls import digest_of
-from authz.policy import AccessQuestion, ToolCall
+from authz.policy import AccessQuestion, RuleError, ToolCall, Unusual
+from authz.policy.unusual import unusual_kinds
 from authz.protocol import strict_json
 
 
@@ -15,8 +16,19 @@ class NoCall(Exception):
     """No call can be made of this, in words for the person who asked."""
 
 
-def with_call(question: AccessQuestion, tool: str, arguments: Mapping[str, Any] | None) -> AccessQuestion:
-    """The question about a call of this tool; without a tool, the one about a token. `arguments` None: not known."""
+# How people say that a call is as usual.
+USUAL = "nothing"
+
+
+def with_call(
+    question: AccessQuestion,
+    tool: str,
+    arguments: Mapping[str, Any] | None,
+    unusual: frozenset[Unusual] | None = None,
+) -> AccessQuestion:
+    """The question about a call of this tool; without a tool, the one about a token. `arguments` and `unusual` None:
+    not known.
+    """
     if not tool:
         return question
     server = resources.cached().get(question.resource)
@@ -25,6 +37,7 @@ def with_call(question: AccessQuestion, tool: str, arguments: Mapping[str, Any] 
         labels=None if server is None else resources.labels_of_tool(server, tool),
         arguments=arguments,
         digest=digest_of(question.resource, tool, arguments),
+        unusual=unusual,
     )
     return replace(question, tool=call)
 
@@ -39,6 +52,21 @@ def read_arguments(text: str, tool: str) -> dict[str, Any] | None:
         return strict_json.read_exactly(text.encode("utf-8", "replace"))
     except strict_json.StrictJsonError as error:
         raise NoCall(f"The arguments are no JSON object: {error.sentence}") from None
+
+
+def read_unusual(words: str, tool: str) -> frozenset[Unusual] | None:
+    """What is unusual about a call: `first_use volume`, or `nothing`; None for "": not known. Raises `NoCall`."""
+    named = words.replace(",", " ").split()
+    if not named:
+        return None
+    if not tool:
+        raise NoCall("Unusual are calls of a tool: name it, too.")
+    if named == [USUAL]:
+        return frozenset()
+    try:
+        return frozenset(unusual_kinds(named, ""))
+    except RuleError:
+        raise NoCall(f"What is unusual is one of {', '.join(Unusual)}, or {USUAL}.") from None
 
 
 def exact(value: Any) -> Any:

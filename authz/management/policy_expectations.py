@@ -23,10 +23,10 @@ from authz.policy.parsing import parse_time
 # As in rules, what a decision calls "pending" is "require_approval".
 ANSWERS = {"allow": Outcome.ALLOW, "deny": Outcome.DENY, "require_approval": Outcome.PENDING}
 _REQUIRED = ("client", "resource", "expect")
-_TEXTS = frozenset({"name", "client", "user", "resource", "grant_type", "address", "expect", "tool"})
+_TEXTS = frozenset({"name", "client", "user", "resource", "grant_type", "address", "expect", "tool", "unusual"})
 _LISTS = frozenset({"scopes", "granted"})
 _KNOWN = _TEXTS | _LISTS | {"at", "arguments"}
-_ASKED = ("client", "user", "resource", "grant_type", "scopes", "tool", "arguments")
+_ASKED = ("client", "user", "resource", "grant_type", "scopes", "tool", "arguments", "unusual")
 
 
 @dataclass(frozen=True, slots=True)

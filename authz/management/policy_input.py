@@ -113,9 +113,10 @@ def query_of(options: dict[str, Any], now: float) -> AccessQuestion:
     tool, given = options.get("tool") or "", options.get("arguments")
     try:
         arguments = made_up_calls.read_arguments(given or "", tool) if not isinstance(given, dict) else given
+        unusual = made_up_calls.read_unusual(options.get("unusual") or "", tool)
     except made_up_calls.NoCall as problem:
         raise CommandError(str(problem)) from None
-    return made_up_calls.with_call(question, tool, made_up_calls.exact(arguments))
+    return made_up_calls.with_call(question, tool, made_up_calls.exact(arguments), unusual)
 
 
 def rules_of(name: str) -> list[Rule]:

@@ -4,6 +4,7 @@ from authz.models.access_request import AccessRequest, AccessVote
 from authz.models.audit_event import AuditEvent
 from authz.models.authorization import Authorization, AuthorizationCode, Consent
 from authz.models.browser_session import BrowserSession
+from authz.models.call_usage import CallDay, ToolUse
 from authz.models.client import Client
 from authz.models.clock import ClockAnchor, RemovalMark
 from authz.models.configuration_plan import ConfigurationPlan
@@ -34,6 +35,7 @@ __all__ = [
     "Authorization",
     "AuthorizationCode",
     "BrowserSession",
+    "CallDay",
     "CheckpointKey",
     "Client",
     "ClockAnchor",
@@ -58,6 +60,7 @@ __all__ = [
     "Scope",
     "SigningKey",
     "StatusList",
+    "ToolUse",
     "UsedAssertion",
     "User",
     "WebhookEndpoint",

@@ -75,6 +75,18 @@ class ProtectedResource(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(10_000)],
         help_text="Of so many allowed calls one is recorded. Refused ones are all recorded.",
     )
+    usual_calls = models.PositiveIntegerField(
+        default=200,
+        db_default=200,
+        validators=[MinValueValidator(1), MaxValueValidator(1_000_000)],
+        help_text="So many allowed calls a day of one agent, for one person, are usual in any case.",
+    )
+    usual_times = models.PositiveSmallIntegerField(
+        default=3,
+        db_default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        help_text="And so many times those of the busiest day of the month before.",
+    )
     shown_arguments = models.JSONField(
         default=list,
         db_default=models.Value([], models.JSONField()),

@@ -17,11 +17,13 @@ from authz.models import (
     Authorization,
     AuthorizationCode,
     BrowserSession,
+    CallDay,
     ConfigurationPlan,
     Deferral,
     Invitation,
     McpTask,
     Notification,
+    ToolUse,
     UsedAssertion,
 )
 
@@ -42,6 +44,10 @@ KEPT_NOTIFICATION = timedelta(days=30)
 KEPT_AUTHORIZATION = timedelta(days=90)
 # Decided requests can be looked up in the queue for a year, and longer in the audit.
 KEPT_REQUEST = timedelta(days=365)
+# A tool that an agent has not called for so long is called for the first time again (docs/tool-calls.md).
+KEPT_USE = timedelta(days=90)
+# Longer than the month that a day is compared with (authz/policy/unusual.py).
+KEPT_COUNT = timedelta(days=35)
 
 
 def run() -> bool:
@@ -83,6 +89,8 @@ def over(now: datetime) -> Mapping[str, QuerySet[Any]]:
         "authorizations": _authorizations(now - KEPT_AUTHORIZATION),
         "plans": ConfigurationPlan.objects.filter(expires__lt=now - KEPT_REQUEST),
         "access requests": _access_requests(now - KEPT_REQUEST),
+        "uses of tools": ToolUse.objects.filter(last__lt=(now - KEPT_USE).date()),
+        "counts of calls": CallDay.objects.filter(day__lt=(now - KEPT_COUNT).date()),
     }
 
 

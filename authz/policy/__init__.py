@@ -23,6 +23,7 @@ from authz.policy.rules import Effect, Rule
 from authz.policy.scope_trace import ScopeTrace, scope_sentence
 from authz.policy.sentences import sentence
 from authz.policy.tool_calls import ToolCall
+from authz.policy.unusual import Unusual
 
 __all__ = [
     "AccessQuestion",
@@ -53,6 +54,7 @@ __all__ = [
     "Server",
     "StepUp",
     "ToolCall",
+    "Unusual",
     "compare",
     "compile",
     "decide",

@@ -1,4 +1,5 @@
-"""Whether a rule's tools, labels and arguments match a question, one field at a time and in words, for explanations.
+"""Whether a rule's tools, labels and conditions on calls match a question, one field at a time and in words, for
+explanations.
 
 The compiled rules answer the same for all rules at once (`compiled.py`, which says what a question about a token gets).
 """
@@ -9,7 +10,9 @@ from authz.policy.arguments import Absent, at_path, is_comparable, shown
 from authz.policy.match import NO, NOT_ESTABLISHED, YES, Match
 from authz.policy.question import AccessQuestion
 from authz.policy.rules import Effect, Rule
-from authz.policy.tool_calls import is_tool_name, matches_tool
+from authz.policy.sentences import all_of_them, unusual_phrase
+from authz.policy.tool_calls import ToolCall, is_tool_name, matches_tool
+from authz.policy.unusual import in_order
 
 UNKNOWN = "unknown"
 _BEFOREHAND = "a token, for calls to come"
@@ -40,11 +43,12 @@ def labels_match(rule: Rule, question: AccessQuestion, scope: str) -> Match:
     return YES if question.tool.labels & {*rule.labels} else NO
 
 
-def arguments_match(rule: Rule, question: AccessQuestion) -> list[tuple[str, Match]]:
-    """Those of a call are among its circumstances (conditions.py)."""
-    if not rule.conditions.arguments or question.tool is not None:
+def conditions_on_calls(rule: Rule, question: AccessQuestion) -> list[tuple[str, Match]]:
+    """What a question about a token gets. Those of a call are among its circumstances (conditions.py)."""
+    if question.tool is not None:
         return []
-    return [("arguments", _for_a_token(rule, question))]
+    fields = [field for field in ("arguments", "unusual") if getattr(rule.conditions, field)]
+    return [(field, _for_a_token(rule, question)) for field in fields]
 
 
 def is_decided_at_the_call(rule: Rule, question: AccessQuestion, scope: str) -> bool:
@@ -77,7 +81,15 @@ def asked(field: str, question: AccessQuestion) -> str:
             return _BEFOREHAND if tool is None else tool.name
     if tool is None:
         return _BEFOREHAND
+    if field == "unusual":
+        return _unusual(tool)
     return _argument(tool.arguments, field.partition(".")[2]) if tool.arguments is not None else UNKNOWN
+
+
+def _unusual(tool: ToolCall) -> str:
+    if tool.unusual is None:
+        return UNKNOWN
+    return all_of_them(map(unusual_phrase, in_order(tool.unusual))) or "a usual call"
 
 
 def _labels_of_tool(question: AccessQuestion) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ amr             is YES when every method listed was used, NO when none was, and 
                 `amr: [pwd, otp]` permits only a sign-in with both and denies a sign-in with either.
 max_auth_age    is a demand and never NO: a person can always wait until a sign-in is old, and must not escape a
                 restriction by that.
-arguments       are those of a tool call (arguments.py); a question without one is answered in compiled.py.
+arguments, unusual   are about a tool call (arguments.py, unusual.py); a question without one is answered in
+                compiled.py.
 """
 
 import ipaddress
@@ -25,6 +26,7 @@ from authz.policy.hours import Hours, hours_from, hours_shape
 from authz.policy.match import NO, NOT_ESTABLISHED, YES, Match
 from authz.policy.parsing import RuleError, mapping, parse_time, texts, whole_number
 from authz.policy.question import AccessQuestion
+from authz.policy.unusual import Unusual, unusual_kinds
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -46,6 +48,12 @@ class Conditions:
     not_after: float | None = None
     hours: Hours | None = None
     arguments: tuple[ArgumentCondition, ...] = ()
+    unusual: tuple[Unusual, ...] = ()
+
+    @property
+    def are_of_calls(self) -> bool:
+        """Whether any is about a call of a tool."""
+        return bool(self.arguments or self.unusual)
 
     @classmethod
     def from_mapping(cls, data: object, field: str = "conditions") -> "Conditions":
@@ -66,6 +74,7 @@ class Conditions:
             not_after=_parse_time(given, field, "not_after"),
             hours=hours_from(given["hours"], f"{field}.hours") if "hours" in given else None,
             arguments=argument_conditions(given.get("arguments", {}), f"{field}.arguments"),
+            unusual=unusual_kinds(given.get("unusual", ()), f"{field}.unusual"),
         )
         for name in ("acr", "amr", "environments"):
             for position, value in enumerate(getattr(read, name)):
@@ -87,13 +96,25 @@ class Conditions:
             "not_after": None if self.not_after is None else iso(self.not_after),
             "hours": None if self.hours is None else hours_shape(self.hours),
             "arguments": {condition.path: condition.to_mapping() for condition in self.arguments},
+            "unusual": [kind.value for kind in self.unusual],
         }
         return {key: value for key, value in shape.items() if value not in (None, [], {})}
 
 
 UNCONDITIONAL = Conditions()
 
-_FIELDS = ("max_auth_age", "acr", "amr", "networks", "environments", "not_before", "not_after", "hours", "arguments")
+_FIELDS = (
+    "max_auth_age",
+    "acr",
+    "amr",
+    "networks",
+    "environments",
+    "not_before",
+    "not_after",
+    "hours",
+    "arguments",
+    "unusual",
+)
 
 
 def match_circumstances(
@@ -118,6 +139,8 @@ def match_circumstances(
     if conditions.arguments and question.tool is not None:
         given = question.tool.arguments
         found.extend((f"arguments.{wanted.path}", wanted.match(given)) for wanted in conditions.arguments)
+    if conditions.unusual and question.tool is not None:
+        found.append(("unusual", _unusual(question.tool.unusual, conditions.unusual)))
     return found
 
 
@@ -142,6 +165,12 @@ def _one_of(value: str | None, wanted: tuple[str, ...]) -> Match:
     if not value:
         return NOT_ESTABLISHED
     return YES if value in wanted else NO
+
+
+def _unusual(found: frozenset[Unusual] | None, wanted: tuple[Unusual, ...]) -> Match:
+    if found is None:
+        return NOT_ESTABLISHED
+    return YES if found.intersection(wanted) else NO
 
 
 def _methods(used: tuple[str, ...], wanted: tuple[str, ...]) -> Match:

@@ -11,8 +11,8 @@ from enum import StrEnum
 from authz.policy.approvals import Approval
 from authz.policy.call_matches import (
     UNKNOWN,
-    arguments_match,
     asked,
+    conditions_on_calls,
     is_decided_at_the_call,
     labels_match,
     tools_match,
@@ -181,7 +181,7 @@ def _trace(rule: Rule, question: AccessQuestion, now: float) -> RuleTrace:
         ("scopes", _best(list(by_name.values()))),
         ("labels", _beside(_best(list(by_name.values())), _best(list(scopes.values())))),
         ("tools", tools_match(rule, question)),
-        *arguments_match(rule, question),
+        *conditions_on_calls(rule, question),
         *match_circumstances(rule.conditions, question, now, now),
         *match_authentication(rule.conditions, question, now),
     ]
@@ -287,7 +287,7 @@ def _asked(field: str, question: AccessQuestion, now: float) -> str:
             return ", ".join(question.amr) or UNKNOWN
         case "max_auth_age":
             return UNKNOWN if question.auth_time is None else f"signed in {now - question.auth_time:.0f} seconds ago"
-        case _ if field.partition(".")[0] in {"labels", "tools", "arguments"}:
+        case _ if field.partition(".")[0] in {"labels", "tools", "arguments", "unusual"}:
             return asked(field, question)
         case _:
             return iso(now)

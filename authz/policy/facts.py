@@ -10,6 +10,7 @@ from typing import Any
 from authz.policy.arguments import Absent, at_path, is_comparable
 from authz.policy.question import AccessQuestion, ClientKind, ClientStatus
 from authz.policy.tool_calls import ToolCall
+from authz.policy.unusual import Unusual, in_order
 
 # Of an argument's text; a longer one isn't kept, and a replay takes it as not known.
 MAX_TEXT = 200
@@ -53,6 +54,8 @@ def _facts_of_call(tool: ToolCall | None, members: Collection[str]) -> dict[str,
     if tool.arguments is not None:
         found = ((path, at_path(tool.arguments, path)) for path in sorted(members))
         facts["arguments"] = {path: _kept(value) for path, value in found if value is not Absent.MISSING}
+    if tool.unusual is not None:
+        facts["unusual"] = in_order(tool.unusual)
     return {name: value for name, value in facts.items() if value != ""}
 
 
@@ -70,12 +73,13 @@ def _kept(value: object) -> object:
 
 
 def _call_from(facts: Mapping[str, Any]) -> ToolCall:
-    labels, kept = facts.get("labels"), facts.get("arguments")
+    labels, kept, unusual = facts.get("labels"), facts.get("arguments"), facts.get("unusual")
     return ToolCall(
         name=facts["name"],
         labels=None if labels is None else frozenset(labels),
         arguments=None if kept is None else _nested(kept),
         digest=facts.get("digest", ""),
+        unusual=None if unusual is None else frozenset(map(Unusual, unusual)),
     )
 
 

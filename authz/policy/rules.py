@@ -68,7 +68,7 @@ class Rule:
     @property
     def is_of_calls(self) -> bool:
         """Whether it speaks of calls of tools, so that a question about a token can't decide it."""
-        return self.tools is not None or bool(self.conditions.arguments)
+        return self.tools is not None or self.conditions.are_of_calls
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, object]) -> "Rule":

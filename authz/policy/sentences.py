@@ -8,6 +8,7 @@ from authz.policy.clients import pattern_key
 from authz.policy.conditions import Conditions, iso
 from authz.policy.hours import Hours, clock_time
 from authz.policy.rules import Effect, Rule
+from authz.policy.unusual import Unusual
 
 _SELECTED = {
     "tag": "agents tagged {}",
@@ -34,6 +35,10 @@ _COMPARED = {
     Comparison.BELOW: "is below",
     Comparison.AT_LEAST: "is at least",
     Comparison.PREFIX: "begins with",
+}
+_UNUSUAL = {
+    Unusual.FIRST_USE: "the agent calls the tool for the first time",
+    Unusual.VOLUME: "it makes far more calls than on its busiest day",
 }
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
@@ -140,8 +145,14 @@ def condition_phrases(conditions: Conditions, effect: Effect) -> dict[str, str]:
         phrases["not_before"] = f"from {iso(conditions.not_before)}"
     if conditions.not_after is not None:
         phrases["not_after"] = f"until {iso(conditions.not_after)}"
+    if conditions.unusual:
+        phrases["unusual"] = any_of(map(unusual_phrase, conditions.unusual))
     phrases.update({f"arguments.{wanted.path}": argument_phrase(wanted) for wanted in conditions.arguments})
     return phrases
+
+
+def unusual_phrase(kind: str) -> str:
+    return _UNUSUAL[Unusual(kind)]
 
 
 def argument_phrase(wanted: ArgumentCondition) -> str:
@@ -171,6 +182,12 @@ def duration(seconds: int) -> str:
 
 def any_of(items: Iterable[str]) -> str:
     return _list(list(items), "or")
+
+
+def all_of_them(items: Iterable[str]) -> str:
+    """`a, b and c`; "" for none."""
+    found = list(items)
+    return _list(found, "and") if found else ""
 
 
 def _endings(rule: Rule) -> Iterable[str]:

@@ -3,7 +3,8 @@
 tools    exact names, `payroll_*` for all names that begin so, or "*" alone. Names differ in case.
 labels   the organisation's words for MCP servers, scopes and tools, such as `pii`; always exact.
 
-A rule that names tools, or has conditions on arguments, speaks of calls. `decide.py` says what it means for a token.
+A rule that names tools, or has conditions on arguments or on what is unusual, speaks of calls. `decide.py` says what it
+means for a token.
 """
 
 import re
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from authz.policy.parsing import RuleError, texts
+from authz.policy.unusual import Unusual
 
 # > Tool names SHOULD be between 1 and 128 characters in length (inclusive). […] The following SHOULD be the only
 # > allowed characters: uppercase and lowercase ASCII letters (A-Z, a-z), digits (0-9), underscore (_), dash (-), and
@@ -31,12 +33,14 @@ class ToolCall:
                 or Decimal, never float. The reader has refused duplicate names, lone surrogates and what isn't JSON.
                 None if the arguments aren't known, {} for a call without any.
     digest      names this very call (tool and arguments) to approvals of one call; "" where none can be meant.
+    unusual     what is unusual about it (unusual.py); None if that isn't known, as with a made-up call.
     """
 
     name: str
     labels: frozenset[str] | None = None
     arguments: Mapping[str, object] | None = None
     digest: str = ""
+    unusual: frozenset[Unusual] | None = None
 
 
 def is_tool_name(name: str) -> bool:

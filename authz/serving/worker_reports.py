@@ -1,6 +1,6 @@
 """What each worker does every second in a thread of its own: it publishes its metrics, records the refusals that
-sampling left out, and notes proxies that are not configured. Every half minute it renews the responses that it gives
-while the database does not answer (authz/endpoints/from_memory.py).
+sampling left out, writes the counts of calls, and notes proxies that are not configured. Every half minute it renews
+the responses that it gives while the database does not answer (authz/endpoints/from_memory.py).
 """
 
 import itertools
@@ -11,6 +11,7 @@ import time
 from django.db import connection
 
 from authz.database import concurrency
+from authz.decisions import usage_counts
 from authz.endpoints import from_memory
 from authz.limits import refusal_sampling, unnamed_proxies, unreadable_headers
 from authz.operations import log_repeats
@@ -40,6 +41,7 @@ def once(*, remembers: bool = False) -> None:
         # Statements have a request's deadline here. Otherwise this would wait as long as a database hangs.
         with concurrency.in_thread():
             refusal_sampling.record_left_out()
+            usage_counts.flush()
             if remembers:
                 from_memory.refresh()
             unnamed_proxies.note()

@@ -40,8 +40,8 @@ def cimd(host: str, **changes: object) -> policy.AccessQuestion:
 
 
 def call(name: str = "get", scopes: str = "read", **changes: object) -> policy.AccessQuestion:
-    """Bob's agent calls a tool of Notes. `labels`, `arguments` and `digest` are those of the call."""
-    facts = {"labels": frozenset(), "arguments": {}, "digest": "this"}
+    """Bob's agent calls a tool of Notes. `labels`, `arguments`, `digest` and `unusual` are those of the call."""
+    facts = {"labels": frozenset(), "arguments": {}, "digest": "this", "unusual": frozenset()}
     facts |= {field: changes.pop(field) for field in list(changes) if field in facts}
     tool = policy.ToolCall(name=name, **facts)  # type: ignore[arg-type] # facts by name, as the tables write them
     return question(scopes, **({"asks_before_calls": True, "tool": tool} | changes))
@@ -67,7 +67,18 @@ def rule(effect: str, scopes: str = "*", **changes: object) -> policy.Rule:
     return policy.Rule.from_mapping(shape)
 
 
-CONDITIONS = ("max_auth_age", "acr", "amr", "networks", "environments", "not_before", "not_after", "hours", "arguments")
+CONDITIONS = (
+    "max_auth_age",
+    "acr",
+    "amr",
+    "networks",
+    "environments",
+    "not_before",
+    "not_after",
+    "hours",
+    "arguments",
+    "unusual",
+)
 
 
 def allow(scopes: str = "*", **changes: object) -> policy.Rule:

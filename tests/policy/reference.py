@@ -58,7 +58,11 @@ def fate(question: AccessQuestion, scope: str, rules: list[Rule], now: float, ap
 
 def is_by_call(rule: Rule, question: AccessQuestion, scope: str) -> bool:
     """Whether it takes the call to know that a rule matches."""
-    return rule.tools is not None or bool(rule.conditions.arguments) or not has_label(rule, question, scope)
+    return speaks_of_calls(rule) or not has_label(rule, question, scope)
+
+
+def speaks_of_calls(rule: Rule) -> bool:
+    return rule.tools is not None or bool(rule.conditions.arguments) or bool(rule.conditions.unusual)
 
 
 def has_label(rule: Rule, question: AccessQuestion, scope: str) -> bool:
@@ -76,17 +80,20 @@ def at_call(rule: Rule, question: AccessQuestion, scope: str, permitting: bool) 
     unknown: list[bool | None] = [None] if rule.labels and question.labels is None else []
     if tool is None:
         if unknown:
-            by_call = rule.tools is not None or bool(rule.conditions.arguments)
+            by_call = speaks_of_calls(rule)
             return unknown if not by_call or permitting else [None if not question.asks_before_calls else False]
         if has_label(rule, question, scope) or not set(rule.labels or ()) & set(question.tool_labels):
             labelled = has_label(rule, question, scope)
-            by_call = rule.tools is not None or bool(rule.conditions.arguments)
+            by_call = speaks_of_calls(rule)
         else:
             labelled = by_call = True
         if not by_call:
             return [labelled]
         return [labelled, permitting if question.asks_before_calls else not permitting]
     verdicts: list[bool | None] = [argument(tool.arguments, path, op, value) for path, op, value in asked_of(rule)]
+    if rule.conditions.unusual:
+        known = None if tool.unusual is None else set(tool.unusual)
+        verdicts.append(None if known is None else any(kind in known for kind in rule.conditions.unusual))
     if rule.tools is not None:
         named = any(name == tool.name or (name[-1] == "*" and tool.name.startswith(name[:-1])) for name in rule.tools)
         verdicts.append(named if tool.name.isascii() else None)

@@ -6,7 +6,7 @@ from itertools import permutations
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from authz.policy import AccessQuestion, Approval, ClientKind, ClientStatus, Rule, RuleError, ToolCall
+from authz.policy import AccessQuestion, Approval, ClientKind, ClientStatus, Rule, RuleError, ToolCall, Unusual
 
 from .cast import NOTES, NOW, PAYROLL
 
@@ -40,6 +40,7 @@ ARGUMENTS = (
     {"to.country": {"equals": "DE"}},
     {"path": {"prefix": "/a/"}, "reason": {"present": True}},
 )
+UNUSUAL = (["first_use"], ["volume"], ["volume", "first_use"])
 NETWORKS = ("10.0.0.0/8", "192.0.2.0/24", "2001:db8::/32")
 
 
@@ -69,6 +70,7 @@ conditions = st.fixed_dictionaries(
         "not_after": st.sampled_from(("2027-01-15T08:00:02Z", "2027-01-16")),
         "hours": hours,
         "arguments": st.sampled_from(ARGUMENTS),
+        "unusual": st.sampled_from(UNUSUAL),
     },
 )
 
@@ -136,6 +138,7 @@ def _calls(draw: st.DrawFn) -> ToolCall:
         labels=labels,
         arguments=draw(st.sampled_from((arguments, arguments, None))),
         digest=draw(st.sampled_from(("", "this", "that"))),
+        unusual=draw(st.sampled_from((None, frozenset(), *(frozenset(map(Unusual, kinds)) for kinds in UNUSUAL)))),
     )
 
 

@@ -91,9 +91,10 @@ def test_a_call_is_one_act_that_a_deny_of_one_scope_refuses() -> None:
 BY_TOOL = {"tools": ["pay"]}
 BY_ARGUMENT = {"arguments": {"amount": {"below": 100}}}
 BY_LABEL = {"labels": ["payroll"]}
+BY_FIRST_USE = {"unusual": ["first_use"]}
 
 
-@pytest.mark.parametrize("by_call", [BY_TOOL, BY_ARGUMENT, BY_LABEL])
+@pytest.mark.parametrize("by_call", [BY_TOOL, BY_ARGUMENT, BY_LABEL, BY_FIRST_USE])
 def test_a_token_is_permitted_and_not_restricted_where_each_call_is_asked_about(by_call: dict[str, object]) -> None:
     asked = question(asks_before_calls=True, tool_labels=("payroll",))
     assert decided(asked, allow(**by_call)) == "allowed: read"
@@ -105,7 +106,7 @@ def test_a_token_is_permitted_and_not_restricted_where_each_call_is_asked_about(
     assert decided(asked, allow(**by_call), require()) == "waits: read"
 
 
-@pytest.mark.parametrize("by_call", [BY_TOOL, BY_ARGUMENT, BY_LABEL])
+@pytest.mark.parametrize("by_call", [BY_TOOL, BY_ARGUMENT, BY_LABEL, BY_FIRST_USE])
 def test_a_token_that_is_good_for_every_call_is_not_permitted_and_restricted(by_call: dict[str, object]) -> None:
     asked = question(tool_labels=("payroll",))
     assert decided(asked, allow(**by_call)) == "no_rule_allows"
@@ -151,13 +152,13 @@ def test_an_approver_who_declined_one_scope_refuses_the_call() -> None:
 
 
 def without_calls(rule: Rule) -> Rule:
-    conditions = dataclasses.replace(rule.conditions, arguments=())
+    conditions = dataclasses.replace(rule.conditions, arguments=(), unusual=())
     return dataclasses.replace(rule, tools=None, labels=None, conditions=conditions)
 
 
 @SOME
 @given(any_.questions, any_.rule_lists, any_.allows, any_.approvals)
-def test_tools_labels_and_arguments_never_make_a_permission_allow_more(
+def test_what_is_said_of_calls_never_makes_a_permission_allow_more(
     asked: AccessQuestion, rules: list[Rule], rule: Rule, approvals: list[Approval]
 ) -> None:
     with_them = decide(asked, policy.compile([*rules, rule]), NOW, approvals)
@@ -168,7 +169,7 @@ def test_tools_labels_and_arguments_never_make_a_permission_allow_more(
 
 @SOME
 @given(any_.questions, any_.rules)
-def test_tools_labels_and_arguments_never_make_a_rule_by_itself_allow_more(asked: AccessQuestion, rule: Rule) -> None:
+def test_what_is_said_of_calls_never_makes_a_rule_by_itself_allow_more(asked: AccessQuestion, rule: Rule) -> None:
     # A token that waits for no approval is one whose calls wait.
     assume(rule.effect is Effect.ALLOW or asked.tool is not None or not asked.asks_before_calls)
     with_them = decide(asked, policy.compile([rule]), NOW)

@@ -18,7 +18,7 @@ from authz.console.rules import unmatched, use
 from authz.console.rules.draft import rules_with, simulated
 from authz.console.rules.enabling import switch_selected
 from authz.console.rules.follow_up import next_steps
-from authz.console.rules.form import RuleForm
+from authz.console.rules.form import OF_CALLS, RuleForm
 from authz.console.rules.history import DAYS, USUAL_DAYS, asked_days, effect, history, restore
 from authz.console.rules.simulator import AskBesideForm, AskForm
 from authz.console.site import console
@@ -63,7 +63,7 @@ class RuleAdmin(ConsoleAdmin):
         ("Which agents, and how they ask", {"fields": ("clients", "grant_types")}),
         ("People", {"fields": ("acts_for", "groups", "users")}),
         ("To what", {"fields": ("resources", "scopes", "sensitivities", "labels", "max_lifetime")}),
-        (CALLS, {"fields": ("tools", "arguments")}),
+        (CALLS, {"fields": ("tools", *OF_CALLS)}),
         (ASKING, {"fields": ("approvers", "approvals")}),
         (
             ONLY_WHEN,
@@ -74,11 +74,12 @@ class RuleAdmin(ConsoleAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> Any:
         if self.has_change_permission(request, obj) or self.has_add_permission(request):
             definition = obj.definition if obj else {}
+            conditions = {*(definition.get("conditions") or {})}
             # What most rules do without is folded away until it says something.
             folded = {
                 ASKING: not (obj and obj.effect == Rule.Effect.REQUIRE_APPROVAL),
-                ONLY_WHEN: not {*(definition.get("conditions") or {})} - {"arguments"},
-                CALLS: "tools" not in definition and "arguments" not in (definition.get("conditions") or {}),
+                ONLY_WHEN: not conditions - {*OF_CALLS},
+                CALLS: "tools" not in definition and not conditions & {*OF_CALLS},
             }
             return [
                 (title, {**options, "classes": ("collapse",)} if folded.get(str(title)) else options)

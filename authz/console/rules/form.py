@@ -13,10 +13,14 @@ from authz.console.widgets.argument_field import ArgumentsField
 from authz.console.widgets.display import grant_label, server_label
 from authz.console.widgets.fields import ApproversField, LinesField, with_count
 from authz.console.widgets.suggestions import suggesting
+from authz.console.widgets.unusual import UNUSUAL
 from authz.models import ProtectedResource, Rule, Scope
 from authz.policy import Rule as PolicyRule
 from authz.policy import RuleError
 from authz.policy.approvers import MAX_APPROVERS
+
+# The conditions on calls.
+OF_CALLS = ("arguments", "unusual")
 
 
 def choices(
@@ -80,6 +84,13 @@ class RuleForm(Form):
         help_text="One a line: amount below 1000, amount at_least 10, to.country one_of DE, AT, path prefix /reports/,"
         ' kind equals invoice, reason present. Numbers as text in quotes: "7". A call whose arguments are not known is'
         " not allowed.",
+    )
+    unusual = forms.MultipleChoiceField(
+        choices=UNUSUAL,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="Only unusual calls",
+        help_text="If none is ticked, usual ones, too. Each MCP server says how many calls a day are usual.",
     )
     max_lifetime = forms.IntegerField(
         required=False,
@@ -147,7 +158,8 @@ class RuleForm(Form):
         ):
             if field in definition:
                 self.initial.setdefault(field, definition[field])
-        self.initial.setdefault("arguments", conditions.get("arguments"))
+        for field in OF_CALLS:
+            self.initial.setdefault(field, conditions.get(field))
         self.initial.setdefault("approvers", definition.get("approvers"))
         self.initial.setdefault("approvals", (definition.get("approvers") or {}).get("count"))
         for field in self.OF_CONDITIONS:
@@ -200,7 +212,7 @@ class RuleForm(Form):
         # An empty list matches nothing; without it the rule would speak of everything.
         was = self.instance.definition or {}
         definition |= {field: [] for field in ("labels", "tools") if was.get(field) == [] and not cleaned[field]}
-        conditions = {field: cleaned[field] for field in (*self.OF_CONDITIONS, "arguments") if cleaned[field]}
+        conditions = {field: cleaned[field] for field in (*self.OF_CONDITIONS, *OF_CALLS) if cleaned[field]}
         # A condition without a field in this form stays as it is.
         if hours := (self.instance.definition or {}).get("conditions", {}).get("hours"):
             conditions["hours"] = hours

@@ -16,6 +16,7 @@ from authz.console.site import console
 from authz.console.widgets import names, servers
 from authz.console.widgets.display import grant_choice
 from authz.console.widgets.suggestions import suggesting
+from authz.console.widgets.unusual import BOTH, UNUSUAL
 from authz.database import configuration_cache
 from authz.decisions import made_up_calls, simulation
 from authz.models import AccessRequest, Client, User
@@ -65,6 +66,11 @@ class AskForm(forms.Form):
         widget=forms.Textarea(attrs={"class": "code", "rows": 2, "spellcheck": "false"}),
         help_text='A JSON object, such as {"amount": 250}. If empty, they are not known.',
     )
+    unusual = forms.ChoiceField(
+        label="How unusual it is",
+        required=False,
+        choices=(("", "Not known"), (made_up_calls.USUAL, "As usual"), *UNUSUAL, BOTH),
+    )
 
     def __init__(self, *args: Any, viewer: User | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -113,6 +119,8 @@ class AskForm(forms.Form):
             cleaned["arguments"] = made_up_calls.read_arguments(cleaned["arguments"], cleaned["tool"])
         except made_up_calls.NoCall as problem:
             self.add_error("arguments", str(problem))
+        # Without a tool it is about a token, whatever is chosen here.
+        cleaned["unusual"] = made_up_calls.read_unusual(cleaned["unusual"] if cleaned["tool"] else "", cleaned["tool"])
         cleaned["scopes_there"] = {name: sensitivity for server in reached for name, sensitivity in server.scopes}
         return cleaned
 
@@ -171,7 +179,7 @@ def answer(asked: dict[str, Any], rules: RuleSet, now: float) -> dict[str, Any]:
     )
     scopes = tuple((name, asked["scopes_there"].get(name, "")) for name in wanted)
     question = replace(question, resource=asked["resource"], scopes=scopes, **simulation.facts_of(asked["resource"]))
-    question = made_up_calls.with_call(question, asked["tool"], asked["arguments"])
+    question = made_up_calls.with_call(question, asked["tool"], asked["arguments"], asked["unusual"])
     explanation = explain(question, rules, now, decisions.approvals_for(question, rules, now))
     decision = explanation.decision
     return {

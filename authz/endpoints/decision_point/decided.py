@@ -1,19 +1,22 @@
 """A decision on a call: made, recorded, and answered.
 
 An allowed call that can't be recorded isn't allowed (invariant 4). Of allowed calls an MCP server may have a part
-recorded; those that rest on an approval, and refused ones, are always recorded.
+recorded; first uses of a tool, those that rest on an approval, and refused ones are always recorded.
 """
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from authz import audit, decisions
 from authz.database.transactions import in_unit_of_work, unit_of_work
-from authz.decisions import calls
+from authz.decisions import calls, usage
 from authz.decisions.calls import Call
+from authz.decisions.usage import Measured
+from authz.decisions.usage_counts import Holder
 from authz.endpoints.decision_point import asked_call, denial_binding
 from authz.endpoints.decision_point.caller import Caller
 from authz.endpoints.decision_point.holder import holder_of
@@ -41,6 +44,7 @@ class Decided:
     server: ProtectedResource | None = None
     call: Call | None = None
     decision: Decision | None = None
+    measured: Measured | None = None
 
     @property
     def requestable(self) -> str:
@@ -67,8 +71,8 @@ def conclude(judged: Decided, asked: Evaluation, caller: Caller) -> Decided:
     return judged
 
 
-def judge(asked: Evaluation, caller: Caller) -> Decided:
-    """Decide, and change nothing. Raises `MalformedError`."""
+def judge(asked: Evaluation, caller: Caller, *, roughly: bool = False) -> Decided:
+    """Decide, and change nothing. Raises `MalformedError`. `roughly`: a first use may be some seconds old."""
     evaluation_id = timed_id(caller.now, secrets.token_bytes(RANDOM_BYTES))
     found = holder_of(asked, caller)
     if found is None:
@@ -77,8 +81,17 @@ def judge(asked: Evaluation, caller: Caller) -> Decided:
     call = asked_call.call_of(asked, server)
     if call is None:
         return Decided(id=evaluation_id, reason=Reason.CALL_UNKNOWN, holder=holder, server=server)
+    measured = None
+    if call.tool is not None:
+        measured = usage.measure(_caller_of(holder, server), call.tool.name, server, caller.now, roughly=roughly)
+        call = replace(call, tool=replace(call.tool, unusual=measured.unusual))
     reason, decision = _judged(holder, call, caller.now)
-    return Decided(id=evaluation_id, reason=reason, holder=holder, server=server, call=call, decision=decision)
+    known = Decided(id=evaluation_id, reason=reason, holder=holder, server=server, call=call, decision=decision)
+    return replace(known, measured=measured)
+
+
+def _caller_of(holder: LiveToken, server: ProtectedResource) -> Holder:
+    return Holder(client=holder.client.pk, user=holder.authorization.user_id, resource=server.pk)
 
 
 def _judged(holder: LiveToken, call: Call, now: float) -> tuple[Reason | None, Decision | None]:
@@ -112,15 +125,28 @@ def _used(asked: Evaluation, caller: Caller, judged: Decided) -> Decided:
             break
         judged = judge(asked, caller)
     else:
-        judged = Decided(
-            id=judged.id, reason=Reason.CALL_WAITS, holder=judged.holder, server=judged.server, call=judged.call
-        )
+        judged = replace(judged, reason=Reason.CALL_WAITS, decision=None)
     record(judged, caller)
     return judged
 
 
 def record(judged: Decided, caller: Caller) -> None:
-    """Write the event of a decision, but for allowed calls that the MCP server doesn't have recorded."""
+    """Write the event of a decision, with the first use of a tool, and count the call."""
+    measured, now = judged.measured, datetime.fromtimestamp(caller.now, UTC)
+    if measured is None:
+        _write(judged, caller)
+        return
+    if judged.reason is None and measured.is_first_use:
+        with nullcontext() if in_unit_of_work() else unit_of_work():
+            usage.remember(measured, now)
+            _write(judged, caller)
+    else:
+        _write(judged, caller)
+    usage.count(measured, allowed=judged.reason is None, now=now)
+
+
+def _write(judged: Decided, caller: Caller) -> None:
+    """The event, but for allowed calls that the MCP server doesn't have recorded."""
     every = judged.server.recorded_calls if judged.server and _is_plain(judged) else 1
     if every > 1 and secrets.randbelow(every):
         return
@@ -137,6 +163,7 @@ def record(judged: Decided, caller: Caller) -> None:
             "by": caller.client.client_id,
             **({"one_of": every} if every > 1 else {}),
             **call_facts(judged.call),
+            **(judged.measured.facts() if judged.measured else {}),
             **(decisions.traced(judged.decision) if judged.decision else {}),
             **({"jti": holder.claims["jti"]} if holder and "jti" in holder.claims else {}),
         },
@@ -144,7 +171,8 @@ def record(judged: Decided, caller: Caller) -> None:
 
 
 def _is_plain(judged: Decided) -> bool:
-    return judged.reason is None and not (judged.decision and judged.decision.approvals)
+    is_first_use = judged.measured is not None and judged.measured.is_first_use
+    return judged.reason is None and not is_first_use and not (judged.decision and judged.decision.approvals)
 
 
 def _event(judged: Decided) -> audit.Event:

@@ -14,7 +14,7 @@ from django.urls import path
 from authz import audit, tokens
 from authz.database.replay import claim_all
 from authz.database.transactions import unit_of_work
-from authz.endpoints.decision_point import asked_call
+from authz.endpoints.decision_point import asked_call, reported_usage
 from authz.endpoints.decision_point.caller import Caller, authenticated, malformed
 from authz.endpoints.decision_point.decided import call_facts
 from authz.endpoints.decision_point.holder import TOKEN, server_named
@@ -42,7 +42,8 @@ def events(request: Request) -> Answer:
         new = claim_all(f"access events of {caller.client.client_id}", {key: ends for key, ends, _ in reported})
         # Of two with one id the first counts.
         recorded = [event for key, event in {key: event for key, _, event in reversed(reported)}.items() if key in new]
-        audit.record_all(audit.Event.CALL_REPORTED, recorded[::-1])
+        now = datetime.fromtimestamp(caller.now, UTC)
+        audit.record_all(audit.Event.CALL_REPORTED, reported_usage.compared(recorded[::-1], caller, now))
     return json_response({"accepted": len(recorded), "known": len(reported) - len(recorded)}, status=202)
 
 

@@ -59,6 +59,7 @@ class Command(BaseCommand):
             asking.add_argument("--address", default="", help="The address that it comes from.")
             asking.add_argument("--tool", default="", help="Decide a call of this tool; left out: a token.")
             asking.add_argument("--arguments", default="", help="The call's arguments, as a JSON object.")
+            asking.add_argument("--unusual", default="", help="first_use, volume or nothing; left out: not known.")
         reached = actions.add_parser(
             "reach", help="Who can reach an MCP server, and what an agent or a person can reach."
         )

@@ -17,9 +17,16 @@ def calls(rule: Rule, known: Known) -> Iterator[Unmatched]:
     yield from _tools(rule, servers)
     yield from _labels(rule, servers, known)
     if rule.is_of_calls and rule.effect is Effect.ALLOW and not any(server.asks_before_calls for server in servers):
-        field = "tools" if rule.tools is not None else "conditions.arguments"
+        field = _of_calls(rule)
         problem = "None of the rule’s MCP servers asks before each call (decision_clients), so it permits nothing."
         yield Unmatched(field=field, value="", problem=problem, is_fatal=True)
+
+
+def _of_calls(rule: Rule) -> str:
+    """The field by which it speaks of calls."""
+    if rule.tools is not None:
+        return "tools"
+    return "conditions.arguments" if rule.conditions.arguments else "conditions.unusual"
 
 
 def _tools(rule: Rule, servers: Sequence[Server]) -> Iterator[Unmatched]:
