@@ -245,6 +245,7 @@ GATEHOUSE = {
         "authz.evidence.delivery",
         "authz.evidence.archiver",
         "authz.approvals.reminders",
+        "authz.notifications.unusual_calls",
         "authz.audit.counts",
     ],
 }

@@ -13,6 +13,7 @@ from authz.models import AuditEvent
 DECIDED = (Event.CALL_ALLOWED.value, Event.CALL_DENIED.value, Event.CALL_HELD.value)
 REPORTED = (Event.CALL_REPORTED.value,)
 CALLS = (*DECIDED, *REPORTED)
+UNUSUAL = "unusual"
 # The answers to “whose calls?”, as addresses have them.
 BY = {"all": CALLS, "decided": DECIDED, "reported": REPORTED}
 
@@ -23,7 +24,9 @@ _HAS_LABEL = {
 
 
 def made(events: QuerySet[AuditEvent], by: str = "all") -> QuerySet[AuditEvent]:
-    """The calls among the events: `all`, those `decided` here, or those `reported` by others."""
+    """The calls among the events: `all`, those `decided` here, those `reported` by others, or the `unusual` ones."""
+    if by == UNUSUAL:
+        return events.filter(event__in=CALLS, detail__has_key=UNUSUAL)
     return events.filter(event__in=BY[by])
 
 

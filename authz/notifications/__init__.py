@@ -49,6 +49,7 @@ class Kind(StrEnum):
     WEBHOOK_TEST = "webhook.test"
     AGENT_ENDS_SOON = "agent.ends_soon"
     AGENT_ENDED = "agent.ended"
+    CALLS_UNUSUAL = "calls.unusual"
 
 
 _DUMMY = "django.core.mail.backends.dummy.EmailBackend"

@@ -23,7 +23,7 @@ from authz.console.audit import event_history
 from authz.console.model_admin import ConsoleAdmin, person
 from authz.console.navigation import Place
 from authz.console.site import console
-from authz.console.widgets import calls, names
+from authz.console.widgets import calls, names, unusual
 from authz.console.widgets.toolbar import Tool
 from authz.database import configuration_cache
 from authz.models import AuditEvent, Authorization, Client, User
@@ -221,6 +221,7 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
                 "recent_events": event_history.chapters(list(queries.about("client_id", client.client_id)[:RECENT]))[:8]
                 if request.user.has_perm("authz.view_auditevent")
                 else (),
+                **unusual.panel(request, client),
                 "answers": None if request.user.has_perm("authz.view_auditevent") else answers.of(client),
                 "may_simulate": request.user.has_perm(SIMULATE),
                 "reach": reach(client) if request.user.has_perm("authz.view_rule") else None,

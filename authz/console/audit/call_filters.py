@@ -1,4 +1,4 @@
-"""The filters of calls: decided here or reported, by tool, by label."""
+"""The filters of calls: decided here, reported or unusual, by tool, by label."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ class CallsFilter(admin.SimpleListFilter):
     parameter_name = "calls"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        return (("all", "All calls"), ("decided", "Decided here"), ("reported", "Reported"))
+        return (("all", "All calls"), ("decided", "Decided here"), ("reported", "Reported"), (calls.UNUSUAL, "Unusual"))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
         return calls.made(queryset, self.value() or "") if self.value() else queryset

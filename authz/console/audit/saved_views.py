@@ -28,6 +28,7 @@ GIVEN = (
     ("Refused today", "outcome=refused&period=24h"),
     ("Tokens today", "event=token%3Aaccess%3Aissued&period=24h"),
     ("Calls today", "calls=all&period=24h"),
+    ("Unusual calls", "calls=unusual"),
     ("Who signed in", "event=person%3Asession%3Astarted"),
     ("What was changed", "event=configuration%3Aobject%3Achanged"),
 )

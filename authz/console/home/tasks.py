@@ -8,6 +8,7 @@ from django.urls import reverse
 from authz.approvals import agent_lifecycle
 from authz.console.access_requests.waiting import waiting_for_me
 from authz.console.site import console
+from authz.console.widgets import unusual
 from authz.console.widgets.tasks import MAX_TASKS, Task, many
 from authz.models import Client, Notification, ProtectedResource, Rule, SigningKey, User
 from authz.sign_in.roles import APPROVE_AGENTS, DECIDE_REQUESTS
@@ -34,6 +35,7 @@ def tasks(request: HttpRequest, now: datetime) -> list[Task]:
         queue = f"{reverse('admin:authz_accessrequest_changelist')}?waits=me"
         text = many(asks, "1 access request waits for you", "{} access requests wait for you")
         found.append(Task(text, queue, "Decide", "inbox"))
+    found += unusual.tasks(request, now)
     for model_admin in console._registry.values():
         if hasattr(model_admin, "tasks"):
             found += model_admin.tasks(request, now)

@@ -10,7 +10,7 @@ from authz import registry
 from authz.audit import queries
 from authz.console.audit import event_history
 from authz.console.people import attention, invite, second_factors
-from authz.console.widgets import names
+from authz.console.widgets import names, unusual
 from authz.models import AuditEvent, Authorization, Client, User
 from authz.sign_in import memberships, sign_ins
 from authz.sign_in.roles import CUT_OFF, SEE_CUT_OFFS
@@ -48,6 +48,7 @@ def context(request: HttpRequest, user: User) -> dict[str, Any]:
         "invitation": invite.last_of(user),
         "last_seen": last_seen(user, newest),
         "recent_events": event_history.chapters(newest)[:8],
+        **unusual.panel(request, user),
         "server_names": names.of_most_servers(),
         "agent_names": names.of_agents(event.client_id for event in newest),
     }

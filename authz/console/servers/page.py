@@ -20,7 +20,7 @@ from authz.console.audit import event_history
 from authz.console.audit.event_history import Chapter
 from authz.console.model_admin import person
 from authz.console.servers.steps import steps
-from authz.console.widgets import names, sentences
+from authz.console.widgets import names, sentences, unusual
 from authz.database import configuration_cache
 from authz.decisions import simulation
 from authz.models import AuditEvent, ProtectedResource, Rule
@@ -65,7 +65,7 @@ def overview(request: HttpRequest, row: ProtectedResource) -> dict[str, Any]:
             **_rules(row),
         }
     if request.user.has_perm("authz.view_auditevent"):
-        found |= _events(row.identifier)
+        found |= _events(row.identifier) | unusual.panel(request, row)
     return found | {"steps": steps(request, row, found) if sees_rules else []}
 
 
