@@ -71,7 +71,8 @@ def test_the_whole_way(held: tuple[PDP, str]) -> None:
     task = submit(pdp, body, answer).json()["task"]
     assert task["status"] == "pending"
     request = AccessRequest.objects.get(pk=task["id"])
-    assert request.call == {"tool": "pay_out", "labels": [], "shown": {"to": "DE12", "amount": 250}}
+    first_use = {"unusual": ["first_use"]}
+    assert request.call == {"tool": "pay_out", "labels": [], "shown": {"to": "DE12", "amount": 250}} | first_use
     assert request.context["evaluation"] == answer["context"]["evaluation_id"]
     # Asked about again, it is the same request.
     assert submit(pdp, body, pdp.ask(body)).json()["task"]["id"] == task["id"]

@@ -73,6 +73,7 @@ def test_the_first_call_of_a_tool_waits_for_a_person_and_passes_once_it_is_appro
     console = Browser()
     console.force_login(person("alice"), backend="authz.sign_in.password_backend.PasswordBackend")
     page = console.get(f"/console/authz/accessrequest/{request.pk}/decide/")
+    assert "first call of it for this person" in page.content.decode()
     form = hidden_fields(page) | {"lasts": "once", "comment": "", "decision": "approve"}
     told = console.post(f"/console/authz/accessrequest/{request.pk}/decide/", form, follow=True)
     assert "Approved, for one call" in told.content.decode()

@@ -21,6 +21,7 @@ from authz.endpoints.decision_point.decided import Decided
 from authz.endpoints.machine import Answer, Request, json_object, json_response, machine_endpoint, now
 from authz.models import AccessRequest
 from authz.models.access_request import LAPSES_AFTER
+from authz.policy.unusual import in_order
 from authz.protocol import authzen
 from authz.protocol.authzen import MalformedError
 from authz.protocol.errors import OAuthError, Reason
@@ -74,7 +75,12 @@ def opened(judged: Decided, evaluation: str) -> AccessRequest:
     return decisions.open_request(
         replace(holder.question, tool=call.tool),
         decision,
-        call={"tool": call.tool.name, "labels": sorted(call.tool.labels or ()), "shown": dict(call.shown or {})},
+        call={
+            "tool": call.tool.name,
+            "labels": sorted(call.tool.labels or ()),
+            "shown": dict(call.shown or {}),
+            "unusual": in_order(call.tool.unusual or ()),
+        },
         evaluation=evaluation,
     )
 
