@@ -101,7 +101,8 @@ def measure(holder: Holder, tool: str, server: ProtectedResource, moment: float,
 def judge(holder: Holder, tool: str, server: ProtectedResource, known: Known, day: date) -> Measured:
     """The same by what is known of the holder."""
     today = day.isoformat()
-    before = [n for other, n in known.days.items() if other < today]
+    # A copy, since another thread may count meanwhile.
+    before = [n for other, n in list(known.days.items()) if other < today]
     usage = Usage(used=tool in known.tools, today=known.days.get(today, 0), busiest=max(before, default=0))
     rates = {"calls": server.usual_calls, "times": server.usual_times}
     return Measured(

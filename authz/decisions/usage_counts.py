@@ -1,7 +1,7 @@
 """Counts of calls that this process has made and not written yet, and the statement that writes them.
 
 Every second a thread of the process writes all of them (authz/serving/worker_reports.py), so that no decision does. A
-process that dies loses those of its last second. Days begin at midnight UTC, and are written as 2026-11-30.
+process that ends loses those of its last second. Days begin at midnight UTC, and are written as 2026-11-30.
 """
 
 import threading
