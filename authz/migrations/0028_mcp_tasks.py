@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("authz", "0026_labels_and_tools"),
+        ("authz", "0027_unusual_calls"),
     ]
 
     operations = [
