@@ -42,7 +42,7 @@ def test_the_pages_of_agent_person_and_server_show_them(signed_in: Page, made: s
         assert "4 calls on" in page
         assert "the busiest day of the month before had 1" in page
         assert "tool=erase" in page
-    # A person who may not read the audit does not see them, nor one whom they do not concern.
+    # What lies longer back is not shown.
     ToolUse.objects.update(first=datetime.now(UTC) - timedelta(days=31))
     CallDay.objects.update(unusual_since=datetime.now(UTC) - timedelta(days=31))
     for path in pages:
