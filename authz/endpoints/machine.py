@@ -237,7 +237,8 @@ def _answer(view: View, request: Request, manner: _Manner) -> Response:
         metrics.DATABASE_ERRORS.add(audit.current_origin().endpoint)
         return json_response(OAuthError(Reason.UNAVAILABLE).body(), status=503, headers={"Retry-After": "5"})
     except Exception:
-        log.exception("unexpected error at %s", request.path)
+        # Not the path: a gateway's check has the path of its client's request in it.
+        log.exception("unexpected error at %s", audit.current_origin().endpoint)
         return json_response(
             {"error": "server_error", "error_description": "The authorization server met an unexpected condition."},
             status=500,
