@@ -87,23 +87,32 @@ class Replay(ApiView):
     """Repeats a decision of the audit, with the rules of that time and the recorded request."""
 
     requires = {"GET": "authz.view_auditevent"}
-    query = {"GET": {"event": Parameter("The number of an event of the audit.", ROW, required=True)}}
-    answers = {"GET": mapping(number=NUMBER, notes=TEXTS, explanation=EXPLANATION)}
+    query = {
+        "GET": {
+            "event": Parameter("The number of an event of the audit.", ROW),
+            "request": Parameter("Or the reference of an answer: 32 hexadecimal digits."),
+        }
+    }
+    answers = {"GET": mapping(number=NUMBER, notes=TEXTS, explanation=EXPLANATION, today=EXPLANATION)}
 
     def get(self, request: Request) -> Response:
         require(request, READS_RULES)
+        try:
+            found = past_decisions.of_event(self._event())
+        except past_decisions.CannotReplay as problem:
+            raise Problem(409, str(problem)) from None
+        return Response(items.past_as_item(found))
+
+    def _event(self) -> AuditEvent:
+        if "request" in self.given:
+            return past_decisions.event_of_request(self.given["request"])
         wanted = number(self.given.get("event", ""))
         if wanted is None:
-            raise Problem(400, "event is a number.")
+            raise Problem(400, "event is a number, or request a reference.")
         event = AuditEvent.objects.filter(pk=wanted).first()
         if event is None:
             raise Http404
-        try:
-            found = past_decisions.of_event(event)
-        except past_decisions.CannotReplay as problem:
-            raise Problem(409, str(problem)) from None
-        explanation = items.explanation_as_item(found.explanation)
-        return Response({"number": found.number, "notes": list(found.notes), "explanation": explanation})
+        return event
 
 
 class Effect(ApiView):

@@ -5,14 +5,16 @@ the primary key. The table has few indexes, because each token pays for them (au
 partial, and a query must repeat an index's condition to use it.
 """
 
+import time
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 from django.db.models import QuerySet
 
 from authz.models import AuditEvent
 from authz.models.audit_event import FREQUENT, REFUSED
+from authz.protocol.timed_ids import made_at
 
 IDS = frozenset({"client_id", "subject", "authorization"})
 INDEXED = IDS | {"reason"}
@@ -67,6 +69,23 @@ def near(moment: datetime, later: timedelta = timedelta()) -> QuerySet[AuditEven
     found = AuditEvent.objects.filter(id__gte=begin)
     # The last id of all is one too many, as a moment in the future has it.
     return found.filter(id__lte=end)
+
+
+# A request that waits for a person goes on under its id for so long at the most.
+REQUEST_LASTS = timedelta(minutes=5)
+
+
+def of_request(request_id: str) -> QuerySet[AuditEvent]:
+    """The events of one request, the newest first, by the id that is in its answer, on its error page and in logs."""
+    seconds = made_at(request_id, time.time())
+    if seconds is not None:
+        rows = near(datetime.fromtimestamp(seconds, UTC), REQUEST_LASTS)
+        if rows.filter(request_id=request_id).exists():
+            return rows.filter(request_id=request_id).order_by("-id")
+    # The id came with the request (W3C traceparent), so it says nothing of its time.
+    newest = AuditEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
+    rows, _ = window(newest, AuditEvent.objects.all())
+    return rows.filter(request_id=request_id).order_by("-id")
 
 
 def about(column: str, value: str, events: QuerySet[AuditEvent] | None = None) -> QuerySet[AuditEvent]:

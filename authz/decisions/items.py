@@ -5,7 +5,7 @@ from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
-from authz.decisions import recorded_questions, rule_history, simulation
+from authz.decisions import past_decisions, recorded_questions, rule_history, simulation
 from authz.models import RuleChange
 from authz.policy import Explanation, Reach, RuleError, scope_sentence, sentence
 
@@ -41,6 +41,16 @@ def explanation_as_item(found: Explanation) -> dict[str, Any]:
             }
             for rule in found.rules[:MAXIMUM_RULES]
         ],
+    }
+
+
+def past_as_item(found: past_decisions.PastDecision) -> dict[str, Any]:
+    """A decision repeated; `today` is what today's rules answer."""
+    return {
+        "number": found.number,
+        "notes": list(found.notes),
+        "explanation": explanation_as_item(found.explanation),
+        "today": explanation_as_item(found.today) if found.today is not None else None,
     }
 
 

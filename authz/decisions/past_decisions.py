@@ -8,19 +8,33 @@ exact; without any, it is.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from authz import audit
 from authz.approvals import access_requests
 from authz.audit import queries
 from authz.decisions import recorded_questions, rule_history
-from authz.models import AccessRequest, AuditEvent
-from authz.policy import AccessQuestion, Approval, Explanation, Outcome, RuleSet, decide, decide_sign_in, explain
+from authz.decisions.evaluation import approvals_for
+from authz.decisions.rules import cached_rules
+from authz.models import AccessRequest, AuditEvent, Client
+from authz.policy import (
+    AccessQuestion,
+    Approval,
+    ClientStatus,
+    Explanation,
+    Outcome,
+    RuleSet,
+    decide,
+    decide_sign_in,
+    explain,
+)
 from authz.protocol.timed_ids import made_at
 
 # The apps' events for issued tokens end in the same way.
 ISSUED = ":issued"
+# Of the events of one request.
+MOST_OF_A_REQUEST = 20
 
 
 class CannotReplay(Exception):
@@ -29,12 +43,17 @@ class CannotReplay(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastDecision:
-    """A decision as it was, or would have been, at `moment` (in seconds since the epoch) under version `number`."""
+    """A decision as it was, or would have been, at `moment` (in seconds since the epoch) under version `number`.
+
+    today  the answer of today's rules and approvals to the same question, of the agent as it stands today; None where
+           the question is not a recorded one.
+    """
 
     moment: float
     number: int
     explanation: Explanation
     notes: tuple[str, ...]
+    today: Explanation | None = None
 
 
 def of_event(event: AuditEvent) -> PastDecision:
@@ -64,7 +83,31 @@ def of_event(event: AuditEvent) -> PastDecision:
         number=number,
         explanation=found,
         notes=(*notes, *_differences(event, found)),
+        today=_today(question, event.time.timestamp(), time.time()),
     )
+
+
+def _today(question: AccessQuestion, then: float, now: float) -> Explanation:
+    aged = replace(question, auth_time=None if question.auth_time is None else question.auth_time + now - then)
+    client = Client.objects.filter(client_id=question.client_id).first()
+    status = ClientStatus.RETIRED if client is None else ClientStatus(client.state(now))
+    aged, rules = replace(aged, client_status=status), cached_rules()
+    return _explained(aged, rules, now, approvals_for(aged, rules, now))
+
+
+def event_of_request(reference: str) -> AuditEvent:
+    """The event of a request's decision, by the reference on its error page, or the address in its error answer.
+    Raises `CannotReplay`.
+    """
+    request_id = reference.strip().rpartition("=")[2].lower()
+    events = list(queries.of_request(request_id)[:MOST_OF_A_REQUEST]) if request_id else []
+    if not events:
+        raise CannotReplay("No event has this reference. A refusal beyond the audit's budget is only counted.")
+    decided = next((event for event in events if "ask" in event.detail), None)
+    if decided is None:
+        told = ", ".join(f"{event.event}{f' ({event.reason})' if event.reason else ''}" for event in events)
+        raise CannotReplay(f"No rules were asked in this request: {told}.")
+    return decided
 
 
 def at(question: AccessQuestion, moment: datetime) -> PastDecision:

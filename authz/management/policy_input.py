@@ -36,7 +36,7 @@ def parse_time(text: str) -> datetime:
 
 
 def event_of(options: dict[str, Any]) -> AuditEvent:
-    """The event that `--token` or `--event` names. Raises `CommandError`."""
+    """The event that `--token`, `--jti`, `--request` or `--event` names. Raises `CommandError`, `CannotReplay`."""
     if options["token"]:
         try:
             # The signature doesn't matter: the claims only say where in the audit to look.
@@ -46,9 +46,11 @@ def event_of(options: dict[str, Any]) -> AuditEvent:
         return past_decisions.event_of_token(str(claims.get("jti", "")), str(claims.get("authorization", "")))
     if options["jti"]:
         return past_decisions.event_of_token(options["jti"])
+    if options["request"]:
+        return past_decisions.event_of_request(options["request"])
     event = AuditEvent.objects.filter(pk=options["event"] or 0).first()
     if event is None:
-        raise CommandError("Name an event of the audit, a token, or a time.")
+        raise CommandError("Name an event of the audit, a request, a token, or a time.")
     return event
 
 

@@ -70,5 +70,4 @@ def answer(options: dict[str, Any], now: float) -> str:
 
 
 def replayed(found: past_decisions.PastDecision) -> str:
-    explanation = items.explanation_as_item(found.explanation)
-    return json.dumps({"number": found.number, "notes": list(found.notes), "explanation": explanation}, indent=2)
+    return json.dumps(items.past_as_item(found), indent=2)

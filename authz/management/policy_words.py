@@ -21,11 +21,8 @@ MARKS = {
 }
 
 
-def explained(found: Explanation, *, asks_all: bool = False) -> Iterator[str]:
-    """The decision, which rule decided on each scope, and each rule with what it does and the fields that it misses.
-
-    asks_all  whether the request named no scopes.
-    """
+def decided(found: Explanation, *, asks_all: bool = False) -> Iterator[str]:
+    """The decision, and which rule decided on each scope. `asks_all`: whether the request named no scopes."""
     decision = found.decision
     asked = " (asked: all scopes)" if asks_all else ""
     yield f"{decision.effect.upper()}: {decision.reason.replace('_', ' ')}{asked}"
@@ -35,6 +32,11 @@ def explained(found: Explanation, *, asks_all: bool = False) -> Iterator[str]:
         yield f"  by the answers to the access requests {', '.join(decision.approvals)}"
     if decision.lifetime is not None:
         yield f"  for at most {decision.lifetime} seconds a token"
+
+
+def explained(found: Explanation, *, asks_all: bool = False) -> Iterator[str]:
+    """The same, and each rule with what it does and the fields that it misses."""
+    yield from decided(found, asks_all=asks_all)
     for rule in found.rules:
         out = "" if rule.status is RuleStatus.IN_FORCE else f" ({rule.status})"
         yield f"{MARKS[rule.role]:10}  {rule.name}{out}: {rule.sentence}"

@@ -227,6 +227,33 @@ def test_the_command_replays_a_token_and_a_time(gatehouse: World, tmp_path: Any)
         policy("replay", "--token", __file__)
 
 
+def test_a_refusal_is_replayed_by_its_reference_and_decided_again_today(gatehouse: World) -> None:
+    Rule.objects.filter(name="Agents read notes").update(enabled=False)
+    answer = gatehouse.token(grant_type="client_credentials", resource=NOTES, basic=("nightly-report", SECRET))
+    assert answer.status_code == 400
+    address = json.loads(answer.content)["error_uri"]
+    Rule.objects.filter(name="Agents read notes").update(enabled=True)
+
+    for reference in (address, address.rpartition("=")[2], answer["X-Request-Id"].upper()):
+        then, _, today = policy("replay", "--request", reference).partition("\nToday, by ")
+        assert "DENY: no rule allows" in then and "mcp:read: not granted" in then
+        assert "ALLOW: narrowed" in today and "mcp:read: permitted by “Agents read notes”" in today
+    assert json.loads(policy("replay", "--request", address, "--json"))["today"]["effect"] == "allow"
+
+    Client.objects.filter(client_id="nightly-report").update(status="suspended")
+    assert "DENY: client not approved" in policy("replay", "--request", address).partition("\nToday, by ")[2]
+
+
+def test_a_reference_without_a_decision_says_so(gatehouse: World) -> None:
+    with pytest.raises(CommandError, match="No event has this reference"):
+        policy("replay", "--request", "0" * 32)
+    answer = gatehouse.token(
+        grant_type="client_credentials", scope="odd", resource=NOTES, basic=("nightly-report", SECRET)
+    )
+    with pytest.raises(CommandError, match=r"No rules were asked in this request: token:access:refused \(scope"):
+        policy("replay", "--request", answer["X-Request-Id"])
+
+
 def test_explain_shows_what_is_switched_off_and_out_of_its_validity(gatehouse: World) -> None:
     Rule.objects.filter(name="Agents read notes").update(enabled=False)
     for name, conditions in (("Over", {"not_after": "2001-01-01"}), ("To come", {"not_before": "2901-01-01"})):

@@ -194,4 +194,6 @@ def replay(request: HttpRequest, pk: int) -> HttpResponse:
         context["problem"] = str(problem)
     else:
         context |= {"found": found, "decision": found.explanation.decision, **in_words(found.explanation)}
+        if found.today is not None:
+            context["today"] = {"decision": found.today.decision, **in_words(found.today)}
     return TemplateResponse(request, "console/replay.html", context)

@@ -2,10 +2,9 @@
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from urllib.parse import urlencode
 
-from django.db.models import QuerySet
 from django.urls import reverse
 
 from authz import registry
@@ -14,12 +13,9 @@ from authz.audit.headlines import headline
 from authz.console.search.forms import ip_address_of, is_hex_id, uuid_of
 from authz.console.search.hits import SHOWN, Hit, finder
 from authz.decisions import past_decisions
-from authz.models import AuditEvent, Authorization, Client, User
+from authz.models import Authorization, Client, User
 from authz.protocol.timed_ids import made_at
 from authz.sign_in.roles import visible
-
-# A request that waits for a person goes on under its id for so long at the most.
-REQUEST_LASTS = timedelta(minutes=5)
 
 
 @finder("authz.view_auditevent")
@@ -54,7 +50,7 @@ def requests(text: str, viewer: User) -> Iterator[Hit]:
     """The events of one request, by the id that is in its answer, on its error page and in the log."""
     if not is_hex_id(text):
         return
-    found = list(_of_request(text)[:2])
+    found = list(queries.of_request(text)[:2])
     if len(found) == 1:
         url = reverse("admin:authz_auditevent_change", args=[found[0].pk])
         yield Hit(kind="Request", title=found[0].event, sub=text, url=url, is_exact=True)
@@ -68,22 +64,10 @@ def own_answers(text: str, viewer: User) -> Iterator[Hit]:
     """The answers to a developer's own agents by the reference in the error answer; nothing of other agents."""
     if not is_hex_id(text) or viewer.has_perm("authz.view_auditevent"):
         return
-    theirs = _of_request(text).filter(client_id__in=visible(viewer, Client.objects.all()).values("client_id"))
+    theirs = queries.of_request(text).filter(client_id__in=visible(viewer, Client.objects.all()).values("client_id"))
     for event in theirs[:SHOWN]:
         url = reverse("admin:answer", args=[event.pk])
         yield Hit(kind="Answer", title=headline(event.event), sub=event.client_id, url=url, is_exact=True)
-
-
-def _of_request(request_id: str) -> QuerySet[AuditEvent]:
-    seconds = made_at(request_id, time.time())
-    if seconds is not None:
-        rows = queries.near(datetime.fromtimestamp(seconds, UTC), REQUEST_LASTS)
-        if rows.filter(request_id=request_id).exists():
-            return rows.filter(request_id=request_id).order_by("-id")
-    # The id came with the request (W3C traceparent), so it says nothing of its time.
-    newest = AuditEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
-    rows, _ = queries.window(newest, AuditEvent.objects.all())
-    return rows.filter(request_id=request_id).order_by("-id")
 
 
 @finder("authz.view_auditevent")

@@ -25,7 +25,16 @@ from authz.management.policy_input import (
     scope_of,
     shifts_of,
 )
-from authz.management.policy_words import counted, explained, first_names, in_words, warnings, warnings_as_json, where
+from authz.management.policy_words import (
+    counted,
+    decided,
+    explained,
+    first_names,
+    in_words,
+    warnings,
+    warnings_as_json,
+    where,
+)
 from authz.models import RuleChange
 from authz.policy import (
     RuleSet,
@@ -45,6 +54,7 @@ class Command(BaseCommand):
         explaining = actions.add_parser("explain", help="Why one request is answered as it is.")
         replaying = actions.add_parser("replay", help="Why a token was issued or a request refused, then.")
         replaying.add_argument("--event", type=int, help="The id of an event of the audit.")
+        replaying.add_argument("--request", help="The reference of an answer: on an error page, in error_uri, in logs.")
         replaying.add_argument("--jti", help="The jti of an access token (--jti=…, should it begin with a dash).")
         replaying.add_argument("--token", help="A file with an access token (- for standard input).")
         replaying.add_argument(
@@ -154,6 +164,9 @@ class Command(BaseCommand):
         self._write(explained(found.explanation))
         for note in found.notes:
             self.stdout.write(self.style.WARNING(f"! {note}"))
+        if found.today is not None:
+            self.stdout.write(f"Today, by {found.today.decision.ruleset} of the rules, the same request:")
+            self._write(decided(found.today))
 
     @staticmethod
     def _require_scope(options: dict[str, Any]) -> None:
