@@ -16,6 +16,8 @@ from authz.protocol.identifiers import compared, is_like_a_subject
 
 # What our own audience is taken for (OpenID Connect Core §9 lets assertions name an endpoint).
 ENDPOINTS = ("authorize", "token", "introspect", "revoke", "register", "jwks", "userinfo")
+# The `client_id` and `sub` of tokens with which an MCP server's protection is checked (docs/decisions/0097).
+PROTECTION_CHECK = "protection-check"
 
 
 def client_id_problem(client_id: str) -> str:
@@ -49,6 +51,8 @@ def of_the_core(identifier: str) -> str:
     plain = compared(identifier)
     if plain in {compared(conf.issuer), *(compared(conf.endpoint(name)) for name in ENDPOINTS)}:
         return "this authorization server or an endpoint of it"
+    if plain == PROTECTION_CHECK:
+        return "the check of MCP servers"
     if ProtectedResource.all_objects.filter(spelt("identifier", identifier)).exists():
         return "an MCP server"
     return ""

@@ -377,6 +377,8 @@ class ResourceAdmin(AsksAboutRules):
             "asking": asking,
             "metadata_address": metadata_address(row.identifier),
             "findings": checked,
+            "tries_its_own": protection.may_have_its_own(row),
+            "trying": snippets.trying_a_token(values),
             "is_protected": bool(checked) and all(finding.level != "error" for finding in checked or ()),
             "rule_url": rule_url(row, list(row.scopes.all())) if request.user.has_perm("authz.add_rule") else "",
             "may_check": may_check,

@@ -1,4 +1,6 @@
-"""Asks an MCP server whether it is protected: for its metadata, without a token, and with another server's token."""
+"""Asks an MCP server whether it is protected: for its metadata, without a token, with another server's token, and with
+one of its own that opens nothing (docs/decisions/0097).
+"""
 
 import json
 import secrets
@@ -11,8 +13,9 @@ from urllib.parse import urlsplit
 from authz import audit, keys, outbound
 from authz.audit import queries
 from authz.audit.console_events import ConsoleEvent
+from authz.clients.identifiers import PROTECTION_CHECK, is_client_id
 from authz.conf import conf
-from authz.console.widgets import resource_check
+from authz.console.widgets import resource_check, snippets
 from authz.console.widgets.resource_check import Finding
 from authz.database import configuration_cache
 from authz.models import ProtectedResource, User
@@ -23,16 +26,8 @@ from authz.protocol.timed_ids import RANDOM_BYTES, timed_id
 # The audience of the token that every MCP server has to refuse. No server can have this name (RFC 6761 §6.4).
 OTHER_AUDIENCE = "https://another-server.invalid/mcp"
 LIFETIME = 60
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {},
-        "clientInfo": {"name": "Gatehouse", "version": "1"},
-    },
-}
+# Of the server's own token, in seconds: enough for one request.
+OWN_LIFETIME = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +54,7 @@ class Check:
 
 
 def check(row: ProtectedResource, scopes: Sequence[str], by: User) -> list[Finding]:
-    """What is wrong with a server's protection. It sends three requests, so no transaction may be open."""
+    """What is wrong with a server's protection. It sends up to four requests, so no transaction may be open."""
     metadata = metadata_address(row.identifier)
     configuration_cache.begin()
     found = _metadata(row.identifier, metadata, scopes)
@@ -69,12 +64,22 @@ def check(row: ProtectedResource, scopes: Sequence[str], by: User) -> list[Findi
         told_twice = found[0].sentence == f"Metadata: {without.problem}"
         found = [*(() if told_twice else found), _unlike_401(without, "without a token", "")]
     else:
-        anothers = _ask(row.identifier, _anothers_token(row, by))
+        anothers = _ask(row.identifier, _token(row, by, audience=OTHER_AUDIENCE, lifetime=LIFETIME))
         found = [*found, *_without_token(without, metadata), _with_anothers(anothers)]
-    problems = [finding.sentence[:200] for finding in found if finding.level != "good"]
+        if without.status == anothers.status == 401 and may_have_its_own(row):
+            own = _ask(row.identifier, _token(row, by, audience=row.identifier, lifetime=OWN_LIFETIME))
+            found.append(_with_its_own(own, needs_scopes=bool(scopes)))
+    problems = [finding.sentence[:200] for finding in found if finding.level in {"error", "warning"}]
     detail = {"by": by.username, "level": _worst(found), "problems": problems[:10]}
     audit.record(ConsoleEvent.PROTECTION_FOUND, subject=str(by.subject), resource=row.identifier, detail=detail)
     return found
+
+
+def may_have_its_own(row: ProtectedResource) -> bool:
+    """Whether a token for the server itself may be tried. Introspection would call it inactive, since no authorization
+    stands behind it; and no client may be meant by it, not even one that was registered under an earlier version.
+    """
+    return row.is_active and not row.introspection_clients.exists() and not is_client_id(PROTECTION_CHECK)
 
 
 def latest(identifier: str) -> Check | None:
@@ -88,7 +93,7 @@ def latest(identifier: str) -> Check | None:
 
 
 def _worst(found: Sequence[Finding]) -> str:
-    return min((finding.level for finding in found), key=("error", "warning", "good").index)
+    return min((finding.level for finding in found), key=("error", "warning", "good", "unknown").index)
 
 
 def _metadata(identifier: str, address: str, scopes: Sequence[str]) -> list[Finding]:
@@ -108,7 +113,7 @@ def _ask(identifier: str, token: str) -> Answer:
     """Begin an MCP session as a client does."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     try:
-        body = json.dumps(INITIALIZE).encode()
+        body = json.dumps(snippets.INITIALIZE).encode()
         response = outbound.fetch(outbound.Role.RESOURCE_PROBE, identifier, headers=headers, body=body)
     except outbound.OutboundError as error:
         return Answer(error.status, error.challenge, _told(error, identifier))
@@ -156,19 +161,38 @@ def _unlike_401(answer: Answer, how: str, danger: str) -> Finding:
     return Finding("error", f"Asked {how}, it answers {answer.status}. It must be 401.")
 
 
-def _anothers_token(row: ProtectedResource, by: User) -> str:
-    """A real token of this server, for an audience that no server has. Recorded like every token."""
+def _with_its_own(answer: Answer, *, needs_scopes: bool) -> Finding:
+    """Whether it takes tokens of this server at all. One that doesn't is protected, and of no use to agents."""
+    if answer.status is not None and 200 <= answer.status < 300:
+        return Finding("good", "With a token for it, without scopes, it begins a session.")
+    # > insufficient_scope … The resource server SHOULD respond with the HTTP 403 (RFC 6750 §3.1)
+    if answer.status == 403 and "insufficient_scope" in answer.challenge:
+        return Finding("good", "It takes a token for it, and asks for the scopes that this one does not have.")
+    says = "With a token for it, without scopes, it answers"
+    if answer.status == 401 and needs_scopes:
+        # As fastmcp does, instead of 403, where it requires a scope.
+        return Finding("unknown", f"{says} 401, as for lack of a scope. Try a token of an agent, as shown below.")
+    if answer.status == 401:
+        return Finding("warning", f"{says} 401. Look at its issuer, keys (jwks_uri), audience and algorithm.")
+    told = answer.problem if answer.status is None else f"{says} {answer.status}, which says neither yes nor no."
+    return Finding("warning", told)
+
+
+def _token(row: ProtectedResource, by: User, *, audience: str, lifetime: int) -> str:
+    """A real token of this server that opens nothing: of no person or client, without scopes. Recorded like every
+    token, before it is signed.
+    """
     now = time.time()
     jti = timed_id(now, secrets.token_bytes(RANDOM_BYTES))
     claims = {
         "iss": conf.issuer,
-        "aud": OTHER_AUDIENCE,
-        "sub": "protection-check",
-        "client_id": "protection-check",
+        "aud": audience,
+        "sub": PROTECTION_CHECK,
+        "client_id": PROTECTION_CHECK,
         "iat": int(now),
-        "exp": int(now) + LIFETIME,
+        "exp": int(now) + lifetime,
         "jti": jti,
     }
-    detail = {"by": by.username, "jti": jti, "aud": OTHER_AUDIENCE}
+    detail = {"by": by.username, "jti": jti, "aud": audience, "lifetime": lifetime}
     audit.record(ConsoleEvent.PROTECTION_CHECKED, subject=str(by.subject), resource=row.identifier, detail=detail)
     return keys.sign(claims, typ="at+jwt", alg=row.access_token_signing_alg, now=now)

@@ -15,7 +15,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from authz.command_line.execution import LOOPBACK_SERVERS
-from authz.console.protection import INITIALIZE
+from authz.console.widgets.snippets import INITIALIZE
 from authz.protocol.resources import metadata_address
 from demo import environments
 from demo.gatehouse import Gatehouse

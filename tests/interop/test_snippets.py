@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import requests
 
-from authz.console.protection import INITIALIZE
 from authz.console.widgets import snippets
 from authz.console.widgets.resource_check import findings
+from authz.console.widgets.snippets import INITIALIZE
 from authz.protocol.resources import metadata_address
 from demo import environments
 from demo.gatehouse import Gatehouse

@@ -21,7 +21,10 @@ def _prepared(gatehouse: World) -> None:
 
 def signed(**claims: object) -> str:
     return keys.sign(
-        {"iss": tokens.conf.issuer, "iat": NOW, "exp": NOW + 60, **claims}, typ=tokens.TYP, alg="ES256", now=NOW
+        {"iss": tokens.conf.issuer, "authorization": "one", "iat": NOW, "exp": NOW + 60, **claims},
+        typ=tokens.TYP,
+        alg="ES256",
+        now=NOW,
     )
 
 
@@ -41,6 +44,12 @@ def test_a_signature_is_verified_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for jwt in (first, first, other, first):
         assert tokens.read(jwt, now=NOW)["exp"] == NOW + 60
     assert verified == [first, other]
+
+
+@pytest.mark.parametrize("authorization", [None, 1, ["one"]])
+def test_a_token_without_an_authorization_stands_for_nothing(authorization: object) -> None:
+    """Attack: the token of an MCP server's check, which is signed like any other (docs/decisions/0097)."""
+    assert problem(signed(authorization=authorization)) is JwtProblem.MALFORMED
 
 
 def test_a_remembered_token_expires() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`level` is `good`, `warning` or `error`."""
+    """`level` is `good`, `warning`, `error`, or `unknown` where the answer shows nothing."""
 
     level: str
     sentence: str

@@ -49,6 +49,18 @@ class Values:
 FASTMCP, PYTHON_SDK = "4.1.2", "2.3.0"
 TYPESCRIPT_SDK, JOSE, EXPRESS = "1.32.2", "6.2.18", "5.3.0"
 
+# The first message of an MCP client.
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "Gatehouse", "version": "1"},
+    },
+}
+
 
 def protect(values: Values) -> list[Snippet]:
     """What the author of a resource server copies: whole programs, with the line that installs what they need."""
@@ -59,6 +71,17 @@ def protect(values: Values) -> list[Snippet]:
         Snippet("TypeScript: the official SDK", f"{node} # server.mjs", _typescript(values)),
         Snippet("Any other server", "its metadata document", _metadata(values)),
     ]
+
+
+def trying_a_token(values: Values) -> str:
+    """Commands that get a token as an agent does, and begin an MCP session with it."""
+    scope = f" -d scope={values.scopes[0]}" if values.scopes else ""
+    return f"""\
+TOKEN=$(curl -s -u CLIENT_ID:SECRET {values.issuer}/token -d grant_type=client_credentials \\
+  -d resource={values.identifier}{scope} | python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
+curl -i {values.identifier} -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+  -H 'Accept: application/json, text/event-stream' -d '{json.dumps(INITIALIZE)}'
+"""
 
 
 def _fastmcp(values: Values) -> str:
