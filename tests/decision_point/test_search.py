@@ -49,6 +49,47 @@ def test_the_tools_that_a_token_may_call(pdp: PDP, token: str) -> None:
     assert found(pdp, "resource", body)["results"] == []
 
 
+def test_the_servers_that_a_token_or_a_person_may_use(gatehouse: World, pdp: PDP, token: str) -> None:
+    payroll = f"identifier: {world.PAYROLL}, name: Payroll, decision_clients: [notes-server]"
+    apply(f'resources: [{{{payroll}, scopes: [{{name: "payroll:read"}}]}}]')
+    body: dict[str, Any] = {
+        "subject": {"type": "token", "id": token},
+        "action": {"name": "tools/list"},
+        "resource": {"type": "mcp_server"},
+    }
+    notes = [{"type": "mcp_server", "id": world.NOTES}]
+    assert found(pdp, "resource", body)["results"] == notes
+    # What is found is allowed when it is evaluated.
+    assert pdp.ask({**body, "resource": notes[0]})["decision"] is True
+    # Names of people count only from `claims_clients`, which the other server does not have.
+    body["subject"] = {"type": "user", "id": "bob"}
+    assert found(pdp, "resource", body)["results"] == notes
+    assert pdp.ask({**body, "resource": notes[0]})["decision"] is True
+    for aud, expected in ((world.NOTES, notes), (world.PAYROLL, [])):
+        body["subject"]["properties"] = {"aud": aud}
+        assert found(pdp, "resource", body)["results"] == expected
+    body["subject"] = {"type": "user", "id": "charlie"}
+    assert found(pdp, "resource", body)["results"] == []
+    # An id is not asked for, and a page goes on after the candidates of the one before it.
+    body |= {"subject": {"type": "token", "id": token}, "resource": {"type": "mcp_server", "id": world.PAYROLL}}
+    assert found(pdp, "resource", body)["results"] == notes
+    assert found(pdp, "resource", body | {"page": {"token": "2"}})["results"] == []
+
+
+def test_a_tool_is_searched_over_the_servers_by_its_name(pdp: PDP, token: str) -> None:
+    body = {"subject": {"type": "token", "id": token}, "resource": {"type": "mcp_server"}}
+    assert found(pdp, "resource", body | {"action": {"name": "search"}})["results"]
+    assert found(pdp, "resource", body | {"action": {"name": "pay_out"}})["results"] == []
+
+
+@pytest.mark.parametrize("kind", ["scope", "record", "Tool", "mcp_servers"])
+def test_a_type_that_cannot_be_searched_is_said(pdp: PDP, token: str, kind: str) -> None:
+    body = {"subject": {"type": "token", "id": token}, "action": {"name": "tools/list"}, "resource": {"type": kind}}
+    answer = pdp.post("search/resource", body)
+    assert answer.status_code == 400
+    assert "resource.type has to be tool or mcp_server" in answer.content.decode()
+
+
 def test_the_actions_at_a_tool(pdp: PDP, token: str) -> None:
     body = {"subject": {"type": "token", "id": token}, "resource": {"type": "tool", "id": "search"}}
     assert found(pdp, "action", body)["results"] == [{"name": "tools/call"}]
@@ -103,6 +144,9 @@ def test_a_caller_learns_nothing_of_other_servers_and_no_names_without_leave(pdp
     action = {"name": "tools/call", "properties": {"arguments": {}}}
     of_token = {"subject": {"type": "token", "id": token}, "action": action, "resource": tool}
     assert found(pdp, "resource", of_token, theirs)["results"] == []
+    for subject in (of_token["subject"], {"type": "user", "id": "bob"}):
+        of_server = {"subject": subject, "action": {"name": "tools/list"}, "resource": {"type": "mcp_server"}}
+        assert found(pdp, "resource", of_server, theirs)["results"] == []
     assert found(pdp, "action", of_token, theirs)["results"] == []
     of_people = of_token | {"subject": {"type": "user"}}
     assert found(pdp, "subject", of_people, theirs)["results"] == []

@@ -20,6 +20,7 @@ from authz.tokens.live import LiveToken, live_token
 TOKEN_SUBJECT = "token"  # noqa: S105  the name of the type
 TOKEN = frozenset({TOKEN_SUBJECT, "access_token"})
 IDENTITY, USER = "identity", "user"
+SERVER = "mcp_server"
 
 
 def holder_of(asked: Evaluation, caller: Caller) -> tuple[LiveToken, ProtectedResource] | None:
@@ -67,7 +68,7 @@ def _by_claims(asked: Evaluation, caller: Caller) -> tuple[LiveToken, ProtectedR
 def server_named(asked: Evaluation, caller: Caller) -> ProtectedResource | None:
     """The MCP server of a question without a token: the one that it names, or the caller's only one."""
     named = asked.resource.properties.get("server", asked.subject.properties.get("aud"))
-    if named is None and asked.resource.type == "mcp_server":
+    if named is None and asked.resource.type == SERVER:
         named = asked.resource.id
     return caller.only_server if named is None else caller.server(named)
 

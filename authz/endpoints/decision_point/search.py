@@ -1,7 +1,8 @@
-"""The Search APIs: which subjects, tools or actions a question would be allowed for.
+"""The Search APIs: which subjects, resources or actions a question would be allowed for.
 
-A caller learns of its own MCP servers what it could find out by evaluating: the holders of live authorizations there,
-and the tools that the organisation has described. Nothing that isn't its own is in a result, or counted.
+Resources that can be searched are those whose ids count in an evaluation: tools, and MCP servers. A caller learns of
+its own MCP servers what it could find out by evaluating: the holders of live authorizations there, and the tools that
+the organisation has described. Nothing that isn't its own is in a result, or counted.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,8 +13,9 @@ from django.urls import path
 
 from authz import audit, resources
 from authz.endpoints.decision_point import decided
+from authz.endpoints.decision_point.asked_call import TOOL
 from authz.endpoints.decision_point.caller import Caller, authenticated, malformed
-from authz.endpoints.decision_point.holder import IDENTITY, USER, holder_of, server_named
+from authz.endpoints.decision_point.holder import IDENTITY, SERVER, USER, holder_of, server_named
 from authz.endpoints.machine import Answer, Request, json_object, json_response, machine_endpoint
 from authz.models import Authorization
 from authz.protocol import authzen
@@ -92,13 +94,30 @@ def _if_holder(row: Authorization, asked: Search, caller: Caller) -> dict[str, A
     return {"type": kind, "id": who} if _is_allowed(replace(asked.question, subject=subject), caller) else None
 
 
+def _resources(asked: Search, caller: Caller, start: int) -> Iterator[dict[str, Any] | None]:
+    """An empty answer for a type that is not known would read as "nothing is allowed", so it is refused."""
+    found = {TOOL: _tools, SERVER: _servers}.get(asked.question.resource.type)
+    if found is None:
+        raise MalformedError("resource.type", f"has to be {TOOL} or {SERVER}: nothing else can be searched")
+    return found(asked, caller, start)
+
+
+def _servers(asked: Search, caller: Caller, start: int) -> Iterator[dict[str, Any] | None]:
+    # The search names none of them by the resource itself; the subject's token or its `aud` may stand for one only.
+    properties = {name: value for name, value in asked.question.resource.properties.items() if name != "server"}
+    for row in sorted(caller.servers, key=lambda row: row.identifier)[start:]:
+        resource = Entity(type=SERVER, id=row.identifier, properties=properties)
+        judged = decided.judge(replace(asked.question, resource=resource), caller)
+        is_there = judged.reason is None and judged.server is not None and judged.server.pk == row.pk
+        yield {"type": SERVER, "id": row.identifier} if is_there else None
+
+
 def _tools(asked: Search, caller: Caller, start: int) -> Iterator[dict[str, Any] | None]:
     found = holder_of(asked.question, caller)
-    kind = asked.question.resource.type
     for name in resources.tools_of(found[1])[start:] if found else ():
         resource = replace(asked.question.resource, id=name)
         allowed = _is_allowed(replace(asked.question, resource=resource), caller)
-        yield {"type": kind, "id": name} if allowed else None
+        yield {"type": TOOL, "id": name} if allowed else None
 
 
 def _actions(asked: Search, caller: Caller, start: int) -> Iterator[dict[str, Any] | None]:
@@ -107,7 +126,7 @@ def _actions(asked: Search, caller: Caller, start: int) -> Iterator[dict[str, An
     if found is None:
         return
     # At a tool there is one action; at anything else the tools of the server are the actions.
-    for name in (("tools/call",) if kind == "tool" else resources.tools_of(found[1]))[start:]:
+    for name in (("tools/call",) if kind == TOOL else resources.tools_of(found[1]))[start:]:
         allowed = _is_allowed(replace(asked.question, action=Action(name=name)), caller)
         yield {"name": name} if allowed else None
 
@@ -117,7 +136,7 @@ def _is_allowed(question: authzen.Evaluation, caller: Caller) -> bool:
 
 
 search_subject = _searching("subject", _subjects)
-search_resource = _searching("resource", _tools)
+search_resource = _searching("resource", _resources)
 search_action = _searching("action", _actions)
 urlpatterns = [
     path("access/v1/search/subject", search_subject, name="search_subject"),
