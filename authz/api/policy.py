@@ -159,9 +159,9 @@ class Simulate(ApiView):
             new = compile(simulation.proposed(rules_of(given.get("rules")), prune=prune))
         except RuleError as error:
             raise invalid("rules", str(error)) from None
-        return Response(
-            items.shifts_as_item(simulation.shifts(decisions.cached_rules(), new, cast_of(only), time.time()))
-        )
+        old = decisions.cached_rules()
+        among = simulation.with_calls(cast_of(only), old, new)
+        return Response(items.shifts_as_item(simulation.shifts(old, new, among, time.time())))
 
 
 def cast_of(given: Mapping[str, str]) -> simulation.Cast:

@@ -38,12 +38,16 @@ EFFECT = mapping(
     looked_at=TEXT,
     is_complete=SWITCH,
     asks=NUMBER,
+    calls=NUMBER,
     changed=NUMBER,
+    unknown=NUMBER,
+    unrecorded=TEXTS,
     groups=a_list(
         mapping(
             client_id=TEXT,
             subject=TEXT,
             resource=TEXT,
+            tool=TEXT,
             direction=TEXT,
             before=TEXT,
             after=TEXT,

@@ -111,7 +111,10 @@ def effect_as_item(effect: recorded_questions.Impact) -> dict[str, Any]:
         "looked_at": effect.looked_at,
         "is_complete": effect.is_complete,
         "asks": effect.questions,
+        "calls": effect.calls,
         "changed": effect.changed,
+        "unknown": effect.unknown,
+        "unrecorded": list(effect.unrecorded),
         "groups": groups,
         "more": len(effect.groups) > MAXIMUM_ROWS,
     }

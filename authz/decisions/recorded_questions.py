@@ -119,6 +119,7 @@ class Group:
     """Past questions of one agent, for one person (or itself), at one MCP server, that changed in the same way.
 
     before, after  the answers, in words.
+    tool           the tool of a call; "" for a token.
     last           when the latest of them was put.
     """
 
@@ -130,15 +131,23 @@ class Group:
     after: str
     count: int
     last: datetime
+    tool: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Impact:
     """What other rules would have changed. `events` were looked at, of about `total` in `days` days; `questions` of
-    them put a question to the rules."""
+    them put a question to the rules, and `calls` of these were about a call of a tool.
+
+    unknown     how many calls can't be judged, since rules depend on arguments that the audit doesn't have.
+    unrecorded  the members of arguments that these would need.
+    """
 
     groups: tuple[Group, ...]
     questions: int
+    calls: int
+    unknown: int
+    unrecorded: tuple[str, ...]
     events: int
     total: int
     days: int
@@ -151,11 +160,24 @@ class Impact:
     @property
     def looked_at(self) -> str:
         """In a sentence, how much was looked at."""
+        calls = f" ({self.calls:,} of them calls of tools)" if self.calls else ""
         if self.is_complete:
-            return f"All {self.questions:,} requests of the last {self.days} days were looked at."
+            return f"All {self.questions:,} requests{calls} of the last {self.days} days were looked at."
         return (
-            f"{self.questions:,} requests were looked at, from {self.events:,} of about {self.total:,} events of the"
-            f" last {self.days} days, evenly spread; the counts are of those."
+            f"{self.questions:,} requests{calls} were looked at, from {self.events:,} of about {self.total:,} events of"
+            f" the last {self.days} days, evenly spread; the counts are of those."
+        )
+
+    @property
+    def left_unknown(self) -> str:
+        """In a sentence, what can't be known; "" if there is none."""
+        if not self.unknown:
+            return ""
+        what = "1 call" if self.unknown == 1 else f"{self.unknown:,} calls"
+        named = ", ".join(self.unrecorded)
+        return (
+            f"Of {what} it can't be known: rules depend on arguments that the audit does not have ({named})."
+            " An MCP server's shown_arguments say which ones it keeps."
         )
 
 
@@ -173,18 +195,23 @@ def impact(
     deadline = time.monotonic() + seconds
     since = now - timedelta(days=days)
     runs, total = _runs(since)
-    questions = looked_at = done = 0
+    questions = calls = looked_at = done = 0
     changes: list[ChangedDecision] = []
     while done < len(runs) and (not done or time.monotonic() < deadline):
         events = _read(runs[done : done + TOGETHER], since)
         known = Known.of(events)
         found = [(question, event.time.timestamp()) for event in events if (question := _with_today(event, known))]
         changes += compare(old, new, found, now.timestamp(), asked_after=asked_after)
+        calls += sum(question.tool is not None for question, _ in found)
         questions, looked_at, done = questions + len(found), looked_at + len(events), done + TOGETHER
+    unknown = [change.unrecorded for change in changes if change.direction is Direction.UNKNOWN]
     is_complete = total <= MAX_EVENTS_READ and done >= len(runs)
     return Impact(
-        groups=_grouped(changes),
+        groups=_grouped(change for change in changes if change.direction is not Direction.UNKNOWN),
         questions=questions,
+        calls=calls,
+        unknown=len(unknown),
+        unrecorded=tuple(sorted(frozenset[str]().union(*unknown))),
         events=looked_at,
         total=total,
         days=days,
@@ -239,26 +266,32 @@ def _grouped(changes: Iterable[ChangedDecision]) -> tuple[Group, ...]:
     alike: dict[tuple[Any, ...], list[float]] = defaultdict(list)
     for change in changes:
         question = change.question
-        key = (question.client_id, question.subject or "", question.resource, change.direction)
+        tool = question.tool.name if question.tool else ""
+        key = (question.client_id, question.subject or "", question.resource, tool, change.direction)
         alike[(*key, in_words(change.before), in_words(change.after))].append(change.at)
     found = [
         Group(
             client_id=client_id,
             subject=subject,
             resource=resource,
+            tool=tool,
             direction=direction,
             before=before,
             after=after,
             count=len(times),
             last=datetime.fromtimestamp(max(times), UTC),
         )
-        for (client_id, subject, resource, direction, before, after), times in alike.items()
+        for (client_id, subject, resource, tool, direction, before, after), times in alike.items()
     ]
     return tuple(sorted(found, key=lambda group: (-group.count, group.client_id, group.subject, group.resource)))
 
 
 def in_words(decision: Decision) -> str:
-    """A decision in a few words: `granted read, write`, `waits: write`, `refused (no rule allows)`."""
+    """A decision in a few words: `granted read, write`, `waits: write`, `refused (no rule allows)`; of a call
+    `allowed`, `waits`.
+    """
+    if decision.question is not None and decision.question.tool is not None and decision.effect is not Outcome.DENY:
+        return "allowed" if decision.effect is Outcome.ALLOW else "waits"
     if decision.effect is Outcome.ALLOW:
         lifetime = f", {decision.lifetime} s at most" if decision.lifetime is not None else ""
         return f"granted {', '.join(decision.scopes)}{lifetime}"

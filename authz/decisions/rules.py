@@ -5,8 +5,7 @@ from django.db.models import Subquery
 from authz.database import configuration_cache
 from authz.decisions import rule_history
 from authz.models import Rule, RuleChange
-from authz.policy import Rule as PolicyRule
-from authz.policy import RuleSet
+from authz.policy import RuleSet, without_networks
 from authz.policy import compile as compile_rules
 
 
@@ -31,13 +30,4 @@ def cached_rules_anywhere() -> RuleSet:
 
 
 def _load_anywhere() -> RuleSet:
-    rules = []
-    for row in Rule.objects.filter(enabled=True):
-        definition = dict(row.definition)
-        conditions = dict(definition.get("conditions") or {})
-        if conditions.pop("networks", None) and row.effect != Rule.Effect.ALLOW:
-            continue
-        if "conditions" in definition:
-            definition["conditions"] = conditions
-        rules.append(PolicyRule.from_mapping({"name": row.name, "effect": row.effect, **definition}))
-    return compile_rules(rules, cached_rules().version)
+    return compile_rules(without_networks(rule_history.readable(Rule.objects.filter(enabled=True))))

@@ -183,11 +183,13 @@ def current() -> dict[str, PolicyRule]:
     }
 
 
-def with_calls(among: Cast, rules: RuleSet) -> Cast:
-    """Beside tokens, a call of each tool that a server which asks before calls lists, or that a rule names. For a
-    pattern stands a name that it means.
+def with_calls(among: Cast, *sets: RuleSet) -> Cast:
+    """Beside tokens, where rules speak of calls, a call of each tool that a server which asks before calls lists, or
+    that a rule names. For a pattern stands a name that it means.
     """
-    named = {name for rule in rules.rules for name in rule.tools or ()}
+    if not any(rules.speaks_of_calls for rules in sets):
+        return among
+    named = {name for rules in sets for rule in rules.rules for name in rule.tools or ()}
     calls = [
         replace(server, tool=ToolCall(name=name, labels=resources.labels_of_tool(row, name)))
         for server in among.servers

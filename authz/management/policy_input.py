@@ -56,7 +56,8 @@ def event_of(options: dict[str, Any]) -> AuditEvent:
 
 def shifts_of(options: dict[str, Any], now: float, *, prune: bool) -> list[simulation.Shift]:
     new = compile(simulation.proposed(rules_of(options["file"]), prune=prune))
-    return simulation.shifts(decisions.cached_rules(), new, scope_of(options), now)
+    old = decisions.cached_rules()
+    return simulation.shifts(old, new, simulation.with_calls(scope_of(options), old, new), now)
 
 
 def scope_of(options: dict[str, Any]) -> simulation.Cast:

@@ -17,6 +17,7 @@ from authz.policy.explain import Explanation, Mismatch, Role, RuleStatus, RuleTr
 from authz.policy.facts import facts_of, question_from
 from authz.policy.hours import Hours
 from authz.policy.parsing import RuleError
+from authz.policy.past_calls import without_networks
 from authz.policy.question import AccessQuestion, ClientKind, ClientStatus
 from authz.policy.reach import Agent, Person, Reach, Server, reach
 from authz.policy.rules import Effect, Rule
@@ -66,4 +67,5 @@ __all__ = [
     "rule_status",
     "scope_sentence",
     "sentence",
+    "without_networks",
 ]

@@ -42,7 +42,9 @@ def facts_of(question: AccessQuestion, groups: Container[str], members: Collecti
         "asks_before_calls": question.asks_before_calls,
         "tool": _facts_of_call(question.tool, members),
     }
-    return {name: value for name, value in facts.items() if value}
+    kept = {name: value for name, value in facts.items() if value}
+    # A person who isn't known is no machine.
+    return {"user": "", **kept} if question.subject == "" else kept
 
 
 def _facts_of_call(tool: ToolCall | None, members: Collection[str]) -> dict[str, object]:
@@ -52,8 +54,11 @@ def _facts_of_call(tool: ToolCall | None, members: Collection[str]) -> dict[str,
     if tool.labels is not None:
         facts["labels"] = sorted(tool.labels)
     if tool.arguments is not None:
-        found = ((path, at_path(tool.arguments, path)) for path in sorted(members))
-        facts["arguments"] = {path: _kept(value) for path, value in found if value is not Absent.MISSING}
+        found = {path: at_path(tool.arguments, path) for path in sorted(members)}
+        facts["arguments"] = {path: _kept(value) for path, value in found.items() if value is not Absent.MISSING}
+        # So that a member that the call did not have is told from one that is not recorded.
+        if missing := [path for path, value in found.items() if value is Absent.MISSING]:
+            facts["missing"] = missing
     if tool.unusual is not None:
         facts["unusual"] = in_order(tool.unusual)
     return {name: value for name, value in facts.items() if value != ""}
@@ -79,8 +84,14 @@ def _call_from(facts: Mapping[str, Any]) -> ToolCall:
         labels=None if labels is None else frozenset(labels),
         arguments=None if kept is None else _nested(kept),
         digest=facts.get("digest", ""),
+        recorded=None if kept is None else _recorded(kept, facts.get("missing", ())),
         unusual=None if unusual is None else frozenset(map(Unusual, unusual)),
     )
+
+
+def _recorded(kept: Mapping[str, Any], missing: Collection[str]) -> frozenset[str]:
+    # null stands for a text that was too long as well.
+    return frozenset(missing) | {path for path, value in kept.items() if value is not None}
 
 
 def _nested(kept: Mapping[str, Any]) -> dict[str, object]:

@@ -9,7 +9,7 @@ means for a token.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from authz.policy.parsing import RuleError, texts
 from authz.policy.unusual import Unusual
@@ -32,6 +32,7 @@ class ToolCall:
     arguments   the members of the call's `arguments`, as JSON values: str, bool, None, list, dict, and numbers as int
                 or Decimal, never float. The reader has refused duplicate names, lone surrogates and what isn't JSON.
                 None if the arguments aren't known, {} for a call without any.
+    recorded    of a call that is read back from the audit, the members of its arguments that are known; None for all.
     digest      names this very call (tool and arguments) to approvals of one call; "" where none can be meant.
     unusual     what is unusual about it (unusual.py); None if that isn't known, as with a made-up call.
     """
@@ -41,6 +42,7 @@ class ToolCall:
     arguments: Mapping[str, object] | None = None
     digest: str = ""
     unusual: frozenset[Unusual] | None = None
+    recorded: frozenset[str] | None = field(default=None, compare=False)
 
 
 def is_tool_name(name: str) -> bool:

@@ -14,6 +14,8 @@ from authz import decisions
 from authz.decisions import recorded_questions, rule_history
 from authz.models import AuditEvent, Client, Rule
 from authz.policy import Direction, RuleSet, compile
+from authz.policy import Rule as PolicyRule
+from tests.decision_point.conftest import PDP, configure
 from tests.support import append_only
 from tests.support.world import NOTES, SECRET, World, person
 
@@ -195,3 +197,59 @@ def test_a_refused_token_request_is_an_ask(gatehouse: World) -> None:
         row.enabled = True
     (group,) = effect(compile(rule_history.readable(on))).groups
     assert (group.client_id, group.direction) == ("nightly-report", Direction.MORE)
+
+
+def no_pay(**conditions: Any) -> RuleSet:
+    """The stored rules, and a denial of the tool `pay`."""
+    denial = {"name": "No pay", "effect": "deny", "clients": ["*"], "groups": ["*"], "grant_types": ["*"]}
+    more = {"resources": ["*"], "scopes": ["*"], "tools": ["pay"], "conditions": conditions}
+    return compile([*rule_history.readable(Rule.objects.all()), PolicyRule.from_mapping({**denial, **more})])
+
+
+def test_calls_are_compared_like_tokens(gatehouse: World) -> None:
+    configure(shown_arguments=["amount"])
+    token = str(gatehouse.signed_in_tokens()["access_token"])
+    pdp = PDP(gatehouse.browser)
+    for tool in ("pay", "pay", "read"):
+        assert pdp.call(token, tool, amount=250, purpose="rent")["decision"] is True
+
+    found = effect(no_pay())
+
+    (group,) = found.groups
+    assert (group.client_id, group.subject, group.resource, group.tool, group.count) == (
+        *("desktop-app", "bob", NOTES, "pay", 2),
+    )
+    assert (group.direction, group.before, group.after) == (Direction.LESS, "allowed", "refused (denied by rule)")
+    assert (found.calls, found.changed, found.unknown) == (3, 2, 0)
+    assert "All 5 requests (3 of them calls of tools) of the last 30 days" in found.looked_at
+
+
+def test_a_call_whose_arguments_are_not_recorded_is_counted_apart(gatehouse: World, tmp_path: Path) -> None:
+    denial = next(rule for rule in no_pay().rules if rule.name == "No pay").to_mapping()
+    large = {"arguments": {"amount": {"at_least": 1000}}}
+    configure({**denial, "name": "Large", "conditions": large}, shown_arguments=["amount"])
+    token = str(gatehouse.signed_in_tokens()["access_token"])
+    pdp = PDP(gatehouse.browser)
+    assert pdp.call(token, "pay", amount=250, purpose="rent")["decision"] is True
+    assert pdp.call(token, "pay", purpose="rent")["decision"] is False  # the amount is missing, so the denial applies
+
+    by_amount = effect(no_pay(arguments={"amount": {"at_least": 100}}))
+    by_purpose = effect(no_pay(arguments={"purpose": {"equals": "rent"}}))
+
+    # A rule named the amount, so the audit has it, and knows where it was missing.
+    assert (by_amount.changed, by_amount.unknown) == (1, 0)
+    assert (by_purpose.changed, by_purpose.unknown, by_purpose.unrecorded) == (0, 1, ("purpose",))
+    assert by_purpose.left_unknown.startswith("Of 1 call it can't be known: rules depend on arguments")
+
+    file = tmp_path / "rules.yaml"
+    file.write_text(
+        "rules: [{name: No pay, effect: deny, clients: ['*'], groups: ['*'], resources: ['*'], scopes: ['*'],"
+        " tools: [pay], conditions: {arguments: {purpose: {equals: rent}}}}]"
+    )
+    out = StringIO()
+    call_command("policy", "diff", str(file), "--days", "7", stdout=out, no_color=True)
+    assert "! Of 1 call it can't be known" in out.getvalue()
+    file.write_text(file.read_text().replace(", conditions: {arguments: {purpose: {equals: rent}}}", ""))
+    out = StringIO()
+    call_command("policy", "simulate", str(file), "--user", "bob", "--client", "desktop-app", stdout=out, no_color=True)
+    assert "loses desktop-app for bob calling pay at" in out.getvalue()

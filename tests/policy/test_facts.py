@@ -93,6 +93,7 @@ def test_of_a_call_only_the_members_that_rules_name_are_kept() -> None:
         "digest": "this",
         "labels": ["pii"],
         "arguments": {"amount": {"number": "9.50"}, "to.country": "DE", "to": [], "long": None},
+        "missing": ["absent"],
         "unusual": [],
     }
     assert canary not in json.dumps(kept)

@@ -195,6 +195,7 @@ SHIFTS = mapping(
             authorization_server=TEXT,
             grant_type=TEXT,
             scope=TEXT,
+            tool=TEXT,
             before=TEXT,
             after=TEXT,
             gains=SWITCH,

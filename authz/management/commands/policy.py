@@ -197,7 +197,8 @@ class Command(BaseCommand):
         shifts = shifts_of(options, now, prune=options["prune"])
         for shift in shifts:
             verb = self.style.SUCCESS("gains") if shift.gains else self.style.ERROR("loses")
-            who = f"{shift.client_id} for {shift.subject or 'itself'}"
+            calling = f" calling {shift.tool}" if shift.tool else ""
+            who = f"{shift.client_id} for {shift.subject or 'itself'}{calling}"
             self.stdout.write(
                 f"{verb} {who} at {where(shift)} by {shift.grant_type}: {shift.scope}, {shift.before} → {shift.after}"
             )
@@ -210,8 +211,7 @@ class Command(BaseCommand):
         if problem := no_demand(given):
             raise CommandError(problem)
         new = compile([*simulation.current().values(), *given])
-        among = scope_of(options)
-        among = simulation.with_calls(among, new) if new.speaks_of_calls else among
+        among = simulation.with_calls(scope_of(options), new)
         broken = [shift for shift in simulation.shifts(decisions.cached_rules(), new, among, now) if not shift.gains]
         for shift in broken:
             who = f"{shift.client_id} for {shift.subject or 'itself'}"
@@ -263,9 +263,12 @@ class Command(BaseCommand):
     def _effect(self, new: RuleSet, days: int) -> None:
         effect = recorded_questions.impact(decisions.cached_rules(), new, days=days, now=datetime.now(UTC))
         for group in effect.groups:
-            who = f"{group.client_id} for {group.subject or 'itself'} at {group.resource or 'sign-in'}"
+            calling = f" calling {group.tool}" if group.tool else ""
+            who = f"{group.client_id} for {group.subject or 'itself'}{calling} at {group.resource or 'sign-in'}"
             self.stdout.write(f"{group.count} × {who}: {group.before} → {group.after}")
         self.stdout.write(f"{effect.changed} would have been answered otherwise. {effect.looked_at}")
+        if effect.left_unknown:
+            self.stdout.write(self.style.WARNING(f"! {effect.left_unknown}"))
 
     # --- History
 
