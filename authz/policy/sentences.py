@@ -62,7 +62,7 @@ def around_servers(rule: Rule) -> tuple[str, tuple[str, ...], str]:
         return f"{off}Applies to no one, since it names neither a user nor a group.", (), ""
     by = "" if "*" in rule.grant_types else f" by {grants_phrase(rule)}"
     who = clients_phrase(rule) if rule.for_machines else subjects_phrase(rule)
-    through = "for themselves" if rule.for_machines else f"through {clients_phrase(rule)}"
+    through = f"for {_themselves(rule)}" if rule.for_machines else f"through {clients_phrase(rule)}"
     said = f"{_may(rule, who)} {_what(rule)} at "
     # A name keeps the letters that it is compared by.
     before = f"{off}{said if _begins_with_a_name(rule) else said[0].upper() + said[1:]}"
@@ -226,6 +226,12 @@ def _list(items: Sequence[str], word: str) -> str:
     if len(items) == 1:
         return items[0]
     return f"{', '.join(items[:-1])} {word} {items[-1]}"
+
+
+def _themselves(rule: Rule) -> str:
+    """“any agent” and one agent's name are singular; “agents tagged finance” and several are not."""
+    is_one = len(rule.clients) == 1 and (rule.clients[0] == "*" or pattern_key(rule.clients[0]).startswith("id:"))
+    return "itself" if is_one or "*" in rule.clients else "themselves"
 
 
 def _begins_with_a_name(rule: Rule) -> bool:

@@ -10,10 +10,10 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 
 from authz.audit import headlines
-from authz.console.widgets import calls, display, reasons, sentences
+from authz.console.widgets import calls, display, names, reasons, sentences
 from authz.console.widgets.shown import shown
 from authz.console.widgets.toolbar import Tool, Toolbar, arranged
-from authz.models import AuditEvent, User
+from authz.models import AuditEvent, ProtectedResource, User
 from authz.policy import Rule
 
 register = template.Library()
@@ -22,6 +22,24 @@ register = template.Library()
 @register.filter
 def when(moment: datetime | None) -> SafeString | str:
     return display.when(moment)
+
+
+@register.simple_tag(takes_context=True)
+def server_name(context: template.Context, resource: ProtectedResource) -> SafeString:
+    """An MCP server by its name; with its identifier, where another one is called alike. One query a page."""
+    request = context.get("request")
+    shared = getattr(request, "shared_server_names", None)
+    if shared is None:
+        shared = names.shared_by_servers()
+        if request is not None:
+            request.shared_server_names = shared
+    if resource.name and resource.name not in shared:
+        return format_html("<bdi>{}</bdi>", resource.name)
+    if not resource.name:
+        return format_html('<bdi dir="ltr">{}</bdi>', resource.identifier)
+    return format_html(
+        '<bdi>{}</bdi> <code class="soft"><bdi dir="ltr">{}</bdi></code>', resource.name, resource.identifier
+    )
 
 
 @register.filter

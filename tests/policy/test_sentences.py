@@ -31,8 +31,8 @@ SENTENCES = [
         "Any signed-in person may get every scope at any server through any agent,"
         " but only once olga or an administrator has approved it.",
     ),
-    (allow(groups=None), "Any agent may get every scope at any server for themselves."),
-    (deny(groups=None), "No agent may get any scope at any server for themselves."),
+    (allow(groups=None), "Any agent may get every scope at any server for itself."),
+    (deny(groups=None), "No agent may get any scope at any server for itself."),
     (allow(enabled=False), "(Switched off.) Any signed-in person may get every scope at any server through any agent."),
     (
         allow("mcp:read", groups=["engineering"], resources=[NOTES], max_lifetime=600),
@@ -51,7 +51,7 @@ SENTENCES = [
     (deny(users=["bob"]), "bob may not get any scope at any server through any agent."),
     (
         allow(clients=["nightly-report"], groups=None, grant_types=["client_credentials"]),
-        "nightly-report may get every scope at any server for themselves by client credentials.",
+        "nightly-report may get every scope at any server for itself by client credentials.",
     ),
     (
         allow(

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from authz.authorizations import ending
 from authz.console.model_admin import person
+from authz.console.widgets import names
 from authz.models import AuditEvent, Authorization, Client, ProtectedResource, Scope
 from authz.models.protected_resource import owned_by
 from authz.tokens.authorization_codes import UNTICKED
@@ -85,7 +86,8 @@ def end_agent(request: HttpRequest, pk: int) -> HttpResponse:
         server = get_object_or_404(ProtectedResource, identifier=identifier)
         mine["resource"] = server
     if request.method == "POST":
-        where = f" at {server.name or server.identifier}" if server else ""
+        called = names.of_servers([server.identifier]) if server else {}
+        where = f" at {called.get(server.identifier, server.identifier)}" if server else ""
         gone = f"“{client.name or client.client_id}” no longer acts for you{where}."
         ended = ending.end_own(client, person(request), server, reason="ended_by_person", now=datetime.now(UTC))
         messages.success(request, gone if ended else "It had ended already.")

@@ -17,6 +17,7 @@ from authz.approvals.access_requests import LONGEST_TEXT
 from authz.console.model_admin import person
 from authz.console.rules.simulator import REASONS
 from authz.console.site import console
+from authz.console.widgets.servers import OwnServerField
 from authz.database import configuration_cache
 from authz.decisions import preflight
 from authz.models import Client, ProtectedResource
@@ -32,7 +33,7 @@ FOR = (("agent", "For itself"), ("me", "For me"))
 
 
 class AskForm(forms.Form):
-    resource = forms.ModelChoiceField(
+    resource = OwnServerField(
         ProtectedResource.objects.none(), to_field_name="identifier", label="MCP server", empty_label=None
     )
     scopes = forms.CharField(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -17,7 +17,7 @@ from authz.console.navigation import Place
 from authz.console.site import console
 from authz.console.widgets.display import chip, code, foreign, when
 from authz.console.widgets.toolbar import Tool
-from authz.models import Authorization
+from authz.models import Authorization, ProtectedResource
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -52,10 +52,16 @@ class AuthorizationAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     readonly_fields = fields
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Authorization]:
+        # Servers that are called alike are told apart by their identifiers, without a query for each row.
+        alike = ProtectedResource.all_objects.filter(name=OuterRef("resource__name")).exclude(pk=OuterRef("resource"))
+        found: QuerySet[Authorization] = super().get_queryset(request).annotate(is_called_alike=Exists(alike))
+        return found
+
     @admin.display(description="agent at MCP server", ordering="client__name")
     def what(self, row: Authorization) -> SafeString:
         return foreign(
-            row.client.name or row.client.client_id, sub=f"at {row.resource.name}" if row.resource else "sign-in only"
+            row.client.name or row.client.client_id, sub=f"at {_called(row)}" if row.resource else "sign-in only"
         )
 
     @admin.display(description="for", ordering="user__username")
@@ -74,7 +80,7 @@ class AuthorizationAdmin(ReadOnlyAdmin):
     def server(self, row: Authorization) -> SafeString | str:
         if row.resource is None:
             return "none: it signs people in only"
-        return _linked("authz_protectedresource", row.resource.pk, row.resource.name)
+        return _linked("authz_protectedresource", row.resource.pk, _called(row))
 
     @admin.display(description="refresh tokens end")
     def ends(self, row: Authorization) -> SafeString | str:
@@ -120,6 +126,13 @@ class AuthorizationAdmin(ReadOnlyAdmin):
 
     def cut_off_as(self, obj: Authorization) -> tuple[str, str] | None:
         return ("authorization", str(obj.pk)) if obj.revoked is None else None
+
+
+def _called(row: Authorization) -> str:
+    resource = row.resource
+    if resource is None:
+        return ""
+    return f"{resource.name} ({resource.identifier})" if getattr(row, "is_called_alike", False) else str(resource)
 
 
 def _linked(model: str, pk: int, name: str) -> SafeString:

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from authz.client_auth.credentials import new_client_id
 from authz.console.agents.form import AgentForm
 from authz.console.widgets.fields import PersonField
+from authz.console.widgets.servers import OwnServerField
 from authz.models import Client, ProtectedResource, User
 
 
@@ -25,7 +26,7 @@ class AddForm(AgentForm):
     owner = PersonField(
         required=False, help_text="The user name of the person who answers for it. Owners can't approve."
     )
-    server = forms.ModelChoiceField(
+    server = OwnServerField(
         ProtectedResource.objects.none(),
         required=False,
         to_field_name="identifier",

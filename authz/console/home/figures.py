@@ -14,6 +14,7 @@ from authz.audit import counts
 from authz.audit.counts import Dimension
 from authz.console.widgets import charts, names
 from authz.console.widgets.display import grant_colour
+from authz.console.widgets.tasks import many
 from authz.models import Authorization, Client
 
 
@@ -65,20 +66,30 @@ def _totals(
     counted: counts.Figures, chart: charts.Chart, since: Mapping[str, str], now: datetime
 ) -> list[dict[str, Any]]:
     refused = sum(sum(by_slot.values()) for by_slot in counted.by_slot(Dimension.REASON).values())
+    issued = sum(bar.total for bar in chart.bars)
     live = Authorization.objects.filter(revoked=None).filter(Q(expires=None) | Q(expires__gt=now))
     n_live = live[: MAX_COUNTED + 1].count()
     agents = Client.objects.filter(status=Client.Status.APPROVED).count()
     return [
-        {"n": sum(bar.total for bar in chart.bars), "name": "tokens issued", "url": _events(**ISSUED, **since)},
-        {"n": refused, "name": "requests refused", "url": _events(outcome="refused", **since), "tone": "refused"},
+        {
+            "n": issued,
+            "name": many(issued, "token issued", "tokens issued"),
+            "url": _events(**ISSUED, **since),
+        },
+        {
+            "n": refused,
+            "name": many(refused, "request refused", "requests refused"),
+            "url": _events(outcome="refused", **since),
+            "tone": "refused",
+        },
         {
             "n": f"{n_live:,}" if n_live <= MAX_COUNTED else f"{MAX_COUNTED:,}+",
-            "name": "live authorizations",
+            "name": many(n_live, "live authorization", "live authorizations"),
             "url": f"{reverse('admin:authz_authorization_changelist')}?state=live",
         },
         {
             "n": agents,
-            "name": "approved agents",
+            "name": many(agents, "approved agent", "approved agents"),
             "url": f"{reverse('admin:authz_client_changelist')}?status__exact=approved",
         },
     ]

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
+from django.db.models import Count
+
 from authz.models import Client, ProtectedResource, User
 
 # The names of so many MCP servers are read where all are wanted; others are shown by their identifiers.
@@ -22,6 +24,12 @@ def of_servers(identifiers: Iterable[str]) -> dict[str, str]:
     alike = ProtectedResource.all_objects.filter(identifier__in=wanted).values("name")
     known = told_apart(ProtectedResource.all_objects.filter(name__in=alike).values_list("identifier", "name"))
     return {identifier: known[identifier] for identifier in wanted & known.keys()}
+
+
+def shared_by_servers() -> set[str]:
+    """The names that more than one MCP server has."""
+    often = ProtectedResource.objects.exclude(name="").order_by().values("name").annotate(n=Count("pk"))
+    return set(often.filter(n__gt=1).values_list("name", flat=True))
 
 
 def of_most_servers() -> dict[str, str]:

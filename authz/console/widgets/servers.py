@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from django import forms
 from django.db.models import QuerySet
 
 from authz import registry
-from authz.console.widgets.names import told_apart
+from authz.console.widgets.names import shared_by_servers, told_apart
 from authz.database import configuration_cache
 from authz.models import ProtectedResource
 from authz.policy import Server
@@ -24,6 +25,15 @@ class Offered:
     name: str = ""
     behind: str = ""
     scopes: tuple[str, ...] = ()
+
+
+class OwnServerField(forms.ModelChoiceField):  # type: ignore[type-arg]  # it takes none at runtime
+    """One of our own; those that are called alike with their identifiers beside the name."""
+
+    def label_from_instance(self, obj: ProtectedResource) -> str:
+        if not hasattr(self, "_shared"):
+            self._shared = shared_by_servers()
+        return f"{obj.name} ({obj.identifier})" if obj.name in self._shared else str(obj)
 
 
 def offered(own: QuerySet[ProtectedResource]) -> list[Offered]:

@@ -48,7 +48,8 @@ def _directory() -> Iterator[Finding]:
         yield Finding(
             ERROR,
             "audit",
-            f"{len(missing)} archives are not in {folder}, such as {missing[0]}.",
+            f"{'1 archive is' if len(missing) == 1 else f'{len(missing)} archives are'} not in {folder},"
+            f" such as {missing[0]}.",
             "Bring them back, or name the directory that they are in (GATEHOUSE_AUDIT_DIRECTORY). Until then the events"
             " in them cannot be proved, and no more are removed from the database.",
         )

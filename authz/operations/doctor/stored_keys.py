@@ -55,13 +55,15 @@ def stored_secrets() -> Iterator[Finding]:
         yield Finding(
             ERROR,
             "secrets",
-            f"None of our secret keys opens {len(names)} stored secrets: {', '.join(names[:5])}.",
+            f"None of our secret keys opens"
+            f" {'1 stored secret' if len(names) == 1 else f'{len(names)} stored secrets'}: {', '.join(names[:5])}.",
             "Give the key that they were encrypted under in GATEHOUSE_SECRET_KEY_FALLBACKS.",
         )
     if settings.SECRET_KEY_FALLBACKS and (left := reencryption.left()):
         yield Finding(
             WARNING,
             "secrets",
-            f"{left} stored secrets are still under another key than the current one.",
+            f"{left} stored {'secret is' if left == 1 else 'secrets are'} still under another key than the current"
+            " one.",
             "When all nodes have the new key: `manage.py keys reencrypt`.",
         )
