@@ -223,7 +223,7 @@ def test_the_command_replays_a_token_and_a_time(gatehouse: World, tmp_path: Any)
     assert "ALLOW: narrowed" in said
     assert "the agent, the person and the groups are today's" in said
     assert policy("explain", *asked).startswith("DENY")
-    with pytest.raises(CommandError, match="not an access token"):
+    with pytest.raises(CommandError, match="holds no access token"):
         policy("replay", "--token", __file__)
 
 
