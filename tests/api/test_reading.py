@@ -33,6 +33,13 @@ def test_an_ask_is_explained_rule_by_rule(dana: Caller) -> None:
     assert missed["Engineers use agents on Notes"] == ["subject"]
 
 
+def test_an_unusual_call_is_explained(dana: Caller) -> None:
+    asked = f"policy/explain?client_id=desktop-app&username=bob&resource={NOTES}&scope=mcp:read"
+    assert dana.get(f"{asked}&tool=erase&unusual=first_use")["effect"] == "allow"
+    assert dana("GET", f"{asked}&tool=erase&unusual=second_use").status_code == 422
+    assert dana("GET", f"{asked}&unusual=first_use").status_code == 422
+
+
 @pytest.mark.parametrize(
     "query",
     ["", "client_id=nobody", f"client_id=desktop-app&username=nobody&resource={NOTES}", "client_id=desktop-app",
