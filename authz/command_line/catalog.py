@@ -130,6 +130,12 @@ def overview(program: str) -> str:
     return "\n".join(lines) + "\n" + _FOOT.format(program=program)
 
 
+def example(program: str, name: str) -> str:
+    """The first of a command's examples; "" for one that is not ours."""
+    entry = entries().get(name)
+    return f"{program} {entry.examples[0]}" if entry is not None and entry.examples else ""
+
+
 def examples(program: str, name: str) -> str:
     """What stands below a command's options; "" for one that is not ours."""
     entry = entries().get(name)

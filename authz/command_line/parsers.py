@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from authz.command_line import catalog
+from authz.command_line import catalog, wrong_calls
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -32,6 +32,7 @@ def with_examples(create: Callable[..., "CommandParser"], program: str, name: st
     for action in parser._actions:
         if not HIDDEN.isdisjoint(action.option_strings):
             action.help = SUPPRESS
+    wrong_calls.explain(parser, catalog.example(Path(program).name, name), HIDDEN)
     return parser
 
 
@@ -53,4 +54,5 @@ def starting(program: str, name: str) -> ArgumentParser:
     if name == "serve":
         parser.add_argument("--host", dest="HOST", action=_Set, metavar="HOST", help="127.0.0.1 (the setting HOST)")
         parser.add_argument("--workers", dest="WORKERS", action=_Set, metavar="N", help="2 (the setting WORKERS)")
+    wrong_calls.explain(parser, catalog.example(program, name), HIDDEN)
     return parser

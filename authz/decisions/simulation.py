@@ -20,7 +20,7 @@ from authz import registry, resources
 from authz.models import Client, ProtectedResource, Rule, User
 from authz.models.client import JWT_BEARER, host_of, kind_of, state_of
 from authz.models.protected_resource import asks_before_calls
-from authz.policy import Agent, ClientKind, ClientStatus, Person, RuleSet, Server, ToolCall, reach
+from authz.policy import Agent, ClientKind, ClientStatus, Person, RuleSet, Server, ToolCall, near_miss, reach
 from authz.policy import Rule as PolicyRule
 
 
@@ -77,8 +77,19 @@ def cast(*, client_id: str = "", username: str = "", resource: str = "") -> Cast
     # For an empty selection every question would be answered by "nothing", a misspelt one too.
     for name, rows in ((client_id, found.agents), (username, found.persons), (resource, found.servers)):
         if name and not rows:
-            raise Unknown(f"There is no {name!r}, or it is switched off.")
+            raise Unknown(f"There is no {name!r}, or it is switched off.{_meant(name)}")
     return found
+
+
+def _meant(name: str) -> str:
+    """The agent, person or server that was probably meant."""
+    most = near_miss.MAXIMUM_COMPARED
+    servers = ProtectedResource.objects.filter(is_active=True).values_list("identifier", flat=True)[:most]
+    if address := near_miss.nearest_address(name, list(servers)):
+        return near_miss.did_you_mean(address)
+    agents = Client.objects.values_list("client_id", flat=True)[:most]
+    persons = User.objects.filter(is_active=True).values_list("username", flat=True)[:most]
+    return near_miss.did_you_mean(near_miss.nearest(name, [*agents, *persons]))
 
 
 def servers(resource: str, acting: Sequence[Agent]) -> list[Server]:

@@ -4,6 +4,7 @@ import getpass
 
 from django.core.management.base import CommandError
 
+from authz.management import lookups
 from authz.models import User
 
 
@@ -19,5 +20,6 @@ def administrator(username: str) -> User:
     """The administrator in whose name a command decides. Raises `CommandError`."""
     person = User.objects.filter(username=username, is_active=True, role=User.Role.ADMINISTRATOR).first()
     if person is None:
+        lookups.person(username)
         raise CommandError(f"{username!r} is not an administrator.")
     return person

@@ -14,12 +14,14 @@ from authz.configuration.document import Path as DocumentPath
 from authz.configuration.sections import Section
 from authz.configuration.validation import Mistakes, validated
 from authz.decisions import made_up_calls, past_decisions, simulation
+from authz.management import lookups
 from authz.management.configuration_files import read_file, refusal, shown_name
-from authz.models import AuditEvent, Client, ProtectedResource, RuleChange, User
+from authz.models import AuditEvent, RuleChange
 from authz.policy import (
     AccessQuestion,
     Rule,
     compile,
+    near_miss,
 )
 from authz.policy.value_kinds import not_this
 from authz.protocol import jwts
@@ -48,9 +50,11 @@ def event_of(options: dict[str, Any]) -> AuditEvent:
         return past_decisions.event_of_token(options["jti"])
     if options["request"]:
         return past_decisions.event_of_request(options["request"])
-    event = AuditEvent.objects.filter(pk=options["event"] or 0).first()
-    if event is None:
+    if options["event"] is None:
         raise CommandError("Name an event of the audit, a request, a token, or a time.")
+    event = AuditEvent.objects.filter(pk=options["event"]).first()
+    if event is None:
+        raise CommandError(f"There is no event {options['event']} in the audit.")
     return event
 
 
@@ -90,30 +94,32 @@ def rule_ids(name: str) -> list[int]:
     """The ids of all rules that ever had this name. Raises `CommandError`."""
     found = list(RuleChange.objects.filter(name=name).order_by("rule").values_list("rule", flat=True).distinct())
     if not found:
-        raise CommandError(f"No rule was ever called {name!r}.")
+        names = list(RuleChange.objects.order_by("-id").values_list("name", flat=True)[: near_miss.MAXIMUM_COMPARED])
+        near = near_miss.did_you_mean(near_miss.nearest(name, names))
+        raise CommandError(f"No rule was ever called {name!r}.{near}")
     return found
 
 
 def query_of(options: dict[str, Any], now: float) -> AccessQuestion:
     """The question that the options ask. Raises `CommandError` for a name that is not known."""
-    client = Client.objects.select_related("owner").filter(client_id=options["client"]).first()
-    if client is None:
-        raise CommandError(f"No agent has the client_id {options['client']!r}.")
-    user = User.objects.filter(username=options["user"]).first() if options["user"] else None
-    if options["user"] and user is None:
-        raise CommandError(f"There is no person {options['user']!r}.")
-    resource = ProtectedResource.objects.prefetch_related("scopes").filter(identifier=options["resource"]).first()
-    if resource is None:
-        raise CommandError(f"No MCP server has the identifier {options['resource']!r}.")
+    username, given_type, tool = options["user"], options["grant_type"], options.get("tool") or ""
+    client, user, resource, grant_type, address, _ = lookups.all_of(
+        lambda: lookups.agent(options["client"]),
+        lambda: lookups.person(username, active=False) if username else None,
+        lambda: lookups.server(options["resource"]),
+        lambda: lookups.grant_type(given_type or ("authorization_code" if username else "client_credentials")),
+        lambda: lookups.address(options["address"]),
+        lambda: lookups.tool(tool),
+    )
     question = decisions.access_question(
         client=client,
         sign_in=signed_in_now(user, now),
-        grant_type=options["grant_type"] or ("authorization_code" if user else "client_credentials"),
+        grant_type=grant_type,
         resource=resource,
-        scopes=options["scopes"] or [scope.name for scope in resource.scopes.all()],
-        address=options["address"],
+        scopes=lookups.scopes(options["scopes"] or [], resource) or [scope.name for scope in resource.scopes.all()],
+        address=address,
     )
-    tool, given = options.get("tool") or "", options.get("arguments")
+    given = options.get("arguments")
     try:
         arguments = made_up_calls.read_arguments(given or "", tool) if not isinstance(given, dict) else given
         unusual = made_up_calls.read_unusual(options.get("unusual") or "", tool)

@@ -44,9 +44,29 @@ WRONG = {
     "no assertion": ("xaa explain nothing", 1, "'nothing' is neither an assertion nor a file that holds one.\n"),
     "an export of nothing": ("convert keycloak -", 1, "Standard input is not JSON.\n"),
     "an unknown word": (
-        "keys rotate RS512", 2, "argument alg: invalid choice: 'RS512' (choose from RS256, ES256, EdDSA)\n"
+        "keys rotate RS512", 2,
+        "argument alg: invalid choice: 'RS512' (choose from RS256, ES256, EdDSA); did you mean RS256?\n",
     ),
-    "an unknown option": ("keys list --jsno", 2, "unrecognized arguments: --jsno\n"),
+    "an unknown option": ("keys list --jsno", 2, "unrecognized arguments: --jsno; did you mean --json?\n"),
+    "an unknown option of a start": (
+        "serve --prot 8080", 2, "unrecognized arguments: --prot 8080; did you mean --port?\n"
+    ),
+    "a misspelt action": (
+        "keys lst", 2,
+        "argument action: invalid choice: 'lst' (choose from list, ensure, rotate, retire, reencrypt); did you"
+        " mean list?\n",
+    ),
+    "an export without its server": (
+        "convert realm.json", 2,
+        "argument server: invalid choice: 'realm.json' (choose from keycloak, oauth-toolkit); for example: manage.py"
+        " convert keycloak realm.json > organisation.yaml\n",
+    ),
+    "a number that is negative": (
+        "policy history --limit -1", 2, "argument --limit: must be a whole number, 1 at least, not '-1'\n"
+    ),
+    "an issuer that is none": (
+        "xaa inspect abc", 1, "'abc' must be an https URL, such as https://acme.okta.com.\n"
+    ),
     "a missing one": ("api_key Job --owner bob", 2, "the following arguments are required: --scopes\n"),
 }  # fmt: skip
 
@@ -72,5 +92,5 @@ def test_a_wrong_call_is_one_sentence(
     errors = done.stderr
     if code == 2 and "usage: " in errors:
         # The command's usage comes first.
-        errors = errors.rpartition(": error: ")[2].replace("'RS256', 'ES256', 'EdDSA'", "RS256, ES256, EdDSA")
+        errors = errors.rpartition(": error: ")[2].replace("', '", ", ").replace("from '", "from ").replace("')", ")")
     assert (done.returncode, errors) == (code, said)

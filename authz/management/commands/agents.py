@@ -12,10 +12,11 @@ from django.core.management.base import BaseCommand, CommandError
 from authz.approvals import agent_lifecycle
 from authz.approvals.agent_lifecycle import Terms
 from authz.configuration.agent_items import agent_as_item
+from authz.management import lookups
 from authz.management.as_json import as_json
 from authz.management.policy_words import counted
 from authz.models import Client, User
-from authz.policy import RuleError, near_miss
+from authz.policy import RuleError
 from authz.policy.parsing import parse_time
 from authz.protocol.display_names import UNSEEN, has_unseen
 
@@ -37,9 +38,9 @@ class Command(BaseCommand):
             "--status", choices=Status.values, help="Such as pending: agents that wait for an approval."
         )
         unused = actions.add_parser("unused", help="Approved agents that got no token for some days.")
-        unused.add_argument("--days", type=int, default=90)
+        unused.add_argument("--days", type=lookups.whole(1), default=90)
         ending = actions.add_parser("ending", help="Those whose approval ends within some days, or has ended.")
-        ending.add_argument("--days", type=int, default=agent_lifecycle.SOON.days)
+        ending.add_argument("--days", type=lookups.whole(1), default=agent_lifecycle.SOON.days)
         ownerless = actions.add_parser("ownerless", help="Agents without an active owner.")
         approving = actions.add_parser("approve", help="Approve one, or renew its approval.")
         approving.add_argument("--owner", help="The owner's user name. Left out: unchanged.")
@@ -60,7 +61,7 @@ class Command(BaseCommand):
         now = datetime.now(UTC)
         match options["action"]:
             case "show":
-                self._show(_client(options["client_id"]), options, now)
+                self._show(lookups.agent(options["client_id"]), options, now)
             case "list":
                 rows = Client.objects.select_related("owner", "approved_by").order_by("client_id")
                 self._list(rows.filter(status=options["status"]) if options["status"] else rows, options, now)
@@ -72,7 +73,7 @@ class Command(BaseCommand):
             case "ownerless":
                 self._list(agent_lifecycle.ownerless(), options, now)
             case action:
-                self._decide(_client(options["client_id"]), MOVES[action], options, now)
+                self._decide(lookups.agent(options["client_id"]), MOVES[action], options, now)
 
     def _show(self, client: Client, options: dict[str, Any], now: datetime) -> None:
         environment = options["environment"]
@@ -91,7 +92,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{counted(len(found), 'agent')}.")
 
     def _decide(self, client: Client, to: str, options: dict[str, Any], now: datetime) -> None:
-        by = _person(options["by"])
+        by = lookups.person(options["by"])
         if by.role not in (User.Role.ADMINISTRATOR, User.Role.APPROVER):
             raise CommandError("Only administrators and approvers decide about agents.")
         try:
@@ -99,7 +100,7 @@ class Command(BaseCommand):
                 raise CommandError(f"From {client.status} it cannot become {to}, or it was changed meanwhile.")
         except PermissionDenied as problem:
             raise CommandError(str(problem)) from None
-        self.stdout.write(self.style.SUCCESS(_line(_client(client.client_id), now)))
+        self.stdout.write(self.style.SUCCESS(_line(lookups.agent(client.client_id), now)))
 
 
 def _terms(options: dict[str, Any]) -> Terms:
@@ -110,30 +111,10 @@ def _terms(options: dict[str, Any]) -> Terms:
     if has_unseen(options.get("environment") or ""):
         raise CommandError(f"--environment {UNSEEN}.")
     return Terms(
-        owner=_person(options["owner"]) if options.get("owner") else None,
+        owner=lookups.person(options["owner"]) if options.get("owner") else None,
         environment=options.get("environment"),
         until=None if until is None else datetime.fromtimestamp(until, UTC),
     )
-
-
-def _client(client_id: str) -> Client:
-    found = Client.objects.select_related("owner", "approved_by").filter(client_id=client_id).first()
-    if found is None:
-        near = near_miss.nearest(client_id, _first(Client.objects.values_list("client_id", flat=True)))
-        raise CommandError(f"No agent has the client_id {client_id!r}.{near_miss.did_you_mean(near)}")
-    return found
-
-
-def _person(username: str) -> User:
-    found = User.objects.filter(username=username, is_active=True).first()
-    if found is None:
-        near = near_miss.nearest(username, _first(User.objects.values_list("username", flat=True)))
-        raise CommandError(f"There is no person {username!r}.{near_miss.did_you_mean(near)}")
-    return found
-
-
-def _first(names: Any) -> list[str]:
-    return list(names[: near_miss.MAXIMUM_COMPARED])
 
 
 def _line(client: Client, now: datetime) -> str:

@@ -10,9 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 from authz.approvals import agent_lifecycle
 from authz.configuration import By
 from authz.configuration.api_resource import SCOPES
-from authz.management import api_keys
+from authz.management import api_keys, lookups
 from authz.management.operators import operator
-from authz.models import User
 from authz.policy import RuleError
 from authz.policy.parsing import parse_time
 
@@ -28,9 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the client_id and the secret as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        owner = User.objects.filter(username=options["owner"], is_active=True).first()
-        if owner is None:
-            raise CommandError(f"There is no person {options['owner']!r}.")
+        owner = lookups.person(options["owner"])
         try:
             until = _until(options["until"])
             made = api_keys.make(options["name"], options["scopes"], owner=owner, until=until, by=By(operator()))

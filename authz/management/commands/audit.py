@@ -17,6 +17,7 @@ from authz.evidence.notes import NoteError, Verifier, read_notes
 from authz.evidence.status import MAX_EVENTS, waiting
 from authz.evidence.verify import Report, verify
 from authz.management.configuration_files import read_file
+from authz.management.lookups import whole
 from authz.management.operators import operator
 from authz.management.policy_words import counted
 
@@ -36,7 +37,7 @@ class Command(BaseCommand):
         check.add_argument("--json", action="store_true", help="print the verdict as JSON, for programs")
         actions.add_parser("seal", help="seal now what waits for its seal, as the server does every few seconds")
         proof = actions.add_parser("proof", help="the proof that one event is in the audit, as JSON")
-        proof.add_argument("event", type=int)
+        proof.add_argument("event", type=whole(1))
         proof.add_argument("--checkpoint", type=Path, help="prove it against this one")
         consistency = actions.add_parser("consistency", help="the proof that a checkpoint continues another, as JSON")
         consistency.add_argument("old", type=Path)

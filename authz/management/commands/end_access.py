@@ -1,12 +1,20 @@
 """`manage.py end_access`: end all access of an agent, a person and so on. It also works when the console is down."""
 
 from argparse import ArgumentParser
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from authz.authorizations import cut_off
+from authz.management import lookups
+
+_NAMED: Mapping[str, Callable[[str], object]] = {
+    "client": lookups.agent,
+    "person": lookups.person,
+    "resource": lookups.server,
+}
 
 
 class Command(BaseCommand):
@@ -34,7 +42,11 @@ class Command(BaseCommand):
                 told = ", ".join(f"{name} {value}" for name, value in cut_off.in_short(after).items())
                 self.stdout.write(self.style.SUCCESS(f"Access can be requested again: {told}. {cut_off.GONE_FOR_GOOD}"))
                 return
-        except (cut_off.NothingToCut, cut_off.NothingToUndo) as problem:
+        except cut_off.NothingToCut as problem:
+            if kind in _NAMED:
+                _NAMED[kind](identifier)  # says the name that was probably meant
+            raise CommandError(str(problem)) from None
+        except cut_off.NothingToUndo as problem:
             raise CommandError(str(problem)) from None
         if options["preview"]:
             self._tell(cut_off.preview(found, now))

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from authz.management import lookups
 from authz.management.operators import administrator
-from authz.models import User
 from authz.sign_in import invitations
 
 
@@ -21,9 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         by = administrator(options["by"])
-        user = User.objects.filter(username=options["username"]).first()
-        if user is None:
-            raise CommandError(f"There is no person {options['username']!r}.")
+        user = lookups.person(options["username"], active=False)
         if options["mail"] and not invitations.mail_reaches(user):
             raise CommandError("There is no mail server (EMAIL_URL), or the person has no address.")
         try:

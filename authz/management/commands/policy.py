@@ -14,6 +14,7 @@ from authz.decisions import past_decisions, recorded_questions, rule_check, rule
 from authz.decisions.simulation import Level
 from authz.management import policy_expectations, policy_json
 from authz.management.as_json import as_json
+from authz.management.lookups import whole
 from authz.management.operators import administrator
 from authz.management.policy_input import (
     event_of,
@@ -53,7 +54,7 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", required=True)
         explaining = actions.add_parser("explain", help="Why one request is answered as it is.")
         replaying = actions.add_parser("replay", help="Why a token was issued or a request refused, then.")
-        replaying.add_argument("--event", type=int, help="The id of an event of the audit.")
+        replaying.add_argument("--event", type=whole(1), help="The id of an event of the audit.")
         replaying.add_argument("--request", help="The reference of an answer: on an error page, in error_uri, in logs.")
         replaying.add_argument("--jti", help="The jti of an access token (--jti=…, should it begin with a dash).")
         replaying.add_argument("--token", help="A file with an access token (- for standard input).")
@@ -91,17 +92,17 @@ class Command(BaseCommand):
         testing.add_argument("--prune", action="store_true", help="With --rules: as if its rules were all there are.")
         testing.add_argument("--json", action="store_true", help="As JSON, for programs.")
         differing = actions.add_parser("diff", help="Which rules a file adds, changes and removes, as sentences.")
-        differing.add_argument("--days", type=int, default=0, help="And what it would have changed over so many days.")
+        differing.add_argument("--days", type=whole(0), default=0, help="And what it changes of so many days.")
         for reading in (simulating, complying, differing):
             reading.add_argument("file", help="A YAML file with `rules:`, or - for standard input.")
             if reading is not complying:
                 reading.add_argument("--prune", action="store_true", help="As if its rules were all there are.")
         remembering = actions.add_parser("history", help="Who changed which rule, and when; the newest first.")
-        remembering.add_argument("--limit", type=int, default=20)
+        remembering.add_argument("--limit", type=whole(1), default=20)
         for for_programs in (explaining, replaying, reached, simulating, differing, remembering):
             for_programs.add_argument("--json", action="store_true", help="As the API answers it, for programs.")
         restoring = actions.add_parser("restore", help="Make the rules be what they were in a version.")
-        restoring.add_argument("version", type=int)
+        restoring.add_argument("version", type=whole(1))
         restoring.add_argument("--by", required=True, help="The user name of the administrator who does it.")
         restoring.add_argument("--dry-run", action="store_true", help="Say what would change, and change nothing.")
         for of_one in (remembering, restoring):

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from authz.approvals import access_requests, voting
 from authz.approvals.request_items import request_as_item
 from authz.approvals.voting import DURATIONS, NotDecided
+from authz.management import lookups
 from authz.management.as_json import as_json
 from authz.management.policy_words import counted
 from authz.models import AccessRequest, User
@@ -47,9 +48,7 @@ class Command(BaseCommand):
             else:
                 self._list(now)
             return
-        found, by = _request(options["id"]), User.objects.filter(username=options["by"]).first()
-        if by is None:
-            raise CommandError(f"There is no person {options['by']!r}.")
+        found, by = lookups.all_of(lambda: _request(options["id"]), lambda: lookups.person(options["by"], active=False))
         try:
             if options["action"] == "end":
                 decided = _ended(found, by, now)

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from rest_framework.serializers import ValidationError
 
 from authz.database import configuration_cache
+from authz.management import lookups
 from authz.management.configuration_files import read_file
+from xaa.configuration.trusted_issuers import check_issuer
 from xaa.explain import explain
 from xaa.inspection import inspect
 
@@ -39,6 +42,10 @@ class Command(BaseCommand):
         (self._inspect if options["action"] == "inspect" else self._explain)(options)
 
     def _inspect(self, options: dict[str, Any]) -> None:
+        try:
+            check_issuer(options["issuer"])
+        except ValidationError as error:
+            raise CommandError(f"{options['issuer'][:200]!r} {_first(error)}, such as https://acme.okta.com.") from None
         found = inspect(options["issuer"])
         if options["json"]:
             self.stdout.write(json.dumps(asdict(found), indent=2))
@@ -48,10 +55,14 @@ class Command(BaseCommand):
             raise CommandError("People could not sign in by it.")
 
     def _explain(self, options: dict[str, Any]) -> None:
-        assertion, named = (
-            _read(options["assertion"]),
-            {"client_id": options["client"], "resource": options["resource"]},
+        client, resource = options["client"], options["resource"]
+        assertion, _, _ = lookups.all_of(
+            lambda: _read(options["assertion"]),
+            # A client that is named by its URL may be new here.
+            lambda: client and not client.startswith("https://") and lookups.agent(client),
+            lambda: resource and lookups.server(resource, may_be_unknown=True),
         )
+        named = {"client_id": client, "resource": resource}
         findings = list(explain(assertion, now=time.time(), **named))
         wrong = [finding for finding in findings if not finding.passed]
         if options["json"]:
@@ -64,6 +75,10 @@ class Command(BaseCommand):
             raise CommandError(f"It would be refused: {wrong[0].check}: {wrong[0].note}")
         if not options["json"]:
             self.stdout.write("It would be accepted.")
+
+
+def _first(error: ValidationError) -> str:
+    return str(error.detail[0] if isinstance(error.detail, list) else error.detail)
 
 
 def _read(argument: str) -> str:
