@@ -8,7 +8,6 @@ environment.
 import os
 import re
 from contextlib import suppress
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -19,15 +18,22 @@ from django.core.exceptions import ImproperlyConfigured
 from authz.django_settings import *  # noqa: F403  all of them are settings
 from authz.django_settings import BASE_DIR, IS_INSTALLED, TOOLKIT
 from authz.environment_readers import (
+    Problems,
     env_choice,
+    env_file,
+    env_folder,
     env_list,
     env_number,
+    env_pairs,
     env_port,
     env_rates,
     env_secret,
+    env_sender,
     env_share,
     env_switch,
+    env_url,
     nearest,
+    network,
 )
 from authz.operations import key_file, logs
 from authz.protocol import allowed_hosts, issuers
@@ -68,27 +74,21 @@ _PLAIN_HTTP_HOST = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(
 
 def plain_http_host(item: str) -> str:
     """A host, or host:port. No patterns: each host without TLS is named. Raises `ImproperlyConfigured`."""
-    if not _PLAIN_HTTP_HOST.fullmatch(item.lower()):
-        raise ImproperlyConfigured(f"GATEHOUSE_PLAIN_HTTP_RESOURCES takes hosts and host:port pairs, not {item!r}")
-    return item.lower()
-
-
-def network(item: str) -> str:
-    """An address or a network in canonical form. Raises `ImproperlyConfigured`."""
-    try:
-        return str(ip_network(item))
-    except ValueError:
+    port = item.rpartition("]")[2].partition(":")[2]
+    if not _PLAIN_HTTP_HOST.fullmatch(item.lower()) or int(port or 1) > 65535:
         raise ImproperlyConfigured(
-            f"GATEHOUSE_TRUSTED_PROXIES takes addresses and networks, such as 10.0.0.5 or 10.0.0.0/24, not {item!r}"
-        ) from None
+            f"GATEHOUSE_PLAIN_HTTP_RESOURCES takes hosts and host:port pairs, such as mcp:9100, not {item!r}"
+        )
+    return item.lower()
 
 
 def proxy_header() -> str:
     """The name of the proxies' header in lower case. Raises `ImproperlyConfigured`."""
-    value = (os.environ.get("GATEHOUSE_PROXY_HEADER") or "x-forwarded-for").lower()
-    if value not in {"x-forwarded-for", "forwarded"}:
-        raise ImproperlyConfigured(f"GATEHOUSE_PROXY_HEADER is X-Forwarded-For or Forwarded, not {value!r}")
-    return value
+    value, known = os.environ.get("GATEHOUSE_PROXY_HEADER") or "X-Forwarded-For", ("X-Forwarded-For", "Forwarded")
+    if value.lower() not in {name.lower() for name in known}:
+        hint = nearest(value, known)
+        raise ImproperlyConfigured(f"GATEHOUSE_PROXY_HEADER must be {' or '.join(known)}, not {value!r}{hint}")
+    return value.lower()
 
 
 def secret_key() -> str:
@@ -108,19 +108,23 @@ def secret_key() -> str:
 
 def database(url: str) -> dict[str, Any]:
     """DATABASE_URL as Django's settings. Raises `ImproperlyConfigured`, without the URL, which may hold a password."""
-    scheme = url.partition(":")[0] if "://" in url else ""
-    if scheme not in DATABASE_SCHEMES:
+    scheme, _, rest = url.partition("://") if "://" in url else ("", "", "")
+    if scheme not in DATABASE_SCHEMES or not rest.partition("/")[2].partition("?")[0]:
         raise ImproperlyConfigured(
             "DATABASE_URL must be sqlite:////absolute/path or postgres://user:password@host:5432/name"
             f"{nearest(scheme, DATABASE_SCHEMES)}"
         )
     try:
-        return dict(dj_database_url.parse(url, conn_max_age=None, conn_health_checks=True))
+        found = dict(dj_database_url.parse(url, conn_max_age=None, conn_health_checks=True))
     except ValueError:
         raise ImproperlyConfigured(
             "DATABASE_URL is not a URL: quote special characters of the password (%40 for @), and write the port as a"
             " number"
         ) from None
+    if scheme == "sqlite" and found["NAME"] != ":memory:":
+        # Three slashes name a file beside where the server was started: said in full wherever it is named.
+        found["NAME"] = str(Path(str(found["NAME"])).absolute())
+    return found
 
 
 def readable(issuer: str) -> SplitResult:
@@ -134,49 +138,54 @@ def readable(issuer: str) -> SplitResult:
 
 
 # The server's files: its key file, SQLite database and audit archives, as far as no other setting says where they are.
-HOME = Path(os.environ.get("GATEHOUSE_HOME") or (Path.cwd() if IS_INSTALLED else BASE_DIR) / "var").absolute()
-DEBUG = env_switch("GATEHOUSE_DEBUG")
-SECRET_KEY = secret_key()
+problems = Problems()
+_NOTHING: dict[str, Any] = {}
+_HERE = ((Path.cwd() if IS_INSTALLED else BASE_DIR) / "var").absolute()
+HOME = problems.read(None, env_folder, "GATEHOUSE_HOME", _HERE) or _HERE
+DEBUG = problems.read(False, env_switch, "GATEHOUSE_DEBUG")
+SECRET_KEY = problems.read("-" * 32, secret_key)
 SECRET_KEY_SOURCE = (
     "GATEHOUSE_SECRET_KEY" if os.environ.get("GATEHOUSE_SECRET_KEY") else f"The key in {HOME / 'secret-key'}"
 )
 # During a change of the secret key: first the new key, then the old one (docs/operations.md).
 SECRET_KEY_FALLBACKS = env_list("GATEHOUSE_SECRET_KEY_FALLBACKS")
-PORT = env_port("PORT", 8000)
+PORT = problems.read(8000, env_port, "PORT", 8000)
 ISSUER = os.environ.get("GATEHOUSE_ISSUER") or f"http://127.0.0.1:{PORT}/o"
-_issuer = readable(ISSUER)
+_issuer = problems.read(urlsplit("http://127.0.0.1"), readable, ISSUER)
 _origin = f"{_issuer.scheme}://{_issuer.netloc}"
 _https = _issuer.scheme == "https"
 
 DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{HOME / 'gatehouse.sqlite3'}"
 IS_SQLITE = DATABASE_URL.startswith("sqlite")
 # Threads of each process: some serve pages, and some may wait for other servers (authz/database/concurrency.py).
-THREADS = env_number("THREADS", 6, "threads")
+THREADS = problems.read(6, env_number, "THREADS", 6, "threads", least=1)
 
 GATEHOUSE = {
     "ISSUER": ISSUER,
-    "REQUIRE_RESOURCE": env_switch("GATEHOUSE_REQUIRE_RESOURCE"),
-    "PLANS_NEED_APPROVAL": env_switch("GATEHOUSE_PLANS_NEED_APPROVAL", "1"),
-    "MCP": env_switch("GATEHOUSE_MCP"),
-    "REFRESH_REUSE_WINDOW": env_number("GATEHOUSE_REFRESH_REUSE_WINDOW", 30),
-    "PLAIN_HTTP_RESOURCES": [plain_http_host(item) for item in env_list("GATEHOUSE_PLAIN_HTTP_RESOURCES")],
-    "OUTBOUND_ALLOWED_HOSTS": [allowed_host(item) for item in env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")],
-    "OUTBOUND_CA_BUNDLE": os.environ.get("GATEHOUSE_OUTBOUND_CA_BUNDLE") or None,
+    "REQUIRE_RESOURCE": problems.read(False, env_switch, "GATEHOUSE_REQUIRE_RESOURCE"),
+    "PLANS_NEED_APPROVAL": problems.read(True, env_switch, "GATEHOUSE_PLANS_NEED_APPROVAL", "1"),
+    "MCP": problems.read(False, env_switch, "GATEHOUSE_MCP"),
+    "REFRESH_REUSE_WINDOW": problems.read(30, env_number, "GATEHOUSE_REFRESH_REUSE_WINDOW", 30),
+    "PLAIN_HTTP_RESOURCES": problems.each(plain_http_host, env_list("GATEHOUSE_PLAIN_HTTP_RESOURCES")),
+    "OUTBOUND_ALLOWED_HOSTS": problems.each(allowed_host, env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")),
+    "OUTBOUND_CA_BUNDLE": problems.read(None, env_file, "GATEHOUSE_OUTBOUND_CA_BUNDLE"),
     "THREADS": THREADS,
-    "DATABASE_POOL": env_number("GATEHOUSE_DATABASE_POOL", 8, "connections", least=1),
-    "DATABASE_POOLER": env_switch("GATEHOUSE_DATABASE_POOLER"),
-    "DATABASE_TIMEOUT": env_number("GATEHOUSE_DATABASE_TIMEOUT", 2, least=1),
-    "PROXY_HEADER": proxy_header(),
-    "TRUSTED_PROXIES": [network(item) for item in env_list("GATEHOUSE_TRUSTED_PROXIES")],
-    "RATE_LIMITS": env_rates("GATEHOUSE_RATE_LIMITS", RATE_LIMITS),
+    "DATABASE_POOL": problems.read(8, env_number, "GATEHOUSE_DATABASE_POOL", 8, "connections", least=1),
+    "DATABASE_POOLER": problems.read(False, env_switch, "GATEHOUSE_DATABASE_POOLER"),
+    "DATABASE_TIMEOUT": problems.read(2, env_number, "GATEHOUSE_DATABASE_TIMEOUT", 2, least=1),
+    "PROXY_HEADER": problems.read("", proxy_header),
+    "TRUSTED_PROXIES": problems.each(network, env_list("GATEHOUSE_TRUSTED_PROXIES")),
+    "RATE_LIMITS": problems.read(RATE_LIMITS, env_rates, "GATEHOUSE_RATE_LIMITS", RATE_LIMITS),
     # OpenTelemetry's own names (OTLP exporter and SDK environment variables).
-    "OTLP_ENDPOINT": os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").rstrip("/"),
-    "OTLP_HEADERS": dict(item.partition("=")[::2] for item in env_list("OTEL_EXPORTER_OTLP_HEADERS")),
-    "TRACES_SAMPLED": env_share("OTEL_TRACES_SAMPLER_ARG"),
-    "METRICS_TOKEN": env_secret("GATEHOUSE_METRICS_TOKEN"),
-    "RUN_DIRECTORY": os.environ.get("GATEHOUSE_RUN_DIRECTORY") or None,
-    "AUDIT_DIRECTORY": Path(os.environ.get("GATEHOUSE_AUDIT_DIRECTORY") or HOME / "audit"),
-    "AUDIT_RETENTION_DAYS": env_number("GATEHOUSE_AUDIT_RETENTION_DAYS", 0, "days"),
+    "OTLP_ENDPOINT": problems.read(
+        "", env_url, "OTEL_EXPORTER_OTLP_ENDPOINT", ("https", "http"), "https://collector.example.com:4318"
+    ).rstrip("/"),
+    "OTLP_HEADERS": problems.read(_NOTHING, env_pairs, "OTEL_EXPORTER_OTLP_HEADERS"),
+    "TRACES_SAMPLED": problems.read(1.0, env_share, "OTEL_TRACES_SAMPLER_ARG"),
+    "METRICS_TOKEN": problems.read("", env_secret, "GATEHOUSE_METRICS_TOKEN"),
+    "RUN_DIRECTORY": problems.read(None, env_folder, "GATEHOUSE_RUN_DIRECTORY", must_exist=True),
+    "AUDIT_DIRECTORY": problems.read(None, env_folder, "GATEHOUSE_AUDIT_DIRECTORY", HOME / "audit"),
+    "AUDIT_RETENTION_DAYS": problems.read(0, env_number, "GATEHOUSE_AUDIT_RETENTION_DAYS", 0, "days"),
     # The parts of the server. A part that is not listed does not exist, and the metadata does not mention it.
     "GRANTS": [
         "authz.grants.authorization_code",
@@ -257,7 +266,7 @@ CSRF_FAILURE_VIEW = "authz.endpoints.errors.csrf_failure"
 
 # --- Storage -------------------------------------------------------------------------------------------------------
 
-DATABASES = {"default": database(DATABASE_URL)}
+DATABASES = {"default": {**problems.read(_NOTHING, database, DATABASE_URL)}}
 if IS_SQLITE:
     DATABASES["default"]["ENGINE"] = "authz.database.sqlite3"
     DATABASES["default"]["OPTIONS"] = {
@@ -276,13 +285,11 @@ else:
         {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5}
     )
     # A pooler gives each transaction another connection, and a cursor on the server ends with its own.
-    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = env_switch("GATEHOUSE_DATABASE_POOLER")
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = GATEHOUSE["DATABASE_POOLER"]
 DATABASES["default"]["ATOMIC_REQUESTS"] = False  # Invariant 1: a refusal keeps what it wrote.
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CACHE_URL = os.environ.get("CACHE_URL", "")
-if CACHE_URL and not CACHE_URL.startswith(("redis://", "rediss://", "unix://")):
-    raise ImproperlyConfigured("CACHE_URL must be a redis://, rediss:// or unix:// URL (Redis or Valkey)")
+CACHE_URL = problems.read("", env_url, "CACHE_URL", ("redis", "rediss", "unix"), "redis://cache:6379/0")
 # No request waits longer for the cache; after that each process uses its own memory.
 CACHE_SECONDS = 0.25
 CACHES = {
@@ -324,10 +331,11 @@ def mail_server(url: str) -> dict[str, Any]:
 EMAIL_BACKEND = f"django.core.mail.backends.{'dummy' if _https else 'console'}.EmailBackend"
 if _email_url := os.environ.get("EMAIL_URL", ""):
     EMAIL_BACKEND = "authz.outbound.mail_transport.EmailBackend"
-    globals().update(mail_server(_email_url))
+    globals().update(problems.read(_NOTHING, mail_server, _email_url))
 # > General-address-literal; IPv6-address-literal = "IPv6:" IPv6-addr (RFC 5321 §4.1.3)
 _mail_host = f"[IPv6:{_issuer.hostname}]" if ":" in (_issuer.hostname or "") else _issuer.hostname or "localhost"
-DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "") or f"Gatehouse <gatehouse@{_mail_host}>"
+_sender = f"Gatehouse <gatehouse@{_mail_host}>"
+DEFAULT_FROM_EMAIL = problems.read(_sender, env_sender, "EMAIL_FROM", _sender)
 EMAIL_SUBJECT_PREFIX = ""
 
 # --- What follows the issuer -----------------------------------------------------------------------------------------
@@ -353,4 +361,11 @@ STATIC_ROOT = HOME / "static"  # only for a front server that wants the files co
 with suppress(OSError):
     STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
-LOGGING = logs.configuration(env_choice("GATEHOUSE_LOG_FORMAT", "plain", "json"))
+LOGGING = logs.configuration(problems.read("plain", env_choice, "GATEHOUSE_LOG_FORMAT", "plain", "json"))
+if (
+    problems.found
+    and (_wrong := issuers.problem(ISSUER))
+    and not any("GATEHOUSE_ISSUER" in said for said in problems.found)
+):
+    problems.found.append(f"GATEHOUSE_ISSUER {_wrong}")  # a check of its own where the rest is right (authz.E001)
+problems.require_none()

@@ -134,7 +134,7 @@ def test_every_decision_that_code_names_exists() -> None:
 
 
 def test_settings_are_documented_as_they_are_read() -> None:
-    read = set(re.findall(r"(?:env_\w+|environ\.get)\(\s*[\"']([A-Z_]+)[\"']", SETTINGS))
+    read = set(re.findall(r"(?:env_\w+[(,]|environ\.get\()\s*[\"']([A-Z_]+)[\"']", SETTINGS))
     told = {name for row in table(text("docs/settings.md"), "## The environment") for name in backticked(row[0])}
     assert read == told
 

@@ -43,10 +43,12 @@ def _run(arguments: list[str]) -> None:
     import django
     from django.core.exceptions import ImproperlyConfigured
 
+    from authz.environment_readers import as_lines
+
     try:
         django.setup()
     except ImproperlyConfigured as error:
-        exit_codes.leave(exit_codes.WRONG_CALL, f"Settings: {error}")
+        exit_codes.leave(exit_codes.WRONG_CALL, as_lines(error))
     gc.enable()
     from authz.command_line import execution
 

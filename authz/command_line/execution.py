@@ -23,6 +23,7 @@ from django.db import DatabaseError, connections
 
 from authz import checks
 from authz.command_line import catalog, database_failures, exit_codes, parsers
+from authz.environment_readers import as_lines
 from authz.management import settings_checks
 
 
@@ -81,7 +82,7 @@ def execute(arguments: Sequence[str]) -> None:
             _start(name)
         Utility(list(arguments)).execute()
     except ImproperlyConfigured as error:
-        exit_codes.leave(exit_codes.WRONG_CALL, f"Settings: {error}")
+        exit_codes.leave(exit_codes.WRONG_CALL, as_lines(error))
     except DatabaseError as error:
         if "--traceback" in arguments:
             raise
@@ -96,6 +97,8 @@ LOOPBACK_SERVERS = "127.0.0.1:*=resources,localhost:*=resources,[::1]:*=resource
 
 def _start(name: str) -> None:
     """Prepare, and become the server: the same process, whose memory holds nothing of the preparation."""
+    if settings.IS_SQLITE and not settings.DATABASE_URL.startswith("sqlite:////"):
+        sys.stdout.write(f"The database is {settings.DATABASES['default']['NAME']}, as DATABASE_URL says from here.\n")
     try:
         call_command("prepare")
         if name == "run":

@@ -8,6 +8,7 @@ what for.
 An address that an administrator meant for an issuer is not a stranger's to make this server ask (attack 1).
 """
 
+import re
 from collections.abc import Mapping
 
 # What an entry may say, and the roles (authz/outbound/roles.py) that it stands for.
@@ -22,6 +23,8 @@ USES: Mapping[str, frozenset[str]] = {
     "audit": frozenset({"audit_collector", "audit_syslog"}),
     "traces": frozenset({"traces"}),
 }
+# A name or an address, exactly: no scheme, no pattern.
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\]")
 # The port of an entry for every port; no URL has it.
 EVERY_PORT = 0
 # Only there, and never for what strangers name: each port of this machine would be theirs to ask.
@@ -36,8 +39,9 @@ def parse(item: str) -> Entry:
     host, _, port = pair.rpartition(":")
     if port == "*":
         return _on_every_port(item, host.strip("[]").lower(), said)
-    if not host or not (port.isascii() and port.isdecimal()) or not 0 < int(port[:6]) <= 65535:
-        raise ValueError(f"takes host:port pairs, not {item!r}")
+    if not _HOST.fullmatch(host) or not (port.isascii() and port.isdecimal()) or not 0 < int(port[:6]) <= 65535:
+        meant = f"; did you mean {pair}:443?" if _HOST.fullmatch(pair) else ""
+        raise ValueError(f"takes host:port pairs, such as idp.internal:443, not {item!r}{meant}")
     where = host.strip("[]").lower(), int(port)
     return (*where, _roles(item, said)) if equals else where
 

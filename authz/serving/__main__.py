@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from django.core.exceptions import ImproperlyConfigured
 
+from authz.environment_readers import Problems, as_lines
 from authz.operations import logs
 
 # Seconds for requests in flight; the longest of them waits five for another server.
@@ -25,7 +26,7 @@ def main() -> None:
         try:
             _serve()
         except ImproperlyConfigured as error:
-            sys.stderr.write(f"Settings: {error}\n")
+            sys.stderr.write(f"{as_lines(error)}\n")
             sys.exit(2)  # docs/commands.md
 
 
@@ -82,11 +83,18 @@ def _require_secret_key() -> None:
         sys.exit(1)
 
 
+def _workers() -> int:
+    value = os.environ.get("WORKERS") or str(WORKERS)
+    if not value.isascii() or not value.isdecimal() or not 0 < int(value[:5]) < 1000:
+        raise ImproperlyConfigured(f"WORKERS must be a number of processes, one at least, not {value!r}")
+    return int(value)
+
+
 def _serve() -> None:
-    workers = os.environ.get("WORKERS") or str(WORKERS)
-    if not workers.isdecimal() or int(workers) == 0:
-        raise ImproperlyConfigured(f"WORKERS must be a number of processes, one at least, not {workers!r}")
-    _require_issuer()
+    problems = Problems()
+    workers = problems.read(WORKERS, _workers)
+    problems.read(None, _require_issuer)
+    problems.require_none()
     _load()
     _require_secret_key()
     from authz.database import checkpoints
@@ -100,7 +108,7 @@ def _serve() -> None:
     processes.serve(
         os.environ.get("HOST", "127.0.0.1"),
         int(os.environ.get("PORT") or 8000),  # authz/settings.py has checked it
-        workers=int(workers),
+        workers=workers,
         stopping=STOPPING,
         scheduled=scheduled,
         log_config=logs.configuration(os.environ.get("GATEHOUSE_LOG_FORMAT") or "plain"),

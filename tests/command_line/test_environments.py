@@ -42,7 +42,7 @@ WRONG = {
     ),
     "another cache": (
         {"CACHE_URL": "memcached://cache"},
-        "Settings: CACHE_URL must be a redis://, rediss:// or unix:// URL (Redis or Valkey)\n",
+        "Settings: CACHE_URL must be a redis://, rediss:// or unix:// URL, such as redis://cache:6379/0\n",
     ),
     "a proxy by name": (
         {"GATEHOUSE_TRUSTED_PROXIES": "10.0.0.5,proxy.internal"},
@@ -59,7 +59,8 @@ WRONG = {
     ),
     "a host without a port": (
         {"GATEHOUSE_OUTBOUND_ALLOWED_HOSTS": "idp.internal"},
-        "Settings: GATEHOUSE_OUTBOUND_ALLOWED_HOSTS takes host:port pairs, not 'idp.internal'\n",
+        "Settings: GATEHOUSE_OUTBOUND_ALLOWED_HOSTS takes host:port pairs, such as idp.internal:443, not"
+        " 'idp.internal'; did you mean idp.internal:443?\n",
     ),
     "a percentage": (
         {"OTEL_TRACES_SAMPLER_ARG": "10"},

@@ -81,7 +81,7 @@ def test_an_export_brings_back_what_was_applied(with_tools: World) -> None:
 
 @pytest.mark.parametrize(("was", "becomes", "told"), [
     ("labels: [internal]", "labels: [Internal]", "labels"),
-    ('"payroll_*"', '"*_payroll"', "tools.1.name"),
+    ('"payroll_*"', '"*_payroll"', "tools[1].name"),
     ("list_notes", "payroll_export", "tools"),
     ("below: 0.5", "below: half", "below"),
     ("labels: [pii]\n", "labels: pii\n", "labels"),
