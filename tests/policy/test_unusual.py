@@ -9,11 +9,11 @@ from hypothesis import given
 from authz import policy
 from authz.policy import AccessQuestion, Approval, Effect, Rule, RuleError, Unusual, decide, explain, facts_of
 from authz.policy.unusual import Usage, in_order, limit, unusual
-from tests.policy.test_tool_calls import decided
 
 from . import strategies as any_
 from .cast import NOW, allow, approval, call, deny, question, require
 from .strategies import SOME
+from .test_tool_calls import decided
 
 FIRST, MANY = Unusual.FIRST_USE, Unusual.VOLUME
 
@@ -100,6 +100,8 @@ def test_what_is_not_understood_is_refused(given: object, field: str) -> None:
     with pytest.raises(RuleError) as refused:
         deny(unusual=given)
     assert refused.value.field == field
+    if field.endswith("]") and given != [1]:
+        assert refused.value.problem == "must be one of first_use, volume."
 
 
 def test_the_shape_is_read_back() -> None:
