@@ -99,6 +99,8 @@ def test_from_an_empty_server_to_a_protected_one_with_an_agent(arrive: Arrive, t
         hand.press("Check it now", "button")
         expect(page.locator(".note.good", has_text="Without a token it answers 401")).to_be_visible()
         expect(page.locator(".note.good", has_text="With a token for another server it answers 401.")).to_be_visible()
+        # fastmcp asks for a scope with 401.
+        expect(page.locator(".note.unknown", has_text="as for lack of a scope")).to_be_visible()
         expect(page.locator(".note.error")).to_have_count(0)
 
         # Allow it
