@@ -48,7 +48,7 @@ def test_agentgateway() -> None:
 
 
 def test_a_key_that_agentgateway_does_not_know() -> None:
-    with pytest.raises(ValueError, match="unknown field: binds.ports"):
+    with pytest.raises(ValueError, match=r"unknown field: binds\.ports"):
         check({"binds": [{"ports": 1}]}, KNOWN)
 
 
