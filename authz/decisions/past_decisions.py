@@ -25,9 +25,11 @@ from authz.policy import (
     Explanation,
     Outcome,
     RuleSet,
+    compile,
     decide,
     decide_sign_in,
     explain,
+    without_networks,
 )
 from authz.protocol.timed_ids import made_at
 
@@ -138,6 +140,9 @@ def event_of_token(jti: str, authorization: str = "") -> AuditEvent:
 
 
 def _explained(question: AccessQuestion, rules: RuleSet, moment: float, approvals: tuple[Approval, ...]) -> Explanation:
+    # The address of a call's event is that of the MCP server, which asked: networks counted for nothing.
+    if question.tool is not None:
+        rules = compile(without_networks(rules.rules), rules.version)
     # Without a resource it was one on a sign-in, which no rule names: a person who may do anything may sign in.
     decided_by = decide if question.resource else decide_sign_in
     return explain(question, rules, moment, approvals, decided_by=decided_by)

@@ -30,4 +30,5 @@ def cached_rules_anywhere() -> RuleSet:
 
 
 def _load_anywhere() -> RuleSet:
-    return compile_rules(without_networks(rule_history.readable(Rule.objects.filter(enabled=True))))
+    rules = without_networks(rule_history.readable(Rule.objects.filter(enabled=True)))
+    return compile_rules(rules, cached_rules().version)

@@ -11,9 +11,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from authz import decisions
-from authz.decisions import recorded_questions, rule_history
+from authz.decisions import past_decisions, recorded_questions, rule_history
 from authz.models import AuditEvent, Client, Rule
-from authz.policy import Direction, RuleSet, compile
+from authz.policy import Direction, Outcome, RuleSet, compile
 from authz.policy import Rule as PolicyRule
 from tests.decision_point.conftest import PDP, configure
 from tests.support import append_only
@@ -222,6 +222,24 @@ def test_calls_are_compared_like_tokens(gatehouse: World) -> None:
     assert (group.direction, group.before, group.after) == (Direction.LESS, "allowed", "refused (denied by rule)")
     assert (found.calls, found.changed, found.unknown) == (3, 2, 0)
     assert "All 5 requests (3 of them calls of tools) of the last 30 days" in found.looked_at
+
+
+def test_a_call_is_replayed_without_the_networks_of_rules(gatehouse: World) -> None:
+    """Its event has the address of the MCP server, for which no rule was meant."""
+    configure()
+    for row in Rule.objects.filter(effect="allow"):
+        row.definition = {**row.definition, "conditions": {"networks": ["127.0.0.0/8"]}}
+        row.save()
+    token = str(gatehouse.signed_in_tokens()["access_token"])
+    browser = gatehouse.browser
+    browser.defaults["REMOTE_ADDR"] = "192.0.2.7"
+    assert PDP(browser).call(token, "read")["decision"] is True
+
+    found = past_decisions.of_event(AuditEvent.objects.get(event="access:call:allowed"))
+
+    assert found.explanation.decision.effect is Outcome.ALLOW and found.notes == ()
+    assert found.today is not None and found.today.decision.effect is Outcome.ALLOW
+    assert found.explanation.decision.ruleset == decisions.cached_rules().version
 
 
 def test_a_call_whose_arguments_are_not_recorded_is_counted_apart(gatehouse: World, tmp_path: Path) -> None:
