@@ -17,6 +17,7 @@ import requests
 
 from demo.gatehouse import Gatehouse
 from demo.processes import ROOT, Server, environment, free_port
+from tests.interop.bearer_proxy import BearerProxy
 from tests.interop.conftest import HERE
 from tests.support import databases
 
@@ -27,7 +28,15 @@ WHY = "The month has to be closed"
 
 def configuration(issuer: str, server: str) -> str:
     mcp = f"{issuer}/mcp"
-    robots = ["robot", "robot-denied", "robot-cancels", "robot-lapses", "robot-elicits", "robot-typescript"]
+    robots = [
+        "robot",
+        "robot-denied",
+        "robot-cancels",
+        "robot-lapses",
+        "robot-elicits",
+        "robot-typescript",
+        "robot-earlier",
+    ]
     return json.dumps(
         {
             "users": [
@@ -255,9 +264,64 @@ def test_a_missing_reason_is_asked_for_and_a_restart_loses_nothing(house: House,
 def test_the_typescript_client_follows_a_task(house: House, node: Path) -> None:
     with running(node, "javascript/asking_agent.mjs", house.ask("robot-typescript")) as agent:
         found = agent.until("tools")
+        assert found["era"] == "modern"
         assert "request_access" in found["tools"]
         assert agent.until("explained")["explained"]["servers"][0]["outcome"] == "needs_approval"
         task = agent.until("task", status="working")
         Olga(house).decide(task["message"], **APPROVED)
         asked = agent.until("asked")["asked"]
     assert (asked["outcome"], asked["granted"]) == ("granted", ["mcp:write"])
+
+
+def test_a_client_of_an_earlier_revision_asks_how_it_stands(house: House, mcp1: Path) -> None:
+    with running(mcp1, "python_mcp1/asking_agent.py", house.ask("robot-earlier")) as agent:
+        assert agent.until("version")["version"] == "2025-11-25"
+        asked = agent.until("asked")
+        assert asked["asked"]["outcome"] == "waiting"
+        Olga(house).decide(asked["message"], **APPROVED)
+        decided = agent.until("decided")["decided"]
+    assert (decided["outcome"], decided["granted"]) == ("granted", ["mcp:write"])
+
+
+# Scenarios of the suite's server mode that need no tools of their own, by the revision they are run at.
+WITHOUT_FIXTURES = {
+    ("server-initialize", "2025-11-25"): 2,
+    ("ping", "2025-11-25"): 2,
+    ("tools-list", "2025-11-25"): 3,
+    ("tools-list", "2026-07-28"): 4,
+    ("dns-rebinding-protection", "2025-11-25"): 2,
+    ("dns-rebinding-protection", "2026-07-28"): 2,
+    ("http-header-validation", "2026-07-28"): 14,
+    ("input-required-result-unsupported-methods", "2026-07-28"): 2,
+}
+
+
+def suite(node: Path, house: House, scenario: str, *options: str) -> str:
+    """The transcript of a scenario of the conformance suite, which brings no token of its own."""
+    token = house.token("robot")
+    with BearerProxy(f"127.0.0.1:{house.gatehouse.port}", token) as proxy:
+        url = f"{proxy.origin}/o/mcp"
+        command = [str(node), str(HERE / "node_modules/.bin/conformance"), "server", "--url", url]
+        done = subprocess.run(
+            [*command, "--scenario", scenario, *options],
+            cwd=house.directory,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    return re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+
+
+@pytest.mark.parametrize(("scenario", "version", "checks"), [(*key, count) for key, count in WITHOUT_FIXTURES.items()])
+def test_the_suite_passes(house: House, node: Path, scenario: str, version: str, checks: int) -> None:
+    transcript = suite(node, house, scenario, "--spec-version", version)
+    assert f"Passed: {checks}/{checks}, 0 failed, 0 warnings" in transcript, transcript
+
+
+def test_of_the_stateless_scenario_nothing_fails_but_what_needs_its_own_tools(house: House, node: Path) -> None:
+    transcript = suite(node, house, "server-stateless", "--spec-version", "2026-07-28")
+    errors = re.findall(r"^ +Error: (.*)$", transcript, re.MULTILINE)
+    assert "Passed: 21/25, 4 failed" in transcript, transcript
+    assert all(error.startswith("Not testable: server does not list the diagnostic tool") for error in errors)

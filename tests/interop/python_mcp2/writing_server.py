@@ -15,7 +15,7 @@ base_url = f"http://127.0.0.1:{port}"
 
 
 class Verifier(TokenVerifier):
-    """A token that lacks the scope is a good one, and is told insufficient_scope; JWTVerifier alone calls it invalid."""
+    """A token without the scope is told insufficient_scope; JWTVerifier alone calls it invalid."""
 
     def __init__(self) -> None:
         super().__init__(required_scopes=["mcp:write"])
