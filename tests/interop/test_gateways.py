@@ -161,7 +161,7 @@ def test_without_a_decision_no_call_is_made(running: Running) -> None:
     answer = post(running, call("hello"))
     assert answer.status_code in {400, 403}
     assert answer.json()["error"]["message"]
-    running.gatehouse.manage("agents", "approve", "pay-server", "--by", "olga", "--owner", "olga")
+    running.gatehouse.manage("agents", "approve", "pay-server", "--by", "olga", "--owner", "bob")
 
 
 def test_nginx_decides_tokens_and_no_calls(tmp_path: Path) -> None:
