@@ -169,12 +169,21 @@ def test_an_explanation_agrees_with_the_decision(
         if scope.denied_by or not scope.permitted_by:
             assert scope.name not in at_best(explanation.decision)
         elif not scope.held_by:
-            assert scope.name in explanation.decision.scopes
+            # A call is one act: what takes another of its scopes away refuses all of it.
+            is_refused_whole = question.tool is not None and any(
+                other.denied_by or other.held_by for other in explanation.scopes
+            )
+            assert scope.name in explanation.decision.scopes or is_refused_whole
     for trace in explanation.rules:
         assert (trace.verdict.value == "yes") == (not trace.mismatches)
-        assert bool(trace.restricts or trace.permits) == (
-            trace.verdict.value == "yes" or (trace.verdict.value == "not established" and trace.effect != "allow")
+        is_concerned = trace.verdict.value == "yes" or (
+            trace.verdict.value == "not established" and trace.effect != "allow"
         )
+        # A rule about calls says nothing against a token of a server that asks before each call.
+        if trace.verdict.value == "yes" or question.tool is not None or not question.asks_before_calls:
+            assert bool(trace.restricts or trace.permits) == is_concerned
+        else:
+            assert is_concerned or not (trace.restricts or trace.permits)
 
 
 @SOME
