@@ -89,6 +89,25 @@ end
     )
 
 
+def post_batches(event: Mapping[str, object], count: int, *, basic: str) -> str:
+    """A script that posts batches of `count` events that are alike but for their ids, which never come again."""
+    written = json.dumps(event).replace("\\", "\\\\").replace("'", "\\'")
+    return (
+        post("", basic=basic, kind="application/json")
+        + f"""
+local event, at = '{written}', 0
+function request()
+  local batch = {{}}
+  for number = 1, {count} do
+    at = at + 1
+    batch[number] = '{{"id":"' .. at .. '",' .. event:sub(2)
+  end
+  return wrk.format(nil, nil, nil, '{{"events":[' .. table.concat(batch, ",") .. "]}}")
+end
+"""
+    )
+
+
 def refresh(tokens: Path, client_id: str) -> str:
     """A script that refreshes many families in turn, each with the token that its last answer gave."""
     return (

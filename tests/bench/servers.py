@@ -99,6 +99,10 @@ class Server:
     def evaluation(self) -> str:
         return f"{self.issuer}/access/v1/evaluation"
 
+    @property
+    def events(self) -> str:
+        return f"{self.issuer}/access/v1/events"
+
     def authorize(self, client_id: str, redirect_uri: str) -> str:
         """An authorization request of a person who is not signed in."""
         query = {
