@@ -17,6 +17,7 @@ class AuthzConfig(AppConfig):
         "Scope",
         "SigningKey",
         "Rule",
+        "ExtensionSwitches",
     )
     # Authorizations: ending one without a person changes the generation.
     MACHINE_GRANT_MODELS = ("Authorization",)

@@ -239,6 +239,7 @@ GATEHOUSE = {
         "authz.configuration.resources",
         "xaa.configuration.trusted_issuers",
         "xaa.configuration.resource_authorization_servers",
+        "authz.configuration.extensions",
         "authz.configuration.rules",
         "authz.configuration.webhooks",
         "cimd.configuration",

@@ -40,6 +40,7 @@ GROUPS: Mapping[str, Mapping[str, Entry]] = {
             "an export of Keycloak or django-oauth-toolkit as a draft of such a file",
             ("convert keycloak realm.json > organisation.yaml", "convert oauth-toolkit dump.json > organisation.yaml"),
         ),
+        "extensions": Entry("an organisation's own extensions, and their state", ("extensions list --json",)),
         "policy": Entry(
             "why a request is answered as it is; check, test, compare and restore rules",
             (

@@ -104,7 +104,7 @@ def nearest(given: object, known: Iterable[str]) -> str:
 def unknown_name(given: object, known: Iterable[str], what: str) -> str:
     """The problem with a name that is none of those that there are."""
     names = sorted(known)
-    return f"is not a known {what}{nearest(given, names) or '; there are ' + ', '.join(names)}"
+    return f"is not a known {what}{nearest(given, names) or '; there are ' + (', '.join(names) or 'none')}"
 
 
 def in_words(error: ValidationError, path: Path, serializer: Any = None, *, skip: str = "") -> list[tuple[Path, str]]:
@@ -127,7 +127,7 @@ def _unknown(serializer: Any, item: Mapping[str, Any], path: Path) -> Iterator[t
     for name, value in item.items():
         inner = serializer.fields.get(name)
         if inner is None:
-            yield (*path, name), unknown_name(name, serializer.fields, "key")
+            yield (*path, name), unknown_name(name, serializer.fields, getattr(serializer, "KEYS_ARE", "key"))
         if isinstance(inner, Serializer) and isinstance(value, dict):
             yield from _unknown(inner, value, (*path, name))
         if isinstance(inner, ListSerializer) and isinstance(value, list):

@@ -11,6 +11,7 @@ import authz.console.audit.event_history
 import authz.console.audit.evidence
 import authz.console.cut_off
 import authz.console.end_access
+import authz.console.extensions
 import authz.console.health
 import authz.console.home
 import authz.console.mcp_servers

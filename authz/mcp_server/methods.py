@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from authz import __version__, audit, registry
+from authz.extensions.listing import announced
 from authz.mcp_server import results, schemas, tasks
 from authz.mcp_server.asked import TASKS, Asked, require_scope
 from authz.mcp_server.caller import Caller
@@ -64,11 +65,15 @@ _OF_GRANTS = {
 
 
 def capabilities(*, is_modern: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {"tools": {}}
-    if is_modern:
-        named = [name for grant, name in _OF_GRANTS.items() if grant in registry.grants()]
-        found["extensions"] = {name: {} for name in (TASKS, *named)}
-    return found
+    """> A new "extensions" field will be introduced to each that is a map of extension identifiers to per-extension
+    > settings objects. […] an empty object indicates no settings. (SEP-2133)
+
+    Of an earlier revision there are no tasks here.
+    """
+    named = [name for grant, name in _OF_GRANTS.items() if grant in registry.grants()]
+    # An organisation's own settings are its own: a client learns the id alone.
+    named += announced()
+    return {"tools": {}, "extensions": {name: {} for name in ([TASKS, *named] if is_modern else named)}}
 
 
 def list_tools(asked: Asked) -> dict[str, Any]:

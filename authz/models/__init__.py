@@ -12,6 +12,7 @@ from authz.models.cut_off import CutOff, CutOffMark
 from authz.models.deferral import Deferral
 from authz.models.event_count import EventCount, EventCountMark
 from authz.models.evidence import AuditArchive, AuditDestination, AuditSegment, CheckpointKey
+from authz.models.extension_switches import ExtensionSwitches
 from authz.models.generation import Generation
 from authz.models.invitation import Invitation
 from authz.models.mcp_task import McpTask
@@ -46,6 +47,7 @@ __all__ = [
     "Deferral",
     "EventCount",
     "EventCountMark",
+    "ExtensionSwitches",
     "Generation",
     "Invitation",
     "McpTask",

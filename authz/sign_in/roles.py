@@ -33,6 +33,7 @@ CUT_OFF = {
 # The permission that an undo needs, by kind: that of giving the access anew. Other kinds are for administrators.
 UNDO = {"client": APPROVE_AGENTS, "": CUT_OFF[""]}
 SEE_CUT_OFFS = "authz.view_cutoff"
+SEE_EXTENSIONS = "authz.view_extensionswitches"
 
 # What an approver has to see to decide. Of other apps, all objects can be viewed.
 _GRANTED: Mapping[str, frozenset[str]] = {

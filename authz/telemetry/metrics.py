@@ -138,6 +138,7 @@ FORWARDED_UNREADABLE = Counter(
 FORWARDED_UNTRUSTED = Counter(
     "gatehouse_forwarded_untrusted", "Requests with a proxy's header from an address that is no trusted proxy."
 )
+EXTENSION_FAULTS = Counter("gatehouse_extension_faults", "Faults of extensions, by id.", ("extension",))
 DATABASE_ERRORS = Counter("gatehouse_database_errors", "Requests that the database failed, by endpoint.", ("endpoint",))
 
 ALL: dict[str, Counter] = {

@@ -34,6 +34,8 @@ API: dict[str, dict[str, str]] = {
     "api_audit_destinations": LIST,
     "api_audit_destinations_item": ITEM,
     "api_cimd_item": ITEM,
+    "api_extensions_item": ITEM,
+    "api_extensions": LIST,
     "api_agents": {"GET": "DUPX", "POST": "DX"},
     "api_agent": {"GET": "DUPX", "PATCH": "DX"},
     "api_agent_secret": {"POST": "DX"},
@@ -124,6 +126,7 @@ PAGES = {
     "account_invitation": ("", ""),  # of a link that is none: tests/sign_in/test_invitations.py has good ones
     "admin:index": ("DUPX", "DUPX"),
     "admin:health": (ADMIN, ADMIN),
+    "admin:extensions": (SEE, SEE),  # it only shows
     "admin:add_agent": ("DX", "DX"),
     "admin:add_agent_as": ("DX", "DX"),
     "admin:add_agent_elsewhere": (ADMIN, ADMIN),

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client as Browser
 
 from authz.conf import conf
+from authz.configuration import apply
 from authz.models import AuditEvent
 from tests.mcp.conftest import TASKS, VERSION, Agent, address
+from tests.support.extension_packages import installing
 from tests.support.world import World
 
 Agents = Callable[..., Agent]
@@ -32,6 +35,21 @@ def test_discovery_says_what_there_is(agent: Agents) -> None:
     }
     assert found["resultType"] == "complete"
     assert found["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "gatehouse"
+
+
+def test_an_organisations_own_extension_is_announced_while_it_is_on(agent: Agents, tmp_path: Path) -> None:
+    own, client = "com.example/patient-consent", agent()
+    with installing(tmp_path) as install:
+        install(own)
+        assert own not in client.result("server/discover")["capabilities"]["extensions"]
+        apply(json.dumps({"extensions": {own: {"enabled": True}}}))
+        assert client.result("server/discover")["capabilities"]["extensions"][own] == {}
+        apply(json.dumps({"extensions": {}}))
+        assert own not in client.result("server/discover")["capabilities"]["extensions"]
+
+
+def test_a_method_of_an_extension_that_is_not_here_is_refused_cleanly(agent: Agents) -> None:
+    assert agent().error("com.example/other/do")["code"] == -32601
 
 
 def test_it_is_off_by_default(gatehouse: World) -> None:
@@ -179,7 +197,12 @@ class TestEarlierRevisions:
         found = json.loads(response.content)["result"]
 
         assert found["protocolVersion"] == LEGACY
-        assert found["capabilities"] == {"tools": {}}
+        assert found["capabilities"]["tools"] == {}
+        # Tasks are of the later revision.
+        assert set(found["capabilities"]["extensions"]) == {
+            "io.modelcontextprotocol/oauth-client-credentials",
+            "io.modelcontextprotocol/enterprise-managed-authorization",
+        }
         assert "resultType" not in found
         assert "Mcp-Session-Id" not in response
         note = client.post(

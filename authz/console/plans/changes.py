@@ -16,6 +16,7 @@ WORDS = {
     "resource_authorization_servers": "other authorization server",
     "rules": "rule",
     "webhooks": "webhook",
+    "extensions": "extensions",
     "cimd": "trust in metadata documents",
     "audit_destinations": "audit destination",
 }

@@ -11,6 +11,7 @@ from authz.operations.doctor.audits import evidence
 from authz.operations.doctor.clocks import clock
 from authz.operations.doctor.databases import database, disk, installed_triggers, shared_cache, unreachable
 from authz.operations.doctor.finding import ERROR, Examination, Finding
+from authz.operations.doctor.own_extensions import extensions
 from authz.operations.doctor.proxies import proxies
 from authz.operations.doctor.services import agents, configuration, mail, periodic_tasks
 from authz.operations.doctor.stored_keys import signing_keys, stored_secrets
@@ -38,6 +39,7 @@ def _examinations(now: Callable[[], float]) -> dict[str, Examination]:
         "secrets": stored_secrets,
         "periodic tasks": lambda: periodic_tasks(now()),
         "audit": evidence,
+        "extensions": lambda: extensions(now()),
         "mail": mail,
     }
     for app in apps.get_app_configs():
