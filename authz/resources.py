@@ -86,13 +86,18 @@ def scopes_of(resource: ProtectedResource) -> dict[str, Scope]:
     )
 
 
+def decides_itself(resource: ProtectedResource) -> bool:
+    """Whether it is this server's own MCP server, which has each call decided (authz/mcp_server/deciding.py)."""
+    return conf.mcp and resource.identifier == conf.endpoint("mcp")
+
+
 def facts_of_resource(resource: ProtectedResource, *, asks_before_calls: bool) -> Mapping[str, Any]:
     """What an `AccessQuestion` or a `policy.Server` says of a resource besides its identifier and scopes."""
     return {
         "labels": tuple(resource.labels),
         "scope_labels": tuple((scope.name, label) for scope in resource.scopes.all() for label in scope.labels),
         "tool_labels": tuple(dict.fromkeys(label for tool in resource.tools for label in tool.get("labels", ()))),
-        "asks_before_calls": asks_before_calls,
+        "asks_before_calls": asks_before_calls or decides_itself(resource),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from authz import __version__, audit, registry
 from authz.extensions.listing import announced
-from authz.mcp_server import results, schemas, tasks
+from authz.mcp_server import deciding, results, schemas, tasks
 from authz.mcp_server.asked import TASKS, Asked, require_scope
 from authz.mcp_server.caller import Caller
 from authz.mcp_server.catalog import TOOLS
@@ -104,6 +104,7 @@ def call_tool(asked: Asked) -> dict[str, Any]:
     try:
         if wrong := schemas.problem(tool.takes, call.arguments):
             raise ToolError(wrong)
+        deciding.require(asked.caller, tool, call.arguments)
         outcome = tool.run(call)
     except ToolError as error:
         return results.failed(str(error))
