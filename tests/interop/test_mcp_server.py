@@ -6,18 +6,20 @@ import json
 import re
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import requests
 
 from demo.gatehouse import Gatehouse
 from demo.processes import ROOT, Server, environment, free_port
-from tests.interop.bearer_proxy import BearerProxy
+from tests.interop.bearer_proxy import BearerProxy, Tools
 from tests.interop.conftest import HERE
 from tests.support import databases
 
@@ -36,6 +38,7 @@ def configuration(issuer: str, server: str) -> str:
         "robot-elicits",
         "robot-typescript",
         "robot-earlier",
+        "robot-suite",
     ]
     return json.dumps(
         {
@@ -124,7 +127,8 @@ def house(tmp_path_factory: pytest.TempPathFactory, mcp2: Path) -> Iterator[Hous
     directory = tmp_path_factory.mktemp("house")
     databases.prepare(directory / "gatehouse.sqlite3")
     port = free_port()
-    with Gatehouse(directory, settings={"GATEHOUSE_MCP": "1"}) as gatehouse:
+    settings = {"GATEHOUSE_MCP": "1", "GATEHOUSE_RATE_LIMITS": "mcp:asker=none,mcp_ask:asker=none"}  # the suite floods
+    with Gatehouse(directory, settings=settings) as gatehouse:
         server = f"http://127.0.0.1:{port}/mcp"
         gatehouse.apply(configuration(gatehouse.issuer, server))
         with Server(
@@ -296,10 +300,10 @@ WITHOUT_FIXTURES = {
 }
 
 
-def suite(node: Path, house: House, scenario: str, *options: str) -> str:
+def suite(node: Path, house: House, scenario: str, *options: str, tools: Tools | None = None) -> str:
     """The transcript of a scenario of the conformance suite, which brings no token of its own."""
-    token = house.token("robot")
-    with BearerProxy(f"127.0.0.1:{house.gatehouse.port}", token) as proxy:
+    token = house.token("robot-suite")
+    with BearerProxy(f"127.0.0.1:{house.gatehouse.port}", token, tools) as proxy:
         url = f"{proxy.origin}/o/mcp"
         command = [str(node), str(HERE / "node_modules/.bin/conformance"), "server", "--url", url]
         done = subprocess.run(
@@ -325,3 +329,53 @@ def test_of_the_stateless_scenario_nothing_fails_but_what_needs_its_own_tools(ho
     errors = re.findall(r"^ +Error: (.*)$", transcript, re.MULTILINE)
     assert "Passed: 21/25, 4 failed" in transcript, transcript
     assert all(error.startswith("Not testable: server does not list the diagnostic tool") for error in errors)
+
+
+class QuickApprover(threading.Thread):
+    """Olga, who approves within a second. Her approvals end at once, so that the same can be asked again."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__(daemon=True)
+        self.olga, self.file, self.over = Olga(house), house.directory / "gatehouse.sqlite3", threading.Event()
+
+    def run(self) -> None:
+        while not self.over.wait(0.5):
+            for (request,) in self._sql("SELECT id FROM authz_accessrequest WHERE status = 'open' AND reason != ''"):
+                self.olga.decide(f"/account/requests/{UUID(request)}", **APPROVED)
+                self._sql("UPDATE authz_accessrequest SET expires = '2026-01-01 00:00:00' WHERE id = ?", request)
+
+    def _sql(self, statement: str, *values: str) -> list[tuple[str]]:
+        with sqlite3.connect(self.file, timeout=20) as database:
+            found: list[tuple[str]] = database.execute(statement, values).fetchall()
+        database.close()
+        return found
+
+
+DECIDED = {"tasks-wire-fields", "tasks-dispatch-and-envelope"}
+# Scenarios of tasks, with our slow tool as the suite's: (checks that pass, all checks, what the others say).
+OF_TASKS = {
+    "tasks-capability-negotiation": (5, 5, ()),
+    "tasks-request-state-removal": (3, 3, ()),
+    "tasks-wire-fields": (4, 4, ()),
+    "tasks-dispatch-and-envelope": (9, 9, ()),
+    # It wants another text of its quick tool.
+    "tasks-request-headers": (4, 5, ("tool result content MUST be unaffected by the Mcp-Method header",)),
+}
+
+
+@pytest.mark.parametrize(("scenario", "expected"), OF_TASKS.items(), ids=OF_TASKS.keys())
+def test_the_suites_tasks(house: House, node: Path, scenario: str, expected: tuple[int, int, tuple[str, ...]]) -> None:
+    asks = ("request_access", {"server": house.server, "scopes": ["mcp:write"], "reason": WHY})
+    # Without a reason, it is asked for it.
+    parks = ("request_access", {"server": house.server, "scopes": ["mcp:write"]})
+    tools = {"slow_compute": asks, "failing_job": asks, "confirm_delete": parks, "greet": ("my_access", {})}
+    approver = QuickApprover(house)
+    if scenario in DECIDED:
+        approver.start()
+    try:
+        transcript = suite(node, house, scenario, tools=tools)
+    finally:
+        approver.over.set()
+    passed, count, errors = expected
+    assert f"Passed: {passed}/{count}, {count - passed} failed, 0 warnings" in transcript, transcript
+    assert tuple(re.findall(r"^ +Error: (.*)$", transcript, re.MULTILINE)) == errors
