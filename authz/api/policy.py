@@ -57,6 +57,7 @@ class Explain(ApiView):
         now = time.time()
         question = ask_of(given, now)
         rules = decisions.cached_rules()
+        question = decisions.answered(question, rules, now)
         found = explain(question, rules, now, decisions.approvals_for(question, rules, now))
         return Response(items.explanation_as_item(found))
 

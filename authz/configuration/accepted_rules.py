@@ -58,4 +58,5 @@ def would_help(request: AccessRequest, item: Mapping[str, Any]) -> bool:
         scopes=item["scopes"],
     )
     together = compile(simulation.proposed([PolicyRule.from_mapping(item)], prune=False))
-    return decide(question, together, time.time()).effect is not Outcome.DENY
+    now = time.time()
+    return decide(decisions.answered(question, together, now), together, now).effect is not Outcome.DENY

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from authz.configuration.extension_conditions import problems as extension_problems
 from authz.configuration.shaped import RULE, shaped
 from authz.configuration.shown_text import KeyField
 from authz.decisions import rule_check
@@ -55,6 +56,8 @@ class RuleSerializer(serializers.Serializer[Any]):
         # Left out, it speaks of every grant; an empty list would speak of none.
         attrs.setdefault("grant_types", ["*"])
         problems = dict(rule_problems(attrs))
+        if not problems:
+            problems = extension_problems(PolicyRule.from_mapping(attrs))
         if problems:
             raise serializers.ValidationError(merged(nested(at, problem) for at, problem in problems.items()))
         return attrs

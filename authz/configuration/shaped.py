@@ -54,6 +54,11 @@ CONDITIONS: Mapping[str, Any] = {
         "not_after": _MOMENT,
         "hours": HOURS,
         "arguments": ARGUMENTS,
+        "extensions": {
+            "type": "object",
+            "description": "Conditions of extensions, by id, in each one’s own words (docs/extensions.md).",
+            "additionalProperties": {"type": "object", "additionalProperties": True},
+        },
         "unusual": {
             "type": "array",
             "items": {"enum": ["first_use", "volume"]},

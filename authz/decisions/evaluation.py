@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 from authz.approvals import access_requests
+from authz.decisions.extension_answers import answered
 from authz.decisions.rules import cached_rules, cached_rules_anywhere
 from authz.policy import AccessQuestion, Approval, Decision, Effect, Outcome, RuleSet, decide, decide_sign_in
 from authz.telemetry import metrics, tracing
@@ -16,7 +17,8 @@ def evaluate(question: AccessQuestion, now: float) -> Decision:
 
 def evaluate_sign_in(question: AccessQuestion, now: float) -> Decision:
     """The decision on identity scopes, which are this server's own."""
-    return decide_sign_in(question, cached_rules(), now, approvals_for(question, cached_rules(), now))
+    asked = answered(question, cached_rules(), now)
+    return decide_sign_in(asked, cached_rules(), now, approvals_for(asked, cached_rules(), now))
 
 
 def evaluate_either(question: AccessQuestion, now: float) -> Decision:
@@ -25,6 +27,7 @@ def evaluate_either(question: AccessQuestion, now: float) -> Decision:
 
 
 def _decided(question: AccessQuestion, rules: RuleSet, now: float) -> Decision:
+    question = answered(question, rules, now)
     began = time.perf_counter()
     with tracing.span("decide"):
         decision = decide(question, rules, now)
@@ -50,6 +53,7 @@ def still_allowed(question: AccessQuestion, *, issued_at: float, now: float) -> 
     if question.resource:
         decision = _decided(at_issue, rules, now)
     else:
+        at_issue = answered(at_issue, rules, now)
         decision = decide_sign_in(at_issue, rules, now, approvals_for(at_issue, rules, now))
     # Scopes that are granted beside a wait count: each scope of a token is decided by itself.
     return set(at_issue.scope_names()) <= set(decision.scopes)

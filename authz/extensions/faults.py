@@ -60,12 +60,12 @@ def note(fault: ExtensionFault) -> ExtensionFault:
     key, now = (fault.identifier, fault.part), time.monotonic()
     if now - _recorded.get(key, -SECONDS_BETWEEN_EVENTS) < SECONDS_BETWEEN_EVENTS:
         return fault
-    _recorded[key] = now
     logger.warning("%s", visible(str(fault))[: 2 * LONGEST_MESSAGE])
     try:
         audit.record(
             ExtensionEvent.FAILED, detail={"extension": fault.identifier, "part": fault.part, "problem": problem}
         )
+        _recorded[key] = now
     except DatabaseError:
         # What is issued is recorded or not issued; a fault refuses, and that it could not be written refuses no more.
         logger.exception("a fault of an extension could not be recorded")

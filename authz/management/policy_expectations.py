@@ -123,6 +123,7 @@ def _outcome(item: Mapping[str, Any], index: int, document: Document, rules: Rul
         question = query_of({**asked, "address": item.get("address", "")}, moment)
     except CommandError as error:
         raise ConfigurationError(("expectations", index), str(error), line) from None
+    question = decisions.answered(question, rules, moment)
     found = explain(question, rules, moment, decisions.approvals_for(question, rules, moment))
     name = item.get("name") or f"{item['client']} for {item.get('user') or 'itself'} at {item['resource']}"
     return Tested(name, line, _difference(item, found), found)

@@ -14,6 +14,7 @@ from authz.policy import Rule, compile, explain, reach
 
 def _explain(options: dict[str, Any], now: float) -> Any:
     question, rules = query_of(options, now), decisions.cached_rules()
+    question = decisions.answered(question, rules, now)
     return items.explanation_as_item(explain(question, rules, now, decisions.approvals_for(question, rules, now)))
 
 

@@ -79,11 +79,18 @@ def asked(field: str, question: AccessQuestion) -> str:
             return ", ".join(dict.fromkeys(found)) or "no label"
         case "tools":
             return _BEFOREHAND if tool is None else tool.name
+        case "extensions":
+            return _answers(field.removeprefix("extensions."), question)
     if tool is None:
         return _BEFOREHAND
     if field == "unusual":
         return _unusual(tool)
     return _argument(tool.arguments, field.partition(".")[2]) if tool.arguments is not None else UNKNOWN
+
+
+def _answers(identifier: str, question: AccessQuestion) -> str:
+    given = [match.value for key, match in question.extensions if key.startswith(f"{identifier} ")]
+    return f"{identifier} says {', '.join(given) or UNKNOWN}"
 
 
 def _unusual(tool: ToolCall) -> str:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from authz.policy.arguments import members
 from authz.policy.clients import client_keys, pattern_key
 from authz.policy.conditions import UNCONDITIONAL
+from authz.policy.extension_conditions import ExtensionCondition
 from authz.policy.question import AccessQuestion
 from authz.policy.rules import Effect, Rule
 from authz.policy.tool_calls import is_tool_name
@@ -51,6 +52,7 @@ class RuleSet:
     any_label: int
     of_calls: int
     members: frozenset[str]
+    extension_conditions: tuple[ExtensionCondition, ...]
     every: int
     effects: Index
     conditional: int
@@ -213,6 +215,9 @@ def compile(rules: Iterable[Rule], version: str = "", *, number: int = 0) -> Rul
         any_label=any_label,
         of_calls=of_calls,
         members=frozenset().union(*(members(rule.conditions.arguments) for rule in ordered if rule.enabled)),
+        extension_conditions=tuple(
+            dict.fromkeys(wanted for rule in ordered if rule.enabled for wanted in rule.conditions.extensions)
+        ),
         every=(1 << len(ordered)) - 1,
         effects={effect: effects[effect] for effect in Effect},
         conditional=conditional,

@@ -12,6 +12,7 @@ max_auth_age    is a demand and never NO: a person can always wait until a sign-
                 restriction by that.
 arguments, unusual   are about a tool call (arguments.py, unusual.py); a question without one is answered in
                 compiled.py.
+extensions   are answered outside of the engine (extension_conditions.py).
 """
 
 import ipaddress
@@ -22,6 +23,7 @@ from functools import lru_cache
 
 from authz.policy.argument_parsing import argument_conditions
 from authz.policy.arguments import ArgumentCondition
+from authz.policy.extension_conditions import ExtensionCondition, extension_conditions, shape
 from authz.policy.hours import Hours, hours_from, hours_shape
 from authz.policy.match import NO, NOT_ESTABLISHED, YES, Match
 from authz.policy.parsing import RuleError, mapping, parse_time, texts, whole_number
@@ -49,6 +51,7 @@ class Conditions:
     hours: Hours | None = None
     arguments: tuple[ArgumentCondition, ...] = ()
     unusual: tuple[Unusual, ...] = ()
+    extensions: tuple[ExtensionCondition, ...] = ()
 
     @property
     def are_of_calls(self) -> bool:
@@ -75,6 +78,7 @@ class Conditions:
             hours=hours_from(given["hours"], f"{field}.hours") if "hours" in given else None,
             arguments=argument_conditions(given.get("arguments", {}), f"{field}.arguments"),
             unusual=unusual_kinds(given.get("unusual", ()), f"{field}.unusual"),
+            extensions=extension_conditions(given.get("extensions", {}), f"{field}.extensions"),
         )
         for name in ("acr", "amr", "environments"):
             for position, value in enumerate(getattr(read, name)):
@@ -86,7 +90,7 @@ class Conditions:
 
     def to_mapping(self) -> dict[str, object]:
         """The shape that `from_mapping` reads, without the fields that ask for nothing."""
-        shape: dict[str, object] = {
+        found: dict[str, object] = {
             "max_auth_age": self.max_auth_age,
             "acr": list(self.acr),
             "amr": list(self.amr),
@@ -97,8 +101,9 @@ class Conditions:
             "hours": None if self.hours is None else hours_shape(self.hours),
             "arguments": {condition.path: condition.to_mapping() for condition in self.arguments},
             "unusual": [kind.value for kind in self.unusual],
+            "extensions": shape(self.extensions),
         }
-        return {key: value for key, value in shape.items() if value not in (None, [], {})}
+        return {key: value for key, value in found.items() if value not in (None, [], {})}
 
 
 UNCONDITIONAL = Conditions()
@@ -114,6 +119,7 @@ _FIELDS = (
     "hours",
     "arguments",
     "unusual",
+    "extensions",
 )
 
 
@@ -141,6 +147,9 @@ def match_circumstances(
         found.extend((f"arguments.{wanted.path}", wanted.match(given)) for wanted in conditions.arguments)
     if conditions.unusual and question.tool is not None:
         found.append(("unusual", _unusual(question.tool.unusual, conditions.unusual)))
+    found.extend(
+        (f"extensions.{wanted.identifier}", wanted.match(question.extensions)) for wanted in conditions.extensions
+    )
     return found
 
 

@@ -287,7 +287,7 @@ def _asked(field: str, question: AccessQuestion, now: float) -> str:
             return ", ".join(question.amr) or UNKNOWN
         case "max_auth_age":
             return UNKNOWN if question.auth_time is None else f"signed in {now - question.auth_time:.0f} seconds ago"
-        case _ if field.partition(".")[0] in {"labels", "tools", "arguments", "unusual"}:
+        case _ if field.partition(".")[0] in {"labels", "tools", "arguments", "unusual", "extensions"}:
             return asked(field, question)
         case _:
             return iso(now)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from authz.policy.arguments import Absent, at_path, is_comparable
+from authz.policy.match import Match
 from authz.policy.question import AccessQuestion, ClientKind, ClientStatus
 from authz.policy.tool_calls import ToolCall
 from authz.policy.unusual import Unusual, in_order
@@ -41,6 +42,7 @@ def facts_of(question: AccessQuestion, groups: Container[str], members: Collecti
         "tool_labels": list(question.tool_labels),
         "asks_before_calls": question.asks_before_calls,
         "tool": _facts_of_call(question.tool, members),
+        "extensions": [[key, match.value] for key, match in question.extensions],
     }
     kept = {name: value for name, value in facts.items() if value}
     # A person who isn't known is no machine.
@@ -133,4 +135,5 @@ def question_from(facts: Mapping[str, Any], *, client_id: str, resource: str, ad
         tool_labels=tuple(facts.get("tool_labels", ())),
         asks_before_calls=facts.get("asks_before_calls", False),
         tool=_call_from(facts["tool"]) if "tool" in facts else None,
+        extensions=tuple((key, Match(value)) for key, value in facts.get("extensions", ())),
     )

@@ -8,6 +8,7 @@ parted the identity scopes (`part_scopes`) from the resource's own.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from authz.policy.extension_conditions import Answers
 from authz.policy.tool_calls import ToolCall
 
 
@@ -49,6 +50,7 @@ class AccessQuestion:
     tool_labels     the labels that the resource's tools have, whichever is called.
     asks_before_calls   whether the resource asks this server before each call of a tool.
     tool            the call that is decided, with the scopes that it may use in `scopes`; None: a token is.
+    extensions      what extensions answered to the conditions that rules put to them.
     """
 
     client_id: str
@@ -74,6 +76,7 @@ class AccessQuestion:
     tool_labels: tuple[str, ...] = ()
     asks_before_calls: bool = False
     tool: ToolCall | None = None
+    extensions: Answers = ()
 
     def is_approved(self, now: float) -> bool:
         """Whether the client is approved, and its approval has not ended by itself."""

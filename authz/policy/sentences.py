@@ -147,6 +147,12 @@ def condition_phrases(conditions: Conditions, effect: Effect) -> dict[str, str]:
         phrases["not_after"] = f"until {iso(conditions.not_after)}"
     if conditions.unusual:
         phrases["unusual"] = any_of(map(unusual_phrase, conditions.unusual))
+    phrases.update(
+        {
+            f"extensions.{asked.identifier}": f"{asked.identifier} says yes to {asked.said}"
+            for asked in conditions.extensions
+        }
+    )
     phrases.update({f"arguments.{wanted.path}": argument_phrase(wanted) for wanted in conditions.arguments})
     return phrases
 

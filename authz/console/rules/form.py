@@ -214,8 +214,9 @@ class RuleForm(Form):
         definition |= {field: [] for field in ("labels", "tools") if was.get(field) == [] and not cleaned[field]}
         conditions = {field: cleaned[field] for field in (*self.OF_CONDITIONS, *OF_CALLS) if cleaned[field]}
         # A condition without a field in this form stays as it is.
-        if hours := (self.instance.definition or {}).get("conditions", {}).get("hours"):
-            conditions["hours"] = hours
+        for field in ("hours", "extensions"):
+            if kept := (self.instance.definition or {}).get("conditions", {}).get(field):
+                conditions[field] = kept
         if conditions:
             definition["conditions"] = conditions
         try:

@@ -180,6 +180,7 @@ def answer(asked: dict[str, Any], rules: RuleSet, now: float) -> dict[str, Any]:
     scopes = tuple((name, asked["scopes_there"].get(name, "")) for name in wanted)
     question = replace(question, resource=asked["resource"], scopes=scopes, **simulation.facts_of(asked["resource"]))
     question = made_up_calls.with_call(question, asked["tool"], asked["arguments"], asked["unusual"])
+    question = decisions.answered(question, rules, now)
     explanation = explain(question, rules, now, decisions.approvals_for(question, rules, now))
     decision = explanation.decision
     return {

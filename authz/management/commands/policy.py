@@ -144,6 +144,7 @@ class Command(BaseCommand):
 
     def _explain(self, options: dict[str, Any], now: float) -> None:
         question, rules = query_of(options, now), decisions.cached_rules()
+        question = decisions.answered(question, rules, now)
         found = explain(question, rules, now, decisions.approvals_for(question, rules, now))
         self._write(explained(found, asks_all=not options["scopes"]))
 
