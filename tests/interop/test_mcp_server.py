@@ -20,7 +20,8 @@ import requests
 from demo.gatehouse import Gatehouse
 from demo.processes import ROOT, Server, environment, free_port
 from tests.interop.bearer_proxy import BearerProxy, Tools
-from tests.interop.conftest import HERE
+from tests.interop.configuration import REDIRECT_URI
+from tests.interop.conftest import HERE, run
 from tests.support import databases
 
 PASSWORD = "a-long-passphrase-for-interop"
@@ -43,6 +44,7 @@ def configuration(issuer: str, server: str) -> str:
     return json.dumps(
         {
             "users": [
+                {"username": "bob", "password": PASSWORD, "email": "bob@example.com"},
                 {"username": "olga", "password": PASSWORD, "email": "olga@example.com", "groups": ["keepers"]},
             ],
             "resources": [
@@ -67,8 +69,27 @@ def configuration(issuer: str, server: str) -> str:
                     "client_secret": SECRET,
                 }
                 for name in robots
+            ]
+            + [
+                {
+                    "client_id": "desk",
+                    "client_name": "Desk",
+                    "status": "approved",
+                    "grant_types": ["authorization_code", "refresh_token"],
+                    "token_endpoint_auth_method": "none",
+                    "redirect_uris": [REDIRECT_URI],
+                }
             ],
             "rules": [
+                {
+                    "name": "People ask through the desk",
+                    "effect": "allow",
+                    "clients": ["desk"],
+                    "groups": ["*"],
+                    "grant_types": ["authorization_code"],
+                    "resources": [mcp],
+                    "scopes": ["access:read", "access:request"],
+                },
                 {
                     "name": "Robots read, and ask",
                     "effect": "allow",
@@ -285,6 +306,22 @@ def test_a_client_of_an_earlier_revision_asks_how_it_stands(house: House, mcp1: 
         Olga(house).decide(asked["message"], **APPROVED)
         decided = agent.until("decided")["decided"]
     assert (decided["outcome"], decided["granted"]) == ("granted", ["mcp:write"])
+
+
+def test_a_person_is_asked_why_and_shown_the_page(house: House, mcp2: Path) -> None:
+    """Without tasks: multi round-trip requests. No rule lets the desk write, so the server's owners are asked."""
+    ask = house.ask("desk", username="bob", password=PASSWORD, redirect_uri=REDIRECT_URI)
+    answer = run(mcp2, "python_mcp2/asking_person.py", ask)
+    form, page = answer["elicited"]
+    assert form["mode"] == "form"
+    assert page["mode"] == "url"
+    assert page["url"] == answer["asked"]["address"]
+    assert answer["asked"]["outcome"] == "waiting"
+    assert answer["asked"]["who_decides"] == "the server’s owner or an administrator"
+    with sqlite3.connect(house.directory / "gatehouse.sqlite3", timeout=20) as database:
+        (found,) = database.execute("SELECT reason FROM authz_accessrequest WHERE needs_rule").fetchall()
+    database.close()
+    assert found == (WHY,)
 
 
 # Scenarios of the suite's server mode that need no tools of their own, by the revision they are run at.
