@@ -14,10 +14,22 @@ from rest_framework.response import Response
 from authz.api.access_request_body import ask_for_access
 from authz.api.framework.paging import page
 from authz.api.framework.problems import Problem, invalid
-from authz.api.framework.shapes import ACCESS_REQUEST, PAGED, SWITCH, TEXT, TEXTS, Parameter, mapping, one_of, paged
+from authz.api.framework.shapes import (
+    ACCESS_REQUEST,
+    ANY,
+    PAGED,
+    SWITCH,
+    TEXT,
+    TEXTS,
+    Parameter,
+    mapping,
+    one_of,
+    paged,
+)
 from authz.api.framework.view import ApiView, principal_of
-from authz.approvals import access_requests, approvers, voting
+from authz.approvals import access_requests, approvers, extension_fields, voting
 from authz.approvals.access_requests import LONGEST_TEXT
+from authz.approvals.extension_fields import FieldError
 from authz.approvals.request_items import request_as_item
 from authz.approvals.voting import DURATIONS, ONCE, ONCE_WITHIN
 from authz.configuration import accepted_rules
@@ -61,6 +73,7 @@ class AccessRequests(ApiView):
             for_={"type": "string", "enum": ["me", "agent"]},
             for_rule=SWITCH,
             reason=TEXT,
+            fields=ANY,
         )
     }
     answers = {
@@ -83,21 +96,35 @@ class AccessRequests(ApiView):
         """
         given = self.body(request)
         reason = _text(given, "reason")
+        _check_fields(str(given.get("resource", "")), given.get("fields", {}))
         answer, row = ask_for_access(principal_of(request), given, time.time())
         if row is None:
             return Response(answer)
         now = datetime.now(UTC)
         if reason and (me := principal_of(request).person) is not None:
             access_requests.add_justification(row, by=me, reason=reason, now=now)
+        _give(request, row, given, now)
         return Response({**answer, "access_request": request_as_item(found(request, row.pk), now)}, status=202)
 
 
 class One(ApiView):
-    requires = {"GET": "authz.view_accessrequest"}
-    answers = {"GET": ACCESS_REQUEST}
+    requires = {"GET": "authz.view_accessrequest", "PATCH": ASK}
+    takes = {"PATCH": mapping(reason=TEXT, fields=ANY)}
+    answers = {"GET": ACCESS_REQUEST, "PATCH": ACCESS_REQUEST}
 
     def get(self, request: Request, pk: UUID) -> Response:
         return Response(request_as_item(found(request, pk), datetime.now(UTC)))
+
+    def patch(self, request: Request, pk: UUID) -> Response:
+        """Say why an open request of one's own is needed, or what extensions ask for (docs/extensions.md)."""
+        row, me, now = found(request, pk), principal_of(request).person, datetime.now(UTC)
+        if me is None or me.pk not in (row.user_id, row.client.owner_id):
+            raise Problem(403, "Only who asks says more about a request.")
+        given = self.body(request)
+        if reason := _text(given, "reason"):
+            access_requests.add_justification(row, by=me, reason=reason, now=now)
+        _give(request, row, given, now)
+        return Response(request_as_item(found(request, pk), now))
 
 
 class Decision(ApiView):
@@ -157,6 +184,23 @@ class Cancel(ApiView):
         if not voting.cancel(row, by=by, now=now):
             raise Problem(409, "It is no longer open.")
         return Response(request_as_item(found(request, pk), now))
+
+
+def _check_fields(resource: str, fields: object) -> None:
+    try:
+        extension_fields.cleaned(resource, fields)
+    except FieldError as problem:
+        raise invalid("fields", str(problem)) from None
+
+
+def _give(request: Request, row: AccessRequest, given: Mapping[str, Any], now: datetime) -> None:
+    me = principal_of(request).person
+    if "fields" not in given or me is None:
+        return
+    try:
+        extension_fields.give(row, by=me, given=given["fields"], now=now)
+    except FieldError as problem:
+        raise invalid("fields", str(problem)) from None
 
 
 def _lasts(value: object) -> timedelta:

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db.models import F, Q, QuerySet
 
@@ -217,6 +218,16 @@ def approvals_for(question: AccessQuestion, now: float) -> tuple[Approval, ...]:
 
     An answer given before the client's keys or redirect URIs changed is none to what it is now (attack 7).
     """
+    return tuple(as_approval(row, question) for row in _answers(question, now))
+
+
+def given_for(question: AccessQuestion, now: float) -> list[Mapping[str, Any]]:
+    """What was given with the approvals that are live for this question, by the extension's id: one statement."""
+    rows = _answers(question, now).filter(status=Status.APPROVED, resource=question.resource)
+    return [row.extension_fields for row in rows if row.extension_fields]
+
+
+def _answers(question: AccessQuestion, now: float) -> QuerySet[AccessRequest]:
     moment = datetime.fromtimestamp(now, UTC)
     rows = AccessRequest.objects.filter(
         client__client_id=question.client_id,
@@ -229,8 +240,7 @@ def approvals_for(question: AccessQuestion, now: float) -> tuple[Approval, ...]:
         not_before__lte=moment,
         expires__gt=moment,
     )
-    rows = rows.filter(user=None) if question.subject is None else rows.filter(user__username=question.subject)
-    return tuple(as_approval(row, question) for row in rows)
+    return rows.filter(user=None) if question.subject is None else rows.filter(user__username=question.subject)
 
 
 def as_approval(row: AccessRequest, question: AccessQuestion) -> Approval:

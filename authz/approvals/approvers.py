@@ -102,11 +102,11 @@ def objection(request: AccessRequest, by: User, deciding: Panel | None = None) -
     return ""
 
 
-def are_enough(request: AccessRequest, by: Sequence[User]) -> bool:
-    """Whether these people answer every demand. There is no objection to any of them."""
+def are_enough(request: AccessRequest, by: Sequence[User], at_least: int = 1) -> bool:
+    """Whether these people answer every demand, each by `at_least` so many. There is no objection to any of them."""
     deciding = panel(request)
     answered = [demand for person in by for demand in deciding.means(person)]
-    return all(answered.count(demand) >= demand.count for demand in deciding.demands)
+    return all(answered.count(demand) >= max(demand.count, at_least) for demand in deciding.demands)
 
 
 def who(request: AccessRequest, most: int = SHOWN) -> list[User]:

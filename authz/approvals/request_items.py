@@ -17,6 +17,7 @@ def request_as_item(row: AccessRequest, now: datetime) -> dict[str, Any]:
         "grant_type": row.grant_type,
         "scopes": row.scopes,
         "reason": row.reason,
+        "fields": row.extension_fields or {},
         "context": row.context,
         "needs_rule": row.needs_rule,
         "call": row.call,

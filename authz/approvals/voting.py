@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from authz import audit
-from authz.approvals import access_requests, approvers, notices
+from authz.approvals import access_requests, approvers, extension_fields, notices
 from authz.approvals.access_requests import LONGEST_TEXT, record
 from authz.database.transactions import unit_of_work
+from authz.extensions import ExtensionFault
 from authz.models import AccessRequest, AccessVote, Client, User
 from authz.models.access_request import LAPSES_AFTER
 from authz.protocol.display_names import visible_lines
@@ -63,13 +64,15 @@ def approve(
     vote = AccessVote(
         request=request, by=by, approves=True, scopes=approved, expires=expires, once=once, comment=comment
     )
+    at_least = _needed_by_extensions(request)
     with unit_of_work():
         current = _voted(vote, now)
+        _require_same_fields(request, current)
         votes = _current_votes(current)
         left = [name for name in current.scopes if all(name in other.scopes for other in votes)]
         if not left:
             raise NotDecided("The others approved none of these scopes. Approve some of theirs, or deny it.")
-        if not approvers.are_enough(current, [other.by for other in votes]):
+        if not approvers.are_enough(current, [other.by for other in votes], at_least):
             record(audit.Event.ACCESS_SECONDED, current, by, **_what(approved, expires, comment), **_once(once))
             return current
         ends = min(other.expires for other in votes)
@@ -98,6 +101,8 @@ def accept(
     if not request.needs_rule:
         raise NotDecided("A rule waits for its approval: approve it, or deny it.")
     accepted = _of_those_asked(request, scopes)
+    if _needed_by_extensions(request) > 1:
+        raise NotDecided("It needs several approvers, and a rule is accepted by one: plan the rule instead.")
     # A vote ends; a rule stays.
     vote = AccessVote(
         request=request, by=by, approves=True, scopes=accepted, expires=now + LONGEST_APPROVAL, comment=comment
@@ -106,6 +111,7 @@ def accept(
         # First the lock of those who change rules, then that of the request: in one order, so that no two deadlock.
         wait_for_writers()
         current = _voted(vote, now)
+        _require_same_fields(request, current)
         rule = make_rule(current, accepted)
         current.context = {**current.context, "rule": rule}
         _close(current, Status.APPROVED, vote, scopes=accepted, expires=None, remind=None, now=now)
@@ -127,6 +133,22 @@ def _of_those_asked(request: AccessRequest, scopes: Sequence[str]) -> list[str]:
     if not approved or not set(scopes) <= set(request.scopes):
         raise NotDecided("Approve at least one of the scopes that were asked for, and no others.")
     return approved
+
+
+def _needed_by_extensions(request: AccessRequest) -> int:
+    """How many people extensions want at least. Raises `NotDecided` where something is missing, or one is broken."""
+    # Asked before the transaction: a stranger's code holds no lock.
+    try:
+        if missing := extension_fields.missing_at(request.resource, request.extension_fields or {}):
+            raise NotDecided(missing)
+        return extension_fields.approvers_needed(request)
+    except ExtensionFault as fault:
+        raise NotDecided(f"It can’t be approved: {fault}") from None
+
+
+def _require_same_fields(seen: AccessRequest, current: AccessRequest) -> None:
+    if seen.extension_fields != current.extension_fields or seen.resource != current.resource:
+        raise NotDecided("What was given with it has changed since. Look at it again.")
 
 
 def deny(request: AccessRequest, *, by: User, comment: str, now: datetime) -> AccessRequest:

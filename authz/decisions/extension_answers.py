@@ -6,6 +6,7 @@ Only rules that name an extension cost anything: without one a question passes a
 from dataclasses import replace
 from typing import Any
 
+from authz.approvals import access_requests
 from authz.extensions import ExtensionFault, active
 from authz.policy import AccessQuestion, RuleSet
 from authz.policy.match import NO, NOT_ESTABLISHED, YES, Match
@@ -30,7 +31,11 @@ def _answer(identifier: str, wanted: dict[str, Any], question: AccessQuestion, n
         extension = active(identifier)
         if extension.brought.condition is None:
             raise extension.fault("condition", "it has none")
-        found = extension.call("condition", facts(question, now), wanted)
+        asked = facts(question, now)
+        if extension.brought.fields:
+            given = access_requests.given_for(question, now)
+            asked["approved"] = [plain(fields[identifier]) for fields in given if identifier in fields]
+        found = extension.call("condition", asked, wanted)
         if found is None:
             return NOT_ESTABLISHED
         # Attack: a text such as "no", or 1, that reads as true.
@@ -63,6 +68,7 @@ def facts(question: AccessQuestion, now: float) -> dict[str, Any]:
         "amr": list(question.amr),
         "auth_time": question.auth_time,
         "address": question.address,
+        "approved": [],
         "tool": None
         if tool is None
         else {

@@ -51,6 +51,7 @@ class AccessRequest(models.Model):
     )
     once = models.BooleanField(default=False, db_default=False, help_text="The approval is for one call.")
     used = models.DateTimeField(null=True, help_text="When that call was made.")
+    extension_fields = models.JSONField(null=True, help_text="What extensions asked for, by id; none: nothing yet.")
     context = models.JSONField(default=dict, help_text="The rules that made it wait, and where it came from.")
     first_asked = models.DateTimeField()
     last_asked = models.DateTimeField()

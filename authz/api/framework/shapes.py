@@ -94,6 +94,7 @@ ACCESS_REQUEST = mapping(
     grant_type=TEXT,
     scopes=TEXTS,
     reason=TEXT,
+    fields=ANY,
     context=ANY,
     needs_rule=SWITCH,
     asked=NUMBER,

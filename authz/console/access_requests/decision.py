@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest
 
-from authz.approvals import access_requests, approvers, rule_requests, voting
+from authz.approvals import access_requests, approvers, extension_fields, rule_requests, voting
 from authz.approvals.voting import DURATIONS, ONCE, ONCE_WITHIN, NotDecided
 from authz.configuration import accepted_rules
 from authz.console.access_requests import rule_draft
@@ -117,6 +117,7 @@ def known_of(found: AccessRequest) -> dict[str, Any]:
         "resource": ProtectedResource.objects.filter(identifier=found.resource).select_related("owner").first(),
         "deciders": approvers.panel(found).in_words(),
         "votes": votes_of(found),
+        "asked_fields": extension_fields.asked(found),
         "alike": access_requests.like(found),
         **(rule_draft.in_words(found) if found.needs_rule else {}),
     }
@@ -140,7 +141,7 @@ def shown_of(found: AccessRequest) -> tuple[object, ...]:
         found.scopes,
         [[scope.name, scope.description, scope.sensitivity] for scope in scopes],
         [found.grant_type, found.reason, found.context, approvers.panel(found).in_words()],
-        [found.call, found.call_digest],
+        [found.call, found.call_digest, found.extension_fields],
         [found.needs_rule, rule_requests.groups_of(found) if found.needs_rule else []],
         [[str(vote.pk), vote.by.username, vote.scopes, vote.expires, vote.comment] for vote in votes_of(found)],
     )

@@ -11,7 +11,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from authz.approvals import access_requests, approvers, voting
+from authz.approvals import access_requests, approvers, extension_fields, voting
+from authz.approvals.extension_fields import FieldError
 from authz.console.access_requests.decision import DECISION, decide_by_form, known_of, shown_of, title_of
 from authz.console.model_admin import person
 from authz.console.widgets import names
@@ -51,6 +52,8 @@ def one_of_mine(request: HttpRequest, pk: UUID) -> HttpResponse:
             return redirect("account_decide", pk)
         raise Http404
     if request.method == "POST":
+        if "fields" in request.POST:
+            return _filled_in(request, found)
         return _explained(request, found) if "reason" in request.POST else _withdrawn(request, found)
     state = found.state(now)
     is_open = state == AccessRequest.Status.OPEN
@@ -60,6 +63,7 @@ def one_of_mine(request: HttpRequest, pk: UUID) -> HttpResponse:
         "may_withdraw": found.user_id == me.pk and is_open,
         "may_explain": is_open,
         "deciders": approvers.panel(found).in_words() if is_open else "",
+        "asked_fields": extension_fields.asked(found),
         "is_one": True,
     }
     return render(request, "account/requests.html", context)
@@ -69,6 +73,16 @@ def _explained(request: HttpRequest, found: AccessRequest) -> HttpResponse:
     by, reason = person(request), request.POST["reason"]
     if access_requests.add_justification(found, by=by, reason=reason, now=datetime.now(UTC)):
         messages.success(request, "The approvers read your reason.")
+    return redirect("account_request", found.pk)
+
+
+def _filled_in(request: HttpRequest, found: AccessRequest) -> HttpResponse:
+    try:
+        given = extension_fields.from_form(found.resource, request.POST)
+        if extension_fields.give(found, by=person(request), given=given, now=datetime.now(UTC)):
+            messages.success(request, "The approvers see it.")
+    except FieldError as problem:
+        messages.error(request, str(problem))
     return redirect("account_request", found.pk)
 
 

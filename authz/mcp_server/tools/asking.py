@@ -5,9 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from authz import decisions
-from authz.approvals import access_requests, rule_requests
+from authz.approvals import access_requests, extension_fields, rule_requests
+from authz.approvals.extension_fields import FieldError
 from authz.configuration.mcp_resource import REQUEST
 from authz.decisions import calls
+from authz.extensions import ExtensionFault
 from authz.limits import rate_limits
 from authz.mcp_server import elicitations, request_answers, tasks
 from authz.mcp_server.request_answers import REQUEST_ITEM
@@ -45,7 +47,11 @@ def request_access(call: Call) -> Outcome:
         if elicitations.is_declined(call.responses):
             raise ToolError("No reason was given, so nothing was asked.")
         return NeedsInput(elicitations.for_reason(elicitations.REASON, server))
+    if open_one is None or "fields" in given:
+        _require_fields(server, given)
     row = _opened(question, decision, call, server)
+    if "fields" in given:
+        _give(row, call)
     if reason:
         access_requests.add_justification(row, by=caller.person or caller.client, reason=reason, now=caller.moment)
         row.refresh_from_db()
@@ -73,6 +79,27 @@ def _missing(question: AccessQuestion, now: float) -> tuple[AccessQuestion, Deci
         return question, decision
     question = replace(question, scopes=rest)
     return question, decisions.evaluate(question, now)
+
+
+def _require_fields(server: ProtectedResource, given: Mapping[str, Any]) -> None:
+    """What extensions ask for, before anyone is asked (docs/extensions.md). Raises `ToolError`."""
+    try:
+        fields = extension_fields.cleaned(server.identifier, given.get("fields", {}))
+        if missing := extension_fields.missing_at(server.identifier, fields):
+            names = ", ".join(one.key for one in extension_fields.asked_at(server.identifier) if one.field.required)
+            raise ToolError(f"fields: {missing} Give them by extension and name: {names}.")
+    except FieldError as problem:
+        raise ToolError(f"fields: {problem}") from None
+    except ExtensionFault as fault:
+        raise ToolError(f"It cannot be asked at present: {fault}") from None
+
+
+def _give(row: AccessRequest, call: Call) -> None:
+    caller = call.caller
+    try:
+        extension_fields.give(row, by=caller.person or caller.client, given=call.arguments["fields"], now=caller.moment)
+    except FieldError as problem:
+        raise ToolError(f"fields: {problem}") from None
 
 
 def _may_be_asked(question: AccessQuestion, decision: Decision) -> bool:
@@ -156,6 +183,11 @@ TOOLS = (
             tool=text("Ask for one call of this tool, with exactly these `arguments`.", 128),
             arguments=CALL_ARGUMENTS,
             reason=text("Why the work needs it, in the person’s language.", access_requests.LONGEST_TEXT),
+            fields={
+                "type": "object",
+                "description": "What the MCP server’s extensions ask for: {extension id: {name: value}}.",
+                "additionalProperties": {"type": "object"},
+            },
             lasts=choice("For how long it is needed. The approver decides.", *LASTS),
             **WHOSE,
         ),
