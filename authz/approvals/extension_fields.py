@@ -1,4 +1,4 @@
-"""What extensions ask of an access request: fields that whoever asks fills in, and how many people have to approve it.
+"""What extensions ask of an access request: fields that who asks fills in, and how many people have to approve it.
 
 They are asked for the MCP servers that the configuration names for the extension, and for no others. A fault means that
 the request can't be approved.

@@ -267,6 +267,11 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "Ask for another scope, or change a rule.",
         Place.RULES,
     ),
+    "extension_failed": Explanation(
+        "An extension on which tokens for this MCP server depend failed; `detail` has its id.",
+        "Look at the console’s page Extensions: mend or switch off the extension, or take the server out of its"
+        " `resources`.",
+    ),
     "approval_pending": Explanation("A rule requires approval first.", "Decide the access request.", REQUESTS),
     "subject_waits": Explanation(
         "As `approval_pending`, for a person; the client is not told that it waits (`pending_answer`).",

@@ -139,6 +139,7 @@ class Reason(RefusalReason):
         "invalid_scope",
         "The organisation's policy allows none of the requested scopes.",
     )
+    EXTENSION_FAILED = "extension_failed", "temporarily_unavailable", NOT_AT_PRESENT
     APPROVAL_PENDING = "approval_pending", "authorization_pending", "The request waits for an approval."
     # The same for a client that never said that it understands `authorization_pending`.
     SUBJECT_WAITS = "subject_waits", "invalid_grant", ONE_INVALID_GRANT

@@ -23,6 +23,7 @@ from authz.protocol import jwts, scopes
 from authz.protocol.timed_ids import RANDOM_BYTES, timed_id
 from authz.registry import TokenRequest
 from authz.sign_in.sign_in import SignIn
+from authz.tokens.extension_claims import claims_for
 
 # > JWT access tokens MUST include this media type in the "typ" header parameter … "at+jwt" (RFC 9068 §2.1)
 TYP = "at+jwt"
@@ -142,6 +143,9 @@ def mint(
     if authorization.status is not None:
         claims["status"] = authorization.status.claim()
     claims |= extra or {}
+    if resource is not None and decision.question is not None:
+        # What is there already stays: an extension adds, and shadows nothing.
+        claims = claims_for(decision.question, audience, request.now) | claims
     alg = resource.access_token_signing_alg if resource else "RS256"
     return AccessToken(
         jwt=keys.sign(claims, typ=TYP, alg=alg, now=request.now),

@@ -43,7 +43,7 @@ API: dict[str, dict[str, str]] = {
     "api_agent_suspend": {"POST": "PX"},
     "api_agent_retire": {"POST": "PX"},
     "api_access_requests": {"GET": "DUPX", "POST": "DPX"},
-    "api_access_request": {"GET": "DUPX", "PATCH": ""},  # only who asks: tests/extensions/test_request_fields.py
+    "api_access_request": {"GET": "DUPX", "PATCH": "D"},  # who asked: erin
     "api_access_request_approve": {"POST": "PX"},
     "api_access_request_deny": {"POST": "PX"},
     "api_access_request_cancel": {"POST": "DPX"},
