@@ -58,6 +58,7 @@ RATE_LIMITS = {
 } | {f"{endpoint}:{by}": "none" for endpoint in _LIMITED for by in ("client", "address")}
 RATE_LIMITS |= {"register:address": "none", "manage:address": "none"}
 # > Servers MUST: […] Rate limit tool invocations (MCP, Tools). An asker is an agent with the person it acts for.
+RATE_LIMITS |= {"scim:address": "none", "scim:directory": "6000/minute"}
 RATE_LIMITS |= {"mcp:address": "none", "mcp:asker": "240/minute", "mcp_ask:asker": "30/hour"}
 
 
@@ -219,6 +220,7 @@ GATEHOUSE = {
         "cimd.registration.endpoint",
         "xaa.openid.userinfo",
         "xaa.openid.logout",
+        "xaa.scim.endpoint",
     ],
     "API_PARTS": ["cimd.api", "xaa.api"],
     "REASON_EXPLANATIONS": [
@@ -228,10 +230,11 @@ GATEHOUSE = {
         "authz.mcp_server.explanations",
         "cimd.explanations",
         "xaa.explanations",
+        "xaa.scim.explanations",
     ],
     "LIVENESS_CHECKS": ["xaa.liveness", "cimd.liveness"],
     "PASSWORD_CHECKS": ["xaa.local_passwords"],
-    "GROUP_SOURCES": ["xaa.group_source"],
+    "GROUP_SOURCES": ["xaa.group_source", "xaa.scim.memberships"],
     "PUBLIC_GRANTS": ["cimd.public_grants", "xaa.public_clients"],
     "CONFIGURATION_SECTIONS": [
         "authz.configuration.users",
@@ -239,6 +242,7 @@ GATEHOUSE = {
         "authz.configuration.resources",
         "xaa.configuration.trusted_issuers",
         "xaa.configuration.resource_authorization_servers",
+        "xaa.configuration.directories",
         "authz.configuration.extensions",
         "authz.configuration.rules",
         "authz.configuration.webhooks",

@@ -16,6 +16,7 @@ class XaaConfig(AppConfig):
         "WorkloadBinding",
         "ResourceAuthorizationServer",
         "TargetResource",
+        "Directory",
     )
 
     # Columns that hold ciphertexts (authz/keys/reencryption.py).
@@ -25,7 +26,10 @@ class XaaConfig(AppConfig):
     IDENTIFIERS = ("xaa.identifiers.bearer",)
 
     # What `manage.py doctor` looks at beside the core's.
-    EXAMINATIONS: ClassVar[Mapping[str, str]] = {"trusted issuers": "xaa.doctor.issuers"}
+    EXAMINATIONS: ClassVar[Mapping[str, str]] = {
+        "trusted issuers": "xaa.doctor.issuers",
+        "directories": "xaa.scim.doctor.directories",
+    }
 
     # What an undo gives back: any change of these rows voids it, but for these columns (authz/models/mark_triggers.py).
     CUT_OFF_MODELS: ClassVar[Mapping[str, tuple[str, ...]]] = {"TrustedIssuer": ()}
@@ -35,8 +39,10 @@ class XaaConfig(AppConfig):
 
     def ready(self) -> None:
         from xaa import lineage, sessions
+        from xaa.scim import signals
         from xaa.sign_in import adapter as sign_in
 
         lineage.connect()
         sessions.connect()
+        signals.connect()
         sign_in.connect()

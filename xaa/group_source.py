@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Any
 
 from authz.models import User
-from xaa.models import SubjectLink
+from xaa.models import DirectoryPerson, SubjectLink
 
 # What `given` reads, for those who ask about many people.
 PREFETCH = "subject_links"
@@ -48,9 +48,15 @@ def locked(user_pk: int) -> list[SubjectLink]:
     return list(SubjectLink.objects.select_for_update().filter(user_id=user_pk).order_by("pk"))
 
 
+def given_by_directories(user_pk: int) -> frozenset[str]:
+    """The groups that directories put the person into (xaa/scim/memberships.py)."""
+    rows = DirectoryPerson.objects.filter(user_id=user_pk, gone=None).values_list("given", flat=True)
+    return frozenset(name for given in rows for name in given)
+
+
 def unlinked(instance: SubjectLink, **_: Any) -> None:
     """What rested on a link that is gone ends with it. In the transaction that removes it."""
     others = SubjectLink.objects.filter(user_id=instance.user_id).values_list("given", flat=True)
-    left = set(instance.given).difference(*others)
+    left = set(instance.given).difference(*others, given_by_directories(instance.user_id))
     if left:
         User.groups.through.objects.filter(user_id=instance.user_id, group__name__in=left).delete()

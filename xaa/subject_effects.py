@@ -102,6 +102,7 @@ def _put_into_groups(found: Resolution, link: int, links: Sequence[SubjectLink])
     now = set(groups_of(user))
     given = next((set(row.given) for row in links if row.pk == link), set())
     elsewhere = {name for row in links if row.pk != link for name in row.given}
+    elsewhere |= group_source.given_by_directories(user.pk)
     left = sorted(now - set(subject_resolution.membership(now, given, who.groups, elsewhere)))
     # What is given here already stays ours, and doesn't end with the issuer's word.
     here = now - given - elsewhere

@@ -22,7 +22,7 @@ from authz.protocol.display_names import visible
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
 from authz.sign_in import people
-from xaa import said_addresses, said_groups
+from xaa import group_source, said_addresses, said_groups
 from xaa.models import SubjectLink
 from xaa.reasons import Reason
 from xaa.said_addresses import Address, Unused
@@ -284,7 +284,7 @@ def _find(trust: Trust, who: Identity) -> tuple[Person, Link | None] | None:
 
 def _given_by_others(user: User, link: Link) -> frozenset[str]:
     others = SubjectLink.objects.filter(user_id=user.pk).exclude(pk=link.pk).values_list("given", flat=True)
-    return frozenset(name for given in others for name in given)
+    return frozenset(name for given in others for name in given) | group_source.given_by_directories(user.pk)
 
 
 def _list(stored: str | list[str]) -> tuple[str, ...]:

@@ -141,44 +141,49 @@ def cut_off(
 ) -> CutOff:
     """Stop and end it. `counts` of the row says what ended; `by_subject` is the person's who may undo it."""
     with long_statements(), unit_of_work():
-        _lock(found)
-        reckoning = _reckoned(found, now)
-        before = found.state()
-        # An earlier undo must not lift this one, whether or not there is anything left to stop.
-        for rows in (*found.rows, *found.covers):
-            CutOffMark.objects.filter(
-                of_table=rows.model._meta.db_table, of_row__in=rows.order_by().values("pk")
-            ).delete()
-        stopped = [(rows.model._meta.db_table, key) for rows in found.rows for key in rows.values_list("pk", flat=True)]
-        found.stop()
-        # Sessions before codes: a request that issues one holds its session's row
-        # (authz/endpoints/authorize_response.py).
-        if found.sessions is not None:
-            found.sessions.delete()
-        # Codes before authorizations: a redemption that was faster has committed once this statement has its rows, and
-        # what it made is seen by the next one (docs/decisions/0023-what-an-undo-gives-back.md).
-        if found.codes is not None:
-            found.codes.filter(used=None).update(expires=F("created"))
-        if found.consents is not None:
-            found.consents.delete()
-        authorizations.end(found.authorizations, reason=REASON, now=now)
-        row = CutOff.objects.create(
-            kind=kind,
-            identifier=identifier,
-            name=found.name,
-            time=now,
-            by=by,
-            by_subject=by_subject,
-            reason=visible_lines(reason)[:500],
-            counts=dict(reckoning.counts),
-            before=before,
-            after=found.state(),
-        )
-        if row.can_be_undone:
-            marks = [CutOffMark(cut_off=row, of_table=table, of_row=key) for table, key in stopped]
-            CutOffMark.objects.bulk_create(marks, batch_size=500)
-        detail = {"ended": reckoning.ended, "counts": row.counts, "because": row.reason}
-        _record(audit.Event.ACCESS_CUT_OFF, found, row, by=by, before=before, after=row.after, **detail)
+        return end_now(found, kind=kind, identifier=identifier, reason=reason, by=by, by_subject=by_subject, now=now)
+
+
+def end_now(
+    found: Target, *, kind: str, identifier: str, reason: str, by: str, by_subject: str = "", now: datetime
+) -> CutOff:
+    """The same, inside the caller's `unit_of_work()`."""
+    _lock(found)
+    reckoning = _reckoned(found, now)
+    before = found.state()
+    # An earlier undo must not lift this one, whether or not there is anything left to stop.
+    for rows in (*found.rows, *found.covers):
+        CutOffMark.objects.filter(of_table=rows.model._meta.db_table, of_row__in=rows.order_by().values("pk")).delete()
+    stopped = [(rows.model._meta.db_table, key) for rows in found.rows for key in rows.values_list("pk", flat=True)]
+    found.stop()
+    # Sessions before codes: a request that issues one holds its session's row
+    # (authz/endpoints/authorize_response.py).
+    if found.sessions is not None:
+        found.sessions.delete()
+    # Codes before authorizations: a redemption that was faster has committed once this statement has its rows, and
+    # what it made is seen by the next one (docs/decisions/0023-what-an-undo-gives-back.md).
+    if found.codes is not None:
+        found.codes.filter(used=None).update(expires=F("created"))
+    if found.consents is not None:
+        found.consents.delete()
+    authorizations.end(found.authorizations, reason=REASON, now=now)
+    row = CutOff.objects.create(
+        kind=kind,
+        identifier=identifier,
+        name=found.name,
+        time=now,
+        by=by,
+        by_subject=by_subject,
+        reason=visible_lines(reason)[:500],
+        counts=dict(reckoning.counts),
+        before=before,
+        after=found.state(),
+    )
+    if row.can_be_undone:
+        marks = [CutOffMark(cut_off=row, of_table=table, of_row=key) for table, key in stopped]
+        CutOffMark.objects.bulk_create(marks, batch_size=500)
+    detail = {"ended": reckoning.ended, "counts": row.counts, "because": row.reason}
+    _record(audit.Event.ACCESS_CUT_OFF, found, row, by=by, before=before, after=row.after, **detail)
     return row
 
 
@@ -202,7 +207,7 @@ def undo(row: CutOff, *, by: str, now: datetime) -> State:
     found = target(row.kind, row.identifier)
     try:
         with long_statements(), unit_of_work():
-            return _undone(row, found, by, now)
+            return give_back(row, by=by, now=now)
     except NothingToUndo as refused:
         with unit_of_work():
             detail = {"kind": row.kind, "name": row.name, "cut_off": row.pk, "by": by}
@@ -217,7 +222,9 @@ def undo(row: CutOff, *, by: str, now: datetime) -> State:
         raise
 
 
-def _undone(row: CutOff, found: Target, by: str, now: datetime) -> State:
+def give_back(row: CutOff, *, by: str, now: datetime) -> State:
+    """An undo inside the caller's `unit_of_work()`. Raises `NothingToUndo`."""
+    found = target(row.kind, row.identifier)
     if found.reinstate is None or not row.can_be_undone:
         raise NothingToUndo(UndoReason.NOTHING)
     # A request that suspends one of the rows at this moment waits here, or this one waits: the last one holds.

@@ -45,7 +45,7 @@ def remove(row: Row) -> bool:
         "authorizations": authorizations.end(Authorization.objects.filter(under), reason=REASON, now=now),
         "consents": Consent.objects.filter(under).delete()[0],
         "codes": AuthorizationCode.objects.filter(under, used=None, expires__gt=now).update(expires=F("created")),
-        "access_requests": _close_requests(row),
+        "access_requests": close_requests(row),
     }
     _let_go(row)
     _end(row, now)
@@ -84,8 +84,9 @@ def _under(row: Row) -> Q:
     return Q(resource=row)
 
 
-def _close_requests(row: Row) -> int:
-    """What waits for an answer, and answers that would let it in when it comes back."""
+def close_requests(row: Row) -> int:
+    """What waits for an answer, and answers that would let it in when it comes back; how many. In the caller's
+    transaction."""
     status = AccessRequest.Status
     about = Q(resource=row.identifier) if isinstance(row, ProtectedResource) else _under(row)
     open_ones = AccessRequest.objects.filter(about, status__in=(status.OPEN, status.APPROVED))

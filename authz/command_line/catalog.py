@@ -85,6 +85,10 @@ GROUPS: Mapping[str, Mapping[str, Entry]] = {
             "what the server thinks of an issuer, an ID-JAG or a workload's assertion",
             ("xaa inspect https://acme.okta.com", "xaa explain assertion.jwt --json"),
         ),
+        "directory": Entry(
+            "directories that provision by SCIM: show them, make and withdraw their tokens",
+            ("directory list --json", "directory token Okta --days 90", "directory withdraw Okta --all"),
+        ),
     },
     "Keys and audit": {
         "keys": Entry(

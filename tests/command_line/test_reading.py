@@ -20,6 +20,7 @@ WRITES = {
     "migrate", "periodic", "policy restore", "requests approve", "requests deny", "requests cancel",
     "requests end", "agents approve", "agents suspend", "agents retire", "agents renew", "agents reject",
     "keys ensure", "keys rotate", "keys retire", "keys reencrypt", "audit seal",
+    "directory token", "directory withdraw",
 }  # fmt: skip
 OTHER_FORM = {
     "export": "prints the file, YAML",

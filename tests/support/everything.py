@@ -46,6 +46,10 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
     """One row of each model of the console, named by `text` wherever a client could have named it."""
     from cimd.models import Document, DocumentVersion, Policy
     from xaa.models import (
+        Directory,
+        DirectoryContact,
+        DirectoryPerson,
+        DirectoryToken,
         IssuerHealth,
         ResourceAuthorizationServer,
         Session,
@@ -97,6 +101,7 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
     )
     IssuerHealth.objects.create(issuer=issuer, failures=3, failed=now, failure="timeout", keys=1, fetched=now)
     SubjectLink.objects.create(issuer=issuer, subject=text[:255], user=stranger)
+    _directory((Directory, DirectoryContact, DirectoryPerson, DirectoryToken), issuer, stranger, text, now)
     server = ResourceAuthorizationServer.objects.create(issuer="https://as.hostile.example.com", name=text[:255])
     TargetResource.objects.create(server=server, identifier="https://mcp.hostile.example.com/", scopes=["a.read"])
     SavedView.objects.create(owner=alice, name=text[:60], query="outcome=refused", is_shared=True)
@@ -110,6 +115,16 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
     AuditDestination.objects.create(name="hostile", format="jsonl", to="file:hostile", failures=1, failure=text[:200])
     Session.objects.create(digest="d" * 64, user=stranger)
     BrowserSession.objects.create(digest="d" * 64, session_data="", expire_date=now + timedelta(days=1))
+
+
+def _directory(models: tuple, issuer: object, person: User, text: str, now: datetime) -> None:
+    directories, contacts, people, tokens = models
+    row = directories.objects.create(name=text[:100], issuer=issuer, subject="externalId", groups=[text[:150]])
+    contacts.objects.create(directory=row, last=now, failed=now, failure=text[:255])
+    people.objects.create(
+        directory=row, user=person, user_name=text[:255], user_name_key=text[:255], created=now, modified=now
+    )
+    tokens.objects.create(directory=row, digest="d" * 64, created=now, expires=now + timedelta(days=1), by=text[:255])
 
 
 def _document(documents: type, versions: type, agent: Client, text: str, now: datetime) -> None:

@@ -1,5 +1,12 @@
-"""Trusted issuers, the servers that our ID-JAGs may go to, and linked identities."""
+"""Trusted issuers, the servers that our ID-JAGs may go to, linked identities, and directories."""
 
+from xaa.models.directory import (
+    Directory,
+    DirectoryContact,
+    DirectoryGroup,
+    DirectoryPerson,
+    DirectoryToken,
+)
 from xaa.models.redemption import Redemption
 from xaa.models.resource_authorization_server import ResourceAuthorizationServer, TargetResource
 from xaa.models.session import Session
@@ -9,6 +16,11 @@ from xaa.models.subject_link import SubjectLink
 from xaa.models.trusted_issuer import IssuerHealth, TrustedIssuer, WorkloadBinding
 
 __all__ = [
+    "Directory",
+    "DirectoryContact",
+    "DirectoryGroup",
+    "DirectoryPerson",
+    "DirectoryToken",
     "IssuerHealth",
     "ProposedSetUp",
     "Redemption",

@@ -12,7 +12,7 @@ from authz.console.audit import event_history
 from authz.console.people import attention, invite, second_factors
 from authz.console.widgets import names, unusual
 from authz.models import AuditEvent, Authorization, Client, User
-from authz.sign_in import memberships, sign_ins
+from authz.sign_in import sign_ins
 from authz.sign_in.roles import CUT_OFF, SEE_CUT_OFFS
 from authz.sign_in.session import session_digest
 
@@ -62,11 +62,11 @@ def last_seen(user: User, newest: list[AuditEvent]) -> datetime | None:
 
 def _groups(user: User) -> list[tuple[str, str]]:
     """(group, where the membership comes from), by name."""
-    own = memberships.own(user)
-    from_elsewhere: dict[str, str] = {}
+    givers: dict[str, list[str]] = {}
     for source in registry.group_sources():
-        from_elsewhere |= source.named(user)
-    return [(group.name, "" if group.name in own else from_elsewhere.get(group.name, "")) for group in _sorted(user)]
+        for name, giver in source.named(user).items():
+            givers.setdefault(name, []).append(giver)
+    return [(group.name, ", ".join(givers.get(group.name, ()))) for group in _sorted(user)]
 
 
 def _sorted(user: User) -> list[Any]:
