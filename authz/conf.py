@@ -19,6 +19,7 @@ class Conf:
     require_resource: bool
     plans_need_approval: bool
     mcp: bool
+    mcp_sampling: bool
     refresh_reuse_window: int
     outbound_allowed_hosts: Mapping[tuple[str, int], frozenset[str] | None]
     outbound_ca_bundle: str | None

@@ -59,7 +59,12 @@ RATE_LIMITS = {
 RATE_LIMITS |= {"register:address": "none", "manage:address": "none"}
 # > Servers MUST: […] Rate limit tool invocations (MCP, Tools). An asker is an agent with the person it acts for.
 RATE_LIMITS |= {"scim:address": "none", "scim:directory": "6000/minute"}
-RATE_LIMITS |= {"mcp:address": "none", "mcp:asker": "240/minute", "mcp_ask:asker": "30/hour"}
+RATE_LIMITS |= {
+    "mcp:address": "none",
+    "mcp:asker": "240/minute",
+    "mcp_ask:asker": "30/hour",
+    "mcp_ask_audit:asker": "20/hour",
+}
 
 
 def allowed_host(item: str) -> allowed_hosts.Entry:
@@ -166,6 +171,7 @@ GATEHOUSE = {
     "REQUIRE_RESOURCE": problems.read(False, env_switch, "GATEHOUSE_REQUIRE_RESOURCE"),
     "PLANS_NEED_APPROVAL": problems.read(True, env_switch, "GATEHOUSE_PLANS_NEED_APPROVAL", "1"),
     "MCP": problems.read(False, env_switch, "GATEHOUSE_MCP"),
+    "MCP_SAMPLING": problems.read(False, env_switch, "GATEHOUSE_MCP_SAMPLING"),
     "REFRESH_REUSE_WINDOW": problems.read(30, env_number, "GATEHOUSE_REFRESH_REUSE_WINDOW", 30),
     "PLAIN_HTTP_RESOURCES": problems.each(plain_http_host, env_list("GATEHOUSE_PLAIN_HTTP_RESOURCES")),
     "OUTBOUND_ALLOWED_HOSTS": problems.each(allowed_host, env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")),

@@ -52,6 +52,8 @@ _HEADLINES = {
     "api:request:refused": "API request refused",
     "mcp:request:refused": "Request to the MCP server refused",
     "mcp:tool:called": "Tool of the MCP server called",
+    "mcp:sampling:round": "A client’s model read the audit",
+    "mcp:sampling:ended": "A question to a client’s model ended",
     "console:protection:checked": "Protection of an MCP server checked",
     "console:protection:found": "Protection of an MCP server judged",
     "console:request:refused": "Console request refused",

@@ -12,9 +12,12 @@ TASKS = "io.modelcontextprotocol/tasks"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
+    """`session` is that of a client of 2025-11-25 whose model may be asked (`sampling/sessions.py`); "" of others."""
+
     message: RpcMessage
     envelope: Envelope
     caller: Caller
+    session: str = ""
 
 
 def require_scope(caller: Caller, scope: str, *, detail: str) -> None:

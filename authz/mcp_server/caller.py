@@ -1,7 +1,9 @@
 """Who asks: an agent, for a person or for itself, by an access token of this very server for this very resource."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from authz import audit, resources, tokens
 from authz.configuration.mcp_resource import identifier
@@ -19,13 +21,16 @@ MAXIMUM_TOKEN = 8192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """`person` is None where the agent acts for itself. `now` is in seconds since the epoch."""
+    """`person` is None where the agent acts for itself. `now` is in seconds since the epoch. `claims` are those of the
+    token.
+    """
 
     client: Client
     person: User | None
     scopes: frozenset[str]
     token: LiveToken
     now: float
+    claims: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def moment(self) -> datetime:
@@ -65,15 +70,35 @@ def authenticated(request: Request, resource: ProtectedResource, now: float) -> 
     # > MCP servers MUST validate that access tokens were issued specifically for them as the intended audience
     if claims["aud"] != resource.identifier:
         raise refuse(McpReason.TOKEN_FOR_ANOTHER, client_id=claims["client_id"])
+    caller = _of(claims, resource, now)
+    audit.proven(caller.client.client_id)
+    concerns(caller)
+    rate_limits.of_asker("mcp:asker", caller.client.client_id, caller.token.subject)
+    rate_limits.served(caller.client.client_id)
+    return caller
+
+
+def renewed(caller: Caller, now: float) -> Caller:
+    """The same caller as it is now, for one that takes long. Raises `Refused` if its access has ended meanwhile."""
+    configuration_cache.begin()
+    resource = registered()
+    if resource is None or caller.claims["exp"] <= now:
+        raise refuse(McpReason.TOKEN_ENDED, client_id=caller.client.client_id)
+    return _of(caller.claims, resource, now)
+
+
+def concerns(caller: Caller) -> None:
+    """From here on, refusals are recorded as about this caller."""
+    token = caller.token
+    audit.concerns(subject=token.subject, resource=identifier(), authorization=token.authorization.pk)
+
+
+def _of(claims: Mapping[str, Any], resource: ProtectedResource, now: float) -> Caller:
     found = live_token(claims, resource, now)
     # The whole row, since the token path does not read the role.
     key = found.authorization.user_id if found else None
     person = User.objects.filter(pk=key, is_active=True).first() if key is not None else None
     if found is None or (person is None and key is not None):
         raise refuse(McpReason.TOKEN_ENDED, client_id=claims["client_id"])
-    audit.proven(found.client.client_id)
-    audit.concerns(subject=found.subject, resource=resource.identifier, authorization=found.authorization.pk)
-    rate_limits.of_asker("mcp:asker", found.client.client_id, found.subject)
-    rate_limits.served(found.client.client_id)
     scopes = frozenset(str(claims["scope"]).split())
-    return Caller(client=found.client, person=person, scopes=scopes, token=found, now=now)
+    return Caller(client=found.client, person=person, scopes=scopes, token=found, now=now, claims=claims)

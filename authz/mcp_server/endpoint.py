@@ -1,4 +1,7 @@
-"""`POST {issuer}/mcp`: the Streamable HTTP transport, one JSON answer for each message, without sessions."""
+"""`POST {issuer}/mcp`: the Streamable HTTP transport, one JSON answer for each message, and without sessions.
+
+But for a question to a client's model (`sampling`): that is answered by a stream.
+"""
 
 from typing import Any
 
@@ -9,14 +12,14 @@ from authz.conf import conf
 from authz.database import configuration_cache
 from authz.endpoints import metadata as server_metadata
 from authz.endpoints.machine import Answer, Request, json_response, machine_endpoint, now
-from authz.mcp_server import metadata
+from authz.mcp_server import metadata, sampling
 from authz.mcp_server.asked import Asked
 from authz.mcp_server.caller import Caller, authenticated, registered
 from authz.mcp_server.methods import OF_LEGACY, OF_MODERN, SERVER
 from authz.mcp_server.reasons import McpReason
 from authz.mcp_server.refusing import Refused, metadata_path, refuse, too_busy
 from authz.protocol.errors import OAuthError
-from authz.protocol.mcp import Headers, RpcCode, RpcError, RpcMessage, envelope, read
+from authz.protocol.mcp import Headers, RpcCode, RpcError, RpcMessage, envelope, read, read_response
 from authz.protocol.numbers import number
 from authz.protocol.params import MAXIMUM_BODY
 
@@ -53,11 +56,15 @@ def _check_origin(request: Request) -> None:
         raise refuse(McpReason.ORIGIN_FOREIGN)
 
 
-def _answered(request: Request, caller: Caller) -> Answer:
+def _answered(request: Request, caller: Caller) -> Any:
     message: RpcMessage | None = None
     is_modern = True
+    session = sampling.session_of(request, caller)
     try:
-        message = read(_body(request))
+        body = _body(request)
+        if session and (response := read_response(body)):
+            return sampling.taken(response, body, caller, session)
+        message = read(body)
         headers = Headers(
             request.META.get("HTTP_MCP_PROTOCOL_VERSION"),
             request.META.get("HTTP_MCP_METHOD"),
@@ -72,7 +79,10 @@ def _answered(request: Request, caller: Caller) -> Answer:
         method = (OF_MODERN if is_modern else OF_LEGACY).get(message.method)
         if method is None:
             raise RpcError(RpcCode.METHOD_NOT_FOUND, f"Method not found: {message.method[:64]}")
-        result = method(Asked(message, said, caller))
+        asked = Asked(message, said, caller, session)
+        if sampling.is_asked(asked):
+            return sampling.response(asked, request)
+        result = method(asked)
     except RpcError as error:
         found: dict[str, Any] = {"jsonrpc": "2.0", "error": error.body()}
         if message is not None and message.id is not None:
@@ -81,7 +91,10 @@ def _answered(request: Request, caller: Caller) -> Answer:
         return json_response(found, status=error.status if is_modern or message is None else 200)
     if is_modern:
         result = {"resultType": "complete", **result, "_meta": {SERVER_INFO: SERVER}}
-    return json_response({"jsonrpc": "2.0", "id": message.id, "result": result})
+    answer = json_response({"jsonrpc": "2.0", "id": message.id, "result": result})
+    if message.method == "initialize" and (begun := sampling.issued(message.params, result["protocolVersion"], caller)):
+        answer[sampling.HEADER] = begun
+    return answer
 
 
 def _body(request: Request) -> bytes:

@@ -6,3 +6,5 @@ from enum import StrEnum
 class McpEvent(StrEnum):
     REFUSED = "mcp:request:refused"
     TOOL_CALLED = "mcp:tool:called"
+    SAMPLING_ROUND = "mcp:sampling:round"
+    SAMPLING_ENDED = "mcp:sampling:ended"

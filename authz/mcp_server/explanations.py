@@ -43,4 +43,27 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "A client that mixes its people up, or a stolen id. The event has the agent and the person.",
         Place.STORY,
     ),
+    "mcp_session_of_another": Explanation(
+        "The Mcp-Session-Id is not what this server gave to this agent for this person: another’s, made up, or of a"
+        " secret key that was changed.",
+        "Let the client begin anew (initialize). A client that mixes its people up, or a stolen id, shows here, too.",
+        Place.STORY,
+    ),
+    "mcp_sampling_unexpected": Explanation(
+        "A client answered a question to its model that this server did not ask, or no longer waits for: made up, too"
+        " late, or answered before.",
+        "Ask again. If it repeats, the client answers more slowly than the time that a question has.",
+        Place.STORY,
+    ),
+    "mcp_sampling_of_another": Explanation(
+        "An agent answered a question that was put to the model of another agent, person or session.",
+        "A client that mixes its people up, or a stolen id. The event has the agent and the person.",
+        Place.STORY,
+    ),
+    "mcp_sampling_tool": Explanation(
+        "The client’s model named a tool that it was not offered; `detail` has its name. It got an error, and nothing"
+        " happened.",
+        "Read what the model had read before: a text by a stranger may have told it to.",
+        Place.STORY,
+    ),
 }

@@ -3,16 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from authz import __version__, audit, registry
+from authz import __version__, registry
 from authz.extensions.listing import announced
-from authz.mcp_server import deciding, results, schemas, tasks
-from authz.mcp_server.asked import TASKS, Asked, require_scope
-from authz.mcp_server.caller import Caller
+from authz.mcp_server import results, running, sampling, tasks
+from authz.mcp_server.asked import TASKS, Asked
 from authz.mcp_server.catalog import TOOLS
-from authz.mcp_server.events import McpEvent
-from authz.mcp_server.reasons import McpReason
-from authz.mcp_server.refusing import refuse
-from authz.mcp_server.tool import Call, Tool, ToolError
+from authz.mcp_server.tool import Call, ToolError
 from authz.models import McpTask
 from authz.protocol.mcp import LEGACY, MODERN, RpcCode, RpcError
 
@@ -24,7 +20,6 @@ INSTRUCTIONS = (
 )
 # Of a list that changes only with the server's version and the person's role.
 LIST_TTL = 300_000
-LONGEST_RECORDED = 200
 
 
 def discover(asked: Asked) -> dict[str, Any]:
@@ -39,7 +34,8 @@ def discover(asked: Asked) -> dict[str, Any]:
 
 
 def initialize(asked: Asked) -> dict[str, Any]:
-    """The handshake of earlier revisions, without a session: nothing that is said here counts later.
+    """The handshake of earlier revisions, without a session: nothing that is said here counts later, but for sampling
+    (`sampling/sessions.py`).
 
     > If the server supports the requested protocol version, it MUST respond with the same version. Otherwise, the
     > server MUST respond with another protocol version it supports. (2025-11-25, Lifecycle)
@@ -84,6 +80,8 @@ def list_tools(asked: Asked) -> dict[str, Any]:
     if asked.message.params.get("cursor") is not None:
         raise RpcError(RpcCode.INVALID_PARAMS, "There is one page.")
     listed = [tool.as_item() for tool in TOOLS.values() if asked.caller.may(tool.permission)]
+    if sampling.is_offered(asked):
+        listed.append(sampling.TOOL.as_item())
     caching = {"ttlMs": LIST_TTL, "cacheScope": "private"} if asked.envelope.is_modern else {}
     return {"tools": listed, **caching}
 
@@ -94,7 +92,7 @@ def call_tool(asked: Asked) -> dict[str, Any]:
     tool = TOOLS.get(params["name"]) if isinstance(params.get("name"), str) else None
     if tool is None:
         raise RpcError(RpcCode.INVALID_PARAMS, f"Unknown tool: {str(params.get('name'))[:64]}")
-    require(asked.caller, tool)
+    running.require(asked.caller, tool)
     call = Call(
         caller=asked.caller,
         arguments=_mapping(params, "arguments"),
@@ -102,30 +100,12 @@ def call_tool(asked: Asked) -> dict[str, Any]:
         responses=_mapping(params, "inputResponses"),
     )
     try:
-        if wrong := schemas.problem(tool.takes, call.arguments):
-            raise ToolError(wrong)
-        deciding.require(asked.caller, tool, call.arguments)
-        outcome = tool.run(call)
+        outcome = running.run(tool, call)
     except ToolError as error:
         return results.failed(str(error))
-    audit.record(
-        McpEvent.TOOL_CALLED,
-        client_id=asked.caller.client.client_id,
-        subject=asked.caller.token.subject,
-        resource=asked.caller.token.question.resource,
-        authorization=asked.caller.token.authorization.pk,
-        detail={"tool": tool.name, **_recorded(tool, call.arguments)},
-    )
     if isinstance(outcome, McpTask):
         return tasks.created(outcome, asked.envelope, asked.caller.moment)
     return results.of(outcome)
-
-
-def require(caller: Caller, tool: Tool) -> None:
-    """Raise `Refused` for a token without the tool's scope, and for a person without its right."""
-    require_scope(caller, tool.scope, detail=tool.name)
-    if not caller.may(tool.permission):
-        raise refuse(McpReason.ROLE_INSUFFICIENT, detail=tool.name)
 
 
 def _mapping(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -133,13 +113,6 @@ def _mapping(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         raise RpcError(RpcCode.INVALID_PARAMS, f"{name} is an object.")
     return found
-
-
-def _recorded(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What an agent looked for in the audit is itself worth a look; else the event of what was done has it."""
-    if not tool.permission:
-        return {}
-    return {"looked_for": {name: str(value)[:LONGEST_RECORDED] for name, value in arguments.items()}}
 
 
 Method = Callable[[Asked], dict[str, Any]]

@@ -14,12 +14,20 @@ _STATUS = {
     McpReason.SCOPE_INSUFFICIENT: 403,
     McpReason.ROLE_INSUFFICIENT: 403,
     McpReason.ORIGIN_FOREIGN: 403,
+    # > it MUST respond to requests containing that session ID with HTTP 404 Not Found (2025-11-25, Transports)
+    McpReason.SESSION_OF_ANOTHER: 404,
+    McpReason.SAMPLING_UNEXPECTED: 400,
+    McpReason.SAMPLING_OF_ANOTHER: 400,
 }
 # What a token, or another one, would help against.
 _CHALLENGED = frozenset(McpReason) - {
     McpReason.ROLE_INSUFFICIENT,
     McpReason.ORIGIN_FOREIGN,
     McpReason.TASK_OF_ANOTHER,
+    McpReason.SESSION_OF_ANOTHER,
+    McpReason.SAMPLING_UNEXPECTED,
+    McpReason.SAMPLING_OF_ANOTHER,
+    McpReason.SAMPLING_TOOL,
 }
 
 

@@ -15,6 +15,7 @@ from authz.models.evidence import AuditArchive, AuditDestination, AuditSegment, 
 from authz.models.extension_switches import ExtensionSwitches
 from authz.models.generation import Generation
 from authz.models.invitation import Invitation
+from authz.models.mcp_sampling import McpSampling
 from authz.models.mcp_task import McpTask
 from authz.models.notification import Notification, WebhookEndpoint
 from authz.models.periodic_task import PeriodicTask
@@ -50,6 +51,7 @@ __all__ = [
     "ExtensionSwitches",
     "Generation",
     "Invitation",
+    "McpSampling",
     "McpTask",
     "Notification",
     "PeriodicTask",

@@ -70,8 +70,10 @@ class TestByDefault:
             "reset:account",  # each of them sends a mail
             "reset:address",
             "login:address",
+            "scim:directory",  # one that sends in a loop
             "mcp:asker",  # servers MUST rate limit tool invocations
             "mcp_ask:asker",  # each of them may send a mail
+            "mcp_ask_audit:asker",  # each of them may hold a thread for minutes
         }
 
     def test_asking_costs_a_look(self, gatehouse: World) -> None:

@@ -166,6 +166,11 @@ def switched_on(settings: Any) -> None:
 @pytest.fixture
 def served(gatehouse: World, switched_on: None) -> World:
     """The server with its MCP server on and registered, and agents that may use it."""
+    configure()
+    return gatehouse
+
+
+def configure() -> None:
     rules = [
         {**rule, "resources": rule.get("resources", [identifier()])}  # type: ignore[dict-item]
         for rule in CONFIGURATION["rules"]
@@ -173,7 +178,6 @@ def served(gatehouse: World, switched_on: None) -> World:
     scopes = [{"name": name, "description": text} for name, text in SCOPES.items()]
     resource = {"identifier": identifier(), "name": "Gatehouse", "scopes": scopes}
     apply(json.dumps({**CONFIGURATION, "rules": rules, "resources": [resource]}))
-    return gatehouse
 
 
 @pytest.fixture

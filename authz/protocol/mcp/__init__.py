@@ -5,6 +5,18 @@ latter are served without a session, so nothing that a client said in `initializ
 """
 
 from authz.protocol.mcp.envelope import LEGACY, MODERN, Envelope, Headers, envelope
-from authz.protocol.mcp.messages import RpcCode, RpcError, RpcMessage, read
+from authz.protocol.mcp.messages import RpcCode, RpcError, RpcMessage, RpcResponse, read, read_response
 
-__all__ = ["LEGACY", "MODERN", "Envelope", "Headers", "RpcCode", "RpcError", "RpcMessage", "envelope", "read"]
+__all__ = [
+    "LEGACY",
+    "MODERN",
+    "Envelope",
+    "Headers",
+    "RpcCode",
+    "RpcError",
+    "RpcMessage",
+    "RpcResponse",
+    "envelope",
+    "read",
+    "read_response",
+]

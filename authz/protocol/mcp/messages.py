@@ -59,6 +59,25 @@ class RpcMessage:
         return found if isinstance(found, Mapping) else {}
 
 
+@dataclass(frozen=True, slots=True)
+class RpcResponse:
+    """A client's answer to a request of the server: `body` has `result` or `error`, which may be anything."""
+
+    id: str | int
+    body: Mapping[str, Any]
+
+
+def read_response(raw: bytes) -> RpcResponse | None:
+    """The response that `raw` is; None for any other message, and for what cannot be read (`read` says why)."""
+    try:
+        found = strict_json.read_object(raw)
+        identifier = _id_of(found)
+    except (StrictJsonError, RpcError):
+        return None
+    is_response = found.get("jsonrpc") == "2.0" and ("result" in found) != ("error" in found) and "method" not in found
+    return RpcResponse(identifier, found) if is_response and identifier is not None else None
+
+
 def read(raw: bytes) -> RpcMessage:
     """The message that `raw` is. Raises `RpcError`.
 
