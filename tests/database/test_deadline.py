@@ -82,7 +82,7 @@ def test_a_remembered_response_is_given_for_some_minutes(kept_for: float | None,
 
 
 @pytest.mark.any_database
-@pytest.mark.parametrize("value", ["0", "-1", "1.5", "2s", "", "soon"])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "2s", "soon"])
 def test_an_invalid_deadline_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("GATEHOUSE_DATABASE_TIMEOUT", value)
     with pytest.raises(ImproperlyConfigured, match="GATEHOUSE_DATABASE_TIMEOUT"):

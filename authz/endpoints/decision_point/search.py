@@ -95,11 +95,9 @@ def _if_holder(row: Authorization, asked: Search, caller: Caller) -> dict[str, A
 
 
 def _resources(asked: Search, caller: Caller, start: int) -> Iterator[dict[str, Any] | None]:
-    """An empty answer for a type that is not known would read as "nothing is allowed", so it is refused."""
+    """Tools and MCP servers. Of another domain's types nothing is found, as an evaluation of one is a `false`."""
     found = {TOOL: _tools, SERVER: _servers}.get(asked.question.resource.type)
-    if found is None:
-        raise MalformedError("resource.type", f"has to be {TOOL} or {SERVER}: nothing else can be searched")
-    return found(asked, caller, start)
+    return found(asked, caller, start) if found else iter(())
 
 
 def _servers(asked: Search, caller: Caller, start: int) -> Iterator[dict[str, Any] | None]:
