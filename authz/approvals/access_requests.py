@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import F, Q, QuerySet
 
 from authz import audit
-from authz.approvals import notices
+from authz.approvals import notices, told_extensions
 from authz.conf import conf
 from authz.database.transactions import unit_of_work
 from authz.models import AccessRequest, Client, User
@@ -125,6 +125,7 @@ def open_or_repeat(
                 },
             )
             notices.opened(made, now)
+            told_extensions.tell(told_extensions.OPENED, made)
         else:
             _again(digest, now)
     # The newest: an approver may have decided it in this moment.

@@ -4,7 +4,6 @@ They are asked for the MCP servers that the configuration names for the extensio
 the request can't be approved.
 """
 
-import copy
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from typing import Any
 
 from authz import audit
 from authz.approvals.access_requests import belonging_to, record
+from authz.approvals.told_extensions import as_told, concerned, extensions_for
 from authz.database.transactions import unit_of_work
-from authz.extensions import Extension, ExtensionFault, active, configured, switched_on
+from authz.extensions import ExtensionFault, active
 from authz.extensions.contract import Field
 from authz.models import AccessRequest, Client, User
 from authz.policy.approvers import MAX_APPROVERS
@@ -39,19 +39,6 @@ class AskedField:
     @property
     def key(self) -> str:
         return f"{self.identifier}:{self.field.name}"
-
-
-def concerned(resource: str) -> list[str]:
-    """The ids of the extensions that requests for this MCP server depend on."""
-    if not (named := switched_on()):
-        return []
-    given = configured()
-    return [name for name in named if resource and {resource, "*"} & set(given[name].get("resources", ()))]
-
-
-def extensions_for(resource: str) -> list[Extension]:
-    """The same, ready to be called. Raises `ExtensionFault`."""
-    return [active(identifier) for identifier in concerned(resource)]
 
 
 def asked(request: AccessRequest) -> list[AskedField]:
@@ -158,16 +145,3 @@ def approvers_needed(request: AccessRequest) -> int:
                 raise extension.fault("approvers_needed", f"it answered no number from 1 to {MAX_APPROVERS}")
             most = max(most, count)
     return most
-
-
-def as_told(request: AccessRequest, identifier: str) -> dict[str, Any]:
-    """A request as an extension gets it: with its own fields, and no other's."""
-    return {
-        "client_id": request.client.client_id,
-        "person": request.user.username if request.user else None,
-        "resource": request.resource,
-        "scopes": list(request.scopes),
-        "reason": request.reason,
-        "call": copy.deepcopy(request.call),
-        "fields": copy.deepcopy((request.extension_fields or {}).get(identifier, {})),
-    }

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from authz import audit
-from authz.approvals import access_requests, approvers, extension_fields, notices
+from authz.approvals import access_requests, approvers, extension_fields, notices, told_extensions
 from authz.approvals.access_requests import LONGEST_TEXT, record
 from authz.database.transactions import unit_of_work
 from authz.extensions import ExtensionFault
@@ -81,6 +81,7 @@ def approve(
         _close(current, Status.APPROVED, vote, scopes=left, expires=ends, remind=_reminder(now, ends), now=now)
         record(audit.Event.ACCESS_APPROVED, current, by, **_what(left, ends, comment), **_once(current.once))
         notices.approved(current, now)
+    told_extensions.tell(told_extensions.APPROVED, current)
     return current
 
 
@@ -125,6 +126,7 @@ def accept(
             comment=visible_lines(comment)[:LONGEST_TEXT],
         )
         notices.approved(current, now)
+    told_extensions.tell(told_extensions.APPROVED, current)
     return current
 
 
@@ -162,6 +164,7 @@ def deny(request: AccessRequest, *, by: User, comment: str, now: datetime) -> Ac
         _close(current, Status.DENIED, vote, scopes=[], expires=expires, remind=None, now=now)
         record(audit.Event.ACCESS_DENIED, current, by, **_what([], expires, comment))
         notices.denied(current, now)
+    told_extensions.tell(told_extensions.DENIED, current)
     return current
 
 

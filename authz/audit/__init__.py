@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Protocol
 from uuid import UUID
 
 from django.db import Error as DatabaseFailure
@@ -84,6 +85,13 @@ class Event(StrEnum):
     PLAN_DECLINED = "configuration:plan:declined"
     PLAN_APPLIED = "configuration:plan:applied"
     PLAN_REFUSED = "configuration:plan:refused"
+
+
+class Named(Protocol):
+    """An event: a member of an enum of events, or one that an extension reports."""
+
+    @property
+    def value(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +170,7 @@ _failed: float | None = None
 
 
 def record(
-    event: StrEnum,
+    event: Named,
     *,
     reason: RefusalReason | None = None,
     client_id: str = "",
@@ -206,7 +214,7 @@ def record_all(event: StrEnum, described: Sequence[Described]) -> None:
         _written(f"{_INSERT}{more}", [value for row in rows for value in row], len(rows))
 
 
-def _row(event: StrEnum, reason: RefusalReason | None, about: Described) -> tuple[object, ...]:
+def _row(event: Named, reason: RefusalReason | None, about: Described) -> tuple[object, ...]:
     where = _origin.get()
     return (
         raw_sql.timestamp(datetime.now(UTC)),

@@ -7,6 +7,7 @@ from django.template.response import TemplateResponse
 from authz.console.navigation import Place
 from authz.console.site import console
 from authz.extensions.listing import listed
+from authz.extensions.panels import panels_of
 from authz.sign_in.roles import SEE_EXTENSIONS
 
 TONES = {"on": "good", "off": "", "broken": "bad", "not installed": "bad", "refused": "bad"}
@@ -22,6 +23,13 @@ def extensions(request: HttpRequest) -> HttpResponse:
     """The configuration switches them: this page only shows. Raises `PermissionDenied`."""
     if not request.user.has_perm(SEE_EXTENSIONS):
         raise PermissionDenied
-    found = [{"extension": extension, "tone": TONES[extension.state]} for extension in listed()]
+    found = [
+        {
+            "extension": extension,
+            "tone": TONES[extension.state],
+            "panels": panels_of(extension.identifier, "extension", {}) if extension.state == "on" else (),
+        }
+        for extension in listed()
+    ]
     context = {**console.each_context(request), "title": "Extensions", "found": found}
     return TemplateResponse(request, "console/extensions.html", context)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from django.test import Client as Browser
 
 from authz.approvals import extension_fields
 from authz.approvals.voting import NotDecided
@@ -87,6 +88,13 @@ def test_a_large_payment_with_a_consent_needs_two_approvers(gatehouse: World, in
     request.refresh_from_db()
     assert approve(request, first) == "open"
     assert approve(request, second) == "approved"
+    event = AuditEvent.objects.get(event=f"{CONSENT}:cited")
+    assert event.detail["reported"]["reference"] == "C-2026-0001"
+    browser = Browser()
+    browser.force_login(person("alice", role="administrator"))
+    page = browser.get("/console/extensions/").content.decode()
+    assert "Payment approval" in page
+    assert "<td>" in page
 
 
 def test_a_rule_demands_the_consent_and_the_token_names_the_registry(gatehouse: World, installed: Path) -> None:

@@ -9,11 +9,13 @@ from django.contrib import messages
 from django.http import HttpRequest
 
 from authz.approvals import access_requests, approvers, extension_fields, rule_requests, voting
+from authz.approvals.told_extensions import as_told
 from authz.approvals.voting import DURATIONS, ONCE, ONCE_WITHIN, NotDecided
 from authz.configuration import accepted_rules
 from authz.console.access_requests import rule_draft
 from authz.console.model_admin import person
 from authz.console.widgets.display import scope_label
+from authz.extensions.panels import panels
 from authz.models import AccessRequest, AccessVote, ProtectedResource, Scope
 from authz.sign_in import form_binding
 
@@ -117,6 +119,7 @@ def known_of(found: AccessRequest) -> dict[str, Any]:
         "resource": ProtectedResource.objects.filter(identifier=found.resource).select_related("owner").first(),
         "deciders": approvers.panel(found).in_words(),
         "votes": votes_of(found),
+        "extension_panels": panels("access_request", as_told(found, "")),
         "asked_fields": extension_fields.asked(found),
         "alike": access_requests.like(found),
         **(rule_draft.in_words(found) if found.needs_rule else {}),

@@ -26,6 +26,7 @@ from authz.console.site import console
 from authz.console.widgets import calls, names, unusual
 from authz.console.widgets.toolbar import Tool
 from authz.database import configuration_cache
+from authz.extensions.panels import panels
 from authz.models import AuditEvent, Authorization, Client, User
 from authz.protocol.client_metadata import SECRET_METHODS
 from authz.sign_in.roles import APPROVE_AGENTS, ASK, CONFIGURE, SIMULATE
@@ -222,6 +223,7 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
                 if request.user.has_perm("authz.view_auditevent")
                 else (),
                 **unusual.panel(request, client),
+                "extension_panels": panels("agent", {"client_id": client.client_id, "name": client.name}),
                 "answers": None if request.user.has_perm("authz.view_auditevent") else answers.of(client),
                 "may_simulate": request.user.has_perm(SIMULATE),
                 "reach": reach(client) if request.user.has_perm("authz.view_rule") else None,

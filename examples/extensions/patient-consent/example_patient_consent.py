@@ -41,3 +41,18 @@ def condition(facts, wanted, settings):
 def claim(facts, settings):
     """What the MCP server reads in the token."""
     return {"registry": settings["registry"]}
+
+
+EVENTS = {"cited": "Access was approved that rests on a consent."}
+
+
+def events(happened, request, settings):
+    if happened != "request_approved":
+        return []
+    return [("cited", {"reference": request["fields"]["reference"], "registry": settings["registry"]})]
+
+
+def panels(page, about, settings):
+    if page != "extension":
+        return []
+    return [{"title": "Consents", "columns": ["Registry"], "rows": [[settings["registry"]]]}]
