@@ -19,12 +19,13 @@ PREFETCH = "directory_people"
 
 
 def given(user: User) -> frozenset[str]:
-    return frozenset(name for entry in user.directory_people.all() if entry.gone is None for name in entry.given)
+    entries = user.directory_people.all()  # type: ignore[attr-defined]  # a relation of this app
+    return frozenset(name for entry in entries if entry.gone is None for name in entry.given)
 
 
 def named(user: User) -> dict[str, str]:
     found: dict[str, list[str]] = {}
-    for entry in user.directory_people.select_related("directory").filter(gone=None):
+    for entry in DirectoryPerson.objects.select_related("directory").filter(user=user, gone=None):
         for name in entry.given:
             found.setdefault(name, []).append(f"directory {entry.directory.name}")
     return {name: ", ".join(sorted(givers)) for name, givers in found.items()}
