@@ -82,7 +82,7 @@ lock: ## Pin all requirements by hash (needs uv and npm)
 	cd tests/bench/oidc_provider && npm install --package-lock-only
 	$(UV_COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(UV_COMPILE) pyproject.toml requirements/dev.in -o requirements/dev.txt
-	for name in installer build docs interop-mcp1 interop-mcp2 mutants schemathesis envoy; do \
+	for name in installer build docs interop-mcp1 interop-mcp2 mutants schemathesis envoy scim; do \
 	  $(UV_COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 clean: ## Remove the environment and the demo's data

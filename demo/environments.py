@@ -1,6 +1,6 @@
 """Environments of their own: for clients `.venv-mcp2`, `.venv-mcp1` and tests/interop/node_modules, for `make mutants`
-`.venv-mutants`, for `make site` `.venv-docs`, to try the API `.venv-schemathesis`, for gateways
-`.venv-envoy`, made from their lock files.
+`.venv-mutants`, for `make site` `.venv-docs`, to try the API `.venv-schemathesis`, to try SCIM
+`.venv-scim`, for gateways `.venv-envoy`, made from their lock files.
 
     python -m demo.environments [mcp2] [mcp1] [node] [docs]
 
@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 JAVASCRIPT = ROOT / "tests/interop"
 LOCKS = {"mcp1": "interop-mcp1", "mcp2": "interop-mcp2"} | {
-    name: name for name in ("mutants", "docs", "schemathesis", "envoy")
+    name: name for name in ("mutants", "docs", "schemathesis", "envoy", "scim")
 }
 NODE_NEEDED = 22  # required by the conformance suite and the Inspector
 

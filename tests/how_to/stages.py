@@ -26,6 +26,7 @@ clients: []
 resources: []
 trusted_issuers: []
 resource_authorization_servers: []
+directories: []
 rules: []
 webhooks: []
 cimd: {}

@@ -328,7 +328,7 @@ def test_what_the_server_says_of_itself(okta: Scim, path: str) -> None:
         ("GET", "/Users/x", 404),
         ("GET", "/Users/0b3c8f6e-0000-4000-8000-000000000000", 404),
         ("DELETE", "/Users", 405),
-        ("PUT", "/ServiceProviderConfig", 404),
+        ("PUT", "/ServiceProviderConfig", 405),
         ("GET", "/Me", 404),
         ("TRACE", "/Users", 405),
     ],

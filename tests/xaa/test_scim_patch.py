@@ -129,6 +129,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no such operation": ({"op": "move", "path": "active", "value": 1}, "invalidSyntax"),
     "a remove of nothing": ({"op": "remove"}, "noTarget"),
     "a required attribute goes": ({"op": "remove", "path": "userName"}, "mutability"),
+    "active goes": ({"op": "remove", "path": "active"}, "mutability"),
     "a required attribute without a value": ({"op": "replace", "path": "userName", "value": ""}, "invalidValue"),
     "no value": ({"op": "add", "path": "displayName"}, "invalidValue"),
     "read-only": ({"op": "replace", "path": "id", "value": "x"}, "mutability"),

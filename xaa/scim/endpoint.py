@@ -25,6 +25,7 @@ from xaa.scim.schemas import KINDS, Kind
 
 MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
 SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
+_ABOUT = frozenset({"ServiceProviderConfig", "ResourceTypes", "Schemas"})
 _STATUS: Mapping[object, int] = {ScimReason.SCOPE_MISSING: 403}
 _QUERY = frozenset(
     {"filter", "startIndex", "count", "sortBy", "sortOrder", "attributes", "excludedAttributes", "aadOptscim062020"}
@@ -96,6 +97,8 @@ scim.is_machine_endpoint = True  # type: ignore[attr-defined]
 def _dispatched(request: Request, caller: Caller) -> Answer:
     method = str(request.method)
     parts = request.path.partition("/scim/v2")[2].strip("/").split("/")
+    if parts[0] in _ABOUT and method != "GET":
+        raise ScimError(405, "This resource is read alone.")
     if method in {"POST", "PUT", "PATCH", "DELETE"} and parts[-1] != ".search":
         operations.require_write(caller)
     first, rest = parts[0], parts[1:]

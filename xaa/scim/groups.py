@@ -45,10 +45,8 @@ def shown(group: DirectoryGroup, *, with_members: bool = True) -> dict[str, Any]
             {
                 "value": str(key),
                 "$ref": conf.endpoint(f"scim/v2/Users/{key}"),
-                "display": name,
-                "type": "User",
             }
-            for key, name in group.members.order_by("created", "id").values_list("pk", "user_name")
+            for key in group.members.order_by("created", "id").values_list("pk", flat=True)
         ]
         found |= {"members": members} if members else {}
     return found | {"meta": versions.meta(group, KIND_OF_GROUP)}

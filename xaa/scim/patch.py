@@ -145,7 +145,7 @@ def _single(place: dict[str, Any], attribute: Attribute, part: Attribute | None,
         place.setdefault(attribute.name, {})[part.name] = operation.value
         return
     value = values.of(attribute, operation.value)
-    if attribute.required and not value:
+    if attribute.required and value in (None, ""):
         raise invalid(f"{attribute.name} is required.")
     if attribute.type == "complex" and value is not None:
         # > if the target location […] specifies a complex attribute, a set of sub-attributes SHALL be specified in the

@@ -31,10 +31,12 @@ class Attribute:
     refers: tuple[str, ...] = ()
     longest: int = LONGEST
     sub: tuple["Attribute", ...] = ()
+    usual: Any = None  # what it is where a request leaves it out
+    derived: bool = False  # the server says it, whatever is sent
 
     @property
     def is_ours(self) -> bool:
-        return self.mutability == "readOnly"
+        return self.derived or self.mutability == "readOnly"
 
     def part(self, name: str) -> "Attribute | None":
         return next((one for one in self.sub if one.name.lower() == name.lower()), None)
@@ -125,7 +127,14 @@ KIND_OF_USER = Kind(
                 Attribute("primary", "boolean", about="Whether it is the one to use."),
             ),
         ),
-        Attribute("active", "boolean", about="False: the person may not be here, and all their access ends."),
+        # Required, so that it is not removed: a person without it would be neither here nor gone.
+        Attribute(
+            "active",
+            "boolean",
+            required=True,
+            usual=True,
+            about="False: the person may not be here, and all their access ends.",
+        ),
         Attribute(
             "groups",
             "complex",
@@ -174,10 +183,14 @@ KIND_OF_GROUP = Kind(
             sub=(
                 Attribute("value", mutability="immutable", exact=True, about="The person's id."),
                 Attribute(
-                    "$ref", "reference", mutability="readOnly", exact=True, refers=("User",), about="Their address."
+                    "$ref",
+                    "reference",
+                    mutability="immutable",
+                    derived=True,
+                    exact=True,
+                    refers=("User",),
+                    about="Their address.",
                 ),
-                Attribute("display", mutability="readOnly", about="Their userName."),
-                Attribute("type", mutability="readOnly", about="User."),
             ),
         ),
     ),

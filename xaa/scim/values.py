@@ -22,6 +22,8 @@ def resource(given: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
         raise ScimError(400, f"schemas has to name {kind.schema}.", "invalidSyntax")
     found = kept(given, kind)
     for attribute in kind.attributes:
+        if attribute.usual is not None:
+            found.setdefault(attribute.name, attribute.usual)
         if attribute.required and found.get(attribute.name) in (None, ""):
             raise invalid(f"{attribute.name} is required.")
     return found
