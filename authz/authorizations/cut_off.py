@@ -7,7 +7,8 @@ An undo allows new requests. Ended authorizations stay ended
 (docs/decisions/0023-what-an-undo-gives-back.md).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -243,6 +244,17 @@ def give_back(row: CutOff, *, by: str, now: datetime) -> State:
     after = found.state()
     _record(audit.Event.ACCESS_REINSTATED, found, row, by=by, before=before, after=after)
     return after
+
+
+@contextmanager
+def by_its_author(row: CutOff | None) -> Iterator[None]:
+    """Changes inside come from who cut it off, so they don't void the undo. Inside the caller's `unit_of_work()`, which
+    holds the rows."""
+    before = set() if row is None else set(row.marks.values_list("of_table", "of_row"))
+    yield
+    if row is not None:
+        lost = sorted(before - set(row.marks.values_list("of_table", "of_row")))
+        CutOffMark.objects.bulk_create([CutOffMark(cut_off=row, of_table=table, of_row=key) for table, key in lost])
 
 
 def _lock(found: Target) -> None:

@@ -98,9 +98,12 @@ def change(caller: Caller, entry: DirectoryPerson, attributes: Mapping[str, Any]
     entry.version += 1
     entry.modified = caller.now
     entry.save()
-    if subject:
-        linking.link_to(caller.directory, entry.user, subject)
-    _tell_account(caller, entry, attributes)
+    # So that no administrator's change comes in between.
+    list(User.objects.select_for_update().filter(pk=entry.user_id).values_list("pk"))
+    with cut_off.by_its_author(entry.ended):
+        if subject:
+            linking.link_to(caller.directory, entry.user, subject)
+        _tell_account(caller, entry, attributes)
     changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
     _record(ScimEvent.PERSON_CHANGED, caller, entry, changed=changed, active=active)
     _set_active(caller, entry, active)
