@@ -157,6 +157,7 @@ ALL: dict[str, Counter] = {
         KEYS_FAILURES,
         FORWARDED_UNREADABLE,
         FORWARDED_UNTRUSTED,
+        EXTENSION_FAULTS,
         DATABASE_ERRORS,
     )
 }

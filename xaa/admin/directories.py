@@ -62,7 +62,7 @@ class DirectoryForm(Form):
 
 @admin.register(Directory, site=console)
 class DirectoryAdmin(ConsoleAdmin):
-    place = Place("Trust", "Directories", "person", order=4)
+    place = Place("Operate", "People", "person", tab="Directories", order=1)
     introduction = (
         "Directories that tell by SCIM which people and groups there are. Who leaves there loses access here."
     )
