@@ -16,7 +16,7 @@ TONES = {"on": "good", "off": "", "broken": "bad", "not installed": "bad", "refu
 @console.page(
     "extensions/",
     "extensions",
-    place=Place("", "Home", "home", tab="Extensions", order=1),
+    place=Place("", "Home", "home", tab="Extensions", order=2),
     permission=SEE_EXTENSIONS,
 )
 def extensions(request: HttpRequest) -> HttpResponse:

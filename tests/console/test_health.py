@@ -50,4 +50,8 @@ def test_home_still_leads_to_the_overview(signed_in: Page) -> None:
     context = signed_in("administrator").get(reverse("admin:health")).context
 
     assert context["navigation"][0].items[0].url == reverse("admin:index")
-    assert [(tab.title, tab.current) for tab in context["tabs"]] == [("Overview", False), ("Health", True)]
+    assert [(tab.title, tab.current) for tab in context["tabs"]] == [
+        ("Overview", False),
+        ("Health", True),
+        ("Extensions", False),
+    ]
