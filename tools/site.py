@@ -73,7 +73,7 @@ def build_tag(tag: str, site: Path) -> str:
 
 def generated() -> dict[str, dict[str, object]]:
     """What tools/site_reference.py prints."""
-    environment = {"DATABASE_URL": "sqlite://:memory:", "GATEHOUSE_SECRET_KEY": SECRET, **os.environ}
+    environment = {"GATEHOUSE_SECRET_KEY": SECRET, **os.environ}
     with tempfile.TemporaryDirectory() as nowhere:
         printed = subprocess.run(
             [sys.executable, "-m", "tools.site_reference"],
