@@ -110,9 +110,11 @@ class Replay(ApiView):
     def _event(self) -> AuditEvent:
         if "request" in self.given:
             return past_decisions.event_of_request(self.given["request"])
-        wanted = number(self.given.get("event", ""))
+        if "event" not in self.given:
+            raise Problem(422, "Name the event by its number, or the request by its reference.")
+        wanted = number(self.given["event"])
         if wanted is None:
-            raise Problem(400, "event is a number, or request a reference.")
+            raise Problem(400, "event is a number.")
         event = AuditEvent.objects.filter(pk=wanted).first()
         if event is None:
             raise Http404

@@ -137,5 +137,5 @@ def test_from_an_empty_server_to_a_first_token(
     menu(page, "Home")
     # The figures of a day are remembered for some seconds, and home was looked at just now.
     page.get_by_role("link", name="7 days").click()
-    expect(page.locator(".figure", has_text="tokens issued").locator("b")).to_have_text("1")
+    expect(page.locator(".figure", has_text="token issued").locator("b")).to_have_text("1")
     expect(page.get_by_text("Nothing is waiting for you.")).to_be_visible()
