@@ -41,7 +41,7 @@ def schema() -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     while needed - definitions.keys():
         name = min(needed - definitions.keys())
-        definitions[name] = _closed(_rewritten(document()["components"]["schemas"][name], needed))
+        definitions[name] = _rewritten(document()["components"]["schemas"][name], needed)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Gatehouse configuration",
@@ -72,10 +72,3 @@ def _rewritten(value: Any, needed: set[str]) -> Any:
             key: _def(inner, needed) if key == "$ref" else _rewritten(inner, needed) for key, inner in value.items()
         }
     return [_rewritten(inner, needed) for inner in value] if isinstance(value, list) else value
-
-
-def _closed(definition: dict[str, Any]) -> dict[str, Any]:
-    """An unknown key is an error, as `apply` has it."""
-    if definition.get("type") == "object" and "properties" in definition:
-        return {"additionalProperties": False, **definition}
-    return definition

@@ -52,4 +52,15 @@ class Schema(ApiView):
 def document() -> dict[str, Any]:
     generator = SchemaGenerator(urlconf="authz.urls", api_version="1")  # type: ignore[no-untyped-call]
     made: dict[str, Any] = generator.get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    definitions = made["components"]["schemas"]
+    for name in definitions:
+        if name.endswith("Request"):
+            definitions[name] = _closed(definitions[name])
     return made
+
+
+def _closed(definition: dict[str, Any]) -> dict[str, Any]:
+    """What is taken, not given: an unknown key is an error there, as `apply` has it."""
+    if definition.get("type") == "object" and "properties" in definition:
+        return {"additionalProperties": False, **definition}
+    return definition
