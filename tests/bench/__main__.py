@@ -107,7 +107,7 @@ def main() -> int:
                 REPORTED,
                 lambda: load.run(
                     server.events,
-                    load.post_batches(reported(prepared.access_token), BATCH, basic=asker),
+                    load.post_batches(reported(), BATCH, basic=asker),
                     seconds=SECONDS,
                 ),
             ),
@@ -147,9 +147,16 @@ def question(token: str) -> dict[str, object]:
     }
 
 
-def reported(token: str) -> dict[str, object]:
-    """The same call, decided elsewhere, as the intake takes it."""
-    return {"time": datetime.now(UTC).isoformat(), "decision": True, **question(token)}
+def reported() -> dict[str, object]:
+    """The same call, decided elsewhere, as the intake takes it: by the agent's name, so a hundred fit in 64 KiB."""
+    return {
+        "time": datetime.now(UTC).isoformat(),
+        "decision": True,
+        "subject": {"type": "identity", "id": "nightly-report"},
+        "action": {"name": "tools/call"},
+        "resource": {"type": "tool", "id": "search", "properties": {"server": servers.ES256}},
+        "context": {"agent": "nightly-report"},
+    }
 
 
 def during_first_sights(server: servers.Server, measure: Callable[[], Figures]) -> Figures:
