@@ -197,6 +197,21 @@ def test_the_last_administrator_is_not_locked_out(okta: Scim) -> None:
     assert user.is_active
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_last_two_administrators_do_not_leave_at_once(okta: Scim) -> None:
+    """Attack: each of the two sees the other one, who is still there."""
+    User.objects.filter(role="administrator").delete()
+    keys = [okta.person(name)["id"] for name in ("ann", "bea")]
+    assert User.objects.exclude(directory_people=None).update(role="administrator") == 2
+
+    def leave(key: str) -> int:
+        return Scim("Okta", okta.token).ask("DELETE", f"/Users/{key}").status
+
+    statuses = at_once([lambda key=key: leave(key) for key in keys])  # type: ignore[misc]
+    assert sorted(statuses) == [204, 403]
+    assert User.objects.filter(role="administrator", is_active=True).count() == 1
+
+
 def test_what_was_sent_is_in_no_event_and_no_log(okta: Scim, caplog: pytest.LogCaptureFixture) -> None:
     canary = "canary-7d1f"
     name = {"givenName": canary, "familyName": canary}

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from authz import audit
 from authz.authorizations import cut_off, removal
@@ -99,7 +100,7 @@ def change(caller: Caller, entry: DirectoryPerson, attributes: Mapping[str, Any]
     entry.modified = caller.now
     entry.save()
     # So that no administrator's change comes in between.
-    list(User.objects.select_for_update().filter(pk=entry.user_id).values_list("pk"))
+    _locked_administrators(entry)
     with cut_off.by_its_author(entry.ended):
         if subject:
             linking.link_to(caller.directory, entry.user, subject)
@@ -172,11 +173,11 @@ def _deactivate(caller: Caller, entry: DirectoryPerson) -> None:
     """By the product's own switch: sessions, codes, consents, authorizations and what waits for approval end."""
     user = entry.user
     # The last one who could undo a mistake stays, or a stolen token of a directory would lock everyone out.
-    if user.role == User.Role.ADMINISTRATOR and user.is_active:
-        others = User.objects.filter(role=User.Role.ADMINISTRATOR, is_active=True).exclude(pk=user.pk)
-        if not others.exists():
-            detail = "The person is this server's last administrator."
-            raise ScimError(403, detail, reason=ScimReason.PERSON_KEPT)
+    # Attack: the last two leave at once, and each sees the other.
+    administrators = _locked_administrators(entry)
+    if user.pk in administrators and len(administrators) == 1:
+        detail = "The person is this server's last administrator."
+        raise ScimError(403, detail, reason=ScimReason.PERSON_KEPT)
     found = cut_off.target("person", user.username)
 
     def stop() -> None:
@@ -190,6 +191,13 @@ def _deactivate(caller: Caller, entry: DirectoryPerson) -> None:
     entry.active = False
     entry.save(update_fields=["active", "ended"])
     user.is_active = False
+
+
+def _locked_administrators(entry: DirectoryPerson) -> set[int]:
+    """The active administrators, locked together with the entry's person, always in one order. Inside a transaction."""
+    active = Q(role=User.Role.ADMINISTRATOR, is_active=True)
+    rows = User.objects.select_for_update(of=("self",)).filter(Q(pk=entry.user_id) | active).order_by("pk")
+    return {row.pk for row in rows if row.role == User.Role.ADMINISTRATOR and row.is_active}
 
 
 def _reactivate(caller: Caller, entry: DirectoryPerson) -> None:
