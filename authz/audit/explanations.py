@@ -36,10 +36,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "A parameter’s value cannot be read; `detail` names it.", "Correct the parameter that the detail names."
     ),
     "request_too_long": Explanation(
-        (
-            "An authorization request is longer than 12,000 characters even after compression, so it would not "
-            "survive a sign-in. The person sees a page."
-        ),
+        "An authorization request is longer than 12,000 characters even after compression, so it would not "
+        "survive a sign-in. The person sees a page.",
         "Ask for fewer scopes, or send a shorter state.",
     ),
     "request_object": Explanation(
@@ -73,10 +71,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     "client_authentication_wrong_method": Explanation(
         "The client is registered for another method than the one it used.",
-        (
-            "Change the agent’s code to the registered method, or the registered method on the agent’s page. The "
-            "detail names both."
-        ),
+        "Change the agent’s code to the registered method, or the registered method on the agent’s page. The "
+        "detail names both.",
         Place.AGENT,
     ),
     "client_secret_wrong": Explanation(
@@ -124,25 +120,19 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     "client_assertion_replayed": Explanation(
         "The assertion was used before.",
-        (
-            "Make a new assertion for each request. For an SDK that signs once, switch on “reuse assertions” on the "
-            "agent’s page."
-        ),
+        "Make a new assertion for each request. For an SDK that signs once, switch on “reuse assertions” on the "
+        "agent’s page.",
         Place.AGENT,
     ),
     "client_keys_unavailable": Explanation(
-        (
-            "The client’s `jwks_uri` has no valid set of public keys, does not exist any more, or is at an address to "
-            "which this server does not connect."
-        ),
+        "The client’s `jwks_uri` has no valid set of public keys, does not exist any more, or is at an address to "
+        "which this server does not connect.",
         "Publish a set of public keys at the agent’s jwks_uri, or correct the address.",
         Place.AGENT,
     ),
     "client_keys_unreachable": Explanation(
-        (
-            "The host of the client’s keys does not answer (DNS, connection, TLS, time, 429 or 5xx); `detail` has the "
-            "cause. No source is counted as noisy for it."
-        ),
+        "The host of the client’s keys does not answer (DNS, connection, TLS, time, 429 or 5xx); `detail` has the "
+        "cause. No source is counted as noisy for it.",
         "Wait, or ask the agent’s operator about the host.",
         HEALTH,
     ),
@@ -188,10 +178,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     "refresh_token_replayed": Explanation(
         "An old refresh token came back.",
-        (
-            "Find out who had the old token: the whole family has ended, since one of two holders may be a thief. An "
-            "agent that runs twice does this, too."
-        ),
+        "Find out who had the old token: the whole family has ended, since one of two holders may be a thief. An "
+        "agent that runs twice does this, too.",
         Place.STORY,
     ),
     "refresh_token_expired": Explanation(
@@ -210,10 +198,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     "subject_denied": Explanation(
         "The rules do not allow it for this person; `detail` has the decision’s reason.",
-        (
-            "Change a rule or the person’s groups, if the person should have access. The simulator says which rule "
-            "misses what."
-        ),
+        "Change a rule or the person’s groups, if the person should have access. The simulator says which rule "
+        "misses what.",
         Place.RULES,
     ),
     "resource_malformed": Explanation(
@@ -244,10 +230,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         Place.SERVER,
     ),
     "scope_not_registered": Explanation(
-        (
-            "They exist, and the client is registered for none of them; `detail` has the requested scopes, or `all` "
-            "if the request named none."
-        ),
+        "They exist, and the client is registered for none of them; `detail` has the requested scopes, or `all` "
+        "if the request named none.",
         "Change “scope” on the agent’s page.",
         Place.AGENT,
     ),
@@ -280,10 +264,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     "client_waits": Explanation("The same, for a machine.", "Decide the access request.", REQUESTS),
     "deferral_unknown": Explanation(
-        (
-            "There is no such deferral code, it is another client’s, or the subject token or assertion that it rests "
-            "on cannot be used any more; `detail` says which."
-        ),
+        "There is no such deferral code, it is another client’s, or the subject token or assertion that it rests "
+        "on cannot be used any more; `detail` says which.",
         "Start the request again.",
     ),
     "deferral_redeemed": Explanation(
@@ -305,10 +287,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     "redirect_uri_unregistered": Explanation(
         "The redirect URI is not registered; the person was not sent there.",
-        (
-            "Add the redirect URI on the agent’s page, or correct it in the agent. It may also be an attempt to get a "
-            "code."
-        ),
+        "Add the redirect URI on the agent’s page, or correct it in the agent. It may also be an attempt to get a "
+        "code.",
         Place.AGENT,
     ),
     "response_type_unsupported": Explanation("Another response type than `code`.", "Ask for response_type=code."),
@@ -325,18 +305,14 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "The person denied consent, or left nothing ticked that the client could use.", "Nothing is wrong."
     ),
     "consent_not_as_shown": Explanation(
-        (
-            "A form would have allowed something else than its page showed: the client, its document, the request, "
-            "the scopes or a rule had changed. The page was shown again, and nothing was given."
-        ),
+        "A form would have allowed something else than its page showed: the client, its document, the request, "
+        "the scopes or a rule had changed. The page was shown again, and nothing was given.",
         "The person reads the page again and decides.",
     ),
     "access_denied_by_policy": Explanation(
         "The rules do not allow it (at the authorization endpoint).",
-        (
-            "Change a rule or the person’s groups, if the person should have access. The simulator says which rule "
-            "misses what."
-        ),
+        "Change a rule or the person’s groups, if the person should have access. The simulator says which rule "
+        "misses what.",
         Place.RULES,
     ),
     "invitation_unusable": Explanation(
@@ -350,10 +326,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     "second_factor_wrong": Explanation(
         "A wrong code of a second factor, after the right password.",
-        (
-            "Many for one person mean that the password is known to others: change it. A clock that is wrong does "
-            "this, too."
-        ),
+        "Many for one person mean that the password is known to others: change it. A clock that is wrong does "
+        "this, too.",
         Place.PERSON,
     ),
     "page_forbidden": Explanation(
