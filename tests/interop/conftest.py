@@ -21,6 +21,7 @@ from demo.gatehouse import Gatehouse
 from demo.processes import ROOT, Server, environment, free_port
 from tests.interop.configuration import PASSWORD, REDIRECT_URI, Scene
 from tests.interop.document_host import DocumentHost
+from tests.interop.house import House, opened
 from tests.support import databases
 
 HERE = Path(__file__).resolve().parent
@@ -128,6 +129,12 @@ def mcp1() -> Path:
 @pytest.fixture(scope="session")
 def node() -> Path:
     return environments.node()
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory, mcp2: Path) -> Iterator[House]:
+    with opened(tmp_path_factory.mktemp("house"), mcp2) as house:
+        yield house
 
 
 def run(

@@ -1,5 +1,5 @@
 // npm @modelcontextprotocol/client and /ext-tasks: an unattended agent asks for access at the authorization server's own
-// MCP server, and follows the task. argv[2]: JSON, see tests/interop/test_mcp_server.py. Prints a line of JSON a step.
+// MCP server, and follows the task. argv[2]: JSON, see tests/interop/house.py. Prints a line of JSON a step.
 import { Client, ClientCredentialsProvider, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { createTaskSessionFromClient, resultFromTaskOutcome } from "@modelcontextprotocol/ext-tasks/client";
 

@@ -1,6 +1,6 @@
 """mcp 1.x (2025-11-25): an unattended agent asks for access, and asks how its request stands until it is decided.
 
-argv[1]: JSON, see tests/interop/test_mcp_server.py. Prints a line of JSON for each step.
+argv[1]: JSON, see tests/interop/house.py. Prints a line of JSON for each step.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
 """mcp 2.x: an unattended agent is refused at an MCP server, asks for access at the authorization server's own MCP
-server, follows the task, and goes on. argv[1]: JSON, see tests/interop/test_mcp_server.py.
+server, follows the task, and goes on. argv[1]: JSON, see tests/interop/house.py.
 
 Prints a line of JSON for each step: `refused`, `task` (with each new status), `asked`, and at last `tool`.
 """

@@ -1,5 +1,5 @@
 """mcp 2.x: a person signs in at the authorization server's own MCP server, and asks for access through a client that
-can ask its person (elicitation), without tasks. argv[1]: JSON, see tests/interop/test_mcp_server.py.
+can ask its person (elicitation), without tasks. argv[1]: JSON, see tests/interop/house.py.
 
 Prints one JSON object.
 """
