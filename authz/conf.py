@@ -21,6 +21,8 @@ class Conf:
     mcp: bool
     mcp_sampling: bool
     refresh_reuse_window: int
+    session_hours: int
+    session_idle_minutes: int
     outbound_allowed_hosts: Mapping[tuple[str, int], frozenset[str] | None]
     outbound_ca_bundle: str | None
     plain_http_resources: frozenset[str]

@@ -112,13 +112,12 @@ def env_rates(name: str, defaults: dict[str, str]) -> dict[str, str]:
     return defaults | changes
 
 
-def env_number(name: str, default: int, unit: str = "seconds", *, least: int = 0) -> int:
-    """A whole number of at least `least`. Raises `ImproperlyConfigured`."""
+def env_number(name: str, default: int, unit: str = "seconds", *, least: int = 0, most: int = 10**_DIGITS) -> int:
+    """A whole number from `least` to `most`. Raises `ImproperlyConfigured`."""
     value = os.environ.get(name) or str(default)
-    if not value.isascii() or not value.isdecimal() or len(value) > _DIGITS or int(value) < least:
-        raise ImproperlyConfigured(
-            f"{name} must be a whole number of {unit}{f', {least} at least' if least else ''}, not {value!r}"
-        )
+    if not value.isascii() or not value.isdecimal() or len(value) > _DIGITS or not least <= int(value) <= most:
+        bounds = f"{f', {least} at least' if least else ''}{f', {most} at most' if most < 10**_DIGITS else ''}"
+        raise ImproperlyConfigured(f"{name} must be a whole number of {unit}{bounds}, not {value!r}")
     return int(value)
 
 

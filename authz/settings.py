@@ -173,6 +173,8 @@ GATEHOUSE = {
     "MCP": problems.read(False, env_switch, "GATEHOUSE_MCP"),
     "MCP_SAMPLING": problems.read(False, env_switch, "GATEHOUSE_MCP_SAMPLING"),
     "REFRESH_REUSE_WINDOW": problems.read(30, env_number, "GATEHOUSE_REFRESH_REUSE_WINDOW", 30),
+    "SESSION_HOURS": problems.read(12, env_number, "GATEHOUSE_SESSION_HOURS", 12, "hours", least=1, most=720),
+    "SESSION_IDLE_MINUTES": problems.read(60, env_number, "GATEHOUSE_SESSION_IDLE_MINUTES", 60, "minutes", most=43200),
     "PLAIN_HTTP_RESOURCES": problems.each(plain_http_host, env_list("GATEHOUSE_PLAIN_HTTP_RESOURCES")),
     "OUTBOUND_ALLOWED_HOSTS": problems.each(allowed_host, env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")),
     "OUTBOUND_CA_BUNDLE": problems.read(None, env_file, "GATEHOUSE_OUTBOUND_CA_BUNDLE"),

@@ -1,21 +1,34 @@
 """The store of browsers' sessions (`SESSION_ENGINE`): Django's, but a row is found by the digest of its session's key.
 
 A key that is stored in clear could be stolen from the table or a copy of it, and would give its reader the session.
+`expire_date` is the end by the limits of authz/sign_in/session_limits.py.
 """
 
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
-from django.contrib.auth import SESSION_KEY
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY, logout
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.backends.base import UpdateError
 from django.db import transaction
+from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 
 from authz.models import BrowserSession, User
+from authz.sign_in import session_limits
 from authz.sign_in.session import ELSEWHERE, session_digest
+
+# The session's key for where, by which browser and when (`at`) the person signed in (authz/sign_in/sign_ins.py).
+SIGNED_IN = "signed in from"
 
 
 class SessionStore(db.SessionStore):
+    _ends: datetime | None = None  # as the row says, of a session that was loaded
+    _has_role = False
+
     @classmethod
     def get_model_class(cls) -> Any:
         return BrowserSession
@@ -25,6 +38,8 @@ class SessionStore(db.SessionStore):
         found = rows.filter(expire_date__gt=timezone.now()).first()
         if found is None:
             self._session_key = None
+        else:
+            self._ends = found.expire_date
         return found
 
     def exists(self, session_key: str) -> bool:
@@ -34,7 +49,7 @@ class SessionStore(db.SessionStore):
         return BrowserSession(
             digest=session_digest(self._get_or_create_session_key()),  # type: ignore[attr-defined]  # the stubs lack it
             session_data=self.encode(data),
-            expire_date=self.get_expiry_date(),
+            expire_date=self._end(data, time.time()),
             user_id=person_of(data),
             issuer=data.get(ELSEWHERE, {}).get("issuer", ""),
         )
@@ -48,11 +63,33 @@ class SessionStore(db.SessionStore):
         with transaction.atomic():
             # A request that disables the person ends their sessions. It waits here, or this one does: a session that
             # were saved after it would live again when they are allowed back.
-            if not list(
-                User.objects.select_for_update(no_key=True).filter(pk=person, is_active=True).values_list("pk")
-            ):
+            able = User.objects.select_for_update(no_key=True).filter(pk=person, is_active=True)
+            roles = list(able.values_list("role", flat=True))
+            if not roles:
                 raise UpdateError
+            self._has_role = roles[0] != User.Role.NONE
             super().save(must_create)
+
+    def keep(self, user: User, now: float) -> bool:
+        """Move the end of the person's session, which is in use `now`. False if it is over by the limits."""
+        self._has_role = user.role != User.Role.NONE
+        data = self._get_session()  # type: ignore[attr-defined]  # the stubs lack it
+        wanted = self._end(data, now)
+        if wanted.timestamp() <= now:
+            return False
+        if self._ends is not None and session_limits.is_worth_writing(self._ends.timestamp(), wanted.timestamp()):
+            # One that was ended meanwhile does not come back.
+            digest = session_digest(self.session_key or "")
+            BrowserSession.objects.filter(digest=digest, expire_date__gt=datetime.fromtimestamp(now, UTC)).update(
+                expire_date=wanted
+            )
+        return True
+
+    def _end(self, data: dict[str, Any], now: float) -> datetime:
+        if SESSION_KEY not in data:
+            return self.get_expiry_date()
+        started = (data.get(SIGNED_IN) or {}).get("at")
+        return datetime.fromtimestamp(session_limits.end(started, now, has_role=self._has_role), UTC)
 
     def delete(self, session_key: str | None = None) -> None:
         if key := session_key or self.session_key:
@@ -62,3 +99,16 @@ class SessionStore(db.SessionStore):
 def person_of(data: dict[str, Any]) -> int | None:
     """The primary key of the person who is signed in by a session's data."""
     return User._meta.pk.to_python(data[SESSION_KEY]) if SESSION_KEY in data else None
+
+
+def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Each page keeps its person's session, until the session's limits."""
+
+    def within(request: HttpRequest) -> HttpResponseBase:
+        if settings.SESSION_COOKIE_NAME in request.COOKIES and isinstance(request.user, User):
+            session: Any = request.session
+            if not session.keep(request.user, time.time()):
+                logout(request)
+        return get_response(request)
+
+    return within

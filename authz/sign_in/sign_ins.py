@@ -17,10 +17,9 @@ from django.http import HttpRequest
 from authz import audit
 from authz.models import BrowserSession, User
 from authz.sign_in import browser_names
-from authz.sign_in.browser_sessions import SessionStore
+from authz.sign_in.browser_sessions import SIGNED_IN, SessionStore
 from authz.sign_in.session import ELSEWHERE
 
-_FROM = "signed in from"
 # allauth's methods in words. A sign-in at an issuer is named by the issuer.
 _METHODS = {
     "password": "password",
@@ -64,7 +63,7 @@ def connect() -> None:
 
 def _note(request: HttpRequest | None = None, **_: Any) -> None:
     if request is not None:
-        request.session[_FROM] = {
+        request.session[SIGNED_IN] = {
             "address": audit.current_origin().address,
             "browser": browser_names.in_words(request.META.get("HTTP_USER_AGENT", "")),
             "at": time.time(),
@@ -88,7 +87,7 @@ def by_digest(digests: Iterable[str], now: datetime) -> Mapping[str, SignInRow]:
 
 def row_of(session: BrowserSession) -> SignInRow:
     data: dict[str, Any] = SessionStore().decode(session.session_data)
-    known = data.get(_FROM) or {}
+    known = data.get(SIGNED_IN) or {}
     records = data.get(AUTHENTICATION_METHODS_SESSION_KEY) or ()
     shown = [str(record.get("type") or record.get("method")) for record in records]
     there = data.get(ELSEWHERE) or {}

@@ -27,6 +27,14 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "THREADS": ((*NUMBERS, "0"), "must be a whole number of threads, 1 at least, not {!r}"),
     "GATEHOUSE_REFRESH_REUSE_WINDOW": (NUMBERS, "must be a whole number of seconds, not {!r}"),
     "GATEHOUSE_AUDIT_RETENTION_DAYS": (NUMBERS, "must be a whole number of days, not {!r}"),
+    "GATEHOUSE_SESSION_HOURS": (
+        (*NUMBERS, "0", "721"),
+        "must be a whole number of hours, 1 at least, 720 at most, not {!r}",
+    ),
+    "GATEHOUSE_SESSION_IDLE_MINUTES": (
+        (*NUMBERS, "43201"),
+        "must be a whole number of minutes, 43200 at most, not {!r}",
+    ),
     "PORT": (("0", "65536", "-1", "http", "٣"), "must be a port, a number from 1 to 65535, not {!r}"),
     "OTEL_TRACES_SAMPLER_ARG": (("-0.1", "1.1", "10%", "nan"), "must be a number from 0 to 1, such as 0.1"),
     "GATEHOUSE_LOG_FORMAT": (("xml", "JSON"), "must be one of plain, json, not {!r}"),
