@@ -40,7 +40,7 @@ class AuthzConfig(AppConfig):
 
     # The rows that an undo restores. A change of any other column than these voids it (authz/models/mark_triggers.py).
     CUT_OFF_MODELS: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "Client": ("updated", "approval_reminders"),
+        "Client": ("updated", "approval_reminders", "successor", "owner_left", "lost_owner"),
         "User": ("last_login",),
         "ProtectedResource": (),
     }

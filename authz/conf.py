@@ -40,6 +40,8 @@ class Conf:
     run_directory: str | None
     audit_directory: Path
     audit_retention_days: int
+    owner_grace_days: int
+    default_successor: str
     grants: tuple[str, ...]
     client_auth_methods: tuple[str, ...]
     client_resolvers: tuple[str, ...]

@@ -195,6 +195,8 @@ GATEHOUSE = {
     "RUN_DIRECTORY": problems.read(None, env_folder, "GATEHOUSE_RUN_DIRECTORY", must_exist=True),
     "AUDIT_DIRECTORY": problems.read(None, env_folder, "GATEHOUSE_AUDIT_DIRECTORY", HOME / "audit"),
     "AUDIT_RETENTION_DAYS": problems.read(0, env_number, "GATEHOUSE_AUDIT_RETENTION_DAYS", 0, "days"),
+    "OWNER_GRACE_DAYS": problems.read(14, env_number, "GATEHOUSE_OWNER_GRACE_DAYS", 14, "days"),
+    "DEFAULT_SUCCESSOR": os.environ.get("GATEHOUSE_DEFAULT_SUCCESSOR", "").strip(),
     # The parts of the server. A part that is not listed does not exist, and the metadata does not mention it.
     "GRANTS": [
         "authz.grants.authorization_code",
@@ -262,6 +264,7 @@ GATEHOUSE = {
         "cimd.housekeeping",
         "xaa.housekeeping",
         "authz.approvals.recertification",
+        "authz.approvals.succession",
         "authz.notifications.delivery",
         "authz.evidence.sealer",
         "authz.evidence.delivery",

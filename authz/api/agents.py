@@ -13,7 +13,19 @@ from authz.api.framework import etags
 from authz.api.framework.moments import moment_of
 from authz.api.framework.paging import page
 from authz.api.framework.problems import Problem, invalid
-from authz.api.framework.shapes import AGENT, ANY, MOMENT, PAGED, TEXT, TEXTS, Parameter, mapping, one_of, paged
+from authz.api.framework.shapes import (
+    AGENT,
+    ANY,
+    MOMENT,
+    PAGED,
+    TEXT,
+    TEXT_OR_NULL,
+    TEXTS,
+    Parameter,
+    mapping,
+    one_of,
+    paged,
+)
 from authz.api.framework.view import ApiView, MergePatch, StrictJson, principal_of, require
 from authz.api.sections import merge
 from authz.approvals.agent_lifecycle import Terms, change_status
@@ -30,7 +42,7 @@ from authz.protocol.display_names import UNSEEN, has_unseen
 from authz.sign_in.roles import APPROVE_AGENTS, CONFIGURE, visible
 
 # Attributes that only an administrator sets, because rules refer to them (authz/clients/attributes.py).
-CONFIGURABLE = {"environment": TEXT, "tags": TEXTS}
+CONFIGURABLE = {"environment": TEXT, "tags": TEXTS, "successor": TEXT_OR_NULL}
 # Attributes that the person who registers an agent may set. Status, owner and secret are not among them.
 REGISTRABLE = {
     "client_name": TEXT,
@@ -49,7 +61,9 @@ FILTERS = {"status": "status", "client_id": "client_id", "owner": "owner__userna
 
 def found(request: Request, pk: int) -> Client:
     """The agent, if the principal may see it; for all others it does not exist. Raises `Http404`."""
-    row = visible(principal_of(request).person, Client.objects.select_related("owner")).filter(pk=pk).first()
+    row = (
+        visible(principal_of(request).person, Client.objects.select_related("owner", "successor")).filter(pk=pk).first()
+    )
     if row is None:
         raise Http404
     return row
@@ -77,7 +91,7 @@ class Agents(ApiView):
 
     def get(self, request: Request) -> Response:
         given = self.given
-        rows = visible(principal_of(request).person, Client.objects.select_related("owner"))
+        rows = visible(principal_of(request).person, Client.objects.select_related("owner", "successor"))
         rows = rows.filter(**{FILTERS[name]: value for name, value in given.items() if name in FILTERS})
         if "kind" in given:
             rows = rows.filter(is_of_kind(given["kind"]))
@@ -100,7 +114,7 @@ class Agents(ApiView):
             return item
 
         revise(clients_section(), client_id, registered, by=principal.by)
-        client = Client.objects.select_related("owner").get(client_id=client_id)
+        client = Client.objects.select_related("owner", "successor").get(client_id=client_id)
         answer = {**agent_as_item(client), **({"client_secret": secret} if has_secret else {})}
         return Response(answer, status=201, headers={"Location": f"/api/v1/agents/{client.pk}"})
 

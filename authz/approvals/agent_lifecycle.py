@@ -43,6 +43,9 @@ class LifecycleEvent(StrEnum):
     AGENT_REJECTED = "agent:status:rejected"
     AGENT_SUSPENDED = "agent:status:suspended"
     AGENT_RETIRED = "agent:status:retired"
+    OWNER_LEFT = "agent:owner:left"
+    OWNER_RETURNED = "agent:owner:returned"
+    AGENT_PASSED = "agent:owner:passed"
 
 
 class CannotApprove(PermissionDenied):
@@ -108,6 +111,8 @@ def approval(client: Client, *, by: User, now: datetime, terms: Terms) -> dict[s
     return {
         "status": Status.APPROVED,
         "owner": owner,
+        "owner_left": None,
+        "lost_owner": "",
         "environment": client.environment if terms.environment is None else terms.environment.strip(),
         "approved": now,
         "approved_by": by,

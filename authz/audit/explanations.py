@@ -55,7 +55,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     "client_not_approved": Explanation(
         "The client is pending, suspended or retired; `detail` says which.",
-        "Approve the agent, or renew its approval. A suspended agent comes back with “approve”.",
+        "Approve the agent, or renew its approval. A suspended agent comes back with “approve”. "
+        "One whose owner has left needs another owner with it.",
         Place.AGENT,
     ),
     "client_authentication_missing": Explanation(

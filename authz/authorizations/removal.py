@@ -36,6 +36,8 @@ Row = Client | User | ProtectedResource
 
 def remove(row: Row) -> bool:
     """Remove or end it, in the caller's transaction; whether the row is gone."""
+    if isinstance(row, User):
+        _leave_agents(row)
     if not has_stood(row):
         row.delete()
         return True
@@ -57,6 +59,14 @@ def remove(row: Row) -> bool:
         detail={"object": str(row._meta.verbose_name), **detail},
     )
     return False
+
+
+def _leave_agents(row: User) -> None:
+    """Their agents remember that they had an owner (authz/approvals/succession.py)."""
+    # The person before the agents, as a succession locks them.
+    User.all_objects.select_for_update().filter(pk=row.pk).first()
+    row.owned_clients.update(owner=None, lost_owner=row.username)
+    row.successor_of.update(successor=None)
 
 
 def has_stood(row: Row) -> bool:
@@ -124,7 +134,8 @@ def _end_client(row: Client, now: datetime) -> None:
     row.introspects.clear()
     row.decides_at.clear()
     row.claims_at.clear()
-    row.ended, row.status, row.owner = now, Client.Status.RETIRED, None
+    row.ended, row.status, row.owner, row.successor = now, Client.Status.RETIRED, None, None
+    row.lost_owner, row.owner_left = "", None
     row.secret_digest, row.client_jwks, row.client_jwks_uri = "", None, ""
     # Consents and grants hold for one value of it: nothing of before agrees with what comes back.
     row.consent_digest = secrets.token_hex(32)
@@ -132,7 +143,6 @@ def _end_client(row: Client, now: datetime) -> None:
 
 
 def _end_person(row: User, now: datetime) -> None:
-    row.owned_clients.update(owner=None)
     row.owned_resources.update(owner=None)
     row.co_owned_resources.clear()
     row.groups.clear()

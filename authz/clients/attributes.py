@@ -27,6 +27,7 @@ ORGANISATIONS = frozenset(
     {
         "status",
         "owner",
+        "successor",
         "environment",
         "tags",
         "reuse_assertions",
@@ -56,6 +57,8 @@ KEPT = frozenset(
         "cimd_expires_at",
         "created",
         "ended",
+        "lost_owner",
+        "owner_left",
         "updated",
     }
 )

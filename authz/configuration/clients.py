@@ -41,6 +41,9 @@ class ClientSerializer(serializers.Serializer[Any]):
     owner = serializers.SlugRelatedField(
         slug_field="username", queryset=User.objects.all(), default=None, allow_null=True
     )
+    successor = serializers.SlugRelatedField(
+        slug_field="username", queryset=User.objects.all(), default=None, allow_null=True
+    )
     grant_types = serializers.ListField(child=serializers.CharField(), default=lambda: ["authorization_code"])
     token_endpoint_auth_method = serializers.CharField(default="client_secret_basic")
     client_secret = serializers.CharField(required=False, max_length=512, write_only=True, trim_whitespace=False)
@@ -142,7 +145,7 @@ def natural_key(item: Mapping[str, Any]) -> str:
 def rows() -> QuerySet[Client]:
     """Registered clients only: the other kinds belong to their apps."""
     registered = Client.objects.filter(registration_source=Client.RegistrationSource.MANUAL)
-    found: QuerySet[Client] = registered.select_related("owner").order_by("client_id")
+    found: QuerySet[Client] = registered.select_related("owner", "successor").order_by("client_id")
     return found
 
 
@@ -153,6 +156,7 @@ def as_item(row: Client) -> dict[str, Any]:
         "client_name": row.name,
         "status": row.status,
         "owner": row.owner.username if row.owner else None,
+        "successor": row.successor.username if row.successor else None,
         "grant_types": row.grant_types,
         "token_endpoint_auth_method": row.token_endpoint_auth_method,
         "client_secret": row.secret_digest,
@@ -180,7 +184,7 @@ def write(item: Mapping[str, Any]) -> None:
     row.registration_source = Client.RegistrationSource.MANUAL
     row.name = item["client_name"]
     _write_approval(row, item)
-    row.owner = item["owner"]
+    row.owner, row.successor = item["owner"], item["successor"]
     row.grant_types = item["grant_types"]
     row.token_endpoint_auth_method = item["token_endpoint_auth_method"]
     row.client_jwks = item["jwks"]

@@ -15,7 +15,7 @@ from authz.protocol.scope_names import IDENTITY_SCOPES
 
 
 def agent(client_id: str) -> Client:
-    found = Client.objects.select_related("owner", "approved_by").filter(client_id=client_id).first()
+    found = Client.objects.select_related("owner", "successor", "approved_by").filter(client_id=client_id).first()
     if found is None:
         near = near_miss.nearest(client_id, _first(Client.objects.values_list("client_id", flat=True)))
         raise CommandError(f"No agent has the client_id {client_id!r}.{near_miss.did_you_mean(near)}")

@@ -41,6 +41,25 @@ class Client(AbstractApplication):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="owned_clients"
     )
+    successor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="successor_of",
+        help_text="Who owns it once its owner has left.",
+    )
+    owner_left = models.DateTimeField(
+        null=True, editable=False, help_text="When it was found without an owner who is still here."
+    )
+    lost_owner = models.CharField(
+        max_length=150,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="The user name of the owner who was removed, as long as it has no other.",
+    )
     grant_types = models.JSONField(default=list, blank=True)
     token_endpoint_auth_method = models.CharField(max_length=32, default="none")
     secret_digest = models.CharField(max_length=64, blank=True, default="", editable=False)

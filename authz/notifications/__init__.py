@@ -49,6 +49,9 @@ class Kind(StrEnum):
     WEBHOOK_TEST = "webhook.test"
     AGENT_ENDS_SOON = "agent.ends_soon"
     AGENT_ENDED = "agent.ended"
+    AGENT_OWNER_LEFT = "agent.owner_left"
+    AGENT_PASSED = "agent.passed"
+    AGENT_SUSPENDED = "agent.suspended"
     CALLS_UNUSUAL = "calls.unusual"
 
 

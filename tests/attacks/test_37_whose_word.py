@@ -25,6 +25,7 @@ TRUSTED: dict[str, tuple[object, object]] = {
     "pending_answer": ("on_request", ""),
     "status": ("approved", "pending"),
     "owner": ("alice", "dev"),
+    "successor": ("alice", None),
     "approved_until": ("2099-01-01", None),
     "skip_authorization": (True, False),
     "registration_source": ("cimd", "manual"),

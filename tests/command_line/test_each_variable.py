@@ -35,6 +35,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
         (*NUMBERS, "43201"),
         "must be a whole number of minutes, 43200 at most, not {!r}",
     ),
+    "GATEHOUSE_OWNER_GRACE_DAYS": (NUMBERS, "must be a whole number of days, not {!r}"),
     "PORT": (("0", "65536", "-1", "http", "٣"), "must be a port, a number from 1 to 65535, not {!r}"),
     "OTEL_TRACES_SAMPLER_ARG": (("-0.1", "1.1", "10%", "nan"), "must be a number from 0 to 1, such as 0.1"),
     "GATEHOUSE_LOG_FORMAT": (("xml", "JSON"), "must be one of plain, json, not {!r}"),
@@ -84,8 +85,11 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "GATEHOUSE_ISSUER": (("http://[::1",), "is not a URL (Invalid IPv6 URL)"),
 }
 # Those that a check or the server itself judges: tests/test_checks.py, tests/command_line/test_secret_keys.py and
-# tests/command_line/test_environments.py.
-ELSEWHERE = {"GATEHOUSE_SECRET_KEY", "GATEHOUSE_SECRET_KEY_FALLBACKS", "WORKERS", "HOST"}
+# tests/command_line/test_environments.py; a person's name by `doctor` (tests/approvals/test_succession.py).
+ELSEWHERE = {
+    *("GATEHOUSE_SECRET_KEY", "GATEHOUSE_SECRET_KEY_FALLBACKS", "WORKERS", "HOST"),
+    "GATEHOUSE_DEFAULT_SUCCESSOR",
+}
 EMPTY = [name for name in WRONG if name != "GATEHOUSE_HOME"]
 
 

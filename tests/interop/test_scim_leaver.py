@@ -28,6 +28,12 @@ clients:
     grant_types: [client_credentials]
     token_endpoint_auth_method: client_secret_basic
     client_secret: {SECRET}
+  - client_id: report
+    status: approved
+    owner: bob
+    grant_types: [client_credentials]
+    token_endpoint_auth_method: client_secret_basic
+    client_secret: {SECRET}
 resources:
   - {{identifier: "{NOTES}", name: Notes, scopes: [{{name: "notes:read"}}], introspection_clients: [notes-server]}}
 trusted_issuers:
@@ -39,15 +45,17 @@ trusted_issuers:
 directories: [{{name: Staff, issuer: "https://idp.example"}}]
 rules:
   - {{name: Engineers, effect: allow, clients: ["*"], groups: [engineering], resources: ["*"], scopes: ["*"]}}
+  - {{name: Report, effect: allow, clients: [report], resources: ["*"], scopes: ["*"]}}
 """
 
 
 def test_nothing_works_after_the_answer(tmp_path: Path) -> None:
     databases.prepare(tmp_path / "gatehouse.sqlite3")
-    with Gatehouse(tmp_path, settings={"WORKERS": "2"}) as gatehouse:
+    with Gatehouse(tmp_path, settings={"WORKERS": "2", "GATEHOUSE_OWNER_GRACE_DAYS": "0"}) as gatehouse:
         gatehouse.apply(CONFIGURATION)
         tokens = signed_in(gatehouse)
         assert is_active(gatehouse, tokens["access_token"])
+        assert reported(gatehouse) == 200
         (token,) = re.findall(r"^token +(\S+)$", gatehouse.manage("directory", "token", "Staff"), re.MULTILINE)
         scim = requests.Session()
         scim.headers.update({"Authorization": f"Bearer {token}", "Content-Type": "application/scim+json"})
@@ -70,6 +78,16 @@ def test_nothing_works_after_the_answer(tmp_path: Path) -> None:
             assert not is_active(gatehouse, tokens["access_token"])
         assert refreshed(gatehouse, tokens["refresh_token"]) == 400
         assert time.monotonic() - began < 5
+        # The agent that he owns has no successor, and no grace here.
+        while reported(gatehouse) == 200:
+            assert time.monotonic() - began < 30
+            time.sleep(0.2)
+
+
+def reported(gatehouse: Gatehouse) -> int:
+    """What his agent gets for itself."""
+    asked = {"grant_type": "client_credentials", "resource": NOTES}
+    return requests.post(f"{gatehouse.issuer}/token", data=asked, auth=("report", SECRET), timeout=10).status_code
 
 
 def signed_in(gatehouse: Gatehouse) -> dict[str, str]:

@@ -82,7 +82,16 @@ CONFIGURATION: Shape = {
 AGENT = {
     "type": "object",
     "description": "The item of `clients`, with its id in this API and its kind.",
-    "properties": {"id": NUMBER, "kind": TEXT, "client_id": TEXT, "status": TEXT, "owner": TEXT},
+    "properties": {
+        "id": NUMBER,
+        "kind": TEXT,
+        "client_id": TEXT,
+        "status": TEXT,
+        "owner": TEXT_OR_NULL,
+        "successor": TEXT_OR_NULL,
+        "owner_left": MOMENT_OR_NULL,
+        "suspended_from": MOMENT_OR_NULL,
+    },
     "additionalProperties": True,
 }
 ACCESS_REQUEST = mapping(

@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.cache import never_cache
 
+from authz.approvals import succession
 from authz.approvals.agent_lifecycle import MOVES, is_ones_own
 from authz.audit import queries
 from authz.clients.attributes import ORGANISATIONS
@@ -35,7 +36,14 @@ Status = Client.Status
 # So many of an agent's latest events are grouped on its page.
 RECENT = 100
 # What an administrator sets for an agent with a metadata document.
-OF_THE_ORGANISATION = ("client_id", "owner", ("environment", "tags"), "scope", "reuse_assertions", "pending_answer")
+OF_THE_ORGANISATION = (
+    "client_id",
+    ("owner", "successor"),
+    ("environment", "tags"),
+    "scope",
+    "reuse_assertions",
+    "pending_answer",
+)
 
 
 @admin.register(Client, site=console)
@@ -56,7 +64,7 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
     actions = ("approve_selected", "narrow_selected", "suspend_selected", "retire_selected")
 
     fieldsets = (
-        (None, {"fields": ("name", "client_id", "owner", ("environment", "tags"), "client_uri")}),
+        (None, {"fields": ("name", "client_id", ("owner", "successor"), ("environment", "tags"), "client_uri")}),
         ("Grants and scopes", {"fields": ("grant_types", "redirect_uris", "scope", "pending_answer")}),
         (
             "Client authentication",
@@ -229,6 +237,7 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
                 "reach": reach(client) if request.user.has_perm("authz.view_rule") else None,
                 "status_chip": self.status_chip(client),
                 "last_event": getattr(client, "last_event", None),
+                "suspended_from": succession.suspended_from(client),
                 "kind": self.kind_text(client),
             }
         return super().change_view(request, object_id, form_url, context)

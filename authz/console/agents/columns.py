@@ -12,6 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from authz import registry
+from authz.approvals import succession
 from authz.console.agents.reach import reach_in_short
 from authz.console.widgets.display import STATUS_TONES, chip, foreign, when
 from authz.models import Client
@@ -95,6 +96,8 @@ class AgentColumns:
         else:
             left = "" if client.owner.is_active else " (left)"
             name = format_html("<bdi>{}</bdi>{}", client.owner.username, left)
+        if ends := succession.suspended_from(client):
+            name = format_html('{}<span class="sub">suspended {}</span>', name, when(ends))
         return format_html(
             '{}<span class="sub"><bdi class="foreign one-line">{}</bdi></span>', name, client.environment
         )

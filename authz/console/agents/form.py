@@ -22,6 +22,9 @@ class AgentForm(Form):
         max_length=255, required=False, help_text="If empty, one is generated. It never changes."
     )
     owner = PersonField(required=False, help_text="The user name of the person who is responsible for it.")
+    successor = PersonField(
+        required=False, help_text="Who owns it once its owner has left. If empty, it is suspended some days after."
+    )
     environment = KeyField(max_length=64, required=False, help_text="Such as production. Rules can name it.")
     grant_types = forms.MultipleChoiceField(
         choices=(), widget=forms.CheckboxSelectMultiple, help_text="The grants that it may use."
@@ -58,9 +61,9 @@ class AgentForm(Form):
     class Meta:
         model = Client
         fields = (
-            "name", "client_id", "owner", "environment", "tags", "client_uri", "grant_types", "redirect_uris",
-            "token_endpoint_auth_method", "client_jwks", "client_jwks_uri", "reuse_assertions", "scope",
-            "pending_answer",
+            "name", "client_id", "owner", "successor", "environment", "tags", "client_uri", "grant_types",
+            "redirect_uris", "token_endpoint_auth_method", "client_jwks", "client_jwks_uri", "reuse_assertions",
+            "scope", "pending_answer",
         )  # fmt: skip
         labels: ClassVar = {
             "client_uri": "Home page",

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.core.management.base import BaseCommand, CommandError
 
-from authz.approvals import agent_lifecycle
+from authz.approvals import agent_lifecycle, succession
 from authz.approvals.agent_lifecycle import Terms
 from authz.configuration.agent_items import agent_as_item
 from authz.management import lookups
@@ -63,7 +63,7 @@ class Command(BaseCommand):
             case "show":
                 self._show(lookups.agent(options["client_id"]), options, now)
             case "list":
-                rows = Client.objects.select_related("owner", "approved_by").order_by("client_id")
+                rows = Client.objects.select_related("owner", "successor", "approved_by").order_by("client_id")
                 self._list(rows.filter(status=options["status"]) if options["status"] else rows, options, now)
             case "unused":
                 self._list(agent_lifecycle.unused(now, timedelta(days=options["days"])), options, now)
@@ -122,6 +122,10 @@ def _line(client: Client, now: datetime) -> str:
     owner = client.owner
     disabled = "" if owner is None or owner.is_active else ", who is disabled"
     owned = "without owner" if owner is None else f"owned by {owner.username}{disabled}"
+    if ends := succession.suspended_from(client):
+        owned += f", suspended on {ends:%Y-%m-%d %H:%M} UTC without another"
+    if client.successor is not None:
+        owned += f", then by {client.successor.username}"
     if client.status != Status.APPROVED:
         return f"{client.client_id}: {client.status}, {owned}"
     state = "approved" if client.is_approved(now.timestamp()) else "approval ended; was approved"

@@ -8,7 +8,8 @@ from django.core.mail import get_connection
 
 from authz import registry
 from authz.clients import identifiers
-from authz.models import PeriodicTask
+from authz.conf import conf
+from authz.models import PeriodicTask, User
 from authz.operations.doctor.finding import ERROR, SHOWN, WARNING, Finding
 
 # A task is late when it has been due for so long.
@@ -36,6 +37,14 @@ def agents() -> Iterator[Finding]:
         )
     if len(found) > SHOWN:
         yield Finding(ERROR, "agents", f"{len(found) - SHOWN} more client_ids are like them.", "See above.")
+    name = conf.default_successor
+    if name and not User.objects.filter(username=name, is_active=True).exists():
+        yield Finding(
+            WARNING,
+            "agents",
+            f"GATEHOUSE_DEFAULT_SUCCESSOR names {name}, and no person of this user name is here.",
+            "Name another one, or agents whose owners leave are suspended.",
+        )
 
 
 _RUN_THEM = "`python -m authz.serving` runs them beside its workers; with another server run `manage.py periodic`."
