@@ -20,6 +20,7 @@ class Conf:
     plans_need_approval: bool
     mcp: bool
     mcp_sampling: bool
+    dpop_nonces: bool
     refresh_reuse_window: int
     session_hours: int
     session_idle_minutes: int

@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.urls import URLPattern
 
 from authz.conf import conf
+from authz.protocol.dpop_proofs import Proof
 from authz.protocol.errors import OAuthError, Reason, harmless
 from authz.protocol.explanations import Explanation
 
@@ -31,6 +32,7 @@ PUBLIC = "none"
 class TokenRequest:
     """A token request of a known client, as a grant gets it. `now` is seconds since the epoch.
 
+    `proof` is that of the key which the client has shown (RFC 9449), not claimed yet; None where it showed none.
     `deferral` is the row of a deferred request that is evaluated again (authz/tokens/deferrals.py). A grant that can be
     deferred redeems it instead of claiming a code or an assertion, and validates that by the time `arrived`.
     """
@@ -41,6 +43,12 @@ class TokenRequest:
     now: float
     address: str = ""
     deferral: "Deferral | None" = None
+    proof: Proof | None = None
+
+    @property
+    def jkt(self) -> str:
+        """The thumbprint of the key that the client has shown; "" where it showed none."""
+        return self.proof.jkt if self.proof else ""
 
     @property
     def arrived(self) -> float:

@@ -172,6 +172,7 @@ GATEHOUSE = {
     "PLANS_NEED_APPROVAL": problems.read(True, env_switch, "GATEHOUSE_PLANS_NEED_APPROVAL", "1"),
     "MCP": problems.read(False, env_switch, "GATEHOUSE_MCP"),
     "MCP_SAMPLING": problems.read(False, env_switch, "GATEHOUSE_MCP_SAMPLING"),
+    "DPOP_NONCES": problems.read(False, env_switch, "GATEHOUSE_DPOP_NONCES"),
     "REFRESH_REUSE_WINDOW": problems.read(30, env_number, "GATEHOUSE_REFRESH_REUSE_WINDOW", 30),
     "SESSION_HOURS": problems.read(12, env_number, "GATEHOUSE_SESSION_HOURS", 12, "hours", least=1, most=720),
     "SESSION_IDLE_MINUTES": problems.read(60, env_number, "GATEHOUSE_SESSION_IDLE_MINUTES", 60, "minutes", most=43200),

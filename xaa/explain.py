@@ -11,6 +11,7 @@ from functools import partial
 from authz import clients, decisions, resources
 from authz.conf import conf
 from authz.database import replay
+from authz.dpop import bound_key
 from authz.models import Client, ProtectedResource
 from authz.policy import AccessQuestion, Outcome
 from authz.protocol import jwts, scopes
@@ -114,6 +115,8 @@ def _explain_id_jag(token: Unverified, trust: Trust, keys: tuple[Key, ...], aske
         now=asked.now,
         public_lifetime=public_clients.lifetime(trust, client) if isinstance(client, Client) else None,
         aud_tenant=trust.aud_tenant,
+        # As its client would present it, with the key.
+        jkt=bound_key(token.claims),
     )
     for rule in id_jag.RULES:
         outcome = attempt(partial(rule, presented))

@@ -95,7 +95,9 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "Another claim is malformed; `detail` names it.", "The issuer corrects the claim that the detail names."
     ),
     "assertion_key_bound": Explanation(
-        "It is bound to a key (`cnf`), and no proof can be taken.", "Ask the issuer for an assertion without cnf."
+        "It is bound to a key (`cnf`), or its token has to be, and the request does not show that key.",
+        "The client sends a DPoP proof with the key that it showed to the issuer. Other assertions than ID-JAGs cannot"
+        " be bound: ask the issuer for one without cnf.",
     ),
     "assertion_tenant": Explanation(
         "It is of a tenant that is not trusted, or for another tenant than ours; `detail` has its `aud_tenant`.",

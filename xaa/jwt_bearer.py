@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from authz import audit, decisions, registry, tokens
+from authz import audit, decisions, dpop, registry, tokens
 from authz.authorizations import AuthorizationReference, status_lists
 from authz.conf import conf
 from authz.database.transactions import unit_of_work
@@ -111,6 +111,7 @@ def _verified(trust: Trust, token: Unverified, request: TokenRequest, public_lif
             authenticated=request.auth_method != registry.PUBLIC,
             now=request.arrived,
             public_lifetime=public_lifetime,
+            jkt=request.jkt,
             aud_tenant=trust.aud_tenant,
         )
     )
@@ -153,6 +154,12 @@ def _issue(
     if decision.effect is not Outcome.ALLOW:
         _hear_refused(found, granted, resource, request)
         raise decisions.refusal(question, decision, request.now)
+    try:
+        tokens.require_proof(request, resource, decision)
+    except OAuthError as error:
+        # > if the Resource Server configuration […] requires constrained tokens for that Resource Server, the request
+        # > MUST fail with an `invalid_grant` error. (ID-JAG §8.6)
+        raise OAuthError(Reason.ASSERTION_KEY_BOUND, detail=f"no proof: {error.detail}", facts=error.facts) from None
     status = status_lists.allot(status_lists.Kind.BRIEF) if resource.status_list else None
     minted = tokens.mint(
         request,
@@ -203,6 +210,8 @@ def _hear_refused(found: Resolution, granted: IdJag, resource: ProtectedResource
 def _repeated(request: TokenRequest, found: Resolution, granted: IdJag) -> dict[str, Any]:
     """The answer that this very request was given a moment ago; what was minted for it now is thrown away."""
     with unit_of_work():
+        if request.proof is not None:
+            dpop.claim(request.proof)
         kept = repeats.find(request, subject_resolution.links_of(found))
         if kept is None:
             raise OAuthError(Reason.ASSERTION_REPLAYED)

@@ -65,7 +65,8 @@ def _is_offered(request: TokenRequest) -> bool:
 
 
 def _digest(request: TokenRequest) -> str:
-    sent = [request.client.pk, *(request.params.get(name) for name in ("assertion", "resource", "scope"))]
+    # The token of the answer is bound to the key that was shown.
+    sent = [request.client.pk, request.jkt, *(request.params.get(name) for name in ("assertion", "resource", "scope"))]
     return hashlib.sha256(json.dumps(sent).encode()).hexdigest()
 
 

@@ -15,6 +15,7 @@ from authz.models import Client
 from authz.policy import AccessQuestion, Agent, Decision, Outcome, StepUp
 from authz.policy import Server as ReachedServer
 from authz.protocol import params, scopes
+from authz.protocol.dpop_proofs import Proof
 from authz.protocol.errors import OAuthError, harmless
 from authz.protocol.errors import Reason as CoreReason
 from authz.protocol.timed_ids import RANDOM_BYTES, timed_id
@@ -44,6 +45,7 @@ class IssuedIdJag:
     client: Client
     subject: SubjectToken
     decision: Decision
+    proof: Proof | None
 
     def response(self) -> dict[str, Any]:
         """The successful response's members.
@@ -76,7 +78,7 @@ class IssuedIdJag:
                 "lifetime": claims["exp"] - claims["iat"],
                 **decisions.traced(self.decision),
                 "lineage": dict(self.subject.lineage),
-                **{name: claims[name] for name in ("act", "tenant", "aud_tenant", "aud_sub") if name in claims},
+                **{name: claims[name] for name in ("act", "tenant", "aud_tenant", "aud_sub", "cnf") if name in claims},
             },
         )
 
@@ -107,9 +109,12 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     )
     audit.concerns(resource=targets[0].identifier)
     decision = _decide(request, subject.sign_in, targets)
+    tokens.require_proof(request, None, decision)
     claims = _claims(request, subject, server, targets, decision)
     token = keys.sign(claims, typ=id_jag.TYP, alg=server.signing_alg, now=request.now)
-    issued = IssuedIdJag(jwt=token, claims=claims, client=request.client, subject=subject, decision=decision)
+    issued = IssuedIdJag(
+        jwt=token, claims=claims, client=request.client, subject=subject, decision=decision, proof=request.proof
+    )
     with tokens.issuing(issued):
         # The subject token is not used up.
         if request.deferral is not None:
@@ -145,6 +150,7 @@ def _claims(
         tenant=server.tenant,
         aud_tenant=server.aud_tenant,
         aud_sub=names_there.aud_sub(server, user),
+        jkt=request.jkt,
     )
 
 
@@ -214,6 +220,7 @@ def _together(wanted: Sequence[str], judged: Sequence[Decision]) -> Decision | N
         allowing[0],
         scopes=granted,
         lifetime=min(lifetimes, default=None),
+        proof_of_possession=any(decision.proof_of_possession for decision in allowing),
         rules=tuple(dict.fromkeys(rule for decision in allowing for rule in decision.rules)),
         approvals=tuple(dict.fromkeys(one for decision in allowing for one in decision.approvals)),
     )

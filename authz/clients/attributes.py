@@ -20,6 +20,7 @@ DECLARED = frozenset(
         "client_jwks",
         "client_jwks_uri",
         "scope",
+        "dpop_bound_access_tokens",
     }
 )
 # What rules refer to (authz/policy/clients.py) or what weakens a check.

@@ -58,6 +58,7 @@ class ClientSerializer(serializers.Serializer[Any]):
     tags = serializers.ListField(child=KeyField(max_length=64), default=list)
     client_uri = serializers.CharField(max_length=1024, default="", allow_blank=True)
     reuse_assertions = serializers.BooleanField(default=False)
+    dpop_bound_access_tokens = serializers.BooleanField(default=False)
     pending_answer = serializers.ChoiceField(choices=PendingAnswer.values, default="", allow_blank=True)
 
     def validate_client_id(self, value: str) -> str:
@@ -170,6 +171,7 @@ def as_item(row: Client) -> dict[str, Any]:
         "tags": row.tags,
         "client_uri": row.client_uri,
         "reuse_assertions": row.reuse_assertions,
+        "dpop_bound_access_tokens": row.dpop_bound_access_tokens,
         "pending_answer": row.pending_answer,
     }
 
@@ -196,6 +198,7 @@ def write(item: Mapping[str, Any]) -> None:
     row.tags = item["tags"]
     row.client_uri = item["client_uri"]
     row.reuse_assertions = item["reuse_assertions"]
+    row.dpop_bound_access_tokens = item["dpop_bound_access_tokens"]
     row.pending_answer = item["pending_answer"]
     _write_secret(row, item)
     row.save()

@@ -76,6 +76,7 @@ class ResourceSerializer(serializers.Serializer[Any]):
         choices=ProtectedResource.Algorithm.values, default=ProtectedResource.Algorithm.RS256
     )
     status_list = serializers.BooleanField(default=False)
+    dpop_bound_access_tokens_required = serializers.BooleanField(default=False)
     pending_answer = serializers.ChoiceField(choices=PendingAnswer.values, default=PendingAnswer.ALWAYS)
     introspection_clients = serializers.ListField(child=serializers.CharField(), default=list)
     decision_clients = serializers.ListField(child=serializers.CharField(), default=list)
@@ -142,6 +143,7 @@ def as_item(row: ProtectedResource) -> dict[str, Any]:
         "access_token_lifetime": row.access_token_lifetime,
         "access_token_signing_alg": row.access_token_signing_alg,
         "status_list": row.status_list,
+        "dpop_bound_access_tokens_required": row.dpop_bound_access_tokens_required,
         "pending_answer": row.pending_answer,
         "introspection_clients": sorted(client.client_id for client in row.introspection_clients.all()),
         "decision_clients": sorted(client.client_id for client in row.decision_clients.all()),
@@ -182,6 +184,7 @@ def write(item: Mapping[str, Any]) -> None:
             "access_token_lifetime": item["access_token_lifetime"],
             "access_token_signing_alg": item["access_token_signing_alg"],
             "status_list": item["status_list"],
+            "dpop_bound_access_tokens_required": item["dpop_bound_access_tokens_required"],
             "pending_answer": item["pending_answer"],
             "recorded_calls": item["recorded_calls"],
             "usual_calls": item["usual_calls"],

@@ -104,6 +104,7 @@ RULE: Mapping[str, Mapping[str, Any]] = {
     "labels": {**LABELS, "description": "Only where the MCP server, the scope or the tool has one of these."},
     "conditions": CONDITIONS,
     "max_lifetime": {"type": "integer", "minimum": 1, "description": "Seconds that a token lives at most."},
+    "proof_of_possession": {"type": "boolean", "description": "Tokens are bound to a key that the agent shows (DPoP)."},
     "approvers": APPROVERS,
 }
 

@@ -62,12 +62,17 @@ def claim(issuer: str, jti: str, expires: float) -> bool:
     if claims is not None and digest in claims.before:
         claims.before.remove(digest)
         return True
-    ends = raw_sql.timestamp(datetime.fromtimestamp(expires, UTC))
-    is_first = raw_sql.write(_CLAIM, (digest, ends, ends)) == 1
+    is_first = raw_sql.write(*statement(issuer, jti, expires)) == 1
     # A claim inside a transaction may be rolled back with it.
     if is_first and claims is not None and not in_unit_of_work():
         claims.now.add(digest)
     return is_first
+
+
+def statement(issuer: str, jti: str, expires: float) -> raw_sql.Statement:
+    """The statement of `claim`, for a caller that has it written along with another one. No row: it was used before."""
+    ends = raw_sql.timestamp(datetime.fromtimestamp(expires, UTC))
+    return _CLAIM, (_digest(issuer, jti), ends, ends)
 
 
 def claim_all(issuer: str, expires: Mapping[str, float]) -> set[str]:

@@ -43,8 +43,9 @@ def approvals_for(question: AccessQuestion, rules: RuleSet, now: float) -> tuple
     return access_requests.approvals_for(question, now) if rules.effects[Effect.REQUIRE_APPROVAL] else ()
 
 
-def still_allowed(question: AccessQuestion, *, issued_at: float, now: float) -> bool:
-    """Whether what was issued at `issued_at` would still be allowed as a whole, for introspection.
+def still_allowed(question: AccessQuestion, *, issued_at: float, now: float, is_bound: bool) -> bool:
+    """Whether what was issued at `issued_at` would still be allowed as a whole, for introspection. `is_bound`: to a key
+    that its client shows.
 
     The sign-in is as old as it was then. Networks count for nothing: the resource server that introspects is in another
     one than the agent. All else (rules, groups, status, approvals) is as of now.
@@ -55,6 +56,8 @@ def still_allowed(question: AccessQuestion, *, issued_at: float, now: float) -> 
     else:
         at_issue = answered(at_issue, rules, now)
         decision = decide_sign_in(at_issue, rules, now, approvals_for(at_issue, rules, now))
+    if decision.proof_of_possession and not is_bound:
+        return False
     # Scopes that are granted beside a wait count: each scope of a token is decided by itself.
     return set(at_issue.scope_names()) <= set(decision.scopes)
 

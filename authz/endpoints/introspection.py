@@ -5,7 +5,7 @@ from typing import Any
 
 from django.urls import path
 
-from authz import audit, client_auth, registry, resources, tokens
+from authz import audit, client_auth, dpop, registry, resources, tokens
 from authz.conf import conf
 from authz.database.raw_sql import Statement
 from authz.endpoints.client_authentication import auth_methods
@@ -68,7 +68,8 @@ def introspection(token: str, caller: Client, moment: float) -> dict[str, Any]:
     found = live_token(claims, resource, moment)
     if found is None:
         return INACTIVE
-    answer = {"active": True, "token_type": "Bearer", **claims}
+    # > token_type […] DPoP; cnf […] as a top-level member of the introspection response JSON (RFC 9449 §6.2): a claim.
+    answer = {"active": True, "token_type": "DPoP" if dpop.bound_key(claims) else "Bearer", **claims}
     if found.authorization.user is not None:
         answer["username"] = found.authorization.user.username
     return answer

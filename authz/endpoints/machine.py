@@ -101,7 +101,8 @@ _FORM, _JSON_BODY = "gatehouse.form", "gatehouse.json"
 # Machine endpoints take no cookies, so any origin may call them (interop 15); `/authorize` never says so.
 _CORS = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "WWW-Authenticate, Retry-After, X-Request-Id",
+    # > the server […] needs to expose […] DPoP-Nonce and WWW-Authenticate […] (RFC 9449 §8)
+    "Access-Control-Expose-Headers": "WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id",
 }
 _PREFLIGHT = {
     "Access-Control-Allow-Headers": "authorization, content-type, dpop, mcp-protocol-version",
@@ -265,7 +266,7 @@ def _refusal(request: Request, error: OAuthError, manner: _Manner) -> Answer:
             error = unrecorded
     if manner.refusal is not None:
         return manner.refusal(request, error)
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+    headers = {**error.headers, **({"Retry-After": str(error.retry_after)} if error.retry_after else {})}
     # > If the client attempted to authenticate via the "Authorization" request header field, the authorization server
     # > MUST respond with an HTTP 401 (Unauthorized) status code and include the "WWW-Authenticate" response header
     # > field matching the authentication scheme used by the client. (RFC 6749 §5.2)

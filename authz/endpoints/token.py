@@ -5,7 +5,7 @@ from typing import Any
 
 from django.urls import path
 
-from authz import audit, client_auth, registry
+from authz import audit, client_auth, dpop, registry
 from authz.conf import conf
 from authz.database.raw_sql import Statement
 from authz.endpoints.client_authentication import auth_methods
@@ -13,6 +13,7 @@ from authz.endpoints.machine import Answer, Request, form, json_response, machin
 from authz.grants import deferred
 from authz.limits import rate_limits
 from authz.limits.addresses import client_address
+from authz.protocol.dpop_proofs import ALGORITHMS, Asked
 from authz.protocol.errors import OAuthError, harmless
 from authz.protocol.params import Params, required
 from authz.registry import Credentials, TokenRequest
@@ -35,15 +36,15 @@ def token(request: Request) -> Answer:
     grant_type = required(params, "grant_type")
     counted = grant_type if grant_type in {*registry.grants(), deferred.GRANT_TYPE} else "other"
     try:
-        body = _redeemed(request, params, grant_type)
+        body, headers = _redeemed(request, params, grant_type)
     except OAuthError as error:
         metrics.TOKENS.add(counted, error.code)
         raise
     metrics.TOKENS.add(counted, "issued")
-    return json_response(body)
+    return json_response(body, headers=headers)
 
 
-def _redeemed(request: Request, params: Params, grant_type: str) -> dict[str, Any]:
+def _redeemed(request: Request, params: Params, grant_type: str) -> tuple[dict[str, Any], dict[str, str]]:
     credentials = Credentials(request.META.get("HTTP_AUTHORIZATION"), params, now(), grant_type)
     client, method = client_auth.authenticate_approved(credentials)
     request.claimed_client_id = client.client_id  # type: ignore[union-attr]
@@ -53,6 +54,8 @@ def _redeemed(request: Request, params: Params, grant_type: str) -> dict[str, An
         params=params,
         now=credentials.now,
         address=client_address(request.META),
+        # > the value of the htu […] without query and fragment parts: that of the token endpoint (RFC 9449 §5)
+        proof=dpop.proof_of(request.META, Asked(method="POST", address=conf.endpoint("token"), now=credentials.now)),
     )
     # Every client whose request was deferred may poll: none is registered for that.
     if grant_type == deferred.GRANT_TYPE:
@@ -60,13 +63,16 @@ def _redeemed(request: Request, params: Params, grant_type: str) -> dict[str, An
     else:
         body = deferred.begin(registry.grant_for(grant_type, client), asked)
     rate_limits.served(client.client_id)
-    return body
+    return body, dpop.with_newest(asked.proof, credentials.now)
 
 
 def metadata() -> dict[str, object]:
     return {
         "token_endpoint": conf.endpoint("token"),
         "grant_types_supported": [*registry.grants(), deferred.GRANT_TYPE],
+        # > dpop_signing_alg_values_supported: A JSON array containing a list of the JWS alg values […] supported by the
+        # > authorization server for DPoP proof JWTs. (RFC 9449 §5.1)
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
         **deferred.METADATA,
         **auth_methods("token_endpoint", list(registry.client_auth_methods())),
     }

@@ -118,6 +118,10 @@ def _check(code: AuthorizationCode, request: TokenRequest) -> None:
     # > the authorization server … MUST verify the code_verifier (OAuth 2.1 §4.1.3); every code has a challenge.
     if not pkce.verifies(params.required(request.params, "code_verifier"), code.code_challenge):
         raise OAuthError(Reason.CODE_VERIFIER_WRONG)
+    # > the authorization server […] verifies that it matches the dpop_jkt parameter value in the authorization request.
+    # > If they do not match, it MUST reject the request. (RFC 9449 §10)
+    if code.dpop_jkt and code.dpop_jkt != request.jkt:
+        raise OAuthError(Reason.DPOP_KEY_OF_GRANT, detail="dpop_jkt")
     # The consent was for the client as it was then (attack 7: changed between authorize and token).
     if code.client_digest != request.client.consent_digest:
         raise OAuthError(Reason.AUTHORIZATION_REVOKED, detail="client changed")
@@ -188,6 +192,7 @@ def _authorization(
         auth_time=code.auth_time,
         acr=code.acr,
         amr=code.amr,
+        dpop_jkt=request.jkt,
         session_digest=code.session_digest,
         redirect_uri=code.redirect_uri,
         client_digest=code.client_digest,

@@ -36,8 +36,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         decision=decision,
     )
     if request.deferral is None:
-        # Nothing else is written, and one statement is a transaction of its own: no record, no token (invariant 4).
-        token.record()
+        tokens.issue_alone(token)
     else:
         with tokens.issuing(token):
             deferrals.redeem(request.deferral)

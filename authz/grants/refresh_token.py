@@ -31,9 +31,8 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     Raises OAuthError.
     """
     presented = refresh_tokens.read(params.required(request.params, "refresh_token"))
-    now = datetime.fromtimestamp(request.now, UTC)
     authorization = _find(presented, request)
-    _check(authorization, presented, request, now)
+    _check(authorization, presented, request, datetime.fromtimestamp(request.now, UTC))
     sign_in = sign_in_of(authorization.user, authorization) if authorization.user else None
     decision = _decide(authorization, sign_in, request)
     token = tokens.mint(
@@ -58,7 +57,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     with tokens.issuing(token):
         if request.deferral is not None:
             deferrals.redeem(request.deferral)
-        _consume(authorization, presented, now)
+        _consume(authorization, presented, request)
     return response
 
 
@@ -69,7 +68,8 @@ def _issued_at_once(
     False: nothing was written.
     """
     is_newest = presented.generation == authorization.generation
-    if settings.IS_SQLITE or request.deferral is not None or not is_newest:
+    writes_more = request.deferral is not None or request.proof is not None
+    if settings.IS_SQLITE or writes_more or not is_newest:
         return False
     return token.record(_rotation(authorization, presented, datetime.fromtimestamp(request.now, UTC)))
 
@@ -86,14 +86,37 @@ def single_use(request: TokenRequest) -> None:
     """A refresh token is used up by rotating, which is decided when the token is issued."""
 
 
-def _consume(authorization: Authorization, presented: RefreshToken, now: datetime) -> None:
+def _consume(authorization: Authorization, presented: RefreshToken, request: TokenRequest) -> None:
+    now = datetime.fromtimestamp(request.now, UTC)
     if not _rotate(authorization, presented, now):
         # Another request was faster. What it left decides: the same retry, or a replay.
-        authorization.refresh_from_db(fields=["generation", "rotated", "revoked"])
+        authorization.refresh_from_db(fields=["generation", "rotated", "revoked", "dpop_jkt"])
         _require_live(authorization)
+        _require_key(authorization, request)
         _require_current(authorization, presented, now)
     elif presented.generation > authorization.generation:
         _record_lost(authorization, presented)
+    # From here on the family is bound to the key; that of a client that authenticates moves with its keys.
+    if request.jkt != authorization.dpop_jkt:
+        Authorization.objects.filter(pk=authorization.pk).update(dpop_jkt=request.jkt)
+
+
+def _require_key(authorization: Authorization, request: TokenRequest) -> None:
+    """Raises OAuthError for a refresh without the key that the family is bound to.
+
+    > When an authorization server supporting DPoP issues a refresh token to a public client that presents a valid DPoP
+    > proof at the token endpoint, the refresh token MUST be bound to the respective public key. (RFC 9449 §5)
+
+    A client that authenticates may change its key, since "refresh tokens issued to confidential clients are not bound
+    to the DPoP proof public key because they are already sender-constrained". It may not come without one: what was
+    bound would become a bearer's (the downgrade).
+    """
+    if not authorization.dpop_jkt or (request.client.is_confidential and request.proof is not None):
+        return
+    if request.proof is None:
+        raise OAuthError(Reason.DPOP_PROOF_MISSING, detail="refresh token")
+    if request.jkt != authorization.dpop_jkt:
+        raise OAuthError(Reason.DPOP_KEY_OF_GRANT, detail="refresh token")
 
 
 def _find(presented: RefreshToken, request: TokenRequest) -> Authorization:
@@ -116,6 +139,8 @@ def _find(presented: RefreshToken, request: TokenRequest) -> Authorization:
 
 def _check(authorization: Authorization, presented: RefreshToken, request: TokenRequest, now: datetime) -> None:
     _require_live(authorization)
+    # Before a replay ends the family: a thief without the key ends nothing.
+    _require_key(authorization, request)
     if presented.generation < authorization.generation:
         with unit_of_work():
             _require_current(authorization, presented, now)

@@ -32,6 +32,9 @@ class Authorization(models.Model):
     acr = models.CharField(max_length=255, blank=True, default="")
     amr = models.JSONField(default=list)
     session_digest = models.CharField(max_length=64, blank=True, default="")
+    dpop_jkt = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="The key that its refresh tokens are bound to."
+    )
     # What the person was shown when consenting, and what it came from (rules, CIMD digest, ID-JAG).
     redirect_uri = models.TextField(blank=True, default="")
     client_digest = models.CharField(max_length=64, blank=True, default="")
@@ -121,6 +124,9 @@ class AuthorizationCode(models.Model):
     amr = models.JSONField(default=list)
     session_digest = models.CharField(max_length=64, blank=True, default="")
     client_digest = models.CharField(max_length=64, blank=True, default="")
+    dpop_jkt = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="The key that has to be shown to redeem it."
+    )
     lineage = models.JSONField(default=dict)
     created = models.DateTimeField()
     expires = models.DateTimeField(db_index=True)

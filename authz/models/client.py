@@ -69,6 +69,11 @@ class Client(AbstractApplication):
         default=False,
         help_text="Let one client assertion authenticate several requests until it expires (static providers).",
     )
+    dpop_bound_access_tokens = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="All its tokens are bound to a key that it shows (DPoP); a request without a proof is refused.",
+    )
     pending_answer = models.CharField(
         max_length=16,
         choices=PendingAnswer.choices,

@@ -43,6 +43,11 @@ class ProtectedResource(models.Model):
     status_list = models.BooleanField(
         default=False, db_default=False, help_text="Its tokens say where a status list shows whether they have ended."
     )
+    dpop_bound_access_tokens_required = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Its tokens are bound to a key that the agent shows (DPoP); others are refused.",
+    )
     pending_answer = models.CharField(
         max_length=16,
         choices=PendingAnswer.choices,

@@ -45,6 +45,7 @@ class Decision:
     waiting       scopes that wait for an approval, in the request's order; empty unless the effect is pending.
     lifetime      seconds that what is issued may live at most; None if no rule says so. Nothing outlives the approval
                   or the rule that it rests on, nor the approval of its client.
+    proof_of_possession   whether a rule that permits wants what is issued to be bound to a key that the client shows.
     rules         names of the rules that made it: those that permitted, or that made it wait, or that denied.
     narrowed_by   names of the denies that took scopes away, where they aren't why the question was refused.
     approvals     ids of the approvals it rests on, or that declined it.
@@ -58,6 +59,7 @@ class Decision:
     scopes: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     lifetime: int | None = None
+    proof_of_possession: bool = False
     rules: tuple[str, ...] = ()
     narrowed_by: tuple[str, ...] = ()
     approvals: tuple[str, ...] = ()

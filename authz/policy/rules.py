@@ -14,6 +14,7 @@ tools          see `tool_calls.py` for the patterns. None: every tool, and all e
 labels         only where the resource, the scope or the tool has one of these. None: whatever they are called.
 conditions     see `conditions.py`.
 max_lifetime   seconds that a token may live at most.
+proof_of_possession   tokens issued under the rule are bound to a key that the client shows (RFC 9449).
 approvers      who may give the approval that a require_approval asks for; see `approvers.py`.
 
 A deny takes away exactly the scopes it names and leaves the others; `scopes: ["*"]` takes away all of them.
@@ -56,6 +57,7 @@ class Rule:
     labels: tuple[str, ...] | None = None
     conditions: Conditions = UNCONDITIONAL
     max_lifetime: int | None = None
+    proof_of_possession: bool = False
     approvers: Approvers | None = None
     enabled: bool = True
     id: str = ""
@@ -105,6 +107,7 @@ class Rule:
             max_lifetime=None
             if given.get("max_lifetime") is None
             else whole_number(given["max_lifetime"], "max_lifetime"),
+            proof_of_possession=switch(given.get("proof_of_possession", False), "proof_of_possession"),
             approvers=approvers_or_none(given.get("approvers")),
             enabled=switch(given.get("enabled", True), "enabled"),
             id=_id(given.get("id", "")),
@@ -133,6 +136,8 @@ class Rule:
             shape["conditions"] = self.conditions.to_mapping()
         if self.max_lifetime is not None:
             shape["max_lifetime"] = self.max_lifetime
+        if self.proof_of_possession:
+            shape["proof_of_possession"] = True
         if self.approvers is not None:
             shape["approvers"] = self.approvers.to_mapping()
         if not self.enabled:
@@ -154,6 +159,7 @@ _FIELDS = (
     "labels",
     "conditions",
     "max_lifetime",
+    "proof_of_possession",
     "approvers",
     "enabled",
     "id",
@@ -235,6 +241,8 @@ def _refuse_the_meaningless(rule: Rule) -> None:
     if rule.effect is Effect.DENY:
         if rule.max_lifetime is not None:
             raise RuleError("max_lifetime", "has no meaning in a deny: it lets no token live.")
+        if rule.proof_of_possession:
+            raise RuleError("proof_of_possession", "has no meaning in a deny: it lets no token live.")
         if conditions.max_auth_age is not None:
             raise RuleError(
                 "conditions.max_auth_age", "has no meaning in a deny: put it on the rules that allow, as their demand."

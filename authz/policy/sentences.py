@@ -213,6 +213,8 @@ def _endings(rule: Rule) -> Iterable[str]:
         yield f", {' '.join(validity)}"
     if rule.max_lifetime is not None:
         yield f", for at most {duration(rule.max_lifetime)} a token"
+    if rule.proof_of_possession:
+        yield ", with tokens that are bound to the agent’s key"
 
 
 def _client(pattern: str) -> str:

@@ -67,6 +67,7 @@ class Tally:
             reason=DecisionReason.APPROVAL_NEEDED,
             scopes=tuple(self.granted),
             waiting=tuple(self.waiting),
+            proof_of_possession=self._wants_proof(rules),
             rules=rule_names(self.requiring, rules),
             narrowed_by=rule_names(self.denying, rules),
             step_up=_step_up(self.after_step_up, rules),
@@ -81,6 +82,7 @@ class Tally:
             reason=DecisionReason.ALLOWED if is_all else DecisionReason.NARROWED,
             scopes=tuple(self.granted),
             lifetime=self._lifetime(question, rules, now, in_force_at),
+            proof_of_possession=self._wants_proof(rules),
             rules=rule_names(self.permitting, rules),
             narrowed_by=rule_names(self.denying, rules),
             approvals=_ids(self.approvals),
@@ -111,6 +113,10 @@ class Tally:
             ruleset=rules.version,
             question=question,
         )
+
+    def _wants_proof(self, rules: RuleSet) -> bool:
+        """Like a cap of the lifetime: one of the rules that permit is enough."""
+        return any(rules.rules[position].proof_of_possession for position in positions(self.permitting))
 
     def _lifetime(self, question: AccessQuestion, rules: RuleSet, now: float, in_force_at: float) -> int | None:
         """The smallest cap in seconds: of the rules, of what is left of their validity, and of what is left of the

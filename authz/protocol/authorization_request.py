@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from authz.protocol import pkce, redirect_uris, scopes
+from authz.protocol.dpop_proofs import is_thumbprint
 from authz.protocol.errors import OAuthError, Reason, harmless
 from authz.protocol.numbers import number
 from authz.protocol.params import Params
@@ -36,6 +37,7 @@ class AuthorizationRequest:
     max_age: int | None
     acr_values: tuple[str, ...]
     login_hint: str
+    dpop_jkt: str
 
     @property
     def is_sign_in_only(self) -> bool:
@@ -102,6 +104,7 @@ def read(params: Params, *, redirect_uri: str, grant_types: Collection[str]) -> 
         max_age=_seconds(params.get("max_age")),
         acr_values=tuple(_bounded(params, "acr_values", MAXIMUM_ACR_VALUES).split()),
         login_hint=params.get("login_hint", "")[:254],
+        dpop_jkt=_thumbprint(params.get("dpop_jkt", "")),
     )
 
 
@@ -110,6 +113,13 @@ def _bounded(params: Params, name: str, length: int) -> str:
     if len(value) > length:
         raise OAuthError(Reason.MALFORMED_PARAMETER, detail=name)
     return value
+
+
+def _thumbprint(dpop_jkt: str) -> str:
+    # > the JWK Thumbprint […] of the proof-of-possession public key using the SHA-256 hash function (RFC 9449 §10)
+    if dpop_jkt and not is_thumbprint(dpop_jkt):
+        raise OAuthError(Reason.DPOP_JKT_MALFORMED)
+    return dpop_jkt
 
 
 def _prompt(prompt: str | None) -> frozenset[str]:

@@ -114,6 +114,37 @@ class Reason(RefusalReason):
     SUBJECT_INACTIVE = "subject_inactive", "invalid_grant", ONE_INVALID_GRANT
     SUBJECT_DENIED = "subject_denied", "invalid_grant", ONE_INVALID_GRANT
 
+    # Proofs of possession (RFC 9449).
+    DPOP_PROOF_MISSING = "dpop_proof_missing", "invalid_dpop_proof", "A DPoP proof is required here."
+    DPOP_PROOF_SEVERAL = "dpop_proof_several", "invalid_dpop_proof", "There is more than one DPoP proof."
+    DPOP_PROOF_MALFORMED = "dpop_proof_malformed", "invalid_dpop_proof", "The DPoP proof is malformed."
+    DPOP_PROOF_TYP = "dpop_proof_typ", "invalid_dpop_proof", "The typ of the DPoP proof must be dpop+jwt."
+    DPOP_PROOF_ALGORITHM = (
+        "dpop_proof_algorithm",
+        "invalid_dpop_proof",
+        "The DPoP proof must be signed with one of dpop_signing_alg_values_supported.",
+    )
+    DPOP_PROOF_KEY = "dpop_proof_key", "invalid_dpop_proof", "The jwk of the DPoP proof must be one public key."
+    DPOP_PROOF_SIGNATURE = "dpop_proof_signature", "invalid_dpop_proof", "The signature of the DPoP proof is wrong."
+    DPOP_PROOF_METHOD = "dpop_proof_method", "invalid_dpop_proof", "The htm of the DPoP proof is another method."
+    DPOP_PROOF_ADDRESS = "dpop_proof_address", "invalid_dpop_proof", "The htu of the DPoP proof is another address."
+    DPOP_PROOF_TIME = "dpop_proof_time", "invalid_dpop_proof", "The iat of the DPoP proof is not the time of now."
+    DPOP_PROOF_TOKEN = (
+        "dpop_proof_token",
+        "invalid_dpop_proof",
+        "The ath of the DPoP proof is not the hash of the access token.",
+    )
+    DPOP_PROOF_REPLAYED = "dpop_proof_replayed", "invalid_dpop_proof", "The DPoP proof was used before."
+    DPOP_NONCE = "dpop_nonce", "use_dpop_nonce", "The DPoP proof needs the nonce of this response's DPoP-Nonce."
+    DPOP_KEY_OF_GRANT = "dpop_key_of_grant", "invalid_grant", ONE_INVALID_GRANT
+    DPOP_KEY_OF_TOKEN = "dpop_key_of_token", "invalid_token", "The access token is not bound to the key of the proof."
+    DPOP_TOKEN_AS_BEARER = (
+        "dpop_token_as_bearer",
+        "invalid_token",
+        "The access token is bound to a key: send it with the scheme DPoP and a proof.",
+    )
+    DPOP_JKT_MALFORMED = "dpop_jkt_malformed", "invalid_request", "The dpop_jkt must be a JWK thumbprint."
+
     # What is asked for.
     RESOURCE_MALFORMED = "resource_malformed", "invalid_target", "The resource is not a valid resource indicator."
     RESOURCE_UNKNOWN = "resource_unknown", "invalid_target", "The resource is unknown to this authorization server."
@@ -261,7 +292,8 @@ class OAuthError(Exception):
     `reason` is for the operator; `code` and `sentence` are for the wire (RFC 6749 §5.2). `detail` adds to the audit
     (never a secret or token), and so do `facts`, member by member; `parameters` adds members to the body on the wire
     (such as RFC 9470's `max_age`). `told` is the sentence for the client, in place of the reason's.
-    `retry_after` is in seconds; every 429 and 503 has one, `RETRY_AFTER` where none is given, and all else has 0.
+    `headers` are further ones of the response. `retry_after` is in seconds; every 429 and 503 has one, `RETRY_AFTER`
+    where none is given, and all else has 0.
     """
 
     def __init__(
@@ -274,6 +306,7 @@ class OAuthError(Exception):
         facts: Mapping[str, object] | None = None,
         retry_after: int = 0,
         told: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(reason.value)
         self.reason = reason
@@ -283,6 +316,7 @@ class OAuthError(Exception):
         self.retry_after = retry_after or (RETRY_AFTER if self.status in BUSY_STATUS else 0)
         self.facts = facts or {}
         self.told = told
+        self.headers = headers or {}
 
     @property
     def code(self) -> str:

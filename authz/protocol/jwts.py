@@ -111,8 +111,11 @@ def media_type(typ: str) -> str:
 # --- Reading -------------------------------------------------------------------------------------------------------
 
 
-def parse(token: str) -> Unverified:
-    """Take a compact JWS apart. Raises JwtError: malformed, too_large, header_refused, critical, algorithm."""
+def parse(token: str, *, with_key: bool = False) -> Unverified:
+    """Take a compact JWS apart. `with_key`: for the one kind of token that carries its own key (`jwk`), a DPoP proof.
+
+    Raises JwtError: malformed, too_large, header_refused, critical, algorithm.
+    """
     if len(token) > MAX_TOKEN_LENGTH:
         raise JwtError(JwtProblem.TOO_LARGE)
     segments = token.split(".")
@@ -120,7 +123,7 @@ def parse(token: str) -> Unverified:
         raise JwtError(JwtProblem.MALFORMED)
     header_segment, claims_segment, signature_segment = segments
     header = _json_object(_decoded(header_segment))
-    _check_header(header)
+    _check_header(header, _REFUSED_HEADERS - {"jwk"} if with_key else _REFUSED_HEADERS)
     return Unverified(
         header=header,
         claims=_json_object(_decoded(claims_segment)),
@@ -129,12 +132,12 @@ def parse(token: str) -> Unverified:
     )
 
 
-def _check_header(header: dict[str, Any]) -> None:
+def _check_header(header: dict[str, Any], refused: Collection[str]) -> None:
     # > If any of the listed extension Header Parameters are not understood and supported by the recipient, then the JWS
     # > is invalid. (RFC 7515 §4.1.11) We understand none.
     if "crit" in header:
         raise JwtError(JwtProblem.CRITICAL)
-    if not _REFUSED_HEADERS.isdisjoint(header):
+    if any(name in header for name in refused):
         raise JwtError(JwtProblem.HEADER_REFUSED)
     if not isinstance(header.get("alg"), str) or header["alg"] not in ALGORITHMS:
         raise JwtError(JwtProblem.ALGORITHM)

@@ -11,7 +11,9 @@ from functools import lru_cache
 from typing import Any, Protocol
 from uuid import UUID
 
-from authz import audit, decisions, keys
+from django.conf import settings
+
+from authz import audit, decisions, dpop, keys
 from authz.authorizations import AuthorizationReference
 from authz.conf import conf
 from authz.database import configuration_cache
@@ -20,6 +22,8 @@ from authz.database.transactions import in_unit_of_work, last_statement, unit_of
 from authz.models import ProtectedResource
 from authz.policy import Decision
 from authz.protocol import jwts, scopes
+from authz.protocol.dpop_proofs import Proof
+from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.timed_ids import RANDOM_BYTES, timed_id
 from authz.registry import TokenRequest
 from authz.sign_in.sign_in import SignIn
@@ -33,8 +37,12 @@ VERIFIED_MAX = 2000
 
 
 class Issued(Protocol):
-    """Something that was signed and is about to be issued. `record` writes its audit record."""
+    """Something that was signed and is about to be issued. `record` writes its audit record; `proof` is that of the key
+    it is bound to.
+    """
 
+    @property
+    def proof(self) -> Proof | None: ...
     def record(self) -> object: ...
 
 
@@ -42,11 +50,13 @@ class Issued(Protocol):
 def issuing(issued: Issued) -> Iterator[None]:
     """The transaction that issues what was signed before it. Each grant that writes more than the audit record uses it.
 
-    The body claims, in one statement, what the grant consumes; then it writes what takes effect. The audit record comes
-    last (invariant 4). A refusal in the body issues nothing and keeps what the body wrote (invariant 1); any other
-    exception undoes all of it.
+    A proof of possession is claimed first. The body claims, in one statement, what the grant consumes; then it writes
+    what takes effect. The audit record comes last (invariant 4). A refusal in the body issues nothing and keeps what
+    the body wrote (invariant 1); any other exception undoes all of it.
     """
     with unit_of_work():
+        if issued.proof is not None:
+            dpop.claim(issued.proof)
         yield
         with last_statement():
             issued.record()
@@ -57,6 +67,7 @@ class AccessToken:
     """A signed token, with what its response and its audit record say of it.
 
     lifetime  in seconds.
+    proof     of the key that it is bound to; None: who has it may use it.
     detail    what the audit record says of the request and the decision.
     """
 
@@ -68,13 +79,15 @@ class AccessToken:
     audience: str
     lifetime: int
     scopes: tuple[str, ...]
+    proof: Proof | None
     detail: Mapping[str, object] = field(repr=False)
 
     def response(self) -> dict[str, Any]:
         """The successful response's members (RFC 6749 §5.1)."""
         return {
             "access_token": self.jwt,
-            "token_type": "Bearer",
+            # > token_type: […] DPoP (RFC 9449 §5): the token is bound to the key.
+            "token_type": "DPoP" if self.proof else "Bearer",
             "expires_in": self.lifetime,
             "scope": scopes.join(self.scopes),
         }
@@ -94,6 +107,19 @@ class AccessToken:
             detail=self.detail,
             claim=claim,
         )
+
+
+def issue_alone(token: AccessToken) -> None:
+    """Issue a token with which nothing is written but its record: one statement is a transaction of its own (invariant
+    4). Raises OAuthError for a proof that was used before.
+    """
+    if token.proof is None:
+        token.record()
+    elif settings.IS_SQLITE:
+        with issuing(token):
+            pass
+    elif not token.record(claim=dpop.claim_statement(token.proof)):
+        raise OAuthError(Reason.DPOP_PROOF_REPLAYED)
 
 
 def mint(
@@ -116,10 +142,12 @@ def mint(
     extra     further claims.
     lineage   what the audit record says beside the request and the decision.
 
-    Raises OAuthError where no key may sign. Not inside `unit_of_work()`: no lock is held while a key works.
+    Raises OAuthError where no key may sign, and where the client has to show a key and did not. Not inside
+    `unit_of_work()`: no lock is held while a key works.
     """
     if in_unit_of_work():
         raise RuntimeError("a token is signed before the transaction that issues it")
+    require_proof(request, resource, decision)
     client_id = request.client.client_id
     subject = sign_in.subject if sign_in else client_id
     audience = resource.identifier if resource else conf.endpoint("userinfo")
@@ -143,6 +171,10 @@ def mint(
     if authorization.status is not None:
         claims["status"] = authorization.status.claim()
     claims |= extra or {}
+    if request.proof is not None:
+        # > cnf […] jkt: The JWK SHA-256 Thumbprint […] of the DPoP public key […] to which the access token is bound.
+        # > (RFC 9449 §6.1)
+        claims["cnf"] = {"jkt": request.proof.jkt}
     if resource is not None and decision.question is not None:
         # What is there already stays: an extension adds, and shadows nothing.
         claims = claims_for(decision.question, audience, request.now) | claims
@@ -156,16 +188,32 @@ def mint(
         audience=audience,
         lifetime=lifetime,
         scopes=names,
+        proof=request.proof,
         detail={
             "grant_type": grant_type,
             "auth_method": request.auth_method,
             "jti": jti,
             "scope": scopes.join(names),
             "lifetime": lifetime,
+            **({"jkt": request.jkt} if request.proof else {}),
             **decisions.traced(decision),
             **(lineage or {}),
         },
     )
+
+
+def require_proof(request: TokenRequest, resource: ProtectedResource | None, decision: Decision) -> None:
+    """Raises OAuthError for a request without a proof of possession, where client, resource or a rule demands one."""
+    if request.proof is not None:
+        return
+    # > If […] set to true, […] the authorization server MUST reject token requests from the client that do not contain
+    # > the DPoP header. (RFC 9449 §5.2, dpop_bound_access_tokens)
+    if request.client.dpop_bound_access_tokens:
+        raise OAuthError(Reason.DPOP_PROOF_MISSING, detail="client")
+    if resource is not None and resource.dpop_bound_access_tokens_required:
+        raise OAuthError(Reason.DPOP_PROOF_MISSING, detail="resource")
+    if decision.proof_of_possession:
+        raise OAuthError(Reason.DPOP_PROOF_MISSING, detail="rule", facts={"rules": list(decision.rules)})
 
 
 def _lifetime(resource: ProtectedResource | None, decision: Decision) -> int:

@@ -57,6 +57,7 @@ def issue(
         amr=list(sign_in.amr),
         session_digest=sign_in.session_digest,
         client_digest=client.consent_digest,
+        dpop_jkt=request.dpop_jkt,
         lineage=sign_in.lineage
         | {ARRIVED: arrived}
         | ({UNTICKED: list(declined)} if declined else {})

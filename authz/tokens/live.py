@@ -8,6 +8,7 @@ from uuid import UUID
 from authz import clients, decisions, registry
 from authz.authorizations import live
 from authz.database.raw_sql import Statement
+from authz.dpop import bound_key
 from authz.models import Authorization, Client, ProtectedResource
 from authz.policy import AccessQuestion
 from authz.protocol import jwts
@@ -63,7 +64,11 @@ def live_token(claims: Mapping[str, Any], resource: ProtectedResource, moment: f
         scopes=str(claims["scope"]).split(),
     )
     judged_at = _judged_at(authorization, claims["iat"])
-    if not decisions.still_allowed(question, issued_at=judged_at, now=moment):
+    is_bound = bool(bound_key(claims))
+    # What demands a proof may have been changed since: a token that anyone may use is none there any more.
+    if resource.dpop_bound_access_tokens_required and not is_bound:
+        return None
+    if not decisions.still_allowed(question, issued_at=judged_at, now=moment, is_bound=is_bound):
         return None
     return LiveToken(claims=claims, client=client, authorization=authorization, question=question, judged_at=judged_at)
 

@@ -184,6 +184,9 @@ class Company(world.World):
         return self.token(basic=basic, grant_type=JWT_BEARER, assertion=assertion, **params)
 
     def exchange(self, subject_token: str, basic: tuple[str, str] | None = AGENT, **changes: Any) -> Any:
+        return self.token(basic=basic, **self.exchange_form(subject_token, **changes))
+
+    def exchange_form(self, subject_token: str, **changes: Any) -> dict[str, Any]:
         params = {
             "grant_type": TOKEN_EXCHANGE,
             "requested_token_type": id_jag.TOKEN_TYPE,
@@ -194,7 +197,7 @@ class Company(world.World):
             "subject_token_type": ID_TOKEN_TYPE,
         }
         params |= changes
-        return self.token(basic=basic, **{name: value for name, value in params.items() if value is not None})
+        return {name: value for name, value in params.items() if value is not None}
 
     def login(self, username: str = "bob", basic: tuple[str, str] = AGENT, **changes: Any) -> dict[str, Any]:
         """Sign a person in to the agent; the token response, with its ID token."""

@@ -24,12 +24,14 @@ def build(
     tenant: str = "",
     aud_tenant: str = "",
     aud_sub: str = "",
+    jkt: str = "",
 ) -> dict[str, Any]:
     """The claims of an ID-JAG (ID-JAG §3). `client_id` and `subject` are those that the audience knows.
 
     resource        "" for all of the audience's.
     lifetime        in seconds, 300 at most.
     authentication  the claims `auth_time`, `acr` and `amr`, as far as they are known (`SignIn.claims`).
+    jkt             the thumbprint of the key that the client has shown.
     email           only where it is known to be the person's: it is asserted as verified.
     """
     issued_at = int(now)
@@ -51,6 +53,10 @@ def build(
         claims["act"] = dict(act)
     named = {"tenant": tenant, "aud_tenant": aud_tenant, "aud_sub": aud_sub}
     claims |= {name: value for name, value in named.items() if value}
+    # > If the DPoP proof is valid, the IdP MUST include a `cnf` claim in the issued ID-JAG containing a `jkt` property
+    # > with the JWK SHA-256 Thumbprint computed from the DPoP proof's `jwk` header parameter (ID-JAG §8.6)
+    if jkt:
+        claims["cnf"] = {"jkt": jkt}
     # > It is RECOMMENDED that the ID-JAG contain an `email` [...] and/or `aud_sub` [...] claim. (ID-JAG §3)
     if email:
         claims |= {"email": email, "email_verified": True}

@@ -142,11 +142,18 @@ def it_has_no_authorization_details(presented: Presented) -> None:
         raise OAuthError(Reason.AUTHORIZATION_DETAILS)
 
 
-def it_is_bound_to_no_key(presented: Presented) -> None:
+def its_key_is_shown(presented: Presented) -> None:
     # > If the ID-JAG contains a `cnf` claim but the client does not present a DPoP proof, the Resource Authorization
-    # > Server MUST reject the request with an `invalid_grant` error (ID-JAG §8.6.1). We take no proofs.
-    if "cnf" in presented.claims:
+    # > Server MUST reject the request with an `invalid_grant` error. […] Compare the two thumbprints. They MUST match
+    # > exactly. If they do not match, the request MUST fail with an `invalid_grant` error. (ID-JAG §8.6)
+    if "cnf" not in presented.claims:
+        return
+    confirmation = presented.claims["cnf"]
+    # Another kind of confirmation beside it, or instead of it, is one that we cannot check (RFC 7800 §3.1).
+    if not isinstance(confirmation, dict) or set(confirmation) != {"jkt"} or not presented.jkt:
         raise OAuthError(Reason.ASSERTION_KEY_BOUND)
+    if confirmation["jkt"] != presented.jkt:
+        raise OAuthError(Reason.ASSERTION_KEY_BOUND, detail="another key")
 
 
 def its_tenants_are_well_formed(presented: Presented) -> None:
@@ -202,7 +209,7 @@ RULES: Final[tuple[Rule, ...]] = (
     its_resource_is_well_formed,
     its_scope_is_well_formed,
     it_has_no_authorization_details,
-    it_is_bound_to_no_key,
+    its_key_is_shown,
     its_tenants_are_well_formed,
     its_authentication_is_well_formed,
     its_actor_is_well_formed,

@@ -26,6 +26,7 @@ class Presented:
     public_lifetime  where the issuer lets this client go without (xaa/public_clients.py): seconds that the ID-JAG may
                 live; None where it does not.
     now         seconds since the epoch.
+    jkt         the thumbprint of the key that the client has shown with the request; "" where it showed none.
     aud_tenant  what the issuer calls us among the tenants of one server; empty: nothing.
     """
 
@@ -37,6 +38,7 @@ class Presented:
     authenticated: bool
     now: float
     public_lifetime: int | None = None
+    jkt: str = ""
     aud_tenant: str = ""
 
     @property

@@ -62,7 +62,10 @@ class RuleAdmin(ConsoleAdmin):
         (None, {"fields": ("name", "effect", "enabled")}),
         ("Which agents, and how they ask", {"fields": ("clients", "grant_types")}),
         ("People", {"fields": ("acts_for", "groups", "users")}),
-        ("To what", {"fields": ("resources", "scopes", "sensitivities", "labels", "max_lifetime")}),
+        (
+            "To what",
+            {"fields": ("resources", "scopes", "sensitivities", "labels", "max_lifetime", "proof_of_possession")},
+        ),
         (CALLS, {"fields": ("tools", *OF_CALLS)}),
         (ASKING, {"fields": ("approvers", "approvals")}),
         (

@@ -98,6 +98,11 @@ class RuleForm(Form):
         label="Tokens live at most",
         help_text="Seconds. If empty, as set for the MCP server.",
     )
+    proof_of_possession = forms.BooleanField(
+        required=False,
+        label="Tokens are bound to the agent’s key",
+        help_text="An agent that shows no key (DPoP) gets no token under this rule.",
+    )
     approvers = ApproversField(
         required=False,
         label="Who approves",
@@ -155,6 +160,7 @@ class RuleForm(Form):
             "labels",
             "tools",
             "max_lifetime",
+            "proof_of_possession",
         ):
             if field in definition:
                 self.initial.setdefault(field, definition[field])
@@ -207,7 +213,7 @@ class RuleForm(Form):
         elif cleaned["groups"] or cleaned["users"]:
             self.add_error("acts_for", "A rule for machines names no people. Make a second rule for them.")
             return cleaned
-        restricted = ("sensitivities", "labels", "tools", "max_lifetime")
+        restricted = ("sensitivities", "labels", "tools", "max_lifetime", "proof_of_possession")
         definition |= {field: cleaned[field] for field in restricted if cleaned[field]}
         # An empty list matches nothing; without it the rule would speak of everything.
         was = self.instance.definition or {}

@@ -59,6 +59,7 @@ def _by_claims(asked: Evaluation, caller: Caller) -> tuple[LiveToken, ProtectedR
         "authorization": str(authorization.pk),
         "client_id": authorization.client.client_id,
         "scope": " ".join(held),
+        "cnf": asked.subject.properties.get("cnf"),
         "iat": issued if isinstance(issued, int) and 0 < issued <= caller.now else authorization.created.timestamp(),
     }
     found = live_token(claims, server, caller.now)

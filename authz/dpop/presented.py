@@ -1,0 +1,73 @@
+"""Access tokens at this server's own resources: with a proof (scheme DPoP), or as a bearer's (RFC 9449 §7)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from authz.dpop.proving import proof_of
+from authz.dpop.single_use import claim
+from authz.protocol.dpop_proofs import ALGORITHMS, Asked, Proof
+from authz.protocol.errors import OAuthError, Reason
+
+MAXIMUM_TOKEN = 8192
+# > credentials = "DPoP" 1*SP token68 (RFC 9449 §7.1); the same with Bearer (RFC 6750 §2.1).
+_CREDENTIALS = re.compile(r"(bearer|dpop) +([A-Za-z0-9._~+/-]+=*) *", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """An access token as a request has it, not verified. `is_bound`: with the scheme DPoP."""
+
+    token: str
+    is_bound: bool
+
+
+def presented(header: str | None) -> Presented | None:
+    """The token of an Authorization header; None where there is none of these two schemes, or no token."""
+    found = _CREDENTIALS.fullmatch(header or "")
+    if found is None or len(found[2]) > MAXIMUM_TOKEN:
+        return None
+    return Presented(found[2], found[1].lower() == "dpop")
+
+
+def bound_key(claims: Mapping[str, Any]) -> str:
+    """The thumbprint of the key that a token is bound to (RFC 9449 §6.1); "" where it is bound to none."""
+    confirmation = claims.get("cnf")
+    jkt = confirmation.get("jkt") if isinstance(confirmation, dict) else None
+    return jkt if isinstance(jkt, str) else ""
+
+
+def confirm(
+    meta: Mapping[str, Any], found: Presented, claims: Mapping[str, Any], asked: Asked, *, claims_proof: bool = True
+) -> Proof | None:
+    """Check that who presents a verified token has its key, and claim the proof. None: the token is bound to no key.
+
+    Raises `OAuthError`. Last of all checks, when the token is known to be live.
+    """
+    jkt = bound_key(claims)
+    if not jkt and not found.is_bound:
+        return None
+    # > the protected resource […] MUST reject a DPoP-bound access token received as a bearer token (RFC 9449 §7.2)
+    if not found.is_bound:
+        raise OAuthError(Reason.DPOP_TOKEN_AS_BEARER)
+    if not jkt:
+        raise OAuthError(Reason.DPOP_KEY_OF_TOKEN, detail="the token is bound to no key")
+    proof = proof_of(meta, replace(asked, token=found.token))
+    if proof is None:
+        raise OAuthError(Reason.DPOP_PROOF_MISSING)
+    # > confirm that the public key to which the access token is bound matches the public key from the DPoP proof (§4.3)
+    if proof.jkt != jkt:
+        raise OAuthError(Reason.DPOP_KEY_OF_TOKEN)
+    if claims_proof:
+        claim(proof)
+    return proof
+
+
+def challenge(error: str = "", **more: str) -> str:
+    """The WWW-Authenticate header's value.
+
+    > algs: […] a space-delimited list of supported JWS algorithms (RFC 9449 §7.1)
+    """
+    members = {"error": error, **more, "algs": " ".join(ALGORITHMS)}
+    return "DPoP " + ", ".join(f'{name}="{value}"' for name, value in members.items() if value)
