@@ -231,6 +231,7 @@ GATEHOUSE = {
         "cimd.registration.endpoint",
         "xaa.openid.userinfo",
         "xaa.openid.logout",
+        "xaa.openid.backchannel_logout",
         "xaa.scim.endpoint",
     ],
     "API_PARTS": ["cimd.api", "xaa.api"],

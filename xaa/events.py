@@ -15,6 +15,8 @@ class Event(StrEnum):
     SUBJECT_GROUPS_CHANGED = "subject:groups:changed"
     SUBJECT_GROUPS_UNSAID = "subject:groups:unsaid"
     SESSION_ENDED = "person:sign_in:ended"
+    LOGOUT_RECEIVED = "issuer:logout:received"
+    LOGOUT_REFUSED = "issuer:logout:refused"
     SIGN_IN_TESTED = "issuer:sign_in:tested"
     ASSERTION_TESTED = "issuer:assertion:tested"
     CHANGE_PROPOSED = "issuer:change:proposed"

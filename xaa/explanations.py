@@ -217,6 +217,25 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     "sign_in_nonce": Explanation(
         "The issuer’s ID token has another `nonce`.", "The person signs in again. Many of them are an attack."
     ),
+    "sign_in_logged_out": Explanation(
+        "The issuer said that this session of it is over while the person came back from there.",
+        "The person signs in again.",
+    ),
+    "logout_of_no_one": Explanation(
+        "A logout token of an issuer names neither a person (sub) nor a session (sid).",
+        "Report it to the issuer’s operator.",
+        ISSUERS,
+    ),
+    "logout_event": Explanation(
+        "A token that is no logout token, such as an ID token, was sent to the back-channel logout.",
+        "Report it to the issuer’s operator. Of another sender it is an attack.",
+        ISSUERS,
+    ),
+    "logout_nonce": Explanation(
+        "A logout token has a `nonce`, which none may have: it could be taken for an ID token.",
+        "Report it to the issuer’s operator.",
+        ISSUERS,
+    ),
     "sign_in_not_fresh": Explanation(
         "A fresh sign-in was requested, and the issuer does not confirm one.",
         "Have the issuer send auth_time for prompt=login and max_age.",

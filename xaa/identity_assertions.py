@@ -111,6 +111,9 @@ def verify(
         raise OAuthError(Reason.ASSERTION_SUBJECT)
     if "cnf" in claims:
         raise OAuthError(Reason.ASSERTION_KEY_BOUND)
+    # > Cross-JWT Confusion (Back-Channel Logout §4): a logout token, or another event, is no ID token.
+    if "events" in claims:
+        raise OAuthError(Reason.ASSERTION_TYP, detail="events")
     _check_authentication(claims)
     return claims
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from authz.conf import conf
 from xaa import metadata_check
 from xaa.metadata_check import Judged
+from xaa.openid import backchannel_logout
 from xaa.sign_in.adapter import provider_id
 from xaa.sign_in.provider import callback_url
 
@@ -19,12 +20,14 @@ class Inspection:
     is_usable: bool
     redirect_uri: str
     audience: str
+    logout_uri: str
 
     def lines(self) -> Iterator[str]:
         marks = {metadata_check.GOOD: "  ok  ", metadata_check.WARNING: "  --  ", metadata_check.ERROR: "  NO  "}
         for found in self.findings:
             yield f"{marks[found.level]} {found.sentence}"
         yield f"Redirect URI: {self.redirect_uri}"
+        yield f"Back-channel logout URI: {self.logout_uri}"
         yield f"Audience: {self.audience}"
 
 
@@ -37,4 +40,5 @@ def inspect(issuer: str) -> Inspection:
         is_usable=report.is_usable,
         redirect_uri=callback_url(provider_id(issuer)),
         audience=conf.issuer,
+        logout_uri=backchannel_logout.address(),
     )

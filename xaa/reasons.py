@@ -107,6 +107,12 @@ class Reason(RefusalReason):
     SIGN_IN_OF_ANOTHER_ISSUER = "sign_in_of_another_issuer", *INVALID_GRANT
     SIGN_IN_NONCE = "sign_in_nonce", *INVALID_GRANT
     SIGN_IN_NOT_FRESH = "sign_in_not_fresh", *INVALID_GRANT
+    SIGN_IN_LOGGED_OUT = "sign_in_logged_out", *INVALID_GRANT
+
+    # Logging out by an issuer: the endpoint answers 400 and one sentence.
+    LOGOUT_OF_NO_ONE = "logout_of_no_one", *INVALID_GRANT
+    LOGOUT_EVENT = "logout_event", *INVALID_GRANT
+    LOGOUT_NONCE = "logout_nonce", *INVALID_GRANT
 
 
 BY_JWT_PROBLEM: dict[JwtProblem, Reason] = {

@@ -21,7 +21,7 @@ from authz.protocol.jwks import Key
 from authz.protocol.jwts import JwtError, Unverified
 from authz.serving import afterwards
 from xaa import discovery, spiffe
-from xaa.models import IssuerHealth, TrustedIssuer
+from xaa.models import IssuerHealth, SignInClient, TrustedIssuer
 from xaa.reasons import Reason
 from xaa.workloads import USUAL_LIFETIME, Binding
 
@@ -34,6 +34,8 @@ class SignIn:
 
     client_id: str
     scopes: tuple[str, ...]
+    vouches: frozenset[str] = frozenset()  # values of acr or amr that stand for a second factor
+    logout_ends_access: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,7 @@ def _load() -> Mapping[str, Trust]:
             audience=tuple(row.audience),
             max_lifetime=row.max_lifetime,
             reuse=row.reuse,
-            sign_in=SignIn(row.sign_in.client_id, tuple(row.sign_in.scopes)) if hasattr(row, "sign_in") else None,
+            sign_in=_sign_in(row.sign_in) if hasattr(row, "sign_in") else None,
             public_clients=tuple(row.public_clients),
             public_client_lifetime=row.public_client_lifetime,
             email_trusted=row.email_trusted,
@@ -111,6 +113,11 @@ def _load() -> Mapping[str, Trust]:
         )
         for row in rows
     }
+
+
+def _sign_in(client: SignInClient) -> SignIn:
+    ends_access = client.logout_ends == SignInClient.LogoutEnds.ACCESS
+    return SignIn(client.client_id, tuple(client.scopes), frozenset(client.vouches), ends_access)
 
 
 def signs_in(issuer: str, tenant: str = "") -> bool:

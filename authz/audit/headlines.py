@@ -31,6 +31,8 @@ _HEADLINES = {
     "person:session:refused": "Sign-in refused",
     "person:session:ended": "Signed out",
     "person:sign_in:ended": "Sign-in by an issuer ended",
+    "issuer:logout:received": "Logged out by an issuer",
+    "issuer:logout:refused": "Logout by an issuer refused",
     "person:factor:accepted": "Second factor accepted",
     "person:factor:reset": "Second factors removed by an administrator",
     "person:invitation:made": "Person invited",

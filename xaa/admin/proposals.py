@@ -17,6 +17,12 @@ from xaa.models import ProposedSetUp, SignInClient, TrustedIssuer
 from xaa.sign_in import secret
 from xaa.sign_in.set_ups import TOUCHES_SIGN_IN
 
+_CLIENT_LABELS = {
+    "client_id": "client ID",
+    "scopes": "scopes",
+    "vouches": "second factor vouched for by",
+    "logout_ends": "its logout ends",
+}
 CLIENT_FIELDS = frozenset({"sign_in_client_id", "sign_in_secret", "sign_in_scopes"})
 
 
@@ -41,7 +47,7 @@ def touches_sign_in(changed: list[str]) -> bool:
 def keep(row: TrustedIssuer, values: Mapping[str, Any], given: Mapping[str, Any], by: User) -> None:
     """Keep a change. `row` is as the form has changed it; `values` are its changed columns, `given` all of the form."""
     stored = TrustedIssuer.objects.select_related("sign_in").get(pk=row.pk)
-    client = {"client_id": given["sign_in_client_id"], "scopes": list(given["sign_in_scopes"])}
+    client = {"client_id": given["sign_in_client_id"], **client_values(given)}
     ProposedSetUp.objects.update_or_create(
         issuer=stored,
         defaults={
@@ -55,16 +61,25 @@ def keep(row: TrustedIssuer, values: Mapping[str, Any], given: Mapping[str, Any]
     )
 
 
+def client_values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of the sign-in client that a form gives, but for its id and its secret."""
+    return {
+        "scopes": list(given["sign_in_scopes"]),
+        "vouches": list(given["sign_in_vouches"]),
+        "logout_ends": given["sign_in_logout_ends"] or SignInClient.LogoutEnds.SIGN_IN.value,
+    }
+
+
 def differences(change: ProposedSetUp) -> Iterator[Difference]:
     """What the change changes. A secret is named, never shown."""
     row = change.issuer
     for name, after in change.values.items():
         yield Difference(name.replace("_", " "), _shown(getattr(row, name)), _shown(after))
     client = getattr(row, "sign_in", None)
-    now = {"client_id": client.client_id, "scopes": client.scopes} if client else {"client_id": "", "scopes": []}
-    for name, label in (("client_id", "client ID"), ("scopes", "scopes")):
-        if now[name] != change.sign_in[name]:
-            yield Difference(label, _shown(now[name]), _shown(change.sign_in[name]))
+    for name, label in _CLIENT_LABELS.items():
+        # A change that an earlier version kept says nothing of some.
+        if name in change.sign_in and (before := getattr(client, name, "")) != change.sign_in[name]:
+            yield Difference(label, _shown(before), _shown(change.sign_in[name]))
     if change.secret:
         yield Difference("client secret", "", "another one")
 

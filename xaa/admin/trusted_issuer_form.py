@@ -11,10 +11,8 @@ from xaa.admin.fields import ClientIdsField, HostsField, IssuerField, checked
 from xaa.configuration import sign_in
 from xaa.configuration.issuer_keys import check_audience, check_keys, check_trust_domain
 from xaa.configuration.trusted_issuers import address_problem
-from xaa.models import (
-    TrustedIssuer,
-)
-from xaa.models.sign_in_client import SCOPES
+from xaa.models import SignInClient, TrustedIssuer
+from xaa.models.sign_in_client import SCOPES, VOUCHING
 from xaa.models.trusted_issuer import GREATEST_LIFETIME, LEAST_LIFETIME, USUAL_LIFETIME
 from xaa.public_clients import LIFETIME, LONGEST_LIFETIME, SHORTEST_LIFETIME
 
@@ -130,11 +128,27 @@ class TrustedIssuerForm(Form):
         required=False, label="Scopes", widget=forms.Textarea(attrs={"rows": 2}), help_text="“openid” is required."
     )
 
+    sign_in_vouches = LinesField(
+        required=False,
+        label="Second factor vouched for by",
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="One a line: values of “acr” or “amr” by which the issuer says that the person has shown a second"
+        " factor. Without one of them, roles of which one is demanded show one here, too.",
+    )
+    sign_in_logout_ends = forms.ChoiceField(
+        required=False,
+        choices=SignInClient.LogoutEnds.choices,
+        label="Its back-channel logout ends",
+        help_text="Agents usually keep what they were given.",
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         client = getattr(self.instance, "sign_in", None) if self.instance.pk else None
         self.initial["sign_in_client_id"] = client.client_id if client else ""
         self.initial["sign_in_scopes"] = client.scopes if client else list(SCOPES)
+        self.initial["sign_in_vouches"] = client.vouches if client else list(VOUCHING)
+        self.initial["sign_in_logout_ends"] = client.logout_ends if client else SignInClient.LogoutEnds.SIGN_IN
 
     def clean_jwks(self) -> dict[str, Any] | None:
         given: dict[str, Any] | None = self.cleaned_data["jwks"]

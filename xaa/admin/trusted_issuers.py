@@ -30,6 +30,7 @@ from xaa.models import (
     SignInClient,
     TrustedIssuer,
 )
+from xaa.openid import backchannel_logout
 from xaa.sign_in import secret
 from xaa.sign_in.adapter import provider_id
 from xaa.sign_in.provider import callback_url
@@ -49,6 +50,12 @@ class HealthFilter(admin.SimpleListFilter):
 # In the environment of a request: what became of the form.
 _PROPOSED, _OFF = "gatehouse.issuer_change_proposed", "gatehouse.issuer_saved_off"
 FAILING = Q(enabled=True, health__failures__gt=0)
+
+
+_SIGN_IN = (
+    "sign_in_client_id", "sign_in_secret", "sign_in_scopes", "redirect_uri", "logout_address", "sign_in_vouches",
+    "sign_in_logout_ends",
+)  # fmt: skip
 
 
 @admin.register(TrustedIssuer, site=console)
@@ -72,9 +79,9 @@ class TrustedIssuerAdmin(ConsoleAdmin):
         ("Clients without a secret", {"fields": ("public_clients", "public_client_lifetime")}),
         ("ID tokens", {"fields": ("client_ids", "trusted_audiences")}),
         ("Workloads", {"fields": ("audience", "max_lifetime", "reuse")}),
-        ("Signing in", {"fields": ("sign_in_client_id", "sign_in_secret", "sign_in_scopes", "redirect_uri")}),
+        ("Signing in", {"fields": _SIGN_IN}),
     )
-    readonly_fields = ("redirect_uri", "keys")
+    readonly_fields = ("redirect_uri", "logout_address", "keys")
     change_form_template = "console/trusted_issuer.html"
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -102,6 +109,11 @@ class TrustedIssuerAdmin(ConsoleAdmin):
         """The redirect URI to register at the issuer."""
         return callback_url(provider_id(row.issuer)) if row.pk else "Shown after saving. The issuer needs it."
 
+    @admin.display(description="Back-channel logout URI")
+    def logout_address(self, row: TrustedIssuer) -> str:
+        """Where the issuer says that a person has signed out there."""
+        return backchannel_logout.address()
+
     @admin.display(description="Client secret")
     def sign_in_secret(self, row: TrustedIssuer) -> str:
         """What people see who may not change it."""
@@ -125,7 +137,7 @@ class TrustedIssuerAdmin(ConsoleAdmin):
         if not given["sign_in_client_id"]:
             SignInClient.objects.filter(issuer=obj).delete()
             return
-        values = {"client_id": given["sign_in_client_id"], "scopes": given["sign_in_scopes"]}
+        values = {"client_id": given["sign_in_client_id"], **proposals.client_values(given)}
         if given["sign_in_secret"]:
             values["secret"] = secret.sealed(given["sign_in_secret"], obj.pk)
         SignInClient.objects.update_or_create(issuer=obj, defaults=values)

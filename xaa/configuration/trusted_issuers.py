@@ -20,7 +20,7 @@ from xaa import presets, spiffe, usable
 from xaa.configuration import sign_in
 from xaa.configuration.issuer_keys import AudienceField, check_keys, check_trust_domain
 from xaa.models import ResourceAuthorizationServer, SignInClient, TrustedIssuer, WorkloadBinding
-from xaa.models.sign_in_client import SCOPES
+from xaa.models.sign_in_client import SCOPES, VOUCHING
 from xaa.models.trusted_issuer import GREATEST_LIFETIME, LEAST_LIFETIME, USUAL_LIFETIME
 from xaa.public_clients import LIFETIME, LONGEST_LIFETIME, SHORTEST_LIFETIME
 from xaa.sign_in import secret
@@ -101,6 +101,10 @@ class WorkloadSerializer(serializers.Serializer[Any]):
 class SignInSerializer(serializers.Serializer[Any]):
     client_id = serializers.CharField(max_length=255)
     scopes = serializers.ListField(child=serializers.CharField(max_length=255), default=lambda: list(SCOPES))
+    logout_ends = serializers.ChoiceField(SignInClient.LogoutEnds.values, default=SignInClient.LogoutEnds.SIGN_IN.value)
+    vouches = serializers.ListField(
+        child=serializers.CharField(max_length=255), default=lambda: list(VOUCHING), max_length=20
+    )
 
     def validate_scopes(self, value: list[str]) -> list[str]:
         if not all(is_scope_token(name) for name in value):
@@ -222,7 +226,12 @@ def _sign_in(row: TrustedIssuer) -> dict[str, Any]:
     if client is None:
         return {"sign_in": None, "sign_in_secret": ""}
     return {
-        "sign_in": {"client_id": client.client_id, "scopes": client.scopes},
+        "sign_in": {
+            "client_id": client.client_id,
+            "scopes": client.scopes,
+            "logout_ends": client.logout_ends,
+            "vouches": client.vouches,
+        },
         "sign_in_secret": fingerprint(lambda: secret.opened(client).encode()),
     }
 
@@ -272,7 +281,12 @@ def _write_sign_in(row: TrustedIssuer, item: Mapping[str, Any]) -> None:
     if wanted is None:
         SignInClient.objects.filter(issuer=row).delete()
         return
-    values = {"client_id": wanted["client_id"], "scopes": list(wanted["scopes"])}
+    values = {
+        "client_id": wanted["client_id"],
+        "scopes": list(wanted["scopes"]),
+        "logout_ends": wanted["logout_ends"],
+        "vouches": list(wanted["vouches"]),
+    }
     if "sign_in_secret" in item:
         values["secret"] = secret.sealed(item["sign_in_secret"], row.pk)
     SignInClient.objects.update_or_create(issuer=row, defaults=values)

@@ -26,7 +26,9 @@ from authz.limits.refusal_sampling import record_unauthenticated
 from authz.models import User
 from authz.protocol.errors import OAuthError
 from authz.sign_in import session
-from xaa import local_passwords, subject_effects, trusted_issuers
+from xaa import local_passwords, sessions, subject_effects, trusted_issuers
+from xaa.models import Session
+from xaa.openid import backchannel_logout
 from xaa.reasons import Reason
 from xaa.sign_in.said import read
 from xaa.sign_in.unreachable import UNREACHABLE, UnreachableError
@@ -70,6 +72,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
         try:
             if sociallogin.state.get("process") == AuthProcess.CONNECT:
                 raise OAuthError(Reason.SUBJECT_NOT_LINKED, detail="connecting by oneself")
+            _require_session(sociallogin.account.extra_data.get("id_token") or {})
             sociallogin.user = person(sociallogin.account.extra_data)
             local_passwords.take(sociallogin.user)
             if request.user == sociallogin.user:
@@ -94,6 +97,12 @@ def person(said: Mapping[str, Any]) -> User:
     return subject_effects.resolve(trust, read(trust, id_token, said.get("userinfo") or {})).user
 
 
+def _require_session(id_token: Mapping[str, Any]) -> None:
+    """Raises `OAuthError` where the issuer has said meanwhile that the session of this ID token is over."""
+    if backchannel_logout.was_logged_out(str(id_token.get("iss", "")), _text(id_token, "sid")):
+        raise OAuthError(Reason.SIGN_IN_LOGGED_OUT)
+
+
 def provider_id(issuer: str) -> str:
     """What an issuer is called in our addresses: of its identifier alone, so that renaming it breaks nothing."""
     return hashlib.sha256(issuer.encode()).hexdigest()[:12]
@@ -114,7 +123,7 @@ def connect() -> None:
     user_logged_in.connect(_note_context, dispatch_uid="xaa.sign_in.note_context")
 
 
-def _note_context(request: HttpRequest, sociallogin: Any = None, **_: Any) -> None:
+def _note_context(request: HttpRequest, user: User, sociallogin: Any = None, **_: Any) -> None:
     """What the issuer says of how and when the person signed in, where rules and ID tokens look for it."""
     id_token = (sociallogin.account.extra_data.get("id_token") or {}) if sociallogin is not None else {}
     acr, amr, auth_time = id_token.get("acr"), id_token.get("amr"), id_token.get("auth_time")
@@ -132,6 +141,23 @@ def _note_context(request: HttpRequest, sociallogin: Any = None, **_: Any) -> No
     if sociallogin is not None:
         # Now, not when the request ends: withdrawing the issuer meanwhile has to find this session.
         request.session.save()
+        _name_session(request, user, id_token)
+
+
+def _name_session(request: HttpRequest, user: User, id_token: Mapping[str, Any]) -> None:
+    """By what the issuer will name this sign-in when it ends it (xaa/openid/backchannel_logout.py)."""
+    issuer, sid = str(id_token.get("iss", "")), _text(id_token, "sid")
+    named = {"issuer": issuer, "issuer_sub": _text(id_token, "sub"), "issuer_sid": sid}
+    digest = session.session_digest(request.session.session_key or "")
+    Session.objects.update_or_create(digest=digest, defaults={"user": user, **named})
+    # The session is written, then asked about: a logout that came in between sees it, or is seen here.
+    if backchannel_logout.was_logged_out(issuer, sid):
+        sessions.end_by_digest(digest)
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name)
+    return value if isinstance(value, str) and len(value) <= 255 else ""
 
 
 def _address_of(issuer: object) -> str:

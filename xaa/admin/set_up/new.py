@@ -23,6 +23,7 @@ from xaa.configuration import trusted_issuers as section
 from xaa.guides import Use
 from xaa.metadata_check import Report
 from xaa.models import TrustedIssuer
+from xaa.openid import backchannel_logout
 from xaa.sign_in.adapter import provider_id
 from xaa.sign_in.provider import callback_url
 
@@ -117,7 +118,12 @@ def _second(request: HttpRequest, use: Use, name: str, form: SetUpForm, report: 
 def copied(issuer: str, use: Use) -> dict[str, Any]:
     """What the administrator copies to the issuer: (label, value, words on the button)."""
     if use is Use.PEOPLE:
-        return {"copies": [("Redirect URI", callback_url(provider_id(issuer)), "Copy the redirect URI")]}
+        return {
+            "copies": [
+                ("Redirect URI", callback_url(provider_id(issuer)), "Copy the redirect URI"),
+                ("Back-channel logout URI", backchannel_logout.address(), "Copy the logout URI"),
+            ]
+        }
     return {
         "copies": [
             ("Audience (aud)", conf.issuer, "Copy the audience"),
