@@ -25,10 +25,12 @@ from authz.decisions import usage
 from authz.limits import rate_limits, refusal_sampling
 from tests.support import append_only, databases, rows, scheduling, scratch, world
 from tests.support.clock import Clock
+from tests.support.processor_time import ProcessorTime
 
 
 def pytest_configure(config: pytest.Config) -> None:
     scratch.in_memory()
+    config.pluginmanager.register(ProcessorTime())
     # Until all tests are collected: nothing of them is garbage.
     gc.disable()
     # Argon2 is slow on purpose; tests sign in hundreds of times.
@@ -67,6 +69,7 @@ WITHOUT_A_DATABASE = (
     "tests/limits/test_shared_counters.py",
     "tests/test_docs.py",
     "tests/test_imports.py",
+    "tests/test_processor_time.py",
     "tests/test_prose.py",
     "tests/test_scheduling.py",
     "tests/test_scratch.py",
@@ -131,6 +134,8 @@ def pytest_collection_finish() -> None:
     gc.enable()
     gc.collect()
     gc.freeze()
+    # A test makes some thousand objects, few of them in circles.
+    gc.set_threshold(20_000, 20, 50)
 
 
 @pytest.fixture(scope="session")
