@@ -43,13 +43,14 @@ class AuthzConfig(AppConfig):
         "Client": ("updated", "approval_reminders", "successor", "owner_left", "lost_owner"),
         "User": ("last_login",),
         "ProtectedResource": (),
+        "Rule": ("updated",),
     }
 
     # The kinds of cut-offs (authz/authorizations/cut_off.py); apps name kinds of their own.
     CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {
         kind: f"authz.authorizations.cut_off_targets.{kind}"
         for kind in ("client", "person", "authorization", "session", "resource", "everything")
-    }
+    } | {"rule": "authz.decisions.rule_cut_off.rule"}
 
     def ready(self) -> None:
         import authz.checks  # noqa: F401  registers the system checks

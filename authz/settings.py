@@ -267,6 +267,7 @@ GATEHOUSE = {
         "xaa.housekeeping",
         "authz.approvals.recertification",
         "authz.approvals.succession",
+        "authz.decisions.status_review",
         "authz.notifications.delivery",
         "authz.evidence.sealer",
         "authz.evidence.delivery",

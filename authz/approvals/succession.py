@@ -1,7 +1,7 @@
 """Agents whose owner has left pass to a successor, or are suspended after a grace period (a scheduled task).
 
-An owner has left if the account is switched off, whoever did it (a directory, an administrator, a file, the switch), or
-removed. The agent passes to the successor that it names, or to GATEHOUSE_DEFAULT_SUCCESSOR, whichever is still here.
+An owner has left if the account is switched off, by a directory, an administrator, a file or the switch, or removed.
+The agent passes to the successor that it names, or else to GATEHOUSE_DEFAULT_SUCCESSOR, if that person is still here.
 Where neither is, approvers are told, and GATEHOUSE_OWNER_GRACE_DAYS later the agent is suspended. An owner who comes
 back before keeps it (docs/decisions/0107-succession.md).
 """

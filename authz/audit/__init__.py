@@ -32,6 +32,7 @@ class Event(StrEnum):
     TOKEN_REFUSED = "token:access:refused"  # noqa: S105
     TOKEN_INTROSPECTED = "token:access:introspected"  # noqa: S105
     TOKEN_REVOKED = "token:authorization:revoked"  # noqa: S105
+    TOKEN_DISALLOWED = "token:authorization:disallowed"  # noqa: S105
     ROTATION_RECOVERED = "token:authorization:rotation_recovered"
     FAMILY_REVOKED = "token:authorization:family_revoked"
     INTROSPECTION_REFUSED = "token:introspection:refused"

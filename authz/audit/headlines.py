@@ -10,6 +10,7 @@ _HEADLINES = {
     "token:deferral:ended": "Deferred request ended",
     "token:authorization:rotation_recovered": "Refresh token recovered",
     "token:authorization:family_revoked": "Refresh tokens revoked after a replay",
+    "token:authorization:disallowed": "Status ended: rules no longer allow it",
     "token:id_jag:issued": "ID-JAG issued",
     "token:id_jag:public_client": "ID-JAG issued to a public client",
     "token:id_jag:redeemed_without_secret": "ID-JAG redeemed without a secret",

@@ -1,4 +1,5 @@
-"""Ends all access of an agent, a person, an authorization, a session, an MCP server, an issuer, a document, or of all.
+"""Ends all access of an agent, a person, an authorization, a session, an MCP server, a rule, an issuer, a document, or
+of all.
 
 One transaction stops issuing and ends live authorizations. From its commit on no token is issued, no refresh succeeds,
 and introspection reports every token under it as inactive, also one that a concurrent request still got.
@@ -8,7 +9,7 @@ An undo allows new requests. Ended authorizations stay ended
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -68,6 +69,7 @@ class Target:
     state            what it is now, for JSON: what the audit shows before and after, and what an undo goes back to.
     stop             what keeps it from getting more, inside the transaction.
     reinstate        gives the rows whose keys it gets a former state back; None: nothing can be given back.
+    written_by       wraps what changes the rows, with the author's name: for rows that have a history of their own.
     rows             what `stop` changes and `reinstate` gives back: one that has changed since is not given back.
     is_whole         whether one changed row of `rows` voids the undo of all of them.
     covers           what else an earlier undo must not give back any more: all that this is about.
@@ -81,6 +83,7 @@ class Target:
     state: Callable[[], State] = _no_state
     stop: Callable[[], object] = _no_state
     reinstate: Callable[[State, frozenset[int]], object] | None = None
+    written_by: Callable[[str], AbstractContextManager[object]] = nullcontext
     rows: tuple[QuerySet[Any], ...] = ()
     is_whole: bool = True
     covers: tuple[QuerySet[Any], ...] = ()
@@ -156,7 +159,8 @@ def end_now(
     for rows in (*found.rows, *found.covers):
         CutOffMark.objects.filter(of_table=rows.model._meta.db_table, of_row__in=rows.order_by().values("pk")).delete()
     stopped = [(rows.model._meta.db_table, key) for rows in found.rows for key in rows.values_list("pk", flat=True)]
-    found.stop()
+    with found.written_by(by):
+        found.stop()
     # Sessions before codes: a request that issues one holds its session's row
     # (authz/endpoints/authorize_response.py).
     if found.sessions is not None:
@@ -239,7 +243,8 @@ def give_back(row: CutOff, *, by: str, now: datetime) -> State:
     # What a request that was on its way got in spite of it does not come alive now.
     authorizations.end(found.authorizations, reason=REASON, now=now)
     before = found.state()
-    found.reinstate(row.before, left)
+    with found.written_by(by):
+        found.reinstate(row.before, left)
     row.marks.all().delete()
     after = found.state()
     _record(audit.Event.ACCESS_REINSTATED, found, row, by=by, before=before, after=after)

@@ -4,8 +4,8 @@ An authorization gets one entry, once, and all its tokens carry it, so a token c
 taken from blocks that each process reserves; what a process leaves unused are decoys, as the draft recommends.
 
 A list says INVALID of whatever introspection would call inactive by what one can see in rows: the authorization, agent,
-person, resource, issuer, host. What rules say of a token's scopes only introspection knows
-(docs/decisions/0022-status-lists.md).
+person, resource, issuer, host. What the organisation's rules no longer allow is looked for in turn
+(authz/decisions/status_review.py), and its entries end for good (docs/decisions/0022-status-lists.md).
 """
 
 import gzip
@@ -13,6 +13,7 @@ import os
 import secrets
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -23,7 +24,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from authz import keys, registry
 from authz.conf import conf
 from authz.database.transactions import in_unit_of_work
-from authz.models import Authorization, Client, ProtectedResource, StatusList
+from authz.models import Authorization, Client, EndedEntry, ProtectedResource, StatusList
 from authz.protocol import status_list
 
 Kind = StatusList.Kind
@@ -198,8 +199,16 @@ def published(number: int, now: float) -> Published | None:
 
 
 def ended(number: int, now: float) -> list[int]:
-    """The indices of a list's authorizations that are not live any more."""
-    not_live = (
+    """The indices of a list's authorizations that are not live any more, or whose entries have ended before them."""
+    here = Authorization.objects.filter(status_list=number, status_index__isnull=False)
+    rows = here.filter(not_live(now)).values_list("status_index", flat=True)
+    over = EndedEntry.objects.filter(status_list=number).values_list("index", flat=True)
+    return [*(index for index in rows if index is not None), *over]
+
+
+def not_live(now: float) -> Q:
+    """The condition of authorizations that are not live, by what one can see in rows."""
+    found = (
         Q(revoked__isnull=False)
         | ~Q(client__status=Client.Status.APPROVED)
         | Q(client__approved_until__lte=datetime.fromtimestamp(now, UTC))
@@ -208,9 +217,26 @@ def ended(number: int, now: float) -> list[int]:
         | Q(resource__is_active=False)
     )
     for check in registry.liveness_checks():
-        not_live |= check.not_live()
-    here = Authorization.objects.filter(status_list=number, status_index__isnull=False)
-    return [index for (index,) in here.filter(not_live).values_list("status_index") if index is not None]
+        found |= check.not_live()
+    return found
+
+
+def retire(authorization: Authorization, scopes: Sequence[str], now: datetime) -> bool:
+    """End an authorization's entry, for good; its next token gets another. False if it has another already. Inside
+    `unit_of_work()`.
+
+    scopes  what is still allowed: what tokens with the next entry may be for.
+    """
+    number, index = authorization.status_list, authorization.status_index
+    same = Authorization.objects.filter(pk=authorization.pk, status_list=number, status_index=index)
+    # Locked, so of two nodes one does (invariant 3).
+    if number is None or index is None or not same.select_for_update().exists():
+        return False
+    # First the end, then the row: a trigger lets no entry go that is not told of.
+    EndedEntry.objects.create(
+        status_list_id=number, index=index, authorization=authorization, scopes=list(scopes), ended=now
+    )
+    return bool(same.update(status_list=None, status_index=None))
 
 
 def _signed(number: int, issued: int, array: bytes, now: float) -> _Remembered:
@@ -243,5 +269,6 @@ def over(now: datetime) -> QuerySet[StatusList]:
     outlived = Q(pk__in=())
     for kind, longest in OUTLIVED.items():
         outlived |= Q(kind=kind, closed__lt=now - longest)
-    unused = Q(closed__lt=now - keys.LONGEST_TOKEN - BLOCK_HELD) & ~Exists(living)
+    told = EndedEntry.objects.filter(status_list=OuterRef("pk"), ended__gt=now - keys.LONGEST_TOKEN)
+    unused = Q(closed__lt=now - keys.LONGEST_TOKEN - BLOCK_HELD) & ~Exists(living) & ~Exists(told)
     return StatusList.objects.filter(outlived | unused)

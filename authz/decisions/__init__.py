@@ -1,6 +1,13 @@
 """Decisions: each place puts the same question to the same function (authz/policy/)."""
 
-from authz.decisions.evaluation import approvals_for, evaluate, evaluate_either, evaluate_sign_in, still_allowed
+from authz.decisions.evaluation import (
+    allowed_scopes,
+    approvals_for,
+    evaluate,
+    evaluate_either,
+    evaluate_sign_in,
+    still_allowed,
+)
 from authz.decisions.extension_answers import answered
 from authz.decisions.question import access_question, as_old_as
 from authz.decisions.refusal import open_request, open_rule_request, refusal, require
@@ -9,6 +16,7 @@ from authz.decisions.trace import facts_of_refusal, traced
 
 __all__ = [
     "access_question",
+    "allowed_scopes",
     "answered",
     "approvals_for",
     "as_old_as",

@@ -50,6 +50,11 @@ def still_allowed(question: AccessQuestion, *, issued_at: float, now: float, is_
     The sign-in is as old as it was then. Networks count for nothing: the resource server that introspects is in another
     one than the agent. All else (rules, groups, status, approvals) is as of now.
     """
+    return set(question.scope_names()) <= allowed_scopes(question, issued_at=issued_at, now=now)
+
+
+def allowed_scopes(question: AccessQuestion, *, issued_at: float, now: float) -> frozenset[str]:
+    """Of the scopes of what was issued at `issued_at`, those that would still be allowed, for introspection."""
     at_issue, rules = as_of_issue(question, issued_at=issued_at, now=now), cached_rules_anywhere()
     if question.resource:
         decision = _decided(at_issue, rules, now)
@@ -59,7 +64,7 @@ def still_allowed(question: AccessQuestion, *, issued_at: float, now: float, is_
     if decision.proof_of_possession and not is_bound:
         return False
     # Scopes that are granted beside a wait count: each scope of a token is decided by itself.
-    return set(at_issue.scope_names()) <= set(decision.scopes)
+    return frozenset(decision.scopes)
 
 
 def as_of_issue(question: AccessQuestion, *, issued_at: float, now: float) -> AccessQuestion:

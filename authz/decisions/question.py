@@ -7,6 +7,9 @@ from authz.policy import AccessQuestion, ClientKind, ClientStatus, ToolCall
 from authz.resources import cached_facts_of, scopes_of
 from authz.sign_in.sign_in import SignIn
 
+# In the lineage of a code and of what it leads to: when the authorization request arrived.
+ARRIVED = "arrived"
+
 
 def access_question(
     *,

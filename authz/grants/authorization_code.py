@@ -7,6 +7,7 @@ from typing import Any
 
 from authz import audit, authorizations, decisions, registry, resources, tokens
 from authz.database.transactions import unit_of_work
+from authz.decisions.question import ARRIVED
 from authz.models import Authorization, AuthorizationCode, ProtectedResource
 from authz.models.client import digest
 from authz.policy import Decision
@@ -168,7 +169,7 @@ def _auth_time(code: AuthorizationCode, now: float) -> float | None:
     """
     if code.auth_time is None:
         return None
-    return decisions.as_old_as(code.auth_time, then=code.lineage.get(authorization_codes.ARRIVED, now), now=now)
+    return decisions.as_old_as(code.auth_time, then=code.lineage.get(ARRIVED, now), now=now)
 
 
 def _authorization(

@@ -23,7 +23,7 @@ from authz.models.protected_resource import ProtectedResource, Scope
 from authz.models.rule import Rule, RuleAuthor, RuleChange
 from authz.models.saved_view import SavedView
 from authz.models.signing_key import SigningKey
-from authz.models.status_list import StatusList
+from authz.models.status_list import EndedEntry, StatusList
 from authz.models.used_assertion import UsedAssertion
 from authz.models.user import User
 
@@ -46,6 +46,7 @@ __all__ = [
     "CutOff",
     "CutOffMark",
     "Deferral",
+    "EndedEntry",
     "EventCount",
     "EventCountMark",
     "ExtensionSwitches",

@@ -6,6 +6,7 @@ Until then a status list shows its state at its entry, and that entry is never r
 """
 
 AUTHORIZATION = "authz_authorization"
+ENDED_ENTRY = "authz_endedentry"
 # What authorizations point at, and by which column.
 PARENTS = {"authz_client": "client_id", "authz_user": "user_id", "authz_protectedresource": "resource_id"}
 # Two days: its tokens live for one at the most (authz/keys/__init__.py), and clocks differ.
@@ -20,7 +21,7 @@ def statements(vendor: str, tables: set[str]) -> list[str]:
         return []
     found = _kept(vendor, AUTHORIZATION, "DELETE", f"NOT ({_is_over(vendor)})", _REMOVED)
     columns = "UPDATE OF revoked, status_list, status_index"
-    found += _kept(vendor, AUTHORIZATION, columns, _is_undone(vendor), _REVIVED)
+    found += _kept(vendor, AUTHORIZATION, columns, _is_undone(vendor, ENDED_ENTRY in tables), _REVIVED)
     for table, column in PARENTS.items():
         if table in tables:
             stands = f"EXISTS (SELECT 1 FROM {AUTHORIZATION} WHERE {column} = OLD.id)"
@@ -38,9 +39,14 @@ def _is_over(vendor: str) -> str:
     )
 
 
-def _is_undone(vendor: str) -> str:
+def _is_undone(vendor: str, has_ended_entries: bool) -> str:
     differs = "NEW.{0} IS DISTINCT FROM OLD.{0}" if vendor == "postgresql" else "NEW.{0} IS NOT OLD.{0}"
     moved = " OR ".join(differs.format(name) for name in ("status_list", "status_index"))
+    if has_ended_entries:
+        # It may go without its entry where the list goes on saying that the entry has ended.
+        told = 'status_list_id = OLD.status_list AND "index" = OLD.status_index'
+        is_told = f"EXISTS (SELECT 1 FROM {ENDED_ENTRY} WHERE {told})"
+        moved = f"({moved}) AND NOT (NEW.status_list IS NULL AND NEW.status_index IS NULL AND {is_told})"
     return f"(OLD.revoked IS NOT NULL AND NEW.revoked IS NULL) OR (OLD.status_list IS NOT NULL AND ({moved}))"
 
 

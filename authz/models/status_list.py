@@ -26,3 +26,21 @@ class StatusList(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
+
+
+class EndedEntry(models.Model):
+    """An entry that stays INVALID, because rules no longer allow all that tokens with it were issued for. The
+    authorization goes on with another one, for `scopes`: what was still allowed then, or is again since.
+    """
+
+    status_list = models.ForeignKey(StatusList, on_delete=models.CASCADE, related_name="ended_entries")
+    index = models.PositiveIntegerField()
+    authorization = models.ForeignKey("authz.Authorization", on_delete=models.CASCADE, related_name="ended_entries")
+    scopes = models.JSONField(default=list)
+    ended = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["status_list", "index"], name="authz_one_end_of_an_entry")]
+
+    def __str__(self) -> str:
+        return f"{self.status_list_id}/{self.index}"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from authz import audit, decisions
+from authz.decisions.question import ARRIVED
 from authz.models import AuthorizationCode, Client, ProtectedResource, User
 from authz.models.client import digest
 from authz.policy import Decision
@@ -14,9 +15,7 @@ from authz.sign_in.session import BrowserSignIn
 
 # > A maximum authorization code lifetime of 10 minutes is RECOMMENDED. (RFC 6749 §4.1.2) Clients redeem at once.
 LIFETIME = timedelta(seconds=60)
-# In the lineage of a code and of what it leads to: when the authorization request arrived.
-ARRIVED = "arrived"
-# And what the person left out of what was asked for.
+# In the lineage of a code and of what it leads to: what the person left out of what was asked for.
 UNTICKED = "unticked"
 
 

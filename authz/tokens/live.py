@@ -8,12 +8,12 @@ from uuid import UUID
 from authz import clients, decisions, registry
 from authz.authorizations import live
 from authz.database.raw_sql import Statement
+from authz.decisions.question import ARRIVED
 from authz.dpop import bound_key
 from authz.models import Authorization, Client, ProtectedResource
 from authz.policy import AccessQuestion
 from authz.protocol import jwts
 from authz.sign_in.sign_in import sign_in_of
-from authz.tokens.authorization_codes import ARRIVED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

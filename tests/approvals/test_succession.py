@@ -181,7 +181,7 @@ def test_a_successor_who_has_left_inherits_nothing(owned: World) -> None:
     settle()
     assert client(AGENT).owner == person("charlie")
     assert client(AGENT).owner_left is not None
-    # Whoever of the two is first here again.
+    # The first of the two who is here again.
     apply(file_of("bob"))
     settle(1)
     assert client(AGENT).owner == person("bob")

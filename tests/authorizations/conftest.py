@@ -3,6 +3,7 @@
 import pytest
 
 from authz.authorizations import status_lists
+from authz.decisions import status_review
 from authz.models import ProtectedResource
 from tests.support.world import NOTES, World
 
@@ -23,3 +24,4 @@ def committed_notes(committed_gatehouse: World) -> World:
 @pytest.fixture(autouse=True)
 def _looks_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_lists, "LOOK_INTERVAL", 0.0)
+    status_review.forget()

@@ -130,6 +130,9 @@ class RuleAdmin(ConsoleAdmin):
     def disable_selected(self, request: HttpRequest, queryset: QuerySet[Rule]) -> HttpResponse | None:
         return switch_selected(request, queryset, on=False)
 
+    def cut_off_as(self, obj: Rule) -> tuple[str, str] | None:
+        return None if obj.effect == Rule.Effect.DENY else ("rule", str(obj.pk))
+
     def tools(self, request: HttpRequest, obj: Rule | None) -> Sequence[Tool]:
         all_changes = reverse("admin:authz_rule_history_of_all")
         return (Tool("Simulator", reverse("admin:simulator")), *(() if obj else (Tool("History", all_changes),)))

@@ -73,7 +73,8 @@ def scopes(text: str, viewer: User) -> Iterator[Hit]:
 @finder("authz.view_rule")
 def rules(text: str, viewer: User) -> Iterator[Hit]:
     for row in Rule.objects.filter(name__icontains=text).order_by("name")[:SHOWN]:
-        yield Hit(kind="Rule", title=row.name, url=page_of(row), is_exact=row.name == text)
+        ends = None if row.effect == Rule.Effect.DENY else ("rule", str(row.pk))
+        yield Hit(kind="Rule", title=row.name, url=page_of(row), is_exact=row.name == text, ends=ends)
 
 
 @finder("auth.view_group")

@@ -19,13 +19,15 @@ _NAMED: Mapping[str, Callable[[str], object]] = {
 
 class Command(BaseCommand):
     help = (
-        "End all access of one agent, person, authorization, session, MCP server, issuer or document version, or of"
-        f" all agents. {cut_off.GONE_FOR_GOOD}"
+        "End all access of one agent, person, authorization, session, MCP server, rule, issuer or document version, or"
+        f" of all agents. {cut_off.GONE_FOR_GOOD}"
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("kind", choices=cut_off.kinds())
-        parser.add_argument("id", nargs="?", default="", help="client_id, user name, id, session digest, URI, digest.")
+        parser.add_argument(
+            "id", nargs="?", default="", help="client_id, user name, id, a rule's name, session digest, URI, digest."
+        )
         choice = parser.add_mutually_exclusive_group()
         choice.add_argument("--preview", action="store_true", help="Say what would end, and change nothing.")
         choice.add_argument("--undo", action="store_true", help="Allow new requests. Ended authorizations stay ended.")
