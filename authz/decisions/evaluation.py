@@ -50,10 +50,10 @@ def still_allowed(question: AccessQuestion, *, issued_at: float, now: float, is_
     The sign-in is as old as it was then. Networks count for nothing: the resource server that introspects is in another
     one than the agent. All else (rules, groups, status, approvals) is as of now.
     """
-    return set(question.scope_names()) <= allowed_scopes(question, issued_at=issued_at, now=now)
+    return set(question.scope_names()) <= allowed_scopes(question, issued_at=issued_at, now=now, is_bound=is_bound)
 
 
-def allowed_scopes(question: AccessQuestion, *, issued_at: float, now: float) -> frozenset[str]:
+def allowed_scopes(question: AccessQuestion, *, issued_at: float, now: float, is_bound: bool) -> frozenset[str]:
     """Of the scopes of what was issued at `issued_at`, those that would still be allowed, for introspection."""
     at_issue, rules = as_of_issue(question, issued_at=issued_at, now=now), cached_rules_anywhere()
     if question.resource:
@@ -62,7 +62,7 @@ def allowed_scopes(question: AccessQuestion, *, issued_at: float, now: float) ->
         at_issue = answered(at_issue, rules, now)
         decision = decide_sign_in(at_issue, rules, now, approvals_for(at_issue, rules, now))
     if decision.proof_of_possession and not is_bound:
-        return False
+        return frozenset()
     # Scopes that are granted beside a wait count: each scope of a token is decided by itself.
     return frozenset(decision.scopes)
 

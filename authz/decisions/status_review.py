@@ -123,7 +123,10 @@ def _allowed(row: Authorization, groups: Mapping[int, tuple[str, ...]], now: flo
         resource=row.resource,
         scopes=row.scopes,
     )
-    return allowed_scopes(question, issued_at=judged_at(row), now=now) & frozenset(row.scopes)
+    # Which of a machine's tokens are bound to a key isn't stored: they live for minutes.
+    is_bound = row.user is None or bool(row.dpop_jkt)
+    found = allowed_scopes(question, issued_at=judged_at(row), now=now, is_bound=is_bound)
+    return found & frozenset(row.scopes)
 
 
 def judged_at(row: Authorization) -> float:
