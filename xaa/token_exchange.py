@@ -4,7 +4,6 @@ In this order: the client (authenticated already), the subject token and its sig
 the client's id at the target, and then minting. Nothing is used up: a sign-in may open several doors while it lives.
 """
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +17,7 @@ from authz.protocol import params, scopes
 from authz.protocol.dpop_proofs import Proof
 from authz.protocol.errors import OAuthError, harmless
 from authz.protocol.errors import Reason as CoreReason
-from authz.protocol.timed_ids import RANDOM_BYTES, timed_id
+from authz.protocol.timed_ids import new_id
 from authz.registry import TokenRequest
 from authz.sign_in import people
 from authz.sign_in.sign_in import SignIn
@@ -141,7 +140,7 @@ def _claims(
         # Without a claim it is for whatever the audience takes it for, so policy has been asked about all of that.
         resource=targets[0].identifier if len(targets) == 1 else "",
         scope=decision.scopes,
-        jti=timed_id(request.now, secrets.token_bytes(RANDOM_BYTES)),
+        jti=new_id(request.now),
         now=request.now,
         lifetime=min(decision.lifetime or id_jag.LIFETIME, _longest(request)),
         authentication=subject.sign_in.claims(),

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
@@ -126,7 +126,19 @@ def origin(address: str, request_id: str, endpoint: str = "") -> Iterator[None]:
 
 def proven(client_id: str) -> None:
     """From here on the request is known to be from this client."""
-    _origin.set(replace(_origin.get(), proven_client_id=client_id))
+    where = _origin.get()
+    # By position: dataclasses.replace() takes three times as long, and each token comes here twice.
+    _origin.set(
+        Origin(
+            where.address,
+            where.request_id,
+            where.endpoint,
+            client_id,
+            where.subject,
+            where.resource,
+            where.authorization,
+        )
+    )
 
 
 def concerns(*, subject: UUID | str = "", resource: str = "", authorization: UUID | str = "") -> None:
@@ -134,7 +146,6 @@ def concerns(*, subject: UUID | str = "", resource: str = "", authorization: UUI
     change.
     """
     where = _origin.get()
-    # By position: dataclasses.replace() takes three times as long, and each token comes here twice.
     _origin.set(
         Origin(
             where.address,

@@ -5,8 +5,9 @@ rest of the request does (`make bench`). What comes out is the model itself, so 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -19,6 +20,9 @@ from authz.database import raw_sql
 from authz.models import Authorization, User
 
 M = TypeVar("M", bound=Model)
+Row = tuple[Any, ...]
+# Rows whose values are remembered: about 3 KiB each.
+ROWS_MAX = 1_000
 # Of a person: the groups that were read with the authorization.
 _AHEAD = "_groups_ahead"
 _read_json = json.JSONDecoder().decode
@@ -46,7 +50,7 @@ _ROTATE = (
 def find(pk: UUID) -> Authorization | None:
     """The authorization, ended or not, with its `user`. Read-only but for what `rotation` does."""
     row = raw_sql.one(_FIND, (raw_sql.uuid(pk),))
-    return None if row is None else _made_of(pk, row)
+    return None if row is None else _made_of(row)
 
 
 def find_with_groups(pk: UUID) -> Authorization | None:
@@ -56,7 +60,7 @@ def find_with_groups(pk: UUID) -> Authorization | None:
     row = raw_sql.one(*reading(pk))
     if row is None:
         return None
-    authorization = _made_of(pk, row[:-1])
+    authorization = _made_of(row[:-1])
     if authorization.user is not None:
         vars(authorization.user)[_AHEAD] = tuple(row[-1])
     return authorization
@@ -67,29 +71,43 @@ def reading(pk: UUID) -> raw_sql.Statement:
     return _WITH_GROUPS, (raw_sql.uuid(pk),)
 
 
-def _made_of(pk: UUID, row: tuple[Any, ...]) -> Authorization:
-    authorization = _instance(Authorization, _FIELDS, row)
-    authorization.id = pk
-    for name in ("scopes", "identity_scopes", "amr", "lineage"):
-        setattr(authorization, name, _read_json(getattr(authorization, name)))
-    for name in ("created", "expires", "rotated", "revoked"):
-        setattr(authorization, name, raw_sql.utc(getattr(authorization, name)))
-    if authorization.user_id is not None:
-        user = _instance(User, _USER_FIELDS, row[len(_FIELDS) :])
-        user.subject = user.subject if isinstance(user.subject, UUID) else UUID(user.subject)
-        user.is_active = bool(user.is_active)
-        authorization.user = user
+def _made_of(row: Row) -> Authorization:
+    authorization_values, person_values = _values(row)
+    authorization = _instance(Authorization, authorization_values)
+    if person_values is not None:
+        authorization._state.fields_cache["user"] = _instance(User, person_values)
     return authorization
 
 
-def _instance(model: type[M], fields: Sequence[str], row: Sequence[Any]) -> M:
-    """As `Model.from_db` makes it, from the first values of a row. `__init__` sends signals and sets each field by a
-    call: five times the work. A field that is not among them is read when it is asked for.
+@lru_cache(ROWS_MAX)
+def _values(row: Row) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+    """The values of an authorization and of its person, by the row's. A token is presented with each call of a tool,
+    and mostly nothing has changed in between; the row says it. Shared: read-only.
+    """
+    values = dict(zip(_FIELDS, row, strict=False))
+    values["id"] = _uuid(values["id"])
+    for name in ("scopes", "identity_scopes", "amr", "lineage"):
+        values[name] = _read_json(values[name])
+    for name in ("created", "expires", "rotated", "revoked"):
+        values[name] = raw_sql.utc(values[name])
+    if values["user_id"] is None:
+        return values, None
+    person = dict(zip(_USER_FIELDS, row[len(_FIELDS) :], strict=False))
+    return values, person | {"subject": _uuid(person["subject"]), "is_active": bool(person["is_active"])}
+
+
+def _uuid(value: UUID | str) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def _instance(model: type[M], values: Mapping[str, Any]) -> M:
+    """As `Model.from_db` makes it. `__init__` sends signals and sets each field by a call: five times the work. A field
+    that is not among the values is read when it is asked for.
     """
     made = model.__new__(model)
     state = ModelState()
     state.adding, state.db = False, DEFAULT_DB_ALIAS
-    vars(made).update(zip(fields, row, strict=False), _state=state)
+    vars(made).update(values, _state=state)
     return made
 
 

@@ -3,7 +3,6 @@ one of its own that opens nothing (docs/decisions/0097).
 """
 
 import json
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from authz.database import configuration_cache
 from authz.models import ProtectedResource, User
 from authz.protocol import strict_json
 from authz.protocol.resources import metadata_address
-from authz.protocol.timed_ids import RANDOM_BYTES, timed_id
+from authz.protocol.timed_ids import new_id
 
 # The audience of the token that every MCP server has to refuse. No server can have this name (RFC 6761 §6.4).
 OTHER_AUDIENCE = "https://another-server.invalid/mcp"
@@ -183,7 +182,7 @@ def _token(row: ProtectedResource, by: User, *, audience: str, lifetime: int) ->
     token, before it is signed.
     """
     now = time.time()
-    jti = timed_id(now, secrets.token_bytes(RANDOM_BYTES))
+    jti = new_id(now)
     claims = {
         "iss": conf.issuer,
         "aud": audience,

@@ -4,14 +4,15 @@ The rules, the approvals and the token's authorization are as of now; the sign-i
 issued, and networks count for nothing, as at introspection (`evaluation.still_allowed`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from authz.approvals import access_requests
 from authz.decisions.evaluation import as_of_issue, evaluate_anywhere
-from authz.policy import AccessQuestion, Decision, DecisionReason, Outcome, ToolCall
+from authz.decisions.rules import cached_rules_anywhere
+from authz.policy import AccessQuestion, Decision, DecisionReason, Outcome, RuleSet, ToolCall, Unusual
 from authz.protocol import canonical_json
 
 LONGEST_SHOWN = 200
@@ -31,6 +32,19 @@ class Call:
     method: str
     scopes: tuple[str, ...] | None = None
     shown: Mapping[str, object] | None = None
+
+    def measured(self, unusual: frozenset[Unusual]) -> "Call":
+        """The same, knowing what is unusual about it."""
+        if self.tool is None:
+            return self
+        tool = ToolCall(
+            name=self.tool.name,
+            labels=self.tool.labels,
+            arguments=self.tool.arguments,
+            digest=self.tool.digest,
+            unusual=unusual,
+        )
+        return Call(tool=tool, method=self.method, scopes=self.scopes, shown=self.shown)
 
 
 def digest_of(resource: str, tool: str, arguments: Mapping[str, Any] | None) -> str:
@@ -72,18 +86,38 @@ def missing_scopes(question: AccessQuestion, call: Call) -> list[str]:
 
 
 def decide_call(question: AccessQuestion, call: Call, *, issued_at: float, now: float) -> Decision:
-    """The decision on a call by the holder of a token. `question` has the token's scopes.
+    """The decision on a call by the holder of a token. `question` has the token's scopes, and this call.
 
     Where the MCP server says which scopes the call needs, all of them have to be granted.
     """
-    scopes = question.scopes
     if call.scopes is not None:
-        scopes = tuple(scope for scope in scopes if scope[0] in call.scopes)
-    asked = as_of_issue(replace(question, tool=call.tool, scopes=scopes), issued_at=issued_at, now=now)
+        question = replace(question, scopes=tuple(scope for scope in question.scopes if scope[0] in call.scopes))
+    asked = as_of_issue(question, issued_at=issued_at, now=now)
     decision = evaluate_anywhere(asked, now)
     if decision.effect is Outcome.ALLOW and not set(call.scopes or ()) <= set(decision.scopes):
         return replace(decision, effect=Outcome.DENY, reason=DecisionReason.NO_RULE_ALLOWS, scopes=())
     return decision
+
+
+def shows_live_token(
+    decision: Decision | None, held: Collection[str], rules: RuleSet | None = None, *, is_bound: bool
+) -> bool:
+    """Whether an allowed call says that its token, with the scopes `held`, is still allowed as a whole too, so that the
+    rules need not be asked twice (a property in tests/policy/test_tool_calls.py). `rules`: those that are in force.
+
+    At a server that asks before each call, rules that speak of calls take nothing from a token
+    (docs/decisions/0095-rules-that-speak-of-tools.md). An approval may be one of this call alone, though, and an
+    extension may answer for this call alone.
+    """
+    if decision is None or decision.effect is not Outcome.ALLOW or decision.approvals:
+        return False
+    # Of the rules that permit a token more may want it bound to a key than of those that permit the call.
+    if (rules or cached_rules_anywhere()).wants_proofs and not is_bound:
+        return False
+    question = decision.question
+    if question is None or question.extensions or not question.asks_before_calls:
+        return False
+    return set(decision.scopes).issuperset(held)
 
 
 def use_up(decision: Decision, now: float) -> bool:

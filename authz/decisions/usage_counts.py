@@ -6,7 +6,7 @@ process that ends loses those of its last second. Days begin at midnight UTC, an
 
 import threading
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
@@ -30,10 +30,11 @@ class Holder:
     user: int | None
     resource: int
     reported: bool = False
+    key: str = field(init=False)
 
-    @property
-    def key(self) -> str:
-        return f"{self.client}:{'' if self.user is None else self.user}:{self.resource}{':r' if self.reported else ''}"
+    def __post_init__(self) -> None:
+        person = "" if self.user is None else self.user
+        object.__setattr__(self, "key", f"{self.client}:{person}:{self.resource}{':r' if self.reported else ''}")
 
     def columns(self) -> tuple[object, ...]:
         return self.key, self.client, self.user, self.resource, self.reported

@@ -1,7 +1,6 @@
 """What every machine endpoint has in common: methods, CORS, the snapshot, JSON refusals, and never a 500 in HTML."""
 
 import logging
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from authz.protocol import compact_json, strict_json
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.numbers import number
 from authz.protocol.params import MAXIMUM_BODY, Params, parse_form
-from authz.protocol.timed_ids import RANDOM_BYTES, timed_id
+from authz.protocol.timed_ids import new_id
 from authz.protocol.trace_context import parse as parse_traceparent
 from authz.telemetry import metrics, tracing
 
@@ -329,12 +328,8 @@ def request_id(meta: dict[str, Any]) -> str:
     if known is None:
         header = meta.get("HTTP_TRACEPARENT")
         parent = parse_traceparent(header) if header else None
-        known = meta[_KNOWN_ID] = parent.trace_id if parent else _new_id()
+        known = meta[_KNOWN_ID] = parent.trace_id if parent else new_id(time.time())
     return known
-
-
-def _new_id() -> str:
-    return timed_id(time.time(), secrets.token_bytes(RANDOM_BYTES))
 
 
 def now() -> float:

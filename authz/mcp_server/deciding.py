@@ -31,7 +31,8 @@ def require(caller: Caller, tool: Tool, arguments: Mapping[str, Any]) -> None:
     if server is None:
         raise ToolError(_TOLD[Reason.CALL_DENIED])
     call = _call(server, tool, arguments)
-    decision = calls.decide_call(caller.token.question, call, issued_at=caller.token.judged_at, now=caller.now)
+    question = caller.token.question(call.tool)
+    decision = calls.decide_call(question, call, issued_at=caller.token.judged_at, now=caller.now)
     reason = _reason(decision)
     if reason is None and decision.approvals:
         with unit_of_work():

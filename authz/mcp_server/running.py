@@ -38,7 +38,7 @@ def record(event: McpEvent, caller: Caller, detail: Mapping[str, object]) -> Non
         event,
         client_id=caller.client.client_id,
         subject=caller.token.subject,
-        resource=caller.token.question.resource,
+        resource=caller.token.resource.identifier,
         authorization=caller.token.authorization.pk,
         detail=detail,
     )

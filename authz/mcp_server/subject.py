@@ -68,7 +68,7 @@ def subject_of(caller: Caller, arguments: Mapping[str, Any]) -> Subject:
     if whose == AGENT:
         return Subject(client, None, MACHINE_GRANT)
     is_same = client.pk == caller.client.pk
-    return Subject(client, caller.person, caller.token.question.grant_type if is_same else PERSON_GRANT)
+    return Subject(client, caller.person, caller.token.authorization.grant_type if is_same else PERSON_GRANT)
 
 
 def server_of(arguments: Mapping[str, Any]) -> ProtectedResource:

@@ -57,6 +57,7 @@ class RuleSet:
     effects: Index
     conditional: int
     nonempty: int
+    wants_proofs: bool
 
     @property
     def speaks_of_calls(self) -> bool:
@@ -222,6 +223,7 @@ def compile(rules: Iterable[Rule], version: str = "", *, number: int = 0) -> Rul
         effects={effect: effects[effect] for effect in Effect},
         conditional=conditional,
         nonempty=nonempty,
+        wants_proofs=any(rule.proof_of_possession for rule in ordered),
     )
 
 

@@ -19,6 +19,8 @@ people = get_wsgi_application()
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
+from django.core.signals import request_finished
+from django.db import close_old_connections
 
 from authz import audit
 from authz.conf import conf
@@ -75,6 +77,9 @@ class PageRequest(WSGIRequest):
 
 
 people.request_class = PageRequest
+# Connections are kept (CONN_MAX_AGE), and the next request looks whether its own is still good. To look at the end as
+# well would cost as much again.
+request_finished.disconnect(close_old_connections)
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

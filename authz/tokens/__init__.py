@@ -3,7 +3,6 @@
 mint, outside a transaction · `with issuing(token)`: claim what the grant consumes, write what it changes · answer
 """
 
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from authz.policy import Decision
 from authz.protocol import jwts, scopes
 from authz.protocol.dpop_proofs import Proof
 from authz.protocol.errors import OAuthError, Reason
-from authz.protocol.timed_ids import RANDOM_BYTES, timed_id
+from authz.protocol.timed_ids import new_id
 from authz.registry import TokenRequest
 from authz.sign_in.sign_in import SignIn
 from authz.tokens.extension_claims import claims_for
@@ -155,7 +154,7 @@ def mint(
     names = tuple(decision.scopes if scope is None else scope)
     issued_at = int(request.now)
     # In hex: an identifier that may begin with a dash is no argument of a command.
-    jti = timed_id(request.now, secrets.token_bytes(RANDOM_BYTES))
+    jti = new_id(request.now)
     claims: dict[str, Any] = {
         "iss": conf.issuer,
         "sub": subject,

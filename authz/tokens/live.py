@@ -11,9 +11,9 @@ from authz.database.raw_sql import Statement
 from authz.decisions.question import ARRIVED
 from authz.dpop import bound_key
 from authz.models import Authorization, Client, ProtectedResource
-from authz.policy import AccessQuestion
+from authz.policy import AccessQuestion, ToolCall
 from authz.protocol import jwts
-from authz.sign_in.sign_in import sign_in_of
+from authz.sign_in.sign_in import SignIn, sign_in_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +23,29 @@ class LiveToken:
     claims: Mapping[str, Any]
     client: Client
     authorization: Authorization
-    question: AccessQuestion
+    resource: ProtectedResource
+    sign_in: SignIn | None
     judged_at: float
+
+    @property
+    def scopes(self) -> list[str]:
+        return str(self.claims["scope"]).split()
+
+    @property
+    def is_bound(self) -> bool:
+        """To a key that its client shows."""
+        return bool(bound_key(self.claims))
+
+    def question(self, tool: ToolCall | None = None) -> AccessQuestion:
+        """May its holder do this; without a call: may it have this token?"""
+        return decisions.access_question(
+            client=self.client,
+            sign_in=self.sign_in,
+            grant_type=self.authorization.grant_type,
+            resource=self.resource,
+            scopes=self.scopes,
+            tool=tool,
+        )
 
     @property
     def subject(self) -> str:
@@ -43,6 +64,17 @@ def reading(jwt: str) -> Sequence[Statement]:
 
 def live_token(claims: Mapping[str, Any], resource: ProtectedResource, moment: float) -> LiveToken | None:
     """What verified claims stand for; None if revoked, suspended, deactivated or no longer allowed as a whole."""
+    found = before_rules(claims, resource, moment)
+    return found if found is not None and is_still_allowed(found, moment) else None
+
+
+def is_still_allowed(token: LiveToken, moment: float) -> bool:
+    """Whether the rules still allow the token as a whole."""
+    return decisions.still_allowed(token.question(), issued_at=token.judged_at, now=moment, is_bound=token.is_bound)
+
+
+def before_rules(claims: Mapping[str, Any], resource: ProtectedResource, moment: float) -> LiveToken | None:
+    """The same without the rules, for a caller that asks them itself."""
     authorization = live.find_with_groups(UUID(claims["authorization"]))
     client = clients.registered(claims["client_id"])
     if authorization is None or authorization.revoked is not None or authorization.resource_id != resource.pk:
@@ -53,24 +85,20 @@ def live_token(claims: Mapping[str, Any], resource: ProtectedResource, moment: f
         return None
     if not registry.is_live(authorization, client):
         return None
+    # What demands a proof may have been changed since: a token that anyone may use is none there any more.
+    if resource.dpop_bound_access_tokens_required and not bound_key(claims):
+        return None
     user = authorization.user
     if user is not None and not user.is_active:
         return None
-    question = decisions.access_question(
+    return LiveToken(
+        claims=claims,
         client=client,
-        sign_in=sign_in_of(user, authorization) if user else None,
-        grant_type=authorization.grant_type,
+        authorization=authorization,
         resource=resource,
-        scopes=str(claims["scope"]).split(),
+        sign_in=sign_in_of(user, authorization) if user else None,
+        judged_at=_judged_at(authorization, claims["iat"]),
     )
-    judged_at = _judged_at(authorization, claims["iat"])
-    is_bound = bool(bound_key(claims))
-    # What demands a proof may have been changed since: a token that anyone may use is none there any more.
-    if resource.dpop_bound_access_tokens_required and not is_bound:
-        return None
-    if not decisions.still_allowed(question, issued_at=judged_at, now=moment, is_bound=is_bound):
-        return None
-    return LiveToken(claims=claims, client=client, authorization=authorization, question=question, judged_at=judged_at)
 
 
 def _judged_at(authorization: Authorization, issued_at: float) -> float:

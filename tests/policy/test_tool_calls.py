@@ -4,8 +4,10 @@ import dataclasses
 
 import pytest
 from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from authz import policy
+from authz.decisions.calls import shows_live_token
 from authz.policy import AccessQuestion, Approval, Conditions, Effect, Rule, RuleError, decide
 
 from . import strategies as any_
@@ -203,6 +205,22 @@ def test_no_token_is_good_for_a_call_that_the_rules_would_refuse_where_nothing_a
             at_call = decide(dataclasses.replace(single, tool=known), compiled, NOW)
             if decide(single, compiled, NOW).scopes:
                 assert at_call.scopes
+
+
+@SOME
+@given(any_.questions, any_.calls, any_.rule_lists, any_.allows, st.sampled_from(["bound", "wanted", ""]))
+def test_an_allowed_call_shows_that_its_token_is_still_allowed_as_a_whole(
+    asked: AccessQuestion, tool: policy.ToolCall, rules: list[Rule], rule: Rule, proof: str
+) -> None:
+    """So the decision point asks the rules once (`shows_live_token`)."""
+    listed = {*asked.tool_labels} | (tool.labels or set())
+    token = dataclasses.replace(asked, asks_before_calls=True, tool=None, tool_labels=tuple(listed))
+    compiled = policy.compile([*rules, dataclasses.replace(rule, proof_of_possession=proof == "wanted")])
+    at_call = decide(dataclasses.replace(token, tool=tool), compiled, NOW)
+    if shows_live_token(at_call, token.scope_names(), compiled, is_bound=proof == "bound"):
+        as_a_whole = decide(token, compiled, NOW)
+        assert {*as_a_whole.scopes} == {*token.scope_names()}
+        assert proof == "bound" or not as_a_whole.proof_of_possession
 
 
 @pytest.mark.parametrize(

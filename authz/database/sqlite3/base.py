@@ -14,10 +14,11 @@ that is restored.
 """
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from django.db import Error, OperationalError
@@ -41,6 +42,19 @@ LONGEST_WAIT = 1.0
 LOOP_BUSY, BUSY = 50, 5000
 # Pages of the log: from which a checkpoint restarts it, and from which a commit runs a checkpoint itself.
 LONG_LOG, LONGEST_LOG = 16_384, 131_072
+
+
+# Seconds for which it is known which file is at the path: less than any request takes that writes to it.
+LOOKED_SECONDS = 0.005
+
+
+class _Look(NamedTuple):
+    path: str
+    at: float
+    found: Identity
+
+
+_looked = _Look("", 0.0, None)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -267,11 +281,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def close_if_unusable_or_obsolete(self) -> None:
         """Called before each request."""
-        if self.connection is not None and not self.in_atomic_block and self._opened != self._there():
+        if self.connection is not None and not self.in_atomic_block and self._opened != self._lately_there():
             self.close()
         # What else Django looks for costs a statement, and is there only after an error or where a connection ages.
         if self.errors_occurred or self.close_at is not None or not self.autocommit:
             super().close_if_unusable_or_obsolete()
+
+    def _lately_there(self) -> Identity:
+        """The file that was at the database's path some milliseconds ago at most. A thread that asks the system lets
+        another one compute meanwhile, and then waits for its turn: a quarter of what a page took.
+        """
+        global _looked  # noqa: PLW0603  one per process is the idea
+        path, now = str(self.settings_dict["NAME"]), time.monotonic()
+        if _looked.path != path or now - _looked.at > LOOKED_SECONDS:
+            _looked = _Look(path, now, self._there())
+        return _looked.found
 
     def _there(self) -> Identity:
         """The file that is now at the database's path."""

@@ -6,7 +6,6 @@ hold it; after an approval the same call is evaluated again, and passes.
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -73,7 +72,7 @@ def opened(judged: Decided, evaluation: str) -> AccessRequest:
     if holder is None or call is None or call.tool is None or decision is None:
         raise OAuthError(Reason.DENIAL_BINDING_WRONG)
     return decisions.open_request(
-        replace(holder.question, tool=call.tool),
+        holder.question(call.tool),
         decision,
         call={
             "tool": call.tool.name,

@@ -25,8 +25,8 @@ from authz.policy import Decision, Outcome
 from authz.policy.decision import DecisionReason
 from authz.protocol.authzen import Evaluation
 from authz.protocol.errors import Reason
-from authz.protocol.timed_ids import RANDOM_BYTES, timed_id
-from authz.tokens.live import LiveToken
+from authz.protocol.timed_ids import new_id
+from authz.tokens.live import LiveToken, is_still_allowed
 
 # How long a denial may be answered by an access request.
 REQUESTABLE_FOR = timedelta(minutes=10)
@@ -73,21 +73,37 @@ def conclude(judged: Decided, asked: Evaluation, caller: Caller) -> Decided:
 
 def judge(asked: Evaluation, caller: Caller, *, roughly: bool = False) -> Decided:
     """Decide, and change nothing. Raises `MalformedError`. `roughly`: a first use may be some seconds old."""
-    evaluation_id = timed_id(caller.now, secrets.token_bytes(RANDOM_BYTES))
+    evaluation_id = new_id(caller.now)
     found = holder_of(asked, caller)
     if found is None:
         return Decided(id=evaluation_id, reason=Reason.TOKEN_NOT_LIVE)
     holder, server = found
     call = asked_call.call_of(asked, server)
     if call is None:
+        if not _is_live(holder, None, caller.now):
+            return Decided(id=evaluation_id, reason=Reason.TOKEN_NOT_LIVE)
         return Decided(id=evaluation_id, reason=Reason.CALL_UNKNOWN, holder=holder, server=server)
     measured = None
     if call.tool is not None:
         measured = usage.measure(_caller_of(holder, server), call.tool.name, server, caller.now, roughly=roughly)
-        call = replace(call, tool=replace(call.tool, unusual=measured.unusual))
+        call = call.measured(measured.unusual)
     reason, decision = _judged(holder, call, caller.now)
-    known = Decided(id=evaluation_id, reason=reason, holder=holder, server=server, call=call, decision=decision)
-    return replace(known, measured=measured)
+    if not _is_live(holder, decision, caller.now):
+        return Decided(id=evaluation_id, reason=Reason.TOKEN_NOT_LIVE)
+    return Decided(
+        id=evaluation_id,
+        reason=reason,
+        holder=holder,
+        server=server,
+        call=call,
+        decision=decision,
+        measured=measured,
+    )
+
+
+def _is_live(holder: LiveToken, decision: Decision | None, now: float) -> bool:
+    shown = calls.shows_live_token(decision, holder.scopes, is_bound=holder.is_bound)
+    return shown or is_still_allowed(holder, now)
 
 
 def _caller_of(holder: LiveToken, server: ProtectedResource) -> Holder:
@@ -95,9 +111,10 @@ def _caller_of(holder: LiveToken, server: ProtectedResource) -> Holder:
 
 
 def _judged(holder: LiveToken, call: Call, now: float) -> tuple[Reason | None, Decision | None]:
-    if calls.missing_scopes(holder.question, call):
+    question = holder.question(call.tool)
+    if calls.missing_scopes(question, call):
         return Reason.CALL_WITHOUT_SCOPE, None
-    decision = calls.decide_call(holder.question, call, issued_at=holder.judged_at, now=now)
+    decision = calls.decide_call(question, call, issued_at=holder.judged_at, now=now)
     return _reason(decision), decision
 
 

@@ -14,7 +14,7 @@ from authz.endpoints.decision_point.caller import Caller
 from authz.models import Authorization, ProtectedResource
 from authz.protocol import jwts
 from authz.protocol.authzen import Entity, Evaluation
-from authz.tokens.live import LiveToken, live_token
+from authz.tokens.live import LiveToken, before_rules
 
 # The subject is the access token itself; or a person or agent, as the token's claims say.
 TOKEN_SUBJECT = "token"  # noqa: S105  the name of the type
@@ -24,7 +24,9 @@ SERVER = "mcp_server"
 
 
 def holder_of(asked: Evaluation, caller: Caller) -> tuple[LiveToken, ProtectedResource] | None:
-    """Who makes the call, and at which MCP server; None where the caller may learn nothing, or nothing is live."""
+    """Who makes the call, and at which MCP server; None where the caller may learn nothing, or nothing is live. Whether
+    the rules still allow it is not asked yet.
+    """
     if asked.subject.type in TOKEN:
         return _by_token(asked.subject.id, caller)
     if asked.subject.type in (IDENTITY, USER):
@@ -39,7 +41,7 @@ def _by_token(token: str, caller: Caller) -> tuple[LiveToken, ProtectedResource]
         return None
     # Attack: the server of a token for one MCP server asks about a token for another one (confused deputy).
     server = caller.server(claims["aud"])
-    found = live_token(claims, server, caller.now) if server else None
+    found = before_rules(claims, server, caller.now) if server else None
     return (found, server) if found and server else None
 
 
@@ -62,7 +64,7 @@ def _by_claims(asked: Evaluation, caller: Caller) -> tuple[LiveToken, ProtectedR
         "cnf": asked.subject.properties.get("cnf"),
         "iat": issued if isinstance(issued, int) and 0 < issued <= caller.now else authorization.created.timestamp(),
     }
-    found = live_token(claims, server, caller.now)
+    found = before_rules(claims, server, caller.now)
     return (found, server) if found else None
 
 
