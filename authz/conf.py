@@ -54,6 +54,7 @@ class Conf:
     password_checks: tuple[str, ...]
     group_sources: tuple[str, ...]
     public_grants: tuple[str, ...]
+    end_listeners: tuple[str, ...]
     configuration_sections: tuple[str, ...]
     periodic_tasks: tuple[str, ...]
 

@@ -6,6 +6,7 @@ as `MIDDLEWARE` does, and the metadata is computed from the same lists, so it ca
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -126,7 +127,11 @@ class ClientResolver(Protocol):
 
 
 class Endpoint(Protocol):
-    """Endpoints under the issuer's path, and what they add to the metadata."""
+    """Endpoints under the issuer's path, and what they add to the metadata.
+
+    Optional: `documents_at() -> Mapping[str, view]`, documents at well-known addresses of the origin, without the slash
+    at their beginning.
+    """
 
     urlpatterns: Sequence[URLPattern]
 
@@ -180,6 +185,17 @@ class PublicGrants(Protocol):
     def allowed(self, host: str) -> frozenset[str]: ...
 
 
+class EndListener(Protocol):
+    """What is told of ends of access, in their transaction: it writes, and sends nothing (authz/authorizations).
+
+    `ended` gets the authorizations that have just ended, with their client, person and resource. `cut_off` is each use
+    of the switch, also where no authorization was live; `subject` is the person's `sub`, if it is about a person.
+    """
+
+    def ended(self, authorizations: "Sequence[Authorization]", *, reason: str, now: datetime) -> None: ...
+    def cut_off(self, kind: str, identifier: str, *, subject: str, now: datetime) -> None: ...
+
+
 class PeriodicTask(Protocol):
     """A scheduled task, every `EVERY` seconds (authz/operations/periodic.py).
 
@@ -228,6 +244,12 @@ def token_response_extensions() -> tuple[TokenResponseExtension, ...]:
     return cast(tuple[TokenResponseExtension, ...], _modules(conf.token_response_extensions))
 
 
+def documents_at() -> Mapping[str, Any]:
+    """The views of the documents that parts have at well-known addresses of the origin."""
+    parts = (getattr(endpoint, "documents_at", None) for endpoint in endpoints())
+    return {address: view for part in parts if part is not None for address, view in part().items()}
+
+
 def token_response_additions(issuance: Issuance) -> dict[str, Any]:
     """What all extensions add to a token response."""
     additions: dict[str, Any] = {}
@@ -260,6 +282,11 @@ def group_sources() -> tuple[GroupSource, ...]:
 @cache
 def _public_grants() -> tuple[PublicGrants, ...]:
     return cast(tuple[PublicGrants, ...], _modules(conf.public_grants))
+
+
+@cache
+def end_listeners() -> tuple[EndListener, ...]:
+    return cast(tuple[EndListener, ...], _modules(conf.end_listeners))
 
 
 @cache
@@ -369,6 +396,7 @@ def _forget(*, setting: str, **_: object) -> None:
             password_checks,
             group_sources,
             _public_grants,
+            end_listeners,
             periodic_tasks,
         ):
             parts.cache_clear()

@@ -59,6 +59,7 @@ RATE_LIMITS = {
 RATE_LIMITS |= {"register:address": "none", "manage:address": "none"}
 # > Servers MUST: […] Rate limit tool invocations (MCP, Tools). An asker is an agent with the person it acts for.
 RATE_LIMITS |= {"scim:address": "none", "scim:directory": "6000/minute"}
+RATE_LIMITS |= {"ssf:address": "none", "ssf:receiver": "600/minute"}
 RATE_LIMITS |= {
     "mcp:address": "none",
     "mcp:asker": "240/minute",
@@ -233,6 +234,7 @@ GATEHOUSE = {
         "xaa.openid.logout",
         "xaa.openid.backchannel_logout",
         "xaa.scim.endpoint",
+        "xaa.signals.sending.endpoint",
     ],
     "API_PARTS": ["cimd.api", "xaa.api"],
     "REASON_EXPLANATIONS": [
@@ -243,11 +245,13 @@ GATEHOUSE = {
         "cimd.explanations",
         "xaa.explanations",
         "xaa.scim.explanations",
+        "xaa.signals.sending.explanations",
     ],
     "LIVENESS_CHECKS": ["xaa.liveness", "cimd.liveness"],
     "PASSWORD_CHECKS": ["xaa.local_passwords"],
     "GROUP_SOURCES": ["xaa.group_source", "xaa.scim.memberships"],
     "PUBLIC_GRANTS": ["cimd.public_grants", "xaa.public_clients"],
+    "END_LISTENERS": ["xaa.signals.sending.ends"],
     "CONFIGURATION_SECTIONS": [
         "authz.configuration.users",
         "authz.configuration.clients",
@@ -255,6 +259,7 @@ GATEHOUSE = {
         "xaa.configuration.trusted_issuers",
         "xaa.configuration.resource_authorization_servers",
         "xaa.configuration.directories",
+        "xaa.configuration.signal_receivers",
         "authz.configuration.extensions",
         "authz.configuration.rules",
         "authz.configuration.webhooks",
@@ -265,6 +270,7 @@ GATEHOUSE = {
         "authz.operations.housekeeping",
         "cimd.housekeeping",
         "xaa.housekeeping",
+        "xaa.signals.sending.delivery",
         "authz.approvals.recertification",
         "authz.approvals.succession",
         "authz.decisions.status_review",

@@ -17,10 +17,16 @@ class XaaConfig(AppConfig):
         "ResourceAuthorizationServer",
         "TargetResource",
         "Directory",
+        "SignalReceiver",
     )
 
     # Columns that hold ciphertexts (authz/keys/reencryption.py).
-    SECRETS_AT_REST = ("xaa.sign_in.secret.AT_REST", "xaa.sign_in.secret.PROPOSED_AT_REST")
+    SECRETS_AT_REST = (
+        "xaa.sign_in.secret.AT_REST",
+        "xaa.sign_in.secret.PROPOSED_AT_REST",
+        "xaa.signals.sending.push.AT_REST",
+        "xaa.signals.sending.push.RECEIVERS_AT_REST",
+    )
 
     # Whose identifiers no client may have (authz/clients/identifiers.py).
     IDENTIFIERS = ("xaa.identifiers.bearer",)
@@ -29,6 +35,7 @@ class XaaConfig(AppConfig):
     EXAMINATIONS: ClassVar[Mapping[str, str]] = {
         "trusted issuers": "xaa.doctor.issuers",
         "directories": "xaa.scim.doctor.directories",
+        "receivers of signals": "xaa.signals.sending.doctor.receivers",
     }
 
     # What an undo gives back: any change of these rows voids it, but for these columns (authz/models/mark_triggers.py).
@@ -41,8 +48,10 @@ class XaaConfig(AppConfig):
         from xaa import lineage, sessions
         from xaa.scim import signals
         from xaa.sign_in import adapter as sign_in
+        from xaa.signals.sending import signals as sending
 
         lineage.connect()
         sessions.connect()
         signals.connect()
+        sending.connect()
         sign_in.connect()

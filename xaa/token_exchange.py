@@ -27,6 +27,7 @@ from xaa.events import Event
 from xaa.identity_assertions import SubjectToken
 from xaa.reasons import Reason
 from xaa.resource_authorization_servers import Server, Target
+from xaa.signals.sending import receipts
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 # > the IdP Authorization Server SHOULD include the following value (ID-JAG §7.1)
@@ -118,6 +119,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         # The subject token is not used up.
         if request.deferral is not None:
             deferrals.redeem(request.deferral)
+        _record_receipt(issued)
         if is_public:
             _record_exception(issued)
     return issued.response()
@@ -279,6 +281,19 @@ def servers(agents: Sequence[Agent]) -> list[ReachedServer]:
 
 def _may_exchange(agent: Agent) -> bool:
     return not agent.is_public or GRANT_TYPE in registry.public_grants(agent.host)
+
+
+def _record_receipt(issued: IssuedIdJag) -> None:
+    """So that the audience is told when what the ID-JAG rests on ends."""
+    claims, lineage = issued.claims, issued.subject.lineage
+    receipts.record(
+        claims["aud"],
+        issued.subject.sign_in.user,
+        issued.client,
+        claims["client_id"],
+        authorization=str(lineage.get("authorization", "")),
+        issuer=str(lineage.get("issuer", "")),
+    )
 
 
 def _record_exception(issued: IssuedIdJag) -> None:

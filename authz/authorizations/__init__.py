@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from authz import audit
+from authz import audit, registry
 from authz.authorizations import status_lists
 from authz.authorizations.status_lists import Entry
 from authz.models import Authorization, ProtectedResource
@@ -31,7 +31,7 @@ def reference(authorization: Authorization, resource: ProtectedResource | None) 
 def end(authorizations: QuerySet[Authorization], *, reason: str, now: datetime) -> int:
     """End authorizations: their refresh tokens are refused and their access tokens inactive from the commit on.
 
-    Call it inside `unit_of_work()`. Returns how many were live; each is recorded.
+    Call it inside `unit_of_work()`. Returns how many were live; each is recorded, and told (`registry.EndListener`).
     """
     # Locked, so that of two who end the same one only one records it (invariant 3); in order, so that neither waits
     # for the other.
@@ -53,4 +53,7 @@ def end(authorizations: QuerySet[Authorization], *, reason: str, now: datetime) 
             authorization=authorization.pk,
             detail={"because": reason},
         )
+    if live:
+        for listener in registry.end_listeners():
+            listener.ended(live, reason=reason, now=now)
     return len(live)

@@ -19,7 +19,7 @@ from django.apps import apps
 from django.db.models import F, Q, QuerySet
 from django.utils.module_loading import import_string
 
-from authz import audit, authorizations
+from authz import audit, authorizations, registry
 from authz.database.transactions import long_statements, unit_of_work
 from authz.models import Authorization, AuthorizationCode, BrowserSession, Consent, CutOff, CutOffMark
 from authz.protocol.display_names import visible_lines
@@ -172,6 +172,8 @@ def end_now(
     if found.consents is not None:
         found.consents.delete()
     authorizations.end(found.authorizations, reason=REASON, now=now)
+    for listener in registry.end_listeners():
+        listener.cut_off(kind, identifier, subject=found.subject, now=now)
     row = CutOff.objects.create(
         kind=kind,
         identifier=identifier,

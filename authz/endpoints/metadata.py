@@ -70,14 +70,16 @@ def not_found(request: Request) -> Answer:
 
 def at_well_known(request_path: str) -> View | None:
     """The view of a well-known address at which nothing else is, None for all others (authz/serving/wsgi.py)."""
-    is_ours = "/.well-known/" in request_path and request_path not in _of_resources()
+    is_ours = "/.well-known/" in request_path and request_path not in _by_django()
     return not_found.answer if is_ours else None
 
 
-def _of_resources() -> frozenset[str]:
-    """Where the metadata of this server's own protected resources is: the management API's, and the MCP server's."""
+def _by_django() -> frozenset[str]:
+    """Where Django finds a document: of this server's own protected resources (the management API, the MCP server), and
+    of parts that are plugged in."""
     begin = "/.well-known/oauth-protected-resource"
-    return frozenset({f"{begin}/api", f"{begin}{conf.issuer_path}/mcp"})
+    ours = {f"{begin}/api", f"{begin}{conf.issuer_path}/mcp"}
+    return frozenset(ours | {f"/{address}" for address in registry.documents_at()})
 
 
 def misses() -> list[URLPattern]:
@@ -88,4 +90,5 @@ def misses() -> list[URLPattern]:
 
 
 def well_known() -> list[URLPattern]:
-    return [path(address, metadata) for address in addresses()]
+    plugged_in = [path(address, view) for address, view in registry.documents_at().items()]
+    return [*(path(address, metadata) for address in addresses()), *plugged_in]

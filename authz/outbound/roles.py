@@ -93,6 +93,7 @@ class Role(StrEnum):
     RESOURCE_PROBE = "resource_probe", Limits(64 * 1024, "application/json, text/event-stream", r".*", 5.0)
     TRACES = "traces", Limits(64 * 1024, "application/x-protobuf, application/json", r".*", 5.0)
     WEBHOOK = "webhook", Limits(4 * 1024, "*/*", r".*", 5.0)
+    SIGNALS = "signals", Limits(4 * 1024, "application/json", r".*", 5.0)
     AUDIT_COLLECTOR = "audit_collector", Limits(64 * 1024, "*/*", r".*", 10.0)
     AUDIT_SYSLOG = "audit_syslog", Limits(0, "", "", 10.0)
 

@@ -28,6 +28,8 @@ API: dict[str, dict[str, str]] = {
     "api_resource_authorization_servers": LIST,
     "api_directories": LIST,
     "api_directories_item": ITEM,
+    "api_signal_receivers": LIST,
+    "api_signal_receivers_item": ITEM,
     "api_resource_authorization_servers_item": ITEM,
     "api_rules": LIST,
     "api_rules_item": ITEM,
@@ -112,6 +114,7 @@ CONSOLE = {
     "xaa_subjectlink": (SEE, ADMIN, SEE, NO_ONE, ADMIN),
     "xaa_resourceauthorizationserver": (SEE, ADMIN, SEE, ADMIN, ADMIN),
     "xaa_directory": (SEE, ADMIN, SEE, ADMIN, ADMIN),
+    "xaa_signalreceiver": (SEE, ADMIN, SEE, ADMIN, ADMIN),
     "xaa_session": (SEE, NO_ONE, SEE, NO_ONE, NO_ONE),
 }
 # All other pages: (who may read, who may post).
@@ -186,6 +189,7 @@ PAGES = {
     "admin:authz_auditdestination_proof": ("", ""),
     "admin:xaa_trustedissuer_test": (ADMIN, ADMIN),
     "admin:xaa_directory_tokens": (ADMIN, ADMIN),
+    "admin:xaa_signalreceiver_status": (ADMIN, ADMIN),
     "admin:add_issuer": (ADMIN, ADMIN),
     "admin:add_issuer_as": (ADMIN, ADMIN),
     "admin:xaa_trustedissuer_setup": (ADMIN, ADMIN),

@@ -27,6 +27,7 @@ resources: []
 trusted_issuers: []
 resource_authorization_servers: []
 directories: []
+signal_receivers: []
 rules: []
 webhooks: []
 cimd: {}

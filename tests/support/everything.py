@@ -53,6 +53,8 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
         IssuerHealth,
         ResourceAuthorizationServer,
         Session,
+        SignalReceiver,
+        SignalStream,
         SubjectLink,
         TargetResource,
         TrustedIssuer,
@@ -101,6 +103,7 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
     )
     IssuerHealth.objects.create(issuer=issuer, failures=3, failed=now, failure="timeout", keys=1, fetched=now)
     SubjectLink.objects.create(issuer=issuer, subject=text[:255], user=stranger)
+    _receiver(SignalReceiver, SignalStream, text, now)
     _directory((Directory, DirectoryContact, DirectoryPerson, DirectoryToken), issuer, stranger, text, now)
     server = ResourceAuthorizationServer.objects.create(issuer="https://as.hostile.example.com", name=text[:255])
     TargetResource.objects.create(server=server, identifier="https://mcp.hostile.example.com/", scopes=["a.read"])
@@ -115,6 +118,21 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
     AuditDestination.objects.create(name="hostile", format="jsonl", to="file:hostile", failures=1, failure=text[:200])
     Session.objects.create(digest="d" * 64, user=stranger)
     BrowserSession.objects.create(digest="d" * 64, session_data="", expire_date=now + timedelta(days=1))
+
+
+def _receiver(receivers: type, streams: type, text: str, now: datetime) -> None:
+    row = receivers.objects.create(name=text[:100], client=text[:255], resources=["https://notes.example/mcp"])
+    streams.objects.create(
+        receiver=row,
+        created=now,
+        method="urn:ietf:rfc:8935",
+        endpoint_url="https://receiver.example/events",
+        status="paused",
+        changed_by="server",
+        reason=text[:255],
+        failing_since=now,
+        failure=text[:255],
+    )
 
 
 def _directory(models: tuple, issuer: object, person: User, text: str, now: datetime) -> None:

@@ -1,6 +1,15 @@
 """Where Django's admin looks for this app's pages. Importing a module registers its pages in the console."""
 
-from xaa.admin import add_workload, directories, resource_servers, search, sessions, subject_links, trusted_issuers
+from xaa.admin import (
+    add_workload,
+    directories,
+    resource_servers,
+    search,
+    sessions,
+    signal_receivers,
+    subject_links,
+    trusted_issuers,
+)
 from xaa.admin.set_up import new, page, tested
 
 __all__ = [
@@ -11,6 +20,7 @@ __all__ = [
     "resource_servers",
     "search",
     "sessions",
+    "signal_receivers",
     "subject_links",
     "tested",
     "trusted_issuers",

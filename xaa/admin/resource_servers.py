@@ -78,7 +78,7 @@ class TargetInline(TargetInlineBase):
 
 @admin.register(ResourceAuthorizationServer, site=console)
 class ResourceAuthorizationServerAdmin(ConsoleAdmin):
-    place = Place("Trust", "Partner servers", "out", order=3)
+    place = Place("Trust", "Partner servers", "out", tab="Servers", order=3)
     introduction = "Authorization servers of other organisations that accept our ID-JAGs, and their MCP servers."
     empty_text = "No agent can reach another organisation's MCP server yet."
     form = ServerForm

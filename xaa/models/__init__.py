@@ -1,4 +1,4 @@
-"""Trusted issuers, the servers that our ID-JAGs may go to, linked identities, and directories."""
+"""Trusted issuers, the servers that our ID-JAGs may go to, linked identities, directories, and streams of signals."""
 
 from xaa.models.directory import (
     Directory,
@@ -12,6 +12,13 @@ from xaa.models.resource_authorization_server import ResourceAuthorizationServer
 from xaa.models.session import Session
 from xaa.models.set_up import ProposedSetUp, SignInTest
 from xaa.models.sign_in_client import SignInClient
+from xaa.models.signal_stream import (
+    IdJagReceipt,
+    SignalEvent,
+    SignalExclusion,
+    SignalReceiver,
+    SignalStream,
+)
 from xaa.models.subject_link import SubjectLink
 from xaa.models.trusted_issuer import IssuerHealth, TrustedIssuer, WorkloadBinding
 
@@ -21,6 +28,7 @@ __all__ = [
     "DirectoryGroup",
     "DirectoryPerson",
     "DirectoryToken",
+    "IdJagReceipt",
     "IssuerHealth",
     "ProposedSetUp",
     "Redemption",
@@ -28,6 +36,10 @@ __all__ = [
     "Session",
     "SignInClient",
     "SignInTest",
+    "SignalEvent",
+    "SignalExclusion",
+    "SignalReceiver",
+    "SignalStream",
     "SubjectLink",
     "TargetResource",
     "TrustedIssuer",
