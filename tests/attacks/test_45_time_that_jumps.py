@@ -227,6 +227,8 @@ def test_tasks_that_remove_or_end_on_schedule_need_a_true_clock() -> None:
         "authz.approvals.recertification",
         "authz.evidence.archiver",
         "authz.approvals.reminders",
+        "authz.approvals.succession",
+        "authz.decisions.status_review",
     }
 
 
