@@ -52,6 +52,7 @@ class Configuration(ApiView):
         "POST": {
             "dry_run": is_true("show what would change, and change nothing."),
             "prune": is_true("remove what the file's sections do not name."),
+            "prune_all": is_true("with prune, also all of a section, or the last administrator."),
             "strict": is_true("refuse the file where a rule names what does not exist."),
             "all_warnings": is_true("warn of rules that the file neither has nor breaks, too."),
         }
@@ -82,6 +83,7 @@ class Configuration(ApiView):
             changes = apply(
                 text,
                 prune=switch(given, "prune"),
+                prune_all=switch(given, "prune_all") or switch(given, "dry_run"),
                 dry_run=switch(given, "dry_run"),
                 by=principal_of(request).by,
                 permit=not_ones_own(request),

@@ -81,6 +81,7 @@ class Plans(ApiView):
         "GET": {"status": Parameter("Only these, as it is stored.", one_of(ConfigurationPlan.Status.values)), **PAGED},
         "POST": {
             "prune": is_true("remove what the file's sections do not name."),
+            "prune_all": is_true("with prune, also all of a section, or the last administrator."),
             "note": Parameter("Why, for the person who approves.", {**TEXT, "maxLength": plans.LONGEST_TEXT}),
         },
     }
@@ -109,7 +110,15 @@ class Plans(ApiView):
             raise Problem(400, f"note has at most {plans.LONGEST_TEXT} characters.")
         client_id = principal.client.client_id if principal.client else ""
         try:
-            plan = plans.make(text_of(request), prune=prune, note=note, by=principal.by, client_id=client_id, now=now)
+            plan = plans.make(
+                text_of(request),
+                prune=prune,
+                prune_all=switch(given, "prune_all"),
+                note=note,
+                by=principal.by,
+                client_id=client_id,
+                now=now,
+            )
         except PlanRefused as refused:
             raise Problem(409, str(refused)) from None
         return Response(plan_as_item(plan, now), status=200 if plan is None else 201)

@@ -79,6 +79,17 @@ class By:
     plan: Mapping[str, str] = field(default_factory=dict)
 
 
+CONFIRM = "--prune-all, or prune_all=true"
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Whether what a file does not name is removed, and whether that may be all of a section."""
+
+    wanted: bool
+    of_all: bool
+
+
 Permit = Callable[[Change], None]
 """Asked about each change before it is committed: raises to have all of them undone."""
 
@@ -91,6 +102,7 @@ def apply(
     text: str,
     *,
     prune: bool = False,
+    prune_all: bool = False,
     dry_run: bool = False,
     by: By | None = None,
     permit: Permit | None = None,
@@ -101,10 +113,11 @@ def apply(
 ) -> list[Change]:
     """Apply the file, all of it or nothing. Raises `ConfigurationError`.
 
-    `prune` removes items that the file's sections do not name (sections that are not in the file do not change). `warn`
-    is called with rules that name something that does not exist: those of the file, and others that do so only since
-    it, or with `warn_of_all` all others. `left_out` counts what stays because the file does not name it. A file that is
-    not `local` came over the network, and may not use members that read this machine (`Section.LOCAL`).
+    `prune` removes items that the file's sections do not name (sections that are not in the file do not change).
+    Without `prune_all` it refuses to remove all of a section, or the last administrator. `warn` is called with rules
+    that name something that does not exist: those of the file, and others that do so only since it, or with
+    `warn_of_all` all others. `left_out` counts what stays because the file does not name it. A file that is not `local`
+    came over the network, and may not use members that read this machine (`Section.LOCAL`).
     """
     document = read(text)
     sections = {section.KEY: section for section in all_sections()}
@@ -124,7 +137,7 @@ def apply(
             kept = LeftOut() if left_out is None else left_out
             for key, section in sections.items():
                 if key in document.data:
-                    changes += _apply_section(section, mistakes, kept, prune=prune, local=local)
+                    changes += _apply_section(section, mistakes, kept, prune=Prune(prune, prune_all), local=local)
                 elif left_out is not None:
                     left_out.count_section(section)
             mistakes.require_none()
@@ -219,7 +232,7 @@ def _write(section: Section, key: str, item: Mapping[str, Any]) -> None:
 
 
 def _apply_section(
-    section: Section, mistakes: Mistakes, left_out: LeftOut, *, prune: bool, local: bool
+    section: Section, mistakes: Mistakes, left_out: LeftOut, *, prune: Prune, local: bool
 ) -> list[Change]:
     """Validate and write the items of one section, and collect the changes, or the mistakes."""
     data = mistakes.document.data[section.KEY]
@@ -252,10 +265,21 @@ def _apply_section(
             return []
     if not is_single:
         unnamed = [key for key in before if key not in named]
-        left_out.count(section, 0 if prune else len(unnamed))
-        for key in unnamed if prune else ():
+        left_out.count(section, 0 if prune.wanted else len(unnamed))
+        for key in unnamed if prune.wanted else ():
             section.remove(key)
-    return list(_differences(section, before, items(section)))
+    after = items(section)
+    if prune.wanted and not prune.of_all and (problem := _loss(section, before, after)):
+        mistakes.add((section.KEY,), f"{problem}. If you mean it, say so: {CONFIRM}")
+    return list(_differences(section, before, after))
+
+
+def _loss(section: Section, before: Mapping[str, dict[str, Any]], after: Mapping[str, dict[str, Any]]) -> str:
+    """What pruning would take that is more often a mistake than a wish; "" if nothing is."""
+    if before and not after and not getattr(section, "SINGLE", False):
+        return f"names none, so pruning would remove all there are ({len(before)})"
+    lost: Callable[..., str] = getattr(section, "loss", lambda *_: "")
+    return lost(before, after)
 
 
 def _apply_item(

@@ -52,7 +52,7 @@ def drift(text: str, *, prune: bool, local: bool = False) -> list[Change]:
     `ConfigurationError`.
     """
     with long_statements():
-        return apply(text, prune=prune, dry_run=True, local=local)
+        return apply(text, prune=prune, prune_all=True, dry_run=True, local=local)
 
 
 def _about(plan: ConfigurationPlan) -> str:

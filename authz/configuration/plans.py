@@ -38,7 +38,9 @@ LONGEST_TEXT = 500
 # --- Making one -------------------------------------------------------------------------------------------------------
 
 
-def make(text: str, *, prune: bool, note: str, by: By, client_id: str = "", now: datetime) -> ConfigurationPlan | None:
+def make(
+    text: str, *, prune: bool, prune_all: bool = False, note: str, by: By, client_id: str = "", now: datetime
+) -> ConfigurationPlan | None:
     """Plan to apply a file; None if nothing would change. `client_id` is the program that sent it, if one did. Raises
     `ConfigurationError`, and `PlanRefused` if too many plans are open.
     """
@@ -46,7 +48,7 @@ def make(text: str, *, prune: bool, note: str, by: By, client_id: str = "", now:
     with long_statements(), unit_of_work():
         one_at_a_time()
         _require_room(by, now)
-        changes = apply(text, prune=prune, dry_run=True, by=by, warn=warned.extend, local=False)
+        changes = apply(text, prune=prune, prune_all=prune_all, dry_run=True, by=by, warn=warned.extend, local=False)
         if not changes:
             return None
         plan = ConfigurationPlan(
@@ -159,7 +161,13 @@ def _carried_out(
     named = By(by.name, by.subject, plan=_named(plan))
     try:
         changes = apply(
-            plan_files.opened(plan), prune=plan.prune, by=named, permit=None if is_approved else permit, local=False
+            plan_files.opened(plan),
+            prune=plan.prune,
+            # Who planned has said so; and it changes exactly what was approved.
+            prune_all=True,
+            by=named,
+            permit=None if is_approved else permit,
+            local=False,
         )
     except ConfigurationError:
         raise _OutdatedError from None  # such as a rule whose group is no longer there

@@ -80,5 +80,15 @@ def write(item: Mapping[str, Any]) -> None:
     memberships.set_own(user, item["groups"])
 
 
+def loss(before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]) -> str:
+    """Pruning that leaves no administrator locks everyone out."""
+    had, has = (any(map(_administers, found.values())) for found in (before, after))
+    return "would leave no active administrator" if had and not has else ""
+
+
+def _administers(item: Mapping[str, Any]) -> bool:
+    return bool(item["active"] and item["role"] == User.Role.ADMINISTRATOR)
+
+
 def remove(key: str) -> None:
     removal.remove(User.objects.get(username=key))

@@ -98,7 +98,7 @@ def test_a_plan_is_applied_once(alice: Caller, adam: Caller) -> None:
     plan = planned(alice)
     adam("POST", f"plans/{plan['id']}/approve", {})
     assert alice("POST", f"plans/{plan['id']}/apply").status_code == 200
-    apply("rules: []", prune=True)
+    apply("rules: []", prune=True, prune_all=True)
     again = alice("POST", f"plans/{plan['id']}/apply")
     assert (again.status_code, problem(again)["detail"]) == (409, "It was applied already.")
     assert not Rule.objects.exists()
@@ -130,7 +130,7 @@ def test_an_outdated_plan_is_not_approved(alice: Caller, adam: Caller) -> None:
 
 
 def test_what_was_approved_does_not_remove_what_came_since(alice: Caller, adam: Caller) -> None:
-    plan = planned(alice, {"rules": []}, "?prune=true")
+    plan = planned(alice, {"rules": []}, "?prune=true&prune_all=true")
     adam("POST", f"plans/{plan['id']}/approve", {})
     apply(json.dumps(FILE))
     assert alice("POST", f"plans/{plan['id']}/apply").status_code == 409

@@ -181,7 +181,7 @@ def test_a_secret_is_hidden_in_the_difference_and_in_the_audit(gatehouse: World)
 def test_a_section_left_out_is_left_alone_and_prune_removes_what_a_section_does_not_name(gatehouse: World) -> None:
     kept = "rules: []\n"
     assert apply(kept) == []
-    changes = apply(kept, prune=True)
+    changes = apply(kept, prune=True, prune_all=True)
     assert [change.action for change in changes] == ["removed", "removed"]
     assert Rule.objects.count() == 0
     assert Client.objects.filter(client_id="nightly-report").exists()
@@ -189,7 +189,7 @@ def test_a_section_left_out_is_left_alone_and_prune_removes_what_a_section_does_
 
 def test_a_dry_run_shows_everything_and_does_nothing(gatehouse: World) -> None:
     before = AuditEvent.objects.count()
-    changes = apply("rules: []\n" + GOOD, prune=True, dry_run=True)
+    changes = apply("rules: []\n" + GOOD, prune=True, prune_all=True, dry_run=True)
     assert {change.action for change in changes} == {"created", "removed"}
     assert Rule.objects.count() == 2
     assert not Client.objects.filter(client_id="first").exists()
@@ -289,7 +289,7 @@ def test_what_is_not_permitted_changes_nothing_and_is_not_recorded(gatehouse: Wo
     with pytest.raises(PermissionError):
         revise(section("rules"), "Agents read notes", lambda item: None, by=By(), permit=never)
     with pytest.raises(PermissionError):
-        apply("rules: []\n", prune=True, permit=never)
+        apply("rules: []\n", prune=True, prune_all=True, permit=never)
 
     assert Rule.objects.count() == 2
     assert AuditEvent.objects.count() == before

@@ -18,6 +18,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", help="a YAML file, or - for standard input")
         parser.add_argument("--prune", action="store_true", help="remove what the file's sections do not name")
+        parser.add_argument(
+            "--prune-all", action="store_true", help="with --prune: also all of a section, or the last administrator"
+        )
         parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
         parser.add_argument("--json", action="store_true", help="print the changes as the API answers them")
         parser.add_argument(
@@ -35,6 +38,8 @@ class Command(BaseCommand):
             changes = apply(
                 text,
                 prune=options["prune"],
+                # What would go is shown, whatever it is.
+                prune_all=options["prune_all"] or options["dry_run"],
                 dry_run=options["dry_run"],
                 by=By(operator()),
                 warn=self._refuse if options["strict"] else self._warn,

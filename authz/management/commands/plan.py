@@ -19,6 +19,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", help="a YAML file, or - for standard input")
         parser.add_argument("--prune", action="store_true", help="remove what the file's sections do not name")
+        parser.add_argument(
+            "--prune-all", action="store_true", help="with --prune: also all of a section, or the last administrator"
+        )
         parser.add_argument("--note", default="", help="why, for the person who approves")
         parser.add_argument("--json", action="store_true", help="print the plan as the API answers it")
 
@@ -28,7 +31,14 @@ class Command(BaseCommand):
         require_secret_key()
         text, now = read_file(options["file"]), datetime.now(UTC)
         try:
-            made = plans.make(text, prune=options["prune"], note=options["note"], by=By(operator()), now=now)
+            made = plans.make(
+                text,
+                prune=options["prune"],
+                prune_all=options["prune_all"],
+                note=options["note"],
+                by=By(operator()),
+                now=now,
+            )
         except ConfigurationError as error:
             raise refusal(options["file"], error, "Nothing was planned.") from None
         except PlanRefused as refused:
