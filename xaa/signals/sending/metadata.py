@@ -23,8 +23,8 @@ def document() -> dict[str, Any]:
         "verification_endpoint": conf.endpoint("ssf/verification"),
         # > "ALL" indicates that any subjects that are appropriate for the stream are added to the stream by default.
         "default_subjects": "ALL",
-        # A receiver that passed over the user would end what others have.
-        "critical_subject_members": ["user"],
+        # A receiver that passed over one of them would end more than has ended here.
+        "critical_subject_members": ["user", "application"],
         "authorization_schemes": [{"spec_urn": "urn:ietf:rfc:6749"}],
     }
 
