@@ -24,6 +24,7 @@ class Conf:
     refresh_reuse_window: int
     session_hours: int
     session_idle_minutes: int
+    delegation_hops: int
     outbound_allowed_hosts: Mapping[tuple[str, int], frozenset[str] | None]
     outbound_ca_bundle: str | None
     plain_http_resources: frozenset[str]

@@ -1,7 +1,7 @@
 """The protected resources as requests see them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from authz.conf import conf
@@ -21,7 +21,7 @@ def cached() -> Mapping[str, ProtectedResource]:
 
 def _load() -> Mapping[str, ProtectedResource]:
     rows = ProtectedResource.objects.filter(is_active=True).prefetch_related(
-        "scopes", "introspection_clients", "decision_clients", "claims_clients"
+        "scopes", "introspection_clients", "decision_clients", "claims_clients", "exchange_clients"
     )
     return {uri: row for row in rows if (uri := readable(row.identifier)) is not None}
 
@@ -131,6 +131,26 @@ def claims_clients_of(resource: ProtectedResource) -> frozenset[int]:
     return configuration_cache.cached(
         ("claims clients", resource.pk),
         lambda: frozenset(client.pk for client in resource.claims_clients.all()),
+    )
+
+
+def exchange_clients_of(resource: ProtectedResource) -> frozenset[int]:
+    """The keys of the clients that the resource is, so that its tokens are issued for them."""
+    return configuration_cache.cached(
+        ("exchange clients", resource.pk),
+        lambda: frozenset(client.pk for client in resource.exchange_clients.all()),
+    )
+
+
+def passed_on(resource: ProtectedResource, target: str, held: Collection[str]) -> frozenset[str]:
+    """The scopes at another resource that scopes held at this one are good for; none where no mapping names it."""
+    return frozenset(
+        name
+        for mapping in resource.scope_mappings
+        if mapping["to"] == target
+        for here, there in mapping["scopes"].items()
+        if here in held
+        for name in there
     )
 
 

@@ -177,6 +177,7 @@ GATEHOUSE = {
     "REFRESH_REUSE_WINDOW": problems.read(30, env_number, "GATEHOUSE_REFRESH_REUSE_WINDOW", 30),
     "SESSION_HOURS": problems.read(12, env_number, "GATEHOUSE_SESSION_HOURS", 12, "hours", least=1, most=720),
     "SESSION_IDLE_MINUTES": problems.read(60, env_number, "GATEHOUSE_SESSION_IDLE_MINUTES", 60, "minutes", most=43200),
+    "DELEGATION_HOPS": problems.read(3, env_number, "GATEHOUSE_DELEGATION_HOPS", 3, "hops", most=8),
     "PLAIN_HTTP_RESOURCES": problems.each(plain_http_host, env_list("GATEHOUSE_PLAIN_HTTP_RESOURCES")),
     "OUTBOUND_ALLOWED_HOSTS": problems.each(allowed_host, env_list("GATEHOUSE_OUTBOUND_ALLOWED_HOSTS")),
     "OUTBOUND_CA_BUNDLE": problems.read(None, env_file, "GATEHOUSE_OUTBOUND_CA_BUNDLE"),

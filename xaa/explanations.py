@@ -9,8 +9,65 @@ TARGETS = ListPage("Resource authorization servers", "admin:xaa_resourceauthoriz
 SERVERS = ListPage("MCP servers", "admin:authz_protectedresource_changelist")
 PEOPLE = ListPage("People", "admin:authz_user_changelist")
 HEALTH = ListPage("Health", "admin:index")
+RULES = ListPage("Rules", "admin:authz_rule_changelist")
+AUTHORIZATIONS = ListPage("Authorizations", "admin:authz_authorization_changelist")
 
-EXPLANATIONS: Mapping[str, Explanation] = {
+DELEGATION: dict[str, Explanation] = {
+    "actor_token_type": Explanation(
+        "An actor token is of an unknown type, or only its type is there.",
+        "Send the workload’s JWT, with urn:ietf:params:oauth:token-type:jwt.",
+    ),
+    "exchange_token": Explanation(
+        "The token that should be exchanged is not an access token of this server, or has expired.",
+        "Exchange the token that the server was called with, while it lives.",
+    ),
+    "exchange_not_audience": Explanation(
+        "The token is of a server that this client is not.",
+        "Name the client among the exchange clients of the server whose token it is.",
+        SERVERS,
+    ),
+    "exchange_not_let": Explanation(
+        "The token’s may_act names another client.",
+        "Let the client that the server names exchange, or name this one.",
+        SERVERS,
+    ),
+    "exchange_ended": Explanation(
+        "The token’s authorization, or one that it rests on, has ended, or rules no longer allow it.",
+        "See what became of it in the authorization’s history.",
+        AUTHORIZATIONS,
+    ),
+    "exchange_act": Explanation(
+        "The token’s act does not name the agents that it came through.",
+        "Find out where this token comes from: this server did not issue it so.",
+    ),
+    "exchange_hops": Explanation(
+        "The token was passed on as often as is allowed.",
+        "Shorten the way, or raise GATEHOUSE_DELEGATION_HOPS.",
+    ),
+    "exchange_without_person": Explanation(
+        "An ID-JAG was asked for, and the chain began with an agent that acts for itself.",
+        "Exchange only tokens of people for ID-JAGs.",
+    ),
+    "exchange_target": Explanation(
+        "The request names no resource, or several.", "Name the one resource that is called next."
+    ),
+    "exchange_circle": Explanation(
+        "The agent, or the server that it asks for, is part of the chain already.",
+        "Let the server use the token that it has, instead of going round.",
+    ),
+    "exchange_not_mapped": Explanation(
+        "The server’s scope mappings do not name this resource, or not for a scope of this token.",
+        "Add the mapping to the server that passes the call on.",
+        SERVERS,
+    ),
+    "exchange_denied": Explanation(
+        "No rule allows this exchange: a rule has to name each agent of the path in `through`.",
+        "Add such a rule, if the server may pass calls on.",
+        RULES,
+    ),
+}
+
+EXPLANATIONS: Mapping[str, Explanation] = DELEGATION | {
     "assertion_malformed": Explanation(
         "The assertion is not a well-formed JWT, or too large.", "Send the assertion as the issuer wrote it."
     ),
@@ -139,7 +196,10 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "The subject token is neither an ID token nor a refresh token.",
         "Send an ID token or a refresh token, and say which.",
     ),
-    "actor_token": Explanation("An actor token was sent, which is not supported.", "Leave actor_token out."),
+    "actor_token": Explanation(
+        "An actor token was sent beside a sign-in, which has no use for one.",
+        "Leave actor_token out, or exchange an access token.",
+    ),
     "audience_several": Explanation("Several audiences were named.", "Ask for one ID-JAG for each audience."),
     "audience_unknown": Explanation(
         "The audience is not a configured resource authorization server; `detail` has it.",

@@ -19,6 +19,7 @@ from authz.protocol import host_patterns
 from xaa import group_source
 from xaa.events import Event
 from xaa.id_jag import IdJag
+from xaa.liveness import ACTOR_ISSUER
 from xaa.models import Session, SignInClient, SubjectLink, TrustedIssuer, WorkloadBinding
 from xaa.public_clients import PUBLIC_HOST
 from xaa.sessions import end as end_sign_ins
@@ -132,6 +133,7 @@ def _unlinked(instance: SubjectLink, origin: object, **_: Any) -> None:
 def _workload_removed(instance: WorkloadBinding, **_: Any) -> None:
     # What a client has from another workload of its own goes too; that workload gets a new token at its next request.
     _end(WORKLOAD_WITHDRAWN, client_id=instance.client_id, user=None, grant_type=JWT_BEARER)
+    _end(WORKLOAD_WITHDRAWN, client_id=instance.client_id, lineage__has_key=ACTOR_ISSUER)
 
 
 def _record(link: SubjectLink, issuer: TrustedIssuer) -> None:

@@ -16,10 +16,15 @@ from xaa import public_clients, trusted_issuers
 from xaa.public_clients import PUBLIC_HOST
 from xaa.trusted_issuers import Use
 
+# In the lineage of a hop whose client proved itself by its workload's assertion: who signed that.
+ACTOR_ISSUER = "actor_issuer"
+
 
 def is_live(authorization: Authorization, client: Client) -> bool:
     """From the configuration cache alone. An authorization that rests on no issuer's word is live."""
     lineage = authorization.lineage
+    if ACTOR_ISSUER in lineage and client.client_id not in _workload_clients():
+        return False
     issuer = lineage.get("issuer")
     if issuer is not None:
         host = lineage.get(PUBLIC_HOST)
@@ -38,6 +43,7 @@ def not_live() -> Q:
     by_issuer = _outside("issuer", "tenant", _believed_for_people())
     by_sign_in = _outside("signed_in_by", "signed_in_tenant", _believed_for_sign_in())
     of_workloads = Q(user=None, grant_type=JWT_BEARER) & ~Q(client__client_id__in=sorted(_workload_clients()))
+    of_workloads |= Q(lineage__has_key=ACTOR_ISSUER) & ~Q(client__client_id__in=sorted(_workload_clients()))
     return by_issuer | by_sign_in | of_workloads | _without_secret()
 
 

@@ -8,6 +8,12 @@ from authz.protocol.errors import NOT_AT_PRESENT, ONE_INVALID_GRANT, RefusalReas
 from authz.protocol.jwts import JwtProblem
 
 INVALID_GRANT = ("invalid_grant", ONE_INVALID_GRANT)
+# > If … either the subject_token or actor_token are invalid for any reason, or are unacceptable based on policy, … The
+# > value of the "error" parameter MUST be the "invalid_request" error code. (RFC 8693 §2.2.2)
+NOT_EXCHANGED = ("invalid_request", "The subject_token is none that this client can exchange.")
+# > If the authorization server is unwilling or unable to issue a token for any target service …, the "invalid_target"
+# > error code SHOULD be used (RFC 8693 §2.2.2)
+NOT_FOR_THIS = ("invalid_target", "The subject_token is not exchanged for a token of this resource.")
 
 
 class Reason(RefusalReason):
@@ -75,15 +81,46 @@ class Reason(RefusalReason):
     REQUESTED_TOKEN_TYPE = (
         "requested_token_type",
         "invalid_request",
-        "The requested_token_type must be urn:ietf:params:oauth:token-type:id-jag.",
+        "The requested_token_type must be urn:ietf:params:oauth:token-type:id-jag; for an access token of this server"
+        " it may be urn:ietf:params:oauth:token-type:access_token.",
     )
     SUBJECT_TOKEN_TYPE = (
         "subject_token_type",
         "invalid_request",
-        "The subject_token_type must be urn:ietf:params:oauth:token-type:id_token or"
-        " urn:ietf:params:oauth:token-type:refresh_token.",
+        "The subject_token_type must be urn:ietf:params:oauth:token-type:id_token,"
+        " urn:ietf:params:oauth:token-type:refresh_token or urn:ietf:params:oauth:token-type:access_token.",
     )
-    ACTOR_TOKEN = "actor_token", "invalid_request", "actor_token is not supported; send none."
+    ACTOR_TOKEN = (
+        "actor_token",
+        "invalid_request",
+        "An actor_token is for the exchange of an access token; send none.",
+    )
+    ACTOR_TOKEN_TYPE = (
+        "actor_token_type",
+        "invalid_request",
+        "The actor_token_type must be urn:ietf:params:oauth:token-type:jwt, and is sent with an actor_token alone.",
+    )
+
+    # What is passed on (RFC 8693). Which fault a subject token has is in the audit alone.
+    EXCHANGE_TOKEN = "exchange_token", *NOT_EXCHANGED
+    EXCHANGE_NOT_AUDIENCE = "exchange_not_audience", *NOT_EXCHANGED
+    EXCHANGE_NOT_LET = "exchange_not_let", *NOT_EXCHANGED
+    EXCHANGE_ENDED = "exchange_ended", *NOT_EXCHANGED
+    EXCHANGE_ACT = "exchange_act", *NOT_EXCHANGED
+    EXCHANGE_HOPS = (
+        "exchange_hops",
+        "invalid_request",
+        "The subject_token was passed on as often as this server allows.",
+    )
+    EXCHANGE_WITHOUT_PERSON = (
+        "exchange_without_person",
+        "invalid_request",
+        "An ID-JAG is for a person, and the subject_token is of an agent that acts for itself.",
+    )
+    EXCHANGE_TARGET = "exchange_target", "invalid_target", "The request must name one resource."
+    EXCHANGE_CIRCLE = "exchange_circle", *NOT_FOR_THIS
+    EXCHANGE_NOT_MAPPED = "exchange_not_mapped", *NOT_FOR_THIS
+    EXCHANGE_DENIED = "exchange_denied", *NOT_FOR_THIS
     AUDIENCE_SEVERAL = "audience_several", "invalid_target", "An ID-JAG is for one audience; the request names several."
     AUDIENCE_UNKNOWN = "audience_unknown", "invalid_target", "No ID-JAG is issued for the requested audience."
     # Of an audience that is known.

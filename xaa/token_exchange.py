@@ -11,7 +11,8 @@ from typing import Any
 from authz import audit, decisions, keys, registry, tokens
 from authz.conf import conf
 from authz.models import Client
-from authz.policy import AccessQuestion, Agent, Decision, Outcome, StepUp
+from authz.models.client import TOKEN_EXCHANGE
+from authz.policy import AccessQuestion, Agent, Decision, Outcome
 from authz.policy import Server as ReachedServer
 from authz.protocol import params, scopes
 from authz.protocol.dpop_proofs import Proof
@@ -23,13 +24,15 @@ from authz.sign_in import people
 from authz.sign_in.sign_in import SignIn
 from authz.tokens import deferrals
 from xaa import id_jag, identity_assertions, names_there, resource_authorization_servers
+from xaa.delegation import across, actors, grant, subject_tokens
 from xaa.events import Event
 from xaa.identity_assertions import SubjectToken
 from xaa.reasons import Reason
 from xaa.resource_authorization_servers import Server, Target
 from xaa.signals.sending import receipts
+from xaa.step_up import step_up
 
-GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
+GRANT_TYPE = TOKEN_EXCHANGE
 # > the IdP Authorization Server SHOULD include the following value (ID-JAG §7.1)
 # Seconds. What a client cannot prove to be its own is stolen with ease, and so good for as long as a redemption takes.
 PUBLIC_LIFETIME = 60
@@ -84,10 +87,11 @@ class IssuedIdJag:
 
 
 def redeem(request: TokenRequest) -> dict[str, Any]:
-    """An ID-JAG for the person behind the subject token, for one resource of one other authorization server.
-
-    Raises OAuthError.
+    """An ID-JAG for the person behind the subject token, for one resource of one other authorization server; or, for an
+    access token, what it may be passed on for (xaa/delegation). Raises OAuthError.
     """
+    if subject_tokens.is_asked(request.params):
+        return _delegated(request)
     is_public = request.auth_method == registry.PUBLIC
     # > This specification SHOULD only be supported for confidential clients. (ID-JAG §8.1) An exception is a host that
     # an administrator has named; a registered public client has none.
@@ -110,11 +114,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
     audit.concerns(resource=targets[0].identifier)
     decision = _decide(request, subject.sign_in, targets)
     tokens.require_proof(request, None, decision)
-    claims = _claims(request, subject, server, targets, decision)
-    token = keys.sign(claims, typ=id_jag.TYP, alg=server.signing_alg, now=request.now)
-    issued = IssuedIdJag(
-        jwt=token, claims=claims, client=request.client, subject=subject, decision=decision, proof=request.proof
-    )
+    issued = _signed(request, subject, server, targets, decision)
     with tokens.issuing(issued):
         # The subject token is not used up.
         if request.deferral is not None:
@@ -123,6 +123,44 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         if is_public:
             _record_exception(issued)
     return issued.response()
+
+
+def client_id(request_params: Mapping[str, str]) -> str | None:
+    """The client of a request that names none: the workload of its `actor_token`. Raises OAuthError."""
+    return actors.client_id(request_params)
+
+
+def _delegated(request: TokenRequest) -> dict[str, Any]:
+    if "authorization_details" in request.params:
+        raise OAuthError(Reason.AUTHORIZATION_DETAILS)
+    # > If the requested type is unspecified, the issued token type is at the discretion of the authorization server
+    # > (RFC 8693 §2.1)
+    requested = request.params.get("requested_token_type", subject_tokens.ACCESS_TOKEN)
+    if requested == subject_tokens.ACCESS_TOKEN:
+        return grant.redeem(request)
+    if requested != id_jag.TOKEN_TYPE:
+        raise OAuthError(Reason.REQUESTED_TOKEN_TYPE, detail=harmless(requested))
+    subject, server, target, decision, proof = across.asked(request)
+    tokens.require_proof(request, None, decision)
+    issued = _signed(request, subject, server, (target,), decision)
+    with tokens.issuing(issued):
+        across.hold(subject)
+        if request.deferral is not None:
+            deferrals.redeem(request.deferral)
+        if proof is not None:
+            proof.claim()
+        _record_receipt(issued)
+    return issued.response()
+
+
+def _signed(
+    request: TokenRequest, subject: SubjectToken, server: Server, targets: Sequence[Target], decision: Decision
+) -> IssuedIdJag:
+    claims = _claims(request, subject, server, targets, decision)
+    token = keys.sign(claims, typ=id_jag.TYP, alg=server.signing_alg, now=request.now)
+    return IssuedIdJag(
+        jwt=token, claims=claims, client=request.client, subject=subject, decision=decision, proof=request.proof
+    )
 
 
 def _claims(
@@ -156,11 +194,13 @@ def _claims(
 
 
 def single_use(request: TokenRequest) -> None:
-    """A sign-in is not used up."""
+    """A sign-in is not used up, and neither is a token that is passed on."""
 
 
 def _longest(request: TokenRequest) -> int:
-    return PUBLIC_LIFETIME if request.auth_method == registry.PUBLIC else id_jag.LIFETIME
+    # A workload proves who it is, and presents no sign-in of its own.
+    is_unproven = request.auth_method == registry.PUBLIC and not subject_tokens.is_asked(request.params)
+    return PUBLIC_LIFETIME if is_unproven else id_jag.LIFETIME
 
 
 def _check_parameters(request: TokenRequest) -> None:
@@ -196,7 +236,7 @@ def _decide(request: TokenRequest, sign_in: SignIn, targets: Sequence[Target]) -
         if decision.effect is Outcome.ALLOW and len(judged) == 1:
             return decision
         if decision.effect is Outcome.DENY and decision.step_up is not None:
-            raise _step_up(decision.step_up, decisions.facts_of_refusal(decision))
+            raise step_up(decision.step_up, decisions.facts_of_refusal(decision))
         if decision.effect is not Outcome.ALLOW:
             raise decisions.refusal(one, decision, request.now)
     # Each is allowed something, and nothing is allowed everywhere.
@@ -225,17 +265,6 @@ def _together(wanted: Sequence[str], judged: Sequence[Decision]) -> Decision | N
         rules=tuple(dict.fromkeys(rule for decision in allowing for rule in decision.rules)),
         approvals=tuple(dict.fromkeys(one for decision in allowing for one in decision.approvals)),
     )
-
-
-def _step_up(needed: StepUp, facts: Mapping[str, object]) -> OAuthError:
-    # > An `insufficient_user_authentication` OAuth error response may be returned to convey the authentication
-    # > requirements back to the client (ID-JAG §8.2, as RFC 9470 §3 does)
-    parameters: dict[str, str | int] = {}
-    if needed.max_auth_age is not None:
-        parameters["max_age"] = needed.max_auth_age
-    if needed.acr:
-        parameters["acr_values"] = " ".join(needed.acr)
-    return OAuthError(CoreReason.STEP_UP_REQUIRED, detail=needed.rule, parameters=parameters, facts=facts)
 
 
 def question(client: Client, sign_in: SignIn, target: Target, wanted: tuple[str, ...], address: str) -> AccessQuestion:

@@ -30,7 +30,7 @@ ATTEMPTS = 5
 def redeem(token: Unverified, request: TokenRequest) -> dict[str, Any]:
     """The workload's own token: its client is the subject, and no person is involved."""
     trust = trusted_issuers.require(trusted_issuers.of(token), Use.WORKLOAD)
-    workload = _verified(trust, token, request)
+    workload = verified(trust, token, request)
     resource = resources.requested(request.params.get("resource"))
     known = resources.scopes_of(resource)
     wanted = scopes.for_client(scopes.parse(request.params.get("scope")), request.client.scope, known)
@@ -43,11 +43,27 @@ def redeem(token: Unverified, request: TokenRequest) -> dict[str, Any]:
         address=request.address,
     )
     decision = decisions.require(question, request.now)
-    use = _use_of(trust, workload, request.client)
+    use = use_of(trust, workload, request.client)
     return _until_it_is_made(lambda: _issue(workload, resource, decision, request, use))
 
 
-def _verified(trust: Trust, token: Unverified, request: TokenRequest) -> Workload:
+def client_of(token: Unverified) -> str:
+    """The one client that a workload's assertion stands for. Raises `OAuthError`.
+
+    The signature comes first: what a stranger wrote is matched against no pattern (attack 43). Redeeming judges the
+    rest of the assertion, for just this client.
+    """
+    trust = trusted_issuers.require(trusted_issuers.of(token), Use.WORKLOAD)
+    claims = workloads.verified(token, trusted_issuers.keys_for(trust, token))
+    clients = workloads.clients_of(trust.workloads, claims)
+    if len(clients) != 1:
+        detail = f"{len(clients)} clients" if clients else workloads.nearest(trust.workloads, claims)
+        raise OAuthError(Reason.WORKLOAD_UNKNOWN, detail=detail)
+    return clients[0]
+
+
+def verified(trust: Trust, token: Unverified, request: TokenRequest) -> Workload:
+    """The workload of an assertion, if it may act as the request's client. Raises `OAuthError`."""
     return workloads.verify(
         token,
         trusted_issuers.keys_for(trust, token),
@@ -98,10 +114,11 @@ def _issue(
 def single_use(token: Unverified, request: TokenRequest) -> SingleUse | None:
     """What a request that waits uses up: its assertion, unless that may be used again."""
     trust = trusted_issuers.require(trusted_issuers.of(token), Use.WORKLOAD)
-    return _use_of(trust, _verified(trust, token, request), request.client)
+    return use_of(trust, verified(trust, token, request), request.client)
 
 
-def _use_of(trust: Trust, workload: Workload, client: Client) -> SingleUse | None:
+def use_of(trust: Trust, workload: Workload, client: Client) -> SingleUse | None:
+    """What the assertion uses up; None where it may be used again."""
     # A platform that projects one token for an hour needs its workload to be allowed to use it again.
     if trust.reuse or workload.reuse or client.reuse_assertions:
         return None

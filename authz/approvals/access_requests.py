@@ -40,7 +40,12 @@ def find(question: AccessQuestion, decision: Decision, now: datetime) -> AccessR
     """The open request for what waits in `decision`, if it has been asked for. Changes nothing."""
     client, user = asker_of(question)
     mine = queue(now).filter(
-        client=client, client_digest=client.consent_digest, user=user, resource=question.resource, needs_rule=False
+        _of_path(question),
+        client=client,
+        client_digest=client.consent_digest,
+        user=user,
+        resource=question.resource,
+        needs_rule=False,
     )
     rows = mine.filter(grant_type=question.grant_type).select_related("client", "user").order_by("-first_asked")
     # A person may have asked for a part of what waits.
@@ -101,6 +106,7 @@ def open_or_repeat(
                 "rules": [] if needs_rule else list(decision.rules),
                 "address": question.address or "",
                 "refresh": question.refresh,
+                **({"through": list(question.path())} if question.through else {}),
                 **(more or {}),
             },
             first_asked=now,
@@ -149,11 +155,20 @@ def digest_of(
 ) -> str:
     """What is asked, as one value: the same question has one open request."""
     subject = str(user.subject) if user else None
-    what = [client.client_id, client.consent_digest, subject, question.resource, question.grant_type, list(waiting)]
+    what: list[object] = [
+        client.client_id,
+        client.consent_digest,
+        subject,
+        question.resource,
+        question.grant_type,
+        list(waiting),
+    ]
     if needs_rule:
         what.append("needs a rule")
     if question.tool is not None:
         what.append(question.tool.digest)
+    if question.through:
+        what.append({"through": question.path()})
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
@@ -231,6 +246,7 @@ def given_for(question: AccessQuestion, now: float) -> list[Mapping[str, Any]]:
 def _answers(question: AccessQuestion, now: float) -> QuerySet[AccessRequest]:
     moment = datetime.fromtimestamp(now, UTC)
     rows = AccessRequest.objects.filter(
+        _of_path(question),
         client__client_id=question.client_id,
         client_digest=F("client__consent_digest"),
         status__in=(Status.APPROVED, Status.DENIED),
@@ -244,6 +260,11 @@ def _answers(question: AccessQuestion, now: float) -> QuerySet[AccessRequest]:
     return rows.filter(user=None) if question.subject is None else rows.filter(user__username=question.subject)
 
 
+def _of_path(question: AccessQuestion) -> Q:
+    """The requests that came the same way. An approver was shown that way, and answered for no other (attack 53)."""
+    return Q(context__through=list(question.path())) if question.through else ~Q(context__has_key="through")
+
+
 def as_approval(row: AccessRequest, question: AccessQuestion) -> Approval:
     """An answered request as the policy engine reads it, for a question of its client and person."""
     return Approval(
@@ -255,6 +276,7 @@ def as_approval(row: AccessRequest, question: AccessQuestion) -> Approval:
         declined=tuple(name for name in row.scopes if name not in row.approved_scopes),
         grant_types=(row.grant_type,),
         rules=tuple(row.context.get("rules", ())),
+        through=tuple(row.context.get("through", ())),
         call=row.call_digest,
         not_before=row.not_before.timestamp() if row.not_before else 0,
         expires=row.expires.timestamp() if row.expires else 0,

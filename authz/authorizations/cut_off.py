@@ -20,6 +20,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils.module_loading import import_string
 
 from authz import audit, authorizations, registry
+from authz.authorizations import chains
 from authz.database.transactions import long_statements, unit_of_work
 from authz.models import Authorization, AuthorizationCode, BrowserSession, Consent, CutOff, CutOffMark
 from authz.protocol.display_names import visible_lines
@@ -126,7 +127,8 @@ def preview(found: Target, now: datetime) -> Reckoning:
 
 
 def _reckoned(found: Target, now: datetime) -> Reckoning:
-    live = found.authorizations.filter(revoked=None).filter(Q(expires=None) | Q(expires__gt=now))
+    everything = Q(pk__in=found.authorizations.order_by().values("pk")) | Q(pk__in=chains.under(found.authorizations))
+    live = Authorization.objects.filter(everything, revoked=None).filter(Q(expires=None) | Q(expires__gt=now))
     counts = {
         "authorizations": live.count(),
         "agents": live.order_by().values("client").distinct().count(),

@@ -86,6 +86,7 @@ def _values(row: Row) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
     """
     values = dict(zip(_FIELDS, row, strict=False))
     values["id"] = _uuid(values["id"])
+    values["parent_id"] = None if values["parent_id"] is None else _uuid(values["parent_id"])
     for name in ("scopes", "identity_scopes", "amr", "lineage"):
         values[name] = _read_json(values[name])
     for name in ("created", "expires", "rotated", "revoked"):

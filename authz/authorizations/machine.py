@@ -32,7 +32,12 @@ class MachineGrant:
 
     def live(self) -> QuerySet[Authorization]:
         return Authorization.objects.filter(
-            client=self.client, resource=self.resource, grant_type=self.grant_type, user=None, revoked=None
+            client=self.client,
+            resource=self.resource,
+            grant_type=self.grant_type,
+            user=None,
+            parent=None,
+            revoked=None,
         )
 
     def is_of_this_client(self, row: Authorization) -> bool:

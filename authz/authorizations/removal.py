@@ -125,6 +125,8 @@ def _end(row: Row, now: datetime) -> None:
             row.introspection_clients.clear()
             row.decision_clients.clear()
             row.claims_clients.clear()
+            row.exchange_clients.clear()
+            row.may_act, row.scope_mappings = "", []
             row.owners.clear()
             row.ended, row.is_active, row.is_default, row.owner = now, False, False, None
             row.save()
@@ -134,6 +136,7 @@ def _end_client(row: Client, now: datetime) -> None:
     row.introspects.clear()
     row.decides_at.clear()
     row.claims_at.clear()
+    row.exchanges_at.clear()
     row.ended, row.status, row.owner, row.successor = now, Client.Status.RETIRED, None, None
     row.lost_owner, row.owner_left = "", None
     row.secret_digest, row.client_jwks, row.client_jwks_uri = "", None, ""

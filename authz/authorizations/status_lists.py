@@ -22,6 +22,7 @@ from typing import Any
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from authz import keys, registry
+from authz.authorizations import chains
 from authz.conf import conf
 from authz.database.transactions import in_unit_of_work
 from authz.models import Authorization, Client, EndedEntry, ProtectedResource, StatusList
@@ -199,11 +200,15 @@ def published(number: int, now: float) -> Published | None:
 
 
 def ended(number: int, now: float) -> list[int]:
-    """The indices of a list's authorizations that are not live any more, or whose entries have ended before them."""
+    """The indices of a list's authorizations that are not live any more, or rest on one that is not, or whose entries
+    have ended before them."""
     here = Authorization.objects.filter(status_list=number, status_index__isnull=False)
-    rows = here.filter(not_live(now)).values_list("status_index", flat=True)
+    dead = not_live(now)
+    rows = here.filter(dead).values_list("status_index", flat=True)
+    hops = dict(here.filter(parent__isnull=False).values_list("pk", "status_index"))
+    resting = [hops[pk] for pk in chains.resting_on(dead, list(hops))]
     over = EndedEntry.objects.filter(status_list=number).values_list("index", flat=True)
-    return [*(index for index in rows if index is not None), *over]
+    return [index for index in (*rows, *resting, *over) if index is not None]
 
 
 def not_live(now: float) -> Q:

@@ -44,6 +44,14 @@ def _find(client_id: str) -> Client:
     return Client.objects.select_related("owner").get(client_id=client_id)
 
 
+def by_pk(pk: int) -> Client | None:
+    """The client of a stored grant, or None where it has gone."""
+    try:
+        return registered(configuration_cache.cached(("client_id", pk), lambda: Client.objects.get(pk=pk).client_id))
+    except Client.DoesNotExist:
+        return None
+
+
 def require_approved(client: Client, now: float) -> None:
     """Raises `OAuthError` for a client that is not approved: it gets nothing, at any endpoint that issues."""
     if not client.is_approved(now):

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from authz.authorizations import removal
-from authz.configuration import resource_identifiers
+from authz.configuration import resource_identifiers, scope_mappings
 from authz.configuration.rules import nested
 from authz.configuration.shaped import APPROVERS, LABELS, shaped
 from authz.configuration.shown_text import ShownField
@@ -49,6 +49,23 @@ class ToolSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError(error.problem) from None
 
 
+class ScopeMappingSerializer(serializers.Serializer[Any]):
+    """What the scopes of this MCP server are good for at another one."""
+
+    to = serializers.CharField(max_length=1024)
+    scopes = serializers.DictField(child=serializers.ListField(child=serializers.CharField(max_length=255)))
+
+    def validate_to(self, value: str) -> str:
+        if problem := scope_mappings.target_problem(value):
+            raise serializers.ValidationError(problem)
+        return value
+
+    def validate_scopes(self, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        if problem := scope_mappings.scopes_problem(value):
+            raise serializers.ValidationError(problem)
+        return value
+
+
 class ScopeSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=255)
     description = ShownField(max_length=255, default="", allow_blank=True)
@@ -81,6 +98,9 @@ class ResourceSerializer(serializers.Serializer[Any]):
     introspection_clients = serializers.ListField(child=serializers.CharField(), default=list)
     decision_clients = serializers.ListField(child=serializers.CharField(), default=list)
     claims_clients = serializers.ListField(child=serializers.CharField(), default=list)
+    exchange_clients = serializers.ListField(child=serializers.CharField(), default=list)
+    may_act = serializers.CharField(max_length=2048, default="", allow_blank=True)
+    scope_mappings = ScopeMappingSerializer(many=True, default=list)
     recorded_calls = serializers.IntegerField(default=1, min_value=1, max_value=10_000)
     usual_calls = serializers.IntegerField(default=200, min_value=1, max_value=1_000_000)
     usual_times = serializers.IntegerField(default=3, min_value=1, max_value=1000)
@@ -114,7 +134,15 @@ class ResourceSerializer(serializers.Serializer[Any]):
         if alone := set(attrs["claims_clients"]) - set(attrs["decision_clients"]):
             problem = f"names {min(alone)}, which decision_clients does not name"
             raise serializers.ValidationError({"claims_clients": problem})
+        if problem := scope_mappings.problem_with(attrs["may_act"], attrs["exchange_clients"]):
+            raise serializers.ValidationError({"may_act": problem})
         return attrs
+
+    def validate_scope_mappings(self, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        targets = [mapping["to"] for mapping in value]
+        if len(targets) != len(set(targets)):
+            raise serializers.ValidationError("names one resource twice")
+        return value
 
 
 SERIALIZER = ResourceSerializer
@@ -126,7 +154,7 @@ def natural_key(item: Mapping[str, Any]) -> str:
 
 def rows() -> QuerySet[ProtectedResource]:
     found = ProtectedResource.objects.select_related("owner").prefetch_related(
-        "scopes", "introspection_clients", "decision_clients", "claims_clients", "owners"
+        "scopes", "introspection_clients", "decision_clients", "claims_clients", "exchange_clients", "owners"
     )
     return found.order_by("identifier")
 
@@ -148,6 +176,9 @@ def as_item(row: ProtectedResource) -> dict[str, Any]:
         "introspection_clients": sorted(client.client_id for client in row.introspection_clients.all()),
         "decision_clients": sorted(client.client_id for client in row.decision_clients.all()),
         "claims_clients": sorted(client.client_id for client in row.claims_clients.all()),
+        "exchange_clients": sorted(client.client_id for client in row.exchange_clients.all()),
+        "may_act": row.may_act,
+        "scope_mappings": row.scope_mappings,
         "recorded_calls": row.recorded_calls,
         "usual_calls": row.usual_calls,
         "usual_times": row.usual_times,
@@ -186,6 +217,10 @@ def write(item: Mapping[str, Any]) -> None:
             "status_list": item["status_list"],
             "dpop_bound_access_tokens_required": item["dpop_bound_access_tokens_required"],
             "pending_answer": item["pending_answer"],
+            "may_act": item["may_act"],
+            "scope_mappings": [
+                {"to": mapping["to"], "scopes": dict(mapping["scopes"])} for mapping in item["scope_mappings"]
+            ],
             "recorded_calls": item["recorded_calls"],
             "usual_calls": item["usual_calls"],
             "usual_times": item["usual_times"],
@@ -197,6 +232,7 @@ def write(item: Mapping[str, Any]) -> None:
     row.owners.set([_person("owners", username) for username in item["owners"]])
     for member in ("introspection_clients", "decision_clients", "claims_clients"):
         getattr(row, member).set([_client(member, client_id) for client_id in item[member]])
+    row.exchange_clients.set([_any_client("exchange_clients", client_id) for client_id in item["exchange_clients"]])
     _write_scopes(row, item["scopes"])
 
 
@@ -234,13 +270,19 @@ def _person(member: str, username: str) -> User:
 
 
 def _client(member: str, client_id: str) -> Client:
+    client = _any_client(member, client_id)
+    # Public clients prove nothing, so they may learn nothing (RFC 7662 §2.1).
+    if not client.is_confidential:
+        raise serializers.ValidationError({member: f"{client_id} does not authenticate"})
+    return client
+
+
+def _any_client(member: str, client_id: str) -> Client:
+    """Of those that exchange tokens, one without a secret proves itself by its workload's assertion."""
     client = Client.objects.filter(client_id=client_id).first()
     if client is None:
         names = Client.objects.values_list("client_id", flat=True)[:MAX_NAMES]
         raise serializers.ValidationError({member: no_such("agent", client_id, names)})
-    # Public clients prove nothing, so they may learn nothing (RFC 7662 §2.1).
-    if not client.is_confidential:
-        raise serializers.ValidationError({member: f"{client_id} does not authenticate"})
     return client
 
 

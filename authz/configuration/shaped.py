@@ -94,6 +94,11 @@ CLAIM: Mapping[str, Any] = {
 # The members of a rule besides its name and effect (authz/policy).
 RULE: Mapping[str, Mapping[str, Any]] = {
     "clients": {**TEXTS, "description": "Client ids, or patterns such as host:*.example.com; * for all."},
+    "through": {
+        **TEXTS,
+        "description": "Only what was passed on by these clients (token exchange); * for any. Left out: an allow is for"
+        " what no client passed on.",
+    },
     "users": {**TEXTS, "description": "User names. Neither users nor groups: agents that ask for themselves."},
     "groups": {**TEXTS, "description": "Groups; * for everyone who is signed in."},
     "grant_types": TEXTS,

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from authz import keys
 from authz.conf import as_called, conf
-from authz.configuration import resource_identifiers
+from authz.configuration import resource_identifiers, scope_mappings
 from authz.configuration.resources import MAX_SHOWN_ARGUMENTS
 from authz.console import protection
 from authz.console.model_admin import Form, person
@@ -28,6 +28,7 @@ from authz.console.site import console
 from authz.console.widgets import calls, decision_snippets, resource_check, snippets
 from authz.console.widgets.display import chip, count, foreign
 from authz.console.widgets.fields import AgentsField, ApproversField, PeopleField, PersonField, ShownField, with_count
+from authz.console.widgets.scope_mappings import ScopeMappingsField
 from authz.console.widgets.tool_fields import LabelsField, ToolsField
 from authz.console.widgets.toolbar import Tool
 from authz.models import ProtectedResource, Scope
@@ -44,7 +45,7 @@ else:
     BaseFormSet = forms.BaseInlineFormSet
 
 
-ASKING, CALLS = "Approvals", "Calls of tools"
+ASKING, CALLS, PASSING_ON = "Approvals", "Calls of tools", "Calls that it passes on"
 # What holds where a line of the form is left empty.
 DEFAULTS = {"recorded_calls": 1, "usual_calls": 200, "usual_times": 3}
 
@@ -86,6 +87,25 @@ class ResourceForm(Form):
         widget=forms.Textarea(attrs={"class": "code", "rows": 1}),
         help_text="Of those, the gateways that name a person and an agent without passing the token on.",
     )
+    exchange_clients = AgentsField(
+        required=False,
+        label="Who this server is when it calls others",
+        widget=forms.Textarea(attrs={"class": "code", "rows": 1}),
+        help_text="One client_id a line. They may exchange its tokens for tokens of other servers, where a rule says so"
+        " and names what it is passed on through.",
+    )
+    may_act = forms.CharField(
+        required=False,
+        label="Named in its tokens (may_act)",
+        widget=forms.TextInput(attrs={"class": "mono"}),
+        help_text="One of these, so that no other may exchange them. If empty, its tokens name none.",
+    )
+    scope_mappings = ScopeMappingsField(
+        required=False,
+        label="What its scopes are good for elsewhere",
+        help_text="One scope a line: https://search.example.com/mcp mcp:read = search:read. What no line names is not"
+        " passed on.",
+    )
     shown_arguments = forms.CharField(
         required=False,
         label="Arguments that are shown",
@@ -111,7 +131,8 @@ class ResourceForm(Form):
             "name", "identifier", "owner", "owners", "is_active", "is_default", "labels", "tools",
             "access_token_lifetime",
             "access_token_signing_alg", "status_list", "pending_answer", "introspection_clients", "decision_clients",
-            "claims_clients", "recorded_calls", "shown_arguments", "usual_calls", "usual_times",
+            "claims_clients", "exchange_clients", "may_act", "scope_mappings", "recorded_calls", "shown_arguments",
+            "usual_calls", "usual_times",
         )  # fmt: skip
         labels: ClassVar = {
             "is_active": "Active",
@@ -169,6 +190,13 @@ class ResourceForm(Form):
         given = self.cleaned_data["claims_clients"]
         if set(given or ()) - set(self.cleaned_data.get("decision_clients") or ()):
             raise forms.ValidationError("Name only agents that may ask for decisions.")
+        return given
+
+    def clean_may_act(self) -> str:
+        given = str(self.cleaned_data["may_act"])
+        named = [client.client_id for client in self.cleaned_data.get("exchange_clients") or ()]
+        if problem := scope_mappings.problem_with(given, named):
+            raise forms.ValidationError(f"It {problem}.")
         return given
 
     def clean_identifier(self) -> str:
@@ -261,12 +289,14 @@ class ResourceAdmin(AsksAboutRules):
                 )
             },
         ),
+        (PASSING_ON, {"fields": ("exchange_clients", "may_act", "scope_mappings")}),
         (ASKING, {"fields": ("approvers", "approvals", "pending_answer")}),
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: ProtectedResource | None = None) -> Any:
         # What most servers leave as it is is folded away until it says something; a new one begins with its scopes.
         folded = {ASKING: not (obj and obj.approvers), "Tokens": obj is None}
+        folded[PASSING_ON] = not (obj and (obj.scope_mappings or obj.exchange_clients.exists()))
         folded[CALLS] = not (obj and (obj.tools or obj.decision_clients.exists()))
         return [
             (title, {**options, "classes": ("collapse",)} if folded.get(str(title)) else options)

@@ -9,13 +9,14 @@ from authz.decisions.evaluation import (
     still_allowed,
 )
 from authz.decisions.extension_answers import answered
-from authz.decisions.question import access_question, as_old_as
+from authz.decisions.question import access_question, actor, as_old_as
 from authz.decisions.refusal import open_request, open_rule_request, refusal, require
 from authz.decisions.rules import cached_rules
 from authz.decisions.trace import facts_of_refusal, traced
 
 __all__ = [
     "access_question",
+    "actor",
     "allowed_scopes",
     "answered",
     "approvals_for",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from authz.models import Client, ProtectedResource
-from authz.policy import AccessQuestion, ClientKind, ClientStatus, ToolCall
+from authz.policy import AccessQuestion, Actor, ClientKind, ClientStatus, ToolCall
 from authz.resources import cached_facts_of, scopes_of
 from authz.sign_in.sign_in import SignIn
 
@@ -21,11 +21,13 @@ def access_question(
     refresh: bool = False,
     address: str = "",
     tool: ToolCall | None = None,
+    through: tuple[Actor, ...] = (),
 ) -> AccessQuestion:
     """The question: may this client reach this resource with these scopes?
 
     sign_in  that of the person that the client acts for; None where it acts for itself.
     address  the IP address that the request came from; "" where it doesn't matter.
+    through  the clients that it came through, the first one first.
     tool     the call that is decided, with the scopes of the token; None for a token.
     """
     known = scopes_of(resource) if resource else {}
@@ -38,6 +40,7 @@ def access_question(
         client_owner=client.owner.username if client.owner else "",
         client_environment=client.environment,
         client_until=client.approved_until.timestamp() if client.approved_until else None,
+        through=through,
         subject=sign_in.user.username if sign_in else None,
         groups=sign_in.groups if sign_in else (),
         grant_type=grant_type,
@@ -50,6 +53,18 @@ def access_question(
         address=address or None,
         tool=tool,
         **(cached_facts_of(resource) if resource else {}),
+    )
+
+
+def actor(client: Client) -> Actor:
+    """A client as one that acted before."""
+    return Actor(
+        client_id=client.client_id,
+        kind=ClientKind(client.kind),
+        host=client.host,
+        tags=tuple(client.tags),
+        owner=client.owner.username if client.owner else "",
+        environment=client.environment,
     )
 
 

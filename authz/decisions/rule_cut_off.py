@@ -19,7 +19,7 @@ from django.db.models.expressions import RawSQL
 
 from authz.authorizations.cut_off import NothingToCut, State, Target
 from authz.authorizations.live import groups_of
-from authz.decisions import rule_history
+from authz.decisions import chain, rule_history
 from authz.decisions.question import access_question
 from authz.decisions.status_review import judged_at
 from authz.models import AccessRequest, Authorization, Rule, RuleChange
@@ -120,6 +120,7 @@ def _asked(row: Authorization) -> AccessQuestion:
         grant_type=row.grant_type,
         resource=row.resource,
         scopes=row.scopes if row.resource else row.identity_scopes,
+        through=chain.path_to(row),
     )
     # What the agent may now is another question.
     return replace(question, client_status=ClientStatus.APPROVED, client_until=None)

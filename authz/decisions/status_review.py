@@ -17,9 +17,10 @@ from django.db.models import Q, QuerySet
 
 from authz import audit, keys
 from authz.audit import Described
-from authz.authorizations import status_lists
+from authz.authorizations import chains, status_lists
 from authz.database import configuration_cache
 from authz.database.transactions import unit_of_work
+from authz.decisions import chain
 from authz.decisions.evaluation import allowed_scopes
 from authz.decisions.question import ARRIVED, access_question
 from authz.models import Authorization, EndedEntry, Generation, User
@@ -75,6 +76,8 @@ def _with_entries(now: datetime) -> QuerySet[Authorization]:
     """Those whose tokens may be alive, and which no row ends: what comes back with its row keeps its entry."""
     lately = now - keys.LONGEST_TOKEN
     alive = Q(user=None) | Q(created__gt=lately) | Q(rotated__gt=lately)
+    # A hop serves exchanges for a time, and the last token then lives its own.
+    alive |= Q(parent__isnull=False, created__gt=lately - chains.SERVES)
     rows = Authorization.objects.filter(alive, status_list__isnull=False)
     rows = rows.exclude(status_lists.not_live(now.timestamp()))
     return rows.select_related("client__owner", "user", "resource")
@@ -116,16 +119,23 @@ def _told(row: Authorization, left: frozenset[str]) -> Described:
 
 
 def _allowed(row: Authorization, groups: Mapping[int, tuple[str, ...]], now: float) -> frozenset[str]:
+    sign_in = sign_in_of(row.user, row, groups.get(row.user.pk, ())) if row.user else None
+    rests_on = chain.above(row, sign_in, judged_at=judged_at(row), now=now)
+    if rests_on is None:
+        return frozenset()
     question = access_question(
         client=row.client,
-        sign_in=sign_in_of(row.user, row, groups.get(row.user.pk, ())) if row.user else None,
+        sign_in=sign_in,
         grant_type=row.grant_type,
         resource=row.resource,
         scopes=row.scopes,
+        through=chain.path(rests_on),
     )
-    # Which of a machine's tokens are bound to a key isn't stored: they live for minutes.
-    is_bound = row.user is None or bool(row.dpop_jkt)
+    # Which of a machine's and of a hop's tokens are bound to a key isn't stored: they live for minutes.
+    is_bound = row.user is None or row.parent_id is not None or bool(row.dpop_jkt)
     found = allowed_scopes(question, issued_at=judged_at(row), now=now, is_bound=is_bound)
+    if rests_on and row.resource:
+        found &= chain.passed_on(rests_on, row.resource)
     return found & frozenset(row.scopes)
 
 

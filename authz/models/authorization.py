@@ -39,6 +39,9 @@ class Authorization(models.Model):
     redirect_uri = models.TextField(blank=True, default="")
     client_digest = models.CharField(max_length=64, blank=True, default="")
     lineage = models.JSONField(default=dict)
+    # Whose token was exchanged for its own (RFC 8693). Without a constraint: the row above is removed first, and what
+    # misses it is not live.
+    parent = models.ForeignKey("self", null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
     # Its place in a status list, for good (authz/authorizations/status_lists.py); none while its resource wants no
     # status.
     status_list = models.BigIntegerField(null=True)
@@ -55,7 +58,7 @@ class Authorization(models.Model):
             # One live authorization of a client at a resource without a person (authz/authorizations/__init__.py).
             models.UniqueConstraint(
                 fields=["client", "resource", "grant_type"],
-                condition=models.Q(user=None, revoked=None),
+                condition=models.Q(user=None, revoked=None, parent=None),
                 name="authz_one_live_machine_authorization",
             ),
         ]

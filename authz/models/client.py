@@ -192,6 +192,7 @@ class Client(AbstractApplication):
 
 _KINDS = {"cimd": "cimd", "dcr": "dynamic"}
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105  an identifier, not a secret
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 not a secret
 
 
@@ -205,11 +206,15 @@ def state_of(status: str, approved_until: datetime | None, now: float) -> Client
     return Client.Status(status)
 
 
+# Of a client without a secret: it lives by what its platform signs for it.
+WORKLOAD_GRANTS = ([JWT_BEARER], [JWT_BEARER, TOKEN_EXCHANGE], [TOKEN_EXCHANGE, JWT_BEARER], [TOKEN_EXCHANGE])
+
+
 def kind_of(registration_source: str, token_endpoint_auth_method: str, grant_types: Sequence[str]) -> str:
     """See `Client.kind`."""
     # A public document whose only grant is jwt-bearer speaks for people (ID-JAG), and is no workload.
     is_document = registration_source == Client.RegistrationSource.CIMD
-    if not is_document and token_endpoint_auth_method == "none" and [*grant_types] == [JWT_BEARER]:  # noqa: S105 not a secret
+    if not is_document and token_endpoint_auth_method == "none" and [*grant_types] in WORKLOAD_GRANTS:  # noqa: S105 not a secret
         return "workload"
     return _KINDS.get(registration_source, "registered")
 
@@ -222,7 +227,10 @@ KINDS = ("registered", "dynamic", "cimd", "workload")
 def is_of_kind(kind: str) -> models.Q:
     """The condition that `Client.kind` is this one of `KINDS` or `FORMER_KINDS`."""
     name = FORMER_KINDS.get(kind, kind)
-    is_workload = models.Q(token_endpoint_auth_method="none", grant_types=[JWT_BEARER])  # noqa: S106 not a secret
+    grants = models.Q(pk__in=())
+    for names in WORKLOAD_GRANTS:
+        grants |= models.Q(grant_types=names)
+    is_workload = models.Q(token_endpoint_auth_method="none") & grants  # noqa: S106 not a secret
     is_workload &= ~models.Q(registration_source=Client.RegistrationSource.CIMD)
     if name == "workload":
         return is_workload

@@ -34,8 +34,10 @@ def _is_over(vendor: str) -> str:
     return (
         f"(OLD.revoked IS NOT NULL AND OLD.revoked < {ago})"
         f" OR (OLD.revoked IS NULL AND OLD.expires IS NOT NULL AND OLD.expires < {ago})"
-        # Without refresh tokens a person's is over with its one token; a machine's ends by being revoked alone.
-        f" OR (OLD.revoked IS NULL AND OLD.expires IS NULL AND OLD.user_id IS NOT NULL AND OLD.created < {ago})"
+        # Without refresh tokens a person's is over with its one token, and so is one that another token was exchanged
+        # for; a machine's own ends by being revoked alone.
+        " OR (OLD.revoked IS NULL AND OLD.expires IS NULL AND (OLD.user_id IS NOT NULL OR OLD.parent_id IS NOT NULL)"
+        f" AND OLD.created < {ago})"
     )
 
 

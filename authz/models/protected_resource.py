@@ -74,6 +74,25 @@ class ProtectedResource(models.Model):
         related_name="claims_at",
         help_text="Of those, the ones whose word about a token's claims is taken, without the token.",
     )
+    exchange_clients = models.ManyToManyField(
+        "authz.Client",
+        blank=True,
+        related_name="exchanges_at",
+        help_text="The clients that this server is: they may exchange its tokens for tokens of other servers.",
+    )
+    may_act = models.CharField(
+        max_length=2048,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The one of them that its tokens name as their may_act.",
+    )
+    scope_mappings = models.JSONField(
+        default=list,
+        db_default=NONE,
+        blank=True,
+        help_text="[{to, scopes: {scope here: [scopes there]}}]: what its tokens may be exchanged for.",
+    )
     recorded_calls = models.PositiveIntegerField(
         default=1,
         db_default=1,

@@ -129,11 +129,11 @@ def _generation_of_machine_grants(connection: BaseDatabaseWrapper, table: str) -
     return [
         f"DROP TRIGGER IF EXISTS {table}_machine_ended{of_table}",
         f"CREATE TRIGGER {table}_machine_ended AFTER UPDATE OF revoked ON {table}"
-        f" FOR EACH ROW WHEN (NEW.user_id IS NULL) {moved}",
+        f" FOR EACH ROW WHEN (NEW.user_id IS NULL AND NEW.parent_id IS NULL) {moved}",
         f"DROP TRIGGER IF EXISTS {table}_machine_removed{of_table}",
         f"CREATE TRIGGER {table}_machine_removed AFTER DELETE ON {table}"
         # An ended one changed the generation when it ended; removing it years later does not matter.
-        f" FOR EACH ROW WHEN (OLD.user_id IS NULL AND OLD.revoked IS NULL) {moved}",
+        f" FOR EACH ROW WHEN (OLD.user_id IS NULL AND OLD.parent_id IS NULL AND OLD.revoked IS NULL) {moved}",
     ]
 
 

@@ -98,11 +98,11 @@ def over(now: datetime) -> Mapping[str, QuerySet[Any]]:
 
 def _authorizations(before: datetime) -> QuerySet[Any]:
     """Authorizations that ended before a time: revoked, expired, or of the kind without a refresh token. A machine's
-    authorization ends only by being revoked.
+    own authorization ends only by being revoked.
     """
     revoked = Q(revoked__lt=before)
     ran_out = Q(revoked=None, expires__lt=before)
-    one_token = Q(revoked=None, expires=None, user__isnull=False)
+    one_token = Q(revoked=None, expires=None) & (Q(user__isnull=False) | Q(parent__isnull=False))
     # The index on `created` keeps this from being a walk through all of them.
     return Authorization.objects.filter(revoked | ran_out | one_token, created__lt=before)
 

@@ -18,7 +18,7 @@ from authz.policy.facts import facts_of, question_from
 from authz.policy.hours import Hours
 from authz.policy.parsing import RuleError
 from authz.policy.past_calls import without_networks
-from authz.policy.question import AccessQuestion, ClientKind, ClientStatus
+from authz.policy.question import AccessQuestion, Actor, ClientKind, ClientStatus
 from authz.policy.reach import Agent, Person, Reach, Server, reach
 from authz.policy.rules import Effect, Rule
 from authz.policy.scope_trace import ScopeTrace, scope_sentence
@@ -28,6 +28,7 @@ from authz.policy.unusual import Unusual
 
 __all__ = [
     "AccessQuestion",
+    "Actor",
     "Agent",
     "Approval",
     "Approvers",

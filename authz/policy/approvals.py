@@ -22,6 +22,7 @@ class Approval:
                   denied as a whole is an approval of nothing that declines everything.
     grant_types   exact names, or "*" for any.
     rules         names of the rules that asked for it: one that came later asks for itself. None: it answers any.
+    through       ids of the clients that the question came through: it is for this path and no other.
     call          the `digest` of the one tool call that it is for; "" for what a token may do.
     not_before, expires   seconds since the epoch: from, and up to but without.
     """
@@ -34,6 +35,7 @@ class Approval:
     declined: tuple[str, ...] = ()
     grant_types: tuple[str, ...]
     rules: tuple[str, ...] | None = None
+    through: tuple[str, ...] = ()
     call: str = ""
     not_before: float
     expires: float
@@ -43,13 +45,15 @@ class Approval:
         return self.not_before <= now < self.expires < math.inf
 
     def is_for(self, question: AccessQuestion) -> bool:
-        """Whether it is for the question's client, subject, grant and call. Resource and scopes are compared elsewhere.
+        """Whether it is for the question's client, subject, path, grant and call; resource and scopes are compared
+        elsewhere.
 
         One that is for no call is for each call of a token, but answers no rule that speaks of calls (decide.py).
         """
         return (
             self.client_id == question.client_id
             and self.subject == question.subject
+            and self.through == question.path()
             and ("*" in self.grant_types or question.grant_type in self.grant_types)
             and (not self.call or (question.tool is not None and self.call == question.tool.digest))
         )

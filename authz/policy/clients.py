@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable
 
 from authz.policy.parsing import RuleError
-from authz.policy.question import AccessQuestion, ClientKind
+from authz.policy.question import AccessQuestion, Actor, ClientKind
 
 _SELECTORS = ("host", "tag", "owner", "environment", "kind")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -60,6 +60,18 @@ def client_keys(question: AccessQuestion) -> list[str]:
         tags=question.client_tags,
         owner=question.client_owner,
         environment=question.client_environment,
+    )
+
+
+def actor_keys(actor: Actor) -> list[str]:
+    """The same of a client that acted before."""
+    return keys_of(
+        client_id=actor.client_id,
+        kind=actor.kind,
+        host=actor.host,
+        tags=actor.tags,
+        owner=actor.owner,
+        environment=actor.environment,
     )
 
 

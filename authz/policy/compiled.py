@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from authz.policy.arguments import members
-from authz.policy.clients import client_keys, pattern_key
+from authz.policy.clients import actor_keys, client_keys, pattern_key
 from authz.policy.conditions import UNCONDITIONAL
 from authz.policy.extension_conditions import ExtensionCondition
 from authz.policy.question import AccessQuestion
@@ -36,6 +36,8 @@ class RuleSet:
     rules: tuple[Rule, ...]
     version: str
     clients: Index
+    through: Index
+    direct: int
     machines: int
     users: Index
     groups: Index
@@ -71,6 +73,18 @@ class RuleSet:
 
     def rules_for_client(self, question: AccessQuestion) -> int:
         return union(self.clients, client_keys(question))
+
+    def rules_for_path(self, question: AccessQuestion) -> tuple[int, int]:
+        """(may permit, may restrict), by the clients that rules name in `through`."""
+        if not question.through:
+            return self.direct, self.direct
+        # Attack: one client of a path that an allow names must not carry another one in that it does not name.
+        permitting, restricting = self.every, self.direct
+        for actor in question.through:
+            naming = union(self.through, actor_keys(actor))
+            permitting &= naming
+            restricting |= naming
+        return permitting, restricting
 
     def rules_for_subject(self, question: AccessQuestion) -> int:
         return self.machines if question.subject is None else self.rules_for_person(question.subject, question.groups)
@@ -158,18 +172,20 @@ def compile(rules: Iterable[Rule], version: str = "", *, number: int = 0) -> Rul
     )
     ordered = tuple(rule for *_, rule in digested)
     clients, users, groups = defaultdict[str, int](int), defaultdict[str, int](int), defaultdict[str, int](int)
+    through, direct = defaultdict[str, int](int), 0
     grant_types, resources = defaultdict[str, int](int), defaultdict[str, int](int)
     scopes, sensitivities, effects = defaultdict[str, int](int), defaultdict[str, int](int), defaultdict[str, int](int)
     tools, prefixes, labels = defaultdict[str, int](int), defaultdict[str, int](int), defaultdict[str, int](int)
     machines = any_sensitivity = any_tool = any_label = of_calls = conditional = nonempty = 0
     for position, rule in enumerate(ordered):
-        # A rule that is disabled, or names no tool or label, keeps its place, for `explain`, and is in no index.
-        if not rule.enabled or rule.tools == () or rule.labels == ():
+        # One that is disabled, or names no tool, label or path, keeps its place, for `explain`, and is in no index.
+        if not rule.enabled or () in (rule.tools, rule.labels, rule.through):
             continue
         bit = 1 << position
         effects[rule.effect] |= bit
         for index, values in (
             (clients, map(pattern_key, rule.clients)),
+            (through, map(pattern_key, rule.through or ())),
             (users, rule.users or ()),
             (groups, rule.groups or ()),
             (grant_types, rule.grant_types),
@@ -182,6 +198,8 @@ def compile(rules: Iterable[Rule], version: str = "", *, number: int = 0) -> Rul
         ):
             for value in values:
                 index[value] |= bit
+        if rule.through is None:
+            direct |= bit
         if rule.for_machines:
             machines |= bit
         if rule.sensitivities is None:
@@ -200,6 +218,8 @@ def compile(rules: Iterable[Rule], version: str = "", *, number: int = 0) -> Rul
         rules=ordered,
         version=version or (f"{number}-{_digest(digested)[:16]}" if number else _digest(digested)),
         clients=dict(clients),
+        through=dict(through),
+        direct=direct,
         machines=machines,
         users=dict(users),
         groups=dict(groups),

@@ -18,6 +18,9 @@ uses isn't known: one scope that a deny names refuses it as a whole. A scope tha
 The approval that lets a call pass where a rule speaks of calls is one of this very call (`Approval.call`). What such
 rules mean for a token stands in `compiled.py`.
 
+What came through other clients (`AccessQuestion.through`) is permitted only by rules that name all of them, and is
+restricted by those that name any, or none (docs/decisions/0110-delegation-needs-a-rule-of-its-own.md).
+
 A require_approval whose conditions aren't established makes a question wait, but doesn't permit it
 (authz/policy/applicable.py).
 """
@@ -63,6 +66,8 @@ def evaluate(
     named = _scopes(question, rules, best_case=best_case)
     found = rules.rules_for_client(question) & rules.rules_for_grant(question)
     found &= rules.rules_for_resource(question.resource) & rules.rules_for_subject(question)
+    permitting_path, restricting_path = rules.rules_for_path(question)
+    found &= permitting_path | restricting_path
     found &= reduce(or_, (scope.permitting | scope.restricting for scope in named))
     applying = applicable(found, question, rules, now, in_force_at, best_case=best_case)
     denying, requiring, allows = applying.denying(rules), applying.requiring(rules), rules.effects[Effect.ALLOW]
@@ -70,8 +75,9 @@ def evaluate(
 
     tally = Tally()
     for scope in named:
-        denied, required = denying & scope.restricting, requiring & scope.restricting
-        permits = applying.permitting & scope.permitting
+        restricting, permitting = scope.restricting & restricting_path, scope.permitting & permitting_path
+        denied, required = denying & restricting, requiring & restricting
+        permits = applying.permitting & permitting
         # A scope that is permitted only under an approval waits, too, also if no condition is established. A token
         # doesn't wait for the approvals of later calls.
         if not permits & (allows if question.tool else allows | scope.by_call):
@@ -79,7 +85,7 @@ def evaluate(
         if denied:
             tally.deny(denied)
         elif not permits:
-            tally.miss(applying.after_step_up & scope.permitting)
+            tally.miss(applying.after_step_up & permitting)
         elif required:
             covering = _covering(scope.name, required, live, rules)
             if question.tool is not None and required & scope.by_call:
@@ -134,9 +140,11 @@ def decide_sign_in(
     refusal = _refusal_before_rules(question, rules, now)
     if refusal is not None:
         return refusal
-    if question.subject is None or question.grant_type != "authorization_code":
+    if question.subject is None or question.grant_type != "authorization_code" or question.through:
         return _refused(DecisionReason.NO_RULE_ALLOWS, question, rules)
     found = rules.rules_for_client(question) & rules.rules_for_grant(question) & rules.rules_for_subject(question)
+    # A person signs in to the client that asks, and to none through another one.
+    found &= rules.direct
     applying = applicable(found, question, rules, now, now)
     answered = [a for a in approvals if a.is_live(now) and a.is_for(question)]
     live = [a for a in answered if a.scopes]

@@ -17,7 +17,7 @@ from authz.policy.call_matches import (
     labels_match,
     tools_match,
 )
-from authz.policy.clients import client_keys, pattern_key
+from authz.policy.clients import actor_keys, client_keys, pattern_key
 from authz.policy.compiled import RuleSet
 from authz.policy.conditions import iso, match_authentication, match_circumstances
 from authz.policy.decide import decide
@@ -36,6 +36,7 @@ from authz.policy.sentences import (
     scopes_phrase,
     sentence,
     subjects_phrase,
+    through_phrase,
     tools_phrase,
 )
 
@@ -172,6 +173,7 @@ def _trace(rule: Rule, question: AccessQuestion, now: float) -> RuleTrace:
     found = [
         ("enabled", YES if rule.enabled else NO),
         ("clients", _yes(any(pattern_key(pattern) in client_keys(question) for pattern in rule.clients))),
+        ("through", _on_path(rule, question)),
         ("subject", _yes(_is_for_subject(rule, question))),
         (
             "grant_types",
@@ -251,6 +253,20 @@ def _is_for_subject(rule: Rule, question: AccessQuestion) -> bool:
     )
 
 
+def _on_path(rule: Rule, question: AccessQuestion) -> Match:
+    """A permission needs each client of the path named, a restriction any. What restricts only is not established: a
+    require_approval may then hold, and does not permit."""
+    if not question.through:
+        return _yes(rule.through is None)
+    patterns = {pattern_key(pattern) for pattern in rule.through or ()}
+    named = [not patterns.isdisjoint(actor_keys(actor)) for actor in question.through]
+    if rule.effect is Effect.ALLOW or all(named):
+        return _yes(all(named))
+    if rule.through is not None and not any(named):
+        return NO
+    return YES if rule.effect is Effect.DENY else NOT_ESTABLISHED
+
+
 def _on_scope(rule: Rule, name: str, sensitivity: str) -> Match:
     if "*" not in rule.scopes and name not in rule.scopes:
         return NO
@@ -264,11 +280,8 @@ def _on_scope(rule: Rule, name: str, sensitivity: str) -> Match:
 def _asked(field: str, question: AccessQuestion, now: float) -> str:
     """What the question has in a field, in words."""
     match field:
-        case "clients":
-            keys = [
-                key.removeprefix("id:") for key in client_keys(question) if key != "*" and not key.startswith("under:")
-            ]
-            return ", ".join(keys)
+        case "clients" | "through":
+            return _agents(field, question)
         case "subject":
             return _subject(question)
         case "grant_types":
@@ -293,6 +306,13 @@ def _asked(field: str, question: AccessQuestion, now: float) -> str:
             return iso(now)
 
 
+def _agents(field: str, question: AccessQuestion) -> str:
+    if field == "through":
+        return ", then ".join(question.path()) or "no other agent"
+    keys = [key for key in client_keys(question) if key != "*" and not key.startswith("under:")]
+    return ", ".join(key.removeprefix("id:") for key in keys)
+
+
 def _subject(question: AccessQuestion) -> str:
     if question.subject is None:
         return "a machine"
@@ -311,6 +331,8 @@ def _wanted(field: str, rule: Rule) -> str:
             return "the rule is switched off"
         case "clients":
             return clients_phrase(rule) if rule.clients else "no agent"
+        case "through":
+            return through_phrase(rule)
         case "subject":
             return subjects_phrase(rule)
         case "grant_types":

@@ -9,7 +9,7 @@ from typing import Any
 
 from authz.policy.arguments import Absent, at_path, is_comparable
 from authz.policy.match import Match
-from authz.policy.question import AccessQuestion, ClientKind, ClientStatus
+from authz.policy.question import AccessQuestion, Actor, ClientKind, ClientStatus
 from authz.policy.tool_calls import ToolCall
 from authz.policy.unusual import Unusual, in_order
 
@@ -30,6 +30,7 @@ def facts_of(question: AccessQuestion, groups: Container[str], members: Collecti
         "tags": list(question.client_tags),
         "owner": question.client_owner,
         "environment": question.client_environment,
+        "through": [_facts_of_actor(actor) for actor in question.through],
         "grant_type": question.grant_type,
         "refresh": question.refresh,
         "scopes": [list(scope) for scope in question.scopes],
@@ -47,6 +48,29 @@ def facts_of(question: AccessQuestion, groups: Container[str], members: Collecti
     kept = {name: value for name, value in facts.items() if value}
     # A person who isn't known is no machine.
     return {"user": "", **kept} if question.subject == "" else kept
+
+
+def _facts_of_actor(actor: Actor) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "client_id": actor.client_id,
+        "kind": "" if actor.kind == ClientKind.REGISTERED else actor.kind.value,
+        "host": actor.host,
+        "tags": list(actor.tags),
+        "owner": actor.owner,
+        "environment": actor.environment,
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _actor_from(facts: Mapping[str, Any]) -> Actor:
+    return Actor(
+        client_id=facts["client_id"],
+        kind=ClientKind(facts.get("kind", ClientKind.REGISTERED)),
+        host=facts.get("host", ""),
+        tags=tuple(facts.get("tags", ())),
+        owner=facts.get("owner", ""),
+        environment=facts.get("environment", ""),
+    )
 
 
 def _facts_of_call(tool: ToolCall | None, members: Collection[str]) -> dict[str, object]:
@@ -120,6 +144,7 @@ def question_from(facts: Mapping[str, Any], *, client_id: str, resource: str, ad
         client_tags=tuple(facts.get("tags", ())),
         client_owner=facts.get("owner", ""),
         client_environment=facts.get("environment", ""),
+        through=tuple(_actor_from(actor) for actor in facts.get("through", ())),
         subject=facts.get("user"),
         groups=tuple(facts.get("groups", ())),
         grant_type=facts["grant_type"],

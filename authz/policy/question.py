@@ -31,12 +31,26 @@ class ClientKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """A client that acted before the one that asks; the fields are those of `AccessQuestion`."""
+
+    client_id: str
+    kind: ClientKind
+    host: str = ""
+    tags: tuple[str, ...] = ()
+    owner: str = ""
+    environment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessQuestion:
     """One question. An empty string, an empty tuple or None says that the fact isn't known; it never says "any".
 
     client_host     the host of a CIMD client's URL, "" for every other client. Case, port and final dot don't matter.
     client_tags, client_owner, client_environment   what an administrator wrote on the client, never what it says.
     client_until    when the client's approval ends, in seconds since the epoch; None if it has no end.
+    through         the clients that the request came through, the first one first: each passed on what it was given,
+                    and the last one to this client. Empty where the client asks on its own account.
     subject         the person's username, as rules write it; None when the client asks for itself.
     groups          the person's groups; without a subject they count for nothing.
     grant_type      the grant that the authorization comes from. A refresh keeps it and sets `refresh`: it is then
@@ -61,6 +75,7 @@ class AccessQuestion:
     client_owner: str = ""
     client_environment: str = ""
     client_until: float | None = None
+    through: tuple[Actor, ...] = ()
     subject: str | None = None
     groups: tuple[str, ...] = ()
     grant_type: str
@@ -92,6 +107,10 @@ class AccessQuestion:
         for name, sensitivity in self.scopes:
             asked[name] = sensitivity if asked.get(name, sensitivity) == sensitivity else ""
         return asked
+
+    def path(self) -> tuple[str, ...]:
+        """The ids of the clients that it came through, the first one first."""
+        return tuple(actor.client_id for actor in self.through)
 
     def grant_names(self) -> tuple[str, ...]:
         """The grant types by which rules match this question."""

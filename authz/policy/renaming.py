@@ -124,11 +124,13 @@ def _with_scope(rule: Rule, change: NameChange, elsewhere: Elsewhere) -> Rule:
 
 def _with_agent(rule: Rule, change: NameChange) -> Rule:
     # A client_id that looks like a pattern, such as `tag:finance`, is not named by that pattern (clients.py).
-    if change.name not in rule.clients or pattern_key(change.name) != f"id:{change.name}":
+    named = (*rule.clients, *(rule.through or ()))
+    if change.name not in named or pattern_key(change.name) != f"id:{change.name}":
         return rule
     if change.to and pattern_key(change.to) != f"id:{change.to}":
         raise _NeedsPerson(f"In a rule, “{change.to}” is a pattern and not a client_id.")
-    return _with(rule, "clients", _replaced(rule.clients, change))
+    rule = _with(rule, "clients", _replaced(rule.clients, change))
+    return rule if rule.through is None else _with(rule, "through", _replaced(rule.through, change))
 
 
 def _with_group(rule: Rule, change: NameChange) -> Rule:
@@ -169,4 +171,16 @@ def asked_after(question: AccessQuestion, changes: Iterable[NameChange]) -> Acce
             case Named.AGENT if question.client_id == change.name:
                 status = question.client_status if change.to else ClientStatus.RETIRED
                 question = replace(question, client_id=change.to or question.client_id, client_status=status)
+            case Named.AGENT if change.name in question.path():
+                question = _passed_on_after(question, change)
     return question
+
+
+def _passed_on_after(question: AccessQuestion, change: NameChange) -> AccessQuestion:
+    # What came through an agent that has gone comes no more.
+    if not change.to:
+        return replace(question, client_status=ClientStatus.RETIRED)
+    renamed = (
+        replace(actor, client_id=change.to) if actor.client_id == change.name else actor for actor in question.through
+    )
+    return replace(question, through=tuple(renamed))

@@ -4,6 +4,9 @@ Its lists say which clients, people, grants, resources and scopes it applies to;
 matches all.
 
 clients        see `clients.py` for the patterns.
+through        the same patterns, for what clients passed on (docs/decisions/0110): an allow needs each client of the
+               path named, a deny or require_approval applies if any is. None: an allow is for what no client passed
+               on, and a deny or require_approval for everything.
 users, groups  persons, by name; together they are alternatives, and "*" in either is any signed-in person. A rule with
                neither is for machines: questions without a subject. No rule applies to both; that takes two.
 grant_types    see `AccessQuestion.grant_type` for refreshes.
@@ -47,6 +50,7 @@ class Rule:
     name: str
     effect: Effect
     clients: tuple[str, ...]
+    through: tuple[str, ...] | None = None
     users: tuple[str, ...] | None = None
     groups: tuple[str, ...] | None = None
     grant_types: tuple[str, ...]
@@ -85,12 +89,8 @@ class Rule:
         rule = cls(
             name=text(given["name"], "name"),
             effect=_effect(given["effect"]),
-            clients=tuple(
-                dict.fromkeys(
-                    client_pattern(pattern, f"clients[{position}]")
-                    for position, pattern in enumerate(texts(given["clients"], "clients"))
-                )
-            ),
+            clients=_clients(given["clients"], "clients"),
+            through=None if given.get("through") is None else _clients(given["through"], "through"),
             users=_persons(given, "users"),
             groups=_persons(given, "groups"),
             grant_types=_grant_types(given["grant_types"]),
@@ -119,6 +119,8 @@ class Rule:
     def to_mapping(self) -> dict[str, object]:
         """The shape that `from_mapping` reads, without `id` and `version` and without what is at its default."""
         shape: dict[str, object] = {"name": self.name, "effect": self.effect.value, "clients": list(self.clients)}
+        if self.through is not None:
+            shape["through"] = list(self.through)
         if self.users is not None:
             shape["users"] = list(self.users)
         if self.groups is not None:
@@ -149,6 +151,7 @@ _FIELDS = (
     "name",
     "effect",
     "clients",
+    "through",
     "users",
     "groups",
     "grant_types",
@@ -174,6 +177,11 @@ def _effect(value: object) -> Effect:
     if written not in list(Effect):
         raise RuleError("effect", f"must be one of {', '.join(Effect)}{not_this(value)}.")
     return Effect(written)
+
+
+def _clients(value: object, field: str) -> tuple[str, ...]:
+    patterns = enumerate(texts(value, field))
+    return tuple(dict.fromkeys(client_pattern(pattern, f"{field}[{position}]") for position, pattern in patterns))
 
 
 def _persons(given: Mapping[str, object], field: str) -> tuple[str, ...] | None:

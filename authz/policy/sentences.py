@@ -55,7 +55,7 @@ def around_servers(rule: Rule) -> tuple[str, tuple[str, ...], str]:
     For callers that show the servers by other names. A rule that names none has only the first part.
     """
     off = "" if rule.enabled else "(Switched off.) "
-    for field in ("clients", "grant_types", "resources", "scopes", "sensitivities", "tools", "labels"):
+    for field in ("clients", "through", "grant_types", "resources", "scopes", "sensitivities", "tools", "labels"):
         if getattr(rule, field) == ():
             return f"{off}Applies to nothing, since its list of {field.replace('_', ' ')} is empty.", (), ""
     if not rule.for_machines and not rule.users and not rule.groups:
@@ -84,6 +84,13 @@ def _what(rule: Rule) -> str:
 
 def clients_phrase(rule: Rule) -> str:
     return any_of(_client(pattern) for pattern in rule.clients)
+
+
+def through_phrase(rule: Rule) -> str:
+    """Which agents may have, or must not have, passed the request on."""
+    if rule.through is None:
+        return "no other agent"
+    return any_of(_client(pattern) for pattern in rule.through) if rule.through else "an agent of an empty list"
 
 
 def subjects_phrase(rule: Rule) -> str:
@@ -201,6 +208,10 @@ def _endings(rule: Rule) -> Iterable[str]:
         who = "an approver" if rule.approvers is None else phrase(rule.approvers)
         has = "has" if rule.approvers is None or rule.approvers.count == 1 else "have"
         yield f", but only once {who} {has} approved it"
+    if rule.through is not None:
+        # A permission is for what came through these alone, a restriction for what came through any of them.
+        alone = "only " if rule.effect is Effect.ALLOW and "*" not in rule.through else ""
+        yield f", where it was passed on {alone}by {through_phrase(rule)}"
     if rule.labels is not None:
         yield f", where the {labels_phrase(rule)}"
     phrases = condition_phrases(rule.conditions, rule.effect)

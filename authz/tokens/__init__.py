@@ -20,7 +20,7 @@ from authz.database.raw_sql import Statement
 from authz.database.transactions import in_unit_of_work, last_statement, unit_of_work
 from authz.models import ProtectedResource
 from authz.policy import Decision
-from authz.protocol import jwts, scopes
+from authz.protocol import delegation, jwts, scopes
 from authz.protocol.dpop_proofs import Proof
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.timed_ids import new_id
@@ -66,6 +66,7 @@ class AccessToken:
     """A signed token, with what its response and its audit record say of it.
 
     lifetime  in seconds.
+    person    the person's `sub`; "" where none is involved.
     proof     of the key that it is bound to; None: who has it may use it.
     detail    what the audit record says of the request and the decision.
     """
@@ -75,6 +76,7 @@ class AccessToken:
     authorization: UUID
     client_id: str
     subject: str
+    person: str
     audience: str
     lifetime: int
     scopes: tuple[str, ...]
@@ -100,7 +102,7 @@ class AccessToken:
         return audit.record(
             audit.Event.TOKEN_ISSUED,
             client_id=self.client_id,
-            subject=self.subject if self.subject != self.client_id else "",
+            subject=self.person,
             resource=self.audience,
             authorization=self.authorization,
             detail=self.detail,
@@ -130,6 +132,7 @@ def mint(
     resource: ProtectedResource | None,
     decision: Decision,
     scope: Sequence[str] | None = None,
+    subject: str | None = None,
     extra: Mapping[str, Any] | None = None,
     lineage: Mapping[str, object] | None = None,
 ) -> AccessToken:
@@ -138,6 +141,7 @@ def mint(
     sign_in   the person's; None where no person is involved: then the client is the subject (RFC 9068 §2.2).
     resource  None: the token is for this server's own /userinfo alone.
     scope     the decision's, if left out.
+    subject   who is the subject where no person is and the client acts for another one, the root of a chain.
     extra     further claims.
     lineage   what the audit record says beside the request and the decision.
 
@@ -148,7 +152,7 @@ def mint(
         raise RuntimeError("a token is signed before the transaction that issues it")
     require_proof(request, resource, decision)
     client_id = request.client.client_id
-    subject = sign_in.subject if sign_in else client_id
+    subject = sign_in.subject if sign_in else subject or client_id
     audience = resource.identifier if resource else conf.endpoint("userinfo")
     lifetime = _lifetime(resource, decision)
     names = tuple(decision.scopes if scope is None else scope)
@@ -169,6 +173,8 @@ def mint(
     }
     if authorization.status is not None:
         claims["status"] = authorization.status.claim()
+    if resource is not None and resource.may_act:
+        claims["may_act"] = delegation.may(conf.issuer, resource.may_act)
     claims |= extra or {}
     if request.proof is not None:
         # > cnf […] jkt: The JWK SHA-256 Thumbprint […] of the DPoP public key […] to which the access token is bound.
@@ -184,6 +190,7 @@ def mint(
         authorization=authorization.id,
         client_id=client_id,
         subject=subject,
+        person=sign_in.subject if sign_in else "",
         audience=audience,
         lifetime=lifetime,
         scopes=names,

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from authz import clients, decisions, registry
+from authz import clients, decisions
 from authz.authorizations import live
 from authz.database.raw_sql import Statement
+from authz.decisions.chain import Chain, above, is_standing, passed_on, path
 from authz.decisions.question import ARRIVED
 from authz.dpop import bound_key
 from authz.models import Authorization, Client, ProtectedResource
@@ -18,7 +19,10 @@ from authz.sign_in.sign_in import SignIn, sign_in_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveToken:
-    """A token that is good now. `judged_at`: when its sign-in's age was judged, in seconds since the epoch."""
+    """A token that is good now. `judged_at`: when its sign-in's age was judged, in seconds since the epoch.
+
+    chain  what it rests on where it was exchanged for another token, the root first; () where it was not.
+    """
 
     claims: Mapping[str, Any]
     client: Client
@@ -26,6 +30,7 @@ class LiveToken:
     resource: ProtectedResource
     sign_in: SignIn | None
     judged_at: float
+    chain: Chain = ()
 
     @property
     def scopes(self) -> list[str]:
@@ -45,6 +50,7 @@ class LiveToken:
             resource=self.resource,
             scopes=self.scopes,
             tool=tool,
+            through=path(self.chain),
         )
 
     @property
@@ -63,7 +69,8 @@ def reading(jwt: str) -> Sequence[Statement]:
 
 
 def live_token(claims: Mapping[str, Any], resource: ProtectedResource, moment: float) -> LiveToken | None:
-    """What verified claims stand for; None if revoked, suspended, deactivated or no longer allowed as a whole."""
+    """What verified claims stand for; None if revoked, suspended, deactivated or no longer allowed as a whole, or where
+    any of this holds of what it was exchanged for."""
     found = before_rules(claims, resource, moment)
     return found if found is not None and is_still_allowed(found, moment) else None
 
@@ -77,27 +84,26 @@ def before_rules(claims: Mapping[str, Any], resource: ProtectedResource, moment:
     """The same without the rules, for a caller that asks them itself."""
     authorization = live.find_with_groups(UUID(claims["authorization"]))
     client = clients.registered(claims["client_id"])
-    if authorization is None or authorization.revoked is not None or authorization.resource_id != resource.pk:
+    if authorization is None or client is None or authorization.resource_id != resource.pk:
         return None
-    if client is None or authorization.client_id != client.pk:
-        return None
-    if not client.is_approved(moment) or authorization.client_digest != client.consent_digest:
-        return None
-    if not registry.is_live(authorization, client):
+    if not is_standing(authorization, client, moment):
         return None
     # What demands a proof may have been changed since: a token that anyone may use is none there any more.
     if resource.dpop_bound_access_tokens_required and not bound_key(claims):
         return None
-    user = authorization.user
-    if user is not None and not user.is_active:
+    sign_in = sign_in_of(authorization.user, authorization) if authorization.user else None
+    judged_at = _judged_at(authorization, claims["iat"])
+    chain = above(authorization, sign_in, judged_at=judged_at, now=moment)
+    if chain is None or (chain and not passed_on(chain, resource) >= set(str(claims["scope"]).split())):
         return None
     return LiveToken(
         claims=claims,
         client=client,
         authorization=authorization,
         resource=resource,
-        sign_in=sign_in_of(user, authorization) if user else None,
-        judged_at=_judged_at(authorization, claims["iat"]),
+        sign_in=sign_in,
+        judged_at=judged_at,
+        chain=chain,
     )
 
 

@@ -25,6 +25,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "GATEHOUSE_DATABASE_POOL": ((*NUMBERS, "0"), "must be a whole number of connections, 1 at least, not {!r}"),
     "GATEHOUSE_DATABASE_TIMEOUT": ((*NUMBERS, "0"), "must be a whole number of seconds, 1 at least, not {!r}"),
     "THREADS": ((*NUMBERS, "0"), "must be a whole number of threads, 1 at least, not {!r}"),
+    "GATEHOUSE_DELEGATION_HOPS": (("9", "-1", "many"), "must be a whole number of hops, 8 at most, not {!r}"),
     "GATEHOUSE_REFRESH_REUSE_WINDOW": (NUMBERS, "must be a whole number of seconds, not {!r}"),
     "GATEHOUSE_AUDIT_RETENTION_DAYS": (NUMBERS, "must be a whole number of days, not {!r}"),
     "GATEHOUSE_SESSION_HOURS": (

@@ -34,7 +34,12 @@ def fate(question: AccessQuestion, scope: str, rules: list[Rule], now: float, ap
     for rule in rules:
         for said, by in ((permits, True), (restricts, False)):
             verdict = all_of(
-                [on_scope(rule, question, scope), *fields(rule, question, now), *at_call(rule, question, scope, by)]
+                [
+                    on_scope(rule, question, scope),
+                    on_path(rule, question, by),
+                    *fields(rule, question, now),
+                    *at_call(rule, question, scope, by),
+                ]
             )
             if verdict is True or (verdict is None and not by):
                 said.append(rule)
@@ -136,10 +141,11 @@ def absent(op: str, value: object) -> bool | None:
 
 
 def answers_ask(approval: Approval, question: AccessQuestion, now: float) -> bool:
-    same = (approval.client_id, approval.subject, approval.resource) == (
+    same = (approval.client_id, approval.subject, approval.resource, approval.through) == (
         question.client_id,
         question.subject,
         question.resource,
+        tuple(actor.client_id for actor in question.through),
     )
     if approval.call and (question.tool is None or question.tool.digest != approval.call):
         return False
@@ -163,6 +169,17 @@ def fields(rule: Rule, question: AccessQuestion, now: float) -> list[bool | None
         bool({"*", question.resource} & set(rule.resources)),
         *under(rule.conditions, question, now),
     ]
+
+
+def on_path(rule: Rule, question: AccessQuestion, permitting: bool) -> bool:
+    """For the few patterns of strategies.py."""
+    if not question.through or rule.through is None:
+        return rule.through is None and not (question.through and permitting)
+    named = [
+        any(pattern in ("*", actor.client_id) or (pattern == "tag:x" and "x" in actor.tags) for pattern in rule.through)
+        for actor in question.through
+    ]
+    return all(named) if permitting else any(named)
 
 
 def is_client(pattern: str, question: AccessQuestion) -> bool:

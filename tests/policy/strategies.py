@@ -6,7 +6,7 @@ from itertools import permutations
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from authz.policy import AccessQuestion, Approval, ClientKind, ClientStatus, Rule, RuleError, ToolCall, Unusual
+from authz.policy import AccessQuestion, Actor, Approval, ClientKind, ClientStatus, Rule, RuleError, ToolCall, Unusual
 
 from .cast import NOTES, NOW, PAYROLL
 
@@ -89,6 +89,8 @@ def _rules(draw: st.DrawFn, effects: tuple[str, ...]) -> Rule:
     for field, values in (("users", (*USERS, "*")), ("groups", GROUPS)):
         if draw(st.booleans()):
             shape[field] = draw(maybe_all(values) if field == "groups" else some(values))
+    if draw(st.integers(0, 2)) == 0:
+        shape["through"] = draw(maybe_all((*CLIENTS, "tag:x")))
     if draw(st.integers(0, 3)) == 0:
         shape["sensitivities"] = draw(some(SENSITIVITIES))
     if draw(st.integers(0, 3)) == 0:
@@ -145,6 +147,15 @@ def _calls(draw: st.DrawFn) -> ToolCall:
 calls = _calls()
 
 
+actors = st.builds(
+    Actor,
+    client_id=st.sampled_from(CLIENTS),
+    kind=st.just(ClientKind.REGISTERED),
+    tags=st.sampled_from(((), ("x",))),
+)
+paths = st.one_of(st.just(()), st.just(()), st.lists(actors, min_size=1, max_size=2).map(tuple))
+
+
 @st.composite
 def _asks(draw: st.DrawFn) -> AccessQuestion:
     subject = draw(st.sampled_from((None, "", *USERS, *USERS)))
@@ -160,6 +171,7 @@ def _asks(draw: st.DrawFn) -> AccessQuestion:
         client_tags=tuple(draw(some(("x", "y")))),
         client_owner=draw(st.sampled_from(("", "alice"))),
         client_environment=draw(st.sampled_from(("", "test", "production"))),
+        through=draw(paths),
         subject=subject,
         groups=tuple(draw(some(GROUPS))),
         grant_type=draw(st.sampled_from(GRANTS)),
@@ -195,6 +207,7 @@ def _approvals(draw: st.DrawFn) -> Approval:
         scopes=tuple(draw(some(SCOPES))),
         declined=tuple(draw(some(SCOPES))),
         grant_types=tuple(draw(maybe_all(GRANTS))),
+        through=draw(st.sampled_from(((), (), ("agent",)))),
         call=draw(st.sampled_from(("", "", "this", "that"))),
         not_before=NOW + draw(st.sampled_from((-60, 0, 60))),
         expires=NOW + draw(st.sampled_from((0, 1, 600))),

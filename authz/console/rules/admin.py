@@ -60,7 +60,7 @@ class RuleAdmin(ConsoleAdmin):
     search_help_text = "Name"
     fieldsets = (
         (None, {"fields": ("name", "effect", "enabled")}),
-        ("Which agents, and how they ask", {"fields": ("clients", "grant_types")}),
+        ("Which agents, and how they ask", {"fields": ("clients", "grant_types", "through")}),
         ("People", {"fields": ("acts_for", "groups", "users")}),
         (
             "To what",

@@ -42,6 +42,13 @@ class RuleForm(Form):
         help_text="One a line: a client_id, host:*.example.com, tag:finance, owner:alice, environment:production,"
         " kind:cimd, or * for every one.",
     )
+    through = LinesField(
+        required=False,
+        widget=forms.Textarea(attrs={"class": "code", "rows": 2}),
+        label="Passed on by",
+        help_text="Written as the agents above, or * for any. An allow holds only where each agent that passed the"
+        " request on is named, a deny or an approval where one is. If empty, an allow is for what no agent passed on.",
+    )
     grant_types = forms.MultipleChoiceField(choices=(), widget=forms.CheckboxSelectMultiple, label="Grants")
     acts_for = forms.ChoiceField(
         choices=(("machine", "For itself (machine to machine)"), ("people", "For people")),
@@ -142,7 +149,7 @@ class RuleForm(Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for field, of in (("clients", "agents"), ("users", "people")):
+        for field, of in (("clients", "agents"), ("through", "agents"), ("users", "people")):
             if field in self.fields:
                 suggesting(self.fields[field], of)
         definition: dict[str, Any] = self.instance.definition or {}
@@ -151,6 +158,7 @@ class RuleForm(Form):
             self.initial["acts_for"] = "people" if "users" in definition or "groups" in definition else "machine"
         for field in (
             "clients",
+            "through",
             "grant_types",
             "groups",
             "users",
@@ -213,11 +221,12 @@ class RuleForm(Form):
         elif cleaned["groups"] or cleaned["users"]:
             self.add_error("acts_for", "A rule for machines names no people. Make a second rule for them.")
             return cleaned
-        restricted = ("sensitivities", "labels", "tools", "max_lifetime", "proof_of_possession")
+        restricted = ("through", "sensitivities", "labels", "tools", "max_lifetime", "proof_of_possession")
         definition |= {field: cleaned[field] for field in restricted if cleaned[field]}
         # An empty list matches nothing; without it the rule would speak of everything.
         was = self.instance.definition or {}
-        definition |= {field: [] for field in ("labels", "tools") if was.get(field) == [] and not cleaned[field]}
+        lists = ("through", "labels", "tools")
+        definition |= {field: [] for field in lists if was.get(field) == [] and not cleaned[field]}
         conditions = {field: cleaned[field] for field in (*self.OF_CONDITIONS, *OF_CALLS) if cleaned[field]}
         # A condition without a field in this form stays as it is.
         for field in ("hours", "extensions"):

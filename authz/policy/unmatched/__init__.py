@@ -38,7 +38,7 @@ def matches_nothing(found: Iterable[Unmatched]) -> bool:
 
 
 def _empty_lists(rule: Rule) -> Iterator[Unmatched]:
-    for field in ("clients", "grant_types", "resources", "scopes", "sensitivities", "tools", "labels"):
+    for field in ("clients", "through", "grant_types", "resources", "scopes", "sensitivities", "tools", "labels"):
         if getattr(rule, field) == ():
             yield Unmatched(field=field, value="", problem="This list is empty, and names nothing.", is_fatal=True)
     if not rule.for_machines and not rule.users and not rule.groups:

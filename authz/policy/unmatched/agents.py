@@ -13,7 +13,10 @@ _URL = "https://"
 
 
 def clients(rule: Rule, known: Known) -> list[Unmatched]:
-    return entries("clients", rule.clients, lambda pattern: _client(pattern, known))
+    return [
+        *entries("clients", rule.clients, lambda pattern: _client(pattern, known)),
+        *entries("through", rule.through or (), lambda pattern: _client(pattern, known)),
+    ]
 
 
 def _client(pattern: str, known: Known) -> Finding:
