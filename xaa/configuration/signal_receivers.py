@@ -1,4 +1,4 @@
-"""`signal_receivers:` who is told when access ends (docs/how-to/send-signals.md)."""
+"""`signal_receivers:` who is told when access ends (docs/send-signals.md)."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

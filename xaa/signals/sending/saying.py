@@ -34,6 +34,7 @@ REASONS: Final[Mapping[str, tuple[InitiatingEntity, str]]] = {
     "refresh_token_replayed": _REPLAYED,
     "password_changed": (USER, "The person's password changed, so what rested on the old one ended."),
     "signed_out": (USER, "The person signed out."),
+    "session_revoked": (SYSTEM, "The issuer that signs the person in revoked their session."),
     "issuer_logged_out": (USER, "The person signed out at the issuer that signs them in."),
     "ended_by_person": (USER, "The person ended the agent's access."),
     "ended_by_agent": (USER, "The agent gave its access back."),
