@@ -6,6 +6,7 @@ import re
 import sqlite3
 from pathlib import Path
 
+from tests.interop.approver import approve_in_a_browser
 from tests.interop.configuration import REDIRECT_URI
 from tests.interop.conftest import run
 from tests.interop.house import APPROVED, PASSWORD, WHY, House, Olga, running
@@ -18,7 +19,7 @@ def test_refused_asks_waits_and_goes_on(house: House, mcp2: Path) -> None:
         assert explained["needs_approval"] == ["mcp:write"]
         assert explained["who_decides"] == "members of keepers"
         task = agent.until("task", status="working")
-        Olga(house).decide(task["message"], **APPROVED)
+        approve_in_a_browser(house, task["message"])
         asked = agent.until("asked")
         assert agent.until("tool")["tool"] == {"written": True}
     assert 'error="insufficient_scope"' in refused["refused"]

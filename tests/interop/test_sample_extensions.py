@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import requests
+import yaml
 from django.test import Client as Browser
 
 from authz.approvals import extension_fields
@@ -17,10 +19,11 @@ from authz.configuration import ConfigurationError, apply
 from authz.configuration.sections import exported
 from authz.extensions.listing import announced, listed
 from authz.models import AuditEvent
+from demo.gatehouse import Gatehouse
 from demo.processes import ROOT
 from tests.approvals.test_approvers import approve, bob_asks, hold, person
 from tests.interop.test_installing import made, run
-from tests.support import world
+from tests.support import databases, world
 from tests.support.extension_packages import forget
 from tests.support.world import NOTES, SECRET, World, claims
 
@@ -108,6 +111,56 @@ def test_a_rule_demands_the_consent_and_the_token_names_the_registry(gatehouse: 
     switch_on([rule])
     asked = {"grant_type": "client_credentials", "resource": NOTES, "scope": "mcp:read"}
     assert gatehouse.token(basic=("nightly-report", SECRET), **asked).status_code == 400
+
+
+def test_a_server_that_runs_announces_them_and_says_what_they_say_in_tokens(wheels: list[Path], tmp_path: Path) -> None:
+    """As an organisation has it: pip, `apply`, a client. No process of this test knows the packages."""
+    target = tmp_path / "site"
+    run(sys.executable, "-m", "pip", "install", *OFFLINE, "--target", target, *wheels, cwd=tmp_path)
+    databases.prepare(tmp_path / "gatehouse.sqlite3")
+    settings = {"GATEHOUSE_MCP": "1", "PYTHONPATH": str(target)}
+    with Gatehouse(tmp_path, settings=settings) as gatehouse, requests.Session() as session:
+        session.trust_env = False
+        mcp = f"{gatehouse.issuer}/mcp"
+        document = yaml.safe_load(world.configuration())
+        own = {"identifier": mcp, "name": "Gatehouse", "scopes": [{"name": "access:read"}]}
+        rule = {
+            "name": "It asks here", "effect": "allow", "clients": ["nightly-report"], "resources": [mcp],
+            "scopes": ["access:read"], "grant_types": ["client_credentials"],
+        }  # fmt: skip
+        document |= {"resources": [*document["resources"], own], "rules": [*document["rules"], rule]}
+        payment = {"enabled": True, "resources": [NOTES], "limit": 1000}
+        gatehouse.apply(json.dumps(document | {"extensions": {PAYMENT: payment}}))
+
+        def token(resource: str) -> str:
+            asked = {"grant_type": "client_credentials", "resource": resource}
+            answer = session.post(f"{gatehouse.issuer}/token", asked, auth=("nightly-report", SECRET), timeout=30)
+            found: str = answer.json()["access_token"]
+            return found
+
+        # What is off says nothing.
+        assert CONSENT not in claims(token(NOTES))
+        consent = {"enabled": True, "resources": [NOTES], "registry": "https://consents.example.com"}
+        gatehouse.apply(json.dumps({"extensions": {PAYMENT: payment, CONSENT: consent}}))
+        assert claims(token(NOTES))[CONSENT] == {"registry": "https://consents.example.com"}
+        version = "2026-07-28"
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": version,
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+        answer = session.post(
+            mcp,
+            json={"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": meta}},
+            headers={
+                "Accept": "application/json, text/event-stream",
+                "Authorization": f"Bearer {token(mcp)}",
+                "MCP-Protocol-Version": version,
+                "Mcp-Method": "server/discover",
+            },
+            timeout=30,
+        )
+        assert {CONSENT, PAYMENT} <= answer.json()["result"]["capabilities"]["extensions"].keys(), answer.text
+        assert CONSENT in gatehouse.manage("export")
 
 
 def test_removed_again_without_residue(gatehouse: World, installed: Path) -> None:
