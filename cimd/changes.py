@@ -54,7 +54,9 @@ def between(old: ClientMetadata, new: ClientMetadata) -> frozenset[Change]:
         changes.add(Change.COSMETIC)
     if (old.jwks, old.jwks_uri) != (new.jwks, new.jwks_uri):
         changes.add(Change.KEYS)
-    if old.token_endpoint_auth_method != new.token_endpoint_auth_method:
+    # A client that no longer shows a key has less to prove than before.
+    is_weaker = old.dpop_bound_access_tokens and not new.dpop_bound_access_tokens
+    if old.token_endpoint_auth_method != new.token_endpoint_auth_method or is_weaker:
         changes.add(Change.AUTHENTICATION_METHOD)
     for change, before, after in (
         (Change.REDIRECT_URIS, set(old.redirect_uris), set(new.redirect_uris)),
@@ -79,6 +81,9 @@ def security_digest(metadata: ClientMetadata) -> str:
     members = asdict(metadata)
     for cosmetic in ("client_name", "client_uri", "logo_uri"):
         del members[cosmetic]
+    # As it was before there was such a member: what rests on the digest goes on.
+    if not members["dpop_bound_access_tokens"]:
+        del members["dpop_bound_access_tokens"]
     for unordered in ("redirect_uris", "grant_types", "scope"):
         members[unordered] = None if members[unordered] is None else sorted(members[unordered])
     return hashlib.sha256(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

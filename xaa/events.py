@@ -8,6 +8,7 @@ class Event(StrEnum):
     PUBLIC_CLIENT_EXCHANGED = "token:id_jag:public_client"
     ID_JAG_REDEEMED_WITHOUT_SECRET = "token:id_jag:redeemed_without_secret"  # noqa: S105  an event's name
     ID_JAG_ANSWER_REPEATED = "token:id_jag:answer_repeated"
+    USERINFO_REFUSED = "token:userinfo:refused"
     SUBJECT_LINKED = "subject:link:created"
     SUBJECT_UNLINKED = "subject:link:removed"
     SUBJECT_CREATED = "subject:person:created"

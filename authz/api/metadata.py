@@ -1,5 +1,6 @@
 """The API's protected resource metadata (RFC 9728), which tells a program where to get a token."""
 
+from authz import dpop
 from authz.api.framework.authentication import registered
 from authz.conf import conf
 from authz.configuration.api_resource import identifier
@@ -25,6 +26,7 @@ def protected_resource(request: Request) -> Answer:
             "authorization_servers": [conf.issuer],
             "scopes_supported": list(scopes_of(resource)),
             "bearer_methods_supported": ["header"],
+            **dpop.supported(resource),
             "resource_documentation": f"{conf.origin}/api/v1/reference",
         },
         cache="public, max-age=300",

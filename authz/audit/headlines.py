@@ -12,6 +12,7 @@ _HEADLINES = {
     "token:authorization:family_revoked": "Refresh tokens revoked after a replay",
     "token:authorization:disallowed": "Status ended: rules no longer allow it",
     "token:id_jag:issued": "ID-JAG issued",
+    "token:userinfo:refused": "Bound token without its key",
     "token:id_jag:public_client": "ID-JAG issued to a public client",
     "token:id_jag:redeemed_without_secret": "ID-JAG redeemed without a secret",
     "token:id_jag:answer_repeated": "ID-JAG answered again",

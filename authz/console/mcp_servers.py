@@ -130,15 +130,16 @@ class ResourceForm(Form):
         fields = (
             "name", "identifier", "owner", "owners", "is_active", "is_default", "labels", "tools",
             "access_token_lifetime",
-            "access_token_signing_alg", "status_list", "pending_answer", "introspection_clients", "decision_clients",
-            "claims_clients", "exchange_clients", "may_act", "scope_mappings", "recorded_calls", "shown_arguments",
-            "usual_calls", "usual_times",
+            "access_token_signing_alg", "status_list", "dpop_bound_access_tokens_required", "pending_answer",
+            "introspection_clients", "decision_clients", "claims_clients", "exchange_clients", "may_act",
+            "scope_mappings", "recorded_calls", "shown_arguments", "usual_calls", "usual_times",
         )  # fmt: skip
         labels: ClassVar = {
             "is_active": "Active",
             "is_default": "The default",
             "access_token_lifetime": "Tokens live for",
             "access_token_signing_alg": "Signed with",
+            "dpop_bound_access_tokens_required": "Its tokens are bound to the agent’s key",
             "status_list": "Publish a status list",
             "recorded_calls": "Record one allowed call of",
             "usual_calls": "Usual calls a day",
@@ -272,6 +273,7 @@ class ResourceAdmin(AsksAboutRules):
                 "fields": (
                     ("access_token_lifetime", "access_token_signing_alg"),
                     "status_list",
+                    "dpop_bound_access_tokens_required",
                     "introspection_clients",
                 )
             },

@@ -5,13 +5,27 @@ and that each proof is used once (docs/decisions/0108-dpop.md).
 """
 
 from authz.dpop.nonces import with_newest
-from authz.dpop.presented import Presented, bound_key, challenge, confirm, presented
+from authz.dpop.presented import (
+    RAW_PATH,
+    Presented,
+    address_of,
+    bound_key,
+    challenge,
+    confirm,
+    presented,
+    raw_path,
+    refusal_headers,
+    shown,
+    supported,
+)
 from authz.dpop.proving import HEADER, proof_of
 from authz.dpop.single_use import claim, claim_statement
 
 __all__ = [
     "HEADER",
+    "RAW_PATH",
     "Presented",
+    "address_of",
     "bound_key",
     "challenge",
     "claim",
@@ -19,5 +33,9 @@ __all__ = [
     "confirm",
     "presented",
     "proof_of",
+    "raw_path",
+    "refusal_headers",
+    "shown",
+    "supported",
     "with_newest",
 ]

@@ -11,8 +11,10 @@ from authz.protocol.dpop_proofs import Asked, Proof
 HEADER = "HTTP_DPOP"
 
 
-def proof_of(meta: Mapping[str, Any], asked: Asked) -> Proof | None:
+def proof_of(meta: Mapping[str, Any], asked: Asked, *, needs_nonce: bool = True) -> Proof | None:
     """The proof of a request; None where it has none. Raises `OAuthError` for one that does not hold.
+
+    `needs_nonce`: whether it needs a nonce where the settings demand them.
 
     It is not claimed yet (authz/dpop/single_use.py). The address is the one that clients are told, never that of the
     Host header (invariant 7), so a proxy in between changes nothing.
@@ -21,5 +23,6 @@ def proof_of(meta: Mapping[str, Any], asked: Asked) -> Proof | None:
     if header is None:
         return None
     proof = dpop_proofs.check(header, asked)
-    nonces.require(proof, asked.now)
+    if needs_nonce:
+        nonces.require(proof, asked.now)
     return proof

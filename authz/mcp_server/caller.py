@@ -5,18 +5,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from authz import audit, resources, tokens
+from authz import audit, dpop, resources, tokens
 from authz.configuration.mcp_resource import identifier
 from authz.database import configuration_cache
 from authz.endpoints.machine import Request
 from authz.limits import rate_limits
 from authz.mcp_server.reasons import McpReason
-from authz.mcp_server.refusing import refuse
+from authz.mcp_server.refusing import refuse, refuse_proof
 from authz.models import Client, ProtectedResource, User
 from authz.protocol import jwts
+from authz.protocol.dpop_proofs import Asked
+from authz.protocol.errors import OAuthError
 from authz.tokens.live import LiveToken, live_token
-
-MAXIMUM_TOKEN = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,19 +58,23 @@ def authenticated(request: Request, resource: ProtectedResource, now: float) -> 
     if "access_token=" in (request.META.get("QUERY_STRING") or ""):
         raise refuse(McpReason.CREDENTIALS_UNKNOWN, detail="a token in the URL")
     if header is None:
-        raise refuse(McpReason.UNAUTHENTICATED)
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token or len(token) > MAXIMUM_TOKEN:
+        raise refuse(McpReason.UNAUTHENTICATED, is_bound=resource.dpop_bound_access_tokens_required)
+    presented = dpop.presented(header)
+    if presented is None:
         raise refuse(McpReason.CREDENTIALS_UNKNOWN)
     configuration_cache.begin()
     try:
-        claims = tokens.read(token.strip(), now=now)
+        claims = tokens.read(presented.token, now=now)
     except jwts.JwtError:
         raise refuse(McpReason.TOKEN_INVALID) from None
     # > MCP servers MUST validate that access tokens were issued specifically for them as the intended audience
     if claims["aud"] != resource.identifier:
         raise refuse(McpReason.TOKEN_FOR_ANOTHER, client_id=claims["client_id"])
     caller = _of(claims, resource, now)
+    try:
+        dpop.confirm(request.META, presented, claims, Asked(method="POST", address=identifier(), now=now))
+    except OAuthError as error:
+        raise refuse_proof(error, client_id=claims["client_id"]) from None
     audit.proven(caller.client.client_id)
     concerns(caller)
     rate_limits.of_asker("mcp:asker", caller.client.client_id, caller.token.subject)

@@ -1,5 +1,6 @@
 """The MCP server's protected resource metadata (RFC 9728), which tells a client where to get a token."""
 
+from authz import dpop
 from authz.conf import conf
 from authz.configuration.mcp_resource import identifier
 from authz.database import configuration_cache
@@ -24,6 +25,7 @@ def protected_resource(request: Request) -> Answer:
             "authorization_servers": [conf.issuer],
             "scopes_supported": list(scopes_of(resource)),
             "bearer_methods_supported": ["header"],
+            **dpop.supported(resource),
         },
         cache="public, max-age=300",
     )

@@ -1,13 +1,13 @@
 """Refusals on the way to a tool: recorded at a bounded rate, and answered in HTTP (RFC 6750 §3, RFC 9728 §5.1)."""
 
-from authz import audit
+from authz import audit, dpop
 from authz.conf import conf
 from authz.configuration.mcp_resource import USUAL_SCOPES
 from authz.endpoints.machine import Answer, json_response
 from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
 from authz.mcp_server.events import McpEvent
 from authz.mcp_server.reasons import McpReason
-from authz.protocol.errors import OAuthError
+from authz.protocol.errors import OAuthError, RefusalReason
 
 _STATUS = {
     McpReason.CREDENTIALS_UNKNOWN: 400,
@@ -44,14 +44,18 @@ def metadata_path() -> str:
     return f".well-known/oauth-protected-resource{conf.issuer_path}/mcp"
 
 
-def challenge(error: str = "", scope: str = "") -> str:
-    """The WWW-Authenticate header's value."""
+def challenge(error: str = "", scope: str = "", *, is_bound: bool = False) -> str:
+    """The WWW-Authenticate header's value. `is_bound`: only tokens that are bound to a key are accepted."""
     wanted = scope or ("" if error else " ".join(USUAL_SCOPES))
     parts = {"resource_metadata": f"{conf.origin}/{metadata_path()}", "error": error, "scope": wanted}
+    if is_bound:
+        return dpop.challenge(**parts)
     return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parts.items() if value)
 
 
-def refuse(reason: McpReason, *, detail: str = "", client_id: str = "", scope: str = "") -> Refused:
+def refuse(
+    reason: McpReason, *, detail: str = "", client_id: str = "", scope: str = "", is_bound: bool = False
+) -> Refused:
     """Record a refusal, and return what to answer: 503 where it cannot be recorded."""
     try:
         record(reason, detail=detail, client_id=client_id)
@@ -60,12 +64,22 @@ def refuse(reason: McpReason, *, detail: str = "", client_id: str = "", scope: s
     # > If the request lacks any authentication information […], the resource server SHOULD NOT include an error code or
     # > other error information. (RFC 6750 §3.1)
     error = "" if reason is McpReason.UNAUTHENTICATED else reason.code
-    headers = {"WWW-Authenticate": challenge(error, scope)} if reason in _CHALLENGED else {}
+    headers = {"WWW-Authenticate": challenge(error, scope, is_bound=is_bound)} if reason in _CHALLENGED else {}
     body = {"error": reason.code, "error_description": reason.sentence}
     return Refused(json_response(body, status=_STATUS.get(reason, 401), headers=headers))
 
 
-def record(reason: McpReason, *, detail: str = "", client_id: str = "") -> None:
+def refuse_proof(error: OAuthError, *, client_id: str) -> Refused:
+    """Record that a token came without the key that it is bound to, and return what to answer (RFC 9449 §7.1, §9)."""
+    try:
+        record(error.reason, detail=error.detail, client_id=client_id)
+    except UnrecordedError as unrecorded:
+        return Refused(too_busy(unrecorded))
+    headers = dpop.refusal_headers(error, resource_metadata=f"{conf.origin}/{metadata_path()}")
+    return Refused(json_response(error.body(), status=401, headers=headers))
+
+
+def record(reason: RefusalReason, *, detail: str = "", client_id: str = "") -> None:
     """Record a refusal that is answered otherwise. Raises `UnrecordedError`."""
     error = OAuthError(reason, detail=detail)
     record_unauthenticated(McpEvent.REFUSED, error, client_id=client_id or audit.current_origin().proven_client_id)

@@ -67,7 +67,7 @@ class Tally:
             reason=DecisionReason.APPROVAL_NEEDED,
             scopes=tuple(self.granted),
             waiting=tuple(self.waiting),
-            proof_of_possession=self._wants_proof(rules),
+            proof_of_possession=self._wants_proof(question, rules),
             rules=rule_names(self.requiring, rules),
             narrowed_by=rule_names(self.denying, rules),
             step_up=_step_up(self.after_step_up, rules),
@@ -82,7 +82,7 @@ class Tally:
             reason=DecisionReason.ALLOWED if is_all else DecisionReason.NARROWED,
             scopes=tuple(self.granted),
             lifetime=self._lifetime(question, rules, now, in_force_at),
-            proof_of_possession=self._wants_proof(rules),
+            proof_of_possession=self._wants_proof(question, rules),
             rules=rule_names(self.permitting, rules),
             narrowed_by=rule_names(self.denying, rules),
             approvals=_ids(self.approvals),
@@ -114,9 +114,11 @@ class Tally:
             question=question,
         )
 
-    def _wants_proof(self, rules: RuleSet) -> bool:
-        """Like a cap of the lifetime: one of the rules that permit is enough."""
-        return any(rules.rules[position].proof_of_possession for position in positions(self.permitting))
+    def _wants_proof(self, question: AccessQuestion, rules: RuleSet) -> bool:
+        """Like a cap of the lifetime: one of the rules that permit is enough. What speaks of calls says nothing of a
+        token."""
+        permitting = (rules.rules[position] for position in positions(self.permitting))
+        return any(rule.proof_of_possession and (question.tool or not rule.is_of_calls) for rule in permitting)
 
     def _lifetime(self, question: AccessQuestion, rules: RuleSet, now: float, in_force_at: float) -> int | None:
         """The smallest cap in seconds: of the rules, of what is left of their validity, and of what is left of the

@@ -239,6 +239,11 @@ class Reason(RefusalReason):
     DENIAL_BINDING_WRONG = "denial_binding_wrong", "access_denied", "The request does not belong to this denial."
     TOKEN_NOT_LIVE = "token_not_live", "access_denied", "The access token is not good at this MCP server now."
     CALL_WITHOUT_SCOPE = "call_without_scope", "insufficient_scope", "The access token lacks a scope of this call."
+    CALL_WITHOUT_KEY = (
+        "call_without_key",
+        "access_denied",
+        "The organisation's rules want the access token of this call to be bound to a key.",
+    )
     CALL_DENIED = "call_denied", "access_denied", "The organisation's rules do not allow this call."
     CALL_WAITS = "call_waits", "access_denied", "The organisation's rules ask a person about this call first."
     CALL_STEP_UP = "call_step_up", "access_denied", "The organisation's rules ask for a better sign-in for this call."

@@ -25,6 +25,7 @@ from authz.conf import conf
 from authz.database import concurrency, replay
 from authz.database.downloads import Reader
 from authz.database.greenlets import ClientGoneError
+from authz.dpop import RAW_PATH
 from authz.endpoints.machine import Response, View
 from authz.outbound import errands
 from authz.outbound.errands import Errand
@@ -232,6 +233,8 @@ def _environ(scope: dict[str, Any], body: bytes) -> dict[str, Any]:
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
         "PATH_INFO": _path(scope["raw_path"]),
+        # As it was sent, for what compares addresses (authz/dpop/presented.py).
+        RAW_PATH: scope["raw_path"].decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "SERVER_NAME": scope["server"][0],

@@ -51,6 +51,7 @@ def _as_it_is(client: Client, like: ClientMetadata) -> ClientMetadata:
         token_endpoint_auth_method=client.token_endpoint_auth_method,
         jwks=client.client_jwks,
         jwks_uri=client.client_jwks_uri,
+        dpop_bound_access_tokens=client.dpop_bound_access_tokens,
         scope=tuple(client.scope or ()),
     )
 

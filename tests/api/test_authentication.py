@@ -10,6 +10,7 @@ from django.test import Client as Browser
 from authz import authorizations
 from authz.configuration.api_resource import identifier
 from authz.models import AuditEvent, Authorization, Client, ProtectedResource, Rule, User
+from authz.protocol.dpop_proofs import ALGORITHMS
 from tests.api.conftest import Caller, bearer, problem, registered_api
 from tests.support import world
 from tests.support.world import World, basic_header
@@ -41,6 +42,8 @@ def test_the_metadata_leads_to_this_server(gatehouse: World) -> None:
         "authorization_servers": ["http://127.0.0.1:8000/o"],
         "scopes_supported": [READ, WRITE, APPROVE, PLAN],
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
+        "dpop_bound_access_tokens_required": False,
         "resource_documentation": "http://127.0.0.1:8000/api/v1/reference",
     }
 
@@ -77,7 +80,7 @@ def test_a_header_that_is_no_token_is_refused_even_beside_a_session(
 def test_two_tokens_in_one_header_are_none(machine: Machine) -> None:
     token = machine(READ).headers["authorization"]
 
-    assert Caller(Browser(), {"authorization": f"{token}, {token}"})("GET", "me").status_code == 401
+    assert Caller(Browser(), {"authorization": f"{token}, {token}"})("GET", "me").status_code == 400
 
 
 def test_a_token_in_the_address_is_not_read(machine: Machine) -> None:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.any_database
 
 FILES = Path(__file__).resolve().parents[2] / "deploy/gateways"
 # What is compared with the body, if the gateway passes it on.
-COMPARED = {"content-type", "content-encoding", "mcp-method", "mcp-name"}
+COMPARED = {"dpop", "content-type", "content-encoding", "mcp-method", "mcp-name"}
 
 
 def test_envoy() -> None:

@@ -9,6 +9,7 @@ import pytest
 from authz import authorizations
 from authz.conf import conf
 from authz.models import AuditEvent, Authorization, Client, ProtectedResource, Rule, User
+from authz.protocol.dpop_proofs import ALGORITHMS
 from tests.mcp.conftest import Agent
 from tests.support.world import World
 
@@ -27,6 +28,8 @@ def test_the_metadata_leads_to_this_server(served: World) -> None:
         "authorization_servers": ["http://127.0.0.1:8000/o"],
         "scopes_supported": ["access:read", "access:request", "audit:read"],
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
+        "dpop_bound_access_tokens_required": False,
     }
 
 

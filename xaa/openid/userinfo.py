@@ -4,21 +4,34 @@ from typing import Any
 
 from django.urls import path
 
-from authz import clients, registry, tokens
+from authz import clients, dpop, registry, tokens
 from authz.conf import conf
+from authz.dpop import Presented
 from authz.endpoints.machine import Answer, Request, form, json_response, machine_endpoint, now
+from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
 from authz.models import Authorization
+from authz.protocol.dpop_proofs import Asked
+from authz.protocol.errors import OAuthError
 from authz.protocol.jwts import JwtError
+from xaa.events import Event
 from xaa.openid import claims
 
 
 @machine_endpoint("GET", "POST")
 def userinfo(request: Request) -> Answer:
-    token = _bearer(request)
-    if token is None:
+    found, moment = _presented(request), now()
+    if found is None:
         return _challenge(None)
-    answer = told_by(token, now())
-    return _challenge("invalid_token") if answer is None else json_response(answer)
+    answer = told_by(found.token, moment)
+    if answer is None:
+        return _challenge("invalid_token")
+    # Both are methods of this endpoint.
+    asked = Asked(method=str(request.method), address=conf.endpoint("userinfo"), now=moment)
+    try:
+        proof = dpop.confirm(request.META, found, tokens.read(found.token, now=moment), asked)
+    except OAuthError as error:
+        return _not_its_key(error)
+    return json_response(answer, headers=dpop.with_newest(proof, moment))
 
 
 def told_by(token: str, moment: float) -> dict[str, Any] | None:
@@ -50,12 +63,21 @@ def told_by(token: str, moment: float) -> dict[str, Any] | None:
     return {"sub": str(user.subject), **claims.of(user, authorization.identity_scopes)}
 
 
-def _bearer(request: Request) -> str | None:
-    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return str(token.strip())
+def _presented(request: Request) -> Presented | None:
+    if (found := dpop.presented(request.META.get("HTTP_AUTHORIZATION"))) is not None:
+        return found
     # > using either HTTP GET or HTTP POST [...] the Access Token MUST be sent as a Bearer Token (RFC 6750 §2.2)
-    return form(request).get("access_token") if request.method == "POST" else None
+    token = form(request).get("access_token") if request.method == "POST" else None
+    return None if token is None else Presented(token, is_bound=False)
+
+
+def _not_its_key(error: OAuthError) -> Answer:
+    """Recorded, since someone has a token that is another's; 503 where it cannot be."""
+    try:
+        record_unauthenticated(Event.USERINFO_REFUSED, error)
+    except UnrecordedError as unrecorded:
+        return json_response(unrecorded.body(), status=unrecorded.status)
+    return json_response(error.body(), status=401, headers=dpop.refusal_headers(error))
 
 
 def _challenge(error: str | None) -> Answer:

@@ -4,11 +4,14 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from authz import audit, resources, tokens
+from authz import audit, dpop, resources, tokens
 from authz.conf import conf
 from authz.database import configuration_cache
+from authz.dpop import Presented
+from authz.endpoints.machine import Request
 from authz.limits import rate_limits
 from authz.protocol import jwts
+from authz.protocol.dpop_proofs import Asked
 from authz.protocol.errors import OAuthError
 from authz.tokens.live import live_token
 from xaa.models import Directory, DirectoryToken
@@ -16,7 +19,6 @@ from xaa.scim.reasons import ScimReason
 from xaa.scim.tokens import PREFIX
 
 READ, WRITE = "scim:read", "scim:write"
-MAXIMUM_TOKEN = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +40,17 @@ def identifier() -> str:
     return conf.endpoint("scim/v2")
 
 
-def authenticated(header: str | None, now: float) -> Caller:
-    """The directory of a request's Authorization header. Raises `OAuthError`."""
+def authenticated(request: Request, now: float) -> Caller:
+    """The directory of a request, by its Authorization header. Raises `OAuthError`."""
     rate_limits.admit()
-    scheme, _, token = (header or "").partition(" ")
-    token = token.strip()
-    if scheme.lower() != "bearer" or not token or len(token) > MAXIMUM_TOKEN:
+    presented = dpop.presented(request.META.get("HTTP_AUTHORIZATION"))
+    if presented is None:
         raise OAuthError(ScimReason.UNAUTHENTICATED)
     configuration_cache.begin()
-    moment = datetime.fromtimestamp(now, UTC)
-    found = _by_scim_token(token, moment) if token.startswith(PREFIX) else _by_access_token(token, now, moment)
+    if presented.token.startswith(PREFIX) and not presented.is_bound:
+        found = _by_scim_token(presented.token, datetime.fromtimestamp(now, UTC))
+    else:
+        found = _by_access_token(request, presented, now)
     directory = found.directory
     audit.proven(f"directory {directory.name}")
     # > A directory whose issuer is not trusted (any more) says nothing here (invariant 5).
@@ -69,9 +72,9 @@ def _by_scim_token(token: str, now: datetime) -> Caller:
     return Caller(row.directory, f"directory {row.directory.name}", True, now)
 
 
-def _by_access_token(token: str, now: float, moment: datetime) -> Caller:
+def _by_access_token(request: Request, presented: Presented, now: float) -> Caller:
     try:
-        claims = tokens.read(token, now=now)
+        claims = tokens.read(presented.token, now=now)
     except jwts.JwtError:
         raise OAuthError(ScimReason.TOKEN_UNKNOWN) from None
     # > the resource server MUST … reject any JWT access token … if the "aud" claim does not contain a resource
@@ -90,4 +93,7 @@ def _by_access_token(token: str, now: float, moment: datetime) -> Caller:
         raise OAuthError(ScimReason.TOKEN_NOT_LIVE, client_id=name, detail="no directory names this agent")
     if not scopes & {READ, WRITE}:
         raise OAuthError(ScimReason.SCOPE_MISSING, client_id=name, detail=directory.name)
+    address = dpop.address_of(request.META, request.path)
+    dpop.confirm(request.META, presented, claims, Asked(method=str(request.method), address=address, now=now))
+    moment = datetime.fromtimestamp(now, UTC)
     return Caller(directory, f"directory {directory.name} through {name}", WRITE in scopes, moment)

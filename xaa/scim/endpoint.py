@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.urls import re_path
 
+from authz import dpop
 from authz.endpoints.machine import Answer, Request, json_response, machine_endpoint
 from authz.protocol import strict_json
 from authz.protocol.errors import OAuthError, Reason
@@ -49,6 +50,8 @@ def _refusal(request: Request, error: OAuthError) -> Answer:
     if isinstance(error, _Refused):
         told = body(error.scim.status, error.scim.detail, error.scim.scim_type)
         return _json(told, error.scim.status, headers)
+    if refused := dpop.refusal_headers(error):
+        return _json(body(401, error.sentence), 401, refused)
     status = 401 if error.code == "invalid_token" else _STATUS.get(error.reason, error.status)
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="scim"' + (
@@ -70,7 +73,7 @@ def _json(content: Mapping[str, Any], status: int = 200, headers: Mapping[str, s
     refusal=_refusal,
 )
 def _answer(request: Request) -> Answer:
-    caller = authenticated(request.META.get("HTTP_AUTHORIZATION"), time.time())
+    caller = authenticated(request, time.time())
     try:
         found = _dispatched(request, caller)
     except ScimError as error:

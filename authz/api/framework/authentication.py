@@ -6,6 +6,7 @@ authenticated by that header alone. A session counts only without one, and needs
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -13,7 +14,7 @@ from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
 
-from authz import resources, tokens
+from authz import dpop, resources, tokens
 from authz.api.framework.principal import Principal
 from authz.api.framework.problems import Problem
 from authz.api.framework.reasons import ApiReason
@@ -21,11 +22,12 @@ from authz.api.framework.refusing import refuse
 from authz.conf import conf
 from authz.configuration.api_resource import USUAL_SCOPES, identifier
 from authz.database import configuration_cache
+from authz.dpop import Presented
 from authz.models import ProtectedResource, User
 from authz.protocol import jwts
+from authz.protocol.dpop_proofs import Asked
+from authz.protocol.errors import OAuthError
 from authz.tokens.live import live_token
-
-MAXIMUM_TOKEN = 8192
 
 
 def metadata_url() -> str:
@@ -43,30 +45,34 @@ def challenge(error: str = "", scope: str = "") -> str:
     """The WWW-Authenticate header's value (RFC 6750 §3, RFC 9728 §5.1)."""
     wanted = scope or ("" if error else " ".join(USUAL_SCOPES))
     parts = {"resource_metadata": metadata_url(), "error": error, "scope": wanted}
+    resource = registered()
+    if resource is not None and resource.dpop_bound_access_tokens_required:
+        return dpop.challenge(**parts)
     return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parts.items() if value)
 
 
 class TokenAuthentication(BaseAuthentication):
-    """`Authorization: Bearer …` (RFC 6750 §2.1); never a token in a URL or a form, which may be logged."""
+    """`Authorization: Bearer …` (RFC 6750 §2.1), or `DPoP …` for a token that is bound to a key (RFC 9449 §7.1).
+
+    Never a token in a URL or a form, which may be logged."""
 
     def authenticate(self, request: Request) -> tuple[Any, Principal] | None:
         header = request.META.get("HTTP_AUTHORIZATION")
         if header is None:
             return None
-        scheme, _, token = header.partition(" ")
-        # > The "Bearer" authentication scheme … credentials = "Bearer" 1*SP b64token (RFC 6750 §2.1)
-        if scheme.lower() != "bearer" or not token or len(token) > MAXIMUM_TOKEN:
+        found = dpop.presented(header)
+        if found is None:
             raise self._refusal(request, ApiReason.CREDENTIALS_UNKNOWN)
         configuration_cache.begin()
-        principal = self._principal(request, token.strip(), time.time())
+        principal = self._principal(request, found, time.time())
         return principal.person or AnonymousUser(), principal
 
     def authenticate_header(self, request: Request) -> str:
         return challenge()
 
-    def _principal(self, request: Request, token: str, now: float) -> Principal:
+    def _principal(self, request: Request, presented: Presented, now: float) -> Principal:
         try:
-            claims = tokens.read(token, now=now)
+            claims = tokens.read(presented.token, now=now)
         except jwts.JwtError:
             raise self._refusal(request, ApiReason.TOKEN_INVALID) from None
         resource = registered()
@@ -79,7 +85,20 @@ class TokenAuthentication(BaseAuthentication):
         person = _person(found.authorization.user_id) if found else None
         if found is None or (person is None and found.authorization.user_id is not None):
             raise self._refusal(request, ApiReason.TOKEN_ENDED, claims["client_id"])
+        self._confirm(request, presented, claims, now)
         return Principal(person=person, client=found.client, scopes=frozenset(str(claims["scope"]).split()))
+
+    def _confirm(self, request: Request, presented: Presented, claims: Mapping[str, Any], now: float) -> None:
+        """Raises `Problem` where the token is bound to a key that the request does not show (RFC 9449 §7)."""
+        address = dpop.address_of(request.META, request.path)
+        try:
+            dpop.confirm(request.META, presented, claims, Asked(method=str(request.method), address=address, now=now))
+        except OAuthError as error:
+            headers = dpop.refusal_headers(error, resource_metadata=metadata_url())
+            client_id = str(claims["client_id"])
+            raise refuse(
+                request, error.reason, 401, client_id=client_id, detail=error.detail, headers=headers
+            ) from None
 
     def _refusal(self, request: Request, reason: ApiReason, client_id: str = "") -> Problem:
         status = 400 if reason is ApiReason.CREDENTIALS_UNKNOWN else 401

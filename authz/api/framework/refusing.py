@@ -6,14 +6,13 @@ from rest_framework.request import Request
 
 from authz.api.framework.events import ApiEvent
 from authz.api.framework.problems import Problem
-from authz.api.framework.reasons import ApiReason
 from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
-from authz.protocol.errors import OAuthError
+from authz.protocol.errors import OAuthError, RefusalReason
 
 
 def refuse(
     request: Request,
-    reason: ApiReason,
+    reason: RefusalReason,
     status: int,
     *,
     client_id: str = "",
@@ -27,7 +26,13 @@ def refuse(
 
 
 def recorded(
-    request: Request, problem: Problem, reason: ApiReason, *, client_id: str = "", subject: str = "", detail: str = ""
+    request: Request,
+    problem: Problem,
+    reason: RefusalReason,
+    *,
+    client_id: str = "",
+    subject: str = "",
+    detail: str = "",
 ) -> Problem:
     """The problem to answer with after its record is written: a 503 if it cannot be written."""
     what = f"{request.method} {request.path[:200]}"

@@ -68,7 +68,12 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
         ("Grants and scopes", {"fields": ("grant_types", "redirect_uris", "scope", "pending_answer")}),
         (
             "Client authentication",
-            {"fields": ("token_endpoint_auth_method", "client_jwks", "client_jwks_uri", "reuse_assertions")},
+            {
+                "fields": (
+                    *("token_endpoint_auth_method", "client_jwks", "client_jwks_uri", "reuse_assertions"),
+                    "dpop_bound_access_tokens",
+                )
+            },
         ),
     )
 

@@ -48,7 +48,7 @@ class AuthorizationAdmin(ReadOnlyAdmin):
     search_help_text = "Agent or person"
     fields = (
         "id", "agent", "person", "server", "grant_type", "scope_text", "made", "ends", "state", "answered_at",
-        "signed_in_by", "rests_on",
+        "signed_in_by", "bound_to", "rests_on",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -95,6 +95,10 @@ class AuthorizationAdmin(ReadOnlyAdmin):
         told = " ".join([row.acr, *row.amr]).strip()
         return code(told) if told else "—"
 
+    @admin.display(description="refresh tokens are bound to the key (DPoP)")
+    def bound_to(self, row: Authorization) -> SafeString | str:
+        return code(row.dpop_jkt) if row.dpop_jkt else "—"
+
     @admin.display(description="scopes")
     def scope_text(self, row: Authorization) -> SafeString:
         return format_html("<code>{}</code>", " ".join([*row.scopes, *row.identity_scopes]) or "—")
@@ -114,7 +118,7 @@ class AuthorizationAdmin(ReadOnlyAdmin):
             return chip(f"Ended: {row.revoked_reason.replace('_', ' ')}" if row.revoked_reason else "Ended", "bad")
         if row.expires and row.expires <= datetime.now(UTC):
             return chip("Expired")
-        return chip("Live", "good")
+        return chip("Live, bound to a key" if row.dpop_jkt else "Live", "good")
 
     def tools(self, request: HttpRequest, obj: Authorization | None) -> Sequence[Tool]:
         if obj is None:

@@ -17,6 +17,7 @@ from authz.decisions import calls, usage
 from authz.decisions.calls import Call
 from authz.decisions.usage import Measured
 from authz.decisions.usage_counts import Holder
+from authz.dpop import bound_key
 from authz.endpoints.decision_point import asked_call, denial_binding
 from authz.endpoints.decision_point.caller import Caller
 from authz.endpoints.decision_point.holder import holder_of
@@ -115,6 +116,9 @@ def _judged(holder: LiveToken, call: Call, now: float) -> tuple[Reason | None, D
     if calls.missing_scopes(question, call):
         return Reason.CALL_WITHOUT_SCOPE, None
     decision = calls.decide_call(question, call, issued_at=holder.judged_at, now=now)
+    # A rule that speaks of this call may want its token to be bound, too.
+    if decision.proof_of_possession and not bound_key(holder.claims):
+        return Reason.CALL_WITHOUT_KEY, decision
     return _reason(decision), decision
 
 

@@ -43,6 +43,10 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "Look at the story of the authorization. For a token of another MCP server, check who sent it there.",
         Place.STORY,
     ),
+    "call_without_key": Explanation(
+        "A rule that allows the call wants its token to be bound to a key, and it is not.",
+        "The agent asks for a token with a DPoP proof. Or take proof_of_possession off the rule.",
+    ),
     "call_without_scope": Explanation(
         "The MCP server says that the call needs a scope which the token does not have.",
         "The agent has to ask for the scope, and the person has to consent.",

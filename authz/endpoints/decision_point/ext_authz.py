@@ -10,16 +10,18 @@ from typing import Any
 
 from django.urls import path, re_path
 
-from authz import audit
+from authz import audit, dpop
 from authz.conf import conf
 from authz.database.transactions import unit_of_work
+from authz.dpop import Presented
 from authz.endpoints.decision_point import access_requests, asked_call, decided, gateway
 from authz.endpoints.decision_point.caller import Caller
 from authz.endpoints.decision_point.decided import Decided
-from authz.endpoints.decision_point.holder import TOKEN_SUBJECT
+from authz.endpoints.decision_point.holder import SHOWN, TOKEN_SUBJECT
 from authz.endpoints.machine import Answer, Request, View, json_response, machine_endpoint
 from authz.models import ProtectedResource
 from authz.protocol.authzen import Action, Entity, Evaluation
+from authz.protocol.dpop_proofs import Proof
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.mcp_messages import Message
 
@@ -48,9 +50,12 @@ def ext_authz(request: Request) -> Answer:
     """All messages of one request to an MCP server. Raises `OAuthError`."""
     caller = gateway.authenticated(request)
     token = gateway.token(request)
+    # Envoy puts the path of the client's request behind the address.
+    path = dpop.raw_path(request.META, request.path).removeprefix(_PREFIX)
+    proof = gateway.proof(request, token, method=str(request.method), path=path)
     messages = gateway.messages(request) or (_NONE,)
-    asked = [_question(token, message) for message in messages]
-    judged = _judged(asked, caller)
+    asked = [_question(token, proof, message) for message in messages]
+    judged = _judged(asked, proof, caller)
     concluded = _concluded(judged, asked, caller)
     refused = next(((message, one) for message, one in zip(messages, concluded, strict=False) if one.reason), None)
     if refused is not None:
@@ -69,30 +74,41 @@ def ext_authz(request: Request) -> Answer:
 def auth_request(request: Request) -> Answer:
     """The token alone, for gateways that pass on no body. Raises `OAuthError`."""
     caller = gateway.authenticated(request)
-    asked = [_question(gateway.token(request), _NONE)]
-    (concluded,) = _concluded(_judged(asked, caller), asked, caller)
+    token = gateway.token(request)
+    # nginx asks by a request of its own; the gateway's configuration says what the client's method is.
+    method = request.META.get("HTTP_GATEHOUSE_METHOD") or str(request.method)
+    proof = gateway.proof(request, token, method=method)
+    asked = [_question(token, proof, _NONE)]
+    (concluded,) = _concluded(_judged(asked, proof, caller), asked, caller)
     return _denied(concluded, None, caller.servers[0]) if concluded.reason else _allowed([concluded])
 
 
-def _question(token: str, message: Message) -> Evaluation:
-    subject = Entity(type=TOKEN_SUBJECT, id=token)
+def _question(token: Presented, proof: Proof | None, message: Message) -> Evaluation:
+    subject = Entity(type=TOKEN_SUBJECT, id=token.token)
+    context = {SHOWN: {"jkt": proof.jkt}} if proof else {}
     if not message.is_call:
         return Evaluation(
-            subject=subject, action=Action(name=message.method), resource=Entity(type=asked_call.MESSAGE, id="")
+            subject=subject,
+            action=Action(name=message.method),
+            resource=Entity(type=asked_call.MESSAGE, id=""),
+            context=context,
         )
     return Evaluation(
         subject=subject,
+        context=context,
         action=Action(name=message.method, properties={"arguments": message.arguments}),
         resource=Entity(type=asked_call.TOOL, id=message.tool),
     )
 
 
-def _judged(asked: Sequence[Evaluation], caller: Caller) -> list[Decided]:
+def _judged(asked: Sequence[Evaluation], proof: Proof | None, caller: Caller) -> list[Decided]:
     judged = [decided.judge(one, caller) for one in asked]
     # Attack: a stranger fills the audit through the gateway, or makes the gateway wait. So it is recorded as strangers'
     # requests are, at a bounded rate, and not counted against the gateway.
     if judged[0].reason is Reason.TOKEN_NOT_LIVE:
         raise OAuthError(Reason.TOKEN_NOT_LIVE, facts={"by": caller.client.client_id})
+    if proof is not None:
+        dpop.claim(proof)
     return judged
 
 

@@ -11,14 +11,17 @@ from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.http.request import RawPostDataException
 
-from authz import audit
+from authz import audit, dpop, tokens
+from authz.dpop import Presented
 from authz.endpoints.decision_point.caller import Caller, caller_of
 from authz.endpoints.machine import Answer, Request, json_response, now
 from authz.models import ProtectedResource
-from authz.protocol import mcp_messages, strict_json
+from authz.protocol import jwts, mcp_messages, strict_json
+from authz.protocol.dpop_proofs import Asked, Proof
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.mcp_messages import Message
 from authz.protocol.numbers import number
@@ -29,7 +32,6 @@ from authz.registry import Credentials
 _CREDENTIALS, _RESOURCE = "HTTP_GATEHOUSE_AUTHORIZATION", "HTTP_GATEHOUSE_RESOURCE"
 _PARTIAL = "HTTP_X_ENVOY_AUTH_PARTIAL_BODY"
 _SERVER = "gatehouse.gateway_server"
-_BEARER = re.compile(r"bearer +([a-z0-9._~+/-]+=*)", re.ASCII | re.IGNORECASE)
 _JSON = re.compile(r'application/json *(; *charset *= *"?utf-8"? *)?', re.ASCII | re.IGNORECASE)
 _NAME_IN_BASE64 = re.compile(r"=\?base64\?([A-Za-z0-9+/]*=*)\?=", re.ASCII)
 # COAZ-MCP binding, Error Handling; JSON-RPC 2.0 §5.1.
@@ -52,12 +54,29 @@ def authenticated(request: Request) -> Caller:
     return replace(caller, servers=(server,))
 
 
-def token(request: Request) -> str:
+def token(request: Request) -> Presented:
     """The client's access token. Raises `OAuthError`."""
-    found = _BEARER.fullmatch(request.META.get("HTTP_AUTHORIZATION") or "")
+    found = dpop.presented(request.META.get("HTTP_AUTHORIZATION"))
     if found is None:
         raise OAuthError(Reason.TOKEN_NOT_LIVE)
-    return found[1]
+    return found
+
+
+def proof(request: Request, found: Presented, *, method: str, path: str = "") -> Proof | None:
+    """The proof of the key that the client's token is bound to, not claimed yet; None where it is bound to none.
+
+    The MCP server behind the gateway may know nothing of it: so here is where a bound token is no bearer's. The address
+    is the MCP server's, at the `path` that the gateway passes on. Nonces are the MCP server's affair. Raises
+    `OAuthError`.
+    """
+    moment, server = now(), request.META[_SERVER]
+    try:
+        claims = tokens.read(found.token, now=moment)
+    except jwts.JwtError:
+        raise OAuthError(Reason.TOKEN_NOT_LIVE) from None
+    parts = urlsplit(server.identifier)
+    address = f"{parts.scheme}://{parts.netloc}{path}" if path else server.identifier
+    return dpop.shown(request.META, found, claims, Asked(method=method, address=address, now=moment), needs_nonce=False)
 
 
 def messages(request: Request) -> tuple[Message, ...]:
@@ -133,6 +152,8 @@ def _incomplete(what: str) -> OAuthError:
 def refusal(request: Request, error: OAuthError) -> Answer:
     """The answer to a check that was refused; never 2xx."""
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+    if challenged := _of_the_proof(request, error):
+        return denied(401, error.sentence, headers=challenged)
     if error.reason is Reason.TOKEN_NOT_LIVE:
         # > If the request lacks any authentication information […], the resource server SHOULD NOT include an error
         # > code or other error information. (RFC 6750 §3.1)
@@ -144,6 +165,12 @@ def refusal(request: Request, error: OAuthError) -> Answer:
     return denied(status, error.sentence, code=code, headers=headers)
 
 
+def _of_the_proof(request: Request, error: OAuthError) -> dict[str, str]:
+    """The challenge for a token that came without its key; empty for any other refusal."""
+    server = request.META.get(_SERVER)
+    return {} if server is None else dpop.refusal_headers(error, resource_metadata=metadata_address(server.identifier))
+
+
 def _has_token(request: Request) -> bool:
     return request.META.get("HTTP_AUTHORIZATION") is not None
 
@@ -151,6 +178,8 @@ def _has_token(request: Request) -> bool:
 def challenge(server: ProtectedResource, said: Mapping[str, str]) -> dict[str, str]:
     """The header with which MCP clients find the authorization server (RFC 9728 §5.1)."""
     members = {**said, "resource_metadata": metadata_address(server.identifier)}
+    if server.dpop_bound_access_tokens_required:
+        return {"WWW-Authenticate": dpop.challenge(**members)}
     return {"WWW-Authenticate": "Bearer " + ", ".join(f'{name}="{value}"' for name, value in members.items())}
 
 

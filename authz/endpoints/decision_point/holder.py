@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from authz import resources, tokens
+from authz.dpop import bound_key
 from authz.endpoints.decision_point.caller import Caller
 from authz.models import Authorization, ProtectedResource
 from authz.protocol import jwts
@@ -21,6 +22,8 @@ TOKEN_SUBJECT = "token"  # noqa: S105  the name of the type
 TOKEN = frozenset({TOKEN_SUBJECT, "access_token"})
 IDENTITY, USER = "identity", "user"
 SERVER = "mcp_server"
+# The member of the context that says which key was shown beside the token: {"jkt": …}.
+SHOWN = "dpop"
 
 
 def holder_of(asked: Evaluation, caller: Caller) -> tuple[LiveToken, ProtectedResource] | None:
@@ -28,16 +31,21 @@ def holder_of(asked: Evaluation, caller: Caller) -> tuple[LiveToken, ProtectedRe
     the rules still allow it is not asked yet.
     """
     if asked.subject.type in TOKEN:
-        return _by_token(asked.subject.id, caller)
+        return _by_token(asked, caller)
     if asked.subject.type in (IDENTITY, USER):
         return _by_claims(asked, caller)
     return None
 
 
-def _by_token(token: str, caller: Caller) -> tuple[LiveToken, ProtectedResource] | None:
+def _by_token(asked: Evaluation, caller: Caller) -> tuple[LiveToken, ProtectedResource] | None:
     try:
-        claims = tokens.read(token, now=caller.now)
+        claims = tokens.read(asked.subject.id, now=caller.now)
     except jwts.JwtError:
+        return None
+    # Attack: a stolen token that is bound to a key, at a server that takes it for a bearer's (RFC 9449 §7.2). The
+    # caller has the request, so it checks the proof, and says whose it was.
+    shown = asked.context.get(SHOWN)
+    if (jkt := bound_key(claims)) and (not isinstance(shown, dict) or shown.get("jkt") != jkt):
         return None
     # Attack: the server of a token for one MCP server asks about a token for another one (confused deputy).
     server = caller.server(claims["aud"])

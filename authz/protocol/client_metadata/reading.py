@@ -24,6 +24,14 @@ class Reading:
     def refused(self, name: str, explanation: str) -> None:
         self.checks.append(Check(name, Verdict.REFUSED, explanation))
 
+    def switch(self, name: str) -> bool:
+        """A member that is true or false, false where it is left out; refused if it is something else."""
+        value = self.members.get(name, False)
+        if isinstance(value, bool):
+            return value
+        self.refused(name, "It must be true or false.")
+        return False
+
     def strings(self, name: str, default: list[str]) -> list[str] | None:
         """A member that is a list of strings; None (and refused) if it is something else."""
         value = self.members.get(name, default)

@@ -61,6 +61,7 @@ class ClientMetadata:
     logo_uri: str
     jwks: Mapping[str, Any] | None
     jwks_uri: str
+    dpop_bound_access_tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
