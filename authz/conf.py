@@ -21,6 +21,7 @@ class Conf:
     mcp: bool
     mcp_sampling: bool
     dpop_nonces: bool
+    require_par: bool
     refresh_reuse_window: int
     session_hours: int
     session_idle_minutes: int

@@ -90,13 +90,15 @@ class Credentials:
     """The parts of a request that may authenticate its client: header and body, not yet verified.
 
     `authorization` is the Authorization header's value, None where there is no such header. `grant_type` is that of a
-    token request, "" at other endpoints. `read` caches what a method has parsed, by the method's name.
+    token request, "" at other endpoints. `audiences` are addresses of ours that may stand in the `aud` of an assertion
+    there, beside the issuer. `read` caches what a method has parsed, by the method's name.
     """
 
     authorization: str | None
     params: Mapping[str, str]
     now: float
     grant_type: str = ""
+    audiences: tuple[str, ...] = ()
     read: dict[str, Any] = field(default_factory=dict, compare=False)
 
 

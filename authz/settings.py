@@ -42,7 +42,7 @@ DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 
 _LIMITED = (
     *("token", "introspect", "revoke", "authorize", "evaluation", "evaluations", "events", "access_request", "task"),
-    *("search_subject", "search_resource", "search_action", "ext_authz", "auth_request"),
+    *("search_subject", "search_resource", "search_action", "ext_authz", "auth_request", "par"),
 )
 # The limits and their defaults (authz/limits/rate_limits.py).
 RATE_LIMITS = {
@@ -56,6 +56,8 @@ RATE_LIMITS = {
     "reset:address": "20/minute",
     "login:address": "600/minute",
 } | {f"{endpoint}:{by}": "none" for endpoint in _LIMITED for by in ("client", "address")}
+# A public client proves nothing, and each of its pushed requests is a row for a while.
+RATE_LIMITS |= {"par:address": "300/minute"}
 RATE_LIMITS |= {"register:address": "none", "manage:address": "none"}
 # > Servers MUST: […] Rate limit tool invocations (MCP, Tools). An asker is an agent with the person it acts for.
 RATE_LIMITS |= {"scim:address": "none", "scim:directory": "6000/minute"}
@@ -174,6 +176,7 @@ GATEHOUSE = {
     "MCP": problems.read(False, env_switch, "GATEHOUSE_MCP"),
     "MCP_SAMPLING": problems.read(False, env_switch, "GATEHOUSE_MCP_SAMPLING"),
     "DPOP_NONCES": problems.read(False, env_switch, "GATEHOUSE_DPOP_NONCES"),
+    "REQUIRE_PAR": problems.read(False, env_switch, "GATEHOUSE_REQUIRE_PAR"),
     "REFRESH_REUSE_WINDOW": problems.read(30, env_number, "GATEHOUSE_REFRESH_REUSE_WINDOW", 30),
     "SESSION_HOURS": problems.read(12, env_number, "GATEHOUSE_SESSION_HOURS", 12, "hours", least=1, most=720),
     "SESSION_IDLE_MINUTES": problems.read(60, env_number, "GATEHOUSE_SESSION_IDLE_MINUTES", 60, "minutes", most=43200),
@@ -218,6 +221,7 @@ GATEHOUSE = {
     "TOKEN_RESPONSE_EXTENSIONS": ["xaa.openid.id_token"],
     "ENDPOINTS": [
         "authz.endpoints.authorize",
+        "authz.endpoints.par",
         "authz.endpoints.token",
         "authz.endpoints.introspection",
         "authz.endpoints.revocation",

@@ -54,8 +54,9 @@ def between(old: ClientMetadata, new: ClientMetadata) -> frozenset[Change]:
         changes.add(Change.COSMETIC)
     if (old.jwks, old.jwks_uri) != (new.jwks, new.jwks_uri):
         changes.add(Change.KEYS)
-    # A client that no longer shows a key has less to prove than before.
+    # A client that no longer shows a key, or no longer pushes its requests, has less to prove than before.
     is_weaker = old.dpop_bound_access_tokens and not new.dpop_bound_access_tokens
+    is_weaker |= old.require_pushed_authorization_requests and not new.require_pushed_authorization_requests
     if old.token_endpoint_auth_method != new.token_endpoint_auth_method or is_weaker:
         changes.add(Change.AUTHENTICATION_METHOD)
     for change, before, after in (
@@ -82,8 +83,9 @@ def security_digest(metadata: ClientMetadata) -> str:
     for cosmetic in ("client_name", "client_uri", "logo_uri"):
         del members[cosmetic]
     # As it was before there was such a member: what rests on the digest goes on.
-    if not members["dpop_bound_access_tokens"]:
-        del members["dpop_bound_access_tokens"]
+    for new in ("dpop_bound_access_tokens", "require_pushed_authorization_requests"):
+        if not members[new]:
+            del members[new]
     for unordered in ("redirect_uris", "grant_types", "scope"):
         members[unordered] = None if members[unordered] is None else sorted(members[unordered])
     return hashlib.sha256(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

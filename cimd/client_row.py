@@ -18,6 +18,7 @@ def write(client: Client, metadata: ClientMetadata) -> None:
     client.client_jwks_uri = metadata.jwks_uri
     client.scope = None if metadata.scope is None else list(metadata.scope)
     client.client_uri = metadata.client_uri
+    client.require_pushed_authorization_requests = metadata.require_pushed_authorization_requests
     client.dpop_bound_access_tokens = metadata.dpop_bound_access_tokens
 
 

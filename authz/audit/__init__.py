@@ -39,6 +39,8 @@ class Event(StrEnum):
     REVOCATION_REFUSED = "token:revocation:refused"
     CODE_ISSUED = "authorize:code:issued"
     AUTHORIZATION_REFUSED = "authorize:request:refused"
+    REQUEST_PUSHED = "authorize:request:pushed"
+    PUSH_REFUSED = "authorize:request:push_refused"
     CONSENT_GIVEN = "authorize:consent:given"
     CONSENT_DENIED = "authorize:consent:denied"
     ACCESS_REQUESTED = "policy:access_request:opened"

@@ -44,6 +44,22 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "OpenID Connect’s `request` was sent, which is not supported.",
         "Send the parameters themselves instead of a request object.",
     ),
+    "request_uri_unknown": Explanation(
+        "The `request_uri` is unknown, has expired, or was given to another client.",
+        "The person goes back to the application and begins again. A request that was pushed has to reach the browser"
+        " within 90 seconds.",
+    ),
+    "request_uri_used": Explanation(
+        "A pushed request was answered already.", "The person goes back to the application and begins again."
+    ),
+    "request_uri_pushed": Explanation(
+        "A pushed request has a `request_uri`.", "Push the parameters themselves, without a request_uri."
+    ),
+    "request_not_pushed": Explanation(
+        "The authorization request was not pushed ahead, and the agent or the server demands it.",
+        "The agent pushes its requests (PAR). Or take require_pushed_authorization_requests off the agent, or"
+        " GATEHOUSE_REQUIRE_PAR off the server.",
+    ),
     "request_uri": Explanation(
         "OpenID Connect’s `request_uri` was sent, which is not supported.",
         "Send the parameters themselves instead of a request object.",

@@ -23,6 +23,8 @@ _HEADLINES = {
     "access:calls:searched": "Decisions searched",
     "access:decision:refused": "Request for a decision refused",
     "authorize:code:issued": "Authorization code issued",
+    "authorize:request:pushed": "Authorization request pushed",
+    "authorize:request:push_refused": "Pushed request refused",
     "authorize:request:refused": "Authorization request refused",
     "policy:access_request:explained": "Reason added to an access request",
     "policy:access_request:seconded": "Access request approved by one of several",

@@ -4,6 +4,7 @@ Found good in this order: shape, client, algorithm and signature, issuer and sub
 the `jti` is claimed, so that nothing that fails burns one.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from authz.conf import conf
@@ -50,15 +51,16 @@ def authenticate(credentials: Credentials, client: Client) -> None:
     # > The JWT MUST contain an "iss" … For client authentication, the "sub" value MUST be the "client_id" (RFC 7523 §3)
     if claims.get("iss") != client.client_id or claims.get("sub") != client.client_id:
         raise OAuthError(Reason.CLIENT_ASSERTION_ISSUER)
-    if not is_for_us(claims.get("aud"), credentials.grant_type):
+    if not is_for_us(claims.get("aud"), credentials.grant_type, credentials.audiences):
         raise OAuthError(Reason.CLIENT_ASSERTION_AUDIENCE)
     _check_times(claims, credentials.now)
     if not client.reuse_assertions:
         _claim(claims, client)
 
 
-def is_for_us(audience: object, grant_type: str = "") -> bool:
-    """Whether an assertion's `aud` names us and nothing else. `grant_type` is that of a token request.
+def is_for_us(audience: object, grant_type: str = "", others: Collection[str] = ()) -> bool:
+    """Whether an assertion's `aud` names us and nothing else. `grant_type` is that of a token request; `others` are
+    addresses that will do, too.
 
     Python's SDK 1.x adds a slash to the issuer (interop 2): it still names us alone.
     """
@@ -71,7 +73,7 @@ def is_for_us(audience: object, grant_type: str = "") -> bool:
     # an assertion alone is worth nothing (attack 16).
     if grant_type in BESIDE_A_SECRET and audience == conf.endpoint("token"):
         return True
-    return audience in {conf.issuer, f"{conf.issuer}/"}
+    return audience in {conf.issuer, f"{conf.issuer}/", *others}
 
 
 def _parsed(credentials: Credentials) -> jwts.Unverified:

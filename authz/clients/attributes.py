@@ -21,6 +21,7 @@ DECLARED = frozenset(
         "client_jwks_uri",
         "scope",
         "dpop_bound_access_tokens",
+        "require_pushed_authorization_requests",
     }
 )
 # What rules refer to (authz/policy/clients.py) or what weakens a check.

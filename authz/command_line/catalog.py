@@ -21,7 +21,9 @@ GROUPS: Mapping[str, Mapping[str, Entry]] = {
             "tables, signing keys and, if given, a configuration", ("prepare", "prepare organisation.yaml")
         ),
         "check": Entry("whether the settings are right; --deploy: for production", ("check --deploy",)),
-        "doctor": Entry("examine the installation, and say what to do", ("doctor", "doctor --json")),
+        "doctor": Entry(
+            "examine the installation, and say what to do", ("doctor", "doctor --json", "doctor --profile fapi2")
+        ),
     },
     "Configuration": {
         "apply": Entry(

@@ -59,6 +59,7 @@ class ClientSerializer(serializers.Serializer[Any]):
     client_uri = serializers.CharField(max_length=1024, default="", allow_blank=True)
     reuse_assertions = serializers.BooleanField(default=False)
     dpop_bound_access_tokens = serializers.BooleanField(default=False)
+    require_pushed_authorization_requests = serializers.BooleanField(default=False)
     pending_answer = serializers.ChoiceField(choices=PendingAnswer.values, default="", allow_blank=True)
 
     def validate_client_id(self, value: str) -> str:
@@ -172,6 +173,7 @@ def as_item(row: Client) -> dict[str, Any]:
         "client_uri": row.client_uri,
         "reuse_assertions": row.reuse_assertions,
         "dpop_bound_access_tokens": row.dpop_bound_access_tokens,
+        "require_pushed_authorization_requests": row.require_pushed_authorization_requests,
         "pending_answer": row.pending_answer,
     }
 
@@ -199,6 +201,7 @@ def write(item: Mapping[str, Any]) -> None:
     row.client_uri = item["client_uri"]
     row.reuse_assertions = item["reuse_assertions"]
     row.dpop_bound_access_tokens = item["dpop_bound_access_tokens"]
+    row.require_pushed_authorization_requests = item["require_pushed_authorization_requests"]
     row.pending_answer = item["pending_answer"]
     _write_secret(row, item)
     row.save()

@@ -23,9 +23,9 @@ from authz.limits.addresses import client_address
 from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
 from authz.models import Client, User
 from authz.protocol import authorization_request
-from authz.protocol.errors import OAuthError, harmless
-from authz.protocol.params import Params
+from authz.protocol.errors import OAuthError, Reason, harmless
 from authz.sign_in import session
+from authz.tokens import pushed_requests
 
 
 @never_cache
@@ -39,6 +39,8 @@ def authorize(request: HttpRequest) -> HttpResponse:
         response = _answer_or_refusal(request, arrived, moment)
     # What leads back to the client ends the request; a page, or a sign-in, is on its way.
     note = arrivals.forget if isinstance(response, OAuth2ResponseRedirect) else arrivals.keep
+    if arrived.reference and isinstance(response, OAuth2ResponseRedirect):
+        pushed_requests.give_up(arrived.reference, moment)
     note(request, response, arrived.params, moment)
     return response
 
@@ -47,7 +49,7 @@ def _answer_or_refusal(request: HttpRequest, arrived: authorize_precheck.Arrival
     client = arrived.client
     try:
         clients.require_approved(client, moment)
-        return _answer(request, client, arrived.params, arrived.redirect_uri, moment)
+        return _answer(request, arrived, moment)
     except OAuthError as error:
         try:
             error = record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, error, client_id=client.client_id)
@@ -56,12 +58,17 @@ def _answer_or_refusal(request: HttpRequest, arrived: authorize_precheck.Arrival
         return back_to_client(arrived.redirect_uri, error_parameters(error, arrived.params.get("state", "")))
 
 
-def _answer(request: HttpRequest, client: Client, params: Params, redirect_uri: str, moment: float) -> HttpResponse:
+def _answer(request: HttpRequest, here: authorize_precheck.Arrival, moment: float) -> HttpResponse:
+    client, params = here.client, here.params
     if isinstance(request.user, User):
         audit.concerns(subject=request.user.subject)
     audit.concerns(resource=harmless(params.get("resource", "")))
     arrived, is_new = arrivals.first_seen(request, params, moment)
-    wanted = authorization_request.read(params, redirect_uri=redirect_uri, grant_types=client.grant_types)
+    wanted = authorization_request.read(params, redirect_uri=here.redirect_uri, grant_types=client.grant_types)
+    # > require_pushed_authorization_requests: […] the only means of initiating an authorization request the client is
+    # > allowed to use is PAR (RFC 9126 §6); of the server (§5)
+    if not here.reference and (conf.require_par or client.require_pushed_authorization_requests):
+        raise OAuthError(Reason.REQUEST_NOT_PUSHED)
     context = AuthorizationContext(
         client=client,
         params=params,
@@ -71,6 +78,7 @@ def _answer(request: HttpRequest, client: Client, params: Params, redirect_uri: 
         now=moment,
         arrived=arrived,
         is_new=is_new,
+        reference=here.reference,
     )
     if context.resource is not None:
         audit.concerns(resource=context.resource.identifier)

@@ -17,7 +17,7 @@ from django.utils.encoding import iri_to_uri
 from authz import audit, clients
 from authz.conf import conf
 from authz.database import configuration_cache
-from authz.endpoints.machine import request_id
+from authz.endpoints.machine import now, request_id
 from authz.endpoints.request_context import too_many
 from authz.limits import rate_limits
 from authz.limits.addresses import client_address
@@ -27,6 +27,7 @@ from authz.protocol import authorization_request, packed_query
 from authz.protocol.errors import OAuthError, Reason, RefusalReason, harmless
 from authz.protocol.params import Params, parse_form, parse_query, required
 from authz.sign_in import form_binding
+from authz.tokens import pushed_requests
 
 METHODS = ("GET", "POST")
 LONGEST_WAIT = 60
@@ -38,6 +39,8 @@ _ANSWERS = frozenset({form_binding.FIELD, "csrfmiddlewaretoken", "allow", "deny"
 _WHAT: dict[RefusalReason, str] = {
     Reason.CLIENT_UNKNOWN: "The application that sent you here is not known to this server.",
     Reason.REDIRECT_URI_UNREGISTERED: "The application asked to be answered at an address that it has not registered.",
+    Reason.REQUEST_URI_UNKNOWN: "The request has expired. Go back to the application and begin again.",
+    Reason.REQUEST_URI_USED: "The request was answered already. Go back to the application and begin again.",
     Reason.REQUEST_TOO_LONG: "The request of the application that sent you here is too long for this server.",
     Reason.DUPLICATE_PARAMETER: "The request says one thing twice, so it cannot be trusted.",
 }
@@ -45,11 +48,14 @@ _WHAT: dict[RefusalReason, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A client that is known, what it asks for, and the address of its own that the answer may go to."""
+    """A client that is known, what it asks for, and the address of its own that the answer may go to. `reference` is
+    that of a request that it pushed ahead (authz/tokens/pushed_requests.py).
+    """
 
     client: Client
     params: Params
     redirect_uri: str
+    reference: str = ""
 
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
@@ -118,7 +124,14 @@ def _arrive(params: Params) -> Arrival:
     rate_limits.admit(required(params, "client_id"))
     client = clients.find(required(params, "client_id"))
     rate_limits.proven(client.client_id, is_confidential=False)
-    return Arrival(client, params, authorization_request.redirect_uri(params, client.redirect_uri_list))
+    reference = ""
+    if pushed_requests.is_reference(params.get("request_uri")):
+        found = pushed_requests.begin(params["request_uri"], client.client_id, now())
+        # > The authorization server […] MUST only use the parameters in the Request Object, even if the same parameter
+        # > is provided in the query parameter. (RFC 9101 §6.3, for RFC 9126 §4)
+        params, reference = found.params, found.digest
+    redirect_uri = authorization_request.redirect_uri(params, client.redirect_uri_list)
+    return Arrival(client, params, redirect_uri, reference)
 
 
 def _stopped(request: HttpRequest, error: OAuthError, *, claimed: str) -> HttpResponse:

@@ -16,6 +16,7 @@ class AuthorizationContext:
 
     arrived  when it came for the first time (authz/endpoints/arrivals.py); times are in seconds since the epoch.
     is_new   whether that is now.
+    reference  of a request that was pushed ahead (authz/tokens/pushed_requests.py); "" for one in the address.
     """
 
     client: Client
@@ -26,6 +27,7 @@ class AuthorizationContext:
     now: float
     arrived: float
     is_new: bool
+    reference: str = ""
 
     def is_older(self, signed_in: BrowserSignIn, seconds: int) -> bool:
         """Whether the sign-in was older than so many seconds when the request arrived. A later sign-in is not."""

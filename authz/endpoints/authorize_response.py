@@ -15,7 +15,7 @@ from authz.endpoints.authorize_request import AuthorizationContext, Offer
 from authz.models import BrowserSession
 from authz.protocol import scopes
 from authz.protocol.errors import OAuthError, Reason
-from authz.tokens import authorization_codes
+from authz.tokens import authorization_codes, pushed_requests
 
 
 def allowed(request: HttpRequest, context: AuthorizationContext, offer: Offer, *, has_consented: bool) -> HttpResponse:
@@ -29,6 +29,8 @@ def allowed(request: HttpRequest, context: AuthorizationContext, offer: Offer, *
         here = BrowserSession.objects.select_for_update().filter(digest=offer.signed_in.session_digest)
         if not here.values_list("pk").first():
             raise OAuthError(Reason.LOGIN_REQUIRED)
+        if context.reference:
+            pushed_requests.finish(context.reference, context.now)
         if has_consented:
             _remember(context, offer)
         code = authorization_codes.issue(

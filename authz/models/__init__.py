@@ -20,6 +20,7 @@ from authz.models.mcp_task import McpTask
 from authz.models.notification import Notification, WebhookEndpoint
 from authz.models.periodic_task import PeriodicTask
 from authz.models.protected_resource import ProtectedResource, Scope
+from authz.models.pushed_request import PushedRequest
 from authz.models.rule import Rule, RuleAuthor, RuleChange
 from authz.models.saved_view import SavedView
 from authz.models.signing_key import SigningKey
@@ -57,6 +58,7 @@ __all__ = [
     "Notification",
     "PeriodicTask",
     "ProtectedResource",
+    "PushedRequest",
     "RemovalMark",
     "Rule",
     "RuleAuthor",

@@ -74,6 +74,11 @@ class Client(AbstractApplication):
         db_default=False,
         help_text="All its tokens are bound to a key that it shows (DPoP); a request without a proof is refused.",
     )
+    require_pushed_authorization_requests = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="It pushes its authorization requests ahead (PAR); one in the address alone is refused.",
+    )
     pending_answer = models.CharField(
         max_length=16,
         choices=PendingAnswer.choices,

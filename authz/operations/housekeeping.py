@@ -24,6 +24,7 @@ from authz.models import (
     McpSampling,
     McpTask,
     Notification,
+    PushedRequest,
     ToolUse,
     UsedAssertion,
 )
@@ -81,6 +82,7 @@ def over(now: datetime) -> Mapping[str, QuerySet[Any]]:
     return {
         "codes": AuthorizationCode.objects.filter(expires__lt=now - KEPT_CODE),
         "assertions": UsedAssertion.objects.filter(expires__lt=now - KEPT_ASSERTION),
+        "pushed requests": PushedRequest.objects.filter(expires__lt=now),
         "deferrals": Deferral.objects.filter(expires__lt=now - KEPT_CODE),
         "tasks": McpTask.objects.filter(expires__lt=now - KEPT_CODE),
         "questions to models": McpSampling.objects.filter(expires__lt=now),

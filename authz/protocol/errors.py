@@ -59,6 +59,18 @@ class Reason(RefusalReason):
     MALFORMED_PARAMETER = "malformed_parameter", "invalid_request", "A parameter is malformed."
     REQUEST_TOO_LONG = "request_too_long", "invalid_request", "The authorization request is too long."
     REQUEST_OBJECT = "request_object", "request_not_supported", "Request objects are not supported."
+    REQUEST_URI_UNKNOWN = (
+        "request_uri_unknown",
+        "invalid_request_uri",
+        "The request_uri is unknown, has expired, or was given to another client.",
+    )
+    REQUEST_URI_USED = "request_uri_used", "invalid_request_uri", "The request_uri was used before."
+    REQUEST_URI_PUSHED = "request_uri_pushed", "invalid_request", "A pushed request has no request_uri."
+    REQUEST_NOT_PUSHED = (
+        "request_not_pushed",
+        "invalid_request",
+        "Authorization requests have to be pushed: see pushed_authorization_request_endpoint.",
+    )
     REQUEST_URI = "request_uri", "request_uri_not_supported", "Request objects by reference are not supported."
 
     # The client.

@@ -89,6 +89,7 @@ def client_to_approve(client: Client) -> dict[str, Any]:
         "until": client.approved_until,
         "secret": client.secret_digest,
         "reuse_assertions": client.reuse_assertions,
+        "require_pushed_authorization_requests": client.require_pushed_authorization_requests,
         "dpop_bound_access_tokens": client.dpop_bound_access_tokens,
         "pending_answer": client.pending_answer,
     }

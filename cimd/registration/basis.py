@@ -52,6 +52,7 @@ def _as_it_is(client: Client, like: ClientMetadata) -> ClientMetadata:
         jwks=client.client_jwks,
         jwks_uri=client.client_jwks_uri,
         dpop_bound_access_tokens=client.dpop_bound_access_tokens,
+        require_pushed_authorization_requests=client.require_pushed_authorization_requests,
         scope=tuple(client.scope or ()),
     )
 

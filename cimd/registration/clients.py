@@ -55,6 +55,7 @@ def described(client: Client, registration_access_token: str) -> dict[str, Any]:
         "client_uri": client.client_uri,
         "jwks": client.client_jwks,
         "jwks_uri": client.client_jwks_uri,
+        "require_pushed_authorization_requests": client.require_pushed_authorization_requests,
         "dpop_bound_access_tokens": client.dpop_bound_access_tokens,
     }
     return described | {name: value for name, value in optional.items() if value}

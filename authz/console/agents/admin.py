@@ -71,7 +71,7 @@ class AgentAdmin(AgentColumns, ConsoleAdmin):
             {
                 "fields": (
                     *("token_endpoint_auth_method", "client_jwks", "client_jwks_uri", "reuse_assertions"),
-                    "dpop_bound_access_tokens",
+                    ("dpop_bound_access_tokens", "require_pushed_authorization_requests"),
                 )
             },
         ),

@@ -63,11 +63,12 @@ class AgentForm(Form):
         fields = (
             "name", "client_id", "owner", "successor", "environment", "tags", "client_uri", "grant_types",
             "redirect_uris", "token_endpoint_auth_method", "client_jwks", "client_jwks_uri", "reuse_assertions",
-            "dpop_bound_access_tokens", "scope", "pending_answer",
+            "dpop_bound_access_tokens", "require_pushed_authorization_requests", "scope", "pending_answer",
         )  # fmt: skip
         labels: ClassVar = {
             "client_uri": "Home page",
             "reuse_assertions": "May reuse a client assertion",
+            "require_pushed_authorization_requests": "It pushes its authorization requests (PAR)",
             "dpop_bound_access_tokens": "Its tokens are bound to its key",
             "pending_answer": "Answer while a request waits",
             "token_endpoint_auth_method": "Method",

@@ -16,9 +16,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="for programs")
+        parser.add_argument(
+            "--profile", choices=sorted(doctor.PROFILES), default="", help="whether the configuration has this shape"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = doctor.examine()
+        found = doctor.examine(profile=options["profile"])
         if options["json"]:
             self.stdout.write(
                 json.dumps({about: [asdict(finding) for finding in each] for about, each in found.items()}, indent=2)

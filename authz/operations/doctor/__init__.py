@@ -5,9 +5,20 @@ Each examination looks at one thing and yields findings; one that fails is a fin
 """
 
 from authz.operations.doctor.clocks import clock, skew
-from authz.operations.doctor.examinations import examine
+from authz.operations.doctor.examinations import PROFILES, examine
 from authz.operations.doctor.finding import ERROR, WARNING, Examination, Finding
 from authz.operations.doctor.proxies import proxies
 from authz.operations.doctor.services import periodic_tasks
 
-__all__ = ["ERROR", "WARNING", "Examination", "Finding", "clock", "examine", "periodic_tasks", "proxies", "skew"]
+__all__ = [
+    "ERROR",
+    "PROFILES",
+    "WARNING",
+    "Examination",
+    "Finding",
+    "clock",
+    "examine",
+    "periodic_tasks",
+    "proxies",
+    "skew",
+]

@@ -1,12 +1,13 @@
 """All examinations, and how they are run."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from django.apps import apps
 from django.utils.module_loading import import_string
 
 from authz.database import configuration_cache
+from authz.operations.doctor import fapi2
 from authz.operations.doctor.audits import evidence
 from authz.operations.doctor.clocks import clock
 from authz.operations.doctor.databases import database, disk, installed_triggers, shared_cache, unreachable
@@ -16,13 +17,17 @@ from authz.operations.doctor.proxies import proxies
 from authz.operations.doctor.services import agents, configuration, mail, periodic_tasks
 from authz.operations.doctor.stored_keys import signing_keys, stored_secrets
 
+# What `--profile` may name: examinations of the configuration's shape, not of the installation.
+PROFILES: Mapping[str, Callable[[], Mapping[str, Examination]]] = {fapi2.NAME: fapi2.examinations}
 
-def examine(now: Callable[[], float] = time.time) -> dict[str, list[Finding]]:
+
+def examine(now: Callable[[], float] = time.time, profile: str = "") -> dict[str, list[Finding]]:
     """All findings by what was examined; an empty list means that all is well. Changes nothing."""
     configuration_cache.forget()
     if gone := list(_survived("database", unreachable)):
         return {"database": gone}
-    return {about: list(_survived(about, look)) for about, look in _examinations(now).items()}
+    looks = PROFILES[profile]() if profile else _examinations(now)
+    return {about: list(_survived(about, look)) for about, look in looks.items()}
 
 
 def _examinations(now: Callable[[], float]) -> dict[str, Examination]:

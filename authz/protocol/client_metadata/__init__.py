@@ -50,7 +50,7 @@ _READ = frozenset(
             "scope",
         ),
         *("token_endpoint_auth_method", "token_endpoint_auth_methods_supported", "token_endpoint_auth_signing_alg"),
-        *("jwks", "jwks_uri", "dpop_bound_access_tokens"),
+        *("jwks", "jwks_uri", "dpop_bound_access_tokens", "require_pushed_authorization_requests"),
     }
 )
 
@@ -71,6 +71,7 @@ def validate(members: Mapping[str, Any], terms: Terms) -> Validation:
         jwks=reading.members.get("jwks") if method == "private_key_jwt" else None,
         jwks_uri=str(reading.members.get("jwks_uri", "")) if method == "private_key_jwt" else "",
         dpop_bound_access_tokens=reading.switch("dpop_bound_access_tokens"),
+        require_pushed_authorization_requests=reading.switch("require_pushed_authorization_requests"),
     )
     # > The authorization server MUST ignore any client metadata sent by the client that it does not understand
     # > (RFC 7591 §2). A check names them, for the developer who mistyped a name.

@@ -62,6 +62,7 @@ class ClientMetadata:
     jwks: Mapping[str, Any] | None
     jwks_uri: str
     dpop_bound_access_tokens: bool = False
+    require_pushed_authorization_requests: bool = False
 
 
 @dataclass(frozen=True, slots=True)
