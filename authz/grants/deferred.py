@@ -44,7 +44,9 @@ def _asks(request: TokenRequest) -> bool:
     """Whether the request may be deferred: its client says so, and can prove to be the same when it asks again.
 
     > A client that is a public client […] MUST present a DPoP proof on the initial token request that yields a deferred
-    > response. (§ Sender-Constraint Requirements) This server has no DPoP, so a public client's request is not kept.
+    > response. (§ Sender-Constraint Requirements)
+
+    Its kept request would have to be bound to that key, too; until it is, a public client's request is not kept.
     """
     return "deferred" in request.params.get("completion_mode", "").split(" ") and request.auth_method != PUBLIC
 

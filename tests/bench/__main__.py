@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import load, old_rules, servers
+from tests.bench import load, old_rules, proofs, servers
 from tests.bench.load import Figures
 from tests.policy import bench_decide
 from tests.support import cut_off_under_load
@@ -27,9 +27,11 @@ SECONDS = int(os.environ.get("BENCH_SECONDS", "6"))
 BASIC = basic_header("nightly-report", SECRET)
 LONGEST_P99 = 25.0
 FIRST_SIGHTS = 200
+PROVEN = "client_credentials, Basic, ES256, DPoP"
 TOKEN, DECISION = "client_credentials, Basic, ES256", "decision on a call"
 # Milliseconds, and events a batch.
 DECISION_P99, BATCH = 10.0, 100
+LEAST_PROVEN = 0.6
 REPORTED = f"{BATCH} reported events"
 REGISTERED = "authorization request, registered"
 CIMD = "authorization request, cached CIMD"
@@ -71,6 +73,18 @@ def main() -> int:
                     server.token, load.post(f"{grant}&resource={prepared.es256}", basic=BASIC), seconds=SECONDS
                 ),
                 0.11,
+            ),
+            Line(
+                PROVEN,
+                lambda: load.run(
+                    server.token,
+                    load.post_with_proofs(
+                        f"{grant}&resource={prepared.es256}",
+                        proofs.write(here / "proofs.txt", server.token, SECONDS * 6000),
+                        basic=BASIC,
+                    ),
+                    seconds=SECONDS,
+                ),
             ),
             Line(
                 "client_credentials, Basic, RS256",
@@ -195,6 +209,10 @@ def report(results: list[tuple[Line, Figures]], memory: list[float], changed: ol
             missed.append(f"{line.name}: p99 {figures.p99:.1f} ms, {LONGEST_P99:.0f} ms allowed")
     by_name = {line.name: figures for line, figures in results}
     ratio = by_name[DECISION].per_second / by_name[TOKEN].per_second
+    proven = by_name[PROVEN].per_second / by_name[TOKEN].per_second
+    print(f"\na token with a DPoP proof is issued {proven:.2f} times as often as one without ({LEAST_PROVEN} needed)")
+    if proven < LEAST_PROVEN:
+        missed.append(f"DPoP: {proven:.2f} times as many tokens as without")
     taken = by_name[REPORTED].per_second * BATCH
     print(f"\na decision on a call is made {ratio:.2f} times as often as client_credentials (1.0 needed)")
     print(f"{taken:.0f} reported events a second in batches of {BATCH} (5,000 needed)")

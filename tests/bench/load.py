@@ -89,6 +89,23 @@ end
     )
 
 
+def post_with_proofs(body: str, proofs: Path, *, basic: str) -> str:
+    """A script that posts one form again and again, each time with another line of a file as its DPoP proof."""
+    return (
+        post(body, basic=basic)
+        + f"""
+local proofs, at = {{}}, 0
+for line in io.lines("{proofs}") do proofs[#proofs + 1] = line end
+function request()
+  at = at + 1
+  if at > #proofs then wrk.thread:stop() end
+  wrk.headers["DPoP"] = proofs[at] or ""
+  return wrk.format(nil, nil, nil, nil)
+end
+"""
+    )
+
+
 def post_batches(event: Mapping[str, object], count: int, *, basic: str) -> str:
     """A script that posts batches of `count` events that are alike but for their ids, which never come again."""
     written = json.dumps(event).replace("\\", "\\\\").replace("'", "\\'")

@@ -21,6 +21,8 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "GATEHOUSE_DATABASE_POOLER": (("on",), SWITCH),
     "GATEHOUSE_DEBUG": (("True",), SWITCH),
     "GATEHOUSE_MCP": (("yes",), SWITCH),
+    "GATEHOUSE_DPOP_NONCES": (("yes",), SWITCH),
+    "GATEHOUSE_REQUIRE_PAR": (("always",), SWITCH),
     "GATEHOUSE_MCP_SAMPLING": (("on",), SWITCH),
     "GATEHOUSE_DATABASE_POOL": ((*NUMBERS, "0"), "must be a whole number of connections, 1 at least, not {!r}"),
     "GATEHOUSE_DATABASE_TIMEOUT": ((*NUMBERS, "0"), "must be a whole number of seconds, 1 at least, not {!r}"),

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("authz", "0033_dpop"),
+        ("authz", "0034_ended_entries"),
     ]
 
     operations = [
