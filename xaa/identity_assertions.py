@@ -48,14 +48,17 @@ class SubjectToken:
     act: Mapping[str, Any] | None = None
 
 
-def read(token: str, token_type: str, client: Client, now: float, *, arrived: float | None = None) -> SubjectToken:
+def read(
+    token: str, token_type: str, client: Client, now: float, *, arrived: float | None = None, jkt: str = ""
+) -> SubjectToken:
     """The sign-in behind a subject token that `client` may use. Raises OAuthError.
 
-    `arrived`: when an ID token was presented, if not now; what expires meanwhile was good then.
+    `jkt`: the thumbprint of the key that the client has shown. `arrived`: when an ID token was presented, if not now;
+    what expires meanwhile was good then.
     """
     presented = now if arrived is None else arrived
     if token_type == REFRESH_TOKEN:
-        return _refresh_token(token, client, now)
+        return _refresh_token(token, client, now, jkt)
     if token_type != ID_TOKEN:
         raise OAuthError(Reason.SUBJECT_TOKEN_TYPE)
     try:
@@ -186,12 +189,14 @@ def _foreign_id_token(token: Unverified, client: Client, now: float) -> SubjectT
     )
 
 
-def _refresh_token(token: str, client: Client, now: float) -> SubjectToken:
+def _refresh_token(token: str, client: Client, now: float, jkt: str) -> SubjectToken:
     # > validate it the same way it would for a standard `refresh_token` grant at the token endpoint: the token is
     # > issued by the IdP, bound to the authenticated client, unexpired, not revoked (ID-JAG §4.3.3)
     # It is not used up: it stands for the sign-in.
     presented = refresh_tokens.read(token)
     authorization = _authorization(str(presented.authorization), client)
+    # Attack: a stolen refresh token that is bound to a key, exchanged where it cannot be refreshed.
+    refresh_tokens.require_key(authorization, client, jkt)
     if presented.generation != authorization.generation:
         raise OAuthError(CoreReason.REFRESH_TOKEN_REPLAYED)
     if authorization.expires is None or datetime.fromtimestamp(now, UTC) >= authorization.expires:

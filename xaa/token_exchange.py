@@ -104,6 +104,7 @@ def redeem(request: TokenRequest) -> dict[str, Any]:
         request.client,
         request.now,
         arrived=request.arrived,
+        jkt=request.jkt,
     )
     audit.concerns(subject=subject.sign_in.subject)
     if not subject.sign_in.user.is_active:

@@ -92,31 +92,13 @@ def _consume(authorization: Authorization, presented: RefreshToken, request: Tok
         # Another request was faster. What it left decides: the same retry, or a replay.
         authorization.refresh_from_db(fields=["generation", "rotated", "revoked", "dpop_jkt"])
         _require_live(authorization)
-        _require_key(authorization, request)
+        refresh_tokens.require_key(authorization, request.client, request.jkt)
         _require_current(authorization, presented, now)
     elif presented.generation > authorization.generation:
         _record_lost(authorization, presented)
     # From here on the family is bound to the key; that of a client that authenticates moves with its keys.
     if request.jkt != authorization.dpop_jkt:
         Authorization.objects.filter(pk=authorization.pk).update(dpop_jkt=request.jkt)
-
-
-def _require_key(authorization: Authorization, request: TokenRequest) -> None:
-    """Raises OAuthError for a refresh without the key that the family is bound to.
-
-    > When an authorization server supporting DPoP issues a refresh token to a public client that presents a valid DPoP
-    > proof at the token endpoint, the refresh token MUST be bound to the respective public key. (RFC 9449 §5)
-
-    A client that authenticates may change its key, since "refresh tokens issued to confidential clients are not bound
-    to the DPoP proof public key because they are already sender-constrained". It may not come without one: what was
-    bound would become a bearer's (the downgrade).
-    """
-    if not authorization.dpop_jkt or (request.client.is_confidential and request.proof is not None):
-        return
-    if request.proof is None:
-        raise OAuthError(Reason.DPOP_PROOF_MISSING, detail="refresh token")
-    if request.jkt != authorization.dpop_jkt:
-        raise OAuthError(Reason.DPOP_KEY_OF_GRANT, detail="refresh token")
 
 
 def _find(presented: RefreshToken, request: TokenRequest) -> Authorization:
@@ -140,7 +122,7 @@ def _find(presented: RefreshToken, request: TokenRequest) -> Authorization:
 def _check(authorization: Authorization, presented: RefreshToken, request: TokenRequest, now: datetime) -> None:
     _require_live(authorization)
     # Before a replay ends the family: a thief without the key ends nothing.
-    _require_key(authorization, request)
+    refresh_tokens.require_key(authorization, request.client, request.jkt)
     if presented.generation < authorization.generation:
         with unit_of_work():
             _require_current(authorization, presented, now)

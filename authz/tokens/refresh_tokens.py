@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from authz.keys.secrets_at_rest import key_for, other_keys_for
+from authz.models import Authorization, Client
 from authz.protocol.errors import OAuthError, Reason
 
 PURPOSE = "refresh tokens"
@@ -40,6 +41,25 @@ def read(token: str) -> RefreshToken:
         raise OAuthError(Reason.REFRESH_TOKEN_MALFORMED)
     authorization, _, generation = body.partition(".")
     return RefreshToken(UUID(bytes=urlsafe_b64decode(authorization + "==")), int(generation))
+
+
+def require_key(authorization: Authorization, client: Client, jkt: str) -> None:
+    """Raises `OAuthError` for a refresh token without the key that its family is bound to. `jkt`: of the key that was
+    shown, "" where none was.
+
+    > When an authorization server supporting DPoP issues a refresh token to a public client that presents a valid DPoP
+    > proof at the token endpoint, the refresh token MUST be bound to the respective public key. (RFC 9449 §5)
+
+    A client that authenticates may change its key, since "refresh tokens issued to confidential clients are not bound
+    to the DPoP proof public key because they are already sender-constrained". It may not come without one: what was
+    bound would become a bearer's (the downgrade).
+    """
+    if not authorization.dpop_jkt or (client.is_confidential and jkt):
+        return
+    if not jkt:
+        raise OAuthError(Reason.DPOP_PROOF_MISSING, detail="refresh token")
+    if jkt != authorization.dpop_jkt:
+        raise OAuthError(Reason.DPOP_KEY_OF_GRANT, detail="refresh token")
 
 
 def looks_like_one(token: str) -> bool:

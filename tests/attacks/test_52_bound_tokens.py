@@ -1,7 +1,7 @@
 """Attack 52: access tokens that are bound to a key, at each door of this server, with all that a thief may have.
 
-The doors are /userinfo, the management API, the MCP server, SCIM and the check of a gateway. Each refusal is 401 with a
-challenge of the scheme DPoP, and in the audit.
+The doors are /userinfo, the management API, the MCP server, SCIM, signals and the check of a gateway. Each refusal is
+401 with a challenge of the scheme DPoP, and in the audit.
 """
 
 import json
@@ -101,6 +101,24 @@ directories: [{{name: Okta, client_id: provisioner}}]
     return Door(f"{SCIM}/Users", token, send, "GET")
 
 
+def signals(world: World) -> Door:
+    where = conf.endpoint("ssf")
+    apply(f"""
+resources: [{{identifier: "{where}", name: Signals, scopes: [{{name: ssf.read}}]}}]
+signal_receivers: [{{name: Notes, client_id: nightly-report, resources: ["{NOTES}"]}}]
+rules:
+  - name: Receivers of signals
+    effect: allow
+    clients: [nightly-report]
+    grant_types: [client_credentials]
+    resources: ["{where}"]
+    scopes: ["*"]
+""")
+    token = machine(world, "nightly-report", resource=where)
+    send = lambda headers: Browser().get("/o/ssf/streams", headers=headers)  # noqa: E731
+    return Door(f"{where}/streams", token, send, "GET")
+
+
 def gateway(world: World) -> Door:
     apply(f"""
 resources: [{{identifier: "{NOTES}", default: true, decision_clients: [notes-server], scopes: [{{name: "mcp:read"}}]}}]
@@ -116,7 +134,7 @@ resources: [{{identifier: "{NOTES}", default: true, decision_clients: [notes-ser
     return Door(NOTES, token, send)
 
 
-DOORS = (userinfo, api, mcp, scim, gateway)
+DOORS = (userinfo, api, mcp, scim, signals, gateway)
 
 
 @pytest.fixture(params=DOORS, ids=lambda made: made.__name__)

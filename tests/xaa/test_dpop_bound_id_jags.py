@@ -7,8 +7,8 @@ import pytest
 
 from authz.models import AuditEvent, ProtectedResource
 from tests.support.dpop import DpopKey
-from tests.support.world import NOTES, basic_header, claims, client
-from tests.xaa.company import AGENT, JWT_BEARER, TOKEN_EXCHANGE, Company
+from tests.support.world import NOTES, VERIFIER, basic_header, claims, client
+from tests.xaa.company import AGENT, JWT_BEARER, REFRESH_TOKEN_TYPE, TOKEN_EXCHANGE, Company
 
 BASIC = basic_header(*AGENT)
 
@@ -87,6 +87,17 @@ def test_the_answer_is_repeated_for_the_same_key_and_a_new_proof_alone(company: 
     assert refusal(redeemed(company, assertion, key, jti="first")) == (400, "invalid_dpop_proof")
     assert refusal(redeemed(company, assertion, DpopKey())) == (400, "invalid_grant")
     assert refusal(redeemed(company, assertion, None)) == (400, "invalid_grant")
+
+
+def test_a_stolen_refresh_token_is_not_exchanged_without_its_key(company: Company) -> None:
+    """Attack: a bound refresh token, which cannot be refreshed, becomes an ID-JAG."""
+    key = DpopKey()
+    code = company.authorize(client_id=AGENT[0], scope="openid", resource=None)["code"]
+    form = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
+    tokens = json.loads(company.post("token", form, authorization=BASIC, dpop=key.proof()).content)
+    stolen = company.exchange_form(tokens["refresh_token"], subject_token_type=REFRESH_TOKEN_TYPE)
+    assert refusal(company.post("token", stolen, authorization=BASIC)) == (400, "invalid_dpop_proof")
+    assert company.post("token", stolen, authorization=BASIC, dpop=key.proof()).status_code == 200
 
 
 def test_no_proof_no_exchange_where_the_client_is_bound(company: Company) -> None:

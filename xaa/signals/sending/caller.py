@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from authz import audit, resources, tokens
+from authz import audit, dpop, resources, tokens
 from authz.conf import conf
 from authz.database import configuration_cache
+from authz.endpoints.machine import Request
 from authz.limits import rate_limits
 from authz.protocol import jwts
+from authz.protocol.dpop_proofs import Asked
 from authz.protocol.errors import OAuthError
 from authz.tokens.live import live_token
 from xaa.models import SignalReceiver, SignalStream
@@ -16,7 +18,6 @@ from xaa.signals.sending.reasons import SendingReason
 # > All the SSF stream configuration management API operations MUST accept `ssf.manage` scope
 # > All the SSF stream configuration Read API operations MUST accept `ssf.read` scope (CAEP interoperability §2.7.2)
 MANAGE, READ = "ssf.manage", "ssf.read"
-MAXIMUM_TOKEN = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +40,19 @@ def identifier() -> str:
     return conf.endpoint("ssf")
 
 
-def authenticated(header: str | None, now: float) -> Caller:
-    """The receiver of a request's Authorization header. Raises `OAuthError`.
+def authenticated(request: Request, now: float) -> Caller:
+    """The receiver of a request, by its Authorization header. Raises `OAuthError`.
 
     > MUST NOT accept access tokens in the query parameters (CAEP interoperability §2.7.3)
     > MUST verify the validity, integrity, expiration and revocation status of access tokens
     """
     rate_limits.admit()
-    scheme, _, token = (header or "").partition(" ")
-    token = token.strip()
-    if scheme.lower() != "bearer" or not token or len(token) > MAXIMUM_TOKEN:
+    presented = dpop.presented(request.META.get("HTTP_AUTHORIZATION"))
+    if presented is None:
         raise OAuthError(SendingReason.UNAUTHENTICATED)
     configuration_cache.begin()
     try:
-        claims = tokens.read(token, now=now)
+        claims = tokens.read(presented.token, now=now)
     except jwts.JwtError:
         raise OAuthError(SendingReason.TOKEN_UNKNOWN) from None
     client = claims["client_id"]
@@ -63,6 +63,8 @@ def authenticated(header: str | None, now: float) -> Caller:
     # An agent that acts for a person is no receiver.
     if found is None or found.authorization.user_id is not None:
         raise OAuthError(SendingReason.TOKEN_NOT_LIVE, client_id=client)
+    address = dpop.address_of(request.META, request.path)
+    dpop.confirm(request.META, presented, claims, Asked(method=str(request.method), address=address, now=now))
     audit.proven(client)
     scopes = frozenset(str(claims["scope"]).split())
     if not scopes & {MANAGE, READ}:

@@ -12,6 +12,7 @@ from django.db import IntegrityError
 from django.http import HttpRequest
 from django.urls import path
 
+from authz import dpop
 from authz.conf import conf
 from authz.database.transactions import unit_of_work
 from authz.endpoints.machine import Answer, Endpoint, Request, View, json_object, json_response, machine_endpoint
@@ -35,13 +36,15 @@ _STATUS: Mapping[object, int] = {
 
 def _refusal(request: Request, error: OAuthError) -> Answer:
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+    where = f"{conf.origin}/{metadata.resource_metadata_path()}"
+    if refused := dpop.refusal_headers(error, resource_metadata=where):
+        return json_response(error.body(), status=401, headers=refused)
     status = 401 if error.code == "invalid_token" else _STATUS.get(error.reason, error.status)
     if status == 401 or error.reason is SendingReason.SCOPE_MISSING:
-        where = f'resource_metadata="{conf.origin}/{metadata.resource_metadata_path()}"'
         # > If the request lacks any authentication information […], the resource server SHOULD NOT include an error
         # > code (RFC 6750 §3.1)
         told = "" if error.reason is SendingReason.UNAUTHENTICATED else f', error="{error.code}"'
-        headers["WWW-Authenticate"] = f"Bearer {where}{told}"
+        headers["WWW-Authenticate"] = f'Bearer resource_metadata="{where}"{told}'
     return json_response(error.body(), status=status, headers=headers)
 
 
@@ -52,7 +55,7 @@ def _endpoint(*methods: str, name: str) -> Callable[[View], Endpoint]:
 
 
 def _caller(request: Request) -> Caller:
-    return authenticated(request.META.get("HTTP_AUTHORIZATION"), time.time())
+    return authenticated(request, time.time())
 
 
 def _empty(status: int) -> Answer:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("authz", "0034_ended_entries"),
+        ("authz", "0035_delegation"),
     ]
 
     operations = [
