@@ -46,7 +46,11 @@ class Answer:
         self.headers[header] = value
 
     def for_django(self) -> HttpResponse:
-        return HttpResponse(self.content, status=self.status_code, headers=self.headers)
+        response = HttpResponse(self.content, status=self.status_code, headers=self.headers)
+        if not self.content and "Content-Type" not in self.headers:
+            # Django would call nothing HTML, and a strict client refuses that.
+            del response["Content-Type"]
+        return response
 
 
 class MachineRequest:
