@@ -62,6 +62,7 @@ RATE_LIMITS |= {"register:address": "none", "manage:address": "none"}
 # > Servers MUST: […] Rate limit tool invocations (MCP, Tools). An asker is an agent with the person it acts for.
 RATE_LIMITS |= {"scim:address": "none", "scim:directory": "6000/minute"}
 RATE_LIMITS |= {"ssf:address": "none", "ssf:receiver": "600/minute"}
+RATE_LIMITS |= {"signals:address": "none", "signals:source": "6000/minute"}
 RATE_LIMITS |= {
     "mcp:address": "none",
     "mcp:asker": "240/minute",
@@ -240,8 +241,9 @@ GATEHOUSE = {
         "xaa.openid.backchannel_logout",
         "xaa.scim.endpoint",
         "xaa.signals.sending.endpoint",
+        "xaa.signals.receiving.endpoint",
     ],
-    "API_PARTS": ["cimd.api", "xaa.api"],
+    "API_PARTS": ["cimd.api", "xaa.api", "xaa.signals.receiving.api"],
     "REASON_EXPLANATIONS": [
         "authz.audit.explanations",
         "authz.endpoints.decision_point.explanations",
@@ -251,6 +253,7 @@ GATEHOUSE = {
         "xaa.explanations",
         "xaa.scim.explanations",
         "xaa.signals.sending.explanations",
+        "xaa.signals.receiving.explanations",
     ],
     "LIVENESS_CHECKS": ["xaa.liveness", "cimd.liveness"],
     "PASSWORD_CHECKS": ["xaa.local_passwords"],
@@ -265,6 +268,7 @@ GATEHOUSE = {
         "xaa.configuration.resource_authorization_servers",
         "xaa.configuration.directories",
         "xaa.configuration.signal_receivers",
+        "xaa.configuration.signal_sources",
         "authz.configuration.extensions",
         "authz.configuration.rules",
         "authz.configuration.webhooks",
@@ -276,6 +280,8 @@ GATEHOUSE = {
         "cimd.housekeeping",
         "xaa.housekeeping",
         "xaa.signals.sending.delivery",
+        "xaa.signals.receiving.polling",
+        "xaa.signals.receiving.upkeep",
         "authz.approvals.recertification",
         "authz.approvals.succession",
         "authz.decisions.status_review",

@@ -18,6 +18,7 @@ class XaaConfig(AppConfig):
         "TargetResource",
         "Directory",
         "SignalReceiver",
+        "SignalSource",
     )
 
     # Columns that hold ciphertexts (authz/keys/reencryption.py).
@@ -26,6 +27,7 @@ class XaaConfig(AppConfig):
         "xaa.sign_in.secret.PROPOSED_AT_REST",
         "xaa.signals.sending.push.AT_REST",
         "xaa.signals.sending.push.RECEIVERS_AT_REST",
+        "xaa.signals.receiving.keys.AT_REST",
     )
 
     # Whose identifiers no client may have (authz/clients/identifiers.py).
@@ -36,6 +38,7 @@ class XaaConfig(AppConfig):
         "trusted issuers": "xaa.doctor.issuers",
         "directories": "xaa.scim.doctor.directories",
         "receivers of signals": "xaa.signals.sending.doctor.receivers",
+        "signal sources": "xaa.signals.receiving.doctor.sources",
     }
 
     # What an undo gives back: any change of these rows voids it, but for these columns (authz/models/mark_triggers.py).

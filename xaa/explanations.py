@@ -232,6 +232,11 @@ EXPLANATIONS: Mapping[str, Explanation] = DELEGATION | {
         "Remove the old link on the person’s page, if the issuer gave the person a new subject.",
         Place.PERSON,
     ),
+    "subject_signed_out": Explanation(
+        "The assertion was issued before its issuer ended the person's sessions, as a security event told.",
+        "Nothing. The person signs in again at the issuer, and what it issues then counts.",
+        Place.PERSON,
+    ),
     "workload_assertion_used": Explanation(
         (
             "A workload’s assertion was used before, and neither its issuer nor its workload nor its client has "

@@ -130,6 +130,7 @@ class Reason(RefusalReason):
     SUBJECT_NOT_LINKED = "subject_not_linked", *INVALID_GRANT
     SUBJECT_AMBIGUOUS = "subject_ambiguous", *INVALID_GRANT
     SUBJECT_ADDRESS_UNUSED = "subject_address_unused", *INVALID_GRANT
+    SUBJECT_SIGNED_OUT = "subject_signed_out", *INVALID_GRANT
     SUBJECT_LINKED_OTHERWISE = "subject_linked_otherwise", *INVALID_GRANT
     WORKLOAD_UNKNOWN = "workload_unknown", *INVALID_GRANT
 

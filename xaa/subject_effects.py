@@ -8,19 +8,21 @@ used up and has no claim: the link's row tells that its word was taken.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import IntegrityError
 from django.db.models import F
 
 from authz import audit
 from authz.authorizations.live import groups_of
+from authz.database import raw_sql
 from authz.database.transactions import unit_of_work
 from authz.models import User
 from authz.protocol.errors import OAuthError, Reason
 from xaa import group_source, local_passwords, subject_resolution
 from xaa.events import Event
 from xaa.models import SubjectLink
-from xaa.subject_resolution import Identity, PassedOver, Person, Resolution
+from xaa.subject_resolution import Identity, Link, PassedOver, Person, Resolution
 from xaa.trusted_issuers import Trust
 
 T = TypeVar("T")
@@ -65,16 +67,30 @@ def take(found: Resolution) -> Person:
         detail = {**_said(found.trust, found.who), "why": found.who.silence.value}
         audit.record(Event.SUBJECT_GROUPS_UNSAID, subject=str(found.person.user.subject), detail=detail)
     if found.word is None:
+        if found.link is not None:
+            _require_unmoved(found.link)
         return found.person
     links = group_source.locked(found.person.user.pk) if found.regroups else []
     # One conditional statement decides whose statement is next; the row's lock makes the others wait (invariant 3).
     heard = found.link.heard if found.link else None
     together = [*heard.digests, found.word.digest] if heard and heard.at == found.word.at else [found.word.digest]
     row = SubjectLink.objects.filter(pk=link, words=found.link.words if found.link else 0)
+    row = row.filter(not_before=found.link.not_before if found.link else 0)
     said = {"groups": list(found.who.groups), "said_at": found.word.at, "said_by": sorted(together)}
     if not row.update(**said, words=F("words") + 1):
         raise MovedError
     return _put_into_groups(found, link, links) if found.regroups else found.person
+
+
+# On PostgreSQL a request that ends the person's sessions at this moment waits for this one, or this one sees it.
+_NOT_BEFORE = "SELECT not_before FROM xaa_subjectlink WHERE id = %s"
+_NOT_BEFORE = _NOT_BEFORE if settings.IS_SQLITE else f"{_NOT_BEFORE} FOR SHARE"
+
+
+def _require_unmoved(link: Link) -> None:
+    row = raw_sql.one(_NOT_BEFORE, (link.pk,))
+    if row is None or row[0] != link.not_before:
+        raise MovedError
 
 
 def _link(found: Resolution) -> int:

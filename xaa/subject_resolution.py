@@ -169,7 +169,7 @@ def choose(trust: Trust, who: Identity, candidates: Sequence[Candidate]) -> int 
 # Person, link and groups in one statement: each redemption and each exchange asks (`make bench`). A row for each group.
 _LINKED = (
     "SELECT u.id, u.username, u.email, u.is_active, u.subject, l.id, l.groups, l.given, l.said_at, l.said_by,"
-    " l.words, g.name"
+    " l.words, l.not_before, g.name"
     " FROM xaa_subjectlink l JOIN authz_user u ON u.id = l.user_id"
     " LEFT JOIN authz_user_groups m ON m.user_id = u.id LEFT JOIN auth_group g ON g.id = m.group_id"
     " WHERE l.issuer_id = %s AND l.tenant = %s AND l.subject = %s ORDER BY g.name"
@@ -195,6 +195,7 @@ class Link:
     given: tuple[str, ...]
     heard: Heard
     words: int
+    not_before: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +239,9 @@ def look(trust: Trust, claims: Mapping[str, Any]) -> Resolution:
     person, link, passed_over = (*known, None) if known else _to_be_linked(trust, who)
     if not person.user.is_active:
         raise OAuthError(CoreReason.SUBJECT_INACTIVE)
+    # What was issued before the issuer ended the person's sessions counts no more (xaa/signals/receiving).
+    if link is not None and claims.get("iat", 0) <= link.not_before:
+        raise OAuthError(Reason.SUBJECT_SIGNED_OUT)
     if word is None or (link is not None and not is_news(word, link.heard)):
         return Resolution(trust, who, person, link, None, passed_over=passed_over)
     if link is not None and link.groups == who.groups and set(who.groups) <= set(person.groups):
@@ -274,12 +278,12 @@ def _find(trust: Trust, who: Identity) -> tuple[Person, Link | None] | None:
     rows = raw_sql.every(_LINKED, (trust.pk, who.tenant, who.subject))
     if not rows:
         return None
-    pk, username, email, is_active, subject, link, said, given, said_at, said_by, words, _ = rows[0]
+    pk, username, email, is_active, subject, link, said, given, said_at, said_by, words, not_before, _ = rows[0]
     subject = subject if isinstance(subject, UUID) else UUID(subject)
     user = User.from_db("default", _FIELDS, (pk, username, email, bool(is_active), subject))
     groups_now = tuple(row[-1] for row in rows if row[-1] is not None)
     heard = Heard(said_at, frozenset(_list(said_by)))
-    return Person(user, groups_now), Link(link, _list(said), _list(given), heard, words)
+    return Person(user, groups_now), Link(link, _list(said), _list(given), heard, words, not_before)
 
 
 def _given_by_others(user: User, link: Link) -> frozenset[str]:

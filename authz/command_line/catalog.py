@@ -91,6 +91,10 @@ GROUPS: Mapping[str, Mapping[str, Entry]] = {
             "directories that provision by SCIM: show them, make and withdraw their tokens",
             ("directory list --json", "directory token Okta --days 90", "directory withdraw Okta --all"),
         ),
+        "signals": Entry(
+            "security events of issuers: show and manage their streams, hold, release, undo",
+            ("signals list --json", "signals token Okta", "signals release Okta", "signals undo Okta --hours 2"),
+        ),
     },
     "Keys and audit": {
         "keys": Entry(

@@ -23,8 +23,16 @@ from authz.outbound.roles import Cause, Limits, OutboundError, Response, Role
 from authz.telemetry import tracing
 
 
-def fetch(role: Role, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Response:
-    """GET `url` (POST if there is a `body`) and return its 200 response, or the 304 that `headers` asked for.
+def fetch(
+    role: Role,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    method: str = "",
+) -> Response:
+    """GET `url` (POST if there is a `body`) and return its 200 response, or the 304 that `headers` asked for. Of other
+    methods than GET, any 2xx.
 
     Raises `OutboundError` for everything else, and RuntimeError while a transaction is open.
     """
@@ -34,16 +42,16 @@ def fetch(role: Role, url: str, *, headers: Mapping[str, str] | None = None, bod
     # The export of spans makes no span of its own: it would never end.
     span = tracing.span(f"fetch {role.value}") if role is not Role.TRACES else nullcontext()
     with measured(role) as outcome, span:
-        response = _fetch(role, url, headers or {}, body)
+        response = _fetch(role, url, headers or {}, body, method or ("GET" if body is None else "POST"))
         outcome.name = "not_modified" if response.status == 304 else "ok"
     return response
 
 
-def _fetch(role: Role, url: str, headers: Mapping[str, str], body: bytes | None) -> Response:
+def _fetch(role: Role, url: str, headers: Mapping[str, str], body: bytes | None, method: str) -> Response:
     target = parse(url, role)
     with Deadline(role.limits.seconds) as deadline:
         addresses = checked_addresses(target, deadline)
-        request = _prepare(target, role.limits, headers, body)
+        request = _prepare(target, role.limits, headers, body, method)
         for attempt, address in enumerate(addresses, start=1):
             try:
                 return _exchange(request, role.limits, PinnedAdapter(target, address, deadline, role.limits))
@@ -55,10 +63,10 @@ def _fetch(role: Role, url: str, headers: Mapping[str, str], body: bytes | None)
 
 
 def _prepare(
-    target: Target, limits: Limits, headers: Mapping[str, str], body: bytes | None
+    target: Target, limits: Limits, headers: Mapping[str, str], body: bytes | None, method: str
 ) -> requests.PreparedRequest:
     request = requests.Request(
-        "GET" if body is None else "POST",
+        method,
         target.url,
         headers={
             "Accept": limits.accept,

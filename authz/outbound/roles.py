@@ -89,6 +89,8 @@ class Role(StrEnum):
     ISSUER_METADATA = "issuer_metadata", Limits(64 * 1024, "application/json", _JSON, 5.0)
     ISSUER_KEYS = "issuer_keys", Limits(256 * 1024, "application/jwk-set+json, application/json", _JSON, 5.0)
     ISSUER_SIGN_IN = "issuer_sign_in", Limits(64 * 1024, "application/json", _JSON, 5.0)
+    SIGNAL_TRANSMITTER = "signal_transmitter", Limits(64 * 1024, "application/json", f"(?:{_JSON})?", 5.0)
+    SIGNAL_POLL = "signal_poll", Limits(1024 * 1024, "application/json", f"(?:{_JSON})?", 5.0)
     RESOURCE_METADATA = "resource_metadata", Limits(64 * 1024, "application/json", _JSON, 5.0)
     RESOURCE_PROBE = "resource_probe", Limits(64 * 1024, "application/json, text/event-stream", r".*", 5.0)
     TRACES = "traces", Limits(64 * 1024, "application/x-protobuf, application/json", r".*", 5.0)

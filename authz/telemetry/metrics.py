@@ -139,6 +139,7 @@ FORWARDED_UNTRUSTED = Counter(
     "gatehouse_forwarded_untrusted", "Requests with a proxy's header from an address that is no trusted proxy."
 )
 EXTENSION_FAULTS = Counter("gatehouse_extension_faults", "Faults of extensions, by id.", ("extension",))
+SIGNALS = Counter("gatehouse_signals", "Security events that trusted issuers sent, by outcome.", ("outcome",))
 DATABASE_ERRORS = Counter("gatehouse_database_errors", "Requests that the database failed, by endpoint.", ("endpoint",))
 
 ALL: dict[str, Counter] = {
@@ -158,6 +159,7 @@ ALL: dict[str, Counter] = {
         FORWARDED_UNREADABLE,
         FORWARDED_UNTRUSTED,
         EXTENSION_FAULTS,
+        SIGNALS,
         DATABASE_ERRORS,
     )
 }

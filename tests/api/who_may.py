@@ -31,6 +31,12 @@ API: dict[str, dict[str, str]] = {
     "api_signal_receivers": LIST,
     "api_signal_receivers_item": ITEM,
     "api_resource_authorization_servers_item": ITEM,
+    "api_signal_sources": LIST,
+    "api_signal_sources_item": ITEM,
+    "api_signals": LIST,
+    "api_signal_undo": {"POST": "X"},
+    "api_signal_sources_state": LIST,
+    "api_signal_source_act": {"POST": "X"},
     "api_rules": LIST,
     "api_rules_item": ITEM,
     "api_webhooks": LIST,
@@ -115,6 +121,7 @@ CONSOLE = {
     "xaa_resourceauthorizationserver": (SEE, ADMIN, SEE, ADMIN, ADMIN),
     "xaa_directory": (SEE, ADMIN, SEE, ADMIN, ADMIN),
     "xaa_signalreceiver": (SEE, ADMIN, SEE, ADMIN, ADMIN),
+    "xaa_signalsource": (SEE, ADMIN, SEE, ADMIN, ADMIN),
     "xaa_session": (SEE, NO_ONE, SEE, NO_ONE, NO_ONE),
 }
 # All other pages: (who may read, who may post).
@@ -190,6 +197,7 @@ PAGES = {
     "admin:xaa_trustedissuer_test": (ADMIN, ADMIN),
     "admin:xaa_directory_tokens": (ADMIN, ADMIN),
     "admin:xaa_signalreceiver_status": (ADMIN, ADMIN),
+    "admin:xaa_signalsource_signals": (SEE, ADMIN),
     "admin:add_issuer": (ADMIN, ADMIN),
     "admin:add_issuer_as": (ADMIN, ADMIN),
     "admin:xaa_trustedissuer_setup": (ADMIN, ADMIN),

@@ -20,7 +20,9 @@ WRITES = {
     "migrate", "periodic", "policy restore", "requests approve", "requests deny", "requests cancel",
     "requests end", "agents approve", "agents suspend", "agents retire", "agents renew", "agents reject",
     "keys ensure", "keys rotate", "keys retire", "keys reencrypt", "audit seal",
-    "directory token", "directory withdraw",
+    "directory token", "directory withdraw", "signals token", "signals withdraw", "signals create",
+    "signals update", "signals delete", "signals verify", "signals status", "signals hold", "signals release",
+    "signals discard", "signals undo",
 }  # fmt: skip
 OTHER_FORM = {
     "export": "prints the file, YAML",

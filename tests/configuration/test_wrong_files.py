@@ -24,8 +24,8 @@ WRONG = {
         [
             "line 1: webhook: is not a known section; did you mean webhooks?",
             "line 2: zzz: is not a known section; there are audit_destinations, cimd, clients, directories,"
-            " extensions, resource_authorization_servers, resources, rules, signal_receivers, trusted_issuers, users,"
-            " webhooks",
+            " extensions, resource_authorization_servers, resources, rules, signal_receivers, signal_sources,"
+            " trusted_issuers, users, webhooks",
         ],
     ),
     "a misspelt key, from which a missing one follows": (

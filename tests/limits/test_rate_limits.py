@@ -73,6 +73,7 @@ class TestByDefault:
             "scim:directory",  # one that sends in a loop
             "ssf:receiver",  # one that polls in a loop
             "par:address",  # each of them is a row for a while
+            "signals:source",  # the same
             "mcp:asker",  # servers MUST rate limit tool invocations
             "mcp_ask:asker",  # each of them may send a mail
             "mcp_ask_audit:asker",  # each of them may hold a thread for minutes

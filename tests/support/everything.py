@@ -51,9 +51,12 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
         DirectoryPerson,
         DirectoryToken,
         IssuerHealth,
+        ReceivedSignal,
         ResourceAuthorizationServer,
         Session,
         SignalReceiver,
+        SignalSource,
+        SignalSourceState,
         SignalStream,
         SubjectLink,
         TargetResource,
@@ -105,6 +108,7 @@ def fill(text: str = HOSTILE, *, owner: str = "alice") -> None:
     SubjectLink.objects.create(issuer=issuer, subject=text[:255], user=stranger)
     _receiver(SignalReceiver, SignalStream, text, now)
     _directory((Directory, DirectoryContact, DirectoryPerson, DirectoryToken), issuer, stranger, text, now)
+    _signals((SignalSource, SignalSourceState, ReceivedSignal), issuer, stranger, text, now)
     server = ResourceAuthorizationServer.objects.create(issuer="https://as.hostile.example.com", name=text[:255])
     TargetResource.objects.create(server=server, identifier="https://mcp.hostile.example.com/", scopes=["a.read"])
     SavedView.objects.create(owner=alice, name=text[:60], query="outcome=refused", is_shared=True)
@@ -143,6 +147,19 @@ def _directory(models: tuple, issuer: object, person: User, text: str, now: date
         directory=row, user=person, user_name=text[:255], user_name_key=text[:255], created=now, modified=now
     )
     tokens.objects.create(directory=row, digest="d" * 64, created=now, expires=now + timedelta(days=1), by=text[:255])
+
+
+def _signals(models: tuple, issuer: object, person: User, text: str, now: datetime) -> None:
+    sources, states, signals = models
+    row = sources.objects.create(name=text[:100], issuer=issuer, token=b"\1")
+    states.objects.create(
+        source=row, stream_id=text[:255], status="paused", status_reason=text[:255], held=now, held_because=text[:255],
+        failed=now, failure=text[:255], last=now, verified=now,
+    )  # fmt: skip
+    signals.objects.create(
+        source=row, jti=text[:255], event_type=text[:255], user=person, outcome="acted", action="end", note=text[:255],
+        issued=now, happened=now, received=now, before={"email": text}, subject={"format": text},
+    )  # fmt: skip
 
 
 def _document(documents: type, versions: type, agent: Client, text: str, now: datetime) -> None:

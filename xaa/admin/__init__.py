@@ -7,6 +7,7 @@ from xaa.admin import (
     search,
     sessions,
     signal_receivers,
+    signal_sources,
     subject_links,
     trusted_issuers,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "search",
     "sessions",
     "signal_receivers",
+    "signal_sources",
     "subject_links",
     "tested",
     "trusted_issuers",

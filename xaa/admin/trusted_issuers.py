@@ -23,6 +23,7 @@ from xaa import presets
 from xaa.admin import proposals
 from xaa.admin.assertion_test import assertion_view
 from xaa.admin.issuer_keys import health_line, inline_line
+from xaa.admin.signal_sources import lines_of
 from xaa.admin.trusted_issuer_form import TrustedIssuerForm
 from xaa.admin.workloads import WorkloadInline
 from xaa.events import Event
@@ -60,7 +61,7 @@ _SIGN_IN = (
 
 @admin.register(TrustedIssuer, site=console)
 class TrustedIssuerAdmin(ConsoleAdmin):
-    place = Place("Trust", "Trusted issuers", "shield", order=2)
+    place = Place("Trust", "Trusted issuers", "shield", tab="Issuers", order=2)
     introduction = (
         "Issuers whose assertions are accepted, and for which uses. Disabling one ends every authorization that rests"
         " on it."
@@ -80,8 +81,9 @@ class TrustedIssuerAdmin(ConsoleAdmin):
         ("ID tokens", {"fields": ("client_ids", "trusted_audiences")}),
         ("Workloads", {"fields": ("audience", "max_lifetime", "reuse")}),
         ("Signing in", {"fields": _SIGN_IN}),
+        ("Signals", {"fields": ("signals",)}),
     )
-    readonly_fields = ("redirect_uri", "logout_address", "keys")
+    readonly_fields = ("redirect_uri", "logout_address", "keys", "signals")
     change_form_template = "console/trusted_issuer.html"
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -226,6 +228,11 @@ class TrustedIssuerAdmin(ConsoleAdmin):
     @admin.display(description="keys")
     def keys(self, row: TrustedIssuer) -> SafeString | str:
         return format_html("{}{}", inline_line(row), health_line(getattr(row, "health", None)))
+
+    @admin.display(description="streams of events")
+    def signals(self, row: TrustedIssuer) -> SafeString | str:
+        """How the issuer's streams of security events are."""
+        return lines_of(row)
 
     def cut_off_as(self, obj: TrustedIssuer) -> tuple[str, str] | None:
         return "issuer", obj.issuer

@@ -12,6 +12,7 @@ from xaa.models.resource_authorization_server import ResourceAuthorizationServer
 from xaa.models.session import Session
 from xaa.models.set_up import ProposedSetUp, SignInTest
 from xaa.models.sign_in_client import SignInClient
+from xaa.models.signal_source import ReceivedSignal, SignalSource, SignalSourceState, SignalSourceToken
 from xaa.models.signal_stream import (
     IdJagReceipt,
     SignalEvent,
@@ -31,6 +32,7 @@ __all__ = [
     "IdJagReceipt",
     "IssuerHealth",
     "ProposedSetUp",
+    "ReceivedSignal",
     "Redemption",
     "ResourceAuthorizationServer",
     "Session",
@@ -39,6 +41,9 @@ __all__ = [
     "SignalEvent",
     "SignalExclusion",
     "SignalReceiver",
+    "SignalSource",
+    "SignalSourceState",
+    "SignalSourceToken",
     "SignalStream",
     "SubjectLink",
     "TargetResource",

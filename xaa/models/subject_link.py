@@ -22,6 +22,9 @@ class SubjectLink(models.Model):
     said_at = models.FloatField(default=0, db_default=0, editable=False)  # its `iat`
     said_by = models.JSONField(default=list, db_default=[], editable=False)  # digests of those of that second
     words = models.BigIntegerField(default=0, db_default=0, editable=False)  # how many were taken
+    # Seconds since the epoch. No assertion that was issued until then is believed: the issuer has ended the person's
+    # sessions (xaa/signals/receiving/effects.py).
+    not_before = models.FloatField(default=0, db_default=0, editable=False)
     created = models.DateTimeField(auto_now_add=True)
 
     class Meta:
