@@ -405,6 +405,7 @@ class ResourceAdmin(AsksAboutRules):
             "title": f"Protect {row.name}",
             "row": row,
             "snippets": snippets.protect(values),
+            "proof_check": decision_snippets.checking_proofs(values),
             "middlewares": decision_snippets.deciding(values, asking),
             "asking": asking,
             "metadata_address": metadata_address(row.identifier),

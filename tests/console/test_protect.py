@@ -10,7 +10,7 @@ from django.urls import reverse
 from authz import outbound, registry
 from authz.conf import conf
 from authz.console.widgets import charts, display
-from authz.console.widgets.decision_snippets import deciding
+from authz.console.widgets.decision_snippets import checking_proofs, deciding
 from authz.console.widgets.resource_check import findings
 from authz.console.widgets.snippets import Values, protect
 from authz.models import Client, ProtectedResource
@@ -57,6 +57,14 @@ def test_a_server_that_asks_before_each_call_copies_the_file_and_its_lines(name:
     assert f"from {name} import Decisions" in shown.lines
     assert f'Decisions("{VALUES.issuer}", "payments-server", "YOUR_CLIENT_SECRET")' in shown.lines
     ast.parse(shown.lines)
+
+
+def test_a_server_that_checks_proofs_copies_the_file_with_its_own_address(signed_in: Page) -> None:
+    code = checking_proofs(VALUES)
+    assert f'URL = "{VALUES.identifier}"' in code and "payroll.example.com" not in code
+    row = ProtectedResource.objects.get(identifier=NOTES)
+    address = reverse("admin:authz_protectedresource_protect", args=[row.pk])
+    assert f'URL = "{NOTES}"' in html.unescape(signed_in("auditor").get(address).content.decode())
 
 
 def test_who_asks_for_decisions_is_filled_in(signed_in: Page) -> None:

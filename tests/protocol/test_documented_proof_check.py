@@ -1,4 +1,4 @@
-"""The proof check that docs/bound-tokens.md shows for MCP servers, with the proofs of clients and of thieves."""
+"""The proof check that docs/bound-tokens.md and the console show, with the proofs of clients and of thieves."""
 
 import re
 import time
@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.dpop import DpopKey
 
-PAGE = Path(__file__).parents[2] / "docs/bound-tokens.md"
+ROOT = Path(__file__).parents[2]
+PAGE, FILE = ROOT / "docs/bound-tokens.md", ROOT / "examples/check_dpop_proof.py"
 URL, TOKEN = "https://payroll.example.com/mcp", "an.access.token"
 OWNER, THIEF = DpopKey(), DpopKey()
 
@@ -17,6 +18,7 @@ OWNER, THIEF = DpopKey(), DpopKey()
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
     (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
+    assert FILE.read_text().endswith(block)
     names: dict[str, Any] = {}
     exec(block, names)  # noqa: S102  our own page
     return names

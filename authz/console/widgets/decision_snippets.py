@@ -1,4 +1,6 @@
-"""Code to copy for an MCP server that asks before each call of a tool: the files of `examples/`, and their lines."""
+"""Code to copy for an MCP server that asks before each call of a tool, or checks proofs of possession: the files of
+`examples/`, and their lines.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +34,11 @@ def deciding(values: Values, client_id: str) -> list[Middleware]:
         _middleware("Python: fastmcp", "decide_with_fastmcp", fastmcp),
         _middleware("Python: the official SDK", "decide_with_python_sdk", sdk),
     ]
+
+
+def checking_proofs(values: Values) -> str:
+    """The check of a bound token's proof (RFC 9449), with the address of the MCP server."""
+    return _file("check_dpop_proof.py").replace("https://payroll.example.com/mcp", values.identifier)
 
 
 def _middleware(title: str, module: str, lines: str) -> Middleware:
