@@ -2,13 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from demo.processes import ROOT
 from tests.support import commands, databases
+from tests.support.commands import Told
 from tests.support.world import configuration
 
 pytestmark = pytest.mark.any_database
@@ -72,25 +71,22 @@ WRONG = {
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
+    """By the call. The last one is a process from its beginning."""
     folder = tmp_path_factory.mktemp("calls")
-    with databases.database(folder) as url:
+    with databases.database(folder, configuration()) as url:
         env = commands.environment(url, PYTHONPATH=str(ROOT))
-        (folder / "organisation.yaml").write_text(configuration())
-        commands.python(["manage.py", "prepare", str(folder / "organisation.yaml")], env)
-        yield env
+        *calls, last = [call for call, _, _ in WRONG.values()]
+        told = dict(zip(calls, commands.each([call.split() for call in calls], env, folder), strict=True))
+        command = [sys.executable, ROOT / "manage.py", *last.split()]
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+        return told | {last: Told(done.returncode, done.stdout, done.stderr)}
 
 
 @pytest.mark.parametrize(("call", "code", "said"), WRONG.values(), ids=WRONG)
-def test_a_wrong_call_is_one_sentence(
-    environment: dict[str, str], tmp_path: Path, call: str, code: int, said: str
-) -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "manage.py", *call.split()],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    errors = done.stderr
+def test_a_wrong_call_is_one_sentence(answers: dict[str, Told], call: str, code: int, said: str) -> None:
+    errors = answers[call].errors
     if code == 2 and "usage: " in errors:
         # The command's usage comes first.
         errors = errors.rpartition(": error: ")[2].replace("', '", ", ").replace("from '", "from ").replace("')", ")")
-    assert (done.returncode, errors) == (code, said)
+    assert (answers[call].code, errors) == (code, said)

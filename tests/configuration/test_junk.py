@@ -1,7 +1,5 @@
 """A configuration file that is junk: the line is named, nothing is changed, and there is never a traceback."""
 
-import subprocess
-import sys
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -113,17 +111,16 @@ def test_what_is_not_utf8_is_not_read(administrator: Browser, tmp_path: Path, ra
 
 @pytest.mark.any_database
 def test_the_process_ends_with_a_status_and_without_a_traceback(tmp_path: Path) -> None:
-    file = tmp_path / "junk.yaml"
     with databases.database(tmp_path) as url:
-        for name in ("int", "very deep", "a year that is too late", "python object"):
+        names = ("int", "very deep", "a year that is too late", "python object")
+        files = [tmp_path / f"{number}.yaml" for number in range(len(names))]
+        for file, name in zip(files, names, strict=True):
             file.write_text(JUNK[name][0])
-            done = subprocess.run(
-                [sys.executable, "manage.py", "apply", str(file)],
-                env=commands.environment(url), capture_output=True, text=True, check=False, timeout=300,
-            )  # fmt: skip
-            assert done.returncode == 1, done
-            assert "Traceback" not in done.stderr
-            assert f"line {JUNK[name][1]}: " in done.stderr
+        answers = commands.each([["apply", str(file)] for file in files], commands.environment(url))
+    for name, done in zip(names, answers, strict=True):
+        assert done.code == 1, done
+        assert "Traceback" not in done.errors
+        assert f"line {JUNK[name][1]}: " in done.errors
 
 
 @pytest.mark.parametrize(
