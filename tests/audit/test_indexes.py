@@ -10,14 +10,14 @@ from django.db.models import QuerySet
 from authz.audit import queries
 from authz.models import AuditEvent
 from authz.models.audit_event import REFUSED
+from tests.support.rows import make
 
 NOW = datetime(2026, 7, 28, 12, tzinfo=UTC)
 # One of so many events is a refusal, so that the planner uses the index.
 EVENTS, ONE_IN = 6000, 400
 
 
-@pytest.fixture
-def events(db: None) -> None:
+def _make() -> None:
     AuditEvent.objects.bulk_create(
         AuditEvent(
             time=NOW + timedelta(seconds=number),
@@ -29,6 +29,11 @@ def events(db: None) -> None:
         )
         for number in range(EVENTS)
     )
+
+
+@pytest.fixture
+def events(db: None) -> None:
+    make(_make)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE authz_auditevent")
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from authz.configuration import apply
-from tests.support import world
+from tests.support import rows, world
 from tests.support.world import NOTES, SERVER_SECRET, World, basic_header
 
 SERVER = ("notes-server", SERVER_SECRET)
@@ -59,5 +59,5 @@ def call(token: str, tool: str, arguments: dict[str, Any] | None = None) -> dict
 
 @pytest.fixture
 def pdp(gatehouse: World) -> PDP:
-    configure()
+    rows.make(configure)
     return PDP(gatehouse.browser)

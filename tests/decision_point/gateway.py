@@ -8,7 +8,7 @@ from authz.approvals import voting
 from authz.models import AccessRequest, AuditEvent
 from authz.protocol.resources import metadata_address
 from tests.decision_point.conftest import SERVER, configure
-from tests.support import world
+from tests.support import rows, world
 from tests.support.world import NOTES, World, basic_header
 
 ADDRESS = "/o/access/v1/ext_authz"
@@ -71,9 +71,13 @@ class Gateway:
         return self.browser.generic(method, f"{ADDRESS}{path}", content, content_type="application/json", headers=sent)
 
 
+def _review() -> None:
+    configure(REVIEW, NO_DELETING)
+
+
 def with_rules(gatehouse: World) -> Gateway:
     """A gateway before the Notes server, with a token of Bob's; its rules review and deny some tools."""
-    configure(REVIEW, NO_DELETING)
+    rows.make(_review)
     return Gateway(gatehouse.browser, gatehouse.signed_in_tokens()["access_token"])
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.decision_point.conftest import PDP, configure
+from tests.support import rows
 from tests.support.world import NOTES, World, claims
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "recorded/authzen_interop.json").read_text())
@@ -21,9 +22,7 @@ QUESTIONS: list[dict[str, Any]] = [question for rows in RECORDED["evaluation"].v
 SEARCHES = [(wanted, asked) for wanted, rows in RECORDED["search"].items() for asked in rows]
 
 
-@pytest.fixture
-def told(gatehouse: World, pdp: PDP) -> tuple[PDP, dict[str, Any]]:
-    """A caller whose word about claims is taken, and the claims of Bob's token."""
+def _believe() -> None:
     rule = {"name": "All of Bob's", "effect": "allow", "clients": ["*"], "groups": ["engineering"], "scopes": ["*"]}
     reading = rule | {
         "resources": [NOTES],
@@ -35,6 +34,12 @@ def told(gatehouse: World, pdp: PDP) -> tuple[PDP, dict[str, Any]]:
         claims_clients=["notes-server"],
         tools=[{"name": name} for name in ("can_read_todos", "GET", "view", "delete")],
     )
+
+
+@pytest.fixture
+def told(gatehouse: World, pdp: PDP) -> tuple[PDP, dict[str, Any]]:
+    """A caller whose word about claims is taken, and the claims of Bob's token."""
+    rows.make(_believe)
     return pdp, claims(gatehouse.signed_in_tokens()["access_token"])
 
 

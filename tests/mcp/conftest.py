@@ -15,6 +15,7 @@ from authz.conf import conf
 from authz.configuration import apply
 from authz.configuration.mcp_resource import SCOPES, identifier
 from authz.models import User
+from tests.support import rows
 from tests.support.world import NOTES, PAYROLL, REDIRECT, SECRET, World
 
 VERSION = "2026-07-28"
@@ -166,7 +167,7 @@ def switched_on(settings: Any) -> None:
 @pytest.fixture
 def served(gatehouse: World, switched_on: None) -> World:
     """The server with its MCP server on and registered, and agents that may use it."""
-    configure()
+    rows.make(configure)
     return gatehouse
 
 
