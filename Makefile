@@ -46,7 +46,7 @@ demo: env ## Watch real MCP clients get tokens here and call a real MCP server
 	$(BIN)/python -m demo.run
 
 interop: env ## Run the official SDKs, the conformance suite and each how-to against a running server (needs Node >= 20 for npm, nginx, Caddy and systemd)
-	$(BIN)/python -m pytest -m interop tests/interop tests/how_to -p no:randomly
+	$(BIN)/python -m pytest -n 2 -m interop tests/interop tests/how_to -p no:randomly
 
 e2e: env ## Drive a real browser (Debian's Chromium) through sign-in, consent and console
 	$(BIN)/python -m pytest -n 2 -m e2e tests/e2e

@@ -23,7 +23,7 @@ from authz.database import configuration_cache
 from authz.database.postgresql.pool import pool
 from authz.decisions import usage
 from authz.limits import rate_limits, refusal_sampling
-from tests.support import append_only, databases, rows, scheduling, scratch, world
+from tests.support import append_only, databases, rows, scheduling, scratch, selection, world
 from tests.support.clock import Clock
 from tests.support.processor_time import ProcessorTime
 
@@ -57,74 +57,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> scheduling.S
     return scheduling.Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
-# Tests that use no database, or each in the same way.
-WITHOUT_A_DATABASE = (
-    "tests/policy/",
-    "tests/protocol/",
-    "tests/evidence/test_formats.py",
-    "tests/evidence/test_merkle.py",
-    "tests/evidence/test_notes.py",
-    "tests/evidence/test_ocsf_models.py",
-    "tests/limits/test_node_counters.py",
-    "tests/limits/test_shared_counters.py",
-    "tests/test_docs.py",
-    "tests/test_imports.py",
-    "tests/test_processor_time.py",
-    "tests/test_prose.py",
-    "tests/test_scheduling.py",
-    "tests/test_scratch.py",
-    # Signatures, headers, blanks: what is stored of them is the same.
-    "tests/spellings/",
-    "tests/attacks/test_17_typ_and_alg_confusion.py",
-    # What fits into a URL.
-    "tests/endpoints/test_authorize_detours.py",
-    "tests/telemetry/",
-    "tests/outbound/test_deadlines.py",
-    "tests/outbound/test_destinations.py",
-    "tests/outbound/test_http.py",
-    "tests/outbound/test_one_way_out.py",
-    "tests/outbound/test_pinned_connection.py",
-    "tests/outbound/test_remote_documents.py",
-    "tests/outbound/test_remote_keys.py",
-    "tests/outbound/test_roles.py",
-    "tests/xaa/test_id_jag.py",
-    "tests/xaa/test_workload_claims.py",
-    "tests/xaa/test_workloads.py",
-    "tests/cimd/test_changes.py",
-    "tests/cimd/test_client_identifier.py",
-    "tests/cimd/test_metadata_document.py",
-    "tests/cimd/test_trust.py",
-    # Files in, a file out.
-    "tests/conversion/",
-    # What a client, an issuer or a platform says, and what is said to it. The statements behind that are those of the
-    # plain cases (tests/grants, tests/xaa/test_jwt_bearer.py and their like), which run on both.
-    "tests/client_auth/test_client_assertions.py",
-    "tests/client_auth/test_client_secrets.py",
-    "tests/clients/test_identifiers.py",
-    "tests/consent/test_unticked_scopes.py",
-    "tests/endpoints/test_arrivals.py",
-    "tests/endpoints/test_retry_after.py",
-    "tests/xaa/test_exchange_targets.py",
-    "tests/xaa/test_public_clients.py",
-    "tests/xaa/test_said_groups.py",
-    "tests/xaa/test_set_up.py",
-    "tests/xaa/test_sign_in_client_attacks.py",
-    "tests/xaa/test_workload_issuers.py",
-    "tests/attacks/test_13_error_redirects.py",
-    "tests/attacks/test_30_other_clients_tokens.py",
-    "tests/attacks/test_33_disabled_flows.py",
-    "tests/attacks/test_37_whose_word.py",
-    "tests/attacks/test_xaa_confusion.py",
-)
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests that do not depend on the database run on SQLite only."""
     if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
         return
-    same = {
-        item for item in items if item.get_closest_marker("any_database") or item.nodeid.startswith(WITHOUT_A_DATABASE)
-    }
+    same = selection.same_on_each_database(items)
     config.hook.pytest_deselected(items=list(same))
     items[:] = [item for item in items if item not in same]
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import WITHOUT_A_DATABASE
 from tests.support import scheduling
 
 WAITING, SHORT = "tests/serving/test_event_loop.py", "tests/operations/test_faults.py"
@@ -51,7 +50,7 @@ def test_the_others_give_way_to_it(monkeypatch: pytest.MonkeyPatch, worker: str,
     assert niced == [scheduling.YIELDING] * times
 
 
-@pytest.mark.parametrize("path", [*scheduling.WAITING, *WITHOUT_A_DATABASE])
+@pytest.mark.parametrize("path", scheduling.WAITING)
 def test_each_listed_file_or_folder_exists(path: str) -> None:
     found = Path(__file__).parent.parent / path
     assert found.is_dir() if path.endswith("/") else found.is_file()

@@ -1,5 +1,6 @@
 """The wheel, as one installs it: built as deploy/Dockerfile builds it, installed with the locked requirements under
-each Python of this machine that we support, and started in an empty folder.
+each Python of this machine that we support, and started in an empty folder. What only the wheel's files decide is tried
+under one of them.
 """
 
 import os
@@ -17,12 +18,14 @@ from authz import __version__
 from demo.processes import ROOT, Server, environment, free_port
 
 SUPPORTED = ("3.11", "3.12", "3.13")
+OURS = f"{sys.version_info.major}.{sys.version_info.minor}"
+under_one = pytest.mark.parametrize("installed", [OURS], indirect=True, scope="module")
 SECRET = "demo-only-secret-0123456789-0123456789"
 
 
 def interpreter(version: str) -> str | None:
     """A Python of this version: the one that runs the tests, one on the path, or one of pyenv's."""
-    if f"{sys.version_info.major}.{sys.version_info.minor}" == version:
+    if version == OURS:
         return sys.executable
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     for found in [*pyenv.glob(f"{version}.*/bin/python"), shutil.which(f"python{version}")]:
@@ -124,6 +127,7 @@ def test_its_pages_have_their_style_and_fonts(demo: tuple[str, Path]) -> None:
         assert requests.get(f"{origin}/static/gatehouse/{file}", timeout=30).status_code == 200, file
 
 
+@under_one
 def test_its_commands_speak_with_the_same_database(demo: tuple[str, Path], installed: Path) -> None:
     _, folder = demo
     assert "nightly-report: approved" in run(installed, "agents", "list", cwd=folder)
@@ -135,6 +139,7 @@ def test_its_commands_speak_with_the_same_database(demo: tuple[str, Path], insta
     (folder / "again.yaml").unlink()
 
 
+@under_one
 def test_a_backup_is_restored_from_the_wheel(demo: tuple[str, Path], installed: Path, tmp_path: Path) -> None:
     _, folder = demo
     run(installed, "backup", tmp_path / "copy", cwd=folder)
@@ -146,6 +151,7 @@ def test_a_backup_is_restored_from_the_wheel(demo: tuple[str, Path], installed: 
     assert "nightly-report: approved" in run(installed, "agents", "list", cwd=other)
 
 
+@under_one
 def test_questions_leave_nothing_behind(installed: Path, tmp_path: Path) -> None:
     assert run(installed, "--version", cwd=tmp_path) == f"Gatehouse {__version__}\n"
     assert "Usage: gatehouse COMMAND" in run(installed, cwd=tmp_path)
@@ -153,6 +159,7 @@ def test_questions_leave_nothing_behind(installed: Path, tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+@under_one
 def test_a_command_in_another_folder_finds_no_database_and_makes_none(installed: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [installed, "agents", "list"], cwd=tmp_path, env=plain(), capture_output=True, text=True, check=False
