@@ -11,12 +11,14 @@ from authz.approvals import agent_lifecycle
 from authz.authorizations import cut_off, ending, removal
 from authz.conf import conf
 from authz.configuration import apply
+from authz.database import configuration_cache
 from authz.database.transactions import unit_of_work
 from authz.models import Authorization, BrowserSession, Client, User
 from tests.support.world import NOTES
 from tests.xaa.company import IDP, Company
 from tests.xaa.signals.receivers import CHAT_RECEIVER, CHAT_SECRET, Receiver, configure, waiting
-from xaa.models import IdJagReceipt, SubjectLink, TrustedIssuer
+from xaa.models import IdJagReceipt, SignalReceiver, SubjectLink, TrustedIssuer
+from xaa.signals.sending import receivers
 
 ALICE = "alice"
 
@@ -276,3 +278,14 @@ def test_a_receiver_that_is_off_is_told_nothing(company: Company, notes: Receive
     apply(f'signal_receivers: [{{name: Notes, client_id: notes-server, resources: ["{NOTES}"], enabled: false}}]')
     switch("person", "bob")
     assert told("Notes") == []
+
+
+def test_a_process_that_began_before_the_receiver_was_named_tells_it(company: Company, notes: Receiver) -> None:
+    """Scheduled tasks and commands end access, too, and begin no generation."""
+    company.signed_in_tokens()
+    SignalReceiver.objects.update(enabled=False)
+    configuration_cache.begin()
+    assert receivers.cached() == ()
+    SignalReceiver.objects.update(enabled=True)
+    switch("person", "bob")
+    assert told("Notes")[-1][1] == person()

@@ -17,6 +17,7 @@ from uuid import UUID
 from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet
 
 from authz import audit
+from authz.database import configuration_cache
 from authz.database.transactions import unit_of_work
 from xaa.models import SignalEvent, SignalStream
 from xaa.signals.event_types import EventType
@@ -147,6 +148,8 @@ def _next(stream: SignalStream, now: datetime) -> _Attempt | None:
     if row is None:
         return None
     row.stream = current
+    # A key that was withdrawn meanwhile signs nothing.
+    configuration_cache.begin()
     SignalEvent.objects.filter(pk=row.pk).update(attempts=F("attempts") + 1)
     row.attempts += 1
     try:

@@ -29,6 +29,8 @@ class _Telling:
 
     def __init__(self, reason: str, now: datetime) -> None:
         self.reason, self.now = reason, now
+        self.receivers = receivers.current()
+        self.servers = sorted(receivers.servers(self.receivers))
         self._told: dict[int, dict[str, Said]] = defaultdict(dict)
         self._people: dict[tuple[int, int], Person] = {}
 
@@ -50,9 +52,11 @@ class _Telling:
         self._of_agent(receiver, one.user, one.client.client_id, str(one.pk))
 
     def of_receipts(self, rows: QuerySet[IdJagReceipt]) -> None:
-        known = rows.filter(server__in=sorted(receivers.servers()), user__is_active=True).select_related("user")
+        if not self.servers:
+            return
+        known = rows.filter(server__in=self.servers, user__is_active=True).select_related("user")
         for row in known.order_by("pk").iterator(BATCH):
-            for receiver in receivers.cached():
+            for receiver in self.receivers:
                 if row.server in receiver.servers:
                     self._of_agent(receiver, row.user, row.client_there)
 
@@ -68,15 +72,15 @@ class _Telling:
 
 def ended(authorizations: Sequence[Authorization], *, reason: str, now: datetime) -> None:
     """Of authorizations that have just ended. Of a disabled account everyone was told when it was disabled."""
-    if not receivers.cached():
-        return
     telling = _Telling(reason, now)
+    if not telling.receivers:
+        return
     live = [one for one in authorizations if one.user is None or one.user.is_active]
     for one in live:
-        for receiver in receivers.cached():
+        for receiver in telling.receivers:
             if one.resource is not None and one.resource.identifier in receiver.resources:
                 telling.of_authorization(receiver, one)
-    if receivers.servers():
+    if telling.servers:
         keys = [str(one.pk) for one in live if one.user_id is not None]
         for start in range(0, len(keys), BATCH):
             telling.of_receipts(IdJagReceipt.objects.filter(authorization__in=keys[start : start + BATCH]))
@@ -85,8 +89,6 @@ def ended(authorizations: Sequence[Authorization], *, reason: str, now: datetime
 
 def cut_off(kind: str, identifier: str, *, subject: str, now: datetime) -> None:
     """Of a use of the switch: what no authorization of ours stands for."""
-    if not receivers.cached():
-        return
     # ID-JAGs that rested on other issuers' ID tokens. Those that rested on an authorization are told of with it.
     without = IdJagReceipt.objects.filter(authorization="")
     match kind:
@@ -105,7 +107,7 @@ def cut_off(kind: str, identifier: str, *, subject: str, now: datetime) -> None:
 def person_ended(user: User, now: datetime, *, reason: str) -> None:
     """All access of a person ended, and everyone who knows them is told. Inside `unit_of_work()`."""
     telling = _Telling(reason, now)
-    for receiver in _who_know(user):
+    for receiver in _who_know(user, telling):
         person = telling.person(receiver, user)
         telling.add(receiver, saying.revoked(person.subject, reason, now, person.names))
     telling.write()
@@ -116,7 +118,7 @@ def credential_changed(
 ) -> None:
     """Inside `unit_of_work()`."""
     telling = _Telling("", now)
-    for receiver in _who_know(user):
+    for receiver in _who_know(user, telling):
         person = telling.person(receiver, user)
         telling.add(receiver, saying.credential_changed(person, credential_type, change, now, by))
     telling.write()
@@ -129,12 +131,12 @@ def of_receipts(rows: QuerySet[IdJagReceipt], reason: str, now: datetime) -> Non
     telling.write()
 
 
-def _who_know(user: User) -> Iterable[Receiver]:
+def _who_know(user: User, telling: _Telling) -> Iterable[Receiver]:
     """The receivers at whose resources or servers the person ever was, as far as authorizations are kept."""
-    every = receivers.cached()
+    every = telling.receivers
     resources = frozenset[str]().union(*(receiver.resources for receiver in every))
     granted = Authorization.objects.filter(user=user, resource__identifier__in=sorted(resources)).order_by()
     at = set(granted.values_list("resource__identifier", flat=True).distinct()) if resources else set()
-    receipts = IdJagReceipt.objects.filter(user=user, server__in=sorted(receivers.servers())).order_by()
-    there = set(receipts.values_list("server", flat=True).distinct()) if receivers.servers() else set()
+    receipts = IdJagReceipt.objects.filter(user=user, server__in=telling.servers).order_by()
+    there = set(receipts.values_list("server", flat=True).distinct()) if telling.servers else set()
     return [receiver for receiver in every if receiver.resources & at or receiver.servers & there]

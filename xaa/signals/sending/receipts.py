@@ -14,7 +14,7 @@ def record(server: str, user: User, client: Client, client_there: str, *, author
 
     authorization  what the ID-JAG rests on here; "" where it rests on an ID token of `issuer`.
     """
-    if server not in receivers.servers():
+    if server not in receivers.servers(receivers.cached()):
         return
     row = IdJagReceipt(
         server=server,

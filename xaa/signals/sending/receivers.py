@@ -1,5 +1,6 @@
 """The receivers of signals, as ends of access see them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from authz.conf import conf
@@ -23,10 +24,11 @@ class Receiver:
 
 def cached() -> tuple[Receiver, ...]:
     """The enabled ones."""
-    return configuration_cache.cached("receivers of signals", _load)
+    return configuration_cache.cached("receivers of signals", current)
 
 
-def _load() -> tuple[Receiver, ...]:
+def current() -> tuple[Receiver, ...]:
+    """The same from the database: commands and scheduled tasks, which end access too, begin no generation."""
     return tuple(
         Receiver(
             pk=row.pk,
@@ -39,9 +41,9 @@ def _load() -> tuple[Receiver, ...]:
     )
 
 
-def servers() -> frozenset[str]:
-    """The resource authorization servers that some receiver is told of."""
-    return frozenset[str]().union(*(receiver.servers for receiver in cached()))
+def servers(every: Iterable[Receiver]) -> frozenset[str]:
+    """The resource authorization servers that some of these receivers is told of."""
+    return frozenset[str]().union(*(receiver.servers for receiver in every))
 
 
 def audience(row: SignalReceiver) -> str:

@@ -34,7 +34,7 @@ def connect() -> None:
 
 def _write(tell: Callable[[], object]) -> None:
     """In the caller's transaction if there is one, so that it is told if it happens, and not otherwise."""
-    if not receivers.cached():
+    if not receivers.current():
         return
     with nullcontext() if in_unit_of_work() else unit_of_work():
         tell()
@@ -45,7 +45,7 @@ def _before(instance: User, update_fields: frozenset[str] | None, **_: Any) -> N
     vars(instance).pop("_was", None)
     if instance.pk is None or instance.is_active or (update_fields is not None and "is_active" not in update_fields):
         return
-    if receivers.cached():
+    if receivers.current():
         vars(instance)["_was"] = User.all_objects.filter(pk=instance.pk, is_active=True).first()
 
 
