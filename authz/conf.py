@@ -23,6 +23,7 @@ class Conf:
     dpop_nonces: bool
     require_par: bool
     refresh_reuse_window: int
+    second_factor_roles: tuple[str, ...]
     session_hours: int
     session_idle_minutes: int
     delegation_hops: int

@@ -46,6 +46,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "authz.sign_in.browser_sessions.middleware",
     "xaa.sign_in.liveness.middleware",
+    "authz.sign_in.demanded_factor.middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
@@ -131,10 +132,20 @@ _COUNTED_BY_US = (
     "reset_password_from_key",
 )
 ACCOUNT_RATE_LIMITS = dict.fromkeys(_COUNTED_BY_US, "")
-MFA_ADAPTER = "authz.keys.second_factors.Adapter"
+MFA_ADAPTER = "authz.sign_in.second_factor_adapter.Adapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+# authz/sign_in/passkey_forms.py compares the origin with the issuer's, which may be http on this machine.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True
+MFA_RATE_LIMITS = {"webauthn_login": ""}  # counted there, too
 MFA_FORMS = {
     "authenticate": "authz.sign_in.second_factor_forms.AuthenticateForm",
     "reauthenticate": "authz.sign_in.second_factor_forms.ReauthenticateForm",
+    "add_webauthn": "authz.sign_in.passkey_forms.AddForm",
+    "authenticate_webauthn": "authz.sign_in.passkey_forms.AuthenticateForm",
+    "reauthenticate_webauthn": "authz.sign_in.passkey_forms.ReauthenticateForm",
+    "login_webauthn": "authz.sign_in.passkey_forms.LoginForm",
 }
 SOCIALACCOUNT_ADAPTER = "xaa.sign_in.adapter.SocialAccountAdapter"
 SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"provider_class": "xaa.sign_in.provider.Provider"}}

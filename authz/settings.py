@@ -92,6 +92,16 @@ def plain_http_host(item: str) -> str:
     return item.lower()
 
 
+_ROLES = ("none", "developer", "auditor", "approver", "administrator")
+
+
+def role(item: str) -> str:
+    """A role, of which a second factor is demanded. Raises `ImproperlyConfigured`."""
+    if item not in _ROLES:
+        raise ImproperlyConfigured(f"GATEHOUSE_SECOND_FACTOR_ROLES takes {', '.join(_ROLES)}, not {item!r}")
+    return item
+
+
 def proxy_header() -> str:
     """The name of the proxies' header in lower case. Raises `ImproperlyConfigured`."""
     value, known = os.environ.get("GATEHOUSE_PROXY_HEADER") or "X-Forwarded-For", ("X-Forwarded-For", "Forwarded")
@@ -179,6 +189,10 @@ GATEHOUSE = {
     "DPOP_NONCES": problems.read(False, env_switch, "GATEHOUSE_DPOP_NONCES"),
     "REQUIRE_PAR": problems.read(False, env_switch, "GATEHOUSE_REQUIRE_PAR"),
     "REFRESH_REUSE_WINDOW": problems.read(30, env_number, "GATEHOUSE_REFRESH_REUSE_WINDOW", 30),
+    "SECOND_FACTOR_ROLES": sorted(
+        # Administrators may do everything: their password alone is enough on this machine only.
+        {*problems.each(role, env_list("GATEHOUSE_SECOND_FACTOR_ROLES")), *(["administrator"] if _https else [])}
+    ),
     "SESSION_HOURS": problems.read(12, env_number, "GATEHOUSE_SESSION_HOURS", 12, "hours", least=1, most=720),
     "SESSION_IDLE_MINUTES": problems.read(60, env_number, "GATEHOUSE_SESSION_IDLE_MINUTES", 60, "minutes", most=43200),
     "DELEGATION_HOPS": problems.read(3, env_number, "GATEHOUSE_DELEGATION_HOPS", 3, "hops", most=8),

@@ -423,6 +423,11 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "this, too.",
         Place.PERSON,
     ),
+    "second_factor_demanded": Explanation(
+        "The person’s role, or a rule, demands a second factor, and none was shown; or its last one was to be removed.",
+        "The person sets one up, or shows it, in a browser. Before removing one, they set up another.",
+        Place.PERSON,
+    ),
     "page_forbidden": Explanation(
         "The person’s role does not allow it, or they may not do it to their own agent or account.",
         "Give the person a role that reaches this page, if they should have it.",

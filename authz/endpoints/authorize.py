@@ -17,14 +17,14 @@ from authz.endpoints import arrivals, authorize_precheck, waiting_page
 from authz.endpoints.authorize_decision import decide
 from authz.endpoints.authorize_request import AuthorizationContext
 from authz.endpoints.authorize_response import back_to_client, error_parameters
-from authz.endpoints.authorize_sign_in import is_another_kind, is_too_old, to_sign_in
+from authz.endpoints.authorize_sign_in import is_another_kind, is_too_old, to_second_factor, to_sign_in
 from authz.endpoints.machine import now, request_id
 from authz.limits.addresses import client_address
 from authz.limits.refusal_sampling import UnrecordedError, record_unauthenticated
 from authz.models import Client, User
 from authz.protocol import authorization_request
 from authz.protocol.errors import OAuthError, Reason, harmless
-from authz.sign_in import session
+from authz.sign_in import second_factors, session
 from authz.tokens import pushed_requests
 
 
@@ -85,6 +85,8 @@ def _answer(request: HttpRequest, here: authorize_precheck.Arrival, moment: floa
     user = request.user
     if not isinstance(user, User):
         return to_sign_in(request, context)
+    if second_factors.is_due(request):
+        return to_second_factor(request, context)
     signed_in = session.current(request)
     if is_too_old(request, context, signed_in) or is_another_kind(request, context, signed_in):
         return to_sign_in(request, context)

@@ -13,7 +13,7 @@ from authz.authorizations.consents import Remembered
 from authz.endpoints import authorize_precheck, not_allowed_page, waiting_page
 from authz.endpoints.authorize_request import AuthorizationContext, Offer
 from authz.endpoints.authorize_response import allowed, denied
-from authz.endpoints.authorize_sign_in import may_ask_for_acr, to_sign_in
+from authz.endpoints.authorize_sign_in import may_ask_for_acr, missing_factor, to_second_factor, to_sign_in
 from authz.endpoints.consent_page import ConsentPage
 from authz.limits.refusal_sampling import record_unauthenticated
 from authz.models import User
@@ -208,6 +208,9 @@ def _not_allowed(
     # Another kind of sign-in can be had, if at all, where the person signed in; a more recent one here and now.
     if step_up.acr and signed_in.acr not in step_up.acr and may_ask_for_acr(request):
         return to_sign_in(request, context, step_up.acr)
+    factor = missing_factor(step_up.amr, signed_in)
+    if factor is not None and (not step_up.acr or signed_in.acr in step_up.acr):
+        return to_second_factor(request, context, factor)
     is_old = step_up.max_auth_age is not None and context.is_older(signed_in, step_up.max_auth_age)
     if is_old and (not step_up.acr or signed_in.acr in step_up.acr) and set(step_up.amr) <= set(signed_in.amr):
         return to_sign_in(request, context)

@@ -10,7 +10,7 @@ from django.urls import reverse
 from authz.endpoints import authorize_precheck
 from authz.endpoints.authorize_request import AuthorizationContext
 from authz.protocol.errors import OAuthError, Reason
-from authz.sign_in import session
+from authz.sign_in import demanded_factor, session
 from authz.sign_in.session import BrowserSignIn
 
 
@@ -34,6 +34,24 @@ def to_sign_in(request: HttpRequest, context: AuthorizationContext, acr_values: 
     if context.request.login_hint:
         login["login_hint"] = context.request.login_hint
     return HttpResponseRedirect(f"{reverse('account_login')}?{login.urlencode(safe='/')}")
+
+
+def to_second_factor(request: HttpRequest, context: AuthorizationContext, factor: str = "") -> HttpResponse:
+    """Send the person to where they show a second factor, or set one up. Raises OAuthError where no page is allowed."""
+    if "none" in context.request.prompt:
+        raise OAuthError(Reason.SECOND_FACTOR_DEMANDED)
+    return HttpResponseRedirect(demanded_factor.address(authorize_precheck.address(request), factor))
+
+
+def missing_factor(wanted: Sequence[str], signed_in: BrowserSignIn) -> str | None:
+    """Which second factor would add to a sign-in here what a rule's `amr` asks for: `otp`, `hwk`, "" for any; None if
+    none would.
+    """
+    missing = set(wanted) - set(signed_in.amr)
+    # One of them alone counts as the second factor: the one that was shown last.
+    if not missing or not missing <= {"otp", "hwk", "mfa"} or {"otp", "hwk"} <= set(wanted):
+        return None
+    return next(iter(set(wanted) & {"otp", "hwk"}), "")
 
 
 def is_too_old(request: HttpRequest, context: AuthorizationContext, signed_in: BrowserSignIn) -> bool:

@@ -125,6 +125,17 @@ def second_factor_refused(person: str) -> None:
     _count("second_factor:account", ("second_factor:account", person))
 
 
+def admit_passkey() -> None:
+    """Raises `OAuthError` (429) if no one may try to sign in with a passkey alone from here now."""
+    admit()
+    _stop_if_waiting("login", ("sign_in:address", network_of(audit.current_origin().address)))
+
+
+def passkey_refused() -> None:
+    """Count a wrong passkey. It names the person only by what its sender says, so it counts for the address alone."""
+    _count("sign_in:address", ("sign_in:address", network_of(audit.current_origin().address)))
+
+
 def admit_reset(address: str) -> None:
     """Count a request for a mail that resets a password. Raises `OAuthError` (429) where it is one too many, whether
     an account has the address or not."""

@@ -231,6 +231,7 @@ class Reason(RefusalReason):
     PLAN_UNUSABLE = "plan_unusable", "access_denied", "This plan cannot be used."
     CREDENTIALS_WRONG = "credentials_wrong", "access_denied", "The name or the password is wrong."
     SECOND_FACTOR_WRONG = "second_factor_wrong", "access_denied", "The code is wrong."
+    SECOND_FACTOR_DEMANDED = "second_factor_demanded", "login_required", "The person must show a second factor."
     LOGIN_REQUIRED = "login_required", "login_required", "The person must sign in."
     CONSENT_REQUIRED = "consent_required", "consent_required", "The person must consent."
     AUTHENTICATION_UNMET = (

@@ -38,6 +38,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         rate_limits.sign_in_refused(_account(credentials))
 
+    def is_reauthentication_required(self, *, app: str) -> bool:
+        # authz/sign_in/account_pages.py asks before each page that changes second factors, for all of them.
+        return app != "allauth.mfa"
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 

@@ -1,7 +1,7 @@
 """Who is signed in, since when and how: allauth's session in OpenID Connect's terms."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ _AMR = {"password": "pwd", "totp": "otp", "webauthn": "hwk", "recovery_codes": "
 _ELSEWHERE = "socialaccount"
 _SECOND = "mfa"
 ELSEWHERE = "sign-in elsewhere"
+# In the environment of a request: the issuer that signed the person in says that they have shown a second factor.
+VOUCHED = "gatehouse.second_factor_vouched"
 # The authentication contexts that the session's next sign-in elsewhere asks for.
 ACR_VALUES = "acr_values for elsewhere"
 
@@ -98,7 +100,8 @@ def current(request: HttpRequest) -> BrowserSignIn:
     there = request.session.get(ELSEWHERE, {})
     shown = _shown(request, there)
     methods = tuple(dict.fromkeys(_AMR.get(kind, kind) for kind in map(_kind, shown) if kind != _ELSEWHERE))
-    several = len({"pwd"} & set(methods)) and len(set(methods) - {"pwd"})
+    # A password or an issuer's sign-in and another factor, or a passkey alone, which asks for a PIN or a finger.
+    several = bool(_seconds(shown)) and (len(shown) > 1 or any(record.get("passwordless") for record in shown))
     said = tuple(there.get("amr", ())) if _ELSEWHERE in map(_kind, shown) else ()
     return BrowserSignIn(
         # > auth_time: Time when the End-User authentication occurred (OpenID Connect Core §2). `amr` and `acr` speak of
@@ -113,6 +116,21 @@ def current(request: HttpRequest) -> BrowserSignIn:
         # An issuer says whole seconds: the sign-in was somewhere in that one.
         at=min((min(record["at"], _shown_at(record, there) + 1) for record in shown), default=0.0),
     )
+
+
+def has_second_factor(request: HttpRequest) -> bool:
+    """Whether the session of a request has shown a second factor here that the person still has, or the issuer that
+    signed the person in vouches for one (xaa/sign_in/liveness.py)."""
+    return bool(request.META.get(VOUCHED)) or bool(second_factor_kinds(request))
+
+
+def second_factor_kinds(request: HttpRequest) -> set[str]:
+    """The kinds of second factors that the session has shown last: `totp`, `webauthn` or `recovery_codes`."""
+    return _seconds(_shown(request, request.session.get(ELSEWHERE, {})))
+
+
+def _seconds(shown: Sequence[Mapping[str, Any]]) -> set[str]:
+    return {_kind(record) for record in shown if record["method"] == _SECOND}
 
 
 def _shown(request: HttpRequest, there: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -148,7 +166,8 @@ def anew(request: HttpRequest) -> str:
     there = request.session.get(ELSEWHERE, {})
     oldest = min(_shown(request, there), key=lambda record: _shown_at(record, there), default=None)
     if oldest is not None and oldest["method"] == _SECOND:
-        return reverse("mfa_reauthenticate")
+        is_passkey = _kind(oldest) == Authenticator.Type.WEBAUTHN
+        return reverse("mfa_reauthenticate_webauthn" if is_passkey else "mfa_reauthenticate")
     return there.get("again", "") or reverse("account_reauthenticate")
 
 

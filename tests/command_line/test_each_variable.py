@@ -30,6 +30,10 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "GATEHOUSE_DELEGATION_HOPS": (("9", "-1", "many"), "must be a whole number of hops, 8 at most, not {!r}"),
     "GATEHOUSE_REFRESH_REUSE_WINDOW": (NUMBERS, "must be a whole number of seconds, not {!r}"),
     "GATEHOUSE_AUDIT_RETENTION_DAYS": (NUMBERS, "must be a whole number of days, not {!r}"),
+    "GATEHOUSE_SECOND_FACTOR_ROLES": (
+        ("admin", "everyone", "Auditor"),
+        "takes none, developer, auditor, approver, administrator, not {!r}",
+    ),
     "GATEHOUSE_SESSION_HOURS": (
         (*NUMBERS, "0", "721"),
         "must be a whole number of hours, 1 at least, 720 at most, not {!r}",

@@ -22,9 +22,18 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
             there = request.session.get(session.ELSEWHERE) or {}
             if there.get("again") and not _stands(there):
                 logout(request)
+            elif there.get("again"):
+                request.META[session.VOUCHED] = _vouches(there)
         return get_response(request)
 
     return within
+
+
+def _vouches(there: Mapping[str, Any]) -> bool:
+    """Whether the issuer says, by what its configuration names now, that the person has shown a second factor."""
+    trust = trusted_issuers.cached().get(there.get("issuer", ""))
+    said = {there.get("acr", ""), *there.get("amr", ())} - {""}
+    return trust is not None and trust.sign_in is not None and not trust.sign_in.vouches.isdisjoint(said)
 
 
 def _stands(there: Mapping[str, Any]) -> bool:
