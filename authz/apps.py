@@ -55,11 +55,12 @@ class AuthzConfig(AppConfig):
     def ready(self) -> None:
         import authz.checks  # noqa: F401  registers the system checks
         from authz.models.triggers import install
-        from authz.sign_in import form_binding, password_changes, second_factors, session, sign_ins
+        from authz.sign_in import emergency, form_binding, password_changes, second_factors, session, sign_ins
 
         session.connect()
         form_binding.connect()
         sign_ins.connect()
         second_factors.connect()
+        emergency.connect()
         password_changes.connect()
         post_migrate.connect(install, sender=self, dispatch_uid="authz.triggers")

@@ -423,6 +423,18 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "this, too.",
         Place.PERSON,
     ),
+    "emergency_over": Explanation(
+        "An emergency account’s hour is over. Its password was right.",
+        "Find out who has it. Renew the account by the command emergency_account.",
+        Place.PERSON,
+    ),
+    "emergency_without_agents": Explanation(
+        (
+            "A person signed in with an emergency account would have given an agent access, which would outlive the "
+            "emergency."
+        ),
+        "Sign in as yourself for this.",
+    ),
     "second_factor_demanded": Explanation(
         "The person’s role, or a rule, demands a second factor, and none was shown; or its last one was to be removed.",
         "The person sets one up, or shows it, in a browser. Before removing one, they set up another.",

@@ -57,6 +57,10 @@ GROUPS: Mapping[str, Mapping[str, Entry]] = {
     "People, agents and access": {
         "createsuperuser": Entry("make an administrator", ("createsuperuser --username alice",)),
         "invite": Entry("a link by which a person chooses their first password", ("invite bob --by alice",)),
+        "emergency_account": Entry(
+            "an administrator's way in for an hour, loud, when no other way is left",
+            ("emergency_account make break-glass", "emergency_account renew break-glass", "emergency_account list"),
+        ),
         "changepassword": Entry("give a person a new password", ("changepassword alice",)),
         "agents": Entry(
             "show and list agents; approve, renew, suspend or retire one",

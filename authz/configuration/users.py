@@ -63,6 +63,8 @@ def as_item(user: User) -> dict[str, Any]:
 def write(item: Mapping[str, Any]) -> None:
     user = User.objects.filter(username=item["username"]).first() or User(username=item["username"])
     password = item.get("password")
+    if password is not None and user.is_emergency:
+        raise serializers.ValidationError({"password": ["is made by the command emergency_account alone"]})
     if password is not None and user.pk and (why := registry.why_no_password(user)):
         raise serializers.ValidationError({"password": [why]})
     user.email = item["email"]

@@ -13,6 +13,7 @@ from django.urls import URLPattern, URLResolver, path, reverse
 
 from authz.console import navigation
 from authz.console.navigation import Group, Place
+from authz.sign_in import emergency
 
 # Django's addresses that answer for any model: fields suggest by suggestions.py, and no object has a page elsewhere.
 NOT_OURS = frozenset({"autocomplete", "view_on_site"})
@@ -81,6 +82,7 @@ class Console(AdminSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)
         context["navigation"] = self.navigation(request) if context["has_permission"] else ()
+        context["emergencies"] = emergency.used() if context["has_permission"] else ()
         context["tabs"] = navigation.tabs(context["navigation"], request.path)
         return context
 

@@ -85,6 +85,8 @@ def _answer(request: HttpRequest, here: authorize_precheck.Arrival, moment: floa
     user = request.user
     if not isinstance(user, User):
         return to_sign_in(request, context)
+    if user.is_emergency:
+        raise OAuthError(Reason.EMERGENCY_WITHOUT_AGENTS)
     if second_factors.is_due(request):
         return to_second_factor(request, context)
     signed_in = session.current(request)

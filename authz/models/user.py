@@ -67,6 +67,10 @@ class User(AbstractUser):
     # An issuer made the account, or signs the person in: no mail gives it a password, also when the issuer is gone.
     is_from_elsewhere = models.BooleanField(default=False, db_default=False, editable=False)
 
+    # Made by a command, for emergencies (authz/sign_in/emergency.py). Its first use sets the end of its hour.
+    is_emergency = models.BooleanField(default=False, db_default=False, editable=False)
+    emergency_until = models.DateTimeField(null=True, editable=False)
+
     ended = ended_column()
 
     objects: ClassVar[People] = People()
@@ -77,6 +81,9 @@ class User(AbstractUser):
     class Meta:
         verbose_name = "person"
         verbose_name_plural = "people"
+        indexes = (
+            models.Index(fields=["emergency_until"], condition=models.Q(is_emergency=True), name="emergency_accounts"),
+        )
 
     def set_unusable_password(self) -> None:
         super().set_unusable_password()

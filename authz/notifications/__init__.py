@@ -46,6 +46,7 @@ class Kind(StrEnum):
     AGENT_WAITS = "agent.waits"
     AGENT_REJECTED = "agent.rejected"
     PERSON_INVITED = "person.invited"
+    EMERGENCY_SIGN_IN = "person.emergency_sign_in"
     FACTOR_CHANGED = "person.factor_changed"
     WEBHOOK_TEST = "webhook.test"
     AGENT_ENDS_SOON = "agent.ends_soon"

@@ -231,6 +231,12 @@ class Reason(RefusalReason):
     PLAN_UNUSABLE = "plan_unusable", "access_denied", "This plan cannot be used."
     CREDENTIALS_WRONG = "credentials_wrong", "access_denied", "The name or the password is wrong."
     SECOND_FACTOR_WRONG = "second_factor_wrong", "access_denied", "The code is wrong."
+    EMERGENCY_OVER = "emergency_over", "access_denied", "The hour of the emergency account is over."
+    EMERGENCY_WITHOUT_AGENTS = (
+        "emergency_without_agents",
+        "access_denied",
+        "An emergency account gives agents nothing.",
+    )
     SECOND_FACTOR_DEMANDED = "second_factor_demanded", "login_required", "The person must show a second factor."
     LOGIN_REQUIRED = "login_required", "login_required", "The person must sign in."
     CONSENT_REQUIRED = "consent_required", "consent_required", "The person must consent."

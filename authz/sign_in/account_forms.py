@@ -38,6 +38,6 @@ class ResetPasswordKeyForm(forms.ResetPasswordKeyForm):  # type: ignore[misc]  #
 def _gets_none(person: User) -> bool:
     """Whether no mail may give the person a password: an issuer signs them in, or they are invited, which is then the
     one way."""
-    if person.is_from_elsewhere or registry.why_no_password(person):
+    if person.is_emergency or person.is_from_elsewhere or registry.why_no_password(person):
         return True
     return not invitations.has_password(person) and invitations.is_invited(person, datetime.now(UTC))

@@ -14,6 +14,7 @@ from allauth.account import app_settings
 from allauth.mfa.models import Authenticator
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.template.response import SimpleTemplateResponse
@@ -96,6 +97,8 @@ def _guarded(entry: URLPattern | URLResolver) -> URLPattern | URLResolver:
         within = [_guarded(nested) for nested in entry.url_patterns]
         return URLResolver(entry.pattern, within, entry.default_kwargs, entry.app_name, entry.namespace)
     view: View = OURS.get(entry.name or "", entry.callback)
+    if entry.name in {*FRESH, "account_change_password"}:
+        view = _not_in_an_emergency(view)
     if entry.name in REMOVING:
         view = _keeping_the_last(view)
     if entry.name in FRESH:
@@ -113,8 +116,20 @@ def _closed(view: View) -> View:
     return not_found
 
 
+def _not_in_an_emergency(view: View) -> View:
+    """An emergency account gets neither a factor nor another password by itself: its way in would outlive its hour."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if isinstance(request.user, User) and request.user.is_emergency:
+            raise PermissionDenied("An emergency account is changed by `gatehouse emergency_account` alone.")
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
 def _keeping_the_last(view: View) -> View:
-    """A demanded factor is replaced, not removed (attack 53). Of two requests that remove the last two, one waits."""
+    """A demanded factor is replaced, not removed (attack 54). Of two requests that remove the last two, one waits."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -28,6 +28,7 @@ SIGNED_IN = "signed in from"
 class SessionStore(db.SessionStore):
     _ends: datetime | None = None  # as the row says, of a session that was loaded
     _has_role = False
+    _until: datetime | None = None
 
     @classmethod
     def get_model_class(cls) -> Any:
@@ -64,15 +65,15 @@ class SessionStore(db.SessionStore):
             # A request that disables the person ends their sessions. It waits here, or this one does: a session that
             # were saved after it would live again when they are allowed back.
             able = User.objects.select_for_update(no_key=True).filter(pk=person, is_active=True)
-            roles = list(able.values_list("role", flat=True))
-            if not roles:
+            found = list(able.values_list("role", "emergency_until"))
+            if not found:
                 raise UpdateError
-            self._has_role = roles[0] != User.Role.NONE
+            self._has_role, self._until = found[0][0] != User.Role.NONE, found[0][1]
             super().save(must_create)
 
     def keep(self, user: User, now: float) -> bool:
         """Move the end of the person's session, which is in use `now`. False if it is over by the limits."""
-        self._has_role = user.role != User.Role.NONE
+        self._has_role, self._until = user.role != User.Role.NONE, user.emergency_until
         data = self._get_session()  # type: ignore[attr-defined]  # the stubs lack it
         wanted = self._end(data, now)
         if wanted.timestamp() <= now:
@@ -89,7 +90,7 @@ class SessionStore(db.SessionStore):
         if SESSION_KEY not in data:
             return self.get_expiry_date()
         started = (data.get(SIGNED_IN) or {}).get("at")
-        return datetime.fromtimestamp(session_limits.end(started, now, has_role=self._has_role), UTC)
+        return datetime.fromtimestamp(session_limits.end(started, now, has_role=self._has_role, until=self._until), UTC)
 
     def delete(self, session_key: str | None = None) -> None:
         if key := session_key or self.session_key:

@@ -89,7 +89,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "has_app": Authenticator.Type.TOTP in has,
         "has_passkey": Authenticator.Type.WEBAUTHN in has,
         "app_fits": Authenticator.Type.TOTP in fitting,
-        "passkey_fits": Authenticator.Type.WEBAUTHN in fitting and _has_a_name(conf.origin),
+        "passkey_fits": Authenticator.Type.WEBAUTHN in fitting and has_a_name(conf.origin),
         "is_demanded": second_factors.is_demanded(request.user),
     }
     return render(request, "account/second_factor.html", context)
@@ -101,7 +101,7 @@ def _has_shown(request: HttpRequest, fitting: tuple[str, ...]) -> bool:
     return bool(session.second_factor_kinds(request) & set(fitting))
 
 
-def _has_a_name(origin: str) -> bool:
+def has_a_name(origin: str) -> bool:
     """Passkeys are bound to a host's name; an address such as 127.0.0.1 has none."""
     host = urlsplit(origin).hostname or ""
     return ":" not in host and not host.replace(".", "").isdigit()

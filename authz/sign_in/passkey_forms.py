@@ -38,6 +38,7 @@ class AddForm(forms.AddWebAuthnForm):  # type: ignore[misc]  # allauth is untype
         self.fields["name"].label = "Name"
         self.fields["name"].initial = self.initial["name"] = "Passkey"
         self.fields["passwordless"].initial = True
+        self.fields["passwordless"].help_text = "It then asks for a PIN, a finger or a face."
         self.fields["passwordless"].label = "Sign in with it alone, without the password"
 
     def clean_credential(self) -> Any:
@@ -88,7 +89,7 @@ class LoginForm(forms.LoginWebAuthnForm):  # type: ignore[misc]  # allauth is un
                 _checked(self.cleaned_data["credential"])
                 found: Authenticator = super().clean_credential()
                 # Who signs in at an issuer, or by the emergency account's password, has no other way in.
-                if registry.why_no_password(found.user):
+                if found.user.is_emergency or registry.why_no_password(found.user):
                     raise get_adapter().validation_error("incorrect_code")
             except ValidationError:
                 rate_limits.passkey_refused()

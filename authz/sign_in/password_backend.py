@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from authz import registry
 from authz.models import User
-from authz.sign_in import people
+from authz.sign_in import emergency, people
 
 
 class PasswordBackend(AuthenticationBackend):  # type: ignore[misc]  # allauth is untyped
@@ -24,6 +24,8 @@ class PasswordBackend(AuthenticationBackend):  # type: ignore[misc]  # allauth i
         if not (person or _unknown_person()).check_password(password) or person is None:
             return None
         if registry.why_no_password(person):
+            return None
+        if not emergency.may_sign_in(person):
             return None
         if not self.user_can_authenticate(person):
             self._stash_user(person)  # allauth then shows the page of disabled accounts

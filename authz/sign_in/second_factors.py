@@ -1,4 +1,4 @@
-"""Second factors: of whom one is demanded, what of it the session has shown, and what is told when they change.
+"""Second factors: who has to show one, what of it the session has shown, and what is told when they change.
 
 A role demands one (`GATEHOUSE_SECOND_FACTOR_ROLES`, docs/decisions/0105-factors-demanded.md). The session has to show
 it, so a factor that is set up elsewhere, or was removed since, does not count.
@@ -38,7 +38,8 @@ def connect() -> None:
 
 
 def is_demanded(user: User) -> bool:
-    return user.role in conf.second_factor_roles
+    # The password of an emergency account is its only factor, and opens an hour.
+    return user.role in conf.second_factor_roles and not user.is_emergency
 
 
 def is_due(request: HttpRequest) -> bool:

@@ -3,18 +3,23 @@
 The end stands in the session's row, so that pages, ID tokens and the list of sign-ins all go by the same one.
 """
 
+from datetime import datetime
+
 from authz.conf import conf
 
 # Seconds. The end of a session that is in use is written no more often.
 STEP = 60.0
 
 
-def end(started: float | None, now: float, *, has_role: bool) -> float:
+def end(started: float | None, now: float, *, has_role: bool, until: datetime | None = None) -> float:
     """When a session ends, in seconds since the epoch, that was `started` then and is in use `now`.
 
-    `started` is None where an older version made the session, which knew no time: it counts from now.
+    `until` bounds the sessions of an emergency account. `started` is None where an older version made the session,
+    which knew no time: it counts from now.
     """
     absolute = (now if started is None else started) + conf.session_hours * 3600
+    if until is not None:
+        absolute = min(absolute, until.timestamp())
     idle = conf.session_idle_minutes * 60
     return min(absolute, now + idle) if has_role and idle else absolute
 

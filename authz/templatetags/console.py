@@ -10,11 +10,13 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 
 from authz.audit import headlines
+from authz.conf import conf
 from authz.console.widgets import calls, display, names, reasons, sentences
 from authz.console.widgets.shown import shown
 from authz.console.widgets.toolbar import Tool, Toolbar, arranged
 from authz.models import AuditEvent, ProtectedResource, User
 from authz.policy import Rule
+from authz.sign_in import demanded_factor
 
 register = template.Library()
 
@@ -57,6 +59,12 @@ def told(event: AuditEvent) -> str:
 def why(event: AuditEvent) -> reasons.Told:
     """What the event's reason means, what to do about it, and where."""
     return reasons.told(event)
+
+
+@register.simple_tag
+def passkeys_fit() -> bool:
+    """Whether this server's address is one that passkeys can be bound to."""
+    return demanded_factor.has_a_name(conf.origin)
 
 
 @register.simple_tag

@@ -23,6 +23,7 @@ WRITES = {
     "directory token", "directory withdraw", "signals token", "signals withdraw", "signals create",
     "signals update", "signals delete", "signals verify", "signals status", "signals hold", "signals release",
     "signals discard", "signals undo",
+    "emergency_account make", "emergency_account renew", "emergency_account remove",
 }  # fmt: skip
 OTHER_FORM = {
     "export": "prints the file, YAML",

@@ -23,7 +23,7 @@ BLOCKS = {
     "ol", "p", "pre", "section", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul", "body", "html",
 }  # fmt: skip
 VOID = {"input", "img", "br", "meta", "link", "hr", "use", "rect", "line", "wbr"}
-MOST_QUERIES = 39
+MOST_QUERIES = 40
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,24 +40,22 @@ def gatehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatehouse]:
         yield server
 
 
-@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
-def test_a_passkey_is_demanded_set_up_and_signs_in_alone(arrive: Arrive, viewport: dict[str, int]) -> None:
-    someone = arrive(viewport=viewport)
+def test_a_passkey_is_demanded_set_up_and_signs_in_alone(arrive: Arrive) -> None:
+    someone = arrive()
     page = someone.page
     session = someone.context.new_cdp_session(page)
     session.send("WebAuthn.enable")
     session.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
 
     def look(name: str) -> None:
-        assert someone.overflow() <= 0, name
-        if folder := os.environ.get("PICTURES"):
-            page.screenshot(path=Path(folder) / f"{name}-{viewport['width']}.png", full_page=True)
+        for size in (PHONE, DESK):
+            page.set_viewport_size(size)  # type: ignore[arg-type]  # it is a width and a height
+            assert someone.overflow() <= 0, name
+            if folder := os.environ.get("PICTURES"):
+                page.screenshot(path=Path(folder) / f"{name}-{size['width']}.png", full_page=True)
 
-    if viewport is PHONE:  # the other one has set it up
-        someone.open("/accounts/login/")
-        look("sign-in")
-        return
     someone.open("/accounts/login/?next=/console/")
+    look("sign-in")
     page.get_by_label("User name or email").fill("alice")
     page.get_by_label("Password").fill("alice-password")
     page.get_by_role("button", name="Sign in", exact=True).click()
@@ -81,3 +79,25 @@ def test_a_passkey_is_demanded_set_up_and_signs_in_alone(arrive: Arrive, viewpor
     page.get_by_role("button", name="Use a passkey").click()
     page.wait_for_url("**/console/")
     look("console")
+
+
+def test_an_emergency_account_signs_in_and_every_page_says_so(arrive: Arrive, gatehouse: Gatehouse) -> None:
+    password = gatehouse.manage("emergency_account", "make", "break-glass").split()[1]
+    someone = arrive()
+    page = someone.page
+    someone.open("/accounts/login/?next=/console/")
+    page.get_by_label("User name or email").fill("break-glass")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url("**/console/")
+    for size in (PHONE, DESK):
+        page.set_viewport_size(size)  # type: ignore[arg-type]  # it is a width and a height
+        expect(page.get_by_role("alert")).to_contain_text("The emergency account break-glass was used")
+        assert someone.overflow() <= 0
+        if folder := os.environ.get("PICTURES"):
+            page.screenshot(path=Path(folder) / f"emergency-{size['width']}.png")
+    someone.open("/account/sign-ins/")
+    for size in (PHONE, DESK):
+        page.set_viewport_size(size)  # type: ignore[arg-type]  # it is a width and a height
+        if folder := os.environ.get("PICTURES"):
+            page.screenshot(path=Path(folder) / f"sign-ins-{size['width']}.png")

@@ -153,7 +153,7 @@ class TestDemandedByARule:
         apply(json.dumps({"rules": [item]}), prune=True)
 
     @pytest.mark.parametrize(
-        ("wanted", "words"), [("hwk", "Add a passkey"), ("otp", "authenticator app"), ("mfa", "app")]
+        ("wanted", "words"), [("hwk", "Add a passkey"), ("otp", "Use an app"), ("mfa", "Use an app")]
     )
     def test_the_person_sets_it_up_or_shows_it(self, gatehouse: World, wanted: str, words: str, settings: Any) -> None:
         self.rule(wanted)
@@ -186,7 +186,7 @@ class TestDemandedByARule:
 
 
 class TestDowngrade:
-    """Attack 53: a demanded factor is talked away."""
+    """Attack 54: a demanded factor is talked away."""
 
     def shown(self, alice: Browser) -> SoftPasskey:
         key = passkey()
@@ -223,7 +223,9 @@ class TestDowngrade:
             return browser.post(address)["Location"]
 
         leads = at_once([lambda address=address: remove(address) for address in removals])
-        assert (rows.all().count(), sorted(leads)) == (1, [reverse("mfa_index"), reverse("mfa_list_webauthn")])
+        assert rows.all().count() == 1
+        # The other one came too late: it is kept, or the session has nothing to show any more.
+        assert set(leads) - {reverse("mfa_index"), PAGE} == {reverse("mfa_list_webauthn")}
 
     def test_another_persons_key_is_not_removed(self, alice: Browser, gatehouse: World) -> None:
         self.shown(alice)

@@ -14,18 +14,13 @@ from authz.console.site import console
 from authz.console.widgets.toolbar import Tool
 from authz.database.transactions import unit_of_work
 from authz.models import BrowserSession, User
+from authz.sign_in import second_factors
 from authz.sign_in.roles import CONFIGURE
-
-WORDS = {
-    Authenticator.Type.TOTP: "Authenticator app",
-    Authenticator.Type.RECOVERY_CODES: "Recovery codes",
-    Authenticator.Type.WEBAUTHN: "Passkey",
-}
 
 
 def of_person(user: User) -> list[tuple[str, Authenticator]]:
     rows = Authenticator.objects.filter(user=user).order_by("created_at")
-    return [(WORDS.get(Authenticator.Type(row.type), row.type), row) for row in rows]
+    return [(second_factors.WORDS.get(row.type, row.type), row) for row in rows]
 
 
 def may_reset(request: HttpRequest, user: User) -> bool:
