@@ -26,6 +26,8 @@ from tests.mcp.conftest import Agent
 from tests.mcp.conftest import configure as configure_mcp
 from tests.support import rows
 from tests.support.dpop import DpopKey
+from tests.support.processes import RunningGatehouse
+from tests.support.races import at_once
 from tests.support.world import NOTES, REDIRECT, SECRET, VERIFIER, World, basic_header
 
 OWNER, THIEF = DpopKey(), DpopKey()
@@ -193,6 +195,19 @@ def test_it_gives_nonces_where_they_are_demanded(door: Door, settings: Settings)
         return
     is_refused(first, "use_dpop_nonce", "dpop_nonce")
     assert door.comes(nonce=first["DPoP-Nonce"]).status_code == 200
+
+
+def test_one_proof_at_two_processes_at_once(server: RunningGatehouse) -> None:
+    """> servers can store […] the jti value of each DPoP proof (RFC 9449 §11.1): one memory for all processes."""
+    proof = OWNER.proof(server.url("token"))
+    form, basic = {"grant_type": "client_credentials", "resource": NOTES}, ("nightly-report", SECRET)
+
+    def ask() -> int:
+        headers = {"DPoP": proof}
+        return server.ask("POST", server.url("token"), data=form, auth=basic, headers=headers).status_code
+
+    assert sorted(at_once([ask] * 8)) == [200] + [400] * 7
+    assert ask() == 400
 
 
 def test_a_bearers_token_with_the_scheme_dpop_is_bound_to_no_key(gatehouse: World) -> None:
