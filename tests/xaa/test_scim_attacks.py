@@ -7,6 +7,7 @@ import pytest
 
 from authz.configuration import apply
 from authz.models import AuditEvent, User
+from authz.sign_in import memberships
 from tests.support.races import at_once
 from tests.xaa.company import IDP, Company
 from tests.xaa.directories import GROUP, USER, Scim, configure, user_of
@@ -154,6 +155,23 @@ def test_a_new_external_id_takes_no_ones_identity(okta: Scim) -> None:
 
 
 class TestGroups:
+    @pytest.mark.parametrize("by", ["remove", "replace", "PUT", "DELETE"])
+    def test_a_membership_of_another_source_stays(self, okta: Scim, by: str) -> None:
+        """Attack: a directory takes people out of the groups that they were given here."""
+        ann = okta.person("ann")
+        user = user_of(ann)
+        memberships.set_own(user, ["engineering"])
+        path = f"/Groups/{okta.group('engineering', ann['id'])['id']}"
+        if by == "remove":
+            okta.patch(path, {"op": "remove", "path": f'members[value eq "{ann["id"]}"]'})
+        elif by == "replace":
+            okta.patch(path, {"op": "replace", "path": "members", "value": []})
+        elif by == "PUT":
+            okta.ask("PUT", path, {"schemas": [GROUP], "displayName": "engineering", "members": []})
+        else:
+            okta.ask("DELETE", path)
+        assert [group.name for group in user.groups.all()] == ["engineering"]
+
     def test_another_directorys_members_stay(self, okta: Scim, other: Scim) -> None:
         ann = okta.person("ann")
         okta.group("engineering", ann["id"])

@@ -19,7 +19,7 @@ _NOTHING = listing.Choice((), ())
 
 def answer(caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
     """Raises `ScimError` for a request that is none; what is wrong with one operation stands in its own result."""
-    if REQUEST not in (given.get("schemas") or []):
+    if not paths.names_schema(given, REQUEST):
         raise ScimError(400, f"schemas has to name {REQUEST}.", "invalidSyntax")
     asked = paths.get(dict(given), "Operations")
     if not isinstance(asked, list) or not all(isinstance(one, dict) for one in asked):

@@ -17,7 +17,7 @@ from authz.endpoints.machine import Answer, Request, json_response, machine_endp
 from authz.protocol import strict_json
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.numbers import number
-from xaa.scim import bulk, contacts, discovery, listing, operations
+from xaa.scim import bulk, contacts, discovery, listing, operations, paths
 from xaa.scim.caller import Caller, authenticated
 from xaa.scim.events import ScimEvent
 from xaa.scim.problems import ScimError, body, not_found
@@ -198,7 +198,7 @@ def _query(request: Request) -> dict[str, str]:
 
 def _search(request: Request) -> dict[str, Any]:
     given = _body(request)
-    if SEARCH not in (given.get("schemas") or []):
+    if not paths.names_schema(given, SEARCH):
         raise ScimError(400, f"schemas has to name {SEARCH}.", "invalidSyntax")
     return {name: given[name] for name in _QUERY if name in given}
 

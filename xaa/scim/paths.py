@@ -1,5 +1,6 @@
 """Names of attributes as requests write them: `[urn:]name[.sub]` (RFC 7644 §3.10). Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,3 +58,9 @@ def get(resource: dict[str, Any], name: str) -> Any:
     if name in resource:
         return resource[name]
     return next((value for key, value in resource.items() if key.lower() == name.lower()), None)
+
+
+def names_schema(body: Mapping[str, Any], schema: str) -> bool:
+    """Whether a message says that it is of this schema."""
+    said = body.get("schemas")
+    return isinstance(said, list) and schema in said

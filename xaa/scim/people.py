@@ -194,7 +194,12 @@ def _deactivate(caller: Caller, entry: DirectoryPerson) -> None:
 
 
 def _locked_administrators(entry: DirectoryPerson) -> set[int]:
-    """The active administrators, locked together with the entry's person, always in one order. Inside a transaction."""
+    """The active administrators, locked together with the entry's person, always in one order; none of them where the
+    person is no administrator, so that leavers do not wait for each other. Inside a transaction."""
+    if entry.user.role != User.Role.ADMINISTRATOR:
+        own = User.objects.select_for_update(of=("self",)).get(pk=entry.user_id)
+        if own.role != User.Role.ADMINISTRATOR:
+            return set()
     active = Q(role=User.Role.ADMINISTRATOR, is_active=True)
     rows = User.objects.select_for_update(of=("self",)).filter(Q(pk=entry.user_id) | active).order_by("pk")
     return {row.pk for row in rows if row.role == User.Role.ADMINISTRATOR and row.is_active}
