@@ -31,6 +31,7 @@ def authorization_as_item(row: Authorization, now: datetime) -> dict[str, Any]:
         "expires": row.expires.isoformat() if row.expires else None,
         "ended": row.revoked.isoformat() if row.revoked else None,
         "ended_because": row.revoked_reason,
+        "parent": str(row.parent_id) if row.parent_id else None,
         "lineage": row.lineage,
     }
 

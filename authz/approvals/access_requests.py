@@ -106,7 +106,7 @@ def open_or_repeat(
                 "rules": [] if needs_rule else list(decision.rules),
                 "address": question.address or "",
                 "refresh": question.refresh,
-                **({"through": list(question.path())} if question.through else {}),
+                **({"path": list(question.path())} if question.through else {}),
                 **(more or {}),
             },
             first_asked=now,
@@ -262,7 +262,7 @@ def _answers(question: AccessQuestion, now: float) -> QuerySet[AccessRequest]:
 
 def _of_path(question: AccessQuestion) -> Q:
     """The requests that came the same way. An approver was shown that way, and answered for no other (attack 53)."""
-    return Q(context__through=list(question.path())) if question.through else ~Q(context__has_key="through")
+    return Q(context__path=list(question.path())) if question.through else ~Q(context__has_key="path")
 
 
 def as_approval(row: AccessRequest, question: AccessQuestion) -> Approval:
@@ -276,7 +276,7 @@ def as_approval(row: AccessRequest, question: AccessQuestion) -> Approval:
         declined=tuple(name for name in row.scopes if name not in row.approved_scopes),
         grant_types=(row.grant_type,),
         rules=tuple(row.context.get("rules", ())),
-        through=tuple(row.context.get("through", ())),
+        through=tuple(row.context.get("path", ())),
         call=row.call_digest,
         not_before=row.not_before.timestamp() if row.not_before else 0,
         expires=row.expires.timestamp() if row.expires else 0,

@@ -207,6 +207,7 @@ def _facts(request: AccessRequest) -> list[str]:
         "Scopes": " ".join(request.scopes),
         "Because of": ", ".join(f"“{name}”" for name in request.context.get("rules", ())) or "no rule allows it",
         "From": request.context.get("address") or "an unknown address",
+        **({"Through": " → ".join(path)} if (path := request.context.get("path")) else {}),
     }
     return [f"{name + ':':12}{value}" for name, value in said.items()]
 

@@ -131,6 +131,11 @@ def main() -> int:
                 0.06,
             ),
             Line(
+                "token exchange",
+                lambda: load.run(server.token, load.post(prepared.passed_on, basic=asker), seconds=SECONDS),
+                0.036,  # 0.6 of the one before
+            ),
+            Line(
                 "ID-JAG issuing",
                 lambda: load.run(server.token, load.post(prepared.exchange, basic=agent), seconds=SECONDS),
                 0.06,

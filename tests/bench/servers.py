@@ -23,6 +23,7 @@ from tests.support.document_host import DocumentHost, reply
 ROOT = Path(__file__).resolve().parents[2]
 ES256 = "http://127.0.0.1:9201/mcp"
 CHAT = "https://auth.chat.example/"
+PASSED_ON = "http://127.0.0.1:9202/mcp"
 CHAT_MCP = "https://mcp.chat.example/mcp"
 AGENT_SECRET = "cross-app-agent-secret-0123456789-0123456789"
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -34,6 +35,10 @@ def extra(issuer: str) -> str:
     """What the bench needs beyond the tests' world; `issuer` is a trusted one, on loopback."""
     return f"""
 clients:
+  - client_id: notes-server
+    status: approved
+    grant_types: [client_credentials, "{TOKEN_EXCHANGE}"]
+    client_secret: {world.SERVER_SECRET}
   - client_id: cross-app-agent
     status: approved
     grant_types: ["{JWT_BEARER}", "{TOKEN_EXCHANGE}"]
@@ -57,8 +62,20 @@ resources:
     access_token_signing_alg: ES256
     introspection_clients: [notes-server]
     decision_clients: [notes-server]
+    exchange_clients: [notes-server]
+    scope_mappings: [{{to: "{PASSED_ON}", scopes: {{"mcp:read": ["search:read"]}}}}]
     scopes: [{{name: "mcp:read"}}]
+  - identifier: {PASSED_ON}
+    access_token_signing_alg: ES256
+    scopes: [{{name: "search:read"}}]
 rules:
+  - name: Notes asks Search
+    effect: allow
+    clients: [notes-server]
+    through: [nightly-report]
+    grant_types: ["{TOKEN_EXCHANGE}"]
+    resources: ["{PASSED_ON}"]
+    scopes: ["search:read"]
   - name: Agents read the other notes
     effect: allow
     clients: [nightly-report, signing-agent]
@@ -147,6 +164,18 @@ class Prepared:
     refresh_tokens: Path
     id_jags: Path
     exchange: str
+
+    @property
+    def passed_on(self) -> str:
+        """The exchange of the access token for one of the next server."""
+        return urlencode(
+            {
+                "grant_type": TOKEN_EXCHANGE,
+                "subject_token": self.access_token,
+                "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+                "resource": PASSED_ON,
+            }
+        )
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def test_an_exchange_waits_for_an_approval_of_its_person_and_its_path(chains: Ch
     assert refused(chains.pass_on(first)) == (400, "authorization_pending")
     row = AccessRequest.objects.get()
     assert (row.user, row.client.client_id, row.resource) == (person("bob"), "notes-server", SEARCH)
-    assert row.context["through"] == ["desktop-app"]
+    assert row.context["path"] == ["desktop-app"]
     approve(row)
     second = chains.second(first)
     assert chains.is_live(second, "search-server")

@@ -128,6 +128,7 @@ AUTHORIZATION = mapping(
     expires=MOMENT_OR_NULL,
     ended=MOMENT_OR_NULL,
     ended_because=TEXT,
+    parent=TEXT_OR_NULL,
     lineage=ANY,
 )
 AUDIT_EVENT = mapping(

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from authz.console.model_admin import ReadOnlyAdmin
 from authz.console.navigation import Place
 from authz.console.site import console
+from authz.console.widgets import chains
 from authz.console.widgets.display import chip, code, foreign, when
 from authz.console.widgets.toolbar import Tool
 from authz.models import Authorization, ProtectedResource
@@ -48,7 +49,7 @@ class AuthorizationAdmin(ReadOnlyAdmin):
     search_help_text = "Agent or person"
     fields = (
         "id", "agent", "person", "server", "grant_type", "scope_text", "made", "ends", "state", "answered_at",
-        "signed_in_by", "bound_to", "rests_on",
+        "signed_in_by", "bound_to", "rests_on", "passed_on_through", "passed_on_to",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -107,6 +108,14 @@ class AuthorizationAdmin(ReadOnlyAdmin):
     def rests_on(self, row: Authorization) -> SafeString | str:
         told = ((name.capitalize(), _readable(value)) for name, value in row.lineage.items())
         return format_html_join("", "{}: <code><bdi>{}</bdi></code><br>", told) or "—"
+
+    @admin.display(description="came through")
+    def passed_on_through(self, row: Authorization) -> SafeString:
+        return chains.path_of(row)
+
+    @admin.display(description="ends with it")
+    def passed_on_to(self, row: Authorization) -> SafeString | str:
+        return chains.below(row)
 
     @admin.display(description="since", ordering="created")
     def made(self, row: Authorization) -> SafeString | str:
