@@ -59,6 +59,8 @@ def between(old: ClientMetadata, new: ClientMetadata) -> frozenset[Change]:
     is_weaker |= old.require_pushed_authorization_requests and not new.require_pushed_authorization_requests
     if old.token_endpoint_auth_method != new.token_endpoint_auth_method or is_weaker:
         changes.add(Change.AUTHENTICATION_METHOD)
+    if _demands(old) != _demands(new):
+        changes.add(Change.COSMETIC)
     for change, before, after in (
         (Change.REDIRECT_URIS, set(old.redirect_uris), set(new.redirect_uris)),
         (Change.GRANTS, set(old.grant_types), set(new.grant_types)),
@@ -89,6 +91,10 @@ def security_digest(metadata: ClientMetadata) -> str:
     for unordered in ("redirect_uris", "grant_types", "scope"):
         members[unordered] = None if members[unordered] is None else sorted(members[unordered])
     return hashlib.sha256(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _demands(metadata: ClientMetadata) -> tuple[bool, bool]:
+    return metadata.dpop_bound_access_tokens, metadata.require_pushed_authorization_requests
 
 
 def _widens(old: tuple[str, ...] | None, new: tuple[str, ...] | None) -> bool:

@@ -20,6 +20,7 @@ PUBLIC = ClientMetadata(
     jwks_uri="",
 )
 KEYED = replace(PUBLIC, token_endpoint_auth_method="private_key_jwt", jwks={"keys": [{"kid": "1"}]})
+BOUND = replace(PUBLIC, dpop_bound_access_tokens=True, require_pushed_authorization_requests=True)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,10 @@ KEYED = replace(PUBLIC, token_endpoint_auth_method="private_key_jwt", jwks={"key
         (PUBLIC, {"scope": ("mcp:read", "mcp:write")}, {Change.SCOPES}),
         (PUBLIC, {"scope": None}, {Change.SCOPES}),
         (PUBLIC, {"scope": ()}, {Change.COSMETIC}),
+        # Attack: a thief of the document's host takes the demand for the key away.
+        (BOUND, {"dpop_bound_access_tokens": False}, {Change.AUTHENTICATION_METHOD, Change.COSMETIC}),
+        (BOUND, {"require_pushed_authorization_requests": False}, {Change.AUTHENTICATION_METHOD, Change.COSMETIC}),
+        (PUBLIC, {"dpop_bound_access_tokens": True}, {Change.COSMETIC}),
     ],
 )
 def test_changes_are_classed(old: ClientMetadata, changed: dict[str, Any], expected: set[Change]) -> None:
