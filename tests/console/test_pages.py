@@ -21,7 +21,7 @@ from tests.console.conftest import Page
 from tests.support.world import NOTES, World, client, person
 
 LISTS = {
-    "index": 36,
+    "index": 37,
     "authz_client_changelist": 13,
     "authz_protectedresource_changelist": 10,
     "authz_rule_changelist": 22,
