@@ -312,3 +312,29 @@ class TestDoctor:
             defaults={"stream_id": "1", "last": long_ago, "failed": datetime.now(UTC), "held": long_ago},
         )
         assert len(self.problems()) == 4
+
+
+class TestApi:
+    def test_sources_events_and_acts(self, okta: Transmitter) -> None:
+        alice = browser("alice", "administrator")
+
+        def post(path: str, body: dict[str, Any]) -> Any:
+            return alice.post(f"/api/v1/{path}", json.dumps(body), content_type="application/json")
+
+        assert post("signals/sources/Okta", {"act": "hold"}).json() == {"act": "hold", "events": 1}
+        okta.send(DISABLED)
+        (one,) = alice.get("/api/v1/signals/sources").json()["items"]
+        assert (one["name"], one["waiting"]) == ("Okta", 1)
+        assert post("signals/sources/Okta", {"act": "release"}).json()["events"] == 1
+        (event,) = alice.get("/api/v1/signals?username=bob&outcome=acted").json()["items"]
+        assert event["event_type"] == DISABLED
+        assert post(f"signals/{event['id']}/undo", {}).json() == {"given_back": "the account"}
+        assert post(f"signals/{event['id']}/undo", {}).status_code == 409
+        assert person("bob").is_active
+        for path, body, status in (
+            ("signals/nothing/undo", {}, 404),
+            ("signals/sources/None", {"act": "hold"}, 404),
+            ("signals/sources/Okta", {"act": "explode"}, 422),
+            ("signals/sources/Okta", {"act": "undo", "hours": 0}, 422),
+        ):
+            assert post(path, body).status_code == status, path
