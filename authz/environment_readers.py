@@ -8,7 +8,7 @@ from email.utils import parseaddr
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from limits import parse as parse_rate
@@ -204,3 +204,24 @@ def network(item: str) -> str:
 
 def _or(words: list[str]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
+
+
+def env_mail_server(url: str) -> dict[str, Any]:
+    """EMAIL_URL as Django's settings. Raises `ImproperlyConfigured`, without the URL, which may hold a password."""
+    parts = urlsplit(url)
+    try:
+        is_readable = parts.scheme in {"smtp", "smtps", "smtp+plain"} and parts.hostname and parts.port != 0
+    except ValueError:
+        is_readable = False
+    if not is_readable:
+        raise ImproperlyConfigured(
+            "EMAIL_URL must be smtp://, smtps:// or smtp+plain:// with a host, such as smtp://user:password@host:587"
+        )
+    return {
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": parts.port or {"smtp": 587, "smtps": 465, "smtp+plain": 25}[parts.scheme],
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_TLS": parts.scheme == "smtp",
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+    }

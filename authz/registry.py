@@ -4,12 +4,12 @@ A part is a module of the right shape: no base class, no registration call. `GAT
 as `MIDDLEWARE` does, and the metadata is computed from the same lists, so it cannot claim what is not plugged in.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from django.core.signals import setting_changed
 from django.db.models import Q
@@ -211,37 +211,48 @@ class PeriodicTask(Protocol):
     def run(self) -> bool | None: ...
 
 
+T = TypeVar("T")
+_remembered: list[Callable[[], None]] = []
+
+
+def _parts(plugged_in: Callable[[], T]) -> Callable[[], T]:
+    """Remember what the settings plug in, until they change."""
+    remembered = cache(plugged_in)
+    _remembered.append(remembered.cache_clear)
+    return remembered
+
+
 def _modules(paths: Sequence[str]) -> tuple[Any, ...]:
     return tuple(import_module(path) for path in paths)
 
 
-@cache
+@_parts
 def grants() -> Mapping[str, Grant]:
     return {module.GRANT_TYPE: module for module in _modules(conf.grants)}
 
 
-@cache
+@_parts
 def client_auth_methods() -> Mapping[str, ClientAuthMethod]:
     return {module.METHOD: module for module in _modules(conf.client_auth_methods)}
 
 
-@cache
+@_parts
 def client_resolvers() -> tuple[ClientResolver, ...]:
     return cast(tuple[ClientResolver, ...], _modules(conf.client_resolvers))
 
 
-@cache
+@_parts
 def endpoints() -> tuple[Endpoint, ...]:
     return cast(tuple[Endpoint, ...], _modules(conf.endpoints))
 
 
-@cache
+@_parts
 def api_parts() -> tuple[Endpoint, ...]:
     """What apps add to the management API."""
     return cast(tuple[Endpoint, ...], _modules(conf.api_parts))
 
 
-@cache
+@_parts
 def token_response_extensions() -> tuple[TokenResponseExtension, ...]:
     return cast(tuple[TokenResponseExtension, ...], _modules(conf.token_response_extensions))
 
@@ -260,38 +271,38 @@ def token_response_additions(issuance: Issuance) -> dict[str, Any]:
     return additions
 
 
-@cache
+@_parts
 def liveness_checks() -> tuple[LivenessCheck, ...]:
     return cast(tuple[LivenessCheck, ...], _modules(conf.liveness_checks))
 
 
-@cache
+@_parts
 def reason_explanations() -> Mapping[str, Explanation]:
     parts = cast(tuple[ReasonExplanations, ...], _modules(conf.reason_explanations))
     return {reason: told for part in parts for reason, told in part.EXPLANATIONS.items()}
 
 
-@cache
+@_parts
 def password_checks() -> tuple[PasswordCheck, ...]:
     return cast(tuple[PasswordCheck, ...], _modules(conf.password_checks))
 
 
-@cache
+@_parts
 def group_sources() -> tuple[GroupSource, ...]:
     return cast(tuple[GroupSource, ...], _modules(conf.group_sources))
 
 
-@cache
+@_parts
 def _public_grants() -> tuple[PublicGrants, ...]:
     return cast(tuple[PublicGrants, ...], _modules(conf.public_grants))
 
 
-@cache
+@_parts
 def end_listeners() -> tuple[EndListener, ...]:
     return cast(tuple[EndListener, ...], _modules(conf.end_listeners))
 
 
-@cache
+@_parts
 def periodic_tasks() -> Mapping[str, PeriodicTask]:
     return dict(zip(conf.periodic_tasks, _modules(conf.periodic_tasks), strict=True))
 
@@ -371,13 +382,8 @@ def asked_for(client: "Client") -> None:
 
 def metadata() -> dict[str, Any]:
     """What the parts add to the server's metadata: each part's `METADATA`, in the order of the settings."""
-    parts = (
-        *grants().values(),
-        *client_auth_methods().values(),
-        *client_resolvers(),
-        *endpoints(),
-        *token_response_extensions(),
-    )
+    parts: list[Any] = [*grants().values(), *client_auth_methods().values(), *client_resolvers(), *endpoints()]
+    parts += token_response_extensions()
     merged: dict[str, Any] = {}
     for part in parts:
         addition = getattr(part, "METADATA", {})
@@ -387,21 +393,8 @@ def metadata() -> dict[str, Any]:
 
 def _forget(*, setting: str, **_: object) -> None:
     if setting == "GATEHOUSE":
-        for parts in (
-            grants,
-            client_auth_methods,
-            client_resolvers,
-            endpoints,
-            token_response_extensions,
-            liveness_checks,
-            reason_explanations,
-            password_checks,
-            group_sources,
-            _public_grants,
-            end_listeners,
-            periodic_tasks,
-        ):
-            parts.cache_clear()
+        for forget in _remembered:
+            forget()
 
 
 setting_changed.connect(_forget)

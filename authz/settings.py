@@ -10,7 +10,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -23,6 +23,7 @@ from authz.environment_readers import (
     env_file,
     env_folder,
     env_list,
+    env_mail_server,
     env_number,
     env_pairs,
     env_port,
@@ -59,10 +60,10 @@ RATE_LIMITS = {
 # A public client proves nothing, and each of its pushed requests is a row for a while.
 RATE_LIMITS |= {"par:address": "300/minute"}
 RATE_LIMITS |= {"register:address": "none", "manage:address": "none"}
-# > Servers MUST: […] Rate limit tool invocations (MCP, Tools). An asker is an agent with the person it acts for.
 RATE_LIMITS |= {"scim:address": "none", "scim:directory": "6000/minute"}
 RATE_LIMITS |= {"ssf:address": "none", "ssf:receiver": "600/minute"}
 RATE_LIMITS |= {"signals:address": "none", "signals:source": "6000/minute"}
+# > Servers MUST: […] Rate limit tool invocations (MCP, Tools). An asker is an agent with the person it acts for.
 RATE_LIMITS |= {
     "mcp:address": "none",
     "mcp:asker": "240/minute",
@@ -260,6 +261,8 @@ GATEHOUSE = {
     "API_PARTS": ["cimd.api", "xaa.api", "xaa.signals.receiving.api"],
     "REASON_EXPLANATIONS": [
         "authz.audit.explanations",
+        "authz.dpop.explanations",
+        "authz.sign_in.explanations",
         "authz.endpoints.decision_point.explanations",
         "authz.api.framework.explanations",
         "authz.mcp_server.explanations",
@@ -354,34 +357,12 @@ CACHES = {
 
 # --- Mail ------------------------------------------------------------------------------------------------------------
 
-
-def mail_server(url: str) -> dict[str, Any]:
-    """EMAIL_URL as Django's settings. Raises `ImproperlyConfigured`, without the URL, which may hold a password."""
-    parts = urlsplit(url)
-    try:
-        is_readable = parts.scheme in {"smtp", "smtps", "smtp+plain"} and parts.hostname and parts.port != 0
-    except ValueError:
-        is_readable = False
-    if not is_readable:
-        raise ImproperlyConfigured(
-            "EMAIL_URL must be smtp://, smtps:// or smtp+plain:// with a host, such as smtp://user:password@host:587"
-        )
-    return {
-        "EMAIL_HOST": parts.hostname,
-        "EMAIL_PORT": parts.port or {"smtp": 587, "smtps": 465, "smtp+plain": 25}[parts.scheme],
-        "EMAIL_HOST_USER": unquote(parts.username or ""),
-        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
-        "EMAIL_USE_TLS": parts.scheme == "smtp",
-        "EMAIL_USE_SSL": parts.scheme == "smtps",
-    }
-
-
 # Without a mail server, mails of a first try on one machine are written to the log. A server with an https issuer drops
 # them, because they hold links to reset a password, and shows them as not sent.
 EMAIL_BACKEND = f"django.core.mail.backends.{'dummy' if _https else 'console'}.EmailBackend"
 if _email_url := os.environ.get("EMAIL_URL", ""):
     EMAIL_BACKEND = "authz.outbound.mail_transport.EmailBackend"
-    globals().update(problems.read(_NOTHING, mail_server, _email_url))
+    globals().update(problems.read(_NOTHING, env_mail_server, _email_url))
 # > General-address-literal; IPv6-address-literal = "IPv6:" IPv6-addr (RFC 5321 §4.1.3)
 _mail_host = f"[IPv6:{_issuer.hostname}]" if ":" in (_issuer.hostname or "") else _issuer.hostname or "localhost"
 _sender = f"Gatehouse <gatehouse@{_mail_host}>"
@@ -412,10 +393,7 @@ with suppress(OSError):
     STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
 LOGGING = logs.configuration(problems.read("plain", env_choice, "GATEHOUSE_LOG_FORMAT", "plain", "json"))
-if (
-    problems.found
-    and (_wrong := issuers.problem(ISSUER))
-    and not any("GATEHOUSE_ISSUER" in said for said in problems.found)
-):
+_is_said = any("GATEHOUSE_ISSUER" in said for said in problems.found)
+if problems.found and not _is_said and (_wrong := issuers.problem(ISSUER)):
     problems.found.append(f"GATEHOUSE_ISSUER {_wrong}")  # a check of its own where the rest is right (authz.E001)
 problems.require_none()

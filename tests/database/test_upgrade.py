@@ -59,6 +59,10 @@ def is_additive(operation: Any, made_since: set[str]) -> bool:
     """Whether a version that does not know of it can go on reading and writing."""
     if isinstance(operation, ADDITIVE):
         return True
+    if isinstance(operation, migrations.SeparateDatabaseAndState):
+        return all(
+            is_additive(one, made_since) for one in (*operation.database_operations, *operation.state_operations)
+        )
     # A table that the older version does not know may change as it likes.
     if getattr(operation, "model_name", "").lower() in made_since:
         return True

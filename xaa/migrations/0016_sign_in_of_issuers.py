@@ -12,20 +12,25 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
-            model_name="session",
-            name="issuer",
-            field=models.CharField(blank=True, db_default="", default="", max_length=512),
-        ),
-        migrations.AddField(
-            model_name="session",
-            name="issuer_sid",
-            field=models.CharField(blank=True, db_default="", default="", max_length=255),
-        ),
-        migrations.AddField(
-            model_name="session",
-            name="issuer_sub",
-            field=models.CharField(blank=True, db_default="", default="", max_length=255),
+        # By hand: Django makes SQLite's table anew for such a column, without those that only an older version writes
+        # (0004_sign_ins_by_digest).
+        *(
+            migrations.SeparateDatabaseAndState(
+                database_operations=[
+                    migrations.RunSQL(
+                        f"ALTER TABLE xaa_session ADD COLUMN {name} varchar({length}) DEFAULT '' NOT NULL",
+                        migrations.RunSQL.noop,
+                    )
+                ],
+                state_operations=[
+                    migrations.AddField(
+                        model_name="session",
+                        name=name,
+                        field=models.CharField(blank=True, db_default="", default="", max_length=length),
+                    )
+                ],
+            )
+            for name, length in (("issuer", 512), ("issuer_sid", 255), ("issuer_sub", 255))
         ),
         migrations.AddField(
             model_name="signinclient",

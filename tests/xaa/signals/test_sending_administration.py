@@ -47,7 +47,7 @@ def test_the_file_comes_back_without_the_secret(company: Company) -> None:
     assert "of-theirs" not in text
     assert PUSHED in text
     assert not apply(FIXED, dry_run=True)
-    apply("signal_receivers: []", prune=True)
+    apply("signal_receivers: []", prune=True, prune_all=True)
     assert not SignalStream.objects.exists()
 
 
