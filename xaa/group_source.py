@@ -6,13 +6,18 @@ no two owners undo each other's work.
 """
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 from typing import Any
 
+from django.db.models import Q
+
 from authz.models import User
+from authz.sign_in.origins import Known
 from xaa.models import DirectoryPerson, SubjectLink
 
 # What `given` reads, for those who ask about many people.
 PREFETCH = "subject_links"
+ORIGIN = ("issuer", "An identity provider")
 
 
 def given(user: User) -> frozenset[str]:
@@ -27,6 +32,23 @@ def named(user: User) -> dict[str, str]:
         for name in link.given:
             found.setdefault(name, []).append(link.issuer.name or link.issuer.issuer)
     return {name: ", ".join(sorted(set(issuers))) for name, issuers in found.items()}
+
+
+def people() -> Q:
+    """The people whom an issuer has vouched for."""
+    return Q(pk__in=SubjectLink.objects.values("user"))
+
+
+def knows(user_pks: Collection[int]) -> dict[int, list[Known]]:
+    """What issuers say of people: that they are linked, and when they last vouched for them."""
+    found: dict[int, list[Known]] = {}
+    for link in SubjectLink.objects.select_related("issuer").filter(user__in=user_pks).order_by("pk"):
+        name = link.issuer.name or link.issuer.issuer
+        known = Known(by=name, said="is linked to them", when=link.created)
+        if link.said_at:
+            known = Known(by=name, said="vouched for them", when=datetime.fromtimestamp(link.said_at, UTC))
+        found.setdefault(link.user_id, []).append(known)
+    return found
 
 
 def give_way(user: User, names: Collection[str]) -> frozenset[str]:

@@ -28,8 +28,8 @@ LISTS = {
     "authz_authorization_changelist": 11,
     "authz_auditevent_changelist": 19,
     "authz_signingkey_changelist": 12,
-    "authz_user_changelist": 12,
-    "auth_group_changelist": 10,
+    "authz_user_changelist": 14,
+    "auth_group_changelist": 11,
     "simulator": 11,
 }
 

@@ -8,14 +8,17 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django.contrib.auth.models import Group
+from django.db.models import Q
 
 from authz.authorizations.live import groups_of
 from authz.models import ProtectedResource, Rule, User
+from authz.sign_in.origins import Known
 from xaa import group_source, said_groups, subject_resolution
-from xaa.models import Directory, DirectoryPerson
+from xaa.models import Directory, DirectoryGroup, DirectoryPerson
 from xaa.scim.problems import ScimError, invalid
 
 PREFETCH = "directory_people"
+ORIGIN = ("directory", "A directory")
 
 
 def given(user: User) -> frozenset[str]:
@@ -30,6 +33,34 @@ def named(user: User) -> dict[str, str]:
         for name in entry.given:
             found.setdefault(name, []).append(f"directory {entry.directory.name}")
     return {name: ", ".join(sorted(givers)) for name, givers in found.items()}
+
+
+def people() -> Q:
+    """The people whom a directory knows, or knew."""
+    return Q(pk__in=DirectoryPerson.objects.values("user"))
+
+
+def knows(user_pks: Collection[int]) -> dict[int, list[Known]]:
+    """What directories last said of people."""
+    found: dict[int, list[Known]] = {}
+    for entry in DirectoryPerson.objects.select_related("directory").filter(user__in=user_pks).order_by("created"):
+        said = (
+            "has deleted them" if entry.gone else "says they are active" if entry.active else "says they are not active"
+        )
+        known = Known(by=entry.directory.name, said=said, when=entry.gone or entry.modified)
+        found.setdefault(entry.user_id, []).append(known)
+    return found
+
+
+def names_groups(names: Collection[str]) -> dict[str, list[str]]:
+    """Group → the directories that have it, of those that count here."""
+    found: dict[str, list[str]] = {}
+    rows = DirectoryGroup.objects.select_related("directory").filter(display_name__in=names).order_by("directory__name")
+    approving = approving_groups() if rows else frozenset[str]()
+    for row in rows:
+        if counts(row.directory.groups, row.display_name, approving):
+            found.setdefault(row.display_name, []).append(row.directory.name)
+    return found
 
 
 def give_way(user: User, names: Collection[str]) -> frozenset[str]:

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 
 from authz.console.model_admin import ConsoleAdmin, Form
 from authz.console.navigation import Place
-from authz.console.people import invite, page, second_factors
+from authz.console.people import invite, origins, page, second_factors
 from authz.console.rules.naming import AsksAboutRules, settle
 from authz.console.site import console
 from authz.console.widgets import calls
@@ -65,8 +65,8 @@ class PersonAdmin(ConsoleAdmin):
     introduction = "People who may sign in. Rules decide by their groups what agents may do for them."
     form = PersonForm
     change_form_template = "console/person.html"
-    list_display = ("person", "role_chip", "member_of", "is_on", "signed_in")
-    list_filter = ("role", "is_active", "groups")
+    list_display = ("person", "role_chip", "member_of", "comes_from", "is_on", "signed_in")
+    list_filter = ("role", "is_active", origins.OriginFilter, "groups")
     search_fields = ("username", "email", "first_name", "last_name")
     search_help_text = "Name or email"
     ordering = ("username",)
@@ -86,6 +86,13 @@ class PersonAdmin(ConsoleAdmin):
     @admin.display(description="groups")
     def member_of(self, user: User) -> SafeString:
         return foreign(", ".join(group.name for group in user.groups.all()) or "—")
+
+    @admin.display(description="known to")
+    def comes_from(self, user: Any) -> SafeString:
+        return origins.known_to(user.known_by)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[origins.PeopleList]:
+        return origins.PeopleList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         rows: QuerySet[User] = super().get_queryset(request).prefetch_related("groups")
@@ -151,7 +158,7 @@ class PersonAdmin(ConsoleAdmin):
 class GroupAdmin(AsksAboutRules):
     place = Place("Operate", "People", "person", tab="Groups", order=1)
     introduction = "Groups are what rules speak of. Who is in one is said on the page of each person."
-    list_display = ("name", "members")
+    list_display = ("name", "members", "directories")
     search_fields = ("name",)
     search_help_text = "Name"
     fields = ("name",)
@@ -174,6 +181,13 @@ class GroupAdmin(AsksAboutRules):
         names = sorted(queryset.values_list("name", flat=True))
         super().delete_queryset(request, queryset)
         settle(request, [NameChange(kind=Named.GROUP, name=name) for name in names])
+
+    @admin.display(description="directories that have it")
+    def directories(self, group: Any) -> SafeString:
+        return foreign(", ".join(group.named_by) or "—")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[origins.GroupList]:
+        return origins.GroupList
 
     @admin.display(description="members", ordering="member_count")
     def members(self, group: Any) -> SafeString:

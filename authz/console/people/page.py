@@ -12,7 +12,7 @@ from authz.console.audit import event_history
 from authz.console.people import attention, invite, second_factors
 from authz.console.widgets import names, unusual
 from authz.models import AuditEvent, Authorization, Client, User
-from authz.sign_in import sign_ins
+from authz.sign_in import origins, sign_ins
 from authz.sign_in.roles import CUT_OFF, SEE_CUT_OFFS
 from authz.sign_in.session import session_digest
 
@@ -35,6 +35,7 @@ def context(request: HttpRequest, user: User) -> dict[str, Any]:
         "person": user,
         "attention": attention.tasks(request, user, now),
         "groups_from": _groups(user),
+        "known_by": origins.known([user.pk]).get(user.pk, ()),
         "authorizations": authorizations[:SHOWN],
         "has_more_authorizations": len(authorizations) > SHOWN,
         "agents": agents[:SHOWN],
