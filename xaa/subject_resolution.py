@@ -240,7 +240,7 @@ def look(trust: Trust, claims: Mapping[str, Any]) -> Resolution:
     if not person.user.is_active:
         raise OAuthError(CoreReason.SUBJECT_INACTIVE)
     # What was issued before the issuer ended the person's sessions counts no more (xaa/signals/receiving).
-    if link is not None and claims.get("iat", 0) <= link.not_before:
+    if link is not None and link.not_before and claims.get("iat", 0) <= link.not_before:
         raise OAuthError(Reason.SUBJECT_SIGNED_OUT)
     if word is None or (link is not None and not is_news(word, link.heard)):
         return Resolution(trust, who, person, link, None, passed_over=passed_over)

@@ -20,7 +20,7 @@ USES: Mapping[str, frozenset[str]] = {
     "sign-in": frozenset({"issuer_sign_in"}),
     "resources": frozenset({"resource_metadata", "resource_probe"}),
     "webhooks": frozenset({"webhook"}),
-    "signals": frozenset({"signals"}),
+    "signals": frozenset({"signals", "signal_transmitter", "signal_poll"}),
     "audit": frozenset({"audit_collector", "audit_syslog"}),
     "traces": frozenset({"traces"}),
 }

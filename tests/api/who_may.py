@@ -131,6 +131,7 @@ PAGES = {
     "account_home": ("NDUPX", ""),
     "account_end_agent": ("NDUPX", "NDUPX"),  # what the agent may do for oneself
     "account_sign_ins": ("NDUPX", "NDUPX"),  # one's own
+    "account_second_factor": ("NDUPX", ""),  # one's own
     "account_requests": ("NDUPX", ""),
     "account_servers": ("NDUPX", ""),  # those that one owns, if any
     "account_server": (NO_ONE, NO_ONE),  # its owners, whatever their role: tests/console/test_own_servers.py

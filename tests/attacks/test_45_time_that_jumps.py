@@ -229,6 +229,7 @@ def test_tasks_that_remove_or_end_on_schedule_need_a_true_clock() -> None:
         "authz.approvals.reminders",
         "authz.approvals.succession",
         "authz.decisions.status_review",
+        "xaa.signals.receiving.upkeep",
     }
 
 

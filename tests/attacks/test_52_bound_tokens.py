@@ -21,7 +21,7 @@ from authz.configuration.api_resource import identifier as api_identifier
 from authz.configuration.mcp_resource import identifier as mcp_identifier
 from authz.models import AuditEvent, ProtectedResource
 from tests.api.conftest import registered_api
-from tests.decision_point.conftest import SERVER, call
+from tests.decision_point.conftest import SERVER, call, configure
 from tests.mcp.conftest import Agent
 from tests.mcp.conftest import configure as configure_mcp
 from tests.support import rows
@@ -122,9 +122,7 @@ rules:
 
 
 def gateway(world: World) -> Door:
-    apply(f"""
-resources: [{{identifier: "{NOTES}", default: true, decision_clients: [notes-server], scopes: [{{name: "mcp:read"}}]}}]
-""")
+    configure()
     token = machine(world, "nightly-report", resource=NOTES)
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
     own = {"Gatehouse-Authorization": basic_header(*SERVER), "Gatehouse-Resource": NOTES}

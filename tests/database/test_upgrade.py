@@ -156,7 +156,9 @@ def test_no_sql_that_came_after_the_release_takes_anything_away() -> None:
     """Django does not say what `RunSQL` and `RunPython` do, so the file is read."""
     files = {where.partition(":")[0]: Path(file) for where, file in _files()}
     assert len(files) > 20
-    assert [name for name, file in files.items() if TAKES_AWAY.search(file.read_text())] == []
+    # What a line does that says so is done on the way back, when the newer version is given up.
+    read = {name: re.sub(r".*# reversed$", "", file.read_text(), flags=re.MULTILINE) for name, file in files.items()}
+    assert [name for name, written in read.items() if TAKES_AWAY.search(written)] == []
 
 
 def _files() -> Iterator[tuple[str, str]]:

@@ -13,12 +13,12 @@ from django.test import override_settings
 
 from authz import notifications
 from authz.database.transactions import unit_of_work
+from authz.environment_readers import env_mail_server as mail_server
 from authz.models import AuditEvent, Notification, User, WebhookEndpoint
 from authz.notifications import Kind, plain, tell
 from authz.notifications import delivery as notification_delivery
 from authz.operations import housekeeping
 from authz.protocol.standard_webhooks import SecretError, headers, key
-from authz.settings import mail_server
 from tests.support.document_host import reply
 from tests.support.races import at_once
 from tests.support.webhook_receiver import Receiver, webhook_receiver

@@ -321,7 +321,9 @@ def test_the_command_tells_people_and_programs_and_ends_with_1_for_an_error(caps
 
 
 def test_the_command_ends_with_0_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "examine", lambda: {"disk": [doctor.Finding("warning", "disk", "full", "make room")]})
+    monkeypatch.setattr(
+        doctor, "examine", lambda profile="": {"disk": [doctor.Finding("warning", "disk", "full", "make room")]}
+    )
     out = StringIO()
     call_command("doctor", stdout=out)
     assert "warning" in out.getvalue()

@@ -100,7 +100,7 @@ def test_it_refuses_what_makes_no_sense(gatehouse: object, text: str, problem: s
 def test_pruning_an_issuer_ends_what_rests_on_it(company: Company) -> None:
     token = json.loads(company.redeem_assertion(company.idp.id_jag()).content)["access_token"]
     machine = json.loads(company.redeem_assertion(company.idp.workload(), basic=None).content)["access_token"]
-    changes: list[Any] = apply("trusted_issuers: []", prune=True)
+    changes: list[Any] = apply("trusted_issuers: []", prune=True, prune_all=True)
     assert [(change.section, change.action) for change in changes] == [("trusted_issuers", "removed")]
     assert company.introspect(token) == {"active": False}
     assert company.introspect(machine) == {"active": False}

@@ -54,7 +54,7 @@ def sign_in_taken_away_by_apply() -> None:
 
 
 def pruned() -> None:
-    apply("trusted_issuers: []", prune=True)
+    apply("trusted_issuers: []", prune=True, prune_all=True)
 
 
 def removed() -> None:

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                 database_operations=[
                     migrations.RunSQL(
                         f"ALTER TABLE xaa_session ADD COLUMN {name} varchar({length}) DEFAULT '' NOT NULL",
-                        migrations.RunSQL.noop,
+                        f"ALTER TABLE xaa_session DROP COLUMN {name}",  # reversed
                     )
                 ],
                 state_operations=[

@@ -14,10 +14,13 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp
 from allauth.socialaccount.providers.base import AuthProcess
+from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.crypto import constant_time_compare
 from django.views.defaults import permission_denied
 
 from authz import audit
@@ -75,7 +78,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
             _require_session(sociallogin.account.extra_data.get("id_token") or {})
             sociallogin.user = person(sociallogin.account.extra_data)
             local_passwords.take(sociallogin.user)
-            if request.user == sociallogin.user:
+            if request.user == sociallogin.user and _is_of(request.session, sociallogin.user):
                 # allauth would sign the person out first, and the session would forget what asked for a fresh sign-in.
                 request.user = AnonymousUser()
         except OAuthError as error:
@@ -95,6 +98,11 @@ def person(said: Mapping[str, Any]) -> User:
         raise OAuthError(Reason.ISSUER_UNTRUSTED)
     trusted_issuers.require(trust, Use.ID_TOKEN)
     return subject_effects.resolve(trust, read(trust, id_token, said.get("userinfo") or {})).user
+
+
+def _is_of(session: SessionBase, user: User) -> bool:
+    """Whether a session is still good for the person: one that a password opened ends with that password."""
+    return constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash())
 
 
 def _require_session(id_token: Mapping[str, Any]) -> None:

@@ -73,7 +73,7 @@ def proof(request: Request, found: Presented, *, method: str, path: str = "") ->
     try:
         claims = tokens.read(found.token, now=moment)
     except jwts.JwtError:
-        raise OAuthError(Reason.TOKEN_NOT_LIVE) from None
+        raise OAuthError(Reason.TOKEN_NOT_LIVE, facts={"by": audit.current_origin().proven_client_id}) from None
     parts = urlsplit(server.identifier)
     address = f"{parts.scheme}://{parts.netloc}{path}" if path else server.identifier
     return dpop.shown(request.META, found, claims, Asked(method=method, address=address, now=moment), needs_nonce=False)
