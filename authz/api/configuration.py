@@ -52,7 +52,9 @@ class Configuration(ApiView):
         "POST": {
             "dry_run": is_true("show what would change, and change nothing."),
             "prune": is_true("remove what the file's sections do not name."),
-            "prune_all": is_true("with prune, also all of a section, or the last administrator."),
+            "prune_all": is_true(
+                "with prune, also of a section that says nothing, all people, or the last administrator."
+            ),
             "strict": is_true("refuse the file where a rule names what does not exist."),
             "all_warnings": is_true("warn of rules that the file neither has nor breaks, too."),
         }

@@ -81,7 +81,9 @@ class Plans(ApiView):
         "GET": {"status": Parameter("Only these, as it is stored.", one_of(ConfigurationPlan.Status.values)), **PAGED},
         "POST": {
             "prune": is_true("remove what the file's sections do not name."),
-            "prune_all": is_true("with prune, also all of a section, or the last administrator."),
+            "prune_all": is_true(
+                "with prune, also of a section that says nothing, all people, or the last administrator."
+            ),
             "note": Parameter("Why, for the person who approves.", {**TEXT, "maxLength": plans.LONGEST_TEXT}),
         },
     }

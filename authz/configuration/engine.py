@@ -269,14 +269,18 @@ def _apply_section(
         for key in unnamed if prune.wanted else ():
             section.remove(key)
     after = items(section)
-    if prune.wanted and not prune.of_all and (problem := _loss(section, before, after)):
+    if prune.wanted and not prune.of_all and (problem := _loss(section, data, before, after)):
         mistakes.add((section.KEY,), f"{problem}. If you mean it, say so: {CONFIRM}")
     return list(_differences(section, before, after))
 
 
-def _loss(section: Section, before: Mapping[str, dict[str, Any]], after: Mapping[str, dict[str, Any]]) -> str:
-    """What pruning would take that is more often a mistake than a wish; "" if nothing is."""
-    if before and not after and not getattr(section, "SINGLE", False):
+def _loss(
+    section: Section, data: object, before: Mapping[str, dict[str, Any]], after: Mapping[str, dict[str, Any]]
+) -> str:
+    """What pruning would take that is more often a mistake than a wish; "" if nothing is. `[]` is a wish: a template
+    whose loop found nothing leaves nothing behind the section's name.
+    """
+    if data is None and before:
         return f"names none, so pruning would remove all there are ({len(before)})"
     lost: Callable[..., str] = getattr(section, "loss", lambda *_: "")
     return lost(before, after)

@@ -83,7 +83,9 @@ def write(item: Mapping[str, Any]) -> None:
 
 
 def loss(before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]) -> str:
-    """Pruning that leaves no administrator locks everyone out."""
+    """Pruning that leaves no one, or no administrator, locks everyone out."""
+    if before and not after:
+        return f"names none, so pruning would remove all there are ({len(before)})"
     had, has = (any(map(_administers, found.values())) for found in (before, after))
     return "would leave no active administrator" if had and not has else ""
 

@@ -1,4 +1,5 @@
-"""`--prune` removes neither all of a section nor the last administrator, unless that is said."""
+"""`--prune` removes neither all of a section that says nothing, nor all people, nor the last administrator, unless
+that is said."""
 
 import json
 from datetime import UTC, datetime
@@ -26,8 +27,10 @@ def full(gatehouse: World) -> World:
     return gatehouse
 
 
-@pytest.mark.parametrize("text", ["{}:", "{}: []", "{}: null"])
-@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize(
+    ("section", "text"),
+    [*((section, text) for section in SECTIONS for text in ("{}:", "{}: null")), ("users", "{}: []")],
+)
 def test_an_empty_section_is_refused(full: World, section: str, text: str) -> None:
     of = next(one for one in all_sections() if section == one.KEY)
     before = items(of)
@@ -39,8 +42,9 @@ def test_an_empty_section_is_refused(full: World, section: str, text: str) -> No
     assert apply(text.format(section)) == []
 
 
-def test_said_it_is_done(full: World) -> None:
-    apply("rules: []", prune=True, prune_all=True)
+@pytest.mark.parametrize(("text", "more"), [("rules: []", {}), ("rules:", {"prune_all": True})])
+def test_said_it_is_done(full: World, text: str, more: dict[str, bool]) -> None:
+    apply(text, prune=True, **more)
     assert items(next(one for one in all_sections() if one.KEY == "rules")) == {}
 
 
@@ -95,7 +99,7 @@ def test_the_api(gatehouse: World) -> None:
 
 def test_a_plan_says_it_when_it_is_made(gatehouse: World) -> None:
     now, by = datetime.now(UTC), By("alice", str(person("alice").subject))
-    text = json.dumps({"rules": []})
+    text = json.dumps({"rules": None})
     with pytest.raises(ConfigurationError, match="prune_all"):
         plans.make(text, prune=True, note="", by=by, now=now)
     assert plans.make(text, prune=True, prune_all=True, note="", by=by, now=now) is not None

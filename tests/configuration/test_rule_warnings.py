@@ -78,7 +78,7 @@ def test_what_the_same_file_makes_exists_and_nothing_of_it_is_remembered(gatehou
 def test_a_file_that_removes_a_server_tells_of_the_rules_that_still_name_it(gatehouse: World) -> None:
     kept = apply(NEW) and "resources: []\n"
     told: list[str] = []
-    apply(kept, prune=True, prune_all=True, dry_run=True, warn=lambda found: told.extend(row.rule for row in found))
+    apply(kept, prune=True, dry_run=True, warn=lambda found: told.extend(row.rule for row in found))
     assert "New" in told
 
 

@@ -19,7 +19,9 @@ class Command(BaseCommand):
         parser.add_argument("file", help="a YAML file, or - for standard input")
         parser.add_argument("--prune", action="store_true", help="remove what the file's sections do not name")
         parser.add_argument(
-            "--prune-all", action="store_true", help="with --prune: also all of a section, or the last administrator"
+            "--prune-all",
+            action="store_true",
+            help="with --prune: also of a section that says nothing, all people, or the last administrator",
         )
         parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
         parser.add_argument("--json", action="store_true", help="print the changes as the API answers them")
