@@ -70,7 +70,8 @@ def code_of(secret: str) -> str:
 def second_factor(someone: Someone) -> Iterator[str]:
     """Each page on the way to a second factor, to a sign-in with it, and back to none; the names are only ours."""
     page = someone.page
-    someone.open("/accounts/2fa/totp/activate/")
+    # Asked for by itself only where the sign-in is some minutes old.
+    someone.open("/accounts/reauthenticate/?next=/accounts/2fa/totp/activate/")
     yield "second factor: is it still you"
     page.get_by_label("Password").fill("alice-password")
     page.get_by_role("button", name="Confirm").click()
@@ -80,7 +81,7 @@ def second_factor(someone: Someone) -> Iterator[str]:
     page.get_by_role("button", name="Activate").click()
     page.wait_for_url("**/recovery-codes/**")
     yield "second factor: recovery codes"
-    recovery = page.locator("textarea").input_value().split()
+    recovery = page.get_by_label("Unused codes").inner_text().split()
     someone.open("/accounts/2fa/recovery-codes/generate/")
     yield "second factor: new recovery codes"
     someone.open("/accounts/2fa/")
@@ -95,7 +96,7 @@ def second_factor(someone: Someone) -> Iterator[str]:
     page.get_by_label("Code").fill(recovery[0])
     page.get_by_role("button", name="Sign In").click()
     page.wait_for_url("**/account/")
-    someone.open("/accounts/2fa/totp/deactivate/")
+    someone.open("/accounts/reauthenticate/?next=/accounts/2fa/totp/deactivate/")
     yield "second factor: is it still you, by either"
     page.get_by_label("Password").fill("alice-password")
     page.get_by_role("button", name="Confirm").click()

@@ -35,6 +35,7 @@ def test_an_administrator_tries_a_change_saves_it_and_goes_back(arrive: Arrive) 
     expect(page.get_by_role("status")).to_contain_text("The nightly report reads")
 
     page.get_by_role("link", name="The nightly report reads").first.tap()
+    page.locator("summary", has_text="More").tap()
     page.get_by_role("link", name="History").tap()
     expect(page.get_by_text("clients: another-agent")).to_be_visible()
     assert someone.overflow() <= 0
