@@ -168,7 +168,7 @@ class PasswordCheck(Protocol):
 class GroupSource(Protocol):
     """Another source of group memberships (authz/sign_in/memberships.py). PREFETCH names the relation of a person that
     `given` reads. `named` says who gives each of them, in words. `give_way` gets the groups that the person is given
-    here, and returns those that this source keeps. It may say whom it knows (authz/sign_in/origins.py).
+    here, and returns those that this source keeps. It may say which people it knows (authz/sign_in/origins.py).
     """
 
     PREFETCH: str

@@ -35,7 +35,7 @@ def named(user: User) -> dict[str, str]:
 
 
 def people() -> Q:
-    """The people whom an issuer has vouched for."""
+    """The people that an issuer has vouched for."""
     return Q(pk__in=SubjectLink.objects.values("user"))
 
 

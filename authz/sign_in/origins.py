@@ -1,11 +1,11 @@
 """Where people and groups come from: this server, trusted issuers, directories.
 
-A group source (`GROUP_SOURCES`, authz/registry.py) may say whom it knows. Each of these is optional:
+A group source (`GROUP_SOURCES`, authz/registry.py) may say which people it knows. Each of these is optional:
 
 ORIGIN                 its kind, as a value and in words.
-people()               the query of the people whom it knows.
-knows(user_pks)        user's key → what it says of the person, of those whom it knows.
-names_groups(names)    group → by whom it is named, of those that count here.
+people()               the query of the people that it knows.
+knows(user_pks)        user's key → what it says of the person, of those that it knows.
+names_groups(names)    group → who names it, of those that count here.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -61,7 +61,7 @@ def known(user_pks: Collection[int]) -> Mapping[int, Sequence[Known]]:
 
 
 def groups_named(names: Collection[str]) -> Mapping[str, Sequence[str]]:
-    """Group → by whom it is named, of those groups that a source names. One statement a source."""
+    """Group → who names it, of those groups that a source names. One statement a source."""
     found: dict[str, list[str]] = {}
     for source in _sources("names_groups"):
         for name, parties in source.names_groups(names).items():

@@ -36,7 +36,7 @@ def named(user: User) -> dict[str, str]:
 
 
 def people() -> Q:
-    """The people whom a directory knows, or knew."""
+    """The people that a directory knows, or knew."""
     return Q(pk__in=DirectoryPerson.objects.values("user"))
 
 
