@@ -155,9 +155,8 @@ SOCIALACCOUNT_AUTO_SIGNUP = False
 SESSION_ENGINE = "authz.sign_in.browser_sessions"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"  # Strict would lose the session on the way back to /authorize.
-SESSION_COOKIE_AGE = (
-    12 * 3600
-)  # of one that no person is signed in with; authz/sign_in/session_limits.py has the others
+# Of a session that no person is signed in with; authz/sign_in/session_limits.py has the others.
+SESSION_COOKIE_AGE = 12 * 3600
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 # Under no-referrer browsers send `Origin: null` with a form, and the CSRF check would refuse every sign-in.

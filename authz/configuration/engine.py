@@ -84,7 +84,7 @@ CONFIRM = "--prune-all, or prune_all=true"
 
 @dataclass(frozen=True, slots=True)
 class Prune:
-    """Whether what a file does not name is removed, and whether that may be all of a section."""
+    """Whether what a file does not name is removed, and whether that may be what `_loss` warns of."""
 
     wanted: bool
     of_all: bool
@@ -114,10 +114,11 @@ def apply(
     """Apply the file, all of it or nothing. Raises `ConfigurationError`.
 
     `prune` removes items that the file's sections do not name (sections that are not in the file do not change).
-    Without `prune_all` it refuses to remove all of a section, or the last administrator. `warn` is called with rules
-    that name something that does not exist: those of the file, and others that do so only since it, or with
-    `warn_of_all` all others. `left_out` counts what stays because the file does not name it. A file that is not `local`
-    came over the network, and may not use members that read this machine (`Section.LOCAL`).
+    Without `prune_all` it refuses sections with nothing behind their names, and to remove all people or the last
+    administrator. `warn` is called with rules that name something that does not exist: those of the file, and others
+    that do so only since it, or with `warn_of_all` all others. `left_out` counts what stays because the file does not
+    name it. A file that is not `local` came over the network, and may not use members that read this machine
+    (`Section.LOCAL`).
     """
     document = read(text)
     sections = {section.KEY: section for section in all_sections()}

@@ -44,7 +44,8 @@ LOOP_BUSY, BUSY = 50, 5000
 LONG_LOG, LONGEST_LOG = 16_384, 131_072
 
 
-# Seconds for which it is known which file is at the path: less than any request takes that writes to it.
+# Seconds for which it is known which file is at the path. A request that begins in them after the file was replaced
+# writes to the one before, as one does that began just before that.
 LOOKED_SECONDS = 0.005
 
 
