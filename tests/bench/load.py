@@ -1,6 +1,7 @@
 """One run of wrk against one address, and what it says."""
 
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -8,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-CONNECTIONS = 16
+CONNECTIONS = int(os.environ.get("BENCH_CONNECTIONS", "16"))
 
 
 @dataclass(frozen=True, slots=True)
