@@ -2,8 +2,8 @@
 
 The peers are npm's oidc-provider, which keeps everything in memory, django-oauth-toolkit on SQLite with a fast hasher,
 and a bare WSGI application. Each line is measured at each server in turn, BENCH_ROUNDS times (the median counts) for
-BENCH_SECONDS each, by BENCH_CONNECTIONS at once. A cell is requests a second, processor time a request in µs, and p99 in ms. One with requests that
-failed says so, and the run fails where they were ours.
+BENCH_SECONDS each, by BENCH_CONNECTIONS at once. A cell is requests a second, processor time a request in µs, and p99
+in ms. One with requests that failed says so, and the run fails where they were ours.
 """
 
 import json
