@@ -225,7 +225,7 @@ GATEHOUSE = {
         "authz.grants.refresh_token",
         "authz.grants.client_credentials",
         "xaa.token_exchange",
-        "xaa.jwt_bearer",
+        "xaa.redeeming.jwt_bearer",
     ],
     "CLIENT_AUTH_METHODS": [
         "authz.client_auth.none",
@@ -273,9 +273,9 @@ GATEHOUSE = {
         "xaa.signals.receiving.explanations",
     ],
     "LIVENESS_CHECKS": ["xaa.liveness", "cimd.liveness"],
-    "PASSWORD_CHECKS": ["xaa.local_passwords"],
-    "GROUP_SOURCES": ["xaa.group_source", "xaa.scim.memberships"],
-    "PUBLIC_GRANTS": ["cimd.public_grants", "xaa.public_clients"],
+    "PASSWORD_CHECKS": ["xaa.subjects.local_passwords"],
+    "GROUP_SOURCES": ["xaa.subjects.group_source", "xaa.scim.memberships"],
+    "PUBLIC_GRANTS": ["cimd.public_grants", "xaa.trusted_issuers.public_clients"],
     "END_LISTENERS": ["xaa.signals.sending.ends"],
     "CONFIGURATION_SECTIONS": [
         "authz.configuration.users",

@@ -48,10 +48,11 @@ class XaaConfig(AppConfig):
     CUT_OFF_KINDS: ClassVar[Mapping[str, str]] = {"issuer": "xaa.cut_off.issuer"}
 
     def ready(self) -> None:
-        from xaa import lineage, sessions
+        from xaa import lineage
         from xaa.scim import signals
         from xaa.sign_in import adapter as sign_in
         from xaa.signals.sending import signals as sending
+        from xaa.subjects import sessions
 
         lineage.connect()
         sessions.connect()

@@ -8,7 +8,8 @@ from authz.operations.doctor import ERROR, WARNING, Finding, skew
 from authz.outbound import OutboundError, Role, fetch
 from authz.outbound.remote_documents import DocumentUnavailableError
 from authz.protocol import jwks, strict_json
-from xaa import discovery, trusted_issuers
+from xaa import trusted_issuers
+from xaa.trusted_issuers import discovery
 
 ABOUT = "trusted issuers"
 

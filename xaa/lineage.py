@@ -16,13 +16,13 @@ from authz.database.transactions import in_unit_of_work, unit_of_work
 from authz.models import Authorization, AuthorizationCode, BrowserSession
 from authz.models.client import JWT_BEARER
 from authz.protocol import host_patterns
-from xaa import group_source
 from xaa.events import Event
 from xaa.id_jag import IdJag
 from xaa.liveness import ACTOR_ISSUER
 from xaa.models import Session, SignInClient, SubjectLink, TrustedIssuer, WorkloadBinding
-from xaa.public_clients import PUBLIC_HOST
-from xaa.sessions import end as end_sign_ins
+from xaa.subjects import group_source
+from xaa.subjects.sessions import end as end_sign_ins
+from xaa.trusted_issuers.public_clients import PUBLIC_HOST
 
 ISSUER_WITHDRAWN = "issuer_withdrawn"
 SUBJECT_UNLINKED = "subject_unlinked"
@@ -35,7 +35,7 @@ def connect() -> None:
     post_delete.connect(_issuer_removed, sender=TrustedIssuer, dispatch_uid="xaa.lineage.issuer_removed")
     post_delete.connect(_sign_in_removed, sender=SignInClient, dispatch_uid="xaa.lineage.sign_in_removed")
     post_delete.connect(_unlinked, sender=SubjectLink, dispatch_uid="xaa.lineage.unlinked")
-    post_delete.connect(group_source.unlinked, sender=SubjectLink, dispatch_uid="xaa.group_source.unlinked")
+    post_delete.connect(group_source.unlinked, sender=SubjectLink, dispatch_uid="xaa.subjects.group_source.unlinked")
     post_delete.connect(_workload_removed, sender=WorkloadBinding, dispatch_uid="xaa.lineage.workload_removed")
 
 

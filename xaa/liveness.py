@@ -12,9 +12,9 @@ from django.db.models import Q
 from authz.database import configuration_cache
 from authz.models import Authorization, Client
 from authz.models.client import JWT_BEARER
-from xaa import public_clients, trusted_issuers
-from xaa.public_clients import PUBLIC_HOST
-from xaa.trusted_issuers import Use
+from xaa import trusted_issuers
+from xaa.trusted_issuers import Use, public_clients
+from xaa.trusted_issuers.public_clients import PUBLIC_HOST
 
 # In the lineage of a hop whose client proved itself by its workload's assertion: who signed that.
 ACTOR_ISSUER = "actor_issuer"

@@ -23,14 +23,15 @@ from authz.registry import TokenRequest
 from authz.sign_in import people
 from authz.sign_in.sign_in import SignIn
 from authz.tokens import deferrals
-from xaa import id_jag, identity_assertions, names_there, resource_authorization_servers
+from xaa import id_jag, resource_authorization_servers
 from xaa.delegation import across, actors, grant, subject_tokens
 from xaa.events import Event
-from xaa.identity_assertions import SubjectToken
 from xaa.reasons import Reason
-from xaa.resource_authorization_servers import Server, Target
+from xaa.resource_authorization_servers import Server, Target, names_there
 from xaa.signals.sending import receipts
 from xaa.step_up import step_up
+from xaa.subjects import identity_assertions
+from xaa.subjects.identity_assertions import SubjectToken
 
 GRANT_TYPE = TOKEN_EXCHANGE
 # > the IdP Authorization Server SHOULD include the following value (ID-JAG §7.1)

@@ -18,8 +18,8 @@ from tests.support import world
 from tests.support.world import World
 from tests.xaa import company as organisation
 from tests.xaa.company import IDP, Company
-from xaa import discovery
 from xaa.models import TrustedIssuer
+from xaa.trusted_issuers import discovery
 
 pytestmark = pytest.mark.any_database
 

@@ -13,10 +13,10 @@ from tests.support.races import at_once
 from tests.support.world import NOTES, World, person
 from tests.xaa import company as organisation
 from tests.xaa.company import Company, refused
-from xaa import subject_resolution
 from xaa.models import SubjectLink, TrustedIssuer
 from xaa.sign_in import adapter
-from xaa.subject_resolution import Heard, Resolution, Word, is_news
+from xaa.subjects import subject_resolution
+from xaa.subjects.subject_resolution import Heard, Resolution, Word, is_news
 
 REFUSED = (400, "invalid_grant")
 

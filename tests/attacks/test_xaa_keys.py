@@ -21,9 +21,10 @@ from tests.xaa import company as organisation
 from tests.xaa.company import Company, Idp, refused
 from tests.xaa.test_admin import browser_of
 from tests.xaa.test_explain import explained
-from xaa import discovery, trusted_issuers
+from xaa import trusted_issuers
 from xaa.doctor import issuers
 from xaa.models import IssuerHealth, TrustedIssuer
+from xaa.trusted_issuers import discovery
 
 pytestmark = pytest.mark.any_database
 

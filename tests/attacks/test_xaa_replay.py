@@ -21,8 +21,9 @@ from tests.support.races import at_once
 from tests.support.world import World
 from tests.xaa import company as organisation
 from tests.xaa.company import AGENT, CHARLIES_AGENT, JWT_BEARER, Company, Idp, refused
-from xaa import housekeeping, subject_effects, subject_resolution, trusted_issuers
+from xaa import housekeeping, trusted_issuers
 from xaa.models import Redemption, SubjectLink, TrustedIssuer
+from xaa.subjects import subject_effects, subject_resolution
 
 REFUSED = (400, "invalid_grant")
 PROCESSES, THREADS = 5, 10

@@ -16,7 +16,7 @@ from authz.protocol.display_names import has_unseen, visible, visible_lines
 from tests.console.conftest import Page
 from tests.console.test_file_and_form import APP, in_file
 from tests.support.world import NOTES, client, person
-from xaa import said_groups
+from xaa.subjects import said_groups
 
 pytestmark = pytest.mark.any_database
 

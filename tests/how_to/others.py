@@ -1,7 +1,7 @@
 """Those that are met on a page and can't be here: apps with a metadata document, and platforms that sign tokens.
 
-Each does what its documentation says, in the shapes of tests/cimd/documents.py and tests/xaa/test_platform_tokens.py,
-at one https address of this machine.
+Each does what its documentation says, in the shapes of tests/cimd/documents.py and
+tests/xaa/workloads/test_platform_tokens.py, at one https address of this machine.
 """
 
 import json
@@ -17,7 +17,7 @@ from tests.cimd.documents import CHATGPT, CLAUDE_CODE, VS_CODE, document
 from tests.how_to.identity_providers import ENTRA, ENTRA_APP, OKTA, OKTA_APP, IdentityProviders
 from tests.interop.configuration import key_pair
 from tests.interop.document_host import DocumentHost
-from tests.xaa.test_platform_tokens import PLATFORMS
+from tests.xaa.workloads.test_platform_tokens import PLATFORMS
 
 APPS: dict[str, dict[str, Any]] = {
     "/oauth/claude-code-client-metadata": CLAUDE_CODE,

@@ -7,7 +7,7 @@ import pytest
 from authz.outbound import remote_keys
 from authz.protocol.document_lifetimes import Step, next_step, retry_after, schedule, serves
 from cimd import settlement
-from xaa import discovery
+from xaa.trusted_issuers import discovery
 
 NOW = 1_767_225_600.0
 HOUR, DAY = 3600.0, 24 * 3600.0

@@ -46,7 +46,7 @@ WAITING = (
     "tests/outbound/test_deadlines.py",
     "tests/outbound/test_errands.py",
     "tests/telemetry/",
-    "tests/xaa/test_sign_in_round.py",
+    "tests/xaa/sign_in/test_sign_in_round.py",
 )
 # How far the other processes give way (see nice(1): 0 to 19).
 YIELDING = 5

@@ -33,9 +33,9 @@ WITHOUT_A_DATABASE = (
     "tests/outbound/test_remote_documents.py",
     "tests/outbound/test_remote_keys.py",
     "tests/outbound/test_roles.py",
-    "tests/xaa/test_id_jag.py",
-    "tests/xaa/test_workload_claims.py",
-    "tests/xaa/test_workloads.py",
+    "tests/xaa/redeeming/test_id_jag.py",
+    "tests/xaa/workloads/test_workload_claims.py",
+    "tests/xaa/workloads/test_workloads.py",
     "tests/cimd/test_changes.py",
     "tests/cimd/test_client_identifier.py",
     "tests/cimd/test_metadata_document.py",
@@ -43,7 +43,7 @@ WITHOUT_A_DATABASE = (
     # Files in, a file out.
     "tests/conversion/",
     # What a client, an issuer or a platform says, and what is said to it. The statements behind that are those of the
-    # plain cases (tests/grants, tests/xaa/test_jwt_bearer.py and their like), which run on both.
+    # plain cases (tests/grants, tests/xaa/redeeming/test_jwt_bearer.py and their like), which run on both.
     "tests/client_auth/test_client_assertions.py",
     "tests/client_auth/test_client_secrets.py",
     "tests/clients/test_identifiers.py",
@@ -51,11 +51,11 @@ WITHOUT_A_DATABASE = (
     "tests/endpoints/test_arrivals.py",
     "tests/endpoints/test_retry_after.py",
     "tests/xaa/test_exchange_targets.py",
-    "tests/xaa/test_public_clients.py",
-    "tests/xaa/test_said_groups.py",
-    "tests/xaa/test_set_up.py",
-    "tests/xaa/test_sign_in_client_attacks.py",
-    "tests/xaa/test_workload_issuers.py",
+    "tests/xaa/trusted_issuers/test_public_clients.py",
+    "tests/xaa/subjects/test_said_groups.py",
+    "tests/xaa/trusted_issuers/test_set_up.py",
+    "tests/xaa/sign_in/test_sign_in_client_attacks.py",
+    "tests/xaa/workloads/test_workload_issuers.py",
     "tests/attacks/test_13_error_redirects.py",
     "tests/attacks/test_30_other_clients_tokens.py",
     "tests/attacks/test_33_disabled_flows.py",
@@ -104,10 +104,10 @@ EACH_ROW = (
     "tests/serving/",
     "tests/sign_in/test_invitations.py",
     "tests/xaa/signals/",
-    "tests/xaa/test_add_workload.py",
-    "tests/xaa/test_people_of_an_issuer.py",
-    "tests/xaa/test_scim.py",
-    "tests/xaa/test_scim_administration.py",
+    "tests/xaa/workloads/test_add_workload.py",
+    "tests/xaa/subjects/test_people_of_an_issuer.py",
+    "tests/xaa/scim/test_scim.py",
+    "tests/xaa/scim/test_scim_administration.py",
 )
 
 

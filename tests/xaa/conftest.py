@@ -5,7 +5,8 @@ import pytest
 from tests.cimd.conftest import documents
 from tests.support.world import World
 from tests.xaa import company as organisation
-from xaa import discovery, trusted_issuers
+from xaa import trusted_issuers
+from xaa.trusted_issuers import discovery
 
 __all__ = ["documents"]
 

@@ -14,9 +14,9 @@ from authz.outbound import remote_documents
 from tests.cimd.test_console import browser
 from tests.xaa.company import IDP, Company
 from tests.xaa.upstream import LOGIN, Upstream, configuration
-from xaa import discovery, metadata_check
 from xaa.models import SubjectLink, TrustedIssuer
 from xaa.sign_in import exchange
+from xaa.trusted_issuers import discovery, metadata_check
 
 CALLBACK = f"{LOGIN}callback/"
 NEW = reverse("admin:add_issuer")

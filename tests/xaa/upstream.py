@@ -15,9 +15,9 @@ from authz.models import AuditEvent
 from authz.outbound import Cause, OutboundError, Response, Role, remote_documents
 from authz.protocol import jwks
 from tests.xaa.company import IDP, IDP_JWKS, Company
-from xaa import discovery
 from xaa.sign_in import exchange
 from xaa.sign_in.adapter import provider_id
+from xaa.trusted_issuers import discovery
 
 # Before the company's fixture puts its own in their place.
 

@@ -19,10 +19,10 @@ from authz.database import configuration_cache
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwts import JwtError
-from xaa import claim_lines, explain_id_token, id_jag, trusted_issuers
-from xaa.claim_lines import Line, Seen
+from xaa import id_jag, trusted_issuers
 from xaa.events import Event
-from xaa.explain import explain
+from xaa.explain import claim_lines, explain, explain_id_token
+from xaa.explain.claim_lines import Line, Seen
 from xaa.models import TrustedIssuer
 from xaa.trusted_issuers import Trust, Use
 

@@ -14,7 +14,7 @@ from xaa.configuration.trusted_issuers import address_problem
 from xaa.models import SignInClient, TrustedIssuer
 from xaa.models.sign_in_client import SCOPES, VOUCHING
 from xaa.models.trusted_issuer import GREATEST_LIFETIME, LEAST_LIFETIME, USUAL_LIFETIME
-from xaa.public_clients import LIFETIME, LONGEST_LIFETIME, SHORTEST_LIFETIME
+from xaa.trusted_issuers.public_clients import LIFETIME, LONGEST_LIFETIME, SHORTEST_LIFETIME
 
 # What the configuration file calls a field.
 _FIELDS = {"sign_in": "sign_in_client_id", "issuer": "issuer", "subjects": "match"}

@@ -19,7 +19,6 @@ from authz.console.site import console
 from authz.console.widgets.display import chip, count, foreign
 from authz.console.widgets.tasks import MAX_TASKS, Task, many
 from authz.console.widgets.toolbar import Tool
-from xaa import presets
 from xaa.admin import proposals
 from xaa.admin.assertion_test import assertion_view
 from xaa.admin.issuer_keys import health_line, inline_line
@@ -35,6 +34,7 @@ from xaa.openid import backchannel_logout
 from xaa.sign_in import secret
 from xaa.sign_in.adapter import provider_id
 from xaa.sign_in.provider import callback_url
+from xaa.trusted_issuers import presets
 
 
 class HealthFilter(admin.SimpleListFilter):

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from authz.protocol import jwks
-from xaa import spiffe
+from xaa.workloads import spiffe
 
 
 def check_keys(value: Any) -> None:

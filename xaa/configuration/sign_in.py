@@ -1,13 +1,13 @@
-"""Whether a person could ever sign in by an issuer as it is about to be stored: the rule of xaa/usable.py with what the
-database knows.
+"""Whether a person could ever sign in by an issuer as it is about to be stored: the rule of
+xaa/trusted_issuers/usable.py with what the database knows.
 """
 
 from collections.abc import Collection
 
 from authz.conf import conf
 from xaa.models import SubjectLink, TrustedIssuer
-from xaa.usable import Problem, SetUp
-from xaa.usable import problem as problem_of
+from xaa.trusted_issuers.usable import Problem, SetUp
+from xaa.trusted_issuers.usable import problem as problem_of
 
 
 def problem(

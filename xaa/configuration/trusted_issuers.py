@@ -16,14 +16,15 @@ from authz.models import Client
 from authz.models.client import JWT_BEARER
 from authz.protocol import host_patterns
 from authz.protocol.scope_names import is_scope_token
-from xaa import presets, spiffe, usable
 from xaa.configuration import sign_in
 from xaa.configuration.issuer_keys import AudienceField, check_keys, check_trust_domain
 from xaa.models import ResourceAuthorizationServer, SignInClient, TrustedIssuer, WorkloadBinding
 from xaa.models.sign_in_client import SCOPES, VOUCHING
 from xaa.models.trusted_issuer import GREATEST_LIFETIME, LEAST_LIFETIME, USUAL_LIFETIME
-from xaa.public_clients import LIFETIME, LONGEST_LIFETIME, SHORTEST_LIFETIME
 from xaa.sign_in import secret
+from xaa.trusted_issuers import presets, usable
+from xaa.trusted_issuers.public_clients import LIFETIME, LONGEST_LIFETIME, SHORTEST_LIFETIME
+from xaa.workloads import spiffe
 
 KEY = "trusted_issuers"
 LOOKUP = "issuer"

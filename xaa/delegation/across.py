@@ -21,9 +21,9 @@ from xaa.delegation import actors, subject_tokens
 from xaa.delegation.actors import Proof
 from xaa.delegation.grant import bounded, refused
 from xaa.delegation.subject_tokens import Subject
-from xaa.identity_assertions import SubjectToken
 from xaa.reasons import Reason
 from xaa.resource_authorization_servers import Server, Target
+from xaa.subjects.identity_assertions import SubjectToken
 
 
 def asked(request: TokenRequest) -> tuple[SubjectToken, Server, Target, Decision, Proof | None]:

@@ -14,8 +14,9 @@ from authz.protocol.errors import OAuthError, harmless
 from authz.protocol.jwts import JwtError, Unverified
 from authz.registry import TokenRequest
 from authz.tokens.deferrals import SingleUse
-from xaa import trusted_issuers, workload_grant
+from xaa import trusted_issuers
 from xaa.reasons import BY_JWT_PROBLEM, Reason
+from xaa.redeeming import workload_grant
 from xaa.trusted_issuers import Use
 from xaa.workloads import Workload
 

@@ -26,7 +26,7 @@ _FIND = (
     " AND client_id = %s AND resource_id = %s AND revoked IS NULL AND client_digest = %s AND created > %s"
     " ORDER BY created DESC LIMIT 20"
 )
-# By hand, as in xaa/id_jag_authorization.py.
+# By hand, as in xaa/redeeming/id_jag_authorization.py.
 _COLUMNS = (
     "id", "client_id", "user_id", "resource_id", "grant_type", "scopes", "identity_scopes", "created", "generation",
     "revoked_reason", "auth_time", "acr", "amr", "session_digest", "redirect_uri", "client_digest", "lineage",

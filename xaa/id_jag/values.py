@@ -23,8 +23,8 @@ class Presented:
     issuer      the identifier of the trusted issuer that the token names; `keys` are that issuer's.
     audience    our own issuer identifier.
     client_id   the client that presents it, and `authenticated` whether that client has proved who it is.
-    public_lifetime  where the issuer lets this client go without (xaa/public_clients.py): seconds that the ID-JAG may
-                live; None where it does not.
+    public_lifetime  where the issuer lets this client go without (xaa/trusted_issuers/public_clients.py): seconds that
+                the ID-JAG may live; None where it does not.
     now         seconds since the epoch.
     jkt         the thumbprint of the key that the client has shown with the request; "" where it showed none.
     aud_tenant  what the issuer calls us among the tenants of one server; empty: nothing.

@@ -1,4 +1,4 @@
-"""People who have no password here and are linked to an issuer get none by mail (xaa/local_passwords.py)."""
+"""People who have no password here and are linked to an issuer get none by mail (xaa/subjects/local_passwords.py)."""
 
 from django.apps.registry import Apps
 from django.db import migrations

@@ -100,7 +100,7 @@ class DirectoryPerson(models.Model):
     active = models.BooleanField(default=True)
     made = models.BooleanField(default=False)  # the account was made for this entry, so its address is the directory's
     groups = models.JSONField(default=list, editable=False)
-    given = models.JSONField(default=list, editable=False)  # as SubjectLink.given (xaa/group_source.py)
+    given = models.JSONField(default=list, editable=False)  # as SubjectLink.given (xaa/subjects/group_source.py)
     version = models.PositiveIntegerField(default=1)
     created = models.DateTimeField()
     modified = models.DateTimeField()

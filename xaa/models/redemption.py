@@ -2,7 +2,7 @@ from django.db import models
 
 
 class Redemption(models.Model):
-    """The answer to an ID-JAG that was redeemed, for as long as its client may ask once more (xaa/repeats.py)."""
+    """The answer to an ID-JAG that was redeemed, kept while its client may ask once more (xaa/redeeming/repeats.py)."""
 
     digest = models.CharField(max_length=64, primary_key=True, help_text="SHA-256 of the client and its request.")
     authorization = models.UUIDField()

@@ -16,9 +16,9 @@ class SubjectLink(models.Model):
     subject = models.CharField(max_length=255)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="subject_links")
     groups = models.JSONField(default=list, blank=True, help_text="The groups that the issuer last put the person in.")
-    # Of these, the memberships that rest on the issuer's word alone (xaa/group_source.py).
+    # Of these, the memberships that rest on the issuer's word alone (xaa/subjects/group_source.py).
     given = models.JSONField(default=list, db_default=[], editable=False)
-    # The newest assertion whose word was taken, so that no older one is (xaa/subject_effects.py).
+    # The newest assertion whose word was taken, so that no older one is (xaa/subjects/subject_effects.py).
     said_at = models.FloatField(default=0, db_default=0, editable=False)  # its `iat`
     said_by = models.JSONField(default=list, db_default=[], editable=False)  # digests of those of that second
     words = models.BigIntegerField(default=0, db_default=0, editable=False)  # how many were taken

@@ -17,12 +17,13 @@ from authz.models import Authorization, AuthorizationCode
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError
 from authz.protocol.params import required
-from xaa import sessions, trusted_issuers
+from xaa import trusted_issuers
 from xaa.events import Event
 from xaa.models import Session, SubjectLink
 from xaa.openid import logout_token
 from xaa.openid.logout_token import Logout
 from xaa.reasons import BY_JWT_PROBLEM, Reason
+from xaa.subjects import sessions
 from xaa.trusted_issuers import Trust
 
 LOGGED_OUT = "issuer_logged_out"

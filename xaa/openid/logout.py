@@ -19,8 +19,8 @@ from authz.limits.addresses import client_address
 from authz.protocol import jwts
 from authz.protocol.errors import OAuthError
 from authz.sign_in.session import session_digest
-from xaa import sessions
 from xaa.openid.id_token import TYP
+from xaa.subjects import sessions
 
 
 # A logout that carries an ID token of ours needs no form of ours: who holds that token was told about the session. One

@@ -1,7 +1,7 @@
 """Which person of this server a directory's new entry is: never one by their name here, and never another's.
 
 By the issuer's `sub`, where the directory says it; by an address, where the directory's issuer may find people so
-(xaa/subject_resolution.py has the same rule for assertions); else a new account.
+(xaa/subjects/subject_resolution.py has the same rule for assertions); else a new account.
 """
 
 import hashlib
@@ -13,11 +13,12 @@ from authz import audit
 from authz.models import User
 from authz.protocol.display_names import visible
 from authz.sign_in import people
-from xaa import local_passwords, said_addresses, trusted_issuers
+from xaa import trusted_issuers
 from xaa.events import Event
 from xaa.models import Directory, DirectoryPerson, SubjectLink
 from xaa.scim.problems import ScimError, invalid, taken
 from xaa.scim.reasons import ScimReason
+from xaa.subjects import local_passwords, said_addresses
 from xaa.trusted_issuers import Trust
 
 

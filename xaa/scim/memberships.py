@@ -1,7 +1,7 @@
 """Directories as a source of group membership (GROUP_SOURCES, authz/registry.py), beside issuers and this server.
 
-As of an issuer's link (xaa/group_source.py), an entry holds which groups the directory says (`groups`), and which
-memberships rest on its word alone (`given`).
+As of an issuer's link (xaa/subjects/group_source.py), an entry holds which groups the directory says (`groups`), and
+which memberships rest on its word alone (`given`).
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -13,9 +13,9 @@ from django.db.models import Q
 from authz.authorizations.live import groups_of
 from authz.models import ProtectedResource, Rule, User
 from authz.sign_in.origins import Known
-from xaa import group_source, said_groups, subject_resolution
 from xaa.models import Directory, DirectoryGroup, DirectoryPerson
 from xaa.scim.problems import ScimError, invalid
+from xaa.subjects import group_source, said_groups, subject_resolution
 
 PREFETCH = "directory_people"
 ORIGIN = ("directory", "A directory")

@@ -29,12 +29,13 @@ from authz.limits.refusal_sampling import record_unauthenticated
 from authz.models import User
 from authz.protocol.errors import OAuthError
 from authz.sign_in import session
-from xaa import local_passwords, sessions, subject_effects, trusted_issuers
+from xaa import trusted_issuers
 from xaa.models import Session
 from xaa.openid import backchannel_logout
 from xaa.reasons import Reason
 from xaa.sign_in.said import read
 from xaa.sign_in.unreachable import UNREACHABLE, UnreachableError
+from xaa.subjects import local_passwords, sessions, subject_effects
 from xaa.trusted_issuers import Use
 
 

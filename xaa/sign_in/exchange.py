@@ -15,9 +15,10 @@ from authz.outbound import Cause, OutboundError, Role, fetch
 from authz.outbound.remote_documents import DocumentOnItsWayError, DocumentUnavailableError, DocumentUnreachableError
 from authz.protocol import jwts, strict_json
 from authz.protocol.errors import OAuthError
-from xaa import discovery, identity_assertions, trusted_issuers
+from xaa import trusted_issuers
 from xaa.reasons import BY_JWT_PROBLEM, Reason
-from xaa.trusted_issuers import Trust
+from xaa.subjects import identity_assertions
+from xaa.trusted_issuers import Trust, discovery
 
 # Seconds that the issuer's clock may differ, and a person may take, when a fresh sign-in was asked for.
 FRESH = 300

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz.protocol.errors import OAuthError
-from xaa import said_groups
 from xaa.reasons import Reason
+from xaa.subjects import said_groups
 from xaa.trusted_issuers import Trust
 
 

@@ -22,7 +22,7 @@ from authz.database import replay
 from authz.models import User
 from authz.protocol.display_names import visible
 from authz.protocol.errors import OAuthError
-from xaa import subject_resolution, trusted_issuers
+from xaa import trusted_issuers
 from xaa.events import Event
 from xaa.models import TrustedIssuer
 from xaa.sign_in import exchange, set_ups
@@ -30,7 +30,8 @@ from xaa.sign_in.adapter import provider_id
 from xaa.sign_in.provider import callback_url
 from xaa.sign_in.said import read
 from xaa.sign_in.set_ups import Tested
-from xaa.subject_resolution import Resolution
+from xaa.subjects import subject_resolution
+from xaa.subjects.subject_resolution import Resolution
 from xaa.trusted_issuers import Trust, Use
 
 # What the states of tests begin with; django-allauth's have letters and digits alone.

@@ -5,9 +5,9 @@ from typing import Any
 from django import forms
 
 from authz.console.widgets.fields import KeysField, LinesField, ShownField
-from xaa import guides
 from xaa.admin.fields import HostsField
-from xaa.guides import Finding, Guide, Use
+from xaa.trusted_issuers import guides
+from xaa.trusted_issuers.guides import Finding, Guide, Use
 
 _CODE = {"class": "mono", "spellcheck": "false", "autocomplete": "off"}
 

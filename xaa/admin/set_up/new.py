@@ -17,15 +17,15 @@ from authz.console.agents.elsewhere import Way
 from authz.console.model_admin import record
 from authz.console.site import console
 from authz.database.transactions import unit_of_work
-from xaa import guides, metadata_check
 from xaa.admin.set_up.forms import IssuerForm, SetUpForm
 from xaa.configuration import trusted_issuers as section
-from xaa.guides import Use
-from xaa.metadata_check import Report
 from xaa.models import TrustedIssuer
 from xaa.openid import backchannel_logout
 from xaa.sign_in.adapter import provider_id
 from xaa.sign_in.provider import callback_url
+from xaa.trusted_issuers import guides, metadata_check
+from xaa.trusted_issuers.guides import Use
+from xaa.trusted_issuers.metadata_check import Report
 
 ADD = "xaa.add_trustedissuer"
 TITLES = {

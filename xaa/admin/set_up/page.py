@@ -17,15 +17,15 @@ from authz.console.widgets.reasons import why
 from authz.database import configuration_cache
 from authz.database.transactions import unit_of_work
 from authz.protocol.errors import OAuthError
-from xaa import guides, metadata_check
 from xaa.admin import proposals
 from xaa.admin.set_up.new import copied
 from xaa.configuration import sign_in
 from xaa.events import Event
-from xaa.guides import Use
-from xaa.metadata_check import Report
 from xaa.models import ProposedSetUp, SubjectLink, TrustedIssuer
 from xaa.sign_in import set_ups, trial
+from xaa.trusted_issuers import guides, metadata_check
+from xaa.trusted_issuers.guides import Use
+from xaa.trusted_issuers.metadata_check import Report
 
 CHANGE = "xaa.change_trustedissuer"
 CHANGED_MEANWHILE = "The issuer has changed since this change was made. Make it again."

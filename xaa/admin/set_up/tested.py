@@ -17,10 +17,10 @@ from authz.database import configuration_cache
 from authz.limits.refusal_sampling import record_unauthenticated
 from authz.protocol.errors import OAuthError
 from authz.registry import reason_explanations
-from xaa import claim_lines
 from xaa.admin.set_up.page import CHANGE
-from xaa.claim_lines import Seen
-from xaa.explain_id_token import audiences
+from xaa.explain import claim_lines
+from xaa.explain.claim_lines import Seen
+from xaa.explain.explain_id_token import audiences
 from xaa.models import TrustedIssuer
 from xaa.sign_in import trial
 from xaa.sign_in.trial import OverError, Result

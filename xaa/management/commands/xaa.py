@@ -16,7 +16,7 @@ from authz.management import lookups
 from authz.management.configuration_files import read_file
 from xaa.configuration.trusted_issuers import check_issuer
 from xaa.explain import explain
-from xaa.inspection import inspect
+from xaa.explain.inspection import inspect
 
 
 class Command(BaseCommand):

@@ -10,11 +10,11 @@ from authz.decisions.status_review import judged_at
 from authz.models import Authorization, User
 from authz.protocol.errors import OAuthError
 from authz.sign_in.sign_in import sign_in_of
-from xaa import subject_effects, subject_resolution
 from xaa.models import SignalSource
 from xaa.signals.receiving.about import About, Effect
 from xaa.signals.receiving.events import SignalEvent
 from xaa.signals.receiving.sign_outs import resting
+from xaa.subjects import subject_effects, subject_resolution
 
 DECIDED_ANEW = "decided_anew"
 

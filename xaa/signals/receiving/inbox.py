@@ -12,7 +12,6 @@ from authz.protocol import jwts
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwts import JwtError
 from authz.telemetry import metrics
-from xaa import subject_effects
 from xaa.models import ReceivedSignal, SignalSource, SignalSourceState
 from xaa.signals.event_types import OF_STREAMS
 from xaa.signals.receiving import deciding, effects, holding, keys, people, stream_events, writing
@@ -20,6 +19,7 @@ from xaa.signals.receiving.about import About, Effect
 from xaa.signals.receiving.actions import ENDING, OF_THE_ACCOUNT, Action, Limit, action_of
 from xaa.signals.receiving.reasons import BY_JWT_PROBLEM, SignalReason
 from xaa.signals.receiving.set_claims import LONGEST_AGE, TYP, SecurityEvent, read
+from xaa.subjects import subject_effects
 
 Outcome = ReceivedSignal.Outcome
 HOUR = timedelta(hours=1)

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 from authz import audit
 from authz.database.transactions import long_statements, unit_of_work
-from xaa import subject_effects
 from xaa.models import ReceivedSignal, SignalSource, SignalSourceState
 from xaa.signals import subjects
 from xaa.signals.event_types import known
@@ -13,6 +12,7 @@ from xaa.signals.receiving.about import About
 from xaa.signals.receiving.actions import Action
 from xaa.signals.receiving.events import SignalEvent
 from xaa.signals.receiving.set_claims import SecurityEvent
+from xaa.subjects import subject_effects
 
 Outcome = ReceivedSignal.Outcome
 BATCH = 500

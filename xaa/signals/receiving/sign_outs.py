@@ -6,10 +6,10 @@ from django.db.models import F, Q, QuerySet
 
 from authz import authorizations
 from authz.models import Authorization, AuthorizationCode, BrowserSession
-from xaa import sessions
 from xaa.models import Session, SubjectLink
 from xaa.signals.receiving.about import About, Effect
 from xaa.signals.receiving.events import SignalEvent
+from xaa.subjects import sessions
 
 SESSION_REVOKED = "session_revoked"
 
