@@ -56,10 +56,15 @@ def in_unit_of_work() -> bool:
     return _is_open.get()
 
 
+def is_in_transaction() -> bool:
+    """Whether any transaction is open here, whichever code opened it."""
+    # The transaction that Django's TestCase wraps around a test is none of the product's; Django marks it itself.
+    return any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
+
+
 def require_no_transaction() -> None:
     """For code that is about to use the network. Raises RuntimeError while any transaction is open here: it would hold
     its locks for as long as another server likes (invariant 2).
     """
-    # The transaction that Django's TestCase wraps around a test is none of the product's; Django marks it itself.
-    if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+    if is_in_transaction():
         raise RuntimeError("no network while a transaction is open (invariant 2)")

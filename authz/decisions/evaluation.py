@@ -17,7 +17,7 @@ def evaluate(question: AccessQuestion, now: float) -> Decision:
 
 def evaluate_sign_in(question: AccessQuestion, now: float) -> Decision:
     """The decision on identity scopes, which are this server's own."""
-    asked = answered(question, cached_rules(), now)
+    asked = answered(question, cached_rules(), now, anywhere=True)
     return decide_sign_in(asked, cached_rules(), now, approvals_for(asked, cached_rules(), now))
 
 
@@ -59,7 +59,7 @@ def allowed_scopes(question: AccessQuestion, *, issued_at: float, now: float, is
     if question.resource:
         decision = _decided(at_issue, rules, now)
     else:
-        at_issue = answered(at_issue, rules, now)
+        at_issue = answered(at_issue, rules, now, anywhere=True)
         decision = decide_sign_in(at_issue, rules, now, approvals_for(at_issue, rules, now))
     if decision.proof_of_possession and not is_bound:
         return frozenset()

@@ -1,6 +1,7 @@
 """What extensions answer to the conditions of rules, put into the question before the engine decides.
 
-Only rules that name an extension cost anything: without one a question passes as it is.
+Only rules that name an extension cost anything, and only where all else that they name fits the question: without one
+it passes as it is. So an extension that hangs or fails is not noticed where no rule about it could count.
 """
 
 from dataclasses import replace
@@ -12,17 +13,16 @@ from authz.policy import AccessQuestion, RuleSet
 from authz.policy.match import NO, NOT_ESTABLISHED, YES, Match
 
 
-def answered(question: AccessQuestion, rules: RuleSet, now: float) -> AccessQuestion:
-    """The question with the answers to all conditions that the rules put to extensions."""
-    if not rules.extension_conditions:
+def answered(question: AccessQuestion, rules: RuleSet, now: float, *, anywhere: bool = False) -> AccessQuestion:
+    """The question with the answers to the conditions that rules about it put to extensions.
+
+    anywhere  rules about any MCP server count, as for a sign-in. So it is for a question without one.
+    """
+    conditions = rules.extension_conditions(question, anywhere=anywhere or not question.resource)
+    if not conditions:
         return question
-    return replace(
-        question,
-        extensions=tuple(
-            (condition.key, _answer(condition.identifier, condition.wanted(), question, now))
-            for condition in rules.extension_conditions
-        ),
-    )
+    answers = [(one.key, _answer(one.identifier, one.wanted(), question, now)) for one in conditions]
+    return replace(question, extensions=tuple(answers))
 
 
 def _answer(identifier: str, wanted: dict[str, Any], question: AccessQuestion, now: float) -> Match:

@@ -3,14 +3,22 @@
 Python stops no thread. So each extension has one thread, and while a call that missed its deadline still runs, every
 further call fails at once: a hanging extension costs one deadline and one thread, and no request waits behind it. A
 call that holds the interpreter itself (a catastrophic regular expression) can’t be interrupted.
+
+**In the event loop** a request waits in its greenlet, so that the loop answers others meanwhile. Within a transaction
+it leaves the loop and begins again in a thread: others of the loop may wait for what the transaction holds.
 """
 
 import os
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotDoneError
 from queue import SimpleQueue
 from typing import Any
 
+from authz.database import concurrency, greenlets
+from authz.database.transactions import is_in_transaction
 from authz.extensions.faults import ExtensionFault, note
 
 # A decision takes microseconds; an extension may take so many seconds at most.
@@ -19,34 +27,32 @@ SECONDS = 0.1
 SECONDS_TO_LOAD = 5.0
 
 
-class _Call:
-    __slots__ = ("arguments", "done", "error", "function", "result")
-
-    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        self.function, self.arguments = function, arguments
-        self.done = threading.Event()
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-
 class _Worker:
-    """The thread of one extension."""
+    """The thread of one extension, and what waits for it."""
 
     def __init__(self, identifier: str) -> None:
         self.pid = os.getpid()
-        self.calls: SimpleQueue[_Call] = SimpleQueue()
-        self.turn = threading.Lock()
-        self.late: _Call | None = None
+        self.late: Future[Any] | None = None
+        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
         threading.Thread(target=self._work, name=f"extension {identifier}", daemon=True).start()
+
+    def put(self, function: Callable[[], Any]) -> Future[Any]:
+        made: Future[Any] = Future()
+        self._calls.put((made, function))
+        return made
 
     def _work(self) -> None:
         while True:
-            call = self.calls.get()
+            future, function = self._calls.get()
+            # Nobody waits for it any more.
+            if not future.set_running_or_notify_cancel():
+                continue
             try:
-                call.result = call.function(*call.arguments)
+                result = function()
             except BaseException as error:
-                call.error = error
-            call.done.set()
+                future.set_exception(error)
+            else:
+                future.set_result(result)
 
 
 _workers: dict[str, _Worker] = {}
@@ -58,23 +64,37 @@ def call(identifier: str, part: str, function: Callable[..., Any], *arguments: A
 
     The arguments are the extension's to keep: no object of ours may be among them.
     """
+    if concurrency.is_in_event_loop() and (greenlets.current() is None or is_in_transaction()):
+        raise concurrency.MustRunInThread
     worker = _worker(identifier)
-    if not worker.turn.acquire(timeout=seconds):
-        raise note(ExtensionFault(identifier, part, "it is busy with an earlier call"))
+    if worker.late is not None and not worker.late.done():
+        raise note(ExtensionFault(identifier, part, "an earlier call still runs"))
+    asked = worker.put(lambda: function(*arguments))
+    if not _is_done(asked, seconds):
+        # What has not begun never does.
+        if asked.cancel():
+            raise note(ExtensionFault(identifier, part, "it is busy with an earlier call"))
+        worker.late = asked
+        raise note(ExtensionFault(identifier, part, f"it took longer than {seconds:g} s"))
+    if (error := asked.exception()) is not None:
+        raise note(ExtensionFault(identifier, part, _in_words(error))) from None
+    return asked.result()
+
+
+def _is_done(asked: Future[Any], seconds: float) -> bool:
+    """Wait for it, so long at most."""
+    request = greenlets.current()
     try:
-        if worker.late is not None and not worker.late.done.is_set():
-            raise note(ExtensionFault(identifier, part, "an earlier call still runs"))
-        asked = _Call(function, arguments)
-        worker.late = None
-        worker.calls.put(asked)
-        if not asked.done.wait(seconds):
-            worker.late = asked
-            raise note(ExtensionFault(identifier, part, f"it took longer than {seconds:g} s"))
-    finally:
-        worker.turn.release()
-    if asked.error is not None:
-        raise note(ExtensionFault(identifier, part, _in_words(asked.error))) from None
-    return asked.result
+        if request is not None:
+            request.wait_for_thread(asked, time.monotonic() + seconds)
+        else:
+            asked.exception(seconds)
+    except (NotDoneError, greenlets.NotInTimeError):
+        return asked.done()
+    except Exception:
+        # What it raised itself.
+        return True
+    return True
 
 
 def _worker(identifier: str) -> _Worker:

@@ -17,6 +17,8 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from authz.policy.arguments import members
 from authz.policy.clients import actor_keys, client_keys, pattern_key
@@ -54,7 +56,7 @@ class RuleSet:
     any_label: int
     of_calls: int
     members: frozenset[str]
-    extension_conditions: tuple[ExtensionCondition, ...]
+    by_extensions: int
     every: int
     effects: Index
     conditional: int
@@ -144,6 +146,21 @@ class RuleSet:
         if question.labels is None:
             return 0
         return union(self.labels, [label for name, label in question.scope_labels if name == scope])
+
+    def extension_conditions(self, question: AccessQuestion, *, anywhere: bool) -> tuple[ExtensionCondition, ...]:
+        """The conditions by extensions of those rules that may concern a question, by all else that they name.
+
+        anywhere  at any MCP server, for a sign-in.
+        """
+        if not self.by_extensions:
+            return ()
+        permitting, restricting = self.rules_for_path(question)
+        found = self.by_extensions & (permitting | restricting)
+        found &= self.rules_for_client(question) & self.rules_for_grant(question) & self.rules_for_subject(question)
+        if not anywhere:
+            found &= self.rules_for_resource(question.resource)
+        named = (wanted for position in positions(found) for wanted in self.rules[position].conditions.extensions)
+        return tuple(dict.fromkeys(named))
 
 
 def union(index: Index, keys: Iterable[str]) -> int:
@@ -236,9 +253,7 @@ def compile(rules: Iterable[Rule], version: str = "", *, number: int = 0) -> Rul
         any_label=any_label,
         of_calls=of_calls,
         members=frozenset().union(*(members(rule.conditions.arguments) for rule in ordered if rule.enabled)),
-        extension_conditions=tuple(
-            dict.fromkeys(wanted for rule in ordered if rule.enabled for wanted in rule.conditions.extensions)
-        ),
+        by_extensions=reduce(or_, (1 << place for place, rule in enumerate(ordered) if rule.conditions.extensions), 0),
         every=(1 << len(ordered)) - 1,
         effects={effect: effects[effect] for effect in Effect},
         conditional=conditional,

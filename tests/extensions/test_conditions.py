@@ -10,9 +10,9 @@ from authz.configuration.sections import exported
 from authz.extensions import guarded
 from authz.models import AuditEvent
 from authz.operations import doctor
-from authz.policy import Rule, facts_of, question_from, sentence
+from authz.policy import AccessQuestion, ClientKind, ClientStatus, Rule, compile, facts_of, question_from, sentence
 from tests.support.extension_packages import Install, forget
-from tests.support.world import NOTES, SECRET, World
+from tests.support.world import NOTES, PAYROLL, SECRET, World
 
 pytestmark = pytest.mark.django_db
 
@@ -156,3 +156,35 @@ def test_rules_without_one_ask_no_extension(gatehouse: World, install: Install) 
     assert machine(gatehouse) == 200
     assert "extensions" not in AuditEvent.objects.filter(event="token:access:issued").latest("id").detail["ask"]
     assert dict(guarded._workers) == before
+
+
+ELSEWHERE: dict[str, dict[str, Any]] = {
+    "another agent": {"clients": ["posting-agent"]},
+    "another MCP server": {"resources": [PAYROLL]},
+    "people": {"groups": ["*"]},
+    "another grant": {"grant_types": ["authorization_code"]},
+    "what came through another agent": {"through": ["posting-agent"]},
+}
+
+
+@pytest.mark.parametrize("other", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_only_rules_about_the_question_ask(gatehouse: World, install: Install, other: dict[str, Any]) -> None:
+    """A deny about something else: an extension that hangs costs a question nothing where no rule about it could
+    count."""
+    configured(install, "return False", "deny")
+    apply(json.dumps({"rules": [{**rule("deny"), "effect": "allow", **other}]}))
+    before = dict(guarded._workers)
+    assert machine(gatehouse) == 200
+    assert dict(guarded._workers) == before
+
+
+def test_a_sign_in_asks_for_rules_about_any_server() -> None:
+    named = rule("deny") | {"clients": ["*"], "groups": ["*"], "resources": [PAYROLL]}
+    rules = compile([Rule.from_mapping(named | {"grant_types": ["*"]})])
+    question = AccessQuestion(
+        client_id="any", client_status=ClientStatus.APPROVED, client_kind=ClientKind.REGISTERED, subject="bob",
+        grant_type="authorization_code", resource=NOTES, scopes=(("openid", ""),),
+    )  # fmt: skip
+    assert rules.extension_conditions(question, anywhere=False) == ()
+    (asked,) = rules.extension_conditions(question, anywhere=True)
+    assert asked.identifier == CONSENT
