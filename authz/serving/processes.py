@@ -17,7 +17,6 @@ import resource
 import select
 import signal
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable
@@ -30,7 +29,7 @@ from typing import Any, NoReturn
 
 import uvicorn
 
-from authz.serving.connection_balancer import Acceptor
+from authz.serving.connection_balancer import Acceptor, waiting
 from authz.serving.http_protocol import Connection
 
 logger = logging.getLogger(__name__)
@@ -164,12 +163,9 @@ def _listener(host: str, port: int) -> socket.socket:
 def _refuse_connections(listener: socket.socket) -> None:
     """For all processes that share it. The kernel resets those that no worker has accepted yet, so these come first."""
     ends = time.monotonic() + ACCEPTING
-    with suppress(OSError, AttributeError):  # only Linux tells how many those are, and ends a listening socket this way
-        while time.monotonic() < ends:
-            # `tcpi_unacked`, which is the length of the queue where a socket listens.
-            if not struct.unpack_from("I", listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32), 24)[0]:
-                break
-            time.sleep(0.001)
+    while waiting(listener) and time.monotonic() < ends:
+        time.sleep(0.001)
+    with suppress(OSError):  # only Linux ends a listening socket this way
         listener.shutdown(socket.SHUT_RD)
 
 

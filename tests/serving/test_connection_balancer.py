@@ -1,7 +1,8 @@
-"""The worker with the fewest connections takes the next, and no connection waits for a worker that does not."""
+"""Each worker takes its share of the connections that wait, and none waits for a worker that does not take it."""
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 
@@ -81,6 +82,74 @@ def test_a_connection_is_left_to_the_worker_with_fewer(
     # The first two are taken; the third is left to the other. When that has three, it takes the waiting one and a
     # fourth.
     assert asyncio.run(go()) == [1, 2, 2, 4]
+
+
+def waiting_connections(listener: socket.socket, how_many: int) -> list[socket.socket]:
+    """That the kernel has, before any worker looks."""
+    return [socket.create_connection(listener.getsockname()) for _ in range(how_many)]
+
+
+@pytest.mark.parametrize(
+    ("counts", "coming", "taken"),
+    [
+        pytest.param([0, 0], 50, 25, id="half of a burst"),
+        pytest.param([0, 0], 51, 26, id="one more of an odd one"),
+        pytest.param([0, 30], 50, 40, id="more, where the other has more"),
+        pytest.param([0, 60], 50, 50, id="all, where the other has more than that"),
+        pytest.param([0, 0, 0, 0], 50, 13, id="a quarter of four"),
+    ],
+)
+def test_of_a_burst_each_takes_its_share_in_one_turn(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch, counts: list[int], coming: int, taken: int
+) -> None:
+    """Attack: each turn of a busy loop takes as long as its requests. One connection a turn, and the last waits for
+    seconds.
+    """
+    monkeypatch.setattr(connection_balancer, "BACKOFF_SECONDS", 3600.0)
+
+    async def go() -> list[int]:
+        clients, seen = waiting_connections(listener, coming), []
+        balanced(counts, listener)
+        for _ in range(3):
+            await asyncio.sleep(0)
+            seen.append(counts[0])
+        for client in clients:
+            client.close()
+        await settle(0.05)
+        return seen
+
+    seen = asyncio.run(go())
+    # It jumps from nothing to all of them, and stays.
+    assert set(seen) <= {0, taken}
+    assert seen[-1] == taken
+
+
+def test_a_loop_whose_turns_are_long_takes_what_the_others_leave(listener: socket.socket) -> None:
+    """The other worker is dead, and this one has so many requests that it looks only now and then."""
+
+    async def go() -> bool:
+        counts, loop, is_over = [5, 0], asyncio.get_running_loop(), False
+
+        def compute() -> None:
+            time.sleep(0.015)
+            if not is_over:
+                loop.call_soon(compute)
+
+        compute()
+        server, clients = balanced(counts, listener), waiting_connections(listener, 3)
+        # Only of its own: it has as many as its share until those that wait are counted.
+        server.server_state.connections.update(range(5))  # type: ignore[arg-type]
+        deadline = loop.time() + 10
+        while counts[0] < 8 and loop.time() < deadline:
+            await asyncio.sleep(0)
+        is_over, taken = True, counts[0]
+        for client in clients:
+            client.close()
+        server.server_state.connections.clear()
+        await settle(0.05)
+        return taken == 8
+
+    assert asyncio.run(go())
 
 
 def test_it_takes_the_connections_that_busy_workers_leave(listener: socket.socket) -> None:
