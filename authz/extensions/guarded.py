@@ -44,7 +44,7 @@ class _Worker:
     def _work(self) -> None:
         while True:
             future, function = self._calls.get()
-            # Nobody waits for it any more.
+            # The caller waits no longer.
             if not future.set_running_or_notify_cancel():
                 continue
             try:
