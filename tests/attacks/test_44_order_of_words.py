@@ -184,8 +184,8 @@ def test_of_concurrent_assertions_the_newest_decides_the_memberships(
     assert company.redeem_assertion(company.idp.id_jag(iat=now - 60, groups=first)).status_code == 200
     look, together, looked = subject_resolution.look, Barrier(len(said)), set[int]()
 
-    def looks(trust: Any, claims: Any) -> Resolution:
-        found = look(trust, claims)
+    def looks(trust: Any, claims: Any, **agent: Any) -> Resolution:
+        found = look(trust, claims, **agent)
         # All have looked before the first one writes.
         if id(claims) not in looked:
             looked.add(id(claims))

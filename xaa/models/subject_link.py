@@ -23,8 +23,10 @@ class SubjectLink(models.Model):
     said_by = models.JSONField(default=list, db_default=[], editable=False)  # digests of those of that second
     words = models.BigIntegerField(default=0, db_default=0, editable=False)  # how many were taken
     # Seconds since the epoch. No assertion that was issued until then is believed: the issuer has ended the person's
-    # sessions (xaa/signals/receiving/effects.py).
+    # sessions (xaa/signals/receiving/sign_outs.py).
     not_before = models.FloatField(default=0, db_default=0, editable=False)
+    # The same for single agents: client_id → seconds. The issuer has ended what one agent has of the person.
+    agents_not_before = models.JSONField(default=dict, db_default={}, editable=False)
     created = models.DateTimeField(auto_now_add=True)
 
     class Meta:

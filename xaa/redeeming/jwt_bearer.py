@@ -117,7 +117,7 @@ def _issue(
 
     Raises OAuthError, and `MovedError` where all of it has to begin again.
     """
-    found = subject_resolution.look(trust, granted.claims)
+    found = subject_resolution.look(trust, granted.claims, agent=request.client.client_id)
     audit.concerns(subject=found.person.user.subject, resource=resource.identifier)
     sign_in = sign_in_of(found.person.user, granted, found.person.groups)
     question = decisions.access_question(

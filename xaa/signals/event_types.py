@@ -51,6 +51,9 @@ class EventType(StrEnum):
 # The events about a stream itself, which come whether or not they were asked for.
 OF_STREAMS = frozenset({EventType.VERIFICATION, EventType.STREAM_UPDATED})
 
+# Events that say how an account is: of two, the one that happened later counts.
+OF_ACCOUNTS = frozenset({EventType.ACCOUNT_DISABLED, EventType.ACCOUNT_PURGED, EventType.ACCOUNT_ENABLED})
+
 
 class InitiatingEntity(StrEnum):
     ADMIN = "admin"

@@ -176,7 +176,7 @@ def _foreign_id_token(token: Unverified, client: Client, now: float) -> SubjectT
         others=trust.trusted_audiences,
         now=now,
     )
-    person = subject_effects.resolve(trust, claims)
+    person = subject_effects.resolve(trust, claims, agent=client.client_id)
     return SubjectToken(
         sign_in=SignIn(
             user=person.user,

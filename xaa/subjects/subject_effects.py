@@ -46,11 +46,11 @@ def with_retries(attempt: Callable[[], T]) -> T:
     raise OAuthError(Reason.UNAVAILABLE, detail="the person's identity is being changed")
 
 
-def resolve(trust: Trust, claims: Mapping[str, Any]) -> Person:
+def resolve(trust: Trust, claims: Mapping[str, Any], *, agent: str = "") -> Person:
     """The person that a judged assertion speaks of, with what it says written: for one that is not used up."""
 
     def attempt() -> Person:
-        found = subject_resolution.look(trust, claims)
+        found = subject_resolution.look(trust, claims, agent=agent)
         if not found.changes:
             return found.person
         with unit_of_work():
@@ -83,13 +83,13 @@ def take(found: Resolution) -> Person:
 
 
 # On PostgreSQL a request that ends the person's sessions at this moment waits for this one, or this one sees it.
-_NOT_BEFORE = "SELECT not_before FROM xaa_subjectlink WHERE id = %s"
+_NOT_BEFORE = "SELECT not_before, agents_not_before FROM xaa_subjectlink WHERE id = %s"
 _NOT_BEFORE = _NOT_BEFORE if settings.IS_SQLITE else f"{_NOT_BEFORE} FOR SHARE"
 
 
 def _require_unmoved(link: Link) -> None:
     row = raw_sql.one(_NOT_BEFORE, (link.pk,))
-    if row is None or row[0] != link.not_before:
+    if row is None or row[0] != link.not_before or subject_resolution.mapping(row[1]) != link.agents_not_before:
         raise MovedError
 
 

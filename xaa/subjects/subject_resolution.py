@@ -9,7 +9,7 @@ find the same person. `aud_sub` is never asked: an issuer that could name our ac
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -169,7 +169,7 @@ def choose(trust: Trust, who: Identity, candidates: Sequence[Candidate]) -> int 
 # Person, link and groups in one statement: each redemption and each exchange asks (`make bench`). A row for each group.
 _LINKED = (
     "SELECT u.id, u.username, u.email, u.is_active, u.subject, l.id, l.groups, l.given, l.said_at, l.said_by,"
-    " l.words, l.not_before, g.name"
+    " l.words, l.not_before, l.agents_not_before, g.name"
     " FROM xaa_subjectlink l JOIN authz_user u ON u.id = l.user_id"
     " LEFT JOIN authz_user_groups m ON m.user_id = u.id LEFT JOIN auth_group g ON g.id = m.group_id"
     " WHERE l.issuer_id = %s AND l.tenant = %s AND l.subject = %s ORDER BY g.name"
@@ -196,6 +196,14 @@ class Link:
     heard: Heard
     words: int
     not_before: float = 0
+    agents_not_before: Mapping[str, float] = field(default_factory=dict)
+
+    def is_over(self, issued: float, agent: str) -> bool:
+        """Whether the issuer has ended the person's sessions, or what this agent has of them, since that moment.
+
+        A default of 0 says never, so nothing that was issued at 0 is over by it.
+        """
+        return any(at and issued <= at for at in (self.not_before, self.agents_not_before.get(agent, 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +237,10 @@ class Resolution:
         return self.link is None or self.word is not None or self.who.silence is not None
 
 
-def look(trust: Trust, claims: Mapping[str, Any]) -> Resolution:
-    """The person that a judged assertion of this issuer speaks of. Writes nothing. Raises `OAuthError`."""
+def look(trust: Trust, claims: Mapping[str, Any], *, agent: str = "") -> Resolution:
+    """The person that a judged assertion of this issuer speaks of. `agent`: the client_id of who presents it. Writes
+    nothing. Raises `OAuthError`.
+    """
     who = identity_of(trust, claims)
     if trust.tenants and who.tenant not in trust.tenants:
         raise OAuthError(Reason.ASSERTION_TENANT, detail="not named")
@@ -240,7 +250,7 @@ def look(trust: Trust, claims: Mapping[str, Any]) -> Resolution:
     if not person.user.is_active:
         raise OAuthError(CoreReason.SUBJECT_INACTIVE)
     # What was issued before the issuer ended the person's sessions counts no more (xaa/signals/receiving).
-    if link is not None and link.not_before and claims.get("iat", 0) <= link.not_before:
+    if link is not None and link.is_over(claims.get("iat", 0), agent):
         raise OAuthError(Reason.SUBJECT_SIGNED_OUT)
     if word is None or (link is not None and not is_news(word, link.heard)):
         return Resolution(trust, who, person, link, None, passed_over=passed_over)
@@ -278,12 +288,12 @@ def _find(trust: Trust, who: Identity) -> tuple[Person, Link | None] | None:
     rows = raw_sql.every(_LINKED, (trust.pk, who.tenant, who.subject))
     if not rows:
         return None
-    pk, username, email, is_active, subject, link, said, given, said_at, said_by, words, not_before, _ = rows[0]
+    pk, username, email, is_active, subject, link, said, given, said_at, said_by, words, not_before, agents, _ = rows[0]
     subject = subject if isinstance(subject, UUID) else UUID(subject)
     user = User.from_db("default", _FIELDS, (pk, username, email, bool(is_active), subject))
     groups_now = tuple(row[-1] for row in rows if row[-1] is not None)
     heard = Heard(said_at, frozenset(_list(said_by)))
-    return Person(user, groups_now), Link(link, _list(said), _list(given), heard, words, not_before)
+    return Person(user, groups_now), Link(link, _list(said), _list(given), heard, words, not_before, mapping(agents))
 
 
 def _given_by_others(user: User, link: Link) -> frozenset[str]:
@@ -291,8 +301,13 @@ def _given_by_others(user: User, link: Link) -> frozenset[str]:
     return frozenset(name for given in others for name in given) | group_source.given_by_directories(user.pk)
 
 
+def mapping(stored: str | dict[str, float]) -> dict[str, float]:
+    """A stored JSON object: PostgreSQL's driver has read it, SQLite's has not."""
+    return dict(json.loads(stored) if isinstance(stored, str) else stored)
+
+
 def _list(stored: str | list[str]) -> tuple[str, ...]:
-    return tuple(json.loads(stored) if isinstance(stored, str) else stored)  # PostgreSQL's driver reads it
+    return tuple(json.loads(stored) if isinstance(stored, str) else stored)
 
 
 def _to_be_linked(trust: Trust, who: Identity) -> tuple[Person, Link | None, PassedOver | None]:

@@ -39,7 +39,7 @@ SUBJECTS: list[tuple[str, Any, str]] = [
     ("opaque", {"format": "opaque", "id": "bob-at-idp"}, "acted"),
     ("aliases", aliases({"format": "phone_number", "phone_number": "+12065550100"}, EMAIL, BOB), "acted"),
     ("user", complex_(user=BOB), "acted"),
-    ("user, session and device", complex_(user=EMAIL, session=TENANT, device=CAROL), "acted"),
+    ("user and device", complex_(user=EMAIL, device=CAROL), "acted"),
     ("user and what the issuer calls itself", complex_(user=BOB, tenant=TENANT), "acted"),
     ("another issuer", BOB | {"iss": OTHER}, "refused"),
     ("another issuer's spelling", BOB | {"iss": f"{IDP}/"}, "refused"),
@@ -186,9 +186,9 @@ def test_two_people_with_one_address(okta: Transmitter) -> None:
 
 def test_a_critical_member_that_is_not_understood(okta: Transmitter) -> None:
     inbox.state_of(okta.source)
-    SignalSourceState.objects.update(critical=["tenant", "application"])
+    SignalSourceState.objects.update(critical=["tenant", "org_unit"])
     okta.send(DISABLED, complex_(user=BOB, tenant=TENANT))
     assert not person("bob").is_active
     User.objects.filter(username="bob").update(is_active=True)
-    okta.send(DISABLED, complex_(user=BOB, application=TENANT))
+    okta.send(DISABLED, complex_(user=BOB, org_unit=TENANT))
     assert person("bob").is_active

@@ -8,7 +8,9 @@ from authz import audit
 from authz.models import CutOff
 from authz.protocol.jwts import CLOCK_SKEW
 from xaa.models import SignalSource
+from xaa.signals.event_types import OF_ACCOUNTS
 from xaa.signals.receiving.events import SignalEvent
+from xaa.signals.receiving.parts import Part
 from xaa.signals.receiving.people import Person
 from xaa.signals.receiving.set_claims import SecurityEvent
 from xaa.trusted_issuers import Trust
@@ -42,6 +44,12 @@ class About:
     @property
     def name(self) -> str:
         return self.event.event_type.short if self.event.event_type else self.event.uri
+
+    @property
+    def part(self) -> Part | None:
+        """What of the person is meant; None for all. A token by itself also names its person's account."""
+        part = self.person.part
+        return None if part is not None and part.is_bare and self.event.event_type in OF_ACCOUNTS else part
 
     @property
     def until(self) -> datetime:

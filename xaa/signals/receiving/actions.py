@@ -43,8 +43,6 @@ USUAL: Mapping[EventType, Action] = {
 CHOSEN = {event_type.short: event_type for event_type, action in USUAL.items() if action in CHOICES}
 # What a stream is asked for.
 REQUESTED = tuple(event_type.value for event_type in USUAL)
-# Events that say how the account is: of two, the one that happened later counts.
-OF_THE_ACCOUNT = frozenset({EventType.ACCOUNT_DISABLED, EventType.ACCOUNT_PURGED, EventType.ACCOUNT_ENABLED})
 
 
 def action_of(event_type: EventType | None, members: Mapping[str, Any], chosen: Mapping[str, str]) -> Action:

@@ -25,7 +25,8 @@ def take_claims(about: About) -> Effect:
     if not isinstance(claims, dict) or link is None:
         return Effect(note="It says nothing that counts here.")
     taken = []
-    if about.trust.groups_claim and about.trust.groups_claim in claims:
+    # A group is the person's, and not one agent's or one session's.
+    if about.part is None and about.trust.groups_claim and about.trust.groups_claim in claims:
         said = {
             "sub": link.subject,
             "iat": about.event.happened,

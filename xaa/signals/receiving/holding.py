@@ -112,11 +112,21 @@ def _given_back(row: ReceivedSignal, by: str, now: datetime) -> str:
     before: Mapping[str, Any] = row.before
     if "email" in before and row.user is not None:
         return _give_address(row, str(before["email"]))
+    if "agent" in before and row.user is not None:
+        return _give_agent(row, str(before["agent"]), before["agent_not_before"])
     if "not_before" in before and row.user is not None:
         links = SubjectLink.objects.filter(issuer=row.source.issuer, user=row.user)
         links.filter(not_before=row.happened.timestamp()).update(not_before=before["not_before"])
         return "assertions of before count again"
     return "nothing"
+
+
+def _give_agent(row: ReceivedSignal, agent: str, was: float) -> str:
+    for link in SubjectLink.objects.select_for_update().filter(issuer=row.source.issuer, user=row.user):
+        if link.agents_not_before.get(agent) == row.happened.timestamp():
+            link.agents_not_before[agent] = was
+            link.save(update_fields=["agents_not_before"])
+    return "assertions of before count again"
 
 
 def _give_address(row: ReceivedSignal, address: str) -> str:

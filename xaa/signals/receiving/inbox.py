@@ -13,12 +13,13 @@ from authz.protocol.errors import OAuthError
 from authz.protocol.jwts import JwtError
 from authz.telemetry import metrics
 from xaa.models import ReceivedSignal, SignalSource, SignalSourceState
-from xaa.signals.event_types import OF_STREAMS
+from xaa.signals.event_types import OF_ACCOUNTS, OF_STREAMS
 from xaa.signals.receiving import deciding, effects, holding, keys, people, stream_events, writing
 from xaa.signals.receiving.about import About, Effect
-from xaa.signals.receiving.actions import ENDING, OF_THE_ACCOUNT, Action, Limit, action_of
+from xaa.signals.receiving.actions import ENDING, Action, Limit, action_of
 from xaa.signals.receiving.reasons import BY_JWT_PROBLEM, SignalReason
 from xaa.signals.receiving.set_claims import LONGEST_AGE, TYP, SecurityEvent, read
+from xaa.signals.receiving.why import Why
 from xaa.subjects import subject_effects
 
 Outcome = ReceivedSignal.Outcome
@@ -111,7 +112,7 @@ def judged(source: SignalSource, state: SignalSourceState, event: SecurityEvent,
         user = person.user if isinstance(person, people.Person) else None
         return writing.write(source, event, now, Outcome.RECORDED, user=user)
     found = _person(source, state, event)
-    if isinstance(found, people.Why):
+    if isinstance(found, Why):
         outcome = Outcome.REFUSED if found.is_confusion else Outcome.NO_PERSON
         return writing.write(source, event, now, outcome, action=action, note=found.sentence)
     about = About(source, keys.trust_of(source), found, event, now)
@@ -151,16 +152,16 @@ def acted(about: About, action: Action, instead: ReceivedSignal | None = None) -
     )
 
 
-def _person(source: SignalSource, state: SignalSourceState, event: SecurityEvent) -> people.Person | people.Why:
+def _person(source: SignalSource, state: SignalSourceState, event: SecurityEvent) -> people.Person | Why:
     assert event.subject is not None  # noqa: S101  the callers have looked
     return people.find(source, keys.transmitter_of(source), event.subject, state.critical)
 
 
 def _is_outdated(about: About) -> bool:
     """Whether a later event has said how the account is: events come in any order."""
-    if about.event.event_type not in OF_THE_ACCOUNT:
+    if about.event.event_type not in OF_ACCOUNTS:
         return False
-    of_account = [event_type.value for event_type in OF_THE_ACCOUNT]
+    of_account = [event_type.value for event_type in OF_ACCOUNTS]
     later = ReceivedSignal.objects.filter(
         source=about.source,
         user=about.person.user,

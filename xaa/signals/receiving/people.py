@@ -8,65 +8,79 @@ those who are linked to the issuer, and never otherwise. Where identifiers name 
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db.models import Q
 
 from authz.conf import conf
 from authz.models import Authorization, User
 from authz.protocol import email_addresses
-from authz.protocol.sentences import WithSentence
 from authz.sign_in import people as people_here
-from xaa.models import DirectoryPerson, SignalSource, SubjectLink
+from xaa.models import DirectoryPerson, Session, SignalSource, SubjectLink
 from xaa.signals import subjects
+from xaa.signals.receiving import parts
+from xaa.signals.receiving.parts import Part
+from xaa.signals.receiving.why import Why
 from xaa.signals.subjects import Account, Complex, Email, IssSub, JwtId, Opaque, Simple, Subject
 
-# The members of a complex subject that are understood. A session or a device narrows an event down to less than the
-# person; what is done is then done about all that the issuer gave the person.
-UNDERSTOOD = frozenset({subjects.USER, subjects.TENANT, subjects.SESSION, subjects.DEVICE})
-
-
-class Why(WithSentence):
-    """Why no person is found."""
-
-    UNKNOWN = "unknown", "No one here is linked to the issuer under this identifier."
-    AMBIGUOUS = "ambiguous", "Several people have this address."
-    FORMAT = "format", "People are not found by this format."
-    NO_USER = "no_user", "It names no user."
-    CRITICAL = "critical", "It has a critical member that is not understood."
-    OTHER_ISSUER = "other_issuer", "It names a person of another issuer."
-    OTHER_TENANT = "other_tenant", "It names another tenant."
-    TWO_PEOPLE = "two_people", "Its identifiers name two people."
-
-    @property
-    def is_confusion(self) -> bool:
-        """Whether the source speaks of what is not its own."""
-        return self in {Why.OTHER_ISSUER, Why.OTHER_TENANT, Why.TWO_PEOPLE}
+# The members of a complex subject that are understood (parts.py).
+UNDERSTOOD = frozenset({subjects.USER, subjects.TENANT, subjects.SESSION, subjects.DEVICE, subjects.APPLICATION})
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person, with the link to the issuer; None where only a directory of the issuer knows them."""
+    """A person, with the link to the issuer; None where only a directory of the issuer knows them. `part` is less than
+    all that the issuer gave them; None for all of it."""
 
     user: User
     link: SubjectLink | None
+    part: Part | None = None
 
 
 def find(source: SignalSource, transmitter: str, subject: Subject, critical: Collection[str]) -> Person | Why:
-    """The person of an event. `critical`: the members that the transmitter says have to be understood."""
-    if isinstance(subject, Complex):
-        # > An SSF Receiver MUST discard any event that contains a Subject with a Critical member that it is unable to
-        # > process. (SSF 1.0 §3.6)
-        if set(critical) & set(subject.members) - UNDERSTOOD:
-            return Why.CRITICAL
-        if subjects.USER not in subject.members:
-            return Why.NO_USER
-        tenant = _tenant(source, subject.members.get(subjects.TENANT))
-        user: Simple = subject.members[subjects.USER]
-    else:
-        tenant, user = _tenant(source, None), subject
+    """The person of an event, with the part that it is about. `critical`: the members that the transmitter says have to
+    be understood.
+    """
+    members = subject.members if isinstance(subject, Complex) else {}
+    # > An SSF Receiver MUST discard any event that contains a Subject with a Critical member that it is unable to
+    # > process. (SSF 1.0 §3.6)
+    if set(critical) & set(members) - UNDERSTOOD:
+        return Why.CRITICAL
+    tenant = _tenant(source, members.get(subjects.TENANT))
     if tenant is None:
         return Why.OTHER_TENANT
+    part = parts.of(source, transmitter, subject)
+    if isinstance(part, Why):
+        return part
+    if not isinstance(subject, Complex):
+        found = _person(source, transmitter, tenant, subject)
+        return _of_session(source, tenant, subject) or found if found is Why.UNKNOWN else _with(found, part)
+    if subjects.USER in members:
+        return _with(_person(source, transmitter, tenant, members[subjects.USER]), part)
+    session = members.get(subjects.SESSION)
+    is_alone = session is not None and set(members) <= {subjects.SESSION, subjects.TENANT}
+    return (_of_session(source, tenant, session) if session is not None and is_alone else None) or Why.NO_USER
+
+
+def _with(found: Person | Why, part: Part | None) -> Person | Why:
+    return replace(found, part=part) if isinstance(found, Person) else found
+
+
+def _of_session(source: SignalSource, tenant: str, named: Simple) -> Person | None:
+    """> The explicit session identifier may be directly referenced in the subject (CAEP 1.0 §3.1)
+
+    Found by the `sid` that the issuer's ID token had.
+    """
+    if not isinstance(named, Opaque):
+        return None
+    links = SubjectLink.objects.filter(issuer=source.issuer, tenant=tenant).select_related("user")
+    sessions = Session.objects.filter(issuer=source.issuer.issuer, issuer_sid=named.id).values("user")
+    found = list(links.filter(user__in=sessions)[:2])
+    part = Part(sessions=frozenset({named.id}))
+    return Person(found[0].user, found[0], part) if len(found) == 1 else None
+
+
+def _person(source: SignalSource, transmitter: str, tenant: str, user: Simple) -> Person | Why:
     found: Person | Why = Why.UNKNOWN
     for _, identifier in subjects.simple_parts(user):
         one = _by(source, transmitter, tenant, identifier)

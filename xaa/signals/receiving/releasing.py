@@ -12,6 +12,7 @@ from xaa.signals.receiving.about import About
 from xaa.signals.receiving.actions import Action
 from xaa.signals.receiving.events import SignalEvent
 from xaa.signals.receiving.set_claims import SecurityEvent
+from xaa.signals.receiving.why import Why
 from xaa.subjects import subject_effects
 
 Outcome = ReceivedSignal.Outcome
@@ -48,7 +49,7 @@ def _released(source: SignalSource, row: ReceivedSignal, now: datetime) -> int:
             return 0
         assert event.subject is not None  # noqa: S101  what waits has one
         person = people.find(source, keys.transmitter_of(source), event.subject, state.critical)
-        if isinstance(person, people.Why):
+        if isinstance(person, Why):
             writing.write(source, event, now, Outcome.NO_PERSON, note=person.sentence, instead=row)
             return 1
         taken = inbox.acted(About(source, keys.trust_of(source), person, event, now), Action(row.action), instead=row)
