@@ -1,6 +1,6 @@
 """Bulk (RFC 7644 §3.7): several operations in one request, each a transaction of its own, with names for new ones."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from authz.conf import conf
@@ -14,6 +14,7 @@ from xaa.scim.schemas import KINDS, Kind
 REQUEST = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 RESPONSE = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_REFERENCES = ("bulkId:", "/Users/bulkId:", "/Groups/bulkId:")
 _NOTHING = listing.Choice((), ())
 
 
@@ -30,15 +31,40 @@ def answer(caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
     if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
         raise ScimError(400, "failOnErrors is a number from 1 on.", "invalidValue")
     made: dict[str, str] = {}
-    results: list[dict[str, Any]] = []
+    results: dict[int, dict[str, Any]] = {}
     failed = 0
-    for one in asked:
-        result, is_failure = _result(caller, one, made)
-        results.append(result)
+    for at in _in_order(asked):
+        results[at], is_failure = _result(caller, asked[at], made)
         failed += is_failure
         if most is not None and failed >= most:
             break
-    return {"schemas": [RESPONSE], "Operations": results}
+    return {"schemas": [RESPONSE], "Operations": [results[at] for at in sorted(results)]}
+
+
+def _in_order(asked: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The operations' places, each after those that make what it names.
+
+    > The service provider MUST try to resolve circular cross-references between resources in a single bulk job but MAY
+    > stop after a failed attempt and instead return HTTP status code 409 (RFC 7644 §3.7.1)
+
+    Nothing here refers in a circle: people name no groups. What names nothing that is made keeps its place.
+    """
+    makes = {one["bulkId"]: at for at, one in enumerate(asked) if isinstance(one.get("bulkId"), str)}
+    needs = {at: {makes[name] for name in _names(one) if name in makes} - {at} for at, one in enumerate(asked)}
+    order: list[int] = []
+    while needs:
+        ready = next((at for at, before in needs.items() if not before & needs.keys()), min(needs))
+        del needs[ready]
+        order.append(ready)
+    return order
+
+
+def _names(value: Any) -> set[str]:
+    """The bulkIds that an operation names, in its path and its data."""
+    if isinstance(value, str):
+        return {value.partition("bulkId:")[2]} if value.startswith(_REFERENCES) else set()
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return set[str]().union(*(_names(part) for part in parts))
 
 
 def _result(caller: Caller, one: dict[str, Any], made: dict[str, str]) -> tuple[dict[str, Any], bool]:

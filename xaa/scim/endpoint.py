@@ -90,6 +90,9 @@ def scim(request: HttpRequest, rest: str = "") -> HttpResponse:
         told = Reason.UNAVAILABLE.sentence if response.status_code == 503 else "The server met an unexpected condition."
         response.content = _json(body(response.status_code, told)).content
         response["Content-Type"] = "application/scim+json"
+    if response.status_code == 501:
+        # Not a fault of the server, so no error in its log.
+        response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
 
@@ -100,6 +103,9 @@ scim.is_machine_endpoint = True  # type: ignore[attr-defined]
 def _dispatched(request: Request, caller: Caller) -> Answer:
     method = str(request.method)
     parts = request.path.partition("/scim/v2")[2].strip("/").split("/")
+    if parts == ["Me"]:
+        # > A service provider that does NOT support this feature SHOULD respond with HTTP status code 501 (§3.11)
+        raise ScimError(501, "Who asks here is a directory, and none of its people.")
     if parts[0] in _ABOUT and method != "GET":
         raise ScimError(405, "This resource is read alone.")
     if method in {"POST", "PUT", "PATCH", "DELETE"} and parts[-1] != ".search":
@@ -107,6 +113,8 @@ def _dispatched(request: Request, caller: Caller) -> Answer:
     first, rest = parts[0], parts[1:]
     if kind := next((kind for kind in KINDS if kind.plural == first), None):
         return _of_kind(request, caller, kind, rest, method)
+    if method == "GET" and not first:
+        return _everything(caller, _query(request))
     if method == "GET":
         return _about(request, first, rest)
     if method == "POST" and first == "Bulk" and not rest:

@@ -104,7 +104,20 @@ class _Reader:
             raise wrong(f"It has more than {MAXIMUM_TERMS} comparisons.")
         name = self._name()
         if self._mark_at(self._at) == "[" and self._within is None:
-            return self._inside(name, depth)
+            return self._narrowed(self._inside(name, depth))
+        return self._comparison(name)
+
+    def _narrowed(self, inside: Inside) -> Filter:
+        """`emails[type eq "work"].value eq "…"`, by which Entra looks for people; the grammar has no such thing."""
+        part = self._part()
+        if not part:
+            return inside
+        self._within = self._complex(inside.name)
+        compared = self._comparison(Name("", part))
+        self._within = None
+        return Inside(inside.name, Both((inside.part, compared)))
+
+    def _comparison(self, name: Name) -> Filter:
         op = self._word().lower()
         attribute = self._attribute(name)
         if op == "pr":
@@ -115,13 +128,16 @@ class _Reader:
         _check(op, value, attribute)
         return Term(name, op, value, attribute, self._within)
 
-    def _inside(self, name: Name, depth: int) -> Filter:
+    def _complex(self, name: Name) -> Attribute:
         found = self._kind.find(name.name, name.urn)
         if name.sub or (found is not None and found.type != "complex"):
             raise wrong("Only an attribute with parts can be followed by brackets.")
-        self._expect("[")
         # Without such an attribute no value is there, whatever the brackets say.
-        self._within = found or Attribute(name.name, "complex")
+        return found or Attribute(name.name, "complex")
+
+    def _inside(self, name: Name, depth: int) -> Inside:
+        self._within = self._complex(name)
+        self._expect("[")
         part = self.either(depth + 1)
         self._within = None
         self._expect("]")
@@ -130,16 +146,20 @@ class _Reader:
     def target(self) -> Target:
         name = self._name()
         inside = self._inside(name, 0)
-        sub = ""
-        if self._at < len(self._tokens):
-            rest = self._word()
-            if not rest.startswith(".") or "." in rest[1:] or len(rest) < 2:
-                raise ScimError(400, "No path.", "invalidPath")
-            sub = rest[1:]
+        sub = self._part()
         if self._at < len(self._tokens):
             raise ScimError(400, "No path.", "invalidPath")
-        assert isinstance(inside, Inside)  # noqa: S101  for the type checker
         return Target(Name(name.urn, name.name, sub), inside.part)
+
+    def _part(self) -> str:
+        """The `.sub` that follows brackets, "" if none does."""
+        kind, text = self._tokens[self._at] if self._at < len(self._tokens) else ("", "")
+        if kind != "word" or not text.startswith("."):
+            return ""
+        if "." in text[1:] or len(text) < 2:
+            raise ScimError(400, "No path.", "invalidPath")
+        self._at += 1
+        return text[1:]
 
     def _name(self) -> Name:
         word = self._word()

@@ -6,7 +6,7 @@ here alone.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from xaa.scim import paths
@@ -114,7 +114,8 @@ def _is(term: Term, op: str, mine: Any) -> bool:
 
 def _moment(text: str) -> float | None:
     try:
-        return datetime.fromisoformat(text).timestamp()
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
 

@@ -46,7 +46,9 @@ def _names(given: Any, kind: Kind) -> tuple[Name, ...] | None:
     texts = given if isinstance(given, list) else str(given).split(",")
     if len(texts) > 100 or not all(isinstance(text, str) for text in texts):
         raise invalid("attributes is a list of names.")
-    return tuple(paths.read(text.strip(), kind) for text in texts if text.strip())
+    # `emails[type eq "work"]` is no name (RFC 7644 §3.10), but Microsoft's clients ask for it; all of it is returned.
+    names = (text.partition("[")[0].strip() for text in texts)
+    return tuple(paths.read(name, kind) for name in names if name)
 
 
 def chosen(resource: dict[str, Any], what: Choice, kind: Kind) -> dict[str, Any]:

@@ -26,16 +26,15 @@ class Operation:
     op: str
     target: Target | None
     value: Any
-    has_value: bool
 
 
 def read(body: Mapping[str, Any], kind: Kind) -> tuple[Operation, ...]:
     """Raises `ScimError`."""
-    schemas = body.get("schemas")
-    if not isinstance(schemas, list) or MESSAGE not in schemas:
+    if not paths.names_schema(body, MESSAGE):
         raise ScimError(400, f"schemas has to name {MESSAGE}.", "invalidSyntax")
     given = paths.get(dict(body), "Operations")
-    if not isinstance(given, list) or not given:
+    # > an array of one or more PATCH operations (§3.5.2). Of none nothing follows.
+    if not isinstance(given, list):
         raise ScimError(400, "Operations is missing.", "invalidSyntax")
     if len(given) > MAXIMUM_OPERATIONS:
         raise ScimError(413, f"A PATCH has {MAXIMUM_OPERATIONS} operations at most.", "tooMany")
@@ -43,11 +42,15 @@ def read(body: Mapping[str, Any], kind: Kind) -> tuple[Operation, ...]:
 
 
 def _operation(given: Any, kind: Kind) -> Operation:
-    op = given.get("op") if isinstance(given, dict) else None
+    # > Attribute names are case insensitive (RFC 7643 §2.1)
+    members = {key.lower(): value for key, value in given.items()} if isinstance(given, dict) else {}
+    if members and len(members) != len(given):
+        raise ScimError(400, "A member of an operation is there twice.", "invalidSyntax")
+    op = members.get("op")
     # > Each PATCH operation object MUST have exactly one "op" member […] one of "add", "remove", or "replace"
     if not isinstance(op, str) or op.lower() not in OPS:
         raise ScimError(400, "op is add, replace or remove.", "invalidSyntax")
-    path = given.get("path")
+    path = members.get("path")
     if path is not None and not isinstance(path, str):
         raise ScimError(400, "path has to be a text.", "invalidPath")
     target = filter_text.read_path(path, kind) if path and path.strip() else None
@@ -55,9 +58,9 @@ def _operation(given: Any, kind: Kind) -> Operation:
         # > If "path" is unspecified, the operation fails with HTTP status code 400 and a "scimType" error code of
         # > "noTarget". (RFC 7644 §3.5.2.2)
         raise ScimError(400, "A remove needs a path.", "noTarget")
-    if op.lower() != "remove" and "value" not in given:
+    if op.lower() != "remove" and "value" not in members:
         raise invalid(f"A {op.lower()} needs a value.")
-    return Operation(op.lower(), target, given.get("value"), "value" in given)
+    return Operation(op.lower(), target, members.get("value"))
 
 
 def apply(resource: Mapping[str, Any], operations: tuple[Operation, ...], kind: Kind) -> dict[str, Any]:
@@ -83,7 +86,7 @@ def _apply_value(resource: dict[str, Any], operation: Operation, kind: Kind) -> 
             target = filter_text.read_path(key, kind)
         except ScimError:
             continue
-        _apply_at(resource, Operation(operation.op, target, value, True), target, kind, is_named=False)
+        _apply_at(resource, Operation(operation.op, target, value), target, kind, is_named=False)
 
 
 def _apply_at(resource: dict[str, Any], operation: Operation, target: Target, kind: Kind, *, is_named: bool) -> None:
@@ -128,7 +131,7 @@ def _apply_to_schema(resource: dict[str, Any], operation: Operation, name: Name,
         resource[name.urn] = {}
     for key, value in operation.value.items():
         target = Target(Name(name.urn, key))
-        _apply_at(resource, Operation(operation.op, target, value, True), target, kind, is_named=False)
+        _apply_at(resource, Operation(operation.op, target, value), target, kind, is_named=False)
 
 
 def _single(place: dict[str, Any], attribute: Attribute, part: Attribute | None, operation: Operation) -> None:
@@ -177,7 +180,7 @@ def _several(
         if part is not None:
             one[part.name] = operation.value
         elif isinstance(operation.value, dict):
-            one.update(values.of(attribute, operation.value)[0] if operation.value else {})
+            one.update(*values.of(attribute, operation.value))
         else:
             raise invalid(f"A value of {attribute.name} has to be an object.")
     place[attribute.name] = _one_primary(there, chosen)

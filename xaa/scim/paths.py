@@ -23,15 +23,23 @@ def read(text: str, kind: Kind) -> Name:
     if text[:4].lower() == "urn:":
         if (whole := kind.urn(text)) is not None:
             return Name("" if whole == kind.schema else whole, "")
-        before, _, rest = text.rpartition(":")
-        found = kind.urn(before)
-        if found is None:
-            raise ScimError(400, "No such schema.", "invalidPath")
-        urn = "" if found == kind.schema else found
+        urn, rest = _split(text, kind)
     name, _, sub = rest.partition(".")
     if not name or "." in sub or (rest.endswith(".")):
         raise ScimError(400, "No name of an attribute.", "invalidPath")
     return Name(urn, name, sub)
+
+
+def _split(text: str, kind: Kind) -> tuple[str, str]:
+    """The schema, and what follows it. A schema that this server has not makes a name that no resource has: Entra sends
+    attributes which an administrator there has mapped in the same request that says who has left.
+    """
+    for urn in (kind.schema, *kind.extensions):
+        # Entra's older jobs write a dot.
+        if text[: len(urn)].lower() == urn.lower() and text[len(urn)] in ":.":
+            return ("" if urn == kind.schema else urn), text[len(urn) + 1 :]
+    urn, _, rest = text.rpartition(":")
+    return urn, rest
 
 
 def attribute(name: Name, kind: Kind) -> tuple[Attribute, Attribute | None] | None:
@@ -46,9 +54,9 @@ def attribute(name: Name, kind: Kind) -> tuple[Attribute, Attribute | None] | No
 
 
 def is_dropped(name: Name, kind: Kind) -> bool:
-    """Whether it is an attribute that directories send and this server does not keep."""
-    if name.urn and name.urn not in (ENTERPRISE, ""):
-        return False
+    """Whether it is an attribute that directories send and this server does not keep. Of another schema all are."""
+    if name.urn and name.urn != ENTERPRISE:
+        return True
     whole = f"{name.name}.{name.sub}" if name.sub else name.name
     return name.name.lower() in kind.dropped or whole.lower() in kind.dropped
 
@@ -62,5 +70,5 @@ def get(resource: dict[str, Any], name: str) -> Any:
 
 def names_schema(body: Mapping[str, Any], schema: str) -> bool:
     """Whether a message says that it is of this schema."""
-    said = body.get("schemas")
-    return isinstance(said, list) and schema in said
+    said = get(dict(body), "schemas")
+    return isinstance(said, list) and schema.lower() in {one.lower() for one in said if isinstance(one, str)}

@@ -1,7 +1,7 @@
 """The attributes that this server keeps of people and groups, as `/Schemas` says them (RFC 7643 §7). Pure.
 
 It keeps what it needs to show who a person is and to find them again, and no more. What else RFC 7643 names is taken
-and dropped (`DROPPED`): the usual mappings of directories send it, and would stop at a refusal.
+and dropped (`Kind.dropped`): the usual mappings of directories send it, and would stop at a refusal.
 """
 
 from collections.abc import Mapping
@@ -182,6 +182,8 @@ KIND_OF_GROUP = Kind(
             about="The people in it.",
             sub=(
                 Attribute("value", mutability="immutable", exact=True, about="The person's id."),
+                Attribute("display", mutability="immutable", derived=True, about="Their userName."),
+                Attribute("type", mutability="immutable", derived=True, about="User."),
                 Attribute(
                     "$ref",
                     "reference",
@@ -194,5 +196,6 @@ KIND_OF_GROUP = Kind(
             ),
         ),
     ),
+    dropped=frozenset({"description"}),
 )
 KINDS = (KIND_OF_USER, KIND_OF_GROUP)

@@ -61,7 +61,7 @@ def _members(given: Mapping[str, Any], find: Any) -> dict[str, Any]:
 def of(attribute: Attribute, value: Any) -> Any:
     """A whole attribute's value; None where it has none. Raises `ScimError` (invalidValue)."""
     if not attribute.several:
-        return _one(attribute, value)
+        return _one(attribute, value if attribute.type == "complex" else _unwrapped(value))
     values = value if isinstance(value, list) else [] if value is None else [value]
     most = MAXIMUM_MEMBERS if attribute.name == "members" else MAXIMUM_VALUES
     if len(values) > most:
@@ -71,6 +71,13 @@ def of(attribute: Attribute, value: Any) -> Any:
         # > The primary attribute value "true" MUST appear no more than once (RFC 7643 §2.4)
         raise invalid(f"{attribute.name} has more than one primary value.")
     return without_twins(found)
+
+
+def _unwrapped(value: Any) -> Any:
+    """Some clients, Entra's older jobs among them, send an attribute of one value as `[{"value": …}]`."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value["value"] if isinstance(value, dict) and "value" in value else value
 
 
 def without_twins(values: Sequence[Any]) -> list[Any]:
@@ -110,7 +117,7 @@ def _complex(attribute: Attribute, value: Any) -> Any:
             raise invalid(f"{attribute.name} has to be an object.")
     found: dict[str, Any] = {}
     for part in attribute.sub:
-        said = None if part.is_ours else _one(part, paths.get(value, part.name))
+        said = None if part.is_ours else of(part, paths.get(value, part.name))
         if said is not None:
             found[part.name] = said
     return found

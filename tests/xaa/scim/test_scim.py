@@ -329,7 +329,8 @@ def test_what_the_server_says_of_itself(okta: Scim, path: str) -> None:
         ("GET", "/Users/0b3c8f6e-0000-4000-8000-000000000000", 404),
         ("DELETE", "/Users", 405),
         ("PUT", "/ServiceProviderConfig", 405),
-        ("GET", "/Me", 404),
+        ("GET", "/Me", 501),
+        ("PATCH", "/Me", 501),
         ("TRACE", "/Users", 405),
     ],
 )

@@ -95,6 +95,57 @@ OF_USERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "what is not kept is dropped": ({"op": "Add", "path": 'phoneNumbers[type eq "work"].value', "value": "1"}, ANN),
     "so is an extension's": ({"op": "Add", "path": f"{ENTERPRISE}:manager", "value": "7"}, ANN),
     "Okta repeats the id": ({"op": "replace", "value": {"id": "x", "displayName": "A"}}, {**ANN, "displayName": "A"}),
+    "a core attribute by its URN, in any case": (
+        {
+            "op": "replace",
+            "path": f'{USER.upper().replace("URN", "urn")}:EMAILS[TYPE EQ "work"].VALUE',
+            "value": "n@a.example",
+        },
+        {**ANN, "emails": [{"value": "n@a.example", "type": "work", "primary": True}, ANN["emails"][1]]},
+    ),
+    "an extension's attribute after a dot": (
+        {"op": "Replace", "path": f"{ENTERPRISE}.department", "value": "HR"},
+        {**ANN, ENTERPRISE: {"department": "HR", "employeeNumber": "7"}},
+    ),
+    "an extension's attribute as a member of a value": (
+        {"op": "replace", "value": {f"{ENTERPRISE}:employeeNumber": "8"}},
+        {**ANN, ENTERPRISE: {"department": "Sales", "employeeNumber": "8"}},
+    ),
+    "an attribute of another schema is dropped": (
+        {"op": "Add", "path": "urn:ietf:params:scim:schemas:extension:Acme:2.0:User:tag", "value": "x"},
+        ANN,
+    ),
+    "so is one that has the name of ours": ({"op": "add", "path": "urn:x:userName", "value": "x"}, ANN),
+    "and one that goes": ({"op": "remove", "path": "urn:x:active"}, ANN),
+    "one value in a list of objects": (
+        {"op": "Replace", "path": "active", "value": [{"value": "False"}]},
+        {**ANN, "active": False},
+    ),
+    "members of an operation in any case": (
+        {"Op": "replace", "Path": "displayName", "Value": "A"},
+        {**ANN, "displayName": "A"},
+    ),
+    "a filter with and, where there is such a value": (
+        {"op": "Replace", "path": 'emails[type eq "work" and primary eq true].value', "value": "n@a.example"},
+        {**ANN, "emails": [{"value": "n@a.example", "type": "work", "primary": True}, ANN["emails"][1]]},
+    ),
+    "a filter with true as a text": (
+        {"op": "Add", "path": 'emails[primary eq "True"].value', "value": "n@a.example"},
+        {**ANN, "emails": [{"value": "n@a.example", "type": "work", "primary": True}, ANN["emails"][1]]},
+    ),
+    "a value without content changes nothing": (
+        {"op": "replace", "path": 'emails[type eq "work"]', "value": {"value": None}},
+        ANN,
+    ),
+    "unicode and quotes": (
+        {"op": "replace", "path": "displayName", "value": 'Zo\u00eb \u674e "Z" \\'},
+        {**ANN, "displayName": 'Zo\u00eb \u674e "Z" \\'},
+    ),
+    "null takes away": (
+        {"op": "replace", "value": {"name": {"givenName": None, "familyName": "Li"}, "emails": None}},
+        {key: value for key, value in ANN.items() if key != "emails"}
+        | {"name": {"givenName": "Ann", "familyName": "Li"}},
+    ),
     "unknown members of a value are dropped": ({"op": "replace", "value": {"role": "administrator"}}, ANN),
 }
 
@@ -113,6 +164,20 @@ OF_GROUPS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "removed by a filter": ({"op": "remove", "path": 'members[value eq "2"]'}, ["1", "3"]),
     "removed by Entra's value": ({"op": "Remove", "path": "members", "value": [{"value": "2"}]}, ["1", "3"]),
     "replaced": ({"op": "replace", "path": "members", "value": [{"value": "9"}]}, ["9"]),
+    "added as texts": ({"op": "add", "path": "members", "value": ["4", "5"]}, ["1", "2", "3", "4", "5"]),
+    "removed as texts": ({"op": "remove", "path": "members", "value": ["1", "3"]}, ["2"]),
+    "removed by one object": ({"op": "Remove", "path": "members", "value": {"value": "2"}}, ["1", "3"]),
+    "removed by or": ({"op": "remove", "path": 'members[value eq "1" or value eq "3"]'}, ["2"]),
+    "removed by the URN": ({"op": "remove", "path": f'{GROUP}:members[value eq "1"]'}, ["2", "3"]),
+    "removed, who is not there": ({"op": "remove", "path": 'members[value eq "9"]'}, ["1", "2", "3"]),
+    "in any case": ({"op": "ADD", "path": "MEMBERS", "value": [{"Value": "4"}]}, ["1", "2", "3", "4"]),
+    "the name alone": (
+        {"op": "replace", "value": {"id": "x", "displayName": "T", "description": "x"}},
+        ["1", "2", "3"],
+    ),
+    "Okta's own schema": ({"op": "add", "value": {"urn:okta:custom:group:1.0": {"description": "x"}}}, ["1", "2", "3"]),
+    "emptied without a path": ({"op": "replace", "value": {"members": [], "id": "x", "displayName": "T"}}, []),
+    "emptied by null": ({"op": "replace", "path": "members", "value": None}, []),
     "emptied": ({"op": "replace", "path": "members", "value": []}, []),
     "all removed": ({"op": "remove", "path": "members"}, []),
 }
@@ -132,10 +197,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "active goes": ({"op": "remove", "path": "active"}, "mutability"),
     "a required attribute without a value": ({"op": "replace", "path": "userName", "value": ""}, "invalidValue"),
     "no value": ({"op": "add", "path": "displayName"}, "invalidValue"),
+    "a member of it twice": ({"op": "add", "Op": "remove", "path": "displayName", "value": "x"}, "invalidSyntax"),
+    "an index": ({"op": "replace", "path": "emails[0].value", "value": "x"}, "invalidFilter"),
+    "two parts": ({"op": "replace", "path": 'emails[type eq "work"].value.x', "value": "x"}, "invalidPath"),
+    "when it was made": ({"op": "replace", "path": "meta.created", "value": "2020-01-01T00:00:00Z"}, "mutability"),
     "read-only": ({"op": "replace", "path": "id", "value": "x"}, "mutability"),
     "the groups of a person": ({"op": "add", "path": "groups", "value": [{"value": "x"}]}, "mutability"),
     "an attribute of ours": ({"op": "replace", "path": "role", "value": "administrator"}, "invalidPath"),
-    "an unknown schema": ({"op": "add", "path": "urn:x:role", "value": "x"}, "invalidPath"),
     "a path that ends nowhere": ({"op": "add", "path": 'emails[type eq "work"', "value": "x"}, "invalidFilter"),
     "a filter that describes no value": (
         {"op": "replace", "path": 'emails[type sw "z"].value', "value": "x"},
