@@ -19,7 +19,7 @@ from authz.protocol.timed_ids import made_at
 IDS = frozenset({"client_id", "subject", "authorization"})
 INDEXED = IDS | {"reason"}
 OF_CALLS = frozenset({"calls", "tool", "label"})
-UNINDEXED = frozenset({"resource", "request_id", "address", "detail__grant_type"}) | OF_CALLS
+UNINDEXED = frozenset({"resource", "request_id", "address", "detail__grant_type", "rule"}) | OF_CALLS
 # By what no index finds, so many events are looked through at a time.
 WINDOW = 100_000
 _LITERALS = ", ".join(f"'{name}'" for name in FREQUENT)

@@ -105,8 +105,13 @@ GROUPS: Mapping[str, Mapping[str, Entry]] = {
             "signing keys: list, make, rotate, retire", ("keys list --json", "keys rotate RS256", "keys retire KID")
         ),
         "audit": Entry(
-            "verify, prove and export the audit",
-            ("audit verify --from 2026-01-01", "audit proof 4711 > proof.json", "audit export --format ocsf"),
+            "find events; verify, prove and export the audit",
+            (
+                "audit events --client nightly-report --from yesterday",
+                "audit verify --from 2026-01-01",
+                "audit proof 4711 > proof.json",
+                "audit export --format ocsf",
+            ),
         ),
     },
     "Operation": {

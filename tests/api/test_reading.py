@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from authz.api import audit_events
+from authz.audit import listing
 from authz.models import AccessRequest, AuditEvent, Authorization, Client, Rule, User
 from tests.api.conftest import Caller, problem
 from tests.support import world
@@ -112,13 +112,31 @@ def test_every_event_is_found_once_and_newest_first(dana: Caller, query: str, mo
     events(25)
     events(3, reason="rare", event="token:access:refused", address="203.0.113.7")
     events(2, event="policy:access:cut_off", client_id="rare")
-    monkeypatch.setattr(audit_events, "WALKED", 7)
+    monkeypatch.setattr(listing, "WALKED", 7)
     wanted = dict(part.split("=", 1) for part in query.split("&") if part)
 
     found = walk(dana, f"{query}&limit=4")
 
     ids = list(AuditEvent.objects.filter(**wanted).order_by("-id").values_list("id", flat=True))
     assert [event["id"] for event in found] == ids
+
+
+def test_events_are_found_by_what_a_person_has_in_hand(dana: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    bob = world.person("bob")
+    events(3)
+    events(1, subject=str(bob.subject), detail={"jti": "a1", "assertion_jti": "b1", "rules": ["Bob may", "All may"]})
+    events(1, detail={"jti": "a2", "rules": ["All may"]})
+    monkeypatch.setattr(listing, "WALKED", 2)
+
+    sizes = {
+        query: len(walk(dana, query))
+        for query in ("jti=a1", "jti=b1", "jti=c1", "rule=All+may", "rule=Bob+may", "rule=may", "user=bob",
+                      "user=BOB@example.com", "user=bob&rule=All+may")
+    }  # fmt: skip
+
+    assert sizes == dict(zip(sizes, (1, 1, 0, 2, 1, 0, 1, 1, 1), strict=True))
+    for query in ("user=nobody", f"user=bob&subject={bob.subject}"):
+        assert dana("GET", f"audit_events?{query}").status_code == 422
 
 
 def test_a_period_is_a_part_of_the_audit(dana: Caller) -> None:
@@ -133,7 +151,7 @@ def test_a_period_is_a_part_of_the_audit(dana: Caller) -> None:
 
 def test_a_search_without_a_match_reads_a_bounded_part(dana: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     events(60)
-    monkeypatch.setattr(audit_events, "WALKED", 20)
+    monkeypatch.setattr(listing, "WALKED", 20)
 
     told = dana.get("audit_events?address=203.0.113.9")
 

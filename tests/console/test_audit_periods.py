@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 
 from authz.audit.headlines import headline
-from authz.console.audit.periods import PERIODS, bounds
+from authz.audit.periods import PERIODS, bounds, meant
 from authz.models import AuditEvent
 from tests.console.conftest import Page
 from tests.support.world import World
@@ -34,6 +34,38 @@ NOW = datetime(2026, 11, 30, 14, 30, 5, tzinfo=UTC)  # a Monday
 def test_a_period_has_its_bounds(name: str, begin: str, end: str | None) -> None:
     wanted = tuple(datetime.fromisoformat(bound).replace(tzinfo=UTC) if bound else None for bound in (begin, end))
     assert bounds(name, NOW) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "begin", "end"),
+    [
+        ("yesterday", "2026-11-29T00:00:00", "2026-11-30T00:00:00"),
+        ("Last  Week", "2026-11-23T00:00:00", "2026-11-30T00:00:00"),
+        ("24h", "2026-11-29T14:30:05", None),
+        ("2026-11-29", "2026-11-29T00:00:00", "2026-11-30T00:00:00"),
+        ("2026-11-29T10:00:00Z", "2026-11-29T10:00:00", "2026-11-29T10:00:01"),
+        ("2026-11-29 10:00", "2026-11-29T10:00:00", "2026-11-29T10:01:00"),
+        ("2026-11-29 10:00:00 UTC", "2026-11-29T10:00:00", "2026-11-29T10:00:01"),
+        ("2026-11-29T12:00:00+02:00", "2026-11-29T10:00:00", "2026-11-29T10:00:01"),
+        ("2026-11-29 10:00:00,250", "2026-11-29T10:00:00.250", "2026-11-29T10:00:01.250"),
+        ("Sun, 29 Nov 2026 10:00:00 GMT", "2026-11-29T10:00:00", "2026-11-29T10:00:01"),
+        ("1795946400", "2026-11-29T10:00:00", "2026-11-29T10:00:01"),
+        ("1795946400.5", "2026-11-29T10:00:00.500", "2026-11-29T10:00:01.500"),
+        ("1795946400250", "2026-11-29T10:00:00.250", "2026-11-29T10:00:01.250"),
+    ],
+)
+def test_a_time_is_read_as_clocks_logs_and_headers_write_it(text: str, begin: str, end: str | None) -> None:
+    wanted = tuple(datetime.fromisoformat(bound).replace(tzinfo=UTC) if bound else None for bound in (begin, end))
+    assert meant(text, NOW) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "nightly-report", "392", "17959", "2026-13-01", "2026-11-31", "10:00", "token:access:issued", "mcp:read",
+     "https://mcp.example.com", "99999-01-01T00:00:00Z", "20261129", "a:b", "::1", "monday"],
+)  # fmt: skip
+def test_what_is_no_time_is_none(text: str) -> None:
+    assert meant(text, NOW) is None
 
 
 @pytest.mark.parametrize(("month", "begin"), [(1, (2025, 10)), (3, (2025, 10)), (4, (2026, 1)), (12, (2026, 7))])

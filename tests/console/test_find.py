@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import pytest
@@ -14,6 +15,7 @@ from authz.models import AuditEvent, Client, ProtectedResource, Rule, SigningKey
 from authz.protocol.timed_ids import made_at, timed_id
 from tests.console.conftest import Page
 from tests.support.world import NOTES, SECRET, World, claims, person
+from xaa.models import SubjectLink, TrustedIssuer
 
 EVENTS = "/console/authz/auditevent/"
 ISSUER = """
@@ -82,6 +84,78 @@ def test_each_identifier_of_a_token_leads_to_what_it_names(gatehouse: World, sig
     assert {name: found(browser, text) for name, (text, _) in pasted.items()} == {
         name: url for name, (_, url) in pasted.items()
     }
+
+
+def test_an_identifier_is_found_as_people_copy_it(gatehouse: World, signed_in: Page) -> None:
+    jwt = claims(gatehouse.machine_token()["access_token"])
+    issued, browser = last("token:access:issued"), signed_in("administrator")
+    why, event = reverse("admin:replay", args=[issued.pk]), change("auditevent", issued.pk)
+    agent = change("client", Client.objects.get(client_id="nightly-report").pk)
+    copied = {
+        f'"jti": "{jwt["jti"]}",': why,
+        f"jti={jwt['jti']}": why,
+        f"X-Request-Id: {issued.request_id}": event,
+        f"Reference {issued.request_id}": event,
+        f"http://127.0.0.1:8000/console/find/?q={issued.request_id}": event,
+        f'{{"error":"invalid_scope","error_uri":"https://auth.example/console/find/?q={issued.request_id}"}}': event,
+        f'{{"time":"2026-12-01T02:50:20+00:00","message":"failed","request_id":"{issued.request_id}"}}': event,
+        f"2026-12-01 02:50:20,123 ERROR authz {issued.request_id} a line of more words than eight, all in all": event,
+        "client_id=nightly-report": agent,
+        "agent: Nightly report": agent,
+        "mailto:bob@example.com": change("user", person("bob").pk),
+        f"aud={NOTES}": change("protectedresource", ProtectedResource.objects.get(identifier=NOTES).pk),
+        str(issued.pk): event,
+    }
+    assert {text: found(browser, text) for text in copied} == copied
+
+
+def test_what_happened_at_a_time_is_found(gatehouse: World, signed_in: Page) -> None:
+    gatehouse.machine_token()
+    issued, browser = last("token:access:issued"), signed_in("auditor")
+    day = f"time__gte={issued.time:%Y-%m-%d}T00%3A00%3A00%2B00%3A00&time__lt="
+    assert found(browser, f"{issued.time:%Y-%m-%d}").startswith(f"{EVENTS}?{day}")
+    for text in (f"nightly-report {issued.time:%Y-%m-%d}", f"{issued.time:%Y-%m-%d} Nightly report"):
+        assert found(browser, text).startswith(f"{EVENTS}?q=client%3Anightly-report&{day}")
+    assert found(browser, "bob@example.com yesterday").startswith(f"{EVENTS}?q=person%3Abob&time__gte=")
+    page = browser.get(found(browser, str(int(issued.time.timestamp())))).content.decode()
+    assert change("auditevent", issued.pk) in page
+
+
+def test_a_developer_finds_no_events_by_their_time(gatehouse: World, signed_in: Page) -> None:
+    gatehouse.machine_token()
+    browser = signed_in("developer")
+    for text in ("today", "nightly-report today", str(last("token:access:issued").pk), "invalid_client"):
+        assert EVENTS not in browser.get(f"/console/find/?{urlencode({'q': text})}").content.decode(), text
+        assert not found(browser, text), text
+
+
+def test_the_code_of_an_answer_leads_to_the_reasons_behind_it(gatehouse: World, signed_in: Page) -> None:
+    gatehouse.post("token", {"grant_type": "client_credentials", "client_id": "nobody", "client_secret": "x"})
+    page = signed_in("auditor").get("/console/find/?q=invalid_client").content.decode()
+    assert "q=reason%3Aclient_unknown" in page
+    assert "q=reason%3Aclient_assertion_signature" not in page  # it did not occur
+
+
+def test_a_foreign_subject_and_an_assertion_are_found(gatehouse: World, signed_in: Page) -> None:
+    apply(ISSUER)
+    issuer = TrustedIssuer.objects.get()
+    SubjectLink.objects.create(issuer=issuer, subject="00u1abcd", user=person("bob"))
+    event = AuditEvent.objects.create(
+        time=datetime.now(UTC), event="token:access:issued", detail={"assertion_jti": "of-the-issuer-17", "jti": "x"}
+    )
+    browser = signed_in("administrator")
+    assert found(browser, "sub: 00u1abcd") == change("user", person("bob").pk)
+    assert found(browser, "of-the-issuer-17") == change("auditevent", event.pk)
+
+
+def test_what_a_rule_allowed_is_found_from_its_page(gatehouse: World, signed_in: Page) -> None:
+    gatehouse.machine_token()
+    issued, browser = last("token:access:issued"), signed_in("administrator")
+    page = browser.get(change("rule", Rule.objects.get(name="Agents read notes").pk)).content.decode()
+    assert f"{EVENTS}?rule=Agents+read+notes" in page
+    for name, is_there in (("Agents read notes", True), ("Engineers use agents on Notes", False)):
+        shown = browser.get(f"{EVENTS}?{urlencode({'rule': name})}").content.decode()
+        assert (change("auditevent", issued.pk) in shown) is is_there
 
 
 def test_a_mistyped_server_is_offered(gatehouse: World, signed_in: Page) -> None:

@@ -26,7 +26,7 @@ LISTS = {
     "authz_protectedresource_changelist": 10,
     "authz_rule_changelist": 22,
     "authz_authorization_changelist": 11,
-    "authz_auditevent_changelist": 19,
+    "authz_auditevent_changelist": 20,
     "authz_signingkey_changelist": 12,
     "authz_user_changelist": 14,
     "auth_group_changelist": 11,

@@ -19,7 +19,14 @@ from authz.console.audit.call_filters import CallsFilter, LabelFilter, ToolFilte
 from authz.console.audit.columns import AuditColumns, add_names
 from authz.console.audit.event_page import facts
 from authz.console.audit.export import export
-from authz.console.audit.filters import EventFilter, OutcomeFilter, PeriodFilter, ReasonFilter, ServerFilter
+from authz.console.audit.filters import (
+    EventFilter,
+    OutcomeFilter,
+    PeriodFilter,
+    ReasonFilter,
+    RuleFilter,
+    ServerFilter,
+)
 from authz.console.audit.search import (
     EXACT_WORDS,
     address_with,
@@ -57,7 +64,8 @@ class AuditAdmin(AuditColumns, ReadOnlyAdmin):
     list_display = ("at", "what", "agent", "acts_for", "server", "origin")
     list_display_links = ("what",)
     list_filter = (
-        PeriodFilter, OutcomeFilter, EventFilter, ReasonFilter, ServerFilter, CallsFilter, ToolFilter, LabelFilter
+        PeriodFilter, OutcomeFilter, EventFilter, ReasonFilter, ServerFilter, RuleFilter, CallsFilter, ToolFilter,
+        LabelFilter,
     )  # fmt: skip
     search_fields = ("client_id",)
     search_help_text = "client:… person:… tool:… label:… reason:… authorization:… request_id:… or an exact id"

@@ -8,12 +8,13 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from authz.audit import queries
-from authz.console.audit import periods
-from authz.models import AuditEvent, ProtectedResource
+from authz.audit import listing, periods, queries
+from authz.models import AuditEvent, ProtectedResource, Rule
 
-# So many MCP servers stand in the filter; any other is found by typing `resource:…`.
+# So many MCP servers and rules stand in the filters. Any other server is found by typing `resource:…`, a rule from its
+# own page.
 SERVERS = 50
+RULES = 50
 
 
 class EventFilter(admin.SimpleListFilter):
@@ -86,3 +87,21 @@ class ServerFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
         return queryset.filter(resource=self.value()) if self.value() else queryset
+
+
+class RuleFilter(admin.SimpleListFilter):
+    """Which tokens did this rule allow? By its name, as the decision recorded it."""
+
+    title = "rule"
+    parameter_name = "rule"
+    takes_any_value = True  # by a link from the rule's page, or of a rule that is gone
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        names = Rule.objects.order_by("name").values_list("name", flat=True)[:RULES]
+        return [(name, name) for name in names]
+
+    def has_output(self) -> bool:
+        return True
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+        return listing.by_rule(queryset, self.value() or "") if self.value() else queryset

@@ -26,6 +26,7 @@ EXACT_WORDS = {
     "detail__grant_type": "Grant",
     "tool": "Tool",
     "label": "Label",
+    "rule": "Rule",
     "id__lte": "Up to event",
 }
 
@@ -69,7 +70,7 @@ def exact_filters(request: HttpRequest, names_of: Sequence[str], changelist: Cha
     """What the address asks for and no filter above the list shows: (in words, value, the address without it)."""
     filters = {spec.parameter_name: spec for spec in changelist.filter_specs}  # type: ignore[attr-defined]
     asked = {key: str(value) for key, value in request.GET.items() if key in names_of and value}
-    for key in ("reason", "resource", "tool", "label"):
+    for key in ("reason", "resource", "tool", "label", "rule"):
         if key in asked and asked[key] in {str(value) for value, _ in filters[key].lookup_choices}:  # type: ignore[attr-defined]
             del asked[key]
     known = names.of_agents([asked.get("client_id", "")]) | names.of_people([asked.get("subject", "")])

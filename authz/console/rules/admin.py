@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.db.models import Case, IntegerField, QuerySet, Value, When
@@ -135,7 +136,13 @@ class RuleAdmin(ConsoleAdmin):
 
     def tools(self, request: HttpRequest, obj: Rule | None) -> Sequence[Tool]:
         all_changes = reverse("admin:authz_rule_history_of_all")
-        return (Tool("Simulator", reverse("admin:simulator")), *(() if obj else (Tool("History", all_changes),)))
+        simulator = Tool("Simulator", reverse("admin:simulator"))
+        if obj is None:
+            return simulator, Tool("History", all_changes)
+        if not request.user.has_perm("authz.view_auditevent"):
+            return (simulator,)
+        decided = f"{reverse('admin:authz_auditevent_changelist')}?{urlencode({'rule': obj.name})}"
+        return simulator, Tool("What it decided", decided)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """What an address fills in (authz/console/agents/connect.py): to be looked at and saved."""

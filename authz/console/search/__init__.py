@@ -6,11 +6,13 @@ authorization leaves (authz/static/gatehouse/find.js). `cimd` and `xaa` register
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_safe
 
+from authz.audit import periods
 from authz.console.model_admin import person
 from authz.console.search import events, forms, things
 from authz.console.search.hits import Hit, all_finders
@@ -22,9 +24,6 @@ __all__ = ["events", "things"]
 LONGEST = 2048
 # A sentence of so many words is not looked up word by word.
 MOST_WORDS = 8
-# Words before a colon that say what follows; the colon of a URL or an event stays.
-PREFIXES = ("client", "agent", "person", "user", "authorization", "jti", "request_id", "request", "kid", "address")
-
 
 # Kinds without a button of their own, whose page says how they stop.
 ENDED_ELSEWHERE = frozenset({"Rule", "Metadata document"})
@@ -67,18 +66,44 @@ def to_end(request: HttpRequest, text: str) -> Found:
 
 
 def look(request: HttpRequest, text: str) -> Found:
-    """All of the text as one name, or else each of its words."""
-    whole = list(_hits(request, _unprefixed(text))) if text else []
+    """All of the text as one name; or else the identifiers in it; or else each of its words, with a time among them."""
+    whole = list(_hits(request, forms.unlabelled(text))) if text else []
+    if not any(hit.is_exact for hit in whole) and (ids := forms.ids_in(text)):
+        within = [hit for one in ids for hit in _hits(request, one)]
+        if within:
+            return Found(list(dict.fromkeys(within)))
+    if whole or not text:
+        return Found(whole)
+    if found := _at_a_time(request, text):
+        return found
     words = text.split()
-    if whole or not 1 < len(words) <= MOST_WORDS:
-        return Found(whole, [] if whole or not text else [text])
+    if not 1 < len(words) <= MOST_WORDS:
+        return Found(unknown=[text])
     found = Found()
     for word in words:
-        hits = list(_hits(request, _unprefixed(forms.bare(word))))
+        # What is left of a label, such as `Reference:`.
+        hits = [] if forms.unlabelled(f"{word}x") == "x" else list(_hits(request, forms.unlabelled(forms.bare(word))))
         found.hits += [hit for hit in hits if hit not in found.hits]
-        if not hits:
+        if not hits and forms.unlabelled(f"{word}x") != "x":
             found.unknown.append(word)
     return found
+
+
+def _at_a_time(request: HttpRequest, text: str) -> Found | None:
+    """What a person or an agent did then: a name with a time before or after it, such as `nightly-report yesterday`."""
+    if not request.user.has_perm("authz.view_auditevent"):
+        return None
+    words = text.split()
+    for cut in range(1, len(words)):
+        for what, when in ((words[:cut], words[cut:]), (words[cut:], words[:cut])):
+            period = periods.meant(" ".join(when), datetime.now(UTC))
+            if period is None:
+                continue
+            hits = [hit for hit in _hits(request, forms.unlabelled(forms.bare(" ".join(what)))) if hit.ends]
+            hits = [hit for hit in hits if hit.is_exact] or hits
+            if then := [events.of_thing(hit, period) for hit in hits if hit.ends and hit.ends[0] in events.WORDS]:
+                return Found(then)
+    return None
 
 
 def _hits(request: HttpRequest, text: str) -> Iterator[Hit]:
@@ -89,8 +114,3 @@ def _hits(request: HttpRequest, text: str) -> Iterator[Hit]:
                 if hit.url not in seen:
                     seen.add(hit.url)
                     yield hit
-
-
-def _unprefixed(text: str) -> str:
-    name, colon, rest = text.partition(":")
-    return rest.strip() if colon and name.lower() in PREFIXES else text

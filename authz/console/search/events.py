@@ -2,20 +2,29 @@
 
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
+from django.db.models import Q
 from django.urls import reverse
 
-from authz import registry
-from authz.audit import queries
+from authz import audit, registry
+from authz.audit import periods, queries
 from authz.audit.headlines import headline
 from authz.console.search.forms import ip_address_of, is_hex_id, uuid_of
 from authz.console.search.hits import SHOWN, Hit, finder
 from authz.decisions import past_decisions
-from authz.models import Authorization, Client, User
+from authz.models import AuditEvent, Authorization, Client, User
+from authz.protocol.errors import RefusalReason
+from authz.protocol.numbers import number
 from authz.protocol.timed_ids import made_at
 from authz.sign_in.roles import visible
+
+# Characters. What is shorter is a word.
+SHORTEST_FOREIGN_ID = 8
+# No index has what an assertion says: so many events are looked through.
+LATEST = 20_000
+NEVER_BY_ASSERTION = (audit.Event.TOKEN_INTROSPECTED.value, audit.Event.CALL_ALLOWED.value)
 
 
 @finder("authz.view_auditevent")
@@ -85,6 +94,59 @@ def reasons(text: str, viewer: User) -> Iterator[Hit]:
 
 
 @finder("authz.view_auditevent")
+def error_codes(text: str, viewer: User) -> Iterator[Hit]:
+    """A client has the code of an answer alone: the reasons behind it, of those that occurred."""
+    vocabularies = RefusalReason.__subclasses__()
+    of_code = {str(reason.value) for vocabulary in vocabularies for reason in vocabulary if reason.code == text}
+    if not of_code:
+        return
+    explained = registry.reason_explanations()
+    for name in queries.reasons():
+        if name in of_code:
+            why = explained[name].why if name in explained else ""
+            yield Hit(kind="Reason", title=name, sub=why, url=_events(q=f"reason:{name}"))
+
+
+@finder("authz.view_auditevent")
+def times(text: str, viewer: User) -> Iterator[Hit]:
+    """What happened then: in a period, on a day, or in the minute around a moment of a log, a header or a claim."""
+    if period := periods.meant(text, datetime.now(UTC)):
+        yield Hit(kind="Time", title=f"Events of {text}", url=_events(**_bounds(period)), is_exact=True)
+
+
+@finder("authz.view_auditevent")
+def numbers(text: str, viewer: User) -> Iterator[Hit]:
+    """An event by its number, as exports and proofs have it."""
+    pk = number(text, most=2**62)
+    event = AuditEvent.objects.filter(pk=pk).first() if pk is not None else None
+    if event is not None:
+        url = reverse("admin:authz_auditevent_change", args=[event.pk])
+        yield Hit(kind="Event", title=headline(event.event), sub=text, url=url, is_exact=True)
+
+
+# How the audit's search writes what a hit names (authz/console/audit/search.py).
+WORDS = {"client": "client", "person": "person", "resource": "resource", "authorization": "authorization"}
+
+
+def of_thing(hit: Hit, period: tuple[datetime, datetime | None]) -> Hit:
+    """The events of what was found, in a period."""
+    kind, identifier = hit.ends or ("", "")
+    begin, end = period
+    words = f"from {begin:%Y-%m-%d %H:%M}" + (f" to {end:%Y-%m-%d %H:%M}" if end else "") + " UTC"
+    url = _events(q=f"{WORDS[kind]}:{identifier}", **_bounds(period))
+    return Hit(kind="Events", title=f"{hit.title}, {words}", sub=hit.sub, url=url, is_exact=hit.is_exact)
+
+
+def _bounds(period: tuple[datetime, datetime | None]) -> dict[str, str]:
+    """The parameters of a period; a moment is widened by half a minute on each side."""
+    begin, end = period
+    if end is not None and end - begin <= timedelta(seconds=1):
+        begin, end = begin - timedelta(seconds=30), end + timedelta(seconds=30)
+    bounds = {"time__gte": begin.isoformat()}
+    return bounds if end is None else bounds | {"time__lt": end.isoformat()}
+
+
+@finder("authz.view_auditevent")
 def event_names(text: str, viewer: User) -> Iterator[Hit]:
     if text.count(":") == 2 and text in queries.event_names():
         yield Hit(kind="Event", title=text, url=_events(event=text), is_exact=True)
@@ -96,6 +158,20 @@ def unknown_agents(text: str, viewer: User) -> Iterator[Hit]:
     if " " not in text and queries.about("client_id", text).exists():
         url = f"{reverse('admin:story')}?{urlencode({'client_id': text})}"
         yield Hit(kind="Events", title=f"What {text} asked for", url=url)
+
+
+@finder("authz.view_auditevent")
+def assertions(text: str, viewer: User) -> Iterator[Hit]:
+    """Tokens that rest on an assertion, by its `jti`, or by the workload that it names, among the latest events."""
+    if " " in text or len(text) < SHORTEST_FOREIGN_ID:
+        return
+    newest = AuditEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
+    latest = AuditEvent.objects.filter(id__gt=newest - LATEST).exclude(event__in=NEVER_BY_ASSERTION)
+    named = Q(detail__assertion_jti=text) | Q(detail__workload=text)
+    for event in latest.filter(named).order_by("-id")[:SHOWN]:
+        url = reverse("admin:authz_auditevent_change", args=[event.pk])
+        sub = f"{event.time:%Y-%m-%d %H:%M:%S} UTC, {event.client_id}"
+        yield Hit(kind="Assertion", title=headline(event.event), sub=sub, url=url, is_exact=True)
 
 
 @finder("authz.view_auditevent")

@@ -16,6 +16,7 @@ from authz.evidence.delivery import FORMATS
 from authz.evidence.notes import NoteError, Verifier, read_notes
 from authz.evidence.status import MAX_EVENTS, waiting
 from authz.evidence.verify import Report, verify
+from authz.management import audit_events
 from authz.management.configuration_files import read_file
 from authz.management.lookups import whole
 from authz.management.operators import operator
@@ -25,10 +26,11 @@ SHOWN = 200
 
 
 class Command(BaseCommand):
-    help = "The audit as evidence: verify it, prove an event, show its checkpoint and keys."
+    help = "The audit: find events, and as evidence verify it, prove an event, show its checkpoint and keys."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
+        audit_events.add_arguments(actions.add_parser("events", help="find events: whose, about what, and when"))
         check = actions.add_parser("verify", help="prove that nothing was changed, removed, inserted or reordered")
         check.add_argument("--from", dest="since", help="an event's id or a time (ISO 8601)")
         check.add_argument("--to", dest="until", help="an event's id or a time (ISO 8601)")
@@ -52,6 +54,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         getattr(self, options["action"])(options)
+
+    def events(self, options: dict[str, Any]) -> None:
+        for line in audit_events.lines(options):
+            self.stdout.write(line)
 
     def verify(self, options: dict[str, Any]) -> None:
         try:
