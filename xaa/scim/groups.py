@@ -32,7 +32,8 @@ def stored(group: DirectoryGroup, *, with_members: bool = True) -> dict[str, Any
     found: dict[str, Any] = {"displayName": group.display_name}
     found |= {"externalId": group.external_id} if group.external_id else {}
     if with_members:
-        found |= {"members": members} if (members := _shown_members(group)) else {}
+        # So that `members[value eq "…" and type eq "User"]` means something in a PATCH; it is not shown.
+        found["members"] = [{"value": key, "type": "User"} for key in _members_of(group)]
     return found
 
 
@@ -41,17 +42,13 @@ def shown(group: DirectoryGroup, *, with_members: bool = True) -> dict[str, Any]
     found = {"schemas": [GROUP], "id": str(group.pk), **stored(group, with_members=False)}
     if with_members:
         # authentik takes a group without the attribute for one whose members it may not change.
-        found["members"] = _shown_members(group)
+        place = conf.endpoint("scim/v2/Users")
+        found["members"] = [{"value": key, "$ref": f"{place}/{key}"} for key in _members_of(group)]
     return found | {"meta": versions.meta(group, KIND_OF_GROUP)}
 
 
-def _shown_members(group: DirectoryGroup) -> list[dict[str, Any]]:
-    """With what the server says of them, so that `members[value eq "…" and type eq "User"]` means something."""
-    rows = group.members.order_by("created", "id").values_list("pk", "user_name")
-    place = conf.endpoint("scim/v2/Users")
-    return [
-        {"value": str(key), "$ref": f"{place}/{key}", "display": user_name, "type": "User"} for key, user_name in rows
-    ]
+def _members_of(group: DirectoryGroup) -> list[str]:
+    return [str(key) for key in group.members.order_by("created", "id").values_list("pk", flat=True)]
 
 
 def create(caller: Caller, attributes: Mapping[str, Any]) -> DirectoryGroup:

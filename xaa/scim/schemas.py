@@ -182,8 +182,6 @@ KIND_OF_GROUP = Kind(
             about="The people in it.",
             sub=(
                 Attribute("value", mutability="immutable", exact=True, about="The person's id."),
-                Attribute("display", mutability="immutable", derived=True, about="Their userName."),
-                Attribute("type", mutability="immutable", derived=True, about="User."),
                 Attribute(
                     "$ref",
                     "reference",

@@ -91,6 +91,9 @@ def test_okta_pushes_groups_and_passwords(okta: Scim) -> None:
     # Who is not in the group is taken out of it all the same.
     stranger = "89bb1940-b905-4575-9e7f-6f887cfb368e"
     assert okta.patch(path, {"op": "remove", "path": f'members[value eq "{stranger}"]'}).status == 204
+    kinds = {"op": "remove", "path": f'members[value eq "{ben["id"]}" and type eq "User"]'}
+    assert okta.patch(path, kinds).status == 204
+    assert groups_of(ben) == []
     # “Push now” of an empty group, in both of its forms.
     assert okta.patch(path, {"op": "replace", "path": "members", "value": []}).status == 204
     assert groups_of(ann) == []
