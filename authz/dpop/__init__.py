@@ -4,7 +4,7 @@ The proof itself is judged by authz/protocol/dpop_proofs.py. Here is what needs 
 and that each proof is used once (docs/decisions/0108-dpop.md).
 """
 
-from authz.dpop.nonces import with_newest
+from authz.dpop.nonces import next_nonce
 from authz.dpop.presented import (
     RAW_PATH,
     Presented,
@@ -31,11 +31,11 @@ __all__ = [
     "claim",
     "claim_statement",
     "confirm",
+    "next_nonce",
     "presented",
     "proof_of",
     "raw_path",
     "refusal_headers",
     "shown",
     "supported",
-    "with_newest",
 ]

@@ -7,6 +7,8 @@ may be used several times, as the RFC wants; that a proof is used once is its `j
 import hashlib
 import hmac
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping, MutableMapping
+from typing import Any
 
 from authz.conf import conf
 from authz.keys.secrets_at_rest import key_for, other_keys_for
@@ -15,6 +17,8 @@ from authz.protocol.errors import OAuthError, Reason
 
 PURPOSE = "DPoP nonces"
 NONCE_HEADER = "DPoP-Nonce"
+# In the WSGI environment: the nonce for the next request.
+_NEXT = "gatehouse.dpop_nonce"
 # Seconds.
 PERIOD = 60
 # Those of so many periods before the present one are good, and that of the next one: nodes' clocks differ.
@@ -35,14 +39,19 @@ def require(proof: Proof, now: float) -> None:
     raise OAuthError(Reason.DPOP_NONCE, headers={NONCE_HEADER: newest(now)})
 
 
-def with_newest(proof: Proof | None, now: float) -> dict[str, str]:
-    """The header of a good response: the nonce for the next request, where it is another one.
+def keep_next(meta: MutableMapping[str, Any], proof: Proof, now: float) -> None:
+    """Keep the nonce for the next request in the WSGI environment of this one, where it is another one."""
+    if conf.dpop_nonces and proof.nonce != (nonce := newest(now)):
+        meta[_NEXT] = nonce
+
+
+def next_nonce(meta: Mapping[str, Any]) -> dict[str, str]:
+    """The header that a response has, whichever endpoint answers and whatever it says.
 
     > The authorization server can supply the new nonce in the same way that the initial one was supplied (§8.2)
     """
-    if proof is None or not conf.dpop_nonces or proof.nonce == (nonce := newest(now)):
-        return {}
-    return {NONCE_HEADER: nonce}
+    nonce = meta.get(_NEXT)
+    return {NONCE_HEADER: nonce} if isinstance(nonce, str) else {}
 
 
 def _is_good(nonce: str, now: float) -> bool:

@@ -1,7 +1,7 @@
 """Access tokens at this server's own resources: with a proof (scheme DPoP), or as a bearer's (RFC 9449 §7)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -48,7 +48,7 @@ def bound_key(claims: Mapping[str, Any]) -> str:
     return jkt if isinstance(jkt, str) else ""
 
 
-def confirm(meta: Mapping[str, Any], found: Presented, claims: Mapping[str, Any], asked: Asked) -> Proof | None:
+def confirm(meta: MutableMapping[str, Any], found: Presented, claims: Mapping[str, Any], asked: Asked) -> Proof | None:
     """Check that who presents a verified token has its key, and claim the proof. None: the token is bound to no key.
 
     Raises `OAuthError`. Last of all checks, when the token is known to be live.
@@ -60,7 +60,12 @@ def confirm(meta: Mapping[str, Any], found: Presented, claims: Mapping[str, Any]
 
 
 def shown(
-    meta: Mapping[str, Any], found: Presented, claims: Mapping[str, Any], asked: Asked, *, needs_nonce: bool = True
+    meta: MutableMapping[str, Any],
+    found: Presented,
+    claims: Mapping[str, Any],
+    asked: Asked,
+    *,
+    needs_nonce: bool = True,
 ) -> Proof | None:
     """`confirm` without claiming the proof."""
     jkt = bound_key(claims)

@@ -1,6 +1,6 @@
 """The proof that a request brings in its DPoP header."""
 
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from authz.dpop import nonces
@@ -11,7 +11,7 @@ from authz.protocol.dpop_proofs import Asked, Proof
 HEADER = "HTTP_DPOP"
 
 
-def proof_of(meta: Mapping[str, Any], asked: Asked, *, needs_nonce: bool = True) -> Proof | None:
+def proof_of(meta: MutableMapping[str, Any], asked: Asked, *, needs_nonce: bool = True) -> Proof | None:
     """The proof of a request; None where it has none. Raises `OAuthError` for one that does not hold.
 
     `needs_nonce`: whether it needs a nonce where the settings demand them.
@@ -25,4 +25,5 @@ def proof_of(meta: Mapping[str, Any], asked: Asked, *, needs_nonce: bool = True)
     proof = dpop_proofs.check(header, asked)
     if needs_nonce:
         nonces.require(proof, asked.now)
+        nonces.keep_next(meta, proof, asked.now)
     return proof

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 
-from authz import audit
+from authz import audit, dpop
 from authz.database import concurrency, configuration_cache, greenlets, raw_sql
 from authz.database.locks import leave_if_locked
 from authz.database.raw_sql import Statement
@@ -158,6 +158,8 @@ def machine_endpoint(
             ):
                 response = _answer(view, request, manner)
                 tracing.answered(span, response.status_code)
+            for header, value in dpop.next_nonce(request.META).items():
+                response[header] = value
             response[REQUEST_ID] = (echoes_id and request.META.get(_THEIR_ID)) or trace_id
             if cors:
                 for header, value in _CORS.items():

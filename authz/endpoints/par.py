@@ -44,7 +44,7 @@ def par(request: Request) -> Answer:
     rate_limits.served(client.client_id)
     body = {"request_uri": request_uri, "expires_in": int(pushed_requests.LIFETIME.total_seconds())}
     # > the server MUST generate a request URI and provide it in the response with a 201 HTTP status code (§2.2)
-    return json_response(body, status=201, headers=dpop.with_newest(proof, moment))
+    return json_response(body, status=201)
 
 
 def _client(request: Request, params: Params, moment: float) -> Client:

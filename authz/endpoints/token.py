@@ -36,15 +36,15 @@ def token(request: Request) -> Answer:
     grant_type = required(params, "grant_type")
     counted = grant_type if grant_type in {*registry.grants(), deferred.GRANT_TYPE} else "other"
     try:
-        body, headers = _redeemed(request, params, grant_type)
+        body = _redeemed(request, params, grant_type)
     except OAuthError as error:
         metrics.TOKENS.add(counted, error.code)
         raise
     metrics.TOKENS.add(counted, "issued")
-    return json_response(body, headers=headers)
+    return json_response(body)
 
 
-def _redeemed(request: Request, params: Params, grant_type: str) -> tuple[dict[str, Any], dict[str, str]]:
+def _redeemed(request: Request, params: Params, grant_type: str) -> dict[str, Any]:
     credentials = Credentials(request.META.get("HTTP_AUTHORIZATION"), params, now(), grant_type)
     client, method = client_auth.authenticate_approved(credentials)
     request.claimed_client_id = client.client_id  # type: ignore[union-attr]
@@ -63,7 +63,7 @@ def _redeemed(request: Request, params: Params, grant_type: str) -> tuple[dict[s
     else:
         body = deferred.begin(registry.grant_for(grant_type, client), asked)
     rate_limits.served(client.client_id)
-    return body, dpop.with_newest(asked.proof, credentials.now)
+    return body
 
 
 def metadata() -> dict[str, object]:

@@ -53,6 +53,8 @@ def ping(asked: Asked) -> dict[str, Any]:
     return {}
 
 
+# SEP-1932: its text has no id yet, and the conformance suite calls it so.
+_BOUND_TOKENS = "io.modelcontextprotocol/auth/dpop"
 # The extensions of MCP that a grant of this server is, by the grant's type.
 _OF_GRANTS = {
     "client_credentials": "io.modelcontextprotocol/oauth-client-credentials",
@@ -66,7 +68,7 @@ def capabilities(*, is_modern: bool) -> dict[str, Any]:
 
     Of an earlier revision there are no tasks here.
     """
-    named = [name for grant, name in _OF_GRANTS.items() if grant in registry.grants()]
+    named = [_BOUND_TOKENS, *(name for grant, name in _OF_GRANTS.items() if grant in registry.grants())]
     # An organisation's own settings are its own: a client learns the id alone.
     named += announced()
     return {"tools": {}, "extensions": {name: {} for name in ([TASKS, *named] if is_modern else named)}}

@@ -19,6 +19,7 @@ from authz.conf import conf
 from authz.configuration import apply
 from authz.configuration.api_resource import identifier as api_identifier
 from authz.configuration.mcp_resource import identifier as mcp_identifier
+from authz.dpop import nonces
 from authz.models import AuditEvent, ProtectedResource
 from tests.api.conftest import registered_api
 from tests.decision_point.conftest import SERVER, call, configure
@@ -184,7 +185,9 @@ def test_its_owner_comes_in_and_no_one_else_does(door: Door) -> None:
     is_refused(door.send(given), "invalid_dpop_proof", "dpop_proof_replayed")
 
 
-def test_it_gives_nonces_where_they_are_demanded(door: Door, settings: Settings) -> None:
+def test_it_gives_nonces_where_they_are_demanded(
+    door: Door, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.GATEHOUSE = settings.GATEHOUSE | {"DPOP_NONCES": True}
     first = door.comes()
     if door.address == NOTES:
@@ -192,7 +195,14 @@ def test_it_gives_nonces_where_they_are_demanded(door: Door, settings: Settings)
         assert first.status_code == 200
         return
     is_refused(first, "use_dpop_nonce", "dpop_nonce")
-    assert door.comes(nonce=first["DPoP-Nonce"]).status_code == 200
+    answer = door.comes(nonce=first["DPoP-Nonce"])
+    assert answer.status_code == 200 and "DPoP-Nonce" not in answer
+    # > The authorization server can supply the new nonce in the same way that the initial one was supplied (§8.2)
+    monkeypatch.setattr(nonces, "newest", lambda now: "of the next minute")
+    answer = door.comes(nonce=first["DPoP-Nonce"])
+    assert (answer.status_code, answer["DPoP-Nonce"]) == (200, "of the next minute")
+    # Nothing that a stranger sends is told the next one.
+    assert "DPoP-Nonce" not in door.send({"dpop": OWNER.proof(door.address, method=door.method)})
 
 
 def test_one_proof_at_two_processes_at_once(server: RunningGatehouse) -> None:

@@ -30,6 +30,7 @@ def test_discovery_says_what_there_is(agent: Agents) -> None:
     assert found["capabilities"]["tools"] == {}
     assert set(found["capabilities"]["extensions"]) == {
         "io.modelcontextprotocol/tasks",
+        "io.modelcontextprotocol/auth/dpop",
         "io.modelcontextprotocol/oauth-client-credentials",
         "io.modelcontextprotocol/enterprise-managed-authorization",
     }
@@ -200,6 +201,7 @@ class TestEarlierRevisions:
         assert found["capabilities"]["tools"] == {}
         # Tasks are of the later revision.
         assert set(found["capabilities"]["extensions"]) == {
+            "io.modelcontextprotocol/auth/dpop",
             "io.modelcontextprotocol/oauth-client-credentials",
             "io.modelcontextprotocol/enterprise-managed-authorization",
         }

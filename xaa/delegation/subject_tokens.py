@@ -15,6 +15,7 @@ from authz.models import Client, ProtectedResource
 from authz.policy import Actor, StepUp
 from authz.protocol import delegation, jwts, params
 from authz.protocol.errors import OAuthError
+from authz.protocol.errors import Reason as CoreReason
 from authz.registry import TokenRequest
 from authz.sign_in.sign_in import SignIn, sign_in_of
 from authz.tokens.live import LiveToken, live_token
@@ -92,6 +93,7 @@ def read(request: TokenRequest) -> Subject:
     if token is None:
         raise OAuthError(Reason.EXCHANGE_ENDED)
     audit.concerns(subject=token.subject, authorization=token.authorization.pk)
+    _require_key(token, request)
     before = _before(token)
     _check_hops(token)
     user = token.authorization.user
@@ -99,6 +101,15 @@ def read(request: TokenRequest) -> Subject:
     return Subject(
         token=token, resource=resource, sign_in=sign_in, chain=_chain(token, sign_in, request.now), before=before
     )
+
+
+def _require_key(token: LiveToken, request: TokenRequest) -> None:
+    """Attack: a token that only its client can use becomes one that anyone can use. So the client that exchanges a
+    bound token shows a key of its own, to which what it gets is bound. It has not the key of the subject token, and the
+    proof that it was shown was for its own address (RFC 9449 §4.3): that it is the audience is what it proves here.
+    """
+    if token.is_bound and request.proof is None:
+        raise OAuthError(CoreReason.DPOP_PROOF_MISSING, detail="subject token")
 
 
 def check_circle(subject: Subject, client: Client, resource: ProtectedResource | None) -> None:

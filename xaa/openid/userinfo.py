@@ -28,10 +28,10 @@ def userinfo(request: Request) -> Answer:
     # Both are methods of this endpoint.
     asked = Asked(method=str(request.method), address=conf.endpoint("userinfo"), now=moment)
     try:
-        proof = dpop.confirm(request.META, found, tokens.read(found.token, now=moment), asked)
+        dpop.confirm(request.META, found, tokens.read(found.token, now=moment), asked)
     except OAuthError as error:
         return _not_its_key(error)
-    return json_response(answer, headers=dpop.with_newest(proof, moment))
+    return json_response(answer)
 
 
 def told_by(token: str, moment: float) -> dict[str, Any] | None:

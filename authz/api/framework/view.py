@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
 from rest_framework.views import APIView
 
+from authz import dpop
 from authz.api.framework import parameters
 from authz.api.framework.authentication import ConsoleSession, TokenAuthentication, challenge
 from authz.api.framework.describing import Described
@@ -160,6 +161,8 @@ class ApiView(APIView):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         answer = super().finalize_response(request, response, *args, **kwargs)
         answer.headers.setdefault("Cache-Control", "no-store")
+        for header, value in dpop.next_nonce(request.META).items():
+            answer[header] = value
         return answer
 
 
