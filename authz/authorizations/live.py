@@ -5,7 +5,7 @@ rest of the request does (`make bench`). What comes out is the model itself, so 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -16,7 +16,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model
 from django.db.models.base import ModelState
 
-from authz.database import raw_sql
+from authz.database import configuration_cache, raw_sql
 from authz.models import Authorization, User
 
 M = TypeVar("M", bound=Model)
@@ -54,10 +54,26 @@ def find(pk: UUID) -> Authorization | None:
 
 
 def find_with_groups(pk: UUID) -> Authorization | None:
-    """The same. On PostgreSQL the groups of the person come along, for the next `groups_of`."""
+    """The same. On PostgreSQL the groups of the person come along, for the next `groups_of`.
+
+    A client's authorization for itself is remembered until the generation changes, since ending it changes the
+    generation (authz/models/triggers.py). Shared by all requests then.
+    """
+    return configuration_cache.cached_where(_is_machines, _key(pk), lambda: _read_with_groups(pk))
+
+
+def _key(pk: UUID) -> Hashable:
+    return "authorization", pk
+
+
+def _is_machines(found: Authorization | None) -> bool:
+    return found is not None and found.user_id is None and found.parent_id is None
+
+
+def _read_with_groups(pk: UUID) -> Authorization | None:
     if settings.IS_SQLITE:
         return find(pk)
-    row = raw_sql.one(*reading(pk))
+    row = raw_sql.one(*_reading(pk))
     if row is None:
         return None
     authorization = _made_of(row[:-1])
@@ -66,16 +82,21 @@ def find_with_groups(pk: UUID) -> Authorization | None:
     return authorization
 
 
-def reading(pk: UUID) -> raw_sql.Statement:
-    """What `find_with_groups` reads, to be read ahead."""
+def reading(pk: UUID) -> tuple[raw_sql.Statement, ...]:
+    """What `find_with_groups` reads, to be read ahead: nothing of what is remembered."""
+    return () if configuration_cache.knows(_key(pk)) else (_reading(pk),)
+
+
+def _reading(pk: UUID) -> raw_sql.Statement:
     return _WITH_GROUPS, (raw_sql.uuid(pk),)
 
 
 def _made_of(row: Row) -> Authorization:
     authorization_values, person_values = _values(row)
     authorization = _instance(Authorization, authorization_values)
-    if person_values is not None:
-        authorization._state.fields_cache["user"] = _instance(User, person_values)
+    # Without an entry Django works out each time that there is nobody to read.
+    person = None if person_values is None else _instance(User, person_values)
+    authorization._state.fields_cache["user"] = person
     return authorization
 
 

@@ -100,10 +100,33 @@ def _loaded(snapshot: _Snapshot, key: Hashable, load: Callable[[], T]) -> T:
 
 def _load(snapshot: _Snapshot, key: Hashable, load: Callable[[], T]) -> T:
     value = load()
+    _keep(snapshot, key, value)
+    return value
+
+
+def _keep(snapshot: _Snapshot, key: Hashable, value: object) -> None:
     if len(snapshot.values) >= MAXIMUM_ENTRIES:
         snapshot.values.clear()
     snapshot.values[key] = value
+
+
+def cached_where(holds: Callable[[T], bool], key: Hashable, load: Callable[[], T]) -> T:
+    """The same for a row of a table in which only some rows change the generation: kept where `holds` says so of it."""
+    if _is_bypassed.get():
+        return load()
+    snapshot = _current
+    try:
+        return cast(T, snapshot.values[key])
+    except KeyError:
+        value = load()
+    if holds(value):
+        _keep(snapshot, key, value)
     return value
+
+
+def knows(key: Hashable) -> bool:
+    """Whether a request that begins now has this value already, unless the generation has changed."""
+    return key in _current.values
 
 
 @contextmanager

@@ -81,8 +81,10 @@ def _short(value: object) -> object:
 
 def missing_scopes(question: AccessQuestion, call: Call) -> list[str]:
     """The scopes that the call needs and its token doesn't have."""
+    if call.scopes is None:
+        return []
     held = question.scope_names()
-    return [name for name in call.scopes or () if name not in held]
+    return [name for name in call.scopes if name not in held]
 
 
 def decide_call(question: AccessQuestion, call: Call, *, issued_at: float, now: float) -> Decision:

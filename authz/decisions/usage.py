@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from authz.database import raw_sql
 from authz.database.transactions import in_unit_of_work
@@ -30,6 +31,7 @@ from authz.policy.unusual import DAYS, Usage, in_order, limit, unusual
 MOST_TOOLS = 256
 # Seconds for which the database's counts are good, and for how many holders they are kept.
 FRESH, MOST_HOLDERS = 10.0, 2_000
+SECONDS_OF_DAY = 86_400
 
 
 @dataclass(slots=True)
@@ -93,9 +95,15 @@ def measure(holder: Holder, tool: str, server: ProtectedResource, moment: float,
     """How usual a call of this tool is at this time (seconds since the epoch). One statement at most. `roughly`: also
     that a tool was not used before may be remembered.
     """
-    day = datetime.fromtimestamp(moment, UTC).date()
+    day = _day_of(int(moment) // SECONDS_OF_DAY)
     known = _remembered(holder.key, "" if roughly else tool)
     return judge(holder, tool, server, load([holder], day)[holder.key] if known is None else known, day)
+
+
+@lru_cache(2)
+def _day_of(number: int) -> date:
+    """The day in UTC of this number since the epoch."""
+    return datetime.fromtimestamp(number * SECONDS_OF_DAY, UTC).date()
 
 
 def judge(holder: Holder, tool: str, server: ProtectedResource, known: Known, day: date) -> Measured:
@@ -104,15 +112,15 @@ def judge(holder: Holder, tool: str, server: ProtectedResource, known: Known, da
     # A copy, since another thread may count meanwhile.
     before = [n for other, n in list(known.days.items()) if other < today]
     usage = Usage(used=tool in known.tools, today=known.days.get(today, 0), busiest=max(before, default=0))
-    rates = {"calls": server.usual_calls, "times": server.usual_times}
+    usual = limit(usage.busiest, calls=server.usual_calls, times=server.usual_times)
     return Measured(
         holder=holder,
         tool=tool,
         day=today,
-        unusual=unusual(usage, **rates),
+        unusual=unusual(usage, usual),
         today=usage.today + 1,
         busiest=usage.busiest,
-        usual=limit(usage.busiest, **rates),
+        usual=usual,
         is_news=usage.busiest > 0,
     )
 
@@ -168,20 +176,24 @@ _REMEMBER = (
 )
 
 
-def remember(measured: Measured, now: datetime) -> None:
-    """Write a first use, in the transaction that records the call. A name that no tool of MCP has is not remembered,
-    and of one holder so many at most: what isn't remembered is a first use again.
+def remember(measured: Measured, moment: float) -> None:
+    """Write a first use, made at this time (seconds since the epoch), in the transaction that records the call. A name
+    that no tool of MCP has is not remembered, and of one holder so many at most: what isn't remembered is a first use
+    again.
     """
     if is_tool_name(measured.tool):
-        values = (*measured.holder.columns(), measured.tool, raw_sql.timestamp(now), measured.day, measured.is_news)
+        first = raw_sql.timestamp(datetime.fromtimestamp(moment, UTC))
+        values = (*measured.holder.columns(), measured.tool, first, measured.day, measured.is_news)
         raw_sql.write(_REMEMBER, (*values, measured.holder.key, MOST_TOOLS))
 
 
-def count(measured: Measured, *, allowed: bool, now: datetime) -> None:
-    """Count a call that was decided. One that wasn't allowed leaves its mark only where it is one of too many."""
+def count(measured: Measured, *, allowed: bool, moment: float) -> None:
+    """Count a call that was decided at this time (seconds since the epoch). One that wasn't allowed leaves its mark
+    only where it is one of too many.
+    """
     if not allowed and not measured.is_one_of_too_many:
         return
-    since = now if measured.is_one_of_too_many else None
+    since = datetime.fromtimestamp(moment, UTC) if measured.is_one_of_too_many else None
     usage_counts.add(measured.holder, measured.day, n=int(allowed), busiest=measured.busiest, unusual_since=since)
     if not allowed:
         return

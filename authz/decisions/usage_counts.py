@@ -36,15 +36,18 @@ class Holder:
         person = "" if self.user is None else self.user
         object.__setattr__(self, "key", f"{self.client}:{person}:{self.resource}{':r' if self.reported else ''}")
 
+    def __hash__(self) -> int:
+        return hash(self.key)
+
     def columns(self) -> tuple[object, ...]:
         return self.key, self.client, self.user, self.resource, self.reported
 
 
 @dataclass(slots=True)
 class _Count:
-    n: int = 0
-    busiest: int = 0
-    unusual_since: datetime | None = None
+    n: int
+    busiest: int
+    unusual_since: datetime | None
 
 
 Value = TypeVar("Value")
@@ -67,7 +70,7 @@ def forget() -> None:
 def add(holder: Holder, day: str, *, n: int, busiest: int, unusual_since: datetime | None) -> None:
     """Count `n` calls. `unusual_since`: from when on they are more than usual; None where they are not."""
     with _lock:
-        _merge(_counts, (holder, day), _Count(n, busiest, unusual_since))
+        _count(_counts, (holder, day), n, busiest, unusual_since)
 
 
 def used(holder: Holder, tool: str, day: str) -> None:
@@ -85,11 +88,14 @@ def unwritten(keys: Container[str]) -> list[tuple[str, str, int]]:
         return [(holder.key, day, one.n) for (holder, day), one in found if holder.key in keys]
 
 
-def _merge(counts: _Counts, key: tuple[Holder, str], one: _Count) -> None:
-    was = counts.setdefault(key, _Count())
-    was.n += one.n
-    was.busiest = max(was.busiest, one.busiest)
-    was.unusual_since = was.unusual_since or one.unusual_since
+def _count(counts: _Counts, key: tuple[Holder, str], n: int, busiest: int, unusual_since: datetime | None) -> None:
+    was = counts.get(key)
+    if was is None:
+        counts[key] = _Count(n, busiest, unusual_since)
+        return
+    was.n += n
+    was.busiest = max(was.busiest, busiest)
+    was.unusual_since = was.unusual_since or unusual_since
 
 
 _ADD = (
@@ -121,7 +127,7 @@ def flush() -> None:
 def _put_back(counts: _Counts, last_uses: _LastUses) -> None:
     with _lock:
         for key, one in counts.items():
-            _merge(_counts, key, one)
+            _count(_counts, key, one.n, one.busiest, one.unusual_since)
         for key, day in last_uses.items():
             _last_uses.setdefault(key, day)
 

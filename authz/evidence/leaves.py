@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection
 from django.db.models import DateTimeField, Field, JSONField
 
 from authz.models import AuditEvent
+from authz.protocol import compact_json
 
 Leaf = tuple[int, bytes]
 SMALLEST = -(2**63)
@@ -21,12 +22,12 @@ LARGEST = 2**63 - 1
 # What cannot be read as an event any more (no line of ours is empty).
 UNREADABLE = b""
 
-_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=repr)
+_json = compact_json.writer(sort_keys=True, default=repr)
 
 
 def encode(event: Mapping[str, Any]) -> bytes:
     """The line of an event, given by its columns."""
-    return _encoder.encode(event).encode("ascii")
+    return _json(event).encode("ascii")
 
 
 def decode(leaf: bytes) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def _issued_at_once(
 def ahead(params: Mapping[str, str]) -> tuple[Statement, ...]:
     """What the request reads first, if its token is one of ours."""
     try:
-        return (live.reading(refresh_tokens.read(params.get("refresh_token", "")).authorization),)
+        return live.reading(refresh_tokens.read(params.get("refresh_token", "")).authorization)
     except OAuthError:
         return ()
 

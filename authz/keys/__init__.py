@@ -178,11 +178,15 @@ def published(now: float) -> list[Mapping[str, Any]]:
     return [key.public_jwk for key in cached() if key.expires is None or now < key.expires]
 
 
+def published_kids(now: float) -> tuple[str, ...]:
+    """The names of those keys."""
+    return tuple([key.kid for key in cached() if key.expires is None or now < key.expires])
+
+
 def verification_keys(now: float) -> tuple[jwks.Key, ...]:
     """What our own signatures are verified with: what the JWKS shows, no more."""
-    kids = tuple(jwk["kid"] for jwk in published(now))
     return configuration_cache.cached(
-        ("verification keys", kids), lambda: jwts.keys_from_jwks({"keys": published(now)})
+        ("verification keys", published_kids(now)), lambda: jwts.keys_from_jwks({"keys": published(now)})
     )
 
 

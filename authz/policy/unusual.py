@@ -18,6 +18,7 @@ class Unusual(StrEnum):
     VOLUME = "volume"
 
 
+_NOTHING = frozenset[Unusual]()
 # The busiest day is looked for among so many days before today.
 DAYS = 30
 
@@ -41,12 +42,13 @@ def limit(busiest: int, *, calls: int, times: int) -> int:
     return max(calls, busiest * times)
 
 
-def unusual(usage: Usage, *, calls: int, times: int) -> frozenset[Unusual]:
-    """What is unusual about the call after this usage."""
+def unusual(usage: Usage, usual: int) -> frozenset[Unusual]:
+    """What is unusual about the call after this usage, where so many calls a day are usual (`limit`)."""
+    is_volume = usage.today + 1 > usual
+    if usage.used and not is_volume:
+        return _NOTHING
     found = set() if usage.used else {Unusual.FIRST_USE}
-    if usage.today + 1 > limit(usage.busiest, calls=calls, times=times):
-        found.add(Unusual.VOLUME)
-    return frozenset(found)
+    return frozenset({*found, Unusual.VOLUME} if is_volume else found)
 
 
 def unusual_kinds(value: object, field: str) -> tuple[Unusual, ...]:

@@ -1,6 +1,7 @@
 """Canonical JSON (RFC 8785): equal values have one text, so a digest of it stands for the value."""
 
 import hashlib
+from collections.abc import Collection
 from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
@@ -15,20 +16,28 @@ def canonical(value: Any) -> str:
     """The canonical text of a JSON value whose numbers are IEEE 754 doubles. Raises TypeError for what isn't JSON."""
     if isinstance(value, str):
         return encode_basestring(value)
-    if value is None or isinstance(value, bool):
-        return _WORDS[value]
-    if isinstance(value, int | float | Decimal):
-        return _number(value)
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(canonical, value))}]"
     if isinstance(value, dict):
-        # > Property name strings to be sorted are formatted as arrays of UTF-16 code units (RFC 8785 §3.2.3)
-        names = sorted(value, key=_utf_16)
-        return f"{{{','.join([f'{encode_basestring(name)}:{canonical(value[name])}' for name in names])}}}"
+        members = [f"{encode_basestring(name)}:{canonical(value[name])}" for name in _sorted(value)]
+        return f"{{{','.join(members)}}}"
+    if value is None or value is True or value is False:
+        return _WORDS[value]
+    if isinstance(value, _NUMBERS):
+        return _number(value)
+    if isinstance(value, _LISTS):
+        return f"[{','.join(map(canonical, value))}]"
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
+_NUMBERS, _LISTS = (int, float, Decimal), (list, tuple)
 _WORDS = {None: "null", True: "true", False: "false"}
+# Below it each whole number is a double that ECMAScript writes with its digits.
+_EXACT = 2**53
+
+
+def _sorted(names: Collection[str]) -> list[str]:
+    # > Property name strings to be sorted are formatted as arrays of UTF-16 code units (RFC 8785 §3.2.3)
+    # Of ASCII that is the order of characters.
+    return sorted(names) if "".join(names).isascii() else sorted(names, key=_utf_16)
 
 
 def _utf_16(name: str) -> bytes:
@@ -37,6 +46,8 @@ def _utf_16(name: str) -> bytes:
 
 def _number(given: float | Decimal) -> str:
     """A number as ECMAScript writes it (RFC 8785 §3.2.2.3): 1.0 and 1 are one value, and so are 0 and -0."""
+    if type(given) is int and -_EXACT < given < _EXACT:
+        return str(given)
     value = float(given)
     if value == 0:
         return "0"

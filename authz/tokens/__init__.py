@@ -20,7 +20,7 @@ from authz.database.raw_sql import Statement
 from authz.database.transactions import in_unit_of_work, last_statement, unit_of_work
 from authz.models import ProtectedResource
 from authz.policy import Decision
-from authz.protocol import delegation, jwts, scopes
+from authz.protocol import delegation, jwks, jwts, scopes
 from authz.protocol.dpop_proofs import Proof
 from authz.protocol.errors import OAuthError, Reason
 from authz.protocol.timed_ids import new_id
@@ -241,10 +241,10 @@ def _signed_claims(now: float) -> Callable[[str], Mapping[str, Any]]:
     """The claims of a token that one of the JWKS's keys has signed, by the token's text. A token is presented with each
     call of a tool, and verifying it costs more than deciding the call. What is remembered is only the signature, while
     the keys are the same; a text that fails is not remembered."""
-    usable = keys.verification_keys(now)
     return configuration_cache.cached(
-        ("signed claims", tuple(key.kid for key in usable)),
-        lambda: lru_cache(VERIFIED_MAX)(
-            lambda jwt: jwts.verify(jwt, usable, algorithms=keys.ALGORITHMS, typ={TYP}).claims
-        ),
+        ("signed claims", keys.published_kids(now)), lambda: _remembering(keys.verification_keys(now))
     )
+
+
+def _remembering(usable: Sequence[jwks.Key]) -> Callable[[str], Mapping[str, Any]]:
+    return lru_cache(VERIFIED_MAX)(lambda jwt: jwts.verify(jwt, usable, algorithms=keys.ALGORITHMS, typ={TYP}).claims)

@@ -63,7 +63,7 @@ def reading(jwt: str) -> Sequence[Statement]:
     """What `live_token` reads of a token, to be read ahead. Its signature is verified later, with keys that are read
     before."""
     try:
-        return (live.reading(UUID(str(jwts.parse(jwt).claims.get("authorization")))),)
+        return live.reading(UUID(str(jwts.parse(jwt).claims.get("authorization"))))
     except (jwts.JwtError, ValueError):
         return ()
 

@@ -1,11 +1,15 @@
 """The Access Evaluation API: a decision on one call, under a token that was issued before."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from authz.authorizations import removal
-from authz.models import AuditEvent, Rule
+from authz.authorizations import end, removal
+from authz.database import raw_sql
+from authz.models import AuditEvent, Authorization, Client, Rule
 from tests.decision_point.conftest import PDP, SERVER, call, configure
 from tests.support import world
 from tests.support.world import NOTES, SECRET, SERVER_SECRET, World, basic_header, claims
@@ -53,6 +57,30 @@ def test_what_is_withdrawn_says_no_at_once(gatehouse: World, pdp: PDP, change: s
     assert answer["decision"] is False
     assert answer["context"]["reason"] == "token_not_live"
     assert AuditEvent.objects.get(event="access:call:denied").reason == "token_not_live"
+
+
+@pytest.mark.parametrize("change", ["ended", "by hand", "client", "suspended"])
+def test_a_machines_authorization_is_remembered_and_says_no_at_once(gatehouse: World, pdp: PDP, change: str) -> None:
+    """Whatever ends it changes the generation, also a statement by hand."""
+    token = gatehouse.machine_token()["access_token"]
+    assert pdp.call(token, "search")["decision"] is True
+    with CaptureQueriesContext(connection) as asked:
+        assert pdp.call(token, "search")["decision"] is True
+    assert not [query for query in asked.captured_queries if "FROM authz_authorization" in query["sql"]]
+    mine = Authorization.objects.filter(pk=claims(token)["authorization"])
+    if change == "ended":
+        end(mine, reason="by a test", now=datetime.now(UTC))
+    elif change == "by hand":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE authz_authorization SET revoked = created WHERE id = %s", [raw_sql.uuid(mine.get().pk)]
+            )
+    elif change == "client":
+        removal.remove(world.client("nightly-report"))
+    else:
+        Client.objects.filter(client_id="nightly-report").update(status="suspended")
+    answer = pdp.call(token, "search")
+    assert (answer["decision"], answer["context"]["reason"]) == (False, "token_not_live")
 
 
 def test_a_server_that_asks_about_anothers_token_learns_nothing(gatehouse: World, pdp: PDP) -> None:

@@ -44,7 +44,7 @@ def test_how_many_calls_a_day_are_usual(busiest: int, calls: int, times: int, ex
     ],
 )
 def test_what_is_unusual(used: bool, today: int, busiest: int, expected: set[Unusual]) -> None:
-    assert unusual(Usage(used=used, today=today, busiest=busiest), calls=10, times=3) == expected
+    assert unusual(Usage(used=used, today=today, busiest=busiest), limit(busiest, calls=10, times=3)) == expected
 
 
 def test_kinds_have_one_order() -> None:

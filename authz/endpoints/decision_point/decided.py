@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from authz import audit, decisions
@@ -33,6 +34,7 @@ from authz.tokens.live import LiveToken, is_still_allowed
 REQUESTABLE_FOR = timedelta(minutes=10)
 # Of two that use one approval at once, one begins again without it.
 ATTEMPTS = 3
+HOLDERS_KEPT = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +88,8 @@ def judge(asked: Evaluation, caller: Caller, *, roughly: bool = False) -> Decide
         return Decided(id=evaluation_id, reason=Reason.CALL_UNKNOWN, holder=holder, server=server)
     measured = None
     if call.tool is not None:
-        measured = usage.measure(_caller_of(holder, server), call.tool.name, server, caller.now, roughly=roughly)
+        calling = _caller_of(holder.client.pk, holder.authorization.user_id, server.pk)
+        measured = usage.measure(calling, call.tool.name, server, caller.now, roughly=roughly)
         call = call.measured(measured.unusual)
     reason, decision = _judged(holder, call, caller.now)
     if not _is_live(holder, decision, caller.now):
@@ -107,8 +110,9 @@ def _is_live(holder: LiveToken, decision: Decision | None, now: float) -> bool:
     return shown or is_still_allowed(holder, now)
 
 
-def _caller_of(holder: LiveToken, server: ProtectedResource) -> Holder:
-    return Holder(client=holder.client.pk, user=holder.authorization.user_id, resource=server.pk)
+@lru_cache(HOLDERS_KEPT)
+def _caller_of(client: int, user: int | None, resource: int) -> Holder:
+    return Holder(client=client, user=user, resource=resource)
 
 
 def _judged(holder: LiveToken, call: Call, now: float) -> tuple[Reason | None, Decision | None]:
@@ -153,17 +157,17 @@ def _used(asked: Evaluation, caller: Caller, judged: Decided) -> Decided:
 
 def record(judged: Decided, caller: Caller) -> None:
     """Write the event of a decision, with the first use of a tool, and count the call."""
-    measured, now = judged.measured, datetime.fromtimestamp(caller.now, UTC)
+    measured = judged.measured
     if measured is None:
         _write(judged, caller)
         return
     if judged.reason is None and measured.is_first_use:
         with nullcontext() if in_unit_of_work() else unit_of_work():
-            usage.remember(measured, now)
+            usage.remember(measured, caller.now)
             _write(judged, caller)
     else:
         _write(judged, caller)
-    usage.count(measured, allowed=judged.reason is None, now=now)
+    usage.count(measured, allowed=judged.reason is None, moment=caller.now)
 
 
 def _write(judged: Decided, caller: Caller) -> None:

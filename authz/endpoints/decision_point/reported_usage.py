@@ -40,10 +40,10 @@ def compared(events: Sequence[Described], caller: Caller, now: datetime) -> list
         is_allowed = event.detail["decision"] is True
         if is_allowed:
             if measured.is_first_use:
-                usage.remember(measured, now)
+                usage.remember(measured, now.timestamp())
             its.tools[tool] = measured.day
             its.days[measured.day] = measured.today
-        usage.count(measured, allowed=is_allowed, now=now)
+        usage.count(measured, allowed=is_allowed, moment=now.timestamp())
         found.append(replace(event, detail={**event.detail, **measured.facts()}))
     return found
 

@@ -12,7 +12,7 @@ from typing import Any
 MAX_EVALUATIONS = 100
 LONGEST_ID, LONGEST_NAME = 16 * 1024, 255
 MAX_PAGE = 100
-_NOTHING: Mapping[str, Any] = {}
+_NOTHING: dict[str, Any] = {}
 
 
 class MalformedError(ValueError):
@@ -163,7 +163,7 @@ def _required_object(document: Mapping[str, Any], name: str) -> Mapping[str, Any
 
 def _object(document: Mapping[str, Any], name: str, place: str = "") -> Mapping[str, Any]:
     given = document.get(name, _NOTHING)
-    if not isinstance(given, Mapping):
+    if not isinstance(given, dict):
         raise MalformedError(f"{place}{name}", "has to be an object")
     return given
 
