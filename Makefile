@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help env run serve test lint demo bench growth interop e2e site pictures load mutants lock clean
+.PHONY: help env run serve test lint demo bench growth interop e2e site pictures load memory mutants lock clean
 
 help: ## Print this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ growth: env ## Measure databases with a million and ten million audit events bes
 
 load: env ## A minute of all grants at once (70/15/10/5), one of 64 slow clients (slowloris), a hundred kills and twenty power cuts under load: each received token has its event (KILLS=n CUTS=n)
 	$(BIN)/python -m tests.load $(or $(KILLS),100) $(or $(CUTS),20)
+
+memory: env ## A million tokens at one server: the memory of its workers stays the same (ten minutes; TOKENS=n)
+	$(BIN)/python -m tests.load.memory $(TOKENS)
 
 mutants: env ## Break the policy engine in thousands of ways: its tests notice at least nine of ten (PATTERN=…)
 	$(BIN)/python -m tests.mutants $(if $(PATTERN),'$(PATTERN)')

@@ -1,6 +1,7 @@
 """Writes what the runs use: `python -m tests.bench.prepare FOLDER ASSERTIONS FAMILIES TRUSTED_ISSUER`."""
 
 import json
+import secrets
 import sys
 import time
 import uuid
@@ -60,10 +61,12 @@ def write_assertions(path: Path, count: int) -> None:
     Client.objects.filter(client_id="signing-agent").update(client_jwks={"keys": [jwk]})
     signer = jwts.signer(key, kid="bench", alg="ES256", typ="JWT")
     now = int(time.time())
+    # Each call's are others: a claim is kept for as long as its assertion is valid.
+    these = secrets.token_hex(4)
     claims = {"iss": "signing-agent", "sub": "signing-agent", "aud": conf.issuer, "iat": now, "exp": now + 1800}
     with path.open("w") as file:
         for number in range(count):
-            assertion = signer.sign(claims | {"jti": f"bench-{number}"})
+            assertion = signer.sign(claims | {"jti": f"bench-{these}-{number}"})
             form = {
                 "grant_type": "client_credentials",
                 "client_assertion_type": ASSERTION_TYPE,

@@ -31,9 +31,9 @@ ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 POSTGRES = os.environ.get("BENCH_POSTGRES", "postgres://postgres@127.0.0.1:5432/postgres")
 # Milliseconds.
 ROUND_TRIPS = [float(text) for text in os.environ.get("BENCH_ROUND_TRIPS", "0,0.5,1,2,5").split(",")]
-# How many families a run of refreshing uses. The next run has others: the last answers of this one are lost, and with
-# them the tokens that would come next.
-FAMILIES = 200
+# How many families a run of refreshing uses: more than connections, since each waits for the token of its last answer.
+# The next run has others: the last answers of this one are lost, and with them the tokens that would come next.
+FAMILIES = max(200, 4 * load.CONNECTIONS)
 TICKS = os.sysconf("SC_CLK_TCK")
 BASIC = basic_header("nightly-report", SECRET)
 

@@ -137,16 +137,11 @@ class Server:
         return f"{self.issuer}/.well-known/openid-configuration"
 
     def memory(self) -> list[float]:
-        """The proportional set size of each worker, in MiB: of the children, or of the server where it works alone."""
+        """The proportional set size of each worker, in MiB."""
         tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
         children = [child for task in tasks for child in (task / "children").read_text().split()]
-        beside = (b"resource_tracker", b"periodic")
-        workers = [
-            child
-            for child in children
-            if not any(name in Path(f"/proc/{child}/cmdline").read_bytes() for name in beside)
-        ]
-        return [_proportional_size(pid) for pid in workers or [str(self.process.pid)]]
+        # The other child runs the scheduled tasks (authz/serving/processes.py).
+        return [_proportional_size(pid) for pid in children if "serve" in Path(f"/proc/{pid}/comm").read_text()]
 
 
 def _proportional_size(pid: str) -> float:

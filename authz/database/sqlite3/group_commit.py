@@ -30,7 +30,7 @@ from authz.database.sqlite3.log import Log
 logger = logging.getLogger(__name__)
 
 # Requests in one group, and seconds after which it ends: other processes wait for the write lock meanwhile.
-MOST, LONGEST = 64, 0.005
+MOST, LONGEST = 256, 0.005
 # Seconds: after which a request that cannot write fails, after which a group goes on without the write lock, and
 # between two tries.
 PATIENCE, GOES_ON, TRY_AGAIN = 5.0, 1.0, 0.002
