@@ -1,6 +1,6 @@
 """`POST {issuer}/mcp`: the Streamable HTTP transport, one JSON answer for each message, and without sessions.
 
-But for a question to a client's model (`sampling`): that is answered by a stream.
+But for news of tasks (`listening`), and a question to a client's model (`sampling`): they are answered by streams.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from authz.conf import conf
 from authz.database import configuration_cache
 from authz.endpoints import metadata as server_metadata
 from authz.endpoints.machine import Answer, Request, json_response, machine_endpoint, now
-from authz.mcp_server import metadata, sampling
+from authz.mcp_server import listening, metadata, sampling
 from authz.mcp_server.asked import Asked
 from authz.mcp_server.caller import Caller, authenticated, registered
 from authz.mcp_server.methods import OF_LEGACY, OF_MODERN, SERVER
@@ -76,10 +76,12 @@ def _answered(request: Request, caller: Caller) -> Any:
             return Answer(202, {"Cache-Control": "no-store"}, b"")
         said = envelope(message, headers)
         is_modern = said.is_modern
+        asked = Asked(message, said, caller, session)
+        if listening.is_asked(asked):
+            return listening.response(asked, request)
         method = (OF_MODERN if is_modern else OF_LEGACY).get(message.method)
         if method is None:
             raise RpcError(RpcCode.METHOD_NOT_FOUND, f"Method not found: {message.method[:64]}")
-        asked = Asked(message, said, caller, session)
         if sampling.is_asked(asked):
             return sampling.response(asked, request)
         result = method(asked)

@@ -43,6 +43,11 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "A client that mixes its people up, or a stolen id. The event has the agent and the person.",
         Place.STORY,
     ),
+    "mcp_streams_taken": Explanation(
+        "An agent wanted to listen to its tasks. It has as many streams as one may, or this process has no place left.",
+        "The agent can poll. One that opens streams again and again does not close them.",
+        Place.STORY,
+    ),
     "mcp_session_of_another": Explanation(
         "The Mcp-Session-Id is not what this server gave to this agent for this person: another’s, made up, or of a"
         " secret key that was changed.",

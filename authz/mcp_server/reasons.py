@@ -19,6 +19,7 @@ class McpReason(RefusalReason):
     ROLE_INSUFFICIENT = "mcp_role_insufficient", "access_denied", "Your role does not allow this."
     ORIGIN_FOREIGN = "mcp_origin_foreign", "access_denied", "Pages of other origins may not call this."
     TASK_OF_ANOTHER = "mcp_task_of_another", "access_denied", "There is no such task."
+    STREAMS_TAKEN = "mcp_streams_taken", "slow_down", "Too many streams are open. Poll, or end another one."
     SESSION_OF_ANOTHER = "mcp_session_of_another", "access_denied", "There is no such session: begin anew."
     SAMPLING_UNEXPECTED = "mcp_sampling_unexpected", "invalid_request", "No such message is waited for."
     SAMPLING_OF_ANOTHER = "mcp_sampling_of_another", "invalid_request", "No such message is waited for."

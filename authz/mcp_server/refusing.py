@@ -1,4 +1,12 @@
-"""Refusals on the way to a tool: recorded at a bounded rate, and answered in HTTP (RFC 6750 §3, RFC 9728 §5.1)."""
+"""Refusals on the way to a tool: recorded at a bounded rate, and answered in HTTP (RFC 6750 §3, RFC 9728 §5.1).
+
+The body is a JSON-RPC error, which clients show to their people; what OAuth says is in WWW-Authenticate, and in `data`.
+
+> If the server cannot accept it, it MUST return an HTTP error status code […] The HTTP response body MAY comprise a
+> JSON-RPC error response that has no `id`. (2026-07-28, Streamable HTTP)
+"""
+
+from collections.abc import Mapping
 
 from authz import audit, dpop
 from authz.conf import conf
@@ -9,11 +17,15 @@ from authz.mcp_server.events import McpEvent
 from authz.mcp_server.reasons import McpReason
 from authz.protocol.errors import OAuthError, RefusalReason
 
+# > New error codes for purposes not defined by this specification SHOULD be allocated outside the JSON-RPC reserved
+# > range (2026-07-28, “Error Codes”)
+REFUSED, WAIT = 1002, 1003
 _STATUS = {
     McpReason.CREDENTIALS_UNKNOWN: 400,
     McpReason.SCOPE_INSUFFICIENT: 403,
     McpReason.ROLE_INSUFFICIENT: 403,
     McpReason.ORIGIN_FOREIGN: 403,
+    McpReason.STREAMS_TAKEN: 429,
     # > it MUST respond to requests containing that session ID with HTTP 404 Not Found (2025-11-25, Transports)
     McpReason.SESSION_OF_ANOTHER: 404,
     McpReason.SAMPLING_UNEXPECTED: 400,
@@ -24,6 +36,7 @@ _CHALLENGED = frozenset(McpReason) - {
     McpReason.ROLE_INSUFFICIENT,
     McpReason.ORIGIN_FOREIGN,
     McpReason.TASK_OF_ANOTHER,
+    McpReason.STREAMS_TAKEN,
     McpReason.SESSION_OF_ANOTHER,
     McpReason.SAMPLING_UNEXPECTED,
     McpReason.SAMPLING_OF_ANOTHER,
@@ -65,8 +78,7 @@ def refuse(
     # > other error information. (RFC 6750 §3.1)
     error = "" if reason is McpReason.UNAUTHENTICATED else reason.code
     headers = {"WWW-Authenticate": challenge(error, scope, is_bound=is_bound)} if reason in _CHALLENGED else {}
-    body = {"error": reason.code, "error_description": reason.sentence}
-    return Refused(json_response(body, status=_STATUS.get(reason, 401), headers=headers))
+    return Refused(_answer(_STATUS.get(reason, 401), reason.code, reason.sentence, headers))
 
 
 def refuse_proof(error: OAuthError, *, client_id: str) -> Refused:
@@ -76,7 +88,7 @@ def refuse_proof(error: OAuthError, *, client_id: str) -> Refused:
     except UnrecordedError as unrecorded:
         return Refused(too_busy(unrecorded))
     headers = dpop.refusal_headers(error, resource_metadata=f"{conf.origin}/{metadata_path()}")
-    return Refused(json_response(error.body(), status=401, headers=headers))
+    return Refused(_answer(401, error.code, error.sentence, headers))
 
 
 def record(reason: RefusalReason, *, detail: str = "", client_id: str = "") -> None:
@@ -88,4 +100,10 @@ def record(reason: RefusalReason, *, detail: str = "", client_id: str = "") -> N
 def too_busy(error: OAuthError) -> Answer:
     """The answer to a sender that has to wait."""
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
-    return json_response(error.body(), status=error.status, headers=headers)
+    told = f"{error.sentence} Try again in {error.retry_after} seconds." if error.retry_after else error.sentence
+    return _answer(error.status, error.code, told, headers, code=WAIT)
+
+
+def _answer(status: int, error: str, sentence: str, headers: Mapping[str, str], *, code: int = REFUSED) -> Answer:
+    body = {"jsonrpc": "2.0", "error": {"code": code, "message": sentence, "data": {"error": error}}}
+    return json_response(body, status=status, headers=headers)

@@ -1,10 +1,10 @@
 """Access requests as tasks (the extension `io.modelcontextprotocol/tasks`, SEP-2663).
 
 A task stores nothing of its status: each poll reads the access request, so what is decided on one node is seen on every
-other at once, and restarts lose nothing. There is no stream of notifications; clients poll.
+other at once, and restarts lose nothing. Clients poll, or listen (`listening`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -26,6 +26,7 @@ from authz.protocol.mcp import Envelope, RpcCode, RpcError
 # > New error codes for purposes not defined by this specification SHOULD be allocated outside the JSON-RPC reserved
 # > range (2026-07-28, “Error Codes”)
 LAPSED = 1001
+TERMINAL = frozenset({"completed", "failed", "cancelled"})
 # How often a client is asked for a reason that it leaves empty.
 MAX_ROUNDS = 3
 
@@ -58,14 +59,14 @@ def created(task: McpTask, client: Envelope, now: datetime) -> dict[str, Any]:
 
     > A server MUST NOT return CreateTaskResult until the task is durably created
     """
-    shown = _shown(task, client, now)
+    found = shown(task, client, now)
     return {"resultType": "task"} | {
-        name: value for name, value in shown.items() if name not in {"inputRequests", "result", "error"}
+        name: value for name, value in found.items() if name not in {"inputRequests", "result", "error"}
     }
 
 
 def get(asked: Asked) -> dict[str, Any]:
-    return _shown(_own(asked), asked.envelope, asked.caller.moment)
+    return shown(_own(asked), asked.envelope, asked.caller.moment)
 
 
 def update(asked: Asked) -> dict[str, Any]:
@@ -108,27 +109,42 @@ def cancel(asked: Asked) -> dict[str, Any]:
 METHODS = {"tasks/get": get, "tasks/update": update, "tasks/cancel": cancel}
 
 
+def require_extension(client: Envelope) -> None:
+    """> Servers MUST return this error for non-declaring clients issuing tasks/get, tasks/update, and tasks/cancel
+    > requests. (Tasks, “Protocol Errors”)
+    """
+    if not client.has_extension(TASKS):
+        data: dict[str, Any] = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
+        raise RpcError(RpcCode.MISSING_CAPABILITY, "Missing required client capability", data)
+
+
 def _own(asked: Asked) -> McpTask:
     """The task that a request names, if it is the caller's. Raises `RpcError`, and `Refused` without its scope.
 
     > Servers MUST perform authentication and authorization checks on each task-related request to ensure that the
     > client has permission to access a task. (Tasks, “Auth binding”)
     """
-    if not asked.envelope.has_extension(TASKS):
-        data: dict[str, Any] = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
-        raise RpcError(RpcCode.MISSING_CAPABILITY, "Missing required client capability", data)
+    require_extension(asked.envelope)
     require_scope(asked.caller, REQUEST, detail=asked.message.method)
-    rows = McpTask.objects.select_related("access_request__client__owner", "access_request__user")
-    found = rows.filter(pk=key).first() if (key := _uuid(asked.message.params.get("taskId"))) else None
-    caller = asked.caller
-    if found is not None and (found.client_id, found.user_id) == (
-        caller.client.pk,
-        caller.person.pk if caller.person else None,
-    ):
+    found = own(asked.caller, asked.message.params.get("taskId"), detail=asked.message.method)
+    if found is None:
+        raise RpcError(RpcCode.INVALID_PARAMS, "Task not found")
+    return found
+
+
+def stored(*keys: UUID) -> Iterable[McpTask]:
+    return McpTask.objects.filter(pk__in=keys).select_related("access_request__client__owner", "access_request__user")
+
+
+def own(caller: Caller, given: object, *, detail: str) -> McpTask | None:
+    """The caller's task of this id. Another's is recorded, and there is none."""
+    found = next(iter(stored(key)), None) if (key := _uuid(given)) else None
+    if found is None:
+        return None
+    if (found.client_id, found.user_id) == (caller.client.pk, caller.person.pk if caller.person else None):
         return found
-    if found is not None:
-        record(McpReason.TASK_OF_ANOTHER, detail=asked.message.method)
-    raise RpcError(RpcCode.INVALID_PARAMS, "Task not found")
+    record(McpReason.TASK_OF_ANOTHER, detail=detail)
+    return None
 
 
 def _uuid(given: object) -> UUID | None:
@@ -138,7 +154,7 @@ def _uuid(given: object) -> UUID | None:
         return None
 
 
-def _shown(task: McpTask, client: Envelope, now: datetime) -> dict[str, Any]:
+def shown(task: McpTask, client: Envelope, now: datetime) -> dict[str, Any]:
     """The `DetailedTask` for this client: with what it can be asked for, if its status is `input_required`."""
     row = task.access_request
     item = request_answers.as_item(row, now)

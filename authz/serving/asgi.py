@@ -8,7 +8,7 @@ import asyncio
 from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -26,11 +26,13 @@ from authz.database import concurrency, replay
 from authz.database.downloads import Reader
 from authz.database.greenlets import ClientGoneError
 from authz.dpop import RAW_PATH
+from authz.endpoints.event_stream import Channel, EventStream
 from authz.endpoints.machine import Response, View
 from authz.outbound import errands
 from authz.outbound.errands import Errand
 from authz.protocol.params import MAXIMUM_BODY as MAXIMUM_MACHINE_BODY
 from authz.serving import in_the_loop
+from authz.serving.http_protocol import Connection
 from authz.telemetry import metrics
 
 Message = dict[str, Any]
@@ -52,6 +54,8 @@ _long = 0
 # further requests of that second begin in a thread, so that a locked table does not delay other endpoints.
 MAXIMUM_LOCKED, SECOND = 4, 1.0
 _locked: dict[View, list[float]] = {}
+# Seconds between two looks of a response that stays open whether the server stops.
+LOOK_SECONDS = 0.5
 _threads = ThreadPoolExecutor(conf.threads, thread_name_prefix="request")
 # What a header is called in a WSGI environment. The number is bounded, because clients may invent names.
 _names: dict[bytes, str] = {b"content-length": "CONTENT_LENGTH", b"content-type": "CONTENT_TYPE"}
@@ -102,7 +106,7 @@ async def _answer(view: View | None, scope: dict[str, Any], body: bytes, receive
     again = _Again(brought={} if view is not None or environ["PATH_INFO"] in BEGINNING_AGAIN else None)
     is_in_loop = view is not None
     for _ in range(MAXIMUM_BEGINNINGS):
-        came: Response | list[Message] | concurrency.MustRunInThread
+        came: Response | list[Message] | _Stream | concurrency.MustRunInThread
         environ["wsgi.input"] = BytesIO(body)
         if view is not None and is_in_loop and _may_begin_in_the_loop(view, loop.time()):
             came = await in_the_loop.run(partial(_tried, view, environ, again, loop), partial(_left, receive))
@@ -112,6 +116,8 @@ async def _answer(view: View | None, scope: dict[str, Any], body: bytes, receive
             came = await loop.run_in_executor(_threads, _in_a_thread, environ, again, Reader(receive, send, loop))
         if isinstance(came, list):
             return came
+        if isinstance(came, _Stream):
+            return await _streamed(came, receive, send)
         if not isinstance(came, concurrency.MustRunInThread):
             content = b"" if scope["method"] == "HEAD" else came.content
             return _whole(came.status_code, came.headers.items(), content)
@@ -190,7 +196,47 @@ def _tried(
         return wait
 
 
-def _in_a_thread(environ: dict[str, Any], again: _Again, reader: Reader) -> list[Message] | concurrency.MustRunInThread:
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """A response that stays open, and needs no thread for that."""
+
+    start: Message
+    channel: Channel
+
+
+async def _streamed(stream: _Stream, receive: Receive, send: Send) -> list[Message]:
+    """Send the events of a channel until it ends, its reader disconnects, or the server stops."""
+    channel, came, loop = stream.channel, asyncio.Event(), asyncio.get_running_loop()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(came.set)
+
+    channel.on_event(wake)
+    left = asyncio.ensure_future(_left(receive))
+    left.add_done_callback(lambda _: came.set())
+    try:
+        await send(stream.start)
+        while not left.done():
+            came.clear()
+            if (event := channel.take()) is not None:
+                await send({"type": "http.response.body", "body": event, "more_body": True})
+            elif not channel.is_open:
+                break
+            else:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(came.wait(), LOOK_SECONDS)
+                if Connection.is_ending:
+                    channel.end()
+    finally:
+        left.cancel()
+        channel.abandon()
+    return [_end(b"")]
+
+
+def _in_a_thread(
+    environ: dict[str, Any], again: _Again, reader: Reader
+) -> list[Message] | _Stream | concurrency.MustRunInThread:
     """The messages that are left to send. A page is complete; a download is sent here, while it is made."""
     status, headers = 0, list[tuple[str, str]]()
 
@@ -208,6 +254,8 @@ def _in_a_thread(environ: dict[str, Any], again: _Again, reader: Reader) -> list
     try:
         if isinstance(chunks, list) or not getattr(chunks, "streaming", True):
             return _whole(status, headers, b"".join(chunks))
+        if isinstance(chunks, EventStream):
+            return _Stream(_start(status, headers), chunks.channel)
         reader.stream(_start(status, headers), chunks)
         return [_end(b"")]
     finally:

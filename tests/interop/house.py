@@ -32,6 +32,7 @@ def configuration(issuer: str, server: str) -> str:
         "robot-lapses",
         "robot-elicits",
         "robot-typescript",
+        "robot-listens",
         "robot-earlier",
         "robot-suite",
     ]

@@ -84,6 +84,14 @@ def test_the_typescript_client_follows_a_task(house: House, node: Path) -> None:
     assert (asked["outcome"], asked["granted"]) == ("granted", ["mcp:write"])
 
 
+def test_the_typescript_client_listens_instead_of_polling(house: House, node: Path) -> None:
+    with running(node, "javascript/listening_agent.mjs", house.ask("robot-listens")) as agent:
+        opened = agent.until("listening")
+        Olga(house).decide(opened["message"], **APPROVED)
+        assert agent.until("told", status="completed")["told"] == "notifications/tasks"
+        assert agent.until("closed")["closed"] == "graceful"
+
+
 def test_a_client_of_an_earlier_revision_asks_how_it_stands(house: House, mcp1: Path) -> None:
     with running(mcp1, "python_mcp1/asking_agent.py", house.ask("robot-earlier")) as agent:
         assert agent.until("version")["version"] == "2025-11-25"

@@ -54,7 +54,7 @@ def test_the_suite_passes(house: House, node: Path, scenario: str, version: str,
 def test_of_the_stateless_scenario_nothing_fails_but_what_needs_its_own_tools(house: House, node: Path) -> None:
     transcript = suite(node, house, "server-stateless", "--spec-version", "2026-07-28")
     errors = re.findall(r"^ +Error: (.*)$", transcript, re.MULTILINE)
-    assert "Passed: 21/25, 4 failed" in transcript, transcript
+    assert "Passed: 24/28, 4 failed" in transcript, transcript
     assert all(error.startswith("Not testable: server does not list the diagnostic tool") for error in errors)
 
 
@@ -75,7 +75,12 @@ class QuickApprover(threading.Thread):
     def run(self) -> None:
         while not self.over.wait(0.5):
             for (request,) in self._sql(WAITING):
-                self.olga.decide(f"/account/requests/{UUID(request)}", **APPROVED)
+                try:
+                    self.olga.decide(f"/account/requests/{UUID(request)}", **APPROVED)
+                except AssertionError:
+                    # The suite has cancelled it in this moment.
+                    if (request,) in self._sql(WAITING):
+                        raise
                 self._sql("UPDATE authz_accessrequest SET expires = '2026-01-01 00:00:00' WHERE id = ?", request)
 
     def _sql(self, statement: str, *values: str) -> list[tuple[str]]:

@@ -35,7 +35,7 @@ def test_a_scope_is_no_right(agent: Agents, tool: str) -> None:
     """Attack: rights beyond the asker's. Bob's agent has the scope, and Bob has no role."""
     response = agent("bob").send("tools/call", {"name": tool, "arguments": {}})
     assert response.status_code == 403
-    assert json.loads(response.content)["error"] == "access_denied"
+    assert json.loads(response.content)["error"]["data"] == {"error": "access_denied"}
     assert AuditEvent.objects.filter(reason="mcp_role_insufficient").count() == 1
 
 

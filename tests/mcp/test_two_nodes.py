@@ -2,9 +2,11 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,9 @@ class Nodes:
 
     first: RunningGatehouse
     second: RunningGatehouse
+    url: str
+    where: Path
+    switched: dict[str, str]
 
     @property
     def resource(self) -> str:
@@ -51,10 +56,10 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
         file.write_text(json.dumps({**CONFIGURATION, "rules": rules, "resources": resources}))
         first.manage("apply", str(file))
         second = stack.enter_context(processes.running(url, where, **switched))
-        yield Nodes(first, second)
+        yield Nodes(first, second, url, where, switched)
 
 
-def send(node: RunningGatehouse, token: str, method: str, params: dict[str, Any]) -> dict[str, Any]:
+def posted(token: str, method: str, params: dict[str, Any]) -> dict[str, Any]:
     meta = {
         "io.modelcontextprotocol/protocolVersion": VERSION,
         "io.modelcontextprotocol/clientCapabilities": TASKS,
@@ -63,13 +68,34 @@ def send(node: RunningGatehouse, token: str, method: str, params: dict[str, Any]
         "Authorization": f"Bearer {token}",
         "MCP-Protocol-Version": VERSION,
         "Mcp-Method": method,
-        "Mcp-Name": params.get("taskId") or params["name"],
+        "Accept": "application/json, text/event-stream",
     }
-    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
-    answer = node.ask("POST", f"{node.origin}/o/mcp", json=body, headers=headers)
+    if named := params.get("taskId") or params.get("name"):
+        headers["Mcp-Name"] = named
+    return {
+        "json": {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}},
+        "headers": headers,
+    }
+
+
+def send(node: RunningGatehouse, token: str, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    answer = node.ask("POST", f"{node.origin}/o/mcp", **posted(token, method, params))
     assert answer.status_code == 200, answer.text
     result: dict[str, Any] = answer.json()["result"]
     return result
+
+
+@contextmanager
+def listening(node: RunningGatehouse, token: str, task: str) -> Iterator[Iterator[dict[str, Any]]]:
+    """The messages on a stream, as they come."""
+    params = {"notifications": {"taskIds": [task]}}
+    with requests.Session() as session:
+        session.trust_env = False
+        asked = posted(token, "subscriptions/listen", params)
+        with session.post(f"{node.origin}/o/mcp", stream=True, timeout=30, **asked) as answer:
+            assert answer.headers["Content-Type"] == "text/event-stream", answer.text
+            lines = answer.iter_lines(chunk_size=1)
+            yield (json.loads(line[6:]) for line in lines if line.startswith(b"data: "))
 
 
 def approve(node: RunningGatehouse, request: str) -> None:
@@ -89,6 +115,36 @@ def approve(node: RunningGatehouse, request: str) -> None:
         path = f"/account/requests/{request}/decide"
         answer = press(path, decision="approve", scopes="payroll:read", lasts="8h", comment="")
         assert answer.status_code == 302, answer.text[:2000]
+
+
+def test_what_is_decided_at_one_is_told_at_the_other_and_no_thread_waits(nodes: Nodes) -> None:
+    """The node that tells has one thread: a stream that held it would keep all tools of that process waiting."""
+    token = nodes.token()
+    asking = {"name": "request_access", "arguments": {"server": PAYROLL, "reason": WHY}}
+    task = send(nodes.first, token, "tools/call", asking)
+    with processes.running(nodes.url, nodes.where, THREADS="1", **nodes.switched) as third, ExitStack() as stack:
+        # As many as one may have in a process.
+        streams = [stack.enter_context(listening(third, token, task["taskId"])) for _ in range(4)]
+        for stream in streams:
+            assert next(stream)["method"] == "notifications/subscriptions/acknowledged"
+            assert next(stream)["params"]["status"] == "working"
+        assert send(third, token, "tasks/get", {"taskId": task["taskId"]})["status"] == "working"
+        began = time.monotonic()
+        send(nodes.first, token, "tasks/cancel", {"taskId": task["taskId"]})
+        for stream in streams:
+            told, last = list(stream)
+            assert told["params"]["status"] == "cancelled"
+            assert last["result"]["resultType"] == "complete"
+        assert time.monotonic() - began < 10
+
+        task = send(nodes.first, token, "tools/call", asking)
+        stream = stack.enter_context(listening(third, token, task["taskId"]))
+        assert next(stream)["method"] == "notifications/subscriptions/acknowledged"
+        assert third.server.process is not None
+        third.server.process.terminate()
+        assert "result" in list(stream)[-1], "a server that stops ends its streams in order"
+        third.server.process.wait(30)
+    send(nodes.first, token, "tasks/cancel", {"taskId": task["taskId"]})
 
 
 def test_asked_at_one_decided_at_the_other(nodes: Nodes) -> None:
@@ -111,3 +167,4 @@ def test_asked_at_one_decided_at_the_other(nodes: Nodes) -> None:
     assert seen["result"]["structuredContent"]["granted"] == ["payroll:read"]
     issued = nodes.first.token(auth=("robot", SECRET), grant_type="client_credentials", resource=PAYROLL)
     assert issued.status_code == 200, "the same agent goes on"
+    send(nodes.first, token, "tools/call", {"name": "end_access", "arguments": {"server": PAYROLL}})

@@ -16,16 +16,17 @@ from django.db import Error as DatabaseFailure
 from django.http import StreamingHttpResponse
 
 from authz import audit
-from authz.database import concurrency, configuration_cache
-from authz.endpoints.machine import Answer, Request, json_response, now
+from authz.database import concurrency
+from authz.endpoints.machine import Answer, Request, json_response
 from authz.limits import rate_limits
 from authz.limits.refusal_sampling import UnrecordedError
-from authz.mcp_server import deciding, results, running, schemas
+from authz.mcp_server import deciding, results, running, schemas, sse
 from authz.mcp_server.asked import Asked
-from authz.mcp_server.caller import Caller, concerns, renewed
+from authz.mcp_server.caller import Caller
 from authz.mcp_server.events import McpEvent
+from authz.mcp_server.held import Held
 from authz.mcp_server.refusing import Refused
-from authz.mcp_server.sampling import answers, findings, sse
+from authz.mcp_server.sampling import answers, findings
 from authz.mcp_server.sampling.conversation import Budget, Conversation, Stop, Stopped
 from authz.mcp_server.sampling.places import place
 from authz.mcp_server.sampling.reading import Readings
@@ -44,8 +45,7 @@ EVERY = 0.25
 class _Question:
     """`ends` is by the monotonic clock. `id` is what its events have in common."""
 
-    asked: Asked
-    origin: audit.Origin
+    held: Held
     conversation: Conversation
     readings: Readings
     ends: float
@@ -53,22 +53,16 @@ class _Question:
     digest: str
     found: list[Statement] = field(default_factory=list)
 
+    @property
+    def asked(self) -> Asked:
+        return self.held.asked
+
     @contextmanager
     def step(self) -> Iterator[Caller]:
         """Work as a request of this caller. Raises `Refused` if its access, or its right to ask, has ended."""
-        with self.working():
-            caller = renewed(self.asked.caller, now())
+        with self.held.step() as caller:
             running.require(caller, TOOL)
             yield caller
-
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        where, caller = self.origin, self.asked.caller
-        with concurrency.in_thread(), audit.origin(where.address, where.request_id, where.endpoint):
-            audit.proven(caller.client.client_id)
-            concerns(caller)
-            configuration_cache.begin()
-            yield
 
     def record(self, event: McpEvent, **more: object) -> None:
         told = {"conversation": self.id, "question": self.digest, "round": self.conversation.round}
@@ -92,8 +86,7 @@ def response(asked: Asked, request: Request) -> StreamingHttpResponse | Answer:
     made, text = str(uuid.uuid4()), arguments["question"]
     tools = [_shown(tool.as_item()) for tool in offered_to(asked.caller).values()]
     question = _Question(
-        asked=asked,
-        origin=audit.current_origin(),
+        held=Held(asked, audit.current_origin()),
         conversation=Conversation(text, tools, BUDGET),
         readings=Readings(made, asked.envelope, BUDGET.characters),
         ends=time.monotonic() + BUDGET.seconds,
@@ -147,7 +140,7 @@ def _conversed(question: _Question) -> Generator[bytes, None, None]:
                 yield sse.BEAT
                 time.sleep(EVERY)
         finally:
-            with question.working():
+            with question.held.working():
                 answers.forget(key)
         with question.step() as caller:
             # Such as a person who does not want it.
@@ -173,7 +166,7 @@ def _ended(question: _Question, stop: Stop) -> dict[str, object]:
     readings, found = question.readings, question.found
     supported = sum(one.is_supported for one in found)
     try:
-        with question.working():
+        with question.held.working():
             question.record(
                 McpEvent.SAMPLING_ENDED,
                 stop=stop.value,

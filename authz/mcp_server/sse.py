@@ -1,4 +1,4 @@
-"""Messages as server-sent events (2025-11-25, Transports). Without event ids: a stream that broke is not resumed."""
+"""Messages as server-sent events (Streamable HTTP). Without event ids: a stream that broke is not resumed."""
 
 from collections.abc import Mapping
 from typing import Any
