@@ -188,7 +188,7 @@ class Cancel(ApiView):
 
 def _check_fields(resource: str, fields: object) -> None:
     try:
-        extension_fields.cleaned(resource, fields)
+        extension_fields.taken(resource, fields, is_whole=False)
     except FieldError as problem:
         raise invalid("fields", str(problem)) from None
 

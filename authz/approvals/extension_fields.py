@@ -2,6 +2,10 @@
 
 They are asked for the MCP servers that the configuration names for the extension, and for no others. A fault means that
 the request can't be approved.
+
+Wherever access is asked for (pages, API, MCP, access requests of MCP servers), `taken` reads what is given. What does
+not fit opens no request. Where who asks can say it now, what is required has to be there, too. Elsewhere it may be said
+on the request's page, and no one can approve it before.
 """
 
 import re
@@ -74,6 +78,32 @@ def cleaned(resource: str, given: object) -> dict[str, dict[str, Any]]:
             if value not in (None, ""):
                 found.setdefault(one.identifier, {})[one.field.name] = _value(one.field, value)
     return found
+
+
+def taken(resource: str, given: object, *, is_whole: bool) -> dict[str, dict[str, Any]]:
+    """What was given, before anything is asked. `is_whole`: nothing that is required may be missing. Raises
+    `FieldError`, also where an extension fails: no one could approve the request.
+    """
+    try:
+        found = cleaned(resource, given)
+        if is_whole and (problem := missing_at(resource, found)):
+            raise FieldError(problem)
+    except ExtensionFault as fault:
+        raise FieldError(f"It can't be asked at present: {fault}") from None
+    return found
+
+
+def still_missing(request: AccessRequest) -> list[AskedField]:
+    """What is required of a request and was not given."""
+    return [one for one in asked(request) if one.field.required and one.value in (None, "")]
+
+
+def from_answers(request: AccessRequest, answers: Mapping[str, object]) -> dict[str, dict[str, Any]]:
+    """What a request has, with what is answered by key. Raises `FieldError`."""
+    merged: dict[str, dict[str, Any]] = {}
+    for one in asked(request):
+        merged.setdefault(one.identifier, {})[one.field.name] = answers.get(one.key, one.value)
+    return cleaned(request.resource, merged)
 
 
 def from_form(resource: str, posted: Mapping[str, str]) -> dict[str, dict[str, Any]]:

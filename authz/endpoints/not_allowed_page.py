@@ -16,6 +16,7 @@ from authz.endpoints.asked_part import asked_part
 from authz.endpoints.authorize_request import AuthorizationContext
 from authz.endpoints.authorize_response import back_to_client, error_parameters
 from authz.endpoints.content_security_policy import allowing_redirect
+from authz.endpoints.request_fields import RequestFields
 from authz.limits.refusal_sampling import record_unauthenticated
 from authz.models import AccessRequest, User
 from authz.notifications import Kind
@@ -52,11 +53,13 @@ def respond(
         question.resource,
         names,
         str(waiting.pk) if waiting else "",
+        RequestFields.shown(question.resource),
     )
-    if is_answered and form_binding.is_as_shown(request, FORM, *shown):
+    fields = RequestFields(question.resource, waiting, request)
+    if is_answered and form_binding.is_as_shown(request, FORM, *shown) and fields.are_taken():
         part = question if waiting else asked_part(request, question, names)
-        if part is not None:
-            row = waiting or decisions.open_rule_request(part, decision)
+        row = (waiting or decisions.open_rule_request(part, decision)) if part is not None else None
+        if row is not None and fields.are_given(row, user, moment):
             access_requests.add_justification(row, by=user, reason=request.POST.get("reason", ""), now=moment)
             return HttpResponseRedirect(authorize_precheck.address(request))
     record_unauthenticated(audit.Event.AUTHORIZATION_REFUSED, refusal, client_id=context.client.client_id)
@@ -68,7 +71,8 @@ def respond(
             "resource": context.resource,
             "scopes": waiting.scopes if waiting else names,
             "seal": form_binding.seal(request, FORM, *shown),
-            "has_changed": is_answered,
+            "has_changed": is_answered and not fields.problem,
+            "request_fields": fields,
             "action": authorize_precheck.address(request),
             "request_id": audit.current_origin().request_id,
             **_in_words(waiting),

@@ -17,6 +17,7 @@ from authz.approvals import access_requests, approvers, notices
 from authz.database.transactions import unit_of_work
 from authz.endpoints import authorize_precheck
 from authz.endpoints.asked_part import asked_part
+from authz.endpoints.request_fields import RequestFields
 from authz.limits.refusal_sampling import record_unauthenticated
 from authz.models import Client, ProtectedResource, User
 from authz.notifications import Kind
@@ -53,12 +54,14 @@ def for_request(
         resource.identifier if resource else "",
         sorted(decision.waiting),
         str(waiting.pk) if waiting else "",
+        RequestFields.shown(question.resource),
     )
+    fields = RequestFields(question.resource, waiting, request)
     is_answered = request.method == "POST" and bool({"ask", "reason"} & set(request.POST))
-    if is_answered and form_binding.is_as_shown(request, REQUEST_FORM, *shown):
+    if is_answered and form_binding.is_as_shown(request, REQUEST_FORM, *shown) and fields.are_taken():
         if waiting is None and (part := asked_part(request, question, sorted(decision.waiting))) is not None:
             waiting = decisions.open_request(part, decisions.evaluate_either(part, now))
-        if waiting is not None:
+        if waiting is not None and fields.are_given(waiting, user, moment):
             access_requests.add_justification(waiting, by=user, reason=request.POST.get("reason", ""), now=moment)
             return HttpResponseRedirect(authorize_precheck.address(request))
     _record(Reason.APPROVAL_PENDING, client, decisions.facts_of_refusal(decision))
@@ -69,9 +72,10 @@ def for_request(
         "scopes": waiting.scopes if waiting else sorted(decision.waiting),
         "form": REQUEST_FORM,
         "seal": form_binding.seal(request, REQUEST_FORM, *shown),
-        "has_changed": is_answered,
+        "has_changed": is_answered and not fields.problem,
         "action": authorize_precheck.address(request),
         "again": authorize_precheck.address(request),
+        "request_fields": fields,
     }
     if waiting is not None:
         context |= {

@@ -5,15 +5,18 @@ other at once, and restarts lose nothing. Clients poll, or listen (`listening`).
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from django.db.models import F
 
-from authz.approvals import access_requests, voting
+from authz.approvals import access_requests, extension_fields, voting
 from authz.approvals.access_requests import POLLING_INTERVAL
+from authz.approvals.extension_fields import FieldError
 from authz.configuration.mcp_resource import REQUEST
+from authz.extensions import ExtensionFault
 from authz.mcp_server import elicitations, request_answers, results
 from authz.mcp_server.asked import TASKS, Asked, require_scope
 from authz.mcp_server.caller import Caller
@@ -80,18 +83,35 @@ def update(asked: Asked) -> dict[str, Any]:
         raise RpcError(RpcCode.INVALID_PARAMS, "inputResponses is an object.")
     now, wanted = asked.caller.moment, _inputs(task, task.access_request)
     if (key := _reason_key(task)) in wanted and key in given:
-        reason = elicitations.reason_of(given, key)
-        goes_on = not reason and not elicitations.is_declined(given, key) and task.round < MAX_ROUNDS
+        row, reason = task.access_request, elicitations.reason_of(given, key)
+        fields = _fields(row, elicitations.details_of(given, key))
+        lacks = not (reason or row.reason) or (not fields and bool(extension_fields.still_missing(row)))
+        goes_on = lacks and not elicitations.is_declined(given, key) and task.round < MAX_ROUNDS
         # One conditional statement: of two answers to one question, one counts.
         moved = McpTask.objects.filter(pk=task.pk, round=task.round, wants_reason=True).update(
             round=F("round") + 1, wants_reason=goes_on, updated=now
         )
+        by = asked.caller.person or asked.caller.client
         if moved and reason:
-            by = asked.caller.person or asked.caller.client
-            access_requests.add_justification(task.access_request, by=by, reason=reason, now=now)
+            access_requests.add_justification(row, by=by, reason=reason, now=now)
+        if moved and fields:
+            # An approver may have voted in this moment: then it stays as it was.
+            with suppress(FieldError):
+                extension_fields.give(row, by=by, given=fields, now=now)
     if elicitations.PAGE in wanted and elicitations.PAGE in given:
         McpTask.objects.filter(pk=task.pk).update(wants_page=False, updated=now)
     return {}
+
+
+def _fields(row: AccessRequest, answers: Mapping[str, Any]) -> extension_fields.Given:
+    """What extensions ask for, where all that is required was answered, and fits; else nothing of it is taken."""
+    if not extension_fields.still_missing(row):
+        return {}
+    try:
+        found = extension_fields.from_answers(row, answers)
+        return {} if extension_fields.missing_at(row.resource, found) else found
+    except (FieldError, ExtensionFault):
+        return {}
 
 
 def cancel(asked: Asked) -> dict[str, Any]:
@@ -192,8 +212,9 @@ def _status(
 def _inputs(task: McpTask, row: AccessRequest) -> dict[str, Any]:
     """All that is still asked of the client, by key."""
     wanted: dict[str, Any] = {}
-    if task.wants_reason and not row.reason:
-        wanted |= elicitations.for_reason(_reason_key(task), row.resource)
+    missing = extension_fields.still_missing(row) if task.wants_reason else []
+    if task.wants_reason and (missing or not row.reason):
+        wanted |= elicitations.for_details(_reason_key(task), row.resource, missing, reason=not row.reason)
     if task.wants_page:
         wanted |= elicitations.for_page(row)
     return wanted

@@ -41,6 +41,14 @@ def configured(install: Install, source: str = SOURCE, resource: str = NOTES) ->
     configuration_cache.begin()
 
 
+def asked_before(gatehouse: World, install: Install) -> AccessRequest:
+    """Bob's request, from before anyone wanted to know more."""
+    hold()
+    request = bob_asks(gatehouse)
+    configured(install)
+    return request
+
+
 def give(request: AccessRequest, **fields: Any) -> AccessRequest:
     bob = world.person("bob")
     assert extension_fields.give(request, by=bob, given={PAYMENT: fields}, now=datetime.now(UTC))
@@ -54,9 +62,7 @@ def approvers() -> tuple[User, User]:
 
 @pytest.mark.django_db
 def test_without_a_required_field_it_cannot_be_approved(gatehouse: World, install: Install) -> None:
-    hold()
-    configured(install)
-    request, (first, _) = bob_asks(gatehouse), approvers()
+    request, (first, _) = asked_before(gatehouse, install), approvers()
     with pytest.raises(NotDecided, match="It lacks what has to be said: Amount"):
         approve(request, first)
     assert approve(give(request, amount=5), first) == "approved"
@@ -66,9 +72,7 @@ def test_without_a_required_field_it_cannot_be_approved(gatehouse: World, instal
 
 @pytest.mark.django_db
 def test_above_the_limit_two_different_people_approve_it(gatehouse: World, install: Install) -> None:
-    hold()
-    configured(install)
-    request, (first, second) = give(bob_asks(gatehouse), amount=100), approvers()
+    request, (first, second) = give(asked_before(gatehouse, install), amount=100), approvers()
     assert approve(request, first) == "open"
     with pytest.raises(NotDecided, match="You have decided this already"):
         approve(request, first)
@@ -79,9 +83,7 @@ def test_above_the_limit_two_different_people_approve_it(gatehouse: World, insta
 
 @pytest.mark.django_db
 def test_attack_an_amount_that_grows_after_the_first_vote(gatehouse: World, install: Install) -> None:
-    hold()
-    configured(install)
-    request, (first, second) = give(bob_asks(gatehouse), amount=100), approvers()
+    request, (first, second) = give(asked_before(gatehouse, install), amount=100), approvers()
     approve(request, first)
     with pytest.raises(FieldError, match="An approver has decided"):
         give(request, amount=100_000)
@@ -90,9 +92,7 @@ def test_attack_an_amount_that_grows_after_the_first_vote(gatehouse: World, inst
 
 @pytest.mark.django_db
 def test_attack_an_amount_that_grows_while_the_approver_reads(gatehouse: World, install: Install) -> None:
-    hold()
-    configured(install)
-    read, (first, _) = give(bob_asks(gatehouse), amount=5), approvers()
+    read, (first, _) = give(asked_before(gatehouse, install), amount=5), approvers()
     give(AccessRequest.objects.get(pk=read.pk), amount=100_000)
     with pytest.raises(NotDecided, match="has changed since"):
         approve(read, first)
@@ -136,9 +136,7 @@ WRONG = {
 @pytest.mark.django_db
 @pytest.mark.parametrize("given", WRONG.values(), ids=WRONG)
 def test_what_does_not_fit_is_not_taken(gatehouse: World, install: Install, given: Any) -> None:
-    hold()
-    configured(install)
-    request = bob_asks(gatehouse)
+    request = asked_before(gatehouse, install)
     with pytest.raises(FieldError):
         extension_fields.give(request, by=world.person("bob"), given=given, now=datetime.now(UTC))
     request.refresh_from_db()
@@ -149,9 +147,7 @@ def test_what_does_not_fit_is_not_taken(gatehouse: World, install: Install, give
 def test_the_person_fills_them_in_on_the_requests_page_and_approvers_read_them(
     gatehouse: World, install: Install
 ) -> None:
-    hold()
-    configured(install)
-    request = bob_asks(gatehouse)
+    request = asked_before(gatehouse, install)
     address = f"/account/requests/{request.pk}"
     assert "Amount" in gatehouse.browser.get(address).content.decode()
     gatehouse.browser.post(address, {"fields": "1", f"{PAYMENT}:amount": "120.50", f"{PAYMENT}:iban": "DE12"})
@@ -166,9 +162,7 @@ def test_the_person_fills_them_in_on_the_requests_page_and_approvers_read_them(
 
 @pytest.mark.django_db
 def test_the_api_takes_them_from_who_asks_and_from_no_one_else(gatehouse: World, install: Install) -> None:
-    hold()
-    configured(install)
-    request = bob_asks(gatehouse)
+    request = asked_before(gatehouse, install)
     address = f"/api/v1/access_requests/{request.pk}"
 
     def patch(username: str, fields: Any) -> Any:
@@ -184,9 +178,7 @@ def test_the_api_takes_them_from_who_asks_and_from_no_one_else(gatehouse: World,
 
 @pytest.mark.django_db(transaction=True)
 def test_two_approvers_at_once_are_two_votes_and_one_approval(committed_gatehouse: World, install: Install) -> None:
-    hold()
-    configured(install)
-    request = give(bob_asks(committed_gatehouse), amount=100)
+    request = give(asked_before(committed_gatehouse, install), amount=100)
     first, second = approvers()
 
     def vote(by: User) -> str:
@@ -208,9 +200,7 @@ def test_two_approvers_at_once_are_two_votes_and_one_approval(committed_gatehous
 def test_a_vote_and_a_change_at_once_never_approve_what_was_not_read(
     committed_gatehouse: World, install: Install
 ) -> None:
-    hold()
-    configured(install)
-    request = give(bob_asks(committed_gatehouse), amount=5)
+    request = give(asked_before(committed_gatehouse, install), amount=5)
     read, (first, _) = AccessRequest.objects.get(pk=request.pk), approvers()
 
     def vote() -> str:

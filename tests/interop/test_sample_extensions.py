@@ -82,8 +82,9 @@ def test_they_are_off_until_apply_switches_them_on(gatehouse: World, installed: 
 
 def test_a_large_payment_with_a_consent_needs_two_approvers(gatehouse: World, installed: Path) -> None:
     hold()
+    request = bob_asks(gatehouse)
     switch_on()
-    request, first, second = bob_asks(gatehouse), person("quentin", role="approver"), person("paula", role="approver")
+    first, second = person("quentin", role="approver"), person("paula", role="approver")
     with pytest.raises(NotDecided, match="Consent reference, Amount"):
         approve(request, first)
     given = {CONSENT: {"reference": "C-2026-0001"}, PAYMENT: {"amount": 1000.01}}

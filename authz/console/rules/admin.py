@@ -71,7 +71,15 @@ class RuleAdmin(ConsoleAdmin):
         (ASKING, {"fields": ("approvers", "approvals")}),
         (
             ONLY_WHEN,
-            {"fields": (("max_auth_age", "environments"), ("acr", "amr"), "networks", ("not_before", "not_after"))},
+            {
+                "fields": (
+                    ("max_auth_age", "environments"),
+                    ("acr", "amr"),
+                    "networks",
+                    ("not_before", "not_after"),
+                    "extensions",
+                )
+            },
         ),
     )
 

@@ -7,10 +7,12 @@ from django import forms
 from django.contrib.auth.models import Group
 
 from authz import registry
+from authz.configuration import extension_conditions
 from authz.console.model_admin import Form
-from authz.console.widgets import servers
+from authz.console.widgets import extension_condition_field, servers
 from authz.console.widgets.argument_field import ArgumentsField
 from authz.console.widgets.display import grant_label, server_label
+from authz.console.widgets.extension_condition_field import ExtensionConditionsField
 from authz.console.widgets.fields import ApproversField, LinesField, with_count
 from authz.console.widgets.suggestions import suggesting
 from authz.console.widgets.unusual import UNUSUAL
@@ -141,6 +143,8 @@ class RuleForm(Form):
     not_before = forms.CharField(required=False, label="From", help_text="Such as 2026-12-31T18:00:00Z.")
     not_after = forms.CharField(required=False, label="Until")
 
+    extensions = ExtensionConditionsField(required=False, label="Only where extensions say yes")
+
     class Meta:
         model = Rule
         fields = ("name", "effect", "enabled")
@@ -149,6 +153,8 @@ class RuleForm(Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "extensions" in self.fields:
+            self.fields["extensions"].help_text = extension_condition_field.help_text()
         for field, of in (("clients", "agents"), ("through", "agents"), ("users", "people")):
             if field in self.fields:
                 suggesting(self.fields[field], of)
@@ -172,7 +178,7 @@ class RuleForm(Form):
         ):
             if field in definition:
                 self.initial.setdefault(field, definition[field])
-        for field in OF_CALLS:
+        for field in (*OF_CALLS, "extensions"):
             self.initial.setdefault(field, conditions.get(field))
         self.initial.setdefault("approvers", definition.get("approvers"))
         self.initial.setdefault("approvals", (definition.get("approvers") or {}).get("count"))
@@ -227,11 +233,11 @@ class RuleForm(Form):
         was = self.instance.definition or {}
         lists = ("through", "labels", "tools")
         definition |= {field: [] for field in lists if was.get(field) == [] and not cleaned[field]}
-        conditions = {field: cleaned[field] for field in (*self.OF_CONDITIONS, *OF_CALLS) if cleaned[field]}
+        named = (*self.OF_CONDITIONS, *OF_CALLS, "extensions")
+        conditions = {field: cleaned[field] for field in named if cleaned[field]}
         # A condition without a field in this form stays as it is.
-        for field in ("hours", "extensions"):
-            if kept := (self.instance.definition or {}).get("conditions", {}).get(field):
-                conditions[field] = kept
+        if kept := was.get("conditions", {}).get("hours"):
+            conditions["hours"] = kept
         if conditions:
             definition["conditions"] = conditions
         try:
@@ -242,6 +248,11 @@ class RuleForm(Form):
             field = error.field.removeprefix("conditions.").partition("[")[0].partition(".")[0]
             self.add_error(field if field in self.fields else None, error.problem)
             return cleaned
+        # One that was there stays, whatever became of its extension: the rule can still be switched off.
+        if cleaned["extensions"] != (was.get("conditions", {}).get("extensions") or {}):
+            for problem in extension_conditions.problems(rule).values():
+                self.add_error("extensions", problem)
+                return cleaned
         shape = rule.to_mapping()
         self.instance.definition = {key: shape[key] for key in shape if key not in ("name", "effect", "enabled")}
         return cleaned

@@ -13,7 +13,8 @@ from uuid import UUID
 from django.urls import re_path
 
 from authz import audit, decisions
-from authz.approvals import access_requests
+from authz.approvals import access_requests, extension_fields, told_extensions
+from authz.approvals.extension_fields import FieldError
 from authz.endpoints.decision_point import decided, denial_binding
 from authz.endpoints.decision_point.caller import Caller, authenticated, malformed
 from authz.endpoints.decision_point.decided import Decided
@@ -46,7 +47,40 @@ def access_request(request: Request) -> Answer:
     except MalformedError as problem:
         raise malformed(problem) from None
     evaluation = _bound(body.get("denial"), judged, caller.now)
-    return json_response({"task": _task(opened(judged, evaluation))}, status=202)
+    fields, reason = _said(body, judged)
+    row = opened(judged, evaluation)
+    by, moment = row.user or row.client, datetime.fromtimestamp(caller.now, tz=row.first_asked.tzinfo)
+    try:
+        # What a person has said stays.
+        if fields and not row.extension_fields:
+            extension_fields.give(row, by=by, given=fields, now=moment)
+    except FieldError as problem:
+        raise malformed(MalformedError("requested_access:", str(problem).rstrip("."))) from None
+    if reason and not row.reason:
+        access_requests.add_justification(row, by=by, reason=reason, now=moment)
+    return json_response({"task": _task(row)}, status=202)
+
+
+def _said(body: Mapping[str, Any], judged: Decided) -> tuple[extension_fields.Given, str]:
+    """What extensions ask for, and the reason: read before anything is asked. Raises `OAuthError`.
+
+    > A member name or value added at an extension point MUST be […] A reverse-DNS-prefixed identifier […] An
+    > implementation receiving a member or value it does not recognize at an extension point MUST ignore it (Access
+    > Request and Approval Profile, “Naming Extensions”, “Forward Compatibility”)
+
+    What is required and missing is asked on the request's page.
+    """
+    wanted, context = body.get("requested_access", {}), body.get("context", {})
+    if not isinstance(wanted, Mapping):
+        raise malformed(MalformedError("requested_access", "is an object"))
+    resource = judged.server.identifier if judged.server else ""
+    given = {name: wanted[name] for name in told_extensions.concerned(resource) if name in wanted}
+    try:
+        fields = extension_fields.taken(resource, given, is_whole=False)
+    except FieldError as problem:
+        raise malformed(MalformedError("requested_access:", str(problem).rstrip("."))) from None
+    reason = context.get("business_justification") if isinstance(context, Mapping) else None
+    return fields, reason if isinstance(reason, str) else ""
 
 
 def _bound(denial: object, judged: Decided, now: float) -> str:

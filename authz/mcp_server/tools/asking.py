@@ -6,7 +6,8 @@ from typing import Any
 
 from authz import decisions
 from authz.approvals import access_requests, extension_fields, rule_requests
-from authz.approvals.extension_fields import FieldError
+from authz.approvals.extension_fields import AskedField, FieldError
+from authz.approvals.told_extensions import extensions_for
 from authz.configuration.mcp_resource import REQUEST
 from authz.decisions import calls
 from authz.extensions import ExtensionFault
@@ -40,18 +41,20 @@ def request_access(call: Call) -> Outcome:
         return _refused(server, decision)
     open_one = _open_one(question, decision, call)
     reason = given.get("reason", "") or elicitations.reason_of(call.responses)
-    if not reason and (open_one is None or not open_one.reason) and not tasks.can_follow(call.client):
+    wants_reason = not reason and (open_one is None or not open_one.reason)
+    fields, wanted = _fields(server, open_one, call)
+    if (wants_reason or wanted) and not (
+        tasks.can_follow(call.client) and (not wanted or call.client.can_elicit("form"))
+    ):
         # > Servers MUST NOT send an inputRequests that the client has not declared support for in its capabilities.
-        if not call.client.can_elicit("form"):
-            raise ToolError("reason: is missing. Say why the work needs this access; a person reads it.")
+        if not call.client.can_elicit("form") or (is_given(call) and not wants_reason):
+            raise ToolError(_lacks(wanted, wants_reason=wants_reason))
         if elicitations.is_declined(call.responses):
-            raise ToolError("No reason was given, so nothing was asked.")
-        return NeedsInput(elicitations.for_reason(elicitations.REASON, server))
-    if open_one is None or "fields" in given:
-        _require_fields(server, given)
+            raise ToolError("It was not said, so nothing was asked.")
+        return NeedsInput(elicitations.for_details(elicitations.REASON, server, wanted, reason=wants_reason))
     row = _opened(question, decision, call, server)
-    if "fields" in given:
-        _give(row, call)
+    if fields:
+        _give(row, call, fields)
     if reason:
         access_requests.add_justification(row, by=caller.person or caller.client, reason=reason, now=caller.moment)
         row.refresh_from_db()
@@ -81,23 +84,47 @@ def _missing(question: AccessQuestion, now: float) -> tuple[AccessQuestion, Deci
     return question, decisions.evaluate(question, now)
 
 
-def _require_fields(server: ProtectedResource, given: Mapping[str, Any]) -> None:
-    """What extensions ask for, before anyone is asked (docs/extensions.md). Raises `ToolError`."""
+def _fields(
+    server: ProtectedResource, open_one: AccessRequest | None, call: Call
+) -> tuple[extension_fields.Given, list[AskedField]]:
+    """What extensions ask for (docs/extensions.md), as far as it is given: and what is required and missing. Raises
+    `ToolError` for what does not fit, and where an extension fails.
+    """
+    given, asked = call.arguments.get("fields"), extension_fields.asked_at(server.identifier)
+    if given is None:
+        answered = elicitations.details_of(call.responses)
+        given = {}
+        for one in asked:
+            if one.key in answered:
+                given.setdefault(one.identifier, {})[one.field.name] = answered[one.key]
     try:
-        fields = extension_fields.cleaned(server.identifier, given.get("fields", {}))
-        if missing := extension_fields.missing_at(server.identifier, fields):
-            names = ", ".join(one.key for one in extension_fields.asked_at(server.identifier) if one.field.required)
-            raise ToolError(f"fields: {missing} Give them by extension and name: {names}.")
+        found = extension_fields.taken(server.identifier, given, is_whole=False)
+        extensions_for(server.identifier)
     except FieldError as problem:
         raise ToolError(f"fields: {problem}") from None
     except ExtensionFault as fault:
         raise ToolError(f"It cannot be asked at present: {fault}") from None
+    if open_one is not None and not found:
+        return {}, extension_fields.still_missing(open_one)
+    return found, [one for one in asked if one.field.required and one.field.name not in found.get(one.identifier, {})]
 
 
-def _give(row: AccessRequest, call: Call) -> None:
+def is_given(call: Call) -> bool:
+    """Whether the caller itself says what extensions ask for, and no person is asked."""
+    return "fields" in call.arguments
+
+
+def _lacks(wanted: list[AskedField], *, wants_reason: bool) -> str:
+    if wants_reason and not wanted:
+        return "reason: is missing. Say why the work needs this access; a person reads it."
+    labels, keys = ", ".join(one.field.label for one in wanted), ", ".join(one.key for one in wanted)
+    return f"fields: It lacks what has to be said: {labels}. Give them by extension and name: {keys}."
+
+
+def _give(row: AccessRequest, call: Call, fields: extension_fields.Given) -> None:
     caller = call.caller
     try:
-        extension_fields.give(row, by=caller.person or caller.client, given=call.arguments["fields"], now=caller.moment)
+        extension_fields.give(row, by=caller.person or caller.client, given=fields, now=caller.moment)
     except FieldError as problem:
         raise ToolError(f"fields: {problem}") from None
 
