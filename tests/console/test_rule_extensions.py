@@ -17,6 +17,7 @@ from tests.extensions.test_conditions import CONSENT, SOURCE
 from tests.support.extension_packages import forget, installing
 
 pytestmark = pytest.mark.django_db
+RULE = {**NOTES_RULE, "name": "Notes with a consent"}
 WRITTEN = f'{CONSENT} {{"kind": "written"}}'
 
 
@@ -31,15 +32,15 @@ def switched_on(signed_in: Page, tmp_path: Path) -> Iterator[Browser]:
 
 def save(browser: Browser, extensions: str, **changes: str) -> str:
     """The page after the form was posted, for the rule of this name or a new one."""
-    row = Rule.objects.filter(name=NOTES_RULE["name"]).first()
+    row = Rule.objects.filter(name=RULE["name"]).first()
     address = reverse("admin:authz_rule_change", args=[row.pk]) if row else reverse("admin:authz_rule_add")
-    form = {**NOTES_RULE, "extensions": extensions, **changes}
+    form = {**RULE, "extensions": extensions, **changes}
     page: str = browser.post(address, form, follow=True).content.decode()
     return page
 
 
 def said() -> object:
-    return Rule.objects.get(name=NOTES_RULE["name"]).definition.get("conditions", {}).get("extensions")
+    return Rule.objects.get(name=RULE["name"]).definition.get("conditions", {}).get("extensions")
 
 
 def test_it_is_written_shown_changed_and_in_the_history(switched_on: Browser) -> None:
@@ -47,7 +48,7 @@ def test_it_is_written_shown_changed_and_in_the_history(switched_on: Browser) ->
     assert f"There are {CONSENT} (kind)." in page
     save(switched_on, WRITTEN)
     assert said() == {CONSENT: {"kind": "written"}}
-    row = Rule.objects.get(name=NOTES_RULE["name"])
+    row = Rule.objects.get(name=RULE["name"])
     shown = switched_on.get(reverse("admin:authz_rule_change", args=[row.pk])).content.decode()
     assert "com.example/patient-consent {&quot;kind&quot;: &quot;written&quot;}</textarea>" in shown
     save(switched_on, f'{CONSENT}  {{"kind": "oral"}}')
@@ -76,7 +77,7 @@ def test_what_cannot_be_meant_is_refused(switched_on: Browser, typed: str, says:
     page = save(switched_on, typed)
     assert says in page
     assert "<b>x</b>" not in page
-    assert not Rule.objects.filter(name=NOTES_RULE["name"]).exists()
+    assert not Rule.objects.filter(name=RULE["name"]).exists()
 
 
 def test_one_whose_extension_is_gone_stays_and_can_be_switched_off(switched_on: Browser) -> None:
@@ -85,7 +86,7 @@ def test_one_whose_extension_is_gone_stays_and_can_be_switched_off(switched_on: 
     forget()
     configuration_cache.begin()
     save(switched_on, WRITTEN, enabled="")
-    row = Rule.objects.get(name=NOTES_RULE["name"])
+    row = Rule.objects.get(name=RULE["name"])
     assert (row.enabled, said()) == (False, {CONSENT: {"kind": "written"}})
     # It can be taken out, and no other one put in.
     assert "which is not switched on" in save(switched_on, f'{CONSENT} {{"kind": "oral"}}')
