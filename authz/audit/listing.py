@@ -122,4 +122,4 @@ def _unindexed(filters: Mapping[str, str], rows: QuerySet[AuditEvent]) -> QueryS
 
 def _with_id(rows: QuerySet[AuditEvent], jti: str) -> QuerySet[AuditEvent]:
     """What is issued has an id of its own, and may rest on an assertion, which has another."""
-    return rows.filter(Q(detail__jti=jti) | Q(detail__assertion_jti=jti))
+    return rows.filter(Q(detail__jti=jti) | Q(detail__assertion_jti=jti) | Q(detail__said__jti=jti))

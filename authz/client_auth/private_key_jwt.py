@@ -4,7 +4,8 @@ Found good in this order: shape, client, algorithm and signature, issuer and sub
 the `jti` is claimed, so that nothing that fails burns one.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from authz.conf import conf
@@ -12,8 +13,8 @@ from authz.database import replay
 from authz.models import Client
 from authz.outbound import remote_keys
 from authz.outbound.remote_documents import DocumentOnItsWayError, DocumentUnavailableError, DocumentUnreachableError
-from authz.protocol import jose_algorithms, jwks, jwts
-from authz.protocol.errors import OAuthError, Reason
+from authz.protocol import jose_algorithms, jwks, jwts, refused_assertions
+from authz.protocol.errors import OAuthError, Reason, RefusalReason
 from authz.registry import Credentials
 
 METHOD = "private_key_jwt"
@@ -38,7 +39,8 @@ def client_id(credentials: Credentials) -> str:
     # > The value of the "client_assertion_type" is "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" (RFC 7523
     # > §2.2)
     if credentials.params.get("client_assertion_type") != ASSERTION_TYPE:
-        raise OAuthError(Reason.CLIENT_ASSERTION_WRONG_TYPE)
+        told = f"The client_assertion_type must be {ASSERTION_TYPE}"
+        raise OAuthError(Reason.CLIENT_ASSERTION_WRONG_TYPE, told=told)
     subject = _parsed(credentials).claims.get("sub")
     if not isinstance(subject, str) or not subject:
         raise OAuthError(Reason.CLIENT_ASSERTION_ISSUER)
@@ -47,15 +49,58 @@ def client_id(credentials: Credentials) -> str:
 
 def authenticate(credentials: Credentials, client: Client) -> None:
     unverified = _parsed(credentials)
-    claims = _signed(unverified, client)
-    # > The JWT MUST contain an "iss" … For client authentication, the "sub" value MUST be the "client_id" (RFC 7523 §3)
-    if claims.get("iss") != client.client_id or claims.get("sub") != client.client_id:
-        raise OAuthError(Reason.CLIENT_ASSERTION_ISSUER)
-    if not is_for_us(claims.get("aud"), credentials.grant_type, credentials.audiences):
-        raise OAuthError(Reason.CLIENT_ASSERTION_AUDIENCE)
-    _check_times(claims, credentials.now)
-    if not client.reuse_assertions:
-        _claim(claims, client)
+    with refused_assertions.explained(unverified, credentials.now):
+        claims = _signed(unverified, client)
+        # > The JWT MUST contain an "iss" … For client authentication, the "sub" value MUST be the "client_id" (RFC 7523
+        # > §3)
+        if claims.get("iss") != client.client_id or claims.get("sub") != client.client_id:
+            raise OAuthError(Reason.CLIENT_ASSERTION_ISSUER)
+        with _told_what_to_change(claims, credentials.now):
+            if not is_for_us(claims.get("aud"), credentials.grant_type, credentials.audiences):
+                raise OAuthError(Reason.CLIENT_ASSERTION_AUDIENCE)
+            _check_times(claims, credentials.now)
+            if not client.reuse_assertions:
+                _claim(claims, client)
+
+
+@contextmanager
+def _told_what_to_change(claims: dict[str, Any], now: float) -> Iterator[None]:
+    """The client's key has signed `claims`. If they name us, and not another server that may have passed them on, their
+    author reads what is wrong (docs/decisions/0054-the-right-culprit.md).
+    """
+    try:
+        yield
+    except OAuthError as error:
+        if _names_us_alone(claims.get("aud")):
+            told = _TOLD.get(error.reason, "")
+            error.told = told.format(issuer=conf.issuer, seconds=MAXIMUM_LIFETIME, now=int(now))
+        raise
+
+
+_TOLD: dict[RefusalReason, str] = {
+    Reason.CLIENT_ASSERTION_AUDIENCE: "The aud of the client assertion must be the issuer, and nothing else: {issuer}",
+    Reason.CLIENT_ASSERTION_EXPIRED: (
+        "The exp of the client assertion is missing, no number, or past: this server's time is {now}."
+    ),
+    Reason.CLIENT_ASSERTION_NOT_YET_VALID: (
+        "The iat or nbf of the client assertion is in the future: this server's time is {now}."
+    ),
+    Reason.CLIENT_ASSERTION_LIFETIME: (
+        "The exp of the client assertion must be after its iat, and {seconds} seconds after it and now at the most."
+    ),
+    Reason.CLIENT_ASSERTION_JTI_MISSING: "The client assertion needs a jti: a text of 1 to 512 characters.",
+    Reason.CLIENT_ASSERTION_REPLAYED: (
+        "The client assertion was used before: sign a new one, with a jti of its own, for each request."
+    ),
+}
+
+
+def _names_us_alone(audience: object) -> bool:
+    named = audience if isinstance(audience, list) else [audience]
+    ours = (conf.origin, conf.issuer)
+    return bool(named) and all(
+        isinstance(one, str) and (one in ours or one.startswith(f"{conf.origin}/")) for one in named
+    )
 
 
 def is_for_us(audience: object, grant_type: str = "", others: Collection[str] = ()) -> bool:

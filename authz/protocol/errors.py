@@ -76,8 +76,17 @@ class Reason(RefusalReason):
     # The client.
     CLIENT_UNKNOWN = "client_unknown", "invalid_client", ONE_INVALID_CLIENT
     CLIENT_NOT_APPROVED = "client_not_approved", "unauthorized_client", "The client is not approved."
-    CLIENT_AUTHENTICATION_MISSING = "client_authentication_missing", "invalid_client", ONE_INVALID_CLIENT
-    CLIENT_AUTHENTICATION_MALFORMED = "client_authentication_malformed", "invalid_client", ONE_INVALID_CLIENT
+    # What the request alone shows is said: it tells nothing of any client.
+    CLIENT_AUTHENTICATION_MISSING = (
+        "client_authentication_missing",
+        "invalid_client",
+        "The request names no client: authenticate as the client is registered, or send client_id.",
+    )
+    CLIENT_AUTHENTICATION_MALFORMED = (
+        "client_authentication_malformed",
+        "invalid_client",
+        "The Authorization header is not HTTP Basic with the base64 of client_id:client_secret.",
+    )
     CLIENT_AUTHENTICATION_MIXED = (
         "client_authentication_mixed",
         "invalid_request",
@@ -85,8 +94,16 @@ class Reason(RefusalReason):
     )
     CLIENT_AUTHENTICATION_WRONG_METHOD = "client_authentication_wrong_method", "invalid_client", ONE_INVALID_CLIENT
     CLIENT_SECRET_WRONG = "client_secret_wrong", "invalid_client", ONE_INVALID_CLIENT
-    CLIENT_ID_MISMATCH = "client_id_mismatch", "invalid_client", ONE_INVALID_CLIENT
-    CLIENT_ASSERTION_MALFORMED = "client_assertion_malformed", "invalid_client", ONE_INVALID_CLIENT
+    CLIENT_ID_MISMATCH = (
+        "client_id_mismatch",
+        "invalid_client",
+        "The client_id of the body is another one than that of the authentication.",
+    )
+    CLIENT_ASSERTION_MALFORMED = (
+        "client_assertion_malformed",
+        "invalid_client",
+        "The client_assertion is missing, or is no JWT that is signed with a public key algorithm.",
+    )
     CLIENT_ASSERTION_WRONG_TYPE = "client_assertion_wrong_type", "invalid_client", ONE_INVALID_CLIENT
     CLIENT_ASSERTION_ALGORITHM = "client_assertion_algorithm", "invalid_client", ONE_INVALID_CLIENT
     CLIENT_ASSERTION_SIGNATURE = "client_assertion_signature", "invalid_client", ONE_INVALID_CLIENT

@@ -16,6 +16,7 @@ from authz.models import AuditEvent, UsedAssertion
 from authz.outbound import remote_keys
 from authz.outbound.remote_documents import DocumentOnItsWayError
 from authz.protocol import jwks, jwts
+from authz.protocol.errors import ONE_INVALID_CLIENT
 from tests.support import world
 from tests.support.assertions import client_assertion
 from tests.support.races import at_once
@@ -74,6 +75,47 @@ class TestAssertion:
         else:
             assert refused(answer) == expected
             assert UsedAssertion.objects.count() == 0
+
+    @pytest.mark.parametrize(
+        ("claims", "told"),
+        [
+            ({"aud": lambda: conf.endpoint("token")}, "must be the issuer"),
+            ({"aud": lambda: [conf.issuer, conf.endpoint("token")]}, "must be the issuer"),
+            ({"aud": lambda: conf.origin}, "must be the issuer"),
+            ({"exp": lambda: time.time() - 31}, "this server's time is"),
+            ({"nbf": lambda: time.time() + 600}, "this server's time is"),
+            ({"exp": lambda: time.time() + 3 * 3600}, "3600 seconds"),
+            ({"jti": ...}, "needs a jti"),
+            # For another server, too: who presents it may have it from there.
+            ({"aud": lambda: [conf.issuer, "https://elsewhere.example"]}, ONE_INVALID_CLIENT),
+            ({"aud": "https://elsewhere.example"}, ONE_INVALID_CLIENT),
+            ({"aud": lambda: f"{conf.origin}.evil.example/"}, ONE_INVALID_CLIENT),
+            ({"aud": ..., "jti": ...}, ONE_INVALID_CLIENT),
+            ({"iss": "nightly-report"}, ONE_INVALID_CLIENT),
+        ],
+    )  # fmt: skip
+    def test_who_signed_it_for_us_reads_what_to_change(
+        self, gatehouse: World, claims: dict[str, Any], told: str
+    ) -> None:
+        said = {name: value() if callable(value) else value for name, value in claims.items()}
+        body = ask(gatehouse, **client_assertion(**said)).json()
+        assert body["error"] == "invalid_client"
+        assert told in body["error_description"]
+
+    def test_who_did_not_sign_it_reads_nothing(self, gatehouse: World) -> None:
+        stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        now = int(time.time())
+        claims = {"iss": "signing-agent", "sub": "signing-agent", "aud": conf.endpoint("token"), "exp": now - 600}
+        forged = jwt.encode(claims, stranger, algorithm="RS256")
+        body = ask(gatehouse, client_assertion_type=ASSERTION_TYPE, client_assertion=forged).json()
+        assert body == {"error": "invalid_client", "error_description": ONE_INVALID_CLIENT}
+        refusal = AuditEvent.objects.latest("id")
+        assert refusal.detail["said"] == {"iss": "signing-agent", "sub": "signing-agent"}
+
+    def test_a_second_use_is_told_to_who_signed_it(self, gatehouse: World) -> None:
+        once = client_assertion()
+        assert ask(gatehouse, **once).status_code == 200
+        assert "was used before" in ask(gatehouse, **once).json()["error_description"]
 
     @pytest.mark.parametrize("grant_type", ["authorization_code", "refresh_token"])
     @pytest.mark.parametrize("shape", [lambda url: url, lambda url: [url]])

@@ -188,6 +188,21 @@ TOKEN: list[tuple[str, dict[str, Any], tuple[str, str], tuple[str, str]]] = [
         ("invalid_client", ONE_INVALID_CLIENT),
         ("client_authentication_wrong_method", "none, registered for client_secret_basic"),
     ),
+    (
+        "no client at all",
+        {"basic": None},
+        (
+            "invalid_client",
+            "The request names no client: authenticate as the client is registered, or send client_id.",
+        ),
+        ("client_authentication_missing", ""),
+    ),
+    (
+        "one client in the header and another in the body",
+        {"basic": ("nightly-report", SECRET), "client_id": "posting-agent"},
+        ("invalid_client", "The client_id of the body is another one than that of the authentication."),
+        ("client_id_mismatch", ""),
+    ),
     ("nobody", {"basic": ("nobody", SECRET)}, ("invalid_client", ONE_INVALID_CLIENT), ("client_unknown", "")),
     (
         "a wrong secret",

@@ -6,6 +6,7 @@
 No refresh token: the assertion takes its place (ID-JAG §4.4.3). Nothing here tells a stranger which of these failed.
 """
 
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from authz.conf import conf
 from authz.database.transactions import unit_of_work
 from authz.models import ProtectedResource
 from authz.policy import Outcome
-from authz.protocol import jwts, params
+from authz.protocol import jwts, params, refused_assertions
 from authz.protocol.errors import OAuthError
 from authz.protocol.jwts import JwtError, Unverified
 from authz.registry import TokenRequest
@@ -40,9 +41,10 @@ METADATA = {"authorization_grant_profiles_supported": [id_jag.GRANT_PROFILE]}
 def redeem(request: TokenRequest) -> dict[str, Any]:
     """An access token for one resource: of those that an ID-JAG names, or the one that the request does."""
     token = parsed(request.params)
-    if token.typ == id_jag.TYP:
-        return _redeem_id_jag(token, request)
-    return workload_grant.redeem(token, request)
+    with refused_assertions.explained(token, request.now):
+        if token.typ == id_jag.TYP:
+            return _redeem_id_jag(token, request)
+        return workload_grant.redeem(token, request)
 
 
 def client_id(request_params: Mapping[str, str]) -> str | None:
@@ -50,7 +52,10 @@ def client_id(request_params: Mapping[str, str]) -> str | None:
     `OAuthError`.
     """
     token = parsed(request_params)
-    return None if token.typ == id_jag.TYP else workload_grant.client_of(token)
+    if token.typ == id_jag.TYP:
+        return None
+    with refused_assertions.explained(token, time.time()):
+        return workload_grant.client_of(token)
 
 
 def parsed(request_params: Mapping[str, str]) -> Unverified:
@@ -58,7 +63,7 @@ def parsed(request_params: Mapping[str, str]) -> Unverified:
     try:
         return jwts.parse(params.required(request_params, "assertion"))
     except JwtError as error:
-        raise OAuthError(BY_JWT_PROBLEM[error.problem]) from None
+        raise OAuthError(BY_JWT_PROBLEM[error.problem], detail=error.problem) from None
 
 
 def _redeem_id_jag(token: Unverified, request: TokenRequest) -> dict[str, Any]:

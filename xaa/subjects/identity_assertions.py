@@ -15,7 +15,7 @@ from authz import keys
 from authz.authorizations import live
 from authz.conf import conf
 from authz.models import Authorization, Client
-from authz.protocol import jwts
+from authz.protocol import jwts, refused_assertions
 from authz.protocol.display_names import visible
 from authz.protocol.errors import OAuthError
 from authz.protocol.errors import Reason as CoreReason
@@ -65,10 +65,11 @@ def read(
     try:
         unverified = jwts.parse(token)
     except JwtError as error:
-        raise OAuthError(BY_JWT_PROBLEM[error.problem]) from None
-    if unverified.claims.get("iss") == conf.issuer:
-        return _own_id_token(unverified, client, presented)
-    return _foreign_id_token(unverified, client, presented)
+        raise OAuthError(BY_JWT_PROBLEM[error.problem], detail=error.problem) from None
+    with refused_assertions.explained(unverified, presented):
+        if unverified.claims.get("iss") == conf.issuer:
+            return _own_id_token(unverified, client, presented)
+        return _foreign_id_token(unverified, client, presented)
 
 
 # --- The rules for ID tokens: pure ----------------------------------------------------------------------------------

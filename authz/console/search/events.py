@@ -167,7 +167,9 @@ def assertions(text: str, viewer: User) -> Iterator[Hit]:
         return
     newest = AuditEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
     latest = AuditEvent.objects.filter(id__gt=newest - LATEST).exclude(event__in=NEVER_BY_ASSERTION)
-    named = Q(detail__assertion_jti=text) | Q(detail__workload=text)
+    named = (
+        Q(detail__assertion_jti=text) | Q(detail__said__jti=text) | Q(detail__workload=text) | Q(detail__said__sub=text)
+    )
     for event in latest.filter(named).order_by("-id")[:SHOWN]:
         url = reverse("admin:authz_auditevent_change", args=[event.pk])
         sub = f"{event.time:%Y-%m-%d %H:%M:%S} UTC, {event.client_id}"
