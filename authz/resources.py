@@ -7,7 +7,7 @@ from typing import Any
 from authz.conf import conf
 from authz.database import configuration_cache
 from authz.models import Client, ProtectedResource, Scope
-from authz.policy import tool_calls
+from authz.policy import near_miss, tool_calls
 from authz.protocol import resources as rules
 from authz.protocol.errors import OAuthError, Reason, harmless
 
@@ -59,7 +59,10 @@ def requested(resource: str | None) -> ProtectedResource:
     # > invalid_target (RFC 8707 §2)
     found = cached().get(uri)
     if found is None:
-        raise OAuthError(Reason.RESOURCE_UNKNOWN, detail=harmless(uri))
+        # Who sends all of it but a slash or the letter case knows it anyway.
+        near = near_miss.same_address(uri, cached())
+        told = f"{Reason.RESOURCE_UNKNOWN.sentence} To the character it is {near}" if near else ""
+        raise OAuthError(Reason.RESOURCE_UNKNOWN, detail=harmless(uri), told=told)
     return found
 
 

@@ -392,7 +392,10 @@ STATIC_ROOT = HOME / "static"  # only for a front server that wants the files co
 with suppress(OSError):
     STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
-LOGGING = logs.configuration(problems.read("plain", env_choice, "GATEHOUSE_LOG_FORMAT", "plain", "json"))
+LOG_FORMAT = problems.read("plain", env_choice, "GATEHOUSE_LOG_FORMAT", "plain", "json")
+LOGGING = logs.configuration(LOG_FORMAT)
+if LOG_FORMAT == "json" and EMAIL_BACKEND.endswith("console.EmailBackend"):
+    EMAIL_BACKEND = "authz.notifications.logged_mail.EmailBackend"
 _is_said = any("GATEHOUSE_ISSUER" in said for said in problems.found)
 if problems.found and not _is_said and (_wrong := issuers.problem(ISSUER)):
     problems.found.append(f"GATEHOUSE_ISSUER {_wrong}")  # a check of its own where the rest is right (authz.E001)

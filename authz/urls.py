@@ -25,6 +25,7 @@ def machine_urlpatterns() -> list[object]:
 admin.autodiscover()
 
 handler400 = "authz.endpoints.errors.bad_request"
+handler404 = "authz.endpoints.errors.page_not_found"
 handler403 = "authz.endpoints.errors.permission_denied"
 handler500 = "authz.endpoints.errors.server_error"
 urlpatterns = [

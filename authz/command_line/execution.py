@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TextIO
 
 from django.conf import settings
 from django.contrib import admin
@@ -25,6 +25,7 @@ from authz import checks
 from authz.command_line import catalog, database_failures, exit_codes, parsers
 from authz.environment_readers import as_lines
 from authz.management import settings_checks
+from authz.operations import logs
 
 
 class Utility(ManagementUtility):
@@ -97,10 +98,12 @@ LOOPBACK_SERVERS = "127.0.0.1:*=resources,localhost:*=resources,[::1]:*=resource
 
 def _start(name: str) -> None:
     """Prepare, and become the server: the same process, whose memory holds nothing of the preparation."""
+    # Where the log is for programs, so is what is said before it.
+    out: TextIO = logs.Lines() if settings.LOG_FORMAT == "json" else sys.stdout  # type: ignore[assignment]
     if settings.IS_SQLITE and not settings.DATABASE_URL.startswith("sqlite:////"):
-        sys.stdout.write(f"The database is {settings.DATABASES['default']['NAME']}, as DATABASE_URL says from here.\n")
+        out.write(f"The database is {settings.DATABASES['default']['NAME']}, as DATABASE_URL says from here.\n")
     try:
-        call_command("prepare")
+        call_command("prepare", stdout=out)
         if name == "run":
             call_command("seed_demo")
     except CommandError as error:

@@ -13,7 +13,7 @@ MAXIMUM_SIZE = 10 * 1024 * 1024
 MAXIMUM_NODES = 200_000
 MAXIMUM_DEPTH = 32
 _CORE = "tag:yaml.org,2002:"
-# What a value may be; a merge key is text, and so no known key.
+# What a value may be; a merge key is refused by a sentence of its own.
 _KINDS = frozenset(f"{_CORE}{kind}" for kind in ("null", "bool", "int", "float", "str", "merge", "value"))
 # PostgreSQL stores no NUL, and a lone surrogate cannot be written as UTF-8.
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
@@ -136,6 +136,8 @@ def _scalar(node: yaml.Node, path: Path) -> Any:
         value = yaml.SafeLoader("").construct_object(node, deep=True)
     # What the tag promises the text may not be: `!!int abc`, `!!bool maybe`, a number of ten thousand digits.
     except (yaml.YAMLError, ValueError, OverflowError, LookupError, AttributeError):
+        if node.tag == f"{_CORE}merge":
+            raise ConfigurationError(path, "has <<, which merges nothing here: write the keys out", line) from None
         raise ConfigurationError(path, f"is no {node.tag.removeprefix(_CORE)}", line) from None
     # As in JSON: every reader and every database has these, and no others.
     if isinstance(value, int | float) and not -(2**53) < value < 2**53:

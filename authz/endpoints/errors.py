@@ -8,9 +8,10 @@ from contextlib import suppress
 
 from django.core.exceptions import SuspiciousOperation
 from django.db import Error as DatabaseFailure
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.template import loader
+from django.urls import is_valid_path, resolve
 from django.views import csrf, defaults
 
 from authz import audit
@@ -31,6 +32,26 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         said = {"title": "Bad request", "status": 400, "detail": "The address or a header cannot be read."}
         return JsonResponse(said, status=400, content_type="application/problem+json")
     return defaults.bad_request(request, exception)
+
+
+# Where people type addresses.
+_PAGES = ("/console", "/account", "/accounts")
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's `handler404`: the page whose address differs in the slash at its end, if there is one."""
+    whole = request.path_info
+    if request.method in {"GET", "HEAD"} and whole.startswith(_PAGES):
+        other = whole.removesuffix("/") if whole.endswith("/") else f"{whole}/"
+        if other.startswith(_PAGES) and is_valid_path(other) and not _is_any(other):
+            query = request.META.get("QUERY_STRING", "")
+            return HttpResponseRedirect(f"{other}?{query}" if query else other)
+    return defaults.page_not_found(request, exception)
+
+
+def _is_any(path: str) -> bool:
+    """Whether it is the console's own pattern for all that it does not have."""
+    return resolve(path).url_name is None
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -85,7 +85,7 @@ def _by_django() -> frozenset[str]:
 def misses() -> list[URLPattern]:
     """Addresses where clients look for something, after all those where something is."""
     anywhere = re_path(r"^(?:.*/)?\.well-known(?:/.*)?$", not_found)
-    under_issuer = re_path(f"^{re.escape(conf.issuer_path[1:])}/.*$", not_found)
+    under_issuer = re_path(f"^{re.escape(conf.issuer_path[1:])}(?:/.*)?$", not_found)
     return [anywhere, under_issuer] if conf.issuer_path else [anywhere]
 
 

@@ -59,7 +59,13 @@ class Kind(StrEnum):
 
 _DUMMY = "django.core.mail.backends.dummy.EmailBackend"
 # Mails go nowhere, or to the log.
-WITHOUT_A_SERVER = frozenset({_DUMMY, "django.core.mail.backends.console.EmailBackend"})
+WITHOUT_A_SERVER = frozenset(
+    {
+        _DUMMY,
+        "django.core.mail.backends.console.EmailBackend",
+        "authz.notifications.logged_mail.EmailBackend",
+    }
+)
 _LONGEST_SUBJECT = 150
 
 

@@ -73,6 +73,21 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, separators=(",", ":"), default=str)
 
 
+class Lines:
+    """What a command prints, as lines of the log."""
+
+    def __init__(self) -> None:
+        self._log = logging.getLogger("authz.start")
+
+    def write(self, text: str) -> None:
+        for line in text.splitlines():
+            if line.strip():
+                self._log.info("%s", line)
+
+    def flush(self) -> None:
+        """Each line is written at once."""
+
+
 def configuration(style: str) -> dict[str, object]:
     """A `logging.config` dictionary, for the workers and for uvicorn's own lines alike."""
     formatter: dict[str, object] = {"()": "authz.operations.logs.JsonFormatter"}

@@ -22,12 +22,18 @@ def nearest(name: str, candidates: Collection[str]) -> str:
     return close[0] if close else ""
 
 
+def same_address(address: str, candidates: Collection[str]) -> str:
+    """The URI that differs in nothing but its scheme, a default port, the letter case or a final slash; "" if none."""
+    form = _address_form(address)
+    return next((candidate for candidate in candidates if _address_form(candidate) == form), "")
+
+
 def nearest_address(address: str, candidates: Collection[str]) -> str:
     """The same for URIs, where the scheme, a default port and a final slash are what people get wrong."""
-    form = _address_form(address)
-    same_form = next((candidate for candidate in candidates if _address_form(candidate) == form), "")
+    same_form = same_address(address, candidates)
     if same_form or len(candidates) > MAXIMUM_COMPARED:
         return same_form
+    form = _address_form(address)
     # Two hosts that share a long path are not alike for that.
     alike = [candidate for candidate in candidates if _are_alike(form[0], _address_form(candidate)[0])]
     return nearest(address, alike)

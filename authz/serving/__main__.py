@@ -97,6 +97,8 @@ def _serve() -> None:
     problems.require_none()
     _load()
     _require_secret_key()
+    from authz import __version__
+    from authz.conf import conf
     from authz.database import checkpoints
     from authz.operations import periodic
     from authz.serving import processes
@@ -112,6 +114,7 @@ def _serve() -> None:
         stopping=STOPPING,
         scheduled=scheduled,
         log_config=logs.configuration(os.environ.get("GATEHOUSE_LOG_FORMAT") or "plain"),
+        name=f"Gatehouse {__version__} for {conf.issuer} (console: {conf.origin}/console/)",
     )
 
 

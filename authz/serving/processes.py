@@ -54,6 +54,7 @@ def serve(
     stopping: int,
     scheduled: Callable[[Callable[[float], bool]], None],
     log_config: dict[str, Any],
+    name: str = "",
 ) -> None:
     """Serve until SIGTERM or SIGINT; then requests in flight have `ENDING` and `stopping` seconds. Raises `SystemExit`
     where the port is taken.
@@ -62,6 +63,7 @@ def serve(
     says whether the server is stopping.
     """
     listener = _listener(host, port)
+    logger.info("%s listens on %s, port %d, with %d workers", name or "the server", host, port, workers)
     files = _files()
     Connection.most = files - min(KEPT_FILES, files // 2)
     # The number of connections of each worker.

@@ -1,11 +1,12 @@
 """Tags and filters for the console's templates."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 
@@ -19,6 +20,7 @@ from authz.policy import Rule
 from authz.sign_in import demanded_factor
 
 register = template.Library()
+_CODE = re.compile("`([^`]+)`")
 
 
 @register.filter
@@ -53,6 +55,12 @@ def headline(event: str) -> str:
 def told(event: AuditEvent) -> str:
     """An event in a few words; a call of a tool with the tool's name."""
     return calls.sentence(event)
+
+
+@register.filter
+def with_code(text: str) -> SafeString:
+    """An explanation of ours as HTML: what stands between backticks is code."""
+    return mark_safe(_CODE.sub(r"<code>\1</code>", escape(text)))  # noqa: S308  escaped
 
 
 @register.filter

@@ -51,6 +51,7 @@ JUNK = {
     "a key that is null": ("~: b\n", 1),
     "a key that is a number": ("1: b\n", 1),
     "merge key": ("users:\n  - <<: {username: a}\n", 2),
+    "merge key of an alias": ("users:\n  - &a {username: a}\n  - <<: *a\n    username: b\n", 3),
     "NUL": ("users:\n  - username: a\0b\n", 2),
     "escaped NUL": ('users:\n  - username: "a\\0b"\n', 2),
     "half a surrogate pair": ('users:\n  - username: "a\\ud800b"\n', 2),

@@ -7,7 +7,8 @@ try {
 } catch { document.documentElement.dataset.density = "compact"; }
 
 addEventListener("DOMContentLoaded", () => {
-  for (const place of document.querySelectorAll("#changelist .toolbar")) {
+  const place = document.querySelector("#changelist .toolbar");
+  if (place) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "button plain small density";
