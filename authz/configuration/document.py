@@ -84,6 +84,9 @@ def read(text: str) -> Document:
         raise ConfigurationError((), "is nested too deeply", _deepest(text)) from None
     if node is None:
         return Document({}, {})
+    # An alias is expanded at each use: a few lines of nested aliases would be billions of values.
+    if _size(node, {}, 0) > MAXIMUM_NODES:
+        raise ConfigurationError((), "is too large")
     lines: dict[Path, int] = {}
     data = _value(node, (), lines, frozenset())
     if not isinstance(data, dict):
@@ -91,11 +94,19 @@ def read(text: str) -> Document:
     return Document(data, lines)
 
 
+def _size(node: yaml.Node, known: dict[int, int], depth: int) -> int:
+    """How many values it holds, itself included, with aliases expanded: each node is looked at once."""
+    if isinstance(node, yaml.ScalarNode) or depth > MAXIMUM_DEPTH:
+        return 1
+    if id(node) not in known:
+        known[id(node)] = 1  # where it contains itself, which is refused for that
+        inside = [value for _, value in node.value] if isinstance(node, yaml.MappingNode) else node.value
+        known[id(node)] = 1 + sum(_size(value, known, depth + 1) for value in inside)
+    return known[id(node)]
+
+
 def _value(node: yaml.Node, path: Path, lines: dict[Path, int], above: frozenset[int]) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
-    # An alias is expanded at each use: a few lines of nested aliases would be billions of values.
-    if len(lines) > MAXIMUM_NODES:
-        raise ConfigurationError((), "is too large")
     if len(path) > MAXIMUM_DEPTH:
         raise ConfigurationError(path[:3], f"is nested more than {MAXIMUM_DEPTH} deep", node.start_mark.line + 1)
     if id(node) in above:

@@ -7,6 +7,7 @@ import http.client
 import json
 import threading
 from collections.abc import Mapping
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -25,7 +26,13 @@ class BearerProxy:
                 own = f"127.0.0.1:{self.server.server_address[1]}"  # type: ignore[misc]
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 body, called = _translated(body, named)
-                connection = http.client.HTTPConnection(to, timeout=30)
+                # A program that does not wait for its answer must leave no open socket.
+                with closing(http.client.HTTPConnection(to, timeout=30)) as connection:
+                    self.answer(connection, body, called, own)
+
+            def answer(
+                self, connection: http.client.HTTPConnection, body: bytes, called: dict[str, str], own: str
+            ) -> None:
                 connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
                 for name, value in self.headers.items():
                     if name.lower() in {"authorization", "connection", "content-length"}:
@@ -45,7 +52,6 @@ class BearerProxy:
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
-                connection.close()
 
             do_GET = do_POST = do_DELETE = do_OPTIONS = do_PUT = passes
 

@@ -126,7 +126,8 @@ def _under_attack(server: RunningGatehouse, slow: list[DocumentHost], told: Outc
                 answer = _first_sight(server, host.serve(f"/{number}.json", drips))
                 if answer.status_code not in {400, 503}:
                     told.failed.append(f"a drip was answered {answer.status_code}")
-            over.wait(0.2)
+            # Where no place was free the answer comes at once: to ask again without a pause would be another attack.
+            over.wait(0.5)
 
     attackers = [threading.Thread(target=attack, args=(host,), daemon=True) for host in slow]
     for attacker in attackers:

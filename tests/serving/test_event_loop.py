@@ -54,7 +54,7 @@ class LoopProbe:
                 loop.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 assert loop.recv(65536).startswith(b"HTTP/1.1 200")
                 self.took.append(time.monotonic() - began)
-                time.sleep(0.01)
+                time.sleep(0.02)
 
     def held(self) -> bool:
         """Whether the loop was blocked: often for milliseconds, or once for long. A busy machine causes one of the
@@ -187,7 +187,7 @@ def during_a_lock(server: RunningGatehouse) -> DuringALock:
                 # A page needs a thread.
                 pages = [f"{server.origin}/accounts/login/"] if settings.IS_SQLITE else []
                 others += [server.ask("GET", url) for url in (server.url("jwks"), *pages)]
-                time.sleep(0.05)
+                time.sleep(0.2)
             seconds = time.monotonic() - began
         answers = {kind: [answer.result() for answer in answers] for kind, answers in asked.items()}
     return DuringALock(answers, others, seconds, probe.held())

@@ -10,7 +10,7 @@ from tests.support import databases, processes, world
 from tests.support.cut_off_under_load import _signed_in
 from tests.support.processes import RunningGatehouse
 
-EVENTS = 50_000
+EVENTS = 20_000
 MAKE = f"""
 from datetime import UTC, datetime
 from authz.models import AuditEvent

@@ -1,7 +1,8 @@
 """Databases for tests, of the kind that DATABASE_URL names: SQLite files, or PostgreSQL databases.
 
 Seventy migrations take longer than most tests. So a test run migrates one database, in the process that is the
-first to need it, and all others are copies of it: the tests' own, and those of the servers that tests start.
+first to need it, and all others are copies of it: the tests' own, and those of the servers that tests start. A migrated
+SQLite file is also kept for the next run (tests/support/kept.py).
 """
 
 import atexit
@@ -11,6 +12,7 @@ import os
 import secrets
 import shutil
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -22,7 +24,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from tests.support import commands
+from tests.support import commands, kept
 
 # Where the processes of a run find what one of them has made.
 DIRECTORY = "TESTS_DIRECTORY"
@@ -68,7 +70,12 @@ def migrated() -> str:
 
     def migrate() -> str:
         url = _copy("", directory())
+        if url.startswith("sqlite") and (of := kept.file()) is not None and of.exists():
+            copy_file(f"sqlite:///{of}", Path(urlsplit(url).path))
+            return url
         commands.python(["manage.py", "migrate", "--verbosity", "0"], commands.environment(url))
+        if url.startswith("sqlite"):
+            kept.keep(lambda copy: copy_file(url, copy))
         return url
 
     return _once("migrated", migrate)
@@ -149,3 +156,7 @@ def _administer(statement: LiteralString, *names: str) -> None:
     url = urlsplit(os.environ["DATABASE_URL"])
     with psycopg.connect(urlunsplit(url._replace(path="/postgres")), autocommit=True) as admin:
         admin.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+if __name__ == "__main__":  # python -m tests.support.databases FILE: makes the kept one, and a copy of it there
+    prepare(Path(sys.argv[1]))

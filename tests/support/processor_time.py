@@ -10,6 +10,9 @@ from collections import Counter
 import pytest
 
 SHOWN = 12
+# A whole run has at least so many files, and none of them may take more than this part of it. A part is the same on a
+# machine that is slow or shared, where seconds are not.
+WHOLE, MOST = 400, 0.08
 
 
 class ProcessorTime:
@@ -33,8 +36,12 @@ class ProcessorTime:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.by_file[report.nodeid.partition("::")[0]] += getattr(report, "processor_time", 0.0)
 
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if too_expensive(self.by_file) and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        for line in summary(self.by_file):
+        for line in [*summary(self.by_file), *too_expensive(self.by_file)]:
             terminalreporter.write_line(line)
 
 
@@ -45,6 +52,19 @@ def summary(by_file: Counter[str]) -> list[str]:
         return []
     most = [f"{seconds:7.1f} s  {file}" for file, seconds in by_file.most_common(SHOWN)]
     return [f"Processor time: {total:.0f} s in {len(by_file)} files, most in", *most]
+
+
+def too_expensive(by_file: Counter[str]) -> list[str]:
+    """What to say of each file that takes too much of a whole run, which fails then."""
+    total = sum(by_file.values())
+    if len(by_file) < WHOLE:
+        return []
+    return [
+        f"FAILED {file} takes {seconds / total:.0%} of the run's processor time; {MOST:.0%} is the most"
+        " (docs/decisions/0080-tests-in-minutes.md)"
+        for file, seconds in by_file.items()
+        if seconds > MOST * total
+    ]
 
 
 def _taken() -> float:
