@@ -53,6 +53,24 @@ TOKEN: list[tuple[str, dict[str, Any], tuple[str, str], tuple[str, str]]] = [
         ("scope_not_registered", "all"),
     ),
     (
+        "a resource with a slash too many",
+        {"resource": f"{NOTES}/"},
+        ("invalid_target", f"The resource is unknown to this authorization server. To the character it is {NOTES}"),
+        ("resource_unknown", f"{NOTES}/"),
+    ),
+    (
+        "a resource in other letters",
+        {"resource": NOTES.replace("/mcp", "/MCP")},
+        ("invalid_target", f"The resource is unknown to this authorization server. To the character it is {NOTES}"),
+        ("resource_unknown", NOTES.replace("/mcp", "/MCP")),
+    ),
+    (
+        "another path of the same host",
+        {"resource": f"{NOTES}/sse"},
+        ("invalid_target", "The resource is unknown to this authorization server."),
+        ("resource_unknown", f"{NOTES}/sse"),
+    ),
+    (
         "a resource without scopes",
         {"without_scopes": True},
         ("invalid_scope", "The resource has no scopes that could be granted."),

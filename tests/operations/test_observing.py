@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.core.mail import EmailMessage
 from django.db import connection
 from django.db.models import QuerySet
 from django.test import Client as Browser
@@ -17,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from authz import audit
 from authz.limits import refusal_sampling
 from authz.models import AuditEvent, PeriodicTask, SigningKey
+from authz.notifications import logged_mail
 from authz.operations import logs, readiness
 from authz.protocol.trace_context import TraceParent, parse
 from authz.telemetry import metrics
@@ -234,6 +236,22 @@ class TestLogs:
         said = json.loads(line)
         assert said["message"] == 'first\nsecond "quoted"'
         assert (said["request_id"], said["address"], said["level"]) == (TRACE, "192.0.2.7", "warning")
+
+    def test_what_the_start_says_are_lines_of_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.INFO, "authz.start"):
+            logs.Lines().write("made RS256 a\n\nmade ES256 b\n")
+        assert [record.getMessage() for record in caplog.records] == ["made RS256 a", "made ES256 b"]
+
+    def test_a_mail_without_a_mail_server_is_one_object_with_its_links(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        link = "https://auth.example/accounts/password/reset/key/1-abc/"
+        message = EmailMessage("Your password\u2028", f"password: {link}\n", "a@example.com", ["bob@example.com"])
+        logged_mail.EmailBackend().send_messages([message])
+        (line,) = [line for line in capsys.readouterr().out.splitlines() if "bob@" in line]
+        said = json.loads(line)
+        assert link in said["mail"]
+        assert said["message"].startswith("mail to bob@example.com: Your password")
 
     def test_a_plain_line_has_it_too(self) -> None:
         formatter = logs.PlainFormatter("{request_id} {message}", style="{")
