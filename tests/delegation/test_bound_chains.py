@@ -95,7 +95,7 @@ def test_a_thief_of_a_bound_token_exchanges_nothing(chains: Chains) -> None:
         (lambda token: f"{NOTES_SERVER.proof()}, {NOTES_SERVER.proof()}", "dpop_proof_several"),
         (lambda token: "", "dpop_proof_malformed"),
     ],
-    ids=["the caller's proof", "another method", "too old", "somebody else's key", "two proofs", "an empty one"],
+    ids=["the caller's proof", "another method", "too old", "another client's key", "two proofs", "an empty one"],
 )
 def test_a_proof_that_does_not_hold_is_no_proof(chains: Chains, dpop: Any, said: str) -> None:
     first = bound(chains)
