@@ -32,26 +32,36 @@ class _Worker:
 
     def __init__(self, identifier: str) -> None:
         self.pid = os.getpid()
-        self.late: Future[Any] | None = None
-        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        # When the call that runs is late, by the monotonic clock; None: none runs. Whether its caller still waits makes
+        # no difference.
+        self._due: float | None = None
+        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any], float]] = SimpleQueue()
         threading.Thread(target=self._work, name=f"extension {identifier}", daemon=True).start()
 
-    def put(self, function: Callable[[], Any]) -> Future[Any]:
+    @property
+    def is_late(self) -> bool:
+        due = self._due
+        return due is not None and time.monotonic() >= due
+
+    def put(self, function: Callable[[], Any], seconds: float) -> Future[Any]:
         made: Future[Any] = Future()
-        self._calls.put((made, function))
+        self._calls.put((made, function, seconds))
         return made
 
     def _work(self) -> None:
         while True:
-            future, function = self._calls.get()
+            future, function, seconds = self._calls.get()
             # The caller waits no longer.
             if not future.set_running_or_notify_cancel():
                 continue
+            self._due = time.monotonic() + seconds
             try:
                 result = function()
             except BaseException as error:
+                self._due = None
                 future.set_exception(error)
             else:
+                self._due = None
                 future.set_result(result)
 
 
@@ -67,14 +77,13 @@ def call(identifier: str, part: str, function: Callable[..., Any], *arguments: A
     if concurrency.is_in_event_loop() and (greenlets.current() is None or is_in_transaction()):
         raise concurrency.MustRunInThread
     worker = _worker(identifier)
-    if worker.late is not None and not worker.late.done():
+    if worker.is_late:
         raise note(ExtensionFault(identifier, part, "an earlier call still runs"))
-    asked = worker.put(lambda: function(*arguments))
+    asked = worker.put(lambda: function(*arguments), seconds)
     if not _is_done(asked, seconds):
         # What has not begun never does.
         if asked.cancel():
             raise note(ExtensionFault(identifier, part, "it is busy with an earlier call"))
-        worker.late = asked
         raise note(ExtensionFault(identifier, part, f"it took longer than {seconds:g} s"))
     if (error := asked.exception()) is not None:
         raise note(ExtensionFault(identifier, part, _in_words(error))) from None

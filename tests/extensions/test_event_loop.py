@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 
 import pytest
 from django.db import connections
@@ -12,7 +15,7 @@ from django.db import connections
 from authz.configuration import apply
 from authz.database import concurrency, greenlets
 from authz.database.transactions import unit_of_work
-from authz.extensions import guarded
+from authz.extensions import ExtensionFault, guarded
 from authz.serving import asgi
 from tests.database.test_postgresql_event_loop import MACHINE, Told, token
 from tests.serving.test_loop_is_not_held import LONGEST, held
@@ -92,6 +95,28 @@ def test_a_request_waits_in_its_greenlet_and_others_go_on() -> None:
     began = time.monotonic()
     assert asyncio.run(both()) == ["com.example/a", "com.example/b"]
     assert time.monotonic() - began < 0.095
+
+
+@pytest.mark.django_db(transaction=True)
+def test_attack_a_client_that_leaves_a_call_that_hangs() -> None:
+    """The next ones fail at once nevertheless, and do not wait for its end in turn."""
+    release = threading.Event()
+
+    async def leave() -> None:
+        waits = asyncio.ensure_future(greenlets.run(partial(guarded.call, CONSENT, "condition", release.wait)))
+        await asyncio.sleep(0.02)
+        waits.cancel()
+        with suppress(asyncio.CancelledError, greenlets.ClientGoneError):
+            await waits
+
+    asyncio.run(leave())
+    time.sleep(guarded.SECONDS)
+    began = time.monotonic()
+    for _ in range(20):
+        with pytest.raises(ExtensionFault, match="an earlier call still runs"):
+            guarded.call(CONSENT, "condition", lambda: 1)
+    release.set()
+    assert time.monotonic() - began < guarded.SECONDS
 
 
 @pytest.mark.django_db(transaction=True)

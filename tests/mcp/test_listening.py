@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from authz.endpoints import event_stream
 from authz.endpoints.event_stream import Channel
+from authz.mcp_server import tasks
 from authz.mcp_server.listening import streams
 from authz.models import AuditEvent, McpTask
 from tests.mcp.conftest import PAYROLL, TASKS, Agent
@@ -196,6 +198,22 @@ def test_attack_streams_are_bounded_for_a_caller_and_in_all(
     alice = agent("alice").that_can(TASKS)
     response = alice.send("subscriptions/listen", {"notifications": {"taskIds": [asked(alice)["taskId"]]}})
     assert response.status_code == 429
+
+
+def test_an_error_of_the_database_ends_no_stream(bob: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Listening(bob, asked(bob))
+    stream.news()
+
+    def fail(*_: object) -> None:
+        raise OperationalError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tasks, "stored", fail)
+        patched.setattr(streams.connections, "close_all", lambda: None)
+        assert stream.news() == []
+    assert stream.channel.is_open
+    McpTask.objects.update(round=2)
+    assert stream.news()[0]["method"] == "notifications/tasks"
 
 
 def test_a_comment_shows_that_it_lives(bob: Agent, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,11 @@ def _watch() -> None:
             if not streams:
                 _thread = None
                 break
-        look_for(streams)
+        try:
+            look_for(streams)
+        except Exception:
+            # Without this thread no one would be told of anything.
+            log.exception("unexpected error in the streams of tasks")
         time.sleep(LOOK_SECONDS)
     connections.close_all()
 
@@ -145,6 +149,8 @@ def look_for(streams: list[_Stream]) -> None:
             found = {task.pk: task for task in tasks.stored(*{key for stream in streams for key in stream.told})}
     except DatabaseFailure:
         log.exception("the tasks that clients listen for could not be read")
+        # A connection that broke is not used again.
+        connections.close_all()
         return
     for stream in streams:
         try:

@@ -13,7 +13,7 @@ from authz import decisions
 from authz.api import audit_events, audit_evidence, policy
 from authz.api.authorizations import authorization_as_item
 from authz.api.framework.problems import Problem
-from authz.audit import queries
+from authz.audit import listing, queries
 from authz.audit.headlines import headline
 from authz.configuration.mcp_resource import AUDIT
 from authz.decisions import items as decision_items
@@ -55,7 +55,7 @@ def history(call: Call) -> Done:
     ((name, value),) = call.arguments.items()
     key, value = ("subject", _subject(value)) if name == "person" else (name, value)
     newest = list(queries.about(key, value).order_by("-id")[: MOST + 1])
-    items = [audit_events.event_as_item(event) for event in reversed(newest[:MOST])]
+    items = [listing.event_as_item(event) for event in reversed(newest[:MOST])]
     row = _authorization(value) if key == "authorization" else None
     data = {"events": items, "authorization": row, "earlier": len(newest) > MOST}
     return Done(_lines(items), data)
