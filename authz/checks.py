@@ -84,7 +84,7 @@ def parts(app_configs: Any, **_: Any) -> list[CheckMessage]:
         ("REASON_EXPLANATIONS", "authz.E015", registry.reason_explanations, ()),
         ("PASSWORD_CHECKS", "authz.E015", registry.password_checks, ("why_no_password",)),
         ("GROUP_SOURCES", "authz.E015", registry.group_sources, ("PREFETCH", "given", "give_way")),
-        ("END_LISTENERS", "authz.E015", registry.end_listeners, ("ended", "cut_off")),
+        ("END_LISTENERS", "authz.E015", registry.end_listeners, ("ended", "cut_off", "reinstated", "suspended")),
     )
     for name, check_id, load, members in points:
         try:

@@ -192,10 +192,14 @@ class EndListener(Protocol):
 
     `ended` gets the authorizations that have just ended, with their client, person and resource. `cut_off` is each use
     of the switch, also where no authorization was live; `subject` is the person's `sub`, if it is about a person.
+    `reinstated` is each undo of one. `suspended` gets agents that have just been suspended: what they have been granted
+    rests, and has not ended.
     """
 
     def ended(self, authorizations: "Sequence[Authorization]", *, reason: str, now: datetime) -> None: ...
     def cut_off(self, kind: str, identifier: str, *, subject: str, now: datetime) -> None: ...
+    def reinstated(self, kind: str, *, subject: str, now: datetime) -> None: ...
+    def suspended(self, clients: "Sequence[Client]", *, now: datetime) -> None: ...
 
 
 class PeriodicTask(Protocol):

@@ -80,6 +80,8 @@ def change_status(client: Client, to: str, *, by: User, now: datetime, terms: Te
         if to == Status.RETIRED:
             ended = authorizations.end(Authorization.objects.filter(client=client), reason="client_retired", now=now)
         event = LifecycleEvent.AGENT_RETIRED if to == Status.RETIRED else LifecycleEvent.AGENT_SUSPENDED
+        if to == Status.SUSPENDED:
+            authorizations.rest([client], now=now)
         _record(event, client, by, was=client.status, **({"ended": ended} if ended else {}))
     return True
 

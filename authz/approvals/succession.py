@@ -15,7 +15,7 @@ from itertools import groupby
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 
-from authz import audit, notifications
+from authz import audit, authorizations, notifications
 from authz.approvals import approvers, notices
 from authz.approvals.agent_lifecycle import LifecycleEvent
 from authz.conf import conf
@@ -162,6 +162,7 @@ def _settled(client: Client, people: Mapping[int, User], now: datetime) -> _Sett
         case Step.SUSPEND:
             since = client.owner_left.isoformat() if client.owner_left else ""
             _change(client, status=Status.SUSPENDED)
+            authorizations.rest([client], now=now)
             because = "its owner has left, and no successor is here"
             _record(
                 LifecycleEvent.AGENT_SUSPENDED, client, was=Status.APPROVED, because=because, owner=name, since=since

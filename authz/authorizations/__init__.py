@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from authz import audit, registry
 from authz.authorizations import chains, status_lists
 from authz.authorizations.status_lists import Entry
-from authz.models import Authorization, ProtectedResource
+from authz.models import Authorization, Client, ProtectedResource
 
 # How many rows one statement changes.
 BATCH = 500
@@ -42,6 +42,14 @@ def end(authorizations: QuerySet[Authorization], *, reason: str, now: datetime) 
         level = _ended_in_order(chains.below([row.pk for row in level]), reason, now)
         ended += level
     return len(ended)
+
+
+def rest(clients: Sequence[Client], *, now: datetime) -> None:
+    """Agents have just been suspended: what they have been granted rests, which is told (`registry.EndListener`).
+    Inside `unit_of_work()`.
+    """
+    for listener in registry.end_listeners():
+        listener.suspended(clients, now=now)
 
 
 def _all_ended(authorizations: QuerySet[Authorization], reason: str, now: datetime) -> list[Authorization]:

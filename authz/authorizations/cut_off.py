@@ -250,6 +250,8 @@ def give_back(row: CutOff, *, by: str, now: datetime) -> State:
     with found.written_by(by):
         found.reinstate(row.before, left)
     row.marks.all().delete()
+    for listener in registry.end_listeners():
+        listener.reinstated(row.kind, subject=found.subject, now=now)
     after = found.state()
     _record(audit.Event.ACCESS_REINSTATED, found, row, by=by, before=before, after=after)
     return after

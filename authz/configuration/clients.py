@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError as ModelValidationError
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from authz import registry
+from authz import authorizations, registry
 from authz.authorizations import removal
 from authz.clients import identifiers
 from authz.configuration.environment import take_secret
@@ -187,6 +187,7 @@ def write(item: Mapping[str, Any]) -> None:
     # A client in a file becomes a registered client, of whatever kind it was before.
     row.registration_source = Client.RegistrationSource.MANUAL
     row.name = item["client_name"]
+    is_suspended = item["status"] == Client.Status.SUSPENDED and row.status == Client.Status.APPROVED
     _write_approval(row, item)
     row.owner, row.successor = item["owner"], item["successor"]
     row.grant_types = item["grant_types"]
@@ -205,6 +206,8 @@ def write(item: Mapping[str, Any]) -> None:
     row.pending_answer = item["pending_answer"]
     _write_secret(row, item)
     row.save()
+    if is_suspended:
+        authorizations.rest([row], now=datetime.now(UTC))
 
 
 def _write_approval(row: Client, item: Mapping[str, Any]) -> None:

@@ -8,9 +8,13 @@ authz/settings.py). A change here does not remove a source's memberships, and an
 from collections.abc import Collection
 
 from django.contrib.auth.models import Group
+from django.dispatch import Signal
 
 from authz import registry
 from authz.models import User
+
+# Code that writes memberships past Django's own signal of them sends this one: `people`, by primary key.
+changed = Signal()
 
 
 def own(user: User) -> frozenset[str]:

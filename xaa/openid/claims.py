@@ -8,15 +8,15 @@ from authz.models import User
 from authz.sign_in import people
 
 SCOPES = ("openid", "profile", "email", "groups")
+# The claims about the person that each identity scope asks for.
+BY_SCOPE = {
+    "profile": ("name", "given_name", "family_name", "preferred_username"),
+    "email": ("email", "email_verified"),
+    "groups": ("groups",),
+}
 SUPPORTED = (
     "sub",
-    "name",
-    "given_name",
-    "family_name",
-    "preferred_username",
-    "email",
-    "email_verified",
-    "groups",
+    *(claim for claims in BY_SCOPE.values() for claim in claims),
     "auth_time",
     "acr",
     "amr",

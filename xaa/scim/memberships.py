@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from authz.authorizations.live import groups_of
 from authz.models import ProtectedResource, Rule, User
+from authz.sign_in.memberships import changed
 from authz.sign_in.origins import Known
 from xaa.models import Directory, DirectoryGroup, DirectoryPerson
 from xaa.scim.problems import ScimError, invalid
@@ -125,7 +126,10 @@ def regroup(entry: DirectoryPerson, said: tuple[str, ...]) -> Mapping[str, Any] 
     Group.objects.bulk_create([Group(name=name) for name in joined], ignore_conflicts=True)
     keys = Group.objects.filter(name__in=joined).values_list("pk", flat=True)
     through.bulk_create([User.groups.through(user_id=user_pk, group_id=key) for key in keys], ignore_conflicts=True)
-    return {"joined": joined, "left": left} if joined or left else None
+    if not joined and not left:
+        return None
+    changed.send(sender=DirectoryPerson, people=[user_pk])
+    return {"joined": joined, "left": left}
 
 
 def removed(instance: DirectoryPerson, **_: Any) -> None:
@@ -135,6 +139,7 @@ def removed(instance: DirectoryPerson, **_: Any) -> None:
     left = set(instance.given).difference(*(link.given for link in links), *(row.given for row in others))
     if left:
         User.groups.through.objects.filter(user_id=instance.user_id, group__name__in=left).delete()
+        changed.send(sender=DirectoryPerson, people=[instance.user_id])
 
 
 def directory_changed(instance: Directory, created: bool, **_: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from django.db.models import Q
 
 from authz.models import User
+from authz.sign_in.memberships import changed
 from authz.sign_in.origins import Known
 from xaa.models import DirectoryPerson, SubjectLink
 
@@ -82,3 +83,4 @@ def unlinked(instance: SubjectLink, **_: Any) -> None:
     left = set(instance.given).difference(*others, given_by_directories(instance.user_id))
     if left:
         User.groups.through.objects.filter(user_id=instance.user_id, group__name__in=left).delete()
+        changed.send(sender=SubjectLink, people=[instance.user_id])

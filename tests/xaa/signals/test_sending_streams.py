@@ -47,7 +47,12 @@ def test_the_configuration_is_where_the_issuer_says(company: Company) -> None:
     assert document["default_subjects"] == "ALL"
     for name in ("configuration", "status", "add_subject", "remove_subject", "verification"):
         assert document[f"{name}_endpoint"].startswith(conf.endpoint("ssf/"))
+    # There are no tokens for it before it is registered.
+    assert company.browser.get("/.well-known/oauth-protected-resource/o/ssf").status_code == 404
+    configure()
     resource = json.loads(company.browser.get("/.well-known/oauth-protected-resource/o/ssf").content)
+    assert "ES256" in resource["dpop_signing_alg_values_supported"]
+    assert resource["dpop_bound_access_tokens_required"] is False
     assert (resource["resource"], resource["authorization_servers"]) == (conf.endpoint("ssf"), [conf.issuer])
     assert resource["scopes_supported"] == ["ssf.manage", "ssf.read"]
 
@@ -61,7 +66,10 @@ def test_a_stream_is_created_read_changed_replaced_and_deleted(notes: Receiver) 
     )
     assert made["delivery"] == {"method": PUSH, "endpoint_url": URL}, "the header is not read back"
     assert (made["iss"], made["aud"]) == (conf.issuer, "notes-server")
-    assert made["events_supported"] == [SESSION_REVOKED, CREDENTIAL_CHANGE]
+    assert made["events_supported"][:2] == [SESSION_REVOKED, CREDENTIAL_CHANGE]
+    assert {one.rpartition("/")[2] for one in made["events_supported"][2:]} == {
+        *("token-claims-change", "account-disabled", "account-enabled", "account-purged"),
+    }
     assert made["events_requested"] == [SESSION_REVOKED, *OTHER_TYPES]
     assert made["events_delivered"] == [SESSION_REVOKED]
     assert notes.ask("GET", f"streams?stream_id={notes.id}").body == made

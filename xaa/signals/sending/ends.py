@@ -9,12 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from authz.conf import conf
-from authz.models import Authorization, User
+from authz.models import Authorization, Client, User
 from xaa.models import IdJagReceipt
-from xaa.signals.event_types import CredentialChange, InitiatingEntity
+from xaa.signals.event_types import CredentialChange, EventType, InitiatingEntity
 from xaa.signals.sending import outbox, receivers, saying
 from xaa.signals.sending.receivers import Receiver
 from xaa.signals.sending.saying import Person, Said
@@ -73,8 +73,30 @@ class _Telling:
 def ended(authorizations: Sequence[Authorization], *, reason: str, now: datetime) -> None:
     """Of authorizations that have just ended. Of a disabled account everyone was told when it was disabled."""
     telling = _Telling(reason, now)
+    if telling.receivers:
+        _of_all(telling, authorizations)
+        telling.write()
+
+
+def suspended(clients: Sequence[Client], *, now: datetime) -> None:
+    """What rests with a suspended agent has not ended, but whoever verifies its tokens alone would go on for their
+    lifetime. They are told as of an end: what the agent gets once it is approved again is newer than the event."""
+    telling = _Telling("agent_suspended", now)
     if not telling.receivers:
         return
+    rows = Authorization.objects.filter(client__in=clients, revoked=None).select_related("client", "user", "resource")
+    live, page = rows.filter(Q(expires=None) | Q(expires__gt=now)).order_by("pk"), list[Authorization]()
+    for one in live.iterator(BATCH):
+        page.append(one)
+        if len(page) == BATCH:
+            _of_all(telling, page)
+            page = []
+    _of_all(telling, page)
+    telling.of_receipts(IdJagReceipt.objects.filter(authorization="", client__in=clients))
+    telling.write()
+
+
+def _of_all(telling: _Telling, authorizations: Sequence[Authorization]) -> None:
     live = [one for one in authorizations if one.user is None or one.user.is_active]
     for one in live:
         for receiver in telling.receivers:
@@ -84,7 +106,6 @@ def ended(authorizations: Sequence[Authorization], *, reason: str, now: datetime
         keys = [str(one.pk) for one in live if one.user_id is not None]
         for start in range(0, len(keys), BATCH):
             telling.of_receipts(IdJagReceipt.objects.filter(authorization__in=keys[start : start + BATCH]))
-    telling.write()
 
 
 def cut_off(kind: str, identifier: str, *, subject: str, now: datetime) -> None:
@@ -104,12 +125,28 @@ def cut_off(kind: str, identifier: str, *, subject: str, now: datetime) -> None:
             of_receipts(without, "cut_off", now)
 
 
-def person_ended(user: User, now: datetime, *, reason: str) -> None:
+def reinstated(kind: str, *, subject: str, now: datetime) -> None:
+    """Of an undo of the switch. What an agent gets afterwards is new, so only an account has something to be told."""
+    user = User.objects.filter(subject=subject).first() if kind == "person" else None
+    if user is not None and user.is_active:
+        account_changed(user, EventType.ACCOUNT_ENABLED, now)
+
+
+def person_ended(user: User, now: datetime, *, reason: str, kind: EventType = EventType.ACCOUNT_DISABLED) -> None:
     """All access of a person ended, and everyone who knows them is told. Inside `unit_of_work()`."""
-    telling = _Telling(reason, now)
+    telling, occurrence = _Telling(reason, now), uuid.uuid4().hex
     for receiver in _who_know(user, telling):
         person = telling.person(receiver, user)
         telling.add(receiver, saying.revoked(person.subject, reason, now, person.names))
+        telling.add(receiver, saying.account(kind, person, now, occurrence))
+    telling.write()
+
+
+def account_changed(user: User, kind: EventType, now: datetime) -> None:
+    """Inside `unit_of_work()`, which has changed the account."""
+    telling, occurrence = _Telling("", now), uuid.uuid4().hex
+    for receiver in _who_know(user, telling):
+        telling.add(receiver, saying.account(kind, telling.person(receiver, user), now, occurrence))
     telling.write()
 
 

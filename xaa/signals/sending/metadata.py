@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from authz import dpop, resources
 from authz.conf import conf
+from authz.database import configuration_cache
 from authz.endpoints.machine import Answer, Request, json_response, machine_endpoint
 from xaa.models import SignalStream
 from xaa.signals.sending.caller import MANAGE, READ, identifier
@@ -37,13 +39,19 @@ def configuration(request: Request) -> Answer:
 
 @machine_endpoint("GET", "HEAD", name="ssf_resource_metadata")
 def protected_resource(request: Request) -> Answer:
+    """RFC 9728's document; 404 while the resource is not registered, since there are no tokens for it then."""
+    configuration_cache.begin()
+    resource = resources.cached().get(resources.canonical(identifier()))
+    if resource is None:
+        return json_response({"error": "not_found"}, status=404)
     return json_response(
         {
             "resource": identifier(),
-            "resource_name": "Shared signals",
+            "resource_name": resource.name,
             "authorization_servers": [conf.issuer],
             "scopes_supported": list(SCOPES),
             "bearer_methods_supported": ["header"],
+            **dpop.supported(resource),
         },
         cache="public, max-age=300",
     )

@@ -19,9 +19,11 @@ Status = SignalStream.Status
 
 def delivered(requested: Sequence[str] | None) -> list[EventType]:
     """> This is a subset (not necessarily a proper subset) of the intersection of "events_supported" and
-    > "events_requested". (SSF 1.0 §8.1.1) A receiver that asks for none in particular gets all.
+    > "events_requested". (SSF 1.0 §8.1.1) A receiver that asks for none in particular gets the usual ones.
     """
-    return [kind for kind in saying.SUPPORTED if requested is None or kind.value in requested]
+    if requested is None:
+        return list(saying.USUAL)
+    return [kind for kind in saying.SUPPORTED if kind.value in requested]
 
 
 def write(told: Mapping[int, Sequence[Said]], txn: uuid.UUID, now: datetime) -> None:

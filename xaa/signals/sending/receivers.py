@@ -17,6 +17,7 @@ class Receiver:
 
     pk: int
     name: str
+    client: str
     resources: frozenset[str]
     servers: frozenset[str]
     by_address: bool
@@ -33,6 +34,7 @@ def current() -> tuple[Receiver, ...]:
         Receiver(
             pk=row.pk,
             name=row.name,
+            client=row.client,
             resources=frozenset(row.resources),
             servers=frozenset(row.authorization_servers),
             by_address=row.subject == SignalReceiver.Subject.EMAIL,

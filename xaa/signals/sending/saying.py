@@ -11,7 +11,10 @@ from xaa.signals import subjects
 from xaa.signals.event_types import CredentialChange, EventType, InitiatingEntity
 from xaa.signals.subjects import Complex, Email, IssSub, Opaque, Simple, Subject
 
-SUPPORTED: Final = (EventType.SESSION_REVOKED, EventType.CREDENTIAL_CHANGE)
+# What the interoperability profile asks for, which a receiver gets that asks for none in particular.
+USUAL: Final = (EventType.SESSION_REVOKED, EventType.CREDENTIAL_CHANGE)
+ACCOUNTS: Final = (EventType.ACCOUNT_DISABLED, EventType.ACCOUNT_ENABLED, EventType.ACCOUNT_PURGED)
+SUPPORTED: Final = (*USUAL, EventType.TOKEN_CLAIMS_CHANGE, *ACCOUNTS)
 ADMIN, USER, POLICY, SYSTEM = InitiatingEntity
 # Why an authorization ended (the audit's `because`): who began it, and in words for the receiver's administrators. They
 # are ours: what an administrator wrote about a person here is not for others.
@@ -40,23 +43,27 @@ REASONS: Final[Mapping[str, tuple[InitiatingEntity, str]]] = {
     "ended_by_agent": (USER, "The agent gave its access back."),
     "revoked by the client": (USER, "The agent gave its access back."),
     "account_disabled": (ADMIN, "The person's account was disabled."),
+    "agent_suspended": (ADMIN, "The agent was suspended. Tokens that are issued from now on count again."),
 }
 OTHERWISE: Final = (SYSTEM, "The access ended.")
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One event, without what depends on the stream. `names` are all names of the person that it is about."""
+    """One event, without what depends on the stream. `names` are all names of the person that it is about; `occurrence`
+    tells events apart that say the same of the same second, where the last one counts."""
 
     event_type: EventType
     subject: Subject
     claims: Mapping[str, Any]
     names: frozenset[Simple] = field(default=frozenset(), compare=False)
+    occurrence: str = ""
 
     @property
     def digest(self) -> str:
         """The same of what says the same of the same moment."""
-        return digest({"type": self.event_type.value, "subject": subjects.as_json(self.subject), **self.claims})
+        said = {"type": self.event_type.value, "subject": subjects.as_json(self.subject), **self.claims}
+        return digest(said | ({"occurrence": self.occurrence} if self.occurrence else {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,19 @@ def credential_changed(
     words = f"The person's credential ({credential_type}) changed: {change.value}."
     claims = {"credential_type": credential_type, "change_type": change.value, **_claims(by, words, when)}
     return Said(EventType.CREDENTIAL_CHANGE, person.subject, claims, person.names)
+
+
+def account(kind: EventType, person: Person, when: datetime, occurrence: str) -> Said:
+    """An account here was disabled, enabled or removed (RISC 1.0 §2). No reason: RISC has those of an abuse alone."""
+    claims = {"event_timestamp": int(when.timestamp())}
+    return Said(kind, person.subject, claims, person.names, occurrence)
+
+
+def claims_changed(person: Person, claims: Mapping[str, Any], when: datetime, occurrence: str) -> Said:
+    """> claims: REQUIRED, JSON object: one or more claims with their new value(s) (CAEP 1.0 §3.2)"""
+    words = "What this server says of the person changed: " + ", ".join(sorted(claims)) + "."
+    said = {"claims": dict(claims), **_claims(SYSTEM, words, when)}
+    return Said(EventType.TOKEN_CLAIMS_CHANGE, person.subject, said, person.names, occurrence)
 
 
 def _claims(entity: InitiatingEntity, words: str, when: datetime) -> dict[str, Any]:
