@@ -11,6 +11,7 @@ from rest_framework import serializers
 from authz import authorizations, registry
 from authz.authorizations import removal
 from authz.clients import identifiers
+from authz.configuration import leavers
 from authz.configuration.environment import take_secret
 from authz.configuration.shaped import JWKS, shaped
 from authz.configuration.shown_text import KeyField, ShownField
@@ -124,10 +125,12 @@ class ClientSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError({"grant_types": "client_credentials needs a client that authenticates"})
         if "authorization_code" in attrs["grant_types"] and not attrs["redirect_uris"]:
             raise serializers.ValidationError({"redirect_uris": "authorization_code needs at least one redirect URI"})
+        leavers.settle(attrs)
         return attrs
 
 
 SERIALIZER = ClientSerializer
+stays = leavers.stays
 
 
 def _checked_redirect_uris(uris: list[str]) -> list[str]:

@@ -139,6 +139,8 @@ def apply(
             for key, section in sections.items():
                 if key in document.data:
                     changes += _apply_section(section, mistakes, kept, prune=Prune(prune, prune_all), local=local)
+                    if stays := getattr(section, "stays", None):
+                        kept.leavers.extend(stays(document.data[key]))
                 elif left_out is not None:
                     left_out.count_section(section)
             mistakes.require_none()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from authz.configuration.leavers import Stays, as_items
 from authz.configuration.sections import Section
 
 
@@ -14,6 +15,7 @@ class LeftOut:
 
     items: dict[str, int] = field(default_factory=dict)
     sections: dict[str, int] = field(default_factory=dict)
+    leavers: list[Stays] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """For people, a line for each."""
@@ -22,11 +24,12 @@ class LeftOut:
             found.append(f"Not in this file, and unchanged: {_counts(self.items)}. --prune removes them.")
         if self.sections:
             found.append(f"Sections that this file does not have are unchanged: {_counts(self.sections)}.")
-        return found
+        return [*found, *(f"! {one.line()}" for one in self.leavers)]
 
-    def as_item(self) -> dict[str, dict[str, int]]:
+    def as_item(self) -> dict[str, object]:
         """For programs."""
-        return {"items": self.items, "sections": self.sections}
+        told = {"leavers": as_items(self.leavers)} if self.leavers else {}
+        return {"items": self.items, "sections": self.sections, **told}
 
     def count(self, section: Section, staying: int) -> None:
         """Count what a section of the file leaves out."""

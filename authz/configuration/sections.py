@@ -25,7 +25,8 @@ class Section(Protocol):
     A section may have `annotations(item)`: additional members of an item in the API, under the names of `ANNOTATIONS`.
 
     A section with `SINGLE = True` is one mapping instead of a list. In one with `TOUCHES_OTHERS = True` writing an item
-    may change another. `LOCAL` names members that only a file on this machine may have.
+    may change another. `LOCAL` names members that only a file on this machine may have. `stays(items)` says what stays
+    as it is though a file's items say otherwise (`LeftOut.leavers`).
     """
 
     KEY: str

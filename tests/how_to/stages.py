@@ -28,6 +28,7 @@ trusted_issuers: []
 resource_authorization_servers: []
 directories: []
 signal_receivers: []
+signal_sources: []
 rules: []
 webhooks: []
 cimd: {}
