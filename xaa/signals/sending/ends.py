@@ -79,8 +79,8 @@ def ended(authorizations: Sequence[Authorization], *, reason: str, now: datetime
 
 
 def suspended(clients: Sequence[Client], *, now: datetime) -> None:
-    """What rests with a suspended agent has not ended, but a server that verifies its tokens alone would go on with them
-    until they expire. It is told as of an end: what the agent gets once it is approved again is newer than the event."""
+    """What rests with a suspended agent has not ended, but a server that verifies its tokens alone goes on until they
+    expire. It is told as of an end: what the agent gets once it is approved again is newer than the event."""
     telling = _Telling("agent_suspended", now)
     if not telling.receivers:
         return
