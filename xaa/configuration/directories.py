@@ -1,6 +1,7 @@
 """`directories:` that tell by SCIM which people and groups there are. The command and the console make SCIM tokens."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -9,10 +10,12 @@ from rest_framework import serializers
 from authz.configuration.shown_text import KeyField
 from authz.models import Client
 from xaa.models import Directory, TrustedIssuer
+from xaa.scim import state
 
 KEY = "directories"
 LOOKUP = "name"
 SECRET: frozenset[str] = frozenset()
+ANNOTATIONS = frozenset({"state"})
 
 
 def pattern_problem(patterns: list[str]) -> str:
@@ -83,6 +86,13 @@ def as_item(row: Directory) -> dict[str, Any]:
         "client_id": row.client or None,
         "enabled": row.enabled,
     }
+
+
+def annotations(item: Mapping[str, Any]) -> dict[str, Any]:
+    """When the directory was last here and what went wrong, its people, groups and tokens, for the API."""
+    row = Directory.objects.select_related("issuer", "contact").filter(name=item["name"]).first()
+    found = {} if row is None else state.of(row, datetime.now(UTC)).as_item()
+    return {"state": {name: value for name, value in found.items() if name not in item}}
 
 
 def write(item: Mapping[str, Any]) -> None:

@@ -12,11 +12,12 @@ from authz.configuration.shown_text import KeyField
 from authz.keys.secrets_at_rest import fingerprint
 from authz.models import Client, ProtectedResource
 from xaa.models import ResourceAuthorizationServer, SignalReceiver
-from xaa.signals.sending import push, streams
+from xaa.signals.sending import health, push, streams
 
 KEY = "signal_receivers"
 LOOKUP = "name"
 SECRET = frozenset({"push_authorization"})
+ANNOTATIONS = frozenset({"stream"})
 LOCAL = frozenset({"push_authorization_env"})
 MOST = 200
 
@@ -99,6 +100,12 @@ def as_item(row: SignalReceiver) -> dict[str, Any]:
         "push_authorization": fingerprint(lambda: push.authorization(row).encode()),
         "enabled": row.enabled,
     }
+
+
+def annotations(item: Mapping[str, Any]) -> dict[str, Any]:
+    """How the receiver's stream is, for the API: None while it has made none."""
+    row = SignalReceiver.objects.filter(name=item["name"]).first()
+    return {"stream": None if row is None else health.of(row, datetime.now(UTC)).as_item()["stream"]}
 
 
 def write(item: Mapping[str, Any]) -> None:

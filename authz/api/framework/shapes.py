@@ -225,7 +225,7 @@ CHANGES = mapping(
             parts=a_list(mapping(line=NUMBER, field=TEXT, value=TEXT, problem=TEXT, suggestion=TEXT)),
         )
     ),
-    left_out=mapping(items=ANY, sections=ANY),
+    left_out=mapping(items=ANY, sections=ANY, leavers=a_list(mapping(client_id=TEXT, named=TEXT, owner=TEXT))),
 )
 RULE_WARNINGS = mapping(
     items=a_list(mapping(rule=TEXT, matches_nothing=SWITCH, parts=a_list(UNMATCHED))),

@@ -237,7 +237,8 @@ class TestBulk:
 def test_a_patch_of_nothing_changes_nothing(okta: Scim) -> None:
     ann = okta.person("ann")
     assert okta.patch(f"/Users/{ann['id']}").body == ann
-    for body in ({}, {"schemas": [PATCH]}, {"schemas": [USER], "Operations": []}, {"Operations": []}):
+    wrong: list[dict[str, Any]] = [{}, {"schemas": [PATCH]}, {"schemas": [USER], "Operations": []}, {"Operations": []}]
+    for body in wrong:
         assert okta.ask("PATCH", f"/Users/{ann['id']}", body).status == 400
     for schemas in ({"schemas": [PATCH.upper()]}, {"Schemas": [PATCH]}):
         given = {**schemas, "operations": [{"op": "replace", "path": "active", "value": "false"}]}
