@@ -28,6 +28,7 @@ class XaaConfig(AppConfig):
         "xaa.signals.sending.push.AT_REST",
         "xaa.signals.sending.push.RECEIVERS_AT_REST",
         "xaa.signals.receiving.keys.AT_REST",
+        "xaa.signals.receiving.keys.CLIENT_SECRETS_AT_REST",
     )
 
     # Whose identifiers no client may have (authz/clients/identifiers.py).

@@ -1,8 +1,11 @@
 """Two running servers: who ends at the company, which signs them in, has nothing left at the partner that took its
 ID-JAGs."""
 
+import json
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import requests
@@ -67,28 +70,79 @@ def at_company(pair: CrossApp) -> dict[str, list[object]]:
 
 @pytest.mark.parametrize("delivery", ["push", "poll"])
 def test_an_end_here_is_an_end_there(pair: CrossApp, delivery: str) -> None:
-    given = {"grant_type": "client_credentials", "resource": f"{pair.company.issuer}/ssf"}
-    basic = ("saas-receiver", pair.secret("saas-receiver"))
-    ours = token_request(pair.company.issuer, {**given, "scope": "ssf.manage ssf.read"}, basic)["access_token"]
-    source = {"name": "Company", "issuer": pair.company.issuer, "delivery": delivery, "token": ours}
-    pair.also["saas"]["signal_sources"] = [source]
+    """All of a stream's life, with the access tokens that the company's own metadata leads to."""
+    client = {"client_id": "saas-receiver", "client_secret": pair.secret("saas-receiver")}
+    pair.also["saas"]["signal_sources"] = [
+        {"name": "Company", "issuer": pair.company.issuer, "delivery": delivery, **client}
+    ]
     pair.configure()
-    pair.saas.manage("signals", "create", "Company")
-    pair.saas.manage("signals", "verify", "Company")
+    signals(pair, "create")
+    signals(pair, "verify")
 
+    ends(pair, at_partner(pair), "person", "bob")
+    told = json.loads(signals(pair, "events", "--json"))
+    assert {one["event_type"].rpartition("/")[2]: one["outcome"] for one in told[:2]} == {
+        "session-revoked": "acted",
+        "verification": "verified",
+    }
+
+    # One agent's access ends at the company: the event names it, and it alone ends at the partner.
+    ends(pair, at_partner(pair), "client", "desk-assistant")
+    (one, *_) = json.loads(signals(pair, "events", "--json"))
+    assert (one["outcome"], one["action"]) == ("acted", "sessions")
+    assert one["subject"]["application"]["id"] == "assistant-of-the-company"
+    acknowledged(pair)
+    signals(pair, "delete")
+
+
+def test_a_stream_that_is_paused_tells_it_afterwards(pair: CrossApp) -> None:
+    signals(pair, "create")
+    signals(pair, "update")
+    assert signals(pair, "status", "paused") == "paused\n"
     token = at_partner(pair)
+    pair.company.manage("end_access", "client", "desk-assistant", "--reason", "a test")
+    time.sleep(3)
     assert is_active(pair, token)
-    pair.company.manage("end_access", "person", "bob", "--reason", "a test")
+    assert signals(pair, "status", "enabled") == "enabled\n"
+    gone(pair, token)
+    pair.company.manage("end_access", "client", "desk-assistant", "--undo")
+
+    signals(pair, "delete")
+    with pytest.raises(RuntimeError, match="The stream was not made by this server"):
+        signals(pair, "status")
+
+
+def signals(pair: CrossApp, action: str, *more: str) -> str:
+    """`manage.py signals` at the partner."""
+    return pair.saas.manage("signals", action, "Company", *more)
+
+
+def ends(pair: CrossApp, token: str, kind: str, name: str) -> None:
+    """The company ends it, and what the partner gave for it is gone soon."""
+    assert is_active(pair, token)
+    pair.company.manage("end_access", kind, name, "--reason", "a test")
+    gone(pair, token)
+    pair.company.manage("end_access", kind, name, "--undo")
+
+
+def gone(pair: CrossApp, token: str) -> None:
     began = time.monotonic()
     while is_active(pair, token):
-        assert time.monotonic() - began < SOON, pair.saas.manage("signals", "events", "Company")
+        assert time.monotonic() - began < SOON, signals(pair, "events")
         time.sleep(0.1)
-    events = pair.saas.manage("signals", "events", "Company")
-    assert "session-revoked" in events
-    assert "verification" in events
 
-    pair.company.manage("end_access", "person", "bob", "--undo")
-    pair.saas.manage("signals", "delete", "Company")
+
+def acknowledged(pair: CrossApp) -> None:
+    """Nothing waits at the company any more."""
+    until = time.monotonic() + SOON
+    while (waiting := _waiting(pair)) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert waiting == 0
+
+
+def _waiting(pair: CrossApp) -> int:
+    with closing(sqlite3.connect(pair.company.directory / "company.sqlite3")) as database:
+        return int(database.execute("SELECT count(*) FROM xaa_signalevent").fetchone()[0])
 
 
 def at_partner(pair: CrossApp) -> str:

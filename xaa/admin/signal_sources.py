@@ -20,7 +20,7 @@ from authz.console.widgets.fields import LinesField
 from authz.console.widgets.tasks import MAX_TASKS, Task, many
 from authz.console.widgets.toolbar import Tool
 from xaa.admin.received_signals import signals_view
-from xaa.configuration.signal_sources import problem, wrong_actions
+from xaa.configuration.signal_sources import AGAIN, JUDGED, goes_elsewhere, keep_one_kind, problem, wrong_actions
 from xaa.models import SignalSource, SignalSourceState, TrustedIssuer
 from xaa.signals.event_types import StreamStatus
 from xaa.signals.receiving import keys, state
@@ -34,6 +34,13 @@ class SignalSourceForm(Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
         label="Our token there",
         help_text="By which this server polls and manages the stream. Empty: it stays as it is.",
+    )
+    our_secret = forms.CharField(
+        required=False,
+        max_length=4096,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        label="Client secret there",
+        help_text="With the client_id, instead of a token. Empty: it stays as it is.",
     )
     audience = LinesField(
         required=False,
@@ -56,7 +63,7 @@ class SignalSourceForm(Form):
         model = SignalSource
         fields = (
             *("name", "enabled", "preview", "issuer", "tenant", "delivery", "limit", "actions"),
-            *("transmitter", "jwks_uri", "audience", "poll_url"),
+            *("transmitter", "jwks_uri", "audience", "poll_url", "client_id", "token_endpoint", "scope"),
         )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -76,8 +83,14 @@ class SignalSourceForm(Form):
         given: dict[str, Any] = super().clean() or self.cleaned_data
         if given.get("issuer") is None:
             return given
-        names = ("tenant", "transmitter", "jwks_uri", "poll_url", "delivery")
-        wrong = problem(given["issuer"], **{name: given.get(name, "") for name in names})
+        wrong = problem(given["issuer"], **{name: given.get(name, "") for name in JUDGED})
+        has_client = bool(given.get("client_id"))
+        if given.get("our_token") and has_client:
+            self.add_error("our_token", "Either a token or a client, not both.")
+        if given.get("our_secret") and not has_client:
+            self.add_error("our_secret", "It has no use without a client_id.")
+        if has_client and not given.get("our_secret") and goes_elsewhere(given.get("name", ""), given):
+            self.add_error("our_secret", f"{AGAIN[:1].upper()}{AGAIN[1:]}.")
         for name, text in wrong.items():
             self.add_error(name, f"{text[:1].upper()}{text[1:]}.")
         return given
@@ -94,7 +107,8 @@ class SignalSourceAdmin(ConsoleAdmin):
     search_fields = ("name",)
     fieldsets = (
         (None, {"fields": ("name", "enabled", "preview", "issuer", "tenant", "delivery", "limit", "actions")}),
-        ("The transmitter", {"fields": ("transmitter", "jwks_uri", "audience", "poll_url", "our_token")}),
+        ("The transmitter", {"fields": ("transmitter", "jwks_uri", "audience", "poll_url")}),
+        ("Our access there", {"fields": ("client_id", "our_secret", "token_endpoint", "scope", "our_token")}),
         ("How it is", {"fields": ("condition", "address", "last_event", "last_error", "people_ended")}),
     )
     readonly_fields = ("condition", "address", "last_event", "last_error", "people_ended")
@@ -128,7 +142,10 @@ class SignalSourceAdmin(ConsoleAdmin):
         super().save_model(request, obj, form, change)
         if given := form.cleaned_data.get("our_token"):
             obj.token = keys.sealed(given, obj.pk)
-            obj.save(update_fields=["token"])
+        if given := form.cleaned_data.get("our_secret"):
+            obj.client_secret = keys.sealed_secret(given, obj.pk)
+        keep_one_kind(obj)
+        obj.save(update_fields=["token", "client_secret"])
 
     def tools(self, request: HttpRequest, obj: SignalSource | None) -> Sequence[Tool]:
         return [Tool("Events and tokens", reverse("admin:xaa_signalsource_signals", args=[obj.pk]), "")] if obj else []

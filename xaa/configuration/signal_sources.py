@@ -10,6 +10,7 @@ from authz.configuration.environment import take_secret
 from authz.configuration.shown_text import KeyField
 from authz.keys.secrets_at_rest import fingerprint
 from authz.outbound import Role, is_fetchable
+from authz.protocol.scope_names import is_scope_token
 from xaa.models import SignalSource, TrustedIssuer
 from xaa.models.signal_source import GREATEST_LIMIT, USUAL_LIMIT
 from xaa.signals.receiving import keys
@@ -17,13 +18,29 @@ from xaa.signals.receiving.actions import CHOICES, CHOSEN
 
 KEY = "signal_sources"
 LOOKUP = "name"
-SECRET = frozenset({"token"})
-LOCAL = frozenset({"token_env"})
+SECRET = frozenset({"token", "client_secret"})
+LOCAL = frozenset({"token_env", "client_secret_env"})
 _NOT_CALLED = "is not a URL that this server calls: https, or a host:port of GATEHOUSE_OUTBOUND_ALLOWED_HOSTS"
 
 
+# What `problem` looks at.
+JUDGED = (
+    *("tenant", "transmitter", "jwks_uri", "poll_url", "delivery"),
+    *("client_id", "token_endpoint", "scope"),
+)
+
+
 def problem(
-    issuer: TrustedIssuer, *, tenant: str, transmitter: str, jwks_uri: str, poll_url: str, delivery: str
+    issuer: TrustedIssuer,
+    *,
+    tenant: str,
+    transmitter: str,
+    jwks_uri: str,
+    poll_url: str,
+    delivery: str,
+    client_id: str,
+    token_endpoint: str,
+    scope: str,
 ) -> dict[str, str]:
     """What is wrong with whose events they are and where they come from, by key; nothing if it can be so."""
     found: dict[str, str] = {}
@@ -37,7 +54,26 @@ def problem(
         found["poll_url"] = "has no use with push"
     elif poll_url and not is_fetchable(poll_url, Role.SIGNAL_POLL):
         found["poll_url"] = _NOT_CALLED
+    if token_endpoint and not is_fetchable(token_endpoint, Role.SIGNAL_TRANSMITTER):
+        found["token_endpoint"] = _NOT_CALLED
+    for name, given in (("token_endpoint", token_endpoint), ("scope", scope)):
+        if given and not client_id:
+            found[name] = "has no use without client_id"
+    if scope and not all(is_scope_token(one) for one in scope.split(" ")):
+        found["scope"] = "is not a list of scopes with a space between two"
     return found
+
+
+AGAIN = "is needed again where issuer, transmitter or token_endpoint changes"
+
+
+def goes_elsewhere(name: str, given: Mapping[str, Any]) -> bool:
+    """Whether the secret that is stored would go to another server than it was entered for (attack 53)."""
+    row = SignalSource.objects.filter(name=name).first()
+    if row is None or not row.client_secret:
+        return False
+    where = (given["issuer"], given.get("transmitter", ""), given.get("token_endpoint", ""))
+    return (row.issuer, row.transmitter, row.token_endpoint) != where
 
 
 def wrong_actions(actions: Mapping[str, str]) -> str:
@@ -65,6 +101,11 @@ class SignalSourceSerializer(serializers.Serializer[Any]):
     enabled = serializers.BooleanField(default=True)
     token = serializers.CharField(required=False, max_length=4096, write_only=True, trim_whitespace=False)
     token_env = serializers.CharField(required=False, write_only=True)
+    client_id = serializers.CharField(max_length=255, default="", allow_blank=True)
+    client_secret = serializers.CharField(required=False, max_length=4096, write_only=True, trim_whitespace=False)
+    client_secret_env = serializers.CharField(required=False, write_only=True)
+    token_endpoint = serializers.CharField(max_length=1024, default="", allow_blank=True)
+    scope = serializers.CharField(max_length=255, default="", allow_blank=True)
 
     def validate_actions(self, value: dict[str, str]) -> dict[str, str]:
         if wrong := wrong_actions(value):
@@ -73,9 +114,15 @@ class SignalSourceSerializer(serializers.Serializer[Any]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         take_secret(attrs, "token")
-        names = ("tenant", "transmitter", "jwks_uri", "poll_url", "delivery")
-        if wrong := problem(attrs["issuer"], **{name: attrs[name] for name in names}):
+        take_secret(attrs, "client_secret")
+        if wrong := problem(attrs["issuer"], **{name: attrs[name] for name in JUDGED}):
             raise serializers.ValidationError(wrong)
+        if attrs.get("token") and attrs["client_id"]:
+            raise serializers.ValidationError({"token": "either token or client_id, not both"})
+        if attrs.get("client_secret") and not attrs["client_id"]:
+            raise serializers.ValidationError({"client_secret": "has no use without client_id"})
+        if attrs["client_id"] and "client_secret" not in attrs and goes_elsewhere(attrs["name"], attrs):
+            raise serializers.ValidationError({"client_secret": AGAIN})
         return attrs
 
 
@@ -90,7 +137,10 @@ def rows() -> QuerySet[SignalSource]:
     return SignalSource.objects.select_related("issuer").order_by("name")
 
 
-_PLAIN = ("tenant", "transmitter", "jwks_uri", "delivery", "poll_url", "limit", "preview", "enabled")
+_PLAIN = (
+    *("tenant", "transmitter", "jwks_uri", "delivery", "poll_url", "limit", "preview", "enabled"),
+    *("client_id", "token_endpoint", "scope"),
+)
 
 
 def as_item(row: SignalSource) -> dict[str, Any]:
@@ -102,17 +152,29 @@ def as_item(row: SignalSource) -> dict[str, Any]:
         "audience": row.audience,
         "actions": row.actions,
         "token": fingerprint(lambda: keys.opened(row).encode()),
+        "client_secret": fingerprint(lambda: keys.opened_secret(row).encode()),
     }
 
 
 def write(item: Mapping[str, Any]) -> None:
-    """A token that is not named stays as it is."""
+    """A token or a secret that is not named stays as it is."""
     values = {name: item[name] for name in _PLAIN}
     values |= {"issuer": item["issuer"], "audience": list(item["audience"]), "actions": dict(item["actions"])}
     row, _ = SignalSource.objects.update_or_create(name=item["name"], defaults=values)
     if "token" in item:
         row.token = keys.sealed(item["token"], row.pk)
-        row.save(update_fields=["token"])
+    if "client_secret" in item:
+        row.client_secret = keys.sealed_secret(item["client_secret"], row.pk)
+    keep_one_kind(row)
+    row.save(update_fields=["token", "client_secret"])
+
+
+def keep_one_kind(row: SignalSource) -> None:
+    """Of a client and a token the one that counts: the other is not kept."""
+    if row.client_id:
+        row.token = b""
+    else:
+        row.client_secret = b""
 
 
 def remove(key: str) -> None:

@@ -46,6 +46,29 @@ class SignalSource(models.Model):
         help_text="Where to poll; empty: what it said when the stream was made.",
     )
     token = models.BinaryField(default=bytes, editable=False)  # ours at the transmitter, encrypted
+    # Instead of such a token: our client there, by which an access token is asked for.
+    client_id = models.CharField(
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Our client at the transmitter's authorization server, for access tokens by client credentials.",
+    )
+    client_secret = models.BinaryField(default=bytes, db_default=b"", editable=False)  # encrypted
+    token_endpoint = models.CharField(
+        max_length=1024,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Where access tokens come from; empty: as the transmitter's metadata says.",
+    )
+    scope = models.CharField(
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of access tokens; empty: as the transmitter's metadata says, or “ssf.manage ssf.read”.",
+    )
     actions = models.JSONField(default=dict, blank=True, help_text="What an event leads to, where not the usual.")
     limit = models.PositiveIntegerField(
         default=USUAL_LIMIT,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from authz.operations.doctor import ERROR, WARNING, Finding
 from xaa.models import SignalSource
 from xaa.signals.event_types import StreamStatus
-from xaa.signals.receiving import state
+from xaa.signals.receiving import keys, state
 
 ABOUT = "signal sources"
 SOON = timedelta(days=14)
@@ -44,12 +44,12 @@ def examined(found: state.State, now: datetime) -> Iterator[Finding]:
 def _delivery(found: state.State, now: datetime) -> Iterator[Finding]:
     name, source = found.source.name, found.source
     if source.delivery == SignalSource.Delivery.POLL:
-        if not source.token or not (source.poll_url or found.row.poll_url):
+        if not keys.has_credentials(source) or not (source.poll_url or found.row.poll_url):
             yield Finding(
                 ERROR,
                 ABOUT,
-                f"{name}: there is no address to poll, or no token for it, so no event is heard",
-                f"Enter our token there, then `manage.py signals create '{name}'`, or set poll_url.",
+                f"{name}: there is no address to poll, or no credentials for it, so no event is heard",
+                f"Enter our client or our token there, then `manage.py signals create '{name}'`, or set poll_url.",
             )
         return
     if not found.tokens:

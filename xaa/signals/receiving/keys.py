@@ -21,7 +21,7 @@ from xaa.trusted_issuers import Trust
 
 PREFIX = "ghsig_"
 USUAL_DAYS, MOST_DAYS = 365, 1825
-PURPOSE = "signal source tokens"
+PURPOSE, SECRETS = "signal source tokens", "signal source client secrets"
 RETRY_SECONDS = 30
 
 
@@ -104,8 +104,30 @@ def opened(source: SignalSource) -> str:
     return decrypt(bytes(source.token), purpose=PURPOSE, about=str(source.pk)).decode() if source.token else ""
 
 
+def sealed_secret(secret: str, source: int) -> bytes:
+    """The same of our client secret there."""
+    return encrypt(secret.encode(), purpose=SECRETS, about=str(source)) if secret else b""
+
+
+def opened_secret(source: SignalSource) -> str:
+    """In clear, "" if there is none. Raises `secrets_at_rest.WrongKeyError`."""
+    sealed_ = bytes(source.client_secret)
+    return decrypt(sealed_, purpose=SECRETS, about=str(source.pk)).decode() if sealed_ else ""
+
+
+def has_credentials(source: SignalSource) -> bool:
+    """Whether this server can call the transmitter."""
+    return bool(source.client_secret if source.client_id else source.token)
+
+
 def _moved(source: SignalSource) -> bytes | None:
     return moved(bytes(source.token), purpose=PURPOSE, about=str(source.pk)) if source.token else None
 
 
+def _secret_moved(source: SignalSource) -> bytes | None:
+    sealed_ = bytes(source.client_secret)
+    return moved(sealed_, purpose=SECRETS, about=str(source.pk)) if sealed_ else None
+
+
 AT_REST = AtRest(SignalSource, "token", _moved)
+CLIENT_SECRETS_AT_REST = AtRest(SignalSource, "client_secret", _secret_moved)

@@ -134,7 +134,8 @@ def _poll(source: SignalSource, said: Mapping[str, Any]) -> Mapping[str, Any]:
     url = source.poll_url or inbox.state_of(source).poll_url
     if not url:
         raise TransmitterError("There is no address to poll: name it, or have the stream made.")
-    answer = fetch(Role.SIGNAL_POLL, url, headers=transmitter.headers(source), body=json.dumps(said).encode())
+    body = json.dumps(said).encode()
+    answer = transmitter.authorized(source, lambda given: fetch(Role.SIGNAL_POLL, url, headers=given, body=body))
     try:
         return strict_json.read_object(answer.body) if answer.body.strip() else {}
     except strict_json.StrictJsonError as error:

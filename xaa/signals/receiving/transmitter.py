@@ -2,12 +2,13 @@
 
 > all Stream Management API endpoints MUST use standard HTTP authentication and authorization schemes (SSF 1.0 §8)
 
-Ours is the bearer token that the transmitter's administrator gave us.
+Ours is an access token by client credentials (access_tokens.py), or the bearer token that the transmitter's
+administrator gave us.
 """
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -15,11 +16,11 @@ from urllib.parse import urlencode, urlsplit
 from authz import audit
 from authz.database.transactions import unit_of_work
 from authz.keys.secrets_at_rest import WrongKeyError
-from authz.outbound import OutboundError, Role, fetch, is_fetchable
+from authz.outbound import OutboundError, Response, Role, fetch, is_fetchable
 from authz.protocol import strict_json
 from xaa.models import SignalSource, SignalSourceState, SignalSourceToken
 from xaa.signals.event_types import StreamStatus
-from xaa.signals.receiving import keys, stream_events
+from xaa.signals.receiving import access_tokens, keys, stream_events
 from xaa.signals.receiving.actions import REQUESTED
 from xaa.signals.receiving.events import SignalEvent
 from xaa.signals.receiving.inbox import state_of
@@ -251,12 +252,27 @@ def _with_stream(endpoint: str, stream: str) -> str:
 def headers(source: SignalSource) -> dict[str, str]:
     """Our credentials at the transmitter. Raises `TransmitterError`."""
     try:
-        token = keys.opened(source)
+        token = access_tokens.token(source, lambda: metadata(source)) if source.client_id else keys.opened(source)
     except WrongKeyError:
-        raise TransmitterError("Our token there cannot be decrypted: enter it again.") from None
+        raise TransmitterError("Our credentials there cannot be decrypted: enter them again.") from None
+    except access_tokens.NoTokenError as error:
+        raise TransmitterError(str(error)) from None
     if not token:
         raise TransmitterError("We have no token there: enter one.")
     return {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+
+def authorized(source: SignalSource, call: Callable[[dict[str, str]], Response]) -> Response:
+    """The answer to a call with our credentials; with new ones, where an access token of ours has been ended there.
+    Raises `OutboundError`, and `TransmitterError`.
+    """
+    try:
+        return call(headers(source))
+    except OutboundError as error:
+        if error.status != 401 or not source.client_id:
+            raise
+    access_tokens.forget(source)
+    return call(headers(source))
 
 
 def _ask(source: SignalSource, method: str, url: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -269,7 +285,9 @@ def _ask(source: SignalSource, method: str, url: str, body: Mapping[str, Any] | 
 def _ask_any(source: SignalSource, method: str, url: str, body: Mapping[str, Any] | None) -> Any:
     sent = None if body is None else json.dumps(body).encode()
     try:
-        answer = fetch(Role.SIGNAL_TRANSMITTER, url, headers=headers(source), body=sent, method=method)
+        answer = authorized(
+            source, lambda given: fetch(Role.SIGNAL_TRANSMITTER, url, headers=given, body=sent, method=method)
+        )
     except OutboundError as error:
         told = f"{error.cause.sentence} ({error.status})" if error.status else error.cause.sentence
         raise TransmitterError(f"{method} {urlsplit(url).netloc}: {told}", error.status) from None

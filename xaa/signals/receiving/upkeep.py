@@ -7,7 +7,7 @@ from django.db.models import Q
 from authz.database import clocks, configuration_cache
 from authz.operations import housekeeping
 from xaa.models import ReceivedSignal, SignalSource
-from xaa.signals.receiving import transmitter
+from xaa.signals.receiving import keys, transmitter
 from xaa.signals.receiving.inbox import note
 from xaa.signals.receiving.transmitter import TransmitterError
 
@@ -39,4 +39,4 @@ def silent(now: datetime) -> list[SignalSource]:
     quiet = Q(state__last=None) | Q(state__last__lt=then)
     unasked = Q(state__asked=None) | Q(state__asked__lt=then)
     found = rows.exclude(state__stream_id="").filter(quiet, unasked).select_related("issuer", "state")
-    return [row for row in found.order_by("state__asked", "pk") if row.token]
+    return [row for row in found.order_by("state__asked", "pk") if keys.has_credentials(row)]
