@@ -18,7 +18,7 @@ class Stays:
     owner: str
 
     def line(self) -> str:
-        has_left = f"{self.client_id}: {self.named}, whom the file names as its owner, has left."
+        has_left = f"{self.client_id}: its owner in the file, {self.named}, has left."
         if self.owner:
             return f"{has_left} It stays with {self.owner}: name {self.owner} in the file."
         return f"{has_left} It stays suspended until the file names an owner who is here."

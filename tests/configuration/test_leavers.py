@@ -62,12 +62,12 @@ def test_the_agent_is_not_given_back(passed_on: World) -> None:
     assert set(AuditEvent.objects.values_list("pk", flat=True)) == events
 
 
-def test_who_applies_it_is_told_whom_to_name(passed_on: World, tmp_path: Path) -> None:
+def test_who_applies_it_is_told_which_owner_to_name(passed_on: World, tmp_path: Path) -> None:
     file = tmp_path / "gatehouse.yaml"
     file.write_text(json.dumps(FILE))
     out = StringIO()
     call_command("apply", str(file), stdout=out)
-    assert f"! {AGENT}: charlie, whom the file names as its owner, has left." in out.getvalue()
+    assert f"! {AGENT}: its owner in the file, charlie, has left." in out.getvalue()
     assert "name bob in the file" in out.getvalue()
 
 
@@ -112,7 +112,7 @@ def test_one_that_was_suspended_for_want_of_an_owner_is_not_approved_again(gateh
     assert agent().status == "approved"
 
 
-def test_a_new_agent_may_name_whom_it_likes(gatehouse: World) -> None:
+def test_a_new_agent_may_name_an_owner_who_has_left(gatehouse: World) -> None:
     leave("charlie")
     left_out = LeftOut()
     apply(json.dumps({"clients": [{**FILE["clients"][0], "client_id": "another"}]}), left_out=left_out)
