@@ -94,7 +94,7 @@ def _reading(pk: UUID) -> raw_sql.Statement:
 def _made_of(row: Row) -> Authorization:
     authorization_values, person_values = _values(row)
     authorization = _instance(Authorization, authorization_values)
-    # Without an entry Django works out each time that there is nobody to read.
+    # Without an entry Django works out each time that there is no row to read.
     person = None if person_values is None else _instance(User, person_values)
     authorization._state.fields_cache["user"] = person
     return authorization
