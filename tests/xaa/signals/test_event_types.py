@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from xaa.signals.event_types import EventMemberError, EventType, check, known, reason
+from xaa.signals.event_types import (
+    CREDENTIAL_TYPES,
+    CredentialChange,
+    EventMemberError,
+    EventType,
+    check,
+    known,
+    reason,
+)
+from xaa.signals.receiving.actions import Action, action_of
 
 CREDENTIAL = {"credential_type": "fido2-roaming", "change_type": "create"}
 RIGHT: list[tuple[EventType, dict[str, Any]]] = [
@@ -63,3 +72,13 @@ def test_a_reason_is_read_in_any_of_its_forms() -> None:
     assert reason({"reason_admin": "Too fast"}) == "Too fast"
     for nothing in ({}, {"reason_admin": {}}, {"reason_admin": {"en": 7}}, {"reason_admin": [7]}):
         assert reason(nothing) == ""
+
+
+@pytest.mark.parametrize("credential", [*CREDENTIAL_TYPES, "a type of theirs"])
+@pytest.mark.parametrize("change", list(CredentialChange))
+def test_each_credential_and_change_leads_to_the_same(credential: str, change: CredentialChange) -> None:
+    """> Receivers MUST interpret all allowable values of this field. (CAEP interoperability §3.2)"""
+    members = {"credential_type": credential, "change_type": change.value}
+    check(EventType.CREDENTIAL_CHANGE, members)
+    expected = Action.RECORD if change is CredentialChange.CREATE else Action.SESSIONS
+    assert action_of(EventType.CREDENTIAL_CHANGE, members, {}) is expected
