@@ -19,11 +19,10 @@ from hypothesis import HealthCheck
 
 from authz import audit, keys
 from authz.authorizations import status_lists
-from authz.database import configuration_cache
 from authz.database.postgresql.pool import pool
 from authz.decisions import usage
 from authz.limits import rate_limits, refusal_sampling
-from tests.support import append_only, databases, rows, scheduling, scratch, selection, world
+from tests.support import append_only, databases, loaded, rows, scheduling, scratch, selection, world
 from tests.support.clock import Clock
 from tests.support.processor_time import ProcessorTime
 
@@ -110,7 +109,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequ
 @pytest.fixture(autouse=True)
 def _fresh_process_state() -> Iterator[None]:
     """What a process remembers is forgotten between tests."""
-    configuration_cache.forget()
+    loaded.forget()
     cache.clear()
     refusal_sampling.reset()
     rate_limits.reset()
@@ -118,7 +117,7 @@ def _fresh_process_state() -> Iterator[None]:
     usage.forget()
     audit._failed = None
     yield
-    configuration_cache.forget()
+    loaded.forget()
     if not settings.IS_SQLITE:
         pool.close()
 

@@ -10,6 +10,7 @@ from django.db import connection, models, transaction
 
 from authz.models import RuleChange
 from authz.models.generation import Generation
+from tests.support import loaded
 
 # The triggers write them again with what is put back.
 _WRITTEN_BY_TRIGGERS = (RuleChange, Generation)
@@ -52,9 +53,15 @@ def make(by: Callable[[], object]) -> None:
     """What it adds to the database and changes there; done once a session, and from then on put back as it was. It
     finds the same rows each time, and removes none.
     """
+    was_as_made = loaded.is_as_made()
     if by in _made:
         _made[by].put_back()
-        return
+    else:
+        _make(by)
+    loaded.put_back(by, was_as_made=was_as_made)
+
+
+def _make(by: Callable[[], object]) -> None:
     before = {model: _read(model) for model in _all()}
     by()
     new, changed = [], []
