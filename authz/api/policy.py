@@ -22,7 +22,8 @@ from authz.api.framework.shapes import (
     mapping,
 )
 from authz.api.framework.view import ApiView
-from authz.decisions import items, made_up_calls, rule_check, simulation
+from authz.decisions import items, made_up_calls, made_up_chains, rule_check, simulation, through_others
+from authz.decisions.made_up_chains import Hop
 from authz.models import Client, ProtectedResource, User
 from authz.policy import AccessQuestion, Rule, RuleError, compile, explain, reach
 from authz.policy.unmatched import Unmatched, matches_nothing
@@ -43,6 +44,7 @@ class Explain(ApiView):
             "username": "The person; left out: the agent itself.",
             "resource": Parameter("The MCP server.", required=True),
             "scope": "Separated by spaces; left out: all that the server has.",
+            "through": "The agents that passed it on, by client_id, the first one first; left out: it asks directly.",
             "grant_type": "Left out: authorization_code for a person, client_credentials for itself.",
             "address": "Where it comes from.",
             "tool": "Decide a call of this tool; left out: a token.",
@@ -55,11 +57,11 @@ class Explain(ApiView):
     def get(self, request: Request) -> Response:
         given = self.given
         now = time.time()
-        question = ask_of(given, now)
+        question, hops = come_through(ask_of(given, now), given, now)
         rules = decisions.cached_rules()
         question = decisions.answered(question, rules, now)
         found = explain(question, rules, now, decisions.approvals_for(question, rules, now))
-        return Response(items.explanation_as_item(found))
+        return Response(items.explanation_as_item(found) | made_up_chains.as_item(hops, question.resource))
 
 
 class Warnings(ApiView):
@@ -113,6 +115,19 @@ def ask_of(given: dict[str, str], now: float) -> AccessQuestion:
     return made_up_calls.with_call(question, tool, arguments, unusual)
 
 
+def come_through(question: AccessQuestion, given: dict[str, str], now: float) -> tuple[AccessQuestion, list[Hop]]:
+    """The request as it comes through others, and each hop before the last. Raises `Problem`."""
+    asking = Client.objects.get(client_id=question.client_id)
+    try:
+        path = made_up_chains.read(given.get("through", "").split(), asking)
+    except made_up_chains.NoChain as problem:
+        raise invalid("through", str(problem)) from None
+    user = User.objects.filter(username=question.subject).first() if question.subject else None
+    sign_in, rules = signed_in_now(user, now), decisions.cached_rules()
+    hops = made_up_chains.hops(path, asking, question.resource, sign_in, rules=rules, now=now)
+    return made_up_chains.with_path(question, path, hops), hops
+
+
 def resource_of(uri: str) -> ProtectedResource:
     """The MCP server that a parameter names. Raises `Problem`."""
     try:
@@ -122,7 +137,10 @@ def resource_of(uri: str) -> ProtectedResource:
 
 
 class ReachView(ApiView):
-    """Who can reach this MCP server, and through which agents? What can this agent reach? Name at least one."""
+    """Who can reach this MCP server, and through which agents? What can this agent reach? Name at least one.
+
+    `through`: what is reached because a server that is called asks the next one, with the way there in `path`.
+    """
 
     requires = {"GET": READS_RULES}
     query = {"GET": {"client_id": "Only this agent.", "username": "Only this person.", "resource": "Only there."}}
@@ -132,12 +150,11 @@ class ReachView(ApiView):
         given = self.given
         if not given:
             raise Problem(400, "Name a client_id, a username or a resource.")
-        among = cast_of(given)
+        among, now = cast_of(given), time.time()
         machines = not given.get("username")
-        rows = reach(
-            decisions.cached_rules(), among.agents, among.persons, among.servers, time.time(), machines=machines
-        )
-        return Response(items.reaches_as_item(rows))
+        rows = reach(decisions.cached_rules(), among.agents, among.persons, among.servers, now, machines=machines)
+        others = through_others.of(among, now, machines=machines, resource=given.get("resource", ""))
+        return Response(items.reaches_as_item(rows, others))
 
 
 class Simulate(ApiView):

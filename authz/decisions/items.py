@@ -7,7 +7,7 @@ from typing import Any
 
 from authz.decisions import past_decisions, recorded_questions, rule_history, simulation
 from authz.models import RuleChange
-from authz.policy import Explanation, Reach, RuleError, scope_sentence, sentence
+from authz.policy import Explanation, Reach, RuleError, Through, ThroughOthers, scope_sentence, sentence
 
 # Rows of one answer; `more` says whether there are others.
 MAXIMUM_ROWS = 1000
@@ -71,8 +71,19 @@ def reach_as_item(row: Reach) -> dict[str, Any]:
     }
 
 
-def reaches_as_item(rows: Sequence[Reach]) -> dict[str, Any]:
-    return {"reach": [reach_as_item(row) for row in rows[:MAXIMUM_ROWS]], "more": len(rows) > MAXIMUM_ROWS}
+def through_as_item(row: Through) -> dict[str, Any]:
+    """`path`: the servers on the way there, each with the client that passes on what it was given for it."""
+    path = [{"resource": hop.resource, "client_id": hop.client_id, "rules": list(hop.rules)} for hop in row.path]
+    return {**reach_as_item(row.reach), "path": path}
+
+
+def reaches_as_item(rows: Sequence[Reach], others: ThroughOthers) -> dict[str, Any]:
+    return {
+        "reach": [reach_as_item(row) for row in rows[:MAXIMUM_ROWS]],
+        "more": len(rows) > MAXIMUM_ROWS,
+        "through": [through_as_item(row) for row in others.rows[:MAXIMUM_ROWS]],
+        "more_through": len(others.rows) > MAXIMUM_ROWS or not others.is_complete,
+    }
 
 
 def shifts_as_item(found: Iterable[simulation.Shift]) -> dict[str, Any]:

@@ -24,9 +24,9 @@ from authz.policy.parsing import parse_time
 ANSWERS = {"allow": Outcome.ALLOW, "deny": Outcome.DENY, "require_approval": Outcome.PENDING}
 _REQUIRED = ("client", "resource", "expect")
 _TEXTS = frozenset({"name", "client", "user", "resource", "grant_type", "address", "expect", "tool", "unusual"})
-_LISTS = frozenset({"scopes", "granted"})
+_LISTS = frozenset({"scopes", "granted", "through"})
 _KNOWN = _TEXTS | _LISTS | {"at", "arguments"}
-_ASKED = ("client", "user", "resource", "grant_type", "scopes", "tool", "arguments", "unusual")
+_ASKED = ("client", "user", "resource", "grant_type", "scopes", "tool", "arguments", "unusual", "through")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _outcome(item: Mapping[str, Any], index: int, document: Document, rules: Rul
     moment, line = _moment(item, now), document.line(("expectations", index))
     asked = {name: item.get(name) for name in _ASKED}
     try:
-        question = query_of({**asked, "address": item.get("address", "")}, moment)
+        question = query_of({**asked, "address": item.get("address", "")}, moment, rules)
     except CommandError as error:
         raise ConfigurationError(("expectations", index), str(error), line) from None
     question = decisions.answered(question, rules, moment)

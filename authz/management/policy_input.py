@@ -13,13 +13,14 @@ from authz.configuration.document import Document, read
 from authz.configuration.document import Path as DocumentPath
 from authz.configuration.sections import Section
 from authz.configuration.validation import Mistakes, validated
-from authz.decisions import made_up_calls, past_decisions, simulation
+from authz.decisions import made_up_calls, made_up_chains, past_decisions, simulation
 from authz.management import lookups
 from authz.management.configuration_files import read_file, refusal, shown_name
-from authz.models import AuditEvent, RuleChange
+from authz.models import AuditEvent, Client, RuleChange
 from authz.policy import (
     AccessQuestion,
     Rule,
+    RuleSet,
     compile,
     near_miss,
 )
@@ -100,8 +101,10 @@ def rule_ids(name: str) -> list[int]:
     return found
 
 
-def query_of(options: dict[str, Any], now: float) -> AccessQuestion:
-    """The question that the options ask. Raises `CommandError` for a name that is not known."""
+def query_of(options: dict[str, Any], now: float, rules: RuleSet | None = None) -> AccessQuestion:
+    """The question that the options ask; `rules`: those that decide the hops before it, the stored ones if left out.
+    Raises `CommandError` for a name that is not known.
+    """
     username, given_type, tool = options["user"], options["grant_type"], options.get("tool") or ""
     client, user, resource, grant_type, address, _ = lookups.all_of(
         lambda: lookups.agent(options["client"]),
@@ -119,6 +122,9 @@ def query_of(options: dict[str, Any], now: float) -> AccessQuestion:
         scopes=lookups.scopes(options["scopes"] or [], resource) or [scope.name for scope in resource.scopes.all()],
         address=address,
     )
+    if path := path_of(options, client):
+        before = hops_of(options, question, now, rules)
+        question = made_up_chains.with_path(question, path, before)
     given = options.get("arguments")
     try:
         arguments = made_up_calls.read_arguments(given or "", tool) if not isinstance(given, dict) else given
@@ -126,6 +132,24 @@ def query_of(options: dict[str, Any], now: float) -> AccessQuestion:
     except made_up_calls.NoCall as problem:
         raise CommandError(str(problem)) from None
     return made_up_calls.with_call(question, tool, made_up_calls.exact(arguments), unusual)
+
+
+def path_of(options: dict[str, Any], asking: Client) -> tuple[Client, ...]:
+    """The agents that a request comes through. Raises `CommandError`."""
+    try:
+        return made_up_chains.read(options.get("through") or [], asking)
+    except made_up_chains.NoChain as problem:
+        raise CommandError(str(problem)) from None
+
+
+def hops_of(
+    options: dict[str, Any], question: AccessQuestion, now: float, rules: RuleSet | None = None
+) -> list[made_up_chains.Hop]:
+    """The hops before the last. Raises `CommandError`."""
+    client, username = lookups.agent(options["client"]), options["user"]
+    sign_in = signed_in_now(lookups.person(username, active=False) if username else None, now)
+    path, rules = path_of(options, client), rules or decisions.cached_rules()
+    return made_up_chains.hops(path, client, question.resource, sign_in, rules=rules, now=now)
 
 
 def rules_of(name: str) -> list[Rule]:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from authz import decisions
-from authz.decisions import items, past_decisions, recorded_questions, simulation
-from authz.management.policy_input import query_of, rule_ids, rules_of, scope_of, shifts_of
+from authz.decisions import items, made_up_chains, past_decisions, recorded_questions, simulation, through_others
+from authz.management.policy_input import hops_of, query_of, rule_ids, rules_of, scope_of, shifts_of
 from authz.models import RuleChange
 from authz.policy import Rule, compile, explain, reach
 
@@ -15,13 +15,17 @@ from authz.policy import Rule, compile, explain, reach
 def _explain(options: dict[str, Any], now: float) -> Any:
     question, rules = query_of(options, now), decisions.cached_rules()
     question = decisions.answered(question, rules, now)
-    return items.explanation_as_item(explain(question, rules, now, decisions.approvals_for(question, rules, now)))
+    found = explain(question, rules, now, decisions.approvals_for(question, rules, now))
+    hops = hops_of(options, question, now)
+    return items.explanation_as_item(found) | made_up_chains.as_item(hops, question.resource)
 
 
 def _reach(options: dict[str, Any], now: float) -> Any:
     among, rules = scope_of(options), decisions.cached_rules()
-    rows = reach(rules, among.agents, among.persons, among.servers, now, machines=not options["user"])
-    return items.reaches_as_item(rows)
+    machines = not options["user"]
+    rows = reach(rules, among.agents, among.persons, among.servers, now, machines=machines)
+    others = through_others.of(among, now, machines=machines, resource=options["resource"])
+    return items.reaches_as_item(rows, others)
 
 
 def _simulate(options: dict[str, Any], now: float) -> Any:

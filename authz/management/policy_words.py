@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from authz.decisions import rule_check, rule_history, simulation
+from authz.decisions import made_up_chains, rule_check, rule_history, simulation
+from authz.decisions.made_up_chains import Hop
 from authz.models import Rule as RuleRow
 from authz.models import RuleChange
-from authz.policy import Explanation, Reach, Role, RuleStatus, scope_sentence, sentence
+from authz.policy import Explanation, Reach, Role, RuleStatus, Through, scope_sentence, sentence
 from authz.policy.unmatched import Unmatched, matches_nothing
 
 # Names in a line.
@@ -45,10 +46,26 @@ def explained(found: Explanation, *, asks_all: bool = False) -> Iterator[str]:
                 yield f"      {missed.field}: wants {missed.wanted}; the request has {missed.asked}"
 
 
+def passed_on(hops: Sequence[Hop], resource: str) -> Iterator[str]:
+    """Each hop before the last, and what of it can get to the end."""
+    for hop in hops:
+        at = f" at {hop.resource}" if hop.resource else ""
+        by = f" (by {', '.join(f'“{name}”' for name in hop.decision.rules)})" if hop.decision and hop.is_allowed else ""
+        told = hop.problem or (" ".join(hop.decision.scopes) if hop.decision and hop.is_allowed else "not allowed")
+        yield f"{hop.client_id}{at}: {told}{by}"
+    if hops:
+        yield f"passed on to {resource}: {' '.join(sorted(made_up_chains.passed_on(hops, resource))) or 'nothing'}"
+
+
 def where(found: Reach | simulation.Shift) -> str:
     """The MCP server, and the other authorization server that it stands behind, if it does."""
     behind = f" behind {found.authorization_server}" if found.authorization_server else ""
     return f"{found.resource}{behind}"
+
+
+def by_way_of(found: Through) -> str:
+    """The servers on the way there, each with the agent that passes it on."""
+    return " → ".join(f"{hop.resource} → {hop.client_id}" for hop in found.path)
 
 
 def first_names(names: Sequence[str]) -> str:

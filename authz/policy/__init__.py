@@ -20,6 +20,7 @@ from authz.policy.parsing import RuleError
 from authz.policy.past_calls import without_networks
 from authz.policy.question import AccessQuestion, Actor, ClientKind, ClientStatus
 from authz.policy.reach import Agent, Person, Reach, Server, reach
+from authz.policy.reach_through import Connected, Passing, Through, ThroughOthers, through
 from authz.policy.rules import Effect, Rule
 from authz.policy.scope_trace import ScopeTrace, scope_sentence
 from authz.policy.sentences import sentence
@@ -36,6 +37,7 @@ __all__ = [
     "ClientKind",
     "ClientStatus",
     "Conditions",
+    "Connected",
     "Decision",
     "DecisionReason",
     "Direction",
@@ -44,6 +46,7 @@ __all__ = [
     "Hours",
     "Mismatch",
     "Outcome",
+    "Passing",
     "Person",
     "Reach",
     "Role",
@@ -55,6 +58,8 @@ __all__ = [
     "ScopeTrace",
     "Server",
     "StepUp",
+    "Through",
+    "ThroughOthers",
     "ToolCall",
     "Unusual",
     "compare",
@@ -68,5 +73,6 @@ __all__ = [
     "rule_status",
     "scope_sentence",
     "sentence",
+    "through",
     "without_networks",
 ]

@@ -10,6 +10,7 @@ thousand agents cost as much as there are differences between them.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
 
 from authz.policy.approvals import Approval
 from authz.policy.clients import keys_of
@@ -19,6 +20,15 @@ from authz.policy.decision import Outcome
 from authz.policy.question import AccessQuestion, ClientKind, ClientStatus
 from authz.policy.rules import Effect
 from authz.policy.tool_calls import ToolCall
+
+
+class Within(IntEnum):
+    """How a scope is in reach, from the least to the most: the lists of `Reach`."""
+
+    NOTHING = 0
+    WAITING = 1
+    CONDITIONAL = 2
+    GRANTED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +194,7 @@ def _rows(
     agent, subject = alike[0], subjects[0]
     by_answer: dict[tuple[tuple[str, ...], ...], list[str]] = defaultdict(list)
     for grant_type in _grants(agent, subject, server):
-        question = _question(agent, subject, server, grant_type)
+        question = question_of(agent, subject, server, grant_type)
         by_answer[_answer(question, rules, server, now, approvals)].append(grant_type)
     for (scopes, waiting, conditional), grant_types in by_answer.items():
         if scopes or waiting or conditional:
@@ -205,21 +215,25 @@ def _answer(
     question: AccessQuestion, rules: RuleSet, server: Server, now: float, approvals: Sequence[Approval]
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """(granted, waiting, granted at best): each scope asked for by itself, so that none waits for another."""
-    granted, waiting, conditional = [], [], []
+    found: dict[Within, list[str]] = defaultdict(list)
     for scope in server.scopes:
-        single = replace(question, scopes=(scope,))
-        # A token that would be good for every call.
-        for_all_calls = replace(single, asks_before_calls=False)
-        if decide(for_all_calls, rules, now, approvals).effect is Outcome.ALLOW:
-            granted.append(scope[0])
-            continue
-        # Also of what would wait now: who gets around the approval from another network must be seen.
-        match evaluate(single, rules, now, approvals, in_force_at=now, best_case=True).effect:
-            case Outcome.ALLOW:
-                conditional.append(scope[0])
-            case Outcome.PENDING:
-                waiting.append(scope[0])
-    return tuple(granted), tuple(waiting), tuple(conditional)
+        within, _ = judged(replace(question, scopes=(scope,)), rules, now, approvals)
+        found[within].append(scope[0])
+    return tuple(found[Within.GRANTED]), tuple(found[Within.WAITING]), tuple(found[Within.CONDITIONAL])
+
+
+def judged(
+    single: AccessQuestion, rules: RuleSet, now: float, approvals: Sequence[Approval] = ()
+) -> tuple[Within, tuple[str, ...]]:
+    """How a single scope is in reach, and the rules that make it so."""
+    # A token that would be good for every call.
+    decision = decide(replace(single, asks_before_calls=False), rules, now, approvals)
+    if decision.effect is Outcome.ALLOW:
+        return Within.GRANTED, decision.rules
+    # Also of what would wait now: who gets around the approval from another network must be seen.
+    decision = evaluate(single, rules, now, approvals, in_force_at=now, best_case=True)
+    within = {Outcome.ALLOW: Within.CONDITIONAL, Outcome.PENDING: Within.WAITING}.get(decision.effect, Within.NOTHING)
+    return within, decision.rules
 
 
 def _grants(agent: Agent, subject: Person | None, server: Server) -> list[str]:
@@ -236,7 +250,8 @@ def _grants(agent: Agent, subject: Person | None, server: Server) -> list[str]:
 OF_PERSONS = ("authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange")
 
 
-def _question(agent: Agent, person: Person | None, server: Server, grant_type: str) -> AccessQuestion:
+def question_of(agent: Agent, person: Person | None, server: Server, grant_type: str) -> AccessQuestion:
+    """The question of this agent, for this person (None: itself), there, without scopes."""
     return AccessQuestion(
         client_id=agent.client_id,
         client_status=agent.status,

@@ -177,23 +177,29 @@ EXPLANATION = mapping(
             mismatches=a_list(mapping(field=TEXT, wanted=TEXT, asked=TEXT)),
         )
     ),
-)
-REACH = mapping(
-    reach=a_list(
-        mapping(
-            clients=TEXTS,
-            clients_count=NUMBER,
-            subjects=a_list(TEXT_OR_NULL),
-            subjects_count=NUMBER,
-            resource=TEXT,
-            authorization_server=TEXT,
-            grant_types=TEXTS,
-            scopes=TEXTS,
-            waiting=TEXTS,
-            conditional=TEXTS,
-        )
+    path=a_list(
+        mapping(client_id=TEXT, resource=TEXT, effect=TEXT, scopes=TEXTS, rules=TEXTS, problem=TEXT),
     ),
+    passed_on=TEXTS,
+)
+_REACH = {
+    "clients": TEXTS,
+    "clients_count": NUMBER,
+    "subjects": a_list(TEXT_OR_NULL),
+    "subjects_count": NUMBER,
+    "resource": TEXT,
+    "authorization_server": TEXT,
+    "grant_types": TEXTS,
+    "scopes": TEXTS,
+    "waiting": TEXTS,
+    "conditional": TEXTS,
+}
+_PATH = a_list(mapping(resource=TEXT, client_id=TEXT, rules=TEXTS))
+REACH = mapping(
+    reach=a_list(mapping(**_REACH)),
     more=SWITCH,
+    through=a_list(mapping(**_REACH, path=_PATH)),
+    more_through=SWITCH,
 )
 SHIFTS = mapping(
     gained=NUMBER,

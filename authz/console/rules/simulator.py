@@ -18,7 +18,7 @@ from authz.console.widgets.display import grant_choice
 from authz.console.widgets.suggestions import suggesting
 from authz.console.widgets.unusual import BOTH, UNUSUAL
 from authz.database import configuration_cache
-from authz.decisions import made_up_calls, simulation
+from authz.decisions import made_up_calls, made_up_chains, simulation
 from authz.models import AccessRequest, Client, User
 from authz.policy import Explanation, RuleSet, explain, scope_sentence
 from authz.policy.reach import OF_PERSONS
@@ -56,6 +56,12 @@ class AskForm(forms.Form):
     )
     resource = forms.ChoiceField(label="MCP server")
     grant_type = forms.ChoiceField(label="Grant")
+    through = forms.CharField(
+        label="Passed on by",
+        required=False,
+        max_length=2048,
+        help_text="The agents that it came through, by client_id, the first one first. If empty, it asks directly.",
+    )
     scope = forms.CharField(label="Scopes", required=False, help_text="Separated by spaces. If empty, all of them.")
     tool = forms.CharField(
         label="Tool", required=False, max_length=128, help_text="To decide a call of it. If empty, a token."
@@ -75,7 +81,10 @@ class AskForm(forms.Form):
     def __init__(self, *args: Any, viewer: User | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._viewer = viewer
-        if not sees_only_own(viewer):
+        if sees_only_own(viewer):
+            # Other people's agents are no business of theirs.
+            del self.fields["through"]
+        else:
             suggesting(self.fields["client_id"], "agents")
             suggesting(self.fields["username"], "people")
         self.fields["resource"].choices = servers.choices()  # type: ignore[attr-defined]
@@ -109,7 +118,10 @@ class AskForm(forms.Form):
         there = simulation.servers(cleaned["resource"], simulation.agents(client_id, time.time()))
         by_it = [server for server in there if server.grant_types is None or way in server.grant_types]
         reached = [server for server in by_it if server.clients is None or client_id in server.clients]
-        if not by_it:
+        cleaned["path"] = self._path(cleaned)
+        if cleaned["path"]:
+            reached = [server for server in there if server.clients is None or client_id in server.clients]
+        elif not by_it:
             self.add_error("grant_type", NOT_HERE if way in registry.grants_leading_here() else NOT_ELSEWHERE)
         elif not reached:
             self.add_error("client_id", NOT_BY_IT)
@@ -124,6 +136,13 @@ class AskForm(forms.Form):
         cleaned["scopes_there"] = {name: sensitivity for server in reached for name, sensitivity in server.scopes}
         return cleaned
 
+    def _path(self, cleaned: dict[str, Any]) -> tuple[Client, ...]:
+        try:
+            return made_up_chains.read(cleaned.get("through", "").split(), cleaned["client_id"])
+        except made_up_chains.NoChain as problem:
+            self.add_error("through", str(problem))
+            return ()
+
 
 class AskBesideForm(AskForm):
     """The same beside a rule's form, and sent with it.
@@ -135,7 +154,7 @@ class AskBesideForm(AskForm):
 
     def __init__(self, *args: Any, beside: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("client_id", "username", "scope", "tool"):
+        for name in ("client_id", "username", "scope", "tool", "through"):
             self.fields[name].widget = forms.Textarea(attrs={**self.fields[name].widget.attrs, "rows": 1})
         for field in self.fields.values():
             field.widget.attrs["form"] = beside
@@ -169,16 +188,20 @@ def simulator(request: HttpRequest) -> HttpResponse:
 def answer(asked: dict[str, Any], rules: RuleSet, now: float) -> dict[str, Any]:
     """The decision on a made-up request, with its rules as sentences."""
     wanted = asked["scope"].split() or list(asked["scopes_there"])
+    # What a rule demands beyond a sign-in of this moment shows as a step up.
+    sign_in = signed_in_now(asked["username"], int(now))
+    path = asked.get("path", ())
     question = decisions.access_question(
         client=asked["client_id"],
-        # What a rule demands beyond a sign-in of this moment shows as a step up.
-        sign_in=signed_in_now(asked["username"], int(now)),
+        sign_in=sign_in,
         grant_type=asked["grant_type"],
         resource=None,
         scopes=(),
     )
     scopes = tuple((name, asked["scopes_there"].get(name, "")) for name in wanted)
     question = replace(question, resource=asked["resource"], scopes=scopes, **simulation.facts_of(asked["resource"]))
+    hops = made_up_chains.hops(path, asked["client_id"], asked["resource"], sign_in, rules=rules, now=now)
+    question = made_up_chains.with_path(question, path, hops)
     question = made_up_calls.with_call(question, asked["tool"], asked["arguments"], asked["unusual"])
     question = decisions.answered(question, rules, now)
     explanation = explain(question, rules, now, decisions.approvals_for(question, rules, now))
@@ -186,6 +209,9 @@ def answer(asked: dict[str, Any], rules: RuleSet, now: float) -> dict[str, Any]:
     return {
         "decision": decision,
         "because": REASONS.get(decision.reason.value, decision.reason.value),
+        "hops": hops,
+        "passed_on": sorted(made_up_chains.passed_on(hops, asked["resource"])),
+        "hop_servers": names.of_servers(hop.resource for hop in hops),
         "asks_all": not asked["scope"].split(),
         "left_out": [name for name in wanted if name not in decision.scopes],
         **in_words(explanation),

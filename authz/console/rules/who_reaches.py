@@ -1,6 +1,7 @@
 """Who can reach an MCP server, through which agents, with which scopes; and what an agent or a person can reach."""
 
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django import forms
@@ -14,10 +15,10 @@ from authz.console.site import console
 from authz.console.widgets import names, sentences, servers
 from authz.console.widgets.suggestions import suggesting
 from authz.database import configuration_cache
-from authz.decisions import simulation
-from authz.decisions.simulation import Level
+from authz.decisions import simulation, through_others
+from authz.decisions.simulation import Cast, Level
 from authz.models import Rule
-from authz.policy import Reach, reach
+from authz.policy import Reach, Through, ThroughOthers, reach
 from authz.policy.matrix import rules_between
 
 # Rows of the page, and names of a row.
@@ -56,25 +57,36 @@ def who_reaches(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {**console.each_context(request), "title": "Who reaches what", "form": form}
     if form.is_bound and form.is_valid():
         try:
-            rows = _rows(form.cleaned_data, time.time())
+            among, now = simulation.cast(**form.cleaned_data), time.time()
         except simulation.Unknown as problem:
             form.add_error(None, str(problem))
         else:
+            rows, others = _found(form.cleaned_data, among, now)
             context |= {
                 "rows": [_in_words(row) for row in rows[:ROWS]],
                 "more": max(len(rows) - ROWS, 0),
-                "servers": names.of_servers(row.resource for row in rows[:ROWS]),
+                "others": [{**_in_words(row.reach), "path": row.path} for row in others.rows[:ROWS]],
+                "more_others": len(others.rows) > ROWS or not others.is_complete,
+                "servers": names.of_servers(_named(rows[:ROWS], others.rows[:ROWS])),
                 "authorization_servers": servers.authorization_servers(),
                 **_rules(form.cleaned_data),
             }
     return TemplateResponse(request, "console/who_reaches.html", context)
 
 
-def _rows(asked: dict[str, Any], now: float) -> tuple[Reach, ...]:
-    among = simulation.cast(**asked)
+def _found(asked: dict[str, Any], among: Cast, now: float) -> tuple[tuple[Reach, ...], ThroughOthers]:
+    """What is in reach, and what is through others."""
     # Of one person: what machines reach for themselves is no business of theirs.
     machines = not asked["username"]
-    return reach(decisions.cached_rules(), among.agents, among.persons, among.servers, now, machines=machines)
+    rows = reach(decisions.cached_rules(), among.agents, among.persons, among.servers, now, machines=machines)
+    return rows, through_others.of(among, now, machines=machines, resource=asked["resource"])
+
+
+def _named(rows: Sequence[Reach], others: Sequence[Through]) -> Iterator[str]:
+    yield from (row.resource for row in rows)
+    for other in others:
+        yield other.reach.resource
+        yield from (hop.resource for hop in other.path)
 
 
 def _rules(asked: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from authz import decisions
 from authz.database import configuration_cache
-from authz.decisions import past_decisions, recorded_questions, rule_check, rule_history, simulation
+from authz.decisions import past_decisions, recorded_questions, rule_check, rule_history, simulation, through_others
 from authz.decisions.simulation import Level
 from authz.management import policy_expectations, policy_json
 from authz.management.as_json import as_json
@@ -18,6 +18,7 @@ from authz.management.lookups import whole
 from authz.management.operators import administrator
 from authz.management.policy_input import (
     event_of,
+    hops_of,
     no_demand,
     parse_time,
     query_of,
@@ -27,17 +28,20 @@ from authz.management.policy_input import (
     shifts_of,
 )
 from authz.management.policy_words import (
+    by_way_of,
     counted,
     decided,
     explained,
     first_names,
     in_words,
+    passed_on,
     warnings,
     warnings_as_json,
     where,
 )
 from authz.models import RuleChange
 from authz.policy import (
+    Reach,
     RuleSet,
     compile,
     explain,
@@ -67,6 +71,7 @@ class Command(BaseCommand):
             asking.add_argument("--resource", required=asking is explaining, default="", help="The MCP server's URI.")
             asking.add_argument("--scopes", nargs="+", help="Left out: all that the server has.")
             asking.add_argument("--grant-type", help="Left out: client_credentials, or authorization_code for a user.")
+            asking.add_argument("--through", nargs="+", help="The agents that passed it on, the first one first.")
             asking.add_argument("--address", default="", help="The address that it comes from.")
             asking.add_argument("--tool", default="", help="Decide a call of this tool; left out: a token.")
             asking.add_argument("--arguments", default="", help="The call's arguments, as a JSON object.")
@@ -144,6 +149,8 @@ class Command(BaseCommand):
 
     def _explain(self, options: dict[str, Any], now: float) -> None:
         question, rules = query_of(options, now), decisions.cached_rules()
+        hops = hops_of(options, question, now)
+        self._write(passed_on(hops, question.resource))
         question = decisions.answered(question, rules, now)
         found = explain(question, rules, now, decisions.approvals_for(question, rules, now))
         self._write(explained(found, asks_all=not options["scopes"]))
@@ -181,17 +188,29 @@ class Command(BaseCommand):
         machines = not options["user"]
         rows = reach(decisions.cached_rules(), among.agents, among.persons, among.servers, now, machines=machines)
         for row in rows:
-            who = f"{first_names(row.clients)} for {first_names([name or 'itself' for name in row.subjects])}"
-            self.stdout.write(f"{who} at {where(row)} by {', '.join(row.grant_types)}")
-            for level, scopes in (
-                (Level.GRANTED, row.scopes),
-                (Level.WAITING, row.waiting),
-                (Level.CONDITIONAL, row.conditional),
-            ):
-                if scopes:
-                    self.stdout.write(f"    {' '.join(scopes)}: {level}")
-        if not rows:
+            self.stdout.write(f"{self._who(row)} at {where(row)} by {', '.join(row.grant_types)}")
+            self._write_levels(row)
+        others = through_others.of(among, now, machines=machines, resource=options["resource"])
+        for found in others.rows:
+            self.stdout.write(f"{self._who(found.reach)} → {by_way_of(found)} → {where(found.reach)}")
+            self._write_levels(found.reach)
+        if not others.is_complete:
+            self.stdout.write(self.style.WARNING("There are more ways through others; name an agent or a person."))
+        if not rows and not others.rows:
             self.stdout.write("Out of reach.")
+
+    @staticmethod
+    def _who(row: Reach) -> str:
+        return f"{first_names(row.clients)} for {first_names([name or 'itself' for name in row.subjects])}"
+
+    def _write_levels(self, row: Reach) -> None:
+        for level, scopes in (
+            (Level.GRANTED, row.scopes),
+            (Level.WAITING, row.waiting),
+            (Level.CONDITIONAL, row.conditional),
+        ):
+            if scopes:
+                self.stdout.write(f"    {' '.join(scopes)}: {level}")
 
     # --- Other rules
 

@@ -17,6 +17,7 @@ from authz.audit import listing, queries
 from authz.audit.headlines import headline
 from authz.configuration.mcp_resource import AUDIT
 from authz.decisions import items as decision_items
+from authz.decisions import through_others
 from authz.mcp_server.schemas import OBJECT, TEXT, TEXT_OR_NULL, TEXTS, Schema, answers, list_of, takes, text
 from authz.mcp_server.tool import READS, Call, Done, Tool, ToolError
 from authz.models import Authorization, User
@@ -77,23 +78,29 @@ def reaches(call: Call) -> Done:
         raise ToolError("Name a client_id, a person or a server.")
     with _told():
         among = policy.cast_of(given)
-    rows = reach(
-        decisions.cached_rules(),
-        among.agents,
-        among.persons,
-        among.servers,
-        call.caller.now,
-        machines="username" not in given,
+    now, machines = call.caller.now, "username" not in given
+    rows = reach(decisions.cached_rules(), among.agents, among.persons, among.servers, now, machines=machines)
+    others = through_others.of(among, now, machines=machines, resource=given.get("resource", ""))
+    data = {
+        "reach": [decision_items.reach_as_item(row) for row in rows[:MOST]],
+        "more": len(rows) > MOST,
+        "through": [decision_items.through_as_item(row) for row in others.rows[:MOST]],
+        "more_through": len(others.rows) > MOST or not others.is_complete,
+    }
+    lines = [_reached(item) for item in (*data["reach"], *data["through"])]  # type: ignore[misc]  # two lists
+    return Done("\n".join(lines) or "Nothing is in reach.", data)
+
+
+def _reached(item: Mapping[str, Any]) -> str:
+    way = "".join(
+        f" through {visible(hop['resource'])} and {visible(hop['client_id'])}" for hop in item.get("path", ())
     )
-    items = [decision_items.reach_as_item(row) for row in rows[:MOST]]
-    lines = [
+    return (
         f"{item['clients_count']} agents ({_some(item['clients'])}) for {item['subjects_count']} subjects"
-        f" ({_some(item['subjects'])}) at {item['resource']}: now {' '.join(item['scopes']) or 'nothing'};"
+        f" ({_some(item['subjects'])}) at {item['resource']}{way}: now {' '.join(item['scopes']) or 'nothing'};"
         f" after an approval {' '.join(item['waiting']) or 'nothing'};"
         f" under conditions {' '.join(item['conditional']) or 'nothing'}."
-        for item in items
-    ]
-    return Done("\n".join(lines) or "Nothing is in reach.", {"reach": items, "more": len(rows) > MOST})
+    )
 
 
 def _some(names: Sequence[str | None]) -> str:
@@ -195,8 +202,9 @@ TOOLS = (
         name="who_reaches",
         title="Who reaches what",
         description=(
-            "Who can reach an MCP server, through which agents; what an agent, or a person, can reach. By the rules,"
-            " now, after an approval, or under conditions."
+            "Who can reach an MCP server, through which agents; what an agent, or a person, can reach; and what is"
+            " reached through others (a server that asks the next one). By the rules, now, after an approval, or under"
+            " conditions."
         ),
         scope=AUDIT,
         permission=SEES_RULES,
@@ -205,7 +213,9 @@ TOOLS = (
             client_id=text("Only this agent."),
             person=text("Only the person with this user name.", 150),
         ),
-        answers=answers(reach=list_of(OBJECT), more={"type": "boolean"}),
+        answers=answers(
+            reach=list_of(OBJECT), more={"type": "boolean"}, through=list_of(OBJECT), more_through={"type": "boolean"}
+        ),
         hints=READS,
         run=reaches,
     ),
