@@ -39,8 +39,7 @@ def _passing() -> Mapping[str, Passing]:
     found = {}
     for row in resources.cached().values():
         scopes = {mapping["to"]: mapping["scopes"] for mapping in row.scope_mappings}
-        names = frozenset(_exchangers(row))
-        if scopes and names:
+        if scopes and (names := frozenset(_exchangers(row))):
             found[row.identifier] = Passing(clients=names, scopes=scopes)
     return found
 
