@@ -67,7 +67,7 @@ class ThroughOthers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Held:
-    """A token that may be held: for whom, where, how each scope came about, and the way there."""
+    """A token that may be held: whose, where, how each scope came about, and the way there."""
 
     root: Reach
     person: Person | None
@@ -180,7 +180,7 @@ def _next(
 
 
 def _may_be_allowed(rules: RuleSet, held: _Held, exchanger: Agent, server: Server) -> bool:
-    """Whether any rule could let it, by who asks, for whom, through whom and where."""
+    """Whether any rule could let it, by the agent, the person, the path and the server."""
     person = held.person
     bits = rules.rules_for_resource(server.identifier) & union(rules.clients, agent_keys(exchanger))
     bits &= rules.machines if person is None else rules.rules_for_person(person.username, person.groups)

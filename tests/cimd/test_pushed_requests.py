@@ -26,7 +26,7 @@ def test_it_is_fetched_at_the_push_and_its_code_is_bound(trusting: world.World, 
     given = allowed(trusting, url(json.loads(pushed.content)["request_uri"], client_id))
     form = {"grant_type": "authorization_code", "code": given["code"], "code_verifier": VERIFIER}
     form |= {"client_id": client_id, "redirect_uri": CALLBACK}
-    # Attack: whoever has the code has not the key.
+    # Attack: a thief of the code has not the key.
     assert trusting.post("token", form, dpop=DpopKey().proof()).status_code == 400
     answer = json.loads(trusting.post("token", form, dpop=key.proof()).content)
     assert (answer["token_type"], world.claims(answer["access_token"])["cnf"]) == ("DPoP", {"jkt": key.jkt})

@@ -117,7 +117,7 @@ def test_the_command_says_why_each_hop_is_allowed(chains: Chains) -> None:
     configure(rules=[TO_SEARCH | {"scopes": ["search:index"]}])
     found = json.loads(policy(*EXPLAINED, "--through", "desktop-app", "notes-server", "--json"))
     assert (found["effect"], found["passed_on"]) == ("deny", [])
-    for wrong in (["nobody"], ["search-server"], ["desktop-app", "desktop-app"]):
+    for wrong in (["unknown"], ["search-server"], ["desktop-app", "desktop-app"]):
         with pytest.raises(CommandError):
             policy(*EXPLAINED, "--through", *wrong)
 
@@ -137,7 +137,7 @@ def test_the_simulator_and_the_api_take_a_path(chains: Chains) -> None:
     found = alice.browser.get("/api/v1/policy/explain", query).json()
     assert (found["effect"], found["rules"]) == ("allow", ["Notes asks Search"])
     assert (found["path"][0]["client_id"], found["passed_on"]) == ("desktop-app", ["search:index", "search:read"])
-    assert alice.browser.get("/api/v1/policy/explain", query | {"through": "nobody"}).status_code == 422
+    assert alice.browser.get("/api/v1/policy/explain", query | {"through": "unknown"}).status_code == 422
     query["grant_type"] = TOKEN_EXCHANGE
     page = alice.browser.get("/console/simulator/", query).content.decode()
     shown = page[page.index('class="decision') :]
