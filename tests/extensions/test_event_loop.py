@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 
 import pytest
+from django.conf import settings
 from django.db import connections
 
 from authz.configuration import apply
@@ -72,8 +73,12 @@ def test_a_slow_extension_holds_no_loop(
 
 def in_the_loop(work: Callable[[], object]) -> object:
     def served() -> object:
-        with concurrency.in_event_loop():
-            return work()
+        try:
+            with concurrency.in_event_loop():
+                return work()
+        finally:
+            if not settings.IS_SQLITE:
+                connections.close_all()  # its own: no pool lends one here
 
     return asyncio.run(greenlets.run(served))
 
