@@ -20,7 +20,7 @@ from authz.console.widgets.fields import LinesField
 from authz.console.widgets.tasks import MAX_TASKS, Task, many
 from authz.console.widgets.toolbar import Tool
 from xaa.admin.received_signals import signals_view
-from xaa.configuration.signal_sources import AGAIN, JUDGED, goes_elsewhere, keep_one_kind, problem, wrong_actions
+from xaa.configuration.signal_sources import JUDGED, again, keep_one_kind, problem, wrong_actions
 from xaa.models import SignalSource, SignalSourceState, TrustedIssuer
 from xaa.signals.event_types import StreamStatus
 from xaa.signals.receiving import keys, state
@@ -89,8 +89,11 @@ class SignalSourceForm(Form):
             self.add_error("our_token", "Either a token or a client, not both.")
         if given.get("our_secret") and not has_client:
             self.add_error("our_secret", "It has no use without a client_id.")
-        if has_client and not given.get("our_secret") and goes_elsewhere(given.get("name", ""), given):
-            self.add_error("our_secret", f"{AGAIN[:1].upper()}{AGAIN[1:]}.")
+        kept = {"token": given.get("our_token"), "client_secret": given.get("our_secret")}
+        stored = self.instance if self.instance.pk else None
+        used, field = ("client_secret", "our_secret") if has_client else ("token", "our_token")
+        if text := again(stored, given | kept).get(used):
+            wrong[field] = text
         for name, text in wrong.items():
             self.add_error(name, f"{text[:1].upper()}{text[1:]}.")
         return given

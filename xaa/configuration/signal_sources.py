@@ -64,16 +64,30 @@ def problem(
     return found
 
 
-AGAIN = "is needed again where issuer, transmitter or token_endpoint changes"
+# What says where each stored secret is sent.
+_SENT_TO = {
+    "token": ("issuer", "transmitter", "poll_url"),
+    "client_secret": ("issuer", "transmitter", "token_endpoint"),
+}
 
 
-def goes_elsewhere(name: str, given: Mapping[str, Any]) -> bool:
-    """Whether the secret that is stored would go to another server than it was entered for (attack 53)."""
-    row = SignalSource.objects.filter(name=name).first()
-    if row is None or not row.client_secret:
-        return False
-    where = (given["issuer"], given.get("transmitter", ""), given.get("token_endpoint", ""))
-    return (row.issuer, row.transmitter, row.token_endpoint) != where
+def again(row: SignalSource | None, given: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong where a stored secret would go to another server than it was entered for (attack 53), by its name.
+
+    row    as it is stored; None for a new one.
+    given  the values to come. A secret among them was entered again.
+    """
+    found = {}
+    for secret, where in _SENT_TO.items():
+        is_kept = row is not None and getattr(row, secret) and not given.get(secret)
+        if is_kept and any(_is_another(row, name, given.get(name, "")) for name in where):
+            found[secret] = f"is needed again where {', '.join(where[:-1])} or {where[-1]} changes"
+    return found
+
+
+def _is_another(row: SignalSource | None, name: str, value: object) -> bool:
+    # Without a poll_url nothing is polled.
+    return getattr(row, name) != value and not (name == "poll_url" and not value)
 
 
 def wrong_actions(actions: Mapping[str, str]) -> str:
@@ -121,8 +135,11 @@ class SignalSourceSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError({"token": "either token or client_id, not both"})
         if attrs.get("client_secret") and not attrs["client_id"]:
             raise serializers.ValidationError({"client_secret": "has no use without client_id"})
-        if attrs["client_id"] and "client_secret" not in attrs and goes_elsewhere(attrs["name"], attrs):
-            raise serializers.ValidationError({"client_secret": AGAIN})
+        # The one that is not used any more is not kept (`keep_one_kind`).
+        used = "client_secret" if attrs["client_id"] else "token"
+        wrong = again(SignalSource.objects.filter(name=attrs["name"]).first(), attrs)
+        if used in wrong:
+            raise serializers.ValidationError({used: wrong[used]})
         return attrs
 
 

@@ -1,4 +1,4 @@
-"""Our access tokens at a transmitter: where they come from, how long they are kept, and whom the secret is told."""
+"""Our access tokens at a transmitter: where they come from, how long they are kept, and who gets the secret."""
 
 import base64
 import json
@@ -195,6 +195,16 @@ class TestTheSecret:
         configure(**CLIENT, **changes)
         configure(client_id="gatehouse", **changes)
 
+    @pytest.mark.parametrize(
+        "changes", [{"poll_url": "https://thief.example/poll"}, {"transmitter": "https://thief.example"}]
+    )
+    def test_a_token_as_well(self, server: WithTokens, changes: dict[str, str]) -> None:
+        configure(token="a-token")
+        with pytest.raises(ConfigurationError, match="is needed again"):
+            configure(**changes)
+        configure(token="a-token", **changes)
+        configure(**changes)
+
     def test_a_token_and_a_client_do_not_go_together(self, server: WithTokens) -> None:
         with pytest.raises(ConfigurationError, match="not both"):
             configure(**CLIENT, token="a-token")
@@ -234,6 +244,11 @@ def test_the_page_takes_a_client(okta: Transmitter) -> None:
     assert (source.client_id, source.scope, keys.opened_secret(source)) == ("gatehouse", "ssf.manage", SECRET)
     answer = browser("alice", "administrator").post(
         url, given | {"our_secret": "", "token_endpoint": "https://thief.example/token"}
+    )
+    assert "needed again" in answer.content.decode()
+    # Attack: the source goes by another name while its secret is sent elsewhere.
+    answer = browser("alice", "administrator").post(
+        url, given | {"our_secret": "", "token_endpoint": "https://thief.example/token", "name": "Other"}
     )
     assert "needed again" in answer.content.decode()
     answer = browser("alice", "administrator").post(url, given | {"our_token": "a"})
