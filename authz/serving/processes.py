@@ -17,7 +17,6 @@ import resource
 import select
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -43,9 +42,6 @@ BACKLOG = 4096
 BEFORE_ANOTHER = 1.0
 # Seconds: for requests over connections that are open when the server stops, and for those that were not accepted yet.
 ENDING, ACCEPTING = 1.0, 0.5
-# Seconds for which a thread computes while another one waits to. The event loop lets others compute with each statement
-# of SQLite, and then waits for its turn again: with Python's 5 ms, several times in each token.
-TURN = 0.0005
 _TOLD = (signal.SIGTERM, signal.SIGINT)
 _fork = get_context("fork")
 
@@ -144,7 +140,6 @@ def _worker(life: int, config: uvicorn.Config, *where: Any) -> None:
         Acceptor(server, *where)
         await server.serve(sockets=[])
 
-    sys.setswitchinterval(TURN)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(served())
 

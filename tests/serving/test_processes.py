@@ -2,7 +2,6 @@
 each is replaced if it ends.
 """
 
-import asyncio
 import os
 import re
 import shutil
@@ -62,31 +61,6 @@ def test_it_stops(tmp_path: Path, is_for_all: bool) -> None:
             if server.poll() is None:
                 os.killpg(server.pid, signal.SIGKILL)
                 server.wait()
-
-
-def test_the_threads_of_a_worker_take_short_turns() -> None:
-    """A thread that makes a page lets the event loop go on after half a millisecond, not after five."""
-
-    class Ended(Exception):
-        pass
-
-    class Config:
-        def get_loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop]:
-            return asyncio.new_event_loop
-
-        def load(self) -> None:
-            raise Ended
-
-    life, ours = os.pipe()
-    before = sys.getswitchinterval()
-    try:
-        with pytest.raises(Ended):
-            serving._worker(life, Config())  # type: ignore[arg-type]  # it has what is used before it ends
-        assert sys.getswitchinterval() == pytest.approx(serving.TURN)
-    finally:
-        sys.setswitchinterval(before)
-        os.close(life)
-        os.close(ours)
 
 
 def wait_for(url: str) -> None:
