@@ -1,6 +1,9 @@
-"""Setting up sign-in by an OpenID provider, against npm's oidc-provider: found, tested, switched on, used."""
+"""Setting up sign-in by an OpenID provider, against npm's oidc-provider: found, tested, switched on, used; and
+people who sign out there.
+"""
 
 import hashlib
+import json
 import subprocess
 import time
 from collections.abc import Iterator
@@ -39,8 +42,9 @@ def callback_uri(gatehouse: Gatehouse) -> str:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _provider(callback_uri: str) -> Iterator[None]:
-    process = subprocess.Popen(["node", "sign_in.mjs", str(PORT), callback_uri], cwd=oidc_provider())
+def _provider(gatehouse: Gatehouse, callback_uri: str) -> Iterator[None]:
+    command = ["node", "sign_in.mjs", str(PORT), callback_uri, f"{gatehouse.issuer}/backchannel-logout"]
+    process = subprocess.Popen(command, cwd=oidc_provider())
     try:
         _wait()
         yield
@@ -124,12 +128,40 @@ def test_sign_in_is_set_up_tested_and_used_in_minutes(arrive: Arrive, callback_u
     someone.open("/console/")
     expect(page.get_by_text("alice").locator("visible=true").first).to_be_visible()
 
-    bob = arrive()
-    bob.open("/accounts/login/?next=/account/")
-    there = Counted(bob.page)
+    sign_in_there(arrive(), "bob")
+
+
+def sign_in_there(someone: Someone, name: str) -> None:
+    someone.open("/accounts/login/?next=/account/")
+    there = Counted(someone.page)
     there.click("button", "Sign in with Example provider")
-    at_the_provider(there, "bob")
-    bob.page.wait_for_url("**/account/")
+    at_the_provider(there, name)
+    someone.page.wait_for_url("**/account/")
+
+
+def test_who_signs_out_at_the_provider_is_signed_out_here(arrive: Arrive, gatehouse: Gatehouse) -> None:
+    issuer = {
+        "issuer": ISSUER,
+        "name": "Example provider",
+        "accepts": ["id_token"],
+        "subjects": {"match": ["sub", "email"]},
+        "email_domains": ["example.com"],
+        "sign_in": {"client_id": "gatehouse"},
+        "sign_in_secret": SECRET,
+    }
+    gatehouse.apply(json.dumps({"trusted_issuers": [issuer]}))
+    desk, phone = arrive(), arrive(viewport=PHONE)
+    for browser in (desk, phone):
+        sign_in_there(browser, "bob")
+    desk.page.goto(f"{ISSUER}/session/end")
+    desk.page.get_by_role("button", name="Yes, sign me out").click()
+    expect(desk.page.get_by_text("Sign-out Success")).to_be_visible()
+    desk.open("/account/")
+    desk.page.wait_for_url("**/accounts/login/**")
+    # The session of the other browser is another one there, too.
+    phone.open("/account/")
+    expect(phone.page).to_have_url(f"{gatehouse.origin}/account/")
+    assert '"sid":' in gatehouse.manage("audit", "events", "--event", "issuer:logout:received", "--json")
 
 
 def test_the_pages_fit_a_phone_and_need_no_script(arrive: Arrive) -> None:
