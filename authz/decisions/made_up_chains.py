@@ -130,10 +130,9 @@ def passed_on(found: Sequence[Hop], resource: str) -> frozenset[str]:
 
 
 def as_item(found: Sequence[Hop], resource: str) -> dict[str, Any]:
-    """What an explanation has beside the decision on the last hop; nothing for a request that came directly."""
-    if not found:
-        return {}
-    return {"path": [hop.as_item() for hop in found], "passed_on": sorted(passed_on(found, resource))}
+    """What an explanation has beside the decision on the last hop: both are empty for a request that came directly."""
+    given = sorted(passed_on(found, resource)) if found else []
+    return {"path": [hop.as_item() for hop in found], "passed_on": given}
 
 
 def _grant(position: int, sign_in: SignIn | None) -> str:

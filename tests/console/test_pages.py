@@ -29,7 +29,7 @@ LISTS = {
     "authz_auditevent_changelist": 20,
     "authz_signingkey_changelist": 12,
     "authz_user_changelist": 14,
-    "auth_group_changelist": 11,
+    "auth_group_changelist": 12,
     "simulator": 11,
 }
 

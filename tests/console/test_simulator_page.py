@@ -113,7 +113,7 @@ def test_enter_in_an_ask_beside_a_form_does_not_save_the_rule(signed_in: Page) -
     """It would press the form's first button; so no field of it is a line of text, in which Enter does."""
     page = signed_in("administrator").get("/console/authz/rule/add/").content.decode()
     fields = re.findall(r'<(\w+)[^>]* name="ask-\w+"[^>]*>', page)
-    assert sorted(fields) == ["select"] * 3 + ["textarea"] * 5
+    assert sorted(fields) == ["select"] * 3 + ["textarea"] * 6
     assert page.count('form="rule_form"') == len(fields) + 1
 
 

@@ -16,6 +16,7 @@ FORBIDDEN = ("django.core.mail", "http.client", "urllib.request")
 NAMED = {
     ("authz/outbound/mail.py", "django.core.mail"): "the one way for mail",
     ("authz/outbound/mail_transport.py", "django.core.mail"): "Django's mail backend, within a deadline",
+    ("authz/notifications/logged_mail.py", "django.core.mail"): "a mail as a line of the log, where no server is set",
     ("authz/outbound/pinned_connection.py", "http.client"): "the answer that is read within a deadline",
     (
         "authz/operations/doctor/services.py",

@@ -9,16 +9,23 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Q
 
+from authz.database import raw_sql
 from authz.models import User
 from authz.sign_in.memberships import changed
 from authz.sign_in.origins import Known
-from xaa.models import DirectoryPerson, SubjectLink
+from xaa.models import DirectoryPerson, SubjectLink, TrustedIssuer
 
 # What `given` reads, for those who ask about many people.
 PREFETCH = "subject_links"
 ORIGIN = ("issuer", "An identity provider")
+# Each group that rests on an issuer's word, and the issuer's key.
+_LISTED = (
+    "json_each(link.given) AS given" if settings.IS_SQLITE else "jsonb_array_elements_text(link.given) AS given(value)"
+)
+_GIVERS = f"SELECT DISTINCT given.value, link.issuer_id FROM xaa_subjectlink AS link, {_LISTED}"  # noqa: S608  our own names
 
 
 def given(user: User) -> frozenset[str]:
@@ -50,6 +57,17 @@ def knows(user_pks: Collection[int]) -> dict[int, list[Known]]:
             known = Known(by=name, said="vouched for them", when=datetime.fromtimestamp(link.said_at, UTC))
         found.setdefault(link.user_id, []).append(known)
     return found
+
+
+def names_groups(names: Collection[str]) -> dict[str, list[str]]:
+    """Group → the issuers by whose word alone anyone is in it."""
+    places = ", ".join(["%s"] * len(names))
+    rows = raw_sql.every(f"{_GIVERS} WHERE given.value IN ({places})", list(names)) if names else []
+    issuers = {row.pk: row.name or row.issuer for row in TrustedIssuer.objects.filter(pk__in={pk for _, pk in rows})}
+    found: dict[str, list[str]] = {}
+    for name, pk in rows:
+        found.setdefault(name, []).append(issuers[pk])
+    return {name: sorted(givers) for name, givers in found.items()}
 
 
 def give_way(user: User, names: Collection[str]) -> frozenset[str]:

@@ -158,7 +158,7 @@ class PersonAdmin(ConsoleAdmin):
 class GroupAdmin(AsksAboutRules):
     place = Place("Operate", "People", "person", tab="Groups", order=1)
     introduction = "Groups are what rules speak of. Who is in one is said on the page of each person."
-    list_display = ("name", "members", "directories")
+    list_display = ("name", "members", "givers")
     search_fields = ("name",)
     search_help_text = "Name"
     fields = ("name",)
@@ -182,8 +182,8 @@ class GroupAdmin(AsksAboutRules):
         super().delete_queryset(request, queryset)
         settle(request, [NameChange(kind=Named.GROUP, name=name) for name in names])
 
-    @admin.display(description="directories that have it")
-    def directories(self, group: Any) -> SafeString:
+    @admin.display(description="also given by")
+    def givers(self, group: Any) -> SafeString:
         return foreign(", ".join(group.named_by) or "—")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[origins.GroupList]:

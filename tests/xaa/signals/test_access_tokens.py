@@ -199,11 +199,12 @@ class TestTheSecret:
         "changes", [{"poll_url": "https://thief.example/poll"}, {"transmitter": "https://thief.example"}]
     )
     def test_a_token_as_well(self, server: WithTokens, changes: dict[str, str]) -> None:
-        configure(token="a-token")
+        polled = {"delivery": "poll", "poll_url": f"{IDP}/poll"}
+        configure(token="a-token", **polled)
         with pytest.raises(ConfigurationError, match="is needed again"):
-            configure(**changes)
-        configure(token="a-token", **changes)
-        configure(**changes)
+            configure(**polled | changes)
+        configure(token="a-token", **polled | changes)
+        configure(**polled | changes)
 
     def test_a_token_and_a_client_do_not_go_together(self, server: WithTokens) -> None:
         with pytest.raises(ConfigurationError, match="not both"):

@@ -1,6 +1,7 @@
 """Silence is not “no groups”, and two owners of one membership never undo each other's work (decision 0052)."""
 
 import json
+import re
 import time
 from typing import Any
 
@@ -223,6 +224,16 @@ def test_owners_of_one_membership_never_undo_each_others_work(company: Company) 
     assert groups() == {"engineering", "support"}
     gives_elsewhere()
     assert groups() == {"engineering"}
+
+
+def test_the_list_of_groups_says_which_issuer_gives_each(company: Company) -> None:
+    says(company, "exchange", groups=["sales"])
+    company.sign_in("alice")
+    page = company.browser.get("/console/auth/group/").content.decode()
+    givers = dict(re.findall(r'>(engineering|sales)</a>.*?field-givers">(.*?)</td>', page, re.DOTALL))
+    issuer = TrustedIssuer.objects.get(issuer=organisation.IDP)
+    assert (issuer.name or issuer.issuer) in givers["sales"]
+    assert "—" in givers["engineering"]
 
 
 def test_what_rested_on_a_link_ends_with_it(company: Company) -> None:
