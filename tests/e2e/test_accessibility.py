@@ -78,7 +78,7 @@ def second_factor(someone: Someone) -> Iterator[str]:
     yield "second factor: activate"
     secret = page.locator("#authenticator_secret").input_value()
     page.get_by_label("Authenticator code").fill(code_of(secret))
-    page.get_by_role("button", name="Activate").click()
+    page.get_by_role("button", name="Set it up").click()
     page.wait_for_url("**/recovery-codes/**")
     yield "second factor: recovery codes"
     recovery = page.get_by_label("Unused codes").inner_text().split()
