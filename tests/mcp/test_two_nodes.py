@@ -18,6 +18,7 @@ from tests.support import databases, processes, world
 from tests.support.processes import RunningGatehouse
 from tests.support.world import SECRET
 
+LISTENER = "listener"
 WHY = "The month has to be closed"
 
 
@@ -35,9 +36,22 @@ class Nodes:
     def resource(self) -> str:
         return f"{self.first.issuer}/mcp"
 
-    def token(self) -> str:
+    def token(self, client_id: str = "robot") -> str:
         form = {"grant_type": "client_credentials", "resource": self.resource}
-        return str(self.first.token(auth=("robot", SECRET), **form).json()["access_token"])
+        return str(self.first.token(auth=(client_id, SECRET), **form).json()["access_token"])
+
+
+def configuration(issuer: str) -> dict[str, Any]:
+    """With a second robot, so that no test depends on what another one was allowed."""
+    made: dict[str, Any] = json.loads(json.dumps(CONFIGURATION))
+    (robot,) = (client for client in made["clients"] if client["client_id"] == "robot")
+    made["clients"].append(robot | {"client_id": LISTENER})
+    for rule in made["rules"]:
+        rule.setdefault("resources", [f"{issuer}/mcp"])
+        if "robot" in rule.get("clients", ()):
+            rule["clients"].append(LISTENER)
+    scopes = [{"name": name} for name in ("access:read", "access:request", "audit:read")]
+    return made | {"resources": [{"identifier": f"{issuer}/mcp", "name": "Gatehouse", "scopes": scopes}]}
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +63,8 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     with ExitStack() as stack:
         url = stack.enter_context(databases.database(where, world.configuration(), GATEHOUSE_SECRET_KEY="k" * 50))
         first = stack.enter_context(processes.running(url, where, PORT=str(port), **switched))
-        rules = [{**rule, "resources": rule.get("resources", [f"{issuer}/mcp"])} for rule in CONFIGURATION["rules"]]  # type: ignore[dict-item]
-        scopes = [{"name": name} for name in ("access:read", "access:request", "audit:read")]
-        resources = [{"identifier": f"{issuer}/mcp", "name": "Gatehouse", "scopes": scopes}]
         file = where / "mcp.yaml"
-        file.write_text(json.dumps({**CONFIGURATION, "rules": rules, "resources": resources}))
+        file.write_text(json.dumps(configuration(issuer)))
         first.manage("apply", str(file))
         second = stack.enter_context(processes.running(url, where, **switched))
         yield Nodes(first, second, url, where, switched)
@@ -119,7 +130,7 @@ def approve(node: RunningGatehouse, request: str) -> None:
 
 def test_what_is_decided_at_one_is_told_at_the_other_and_no_thread_waits(nodes: Nodes) -> None:
     """The node that tells has one thread: a stream that held it would keep all tools of that process waiting."""
-    token = nodes.token()
+    token = nodes.token(LISTENER)
     asking = {"name": "request_access", "arguments": {"server": PAYROLL, "reason": WHY}}
     task = send(nodes.first, token, "tools/call", asking)
     with processes.running(nodes.url, nodes.where, THREADS="1", **nodes.switched) as third, ExitStack() as stack:
