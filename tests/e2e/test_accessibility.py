@@ -95,7 +95,7 @@ def second_factor(someone: Someone) -> Iterator[str]:
     yield "second factor: sign in"
     page.get_by_label("Code").fill(recovery[0])
     page.get_by_role("button", name="Sign In").click()
-    page.wait_for_url("**/account/")
+    page.wait_for_url(f"{someone.origin}/account/")
     someone.open("/accounts/reauthenticate/?next=/accounts/2fa/totp/deactivate/")
     yield "second factor: is it still you, by either"
     page.get_by_label("Password").fill("alice-password")
