@@ -17,6 +17,7 @@ from authz.approvals import extension_fields
 from authz.approvals.voting import NotDecided
 from authz.configuration import ConfigurationError, apply
 from authz.configuration.sections import exported
+from authz.database import configuration_cache
 from authz.extensions.listing import announced, listed
 from authz.models import AuditEvent
 from demo.gatehouse import Gatehouse
@@ -65,6 +66,7 @@ def switch_on(rules: list[dict[str, object]] | None = None) -> None:
         PAYMENT: {"enabled": True, "resources": [NOTES], "limit": 1000},
     }
     apply(json.dumps({"extensions": extensions, "rules": rules or []}))
+    configuration_cache.begin()  # as the next request does
 
 
 def test_they_are_off_until_apply_switches_them_on(gatehouse: World, installed: Path) -> None:
