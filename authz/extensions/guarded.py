@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotDoneError
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
@@ -91,19 +91,14 @@ def call(identifier: str, part: str, function: Callable[..., Any], *arguments: A
 
 
 def _is_done(asked: Future[Any], seconds: float) -> bool:
-    """Wait for it, so long at most."""
+    """Wait for it, so long at most. Whatever ended the waiting, only a call that is done has an answer."""
     request = greenlets.current()
-    try:
+    with suppress(Exception):  # what it raised itself, or that it is late
         if request is not None:
             request.wait_for_thread(asked, time.monotonic() + seconds)
         else:
             asked.exception(seconds)
-    except (NotDoneError, greenlets.NotInTimeError):
-        return asked.done()
-    except Exception:
-        # What it raised itself.
-        return True
-    return True
+    return asked.done()
 
 
 def _worker(identifier: str) -> _Worker:

@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 
@@ -136,3 +136,14 @@ def test_within_a_transaction_it_leaves_the_loop() -> None:
         in_the_loop(work)
     with concurrency.in_thread():
         work()
+
+
+def test_a_wait_that_ends_for_another_reason_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack: who asks for the answer of a call that still runs would hold the event loop until it ends."""
+
+    class Interrupted:
+        def wait_for_thread(self, *_: object) -> None:
+            raise RuntimeError("the wait was ended")
+
+    monkeypatch.setattr(greenlets, "current", Interrupted)
+    assert guarded._is_done(Future(), 0.01) is False

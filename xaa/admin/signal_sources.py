@@ -61,6 +61,7 @@ class SignalSourceForm(Form):
 
     class Meta:
         model = SignalSource
+        labels = {"jwks_uri": "JWKS URI", "poll_url": "Poll URL", "client_id": "Client ID"}
         fields = (
             *("name", "enabled", "preview", "issuer", "tenant", "delivery", "limit", "actions"),
             *("transmitter", "jwks_uri", "audience", "poll_url", "client_id", "token_endpoint", "scope"),

@@ -72,7 +72,7 @@ _SENT_TO = {
 
 
 def again(row: SignalSource | None, given: Mapping[str, Any]) -> dict[str, str]:
-    """What is wrong where a stored secret would go to another server than it was entered for (attack 53), by its name.
+    """What is wrong where a stored secret would go to another server than it was entered for (attack 54), by its name.
 
     row    as it is stored; None for a new one.
     given  the values to come. A secret among them was entered again.
